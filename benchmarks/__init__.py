@@ -1,0 +1,1 @@
+"""Measures Headgate beside its peers; `python -m benchmarks [SUITE ...] [--quick]`."""

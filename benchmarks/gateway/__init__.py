@@ -1,0 +1,1 @@
+"""What a governed model call costs, beside gateways that govern less or nothing."""

@@ -1,0 +1,1 @@
+"""The ledger: from a worker's journal to a signed checkpoint."""

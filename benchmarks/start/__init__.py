@@ -1,0 +1,1 @@
+"""How long `headgate up` takes until it serves, and how much memory its processes hold then."""

@@ -1,0 +1,84 @@
+/** The admin API, typed by its own document. Every request carries the header that foreign pages cannot send. */
+
+import createClient from "openapi-fetch";
+
+import { type ServerEvent, readEvents } from "../sse";
+import type { components, paths } from "./schema";
+
+export type Schemas = components["schemas"];
+export type RecordView = Omit<Schemas["RecordView"], "facts"> & { facts: Record<string, unknown> };
+export type RecordDetail = Omit<Schemas["RecordDetail"], "record" | "children"> & {
+  record: RecordView;
+  children: RecordView[];
+};
+
+const HEADERS = { "x-headgate-csrf": "1" };
+
+export const api = createClient<paths>({ baseUrl: "/", headers: HEADERS });
+
+/** An answer of the API that is an error, or no answer at all. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly detail: Schemas["ErrorDetail"],
+  ) {
+    super(detail.message);
+  }
+}
+
+/** The answer's body. Throws `ApiError` for everything that is not one. */
+export async function take<T>(answer: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+  let taken: Awaited<typeof answer>;
+  try {
+    taken = await answer;
+  } catch {
+    throw unreachable();
+  }
+  if (taken.response.ok) return taken.data as T;
+  throw new ApiError(taken.response.status, detailOf(taken.error, taken.response.status));
+}
+
+/**
+ * Chats through the gate; events come as they arrive until `signal` aborts. `body` is a `ChatRequest` as it is sent, and
+ * `grant` the id of an approval of just these bytes.
+ */
+export async function* chat(
+  body: string,
+  { grant, signal }: { grant: string | null; signal: AbortSignal },
+): AsyncGenerator<ServerEvent> {
+  const headers = {
+    ...HEADERS,
+    ...(grant === null ? {} : { "x-headgate-grant": grant }),
+    "content-type": "application/json",
+    accept: "text/event-stream",
+  };
+  let response: Response;
+  try {
+    response = await fetch("/api/chat", { method: "POST", headers, body, signal });
+  } catch (problem) {
+    throw signal.aborted ? problem : unreachable();
+  }
+  if (!response.ok || !response.body) {
+    throw new ApiError(response.status, detailOf(await response.json().catch(() => null), response.status));
+  }
+  yield* readEvents(response.body);
+}
+
+function detailOf(body: unknown, status: number): Schemas["ErrorDetail"] {
+  const detail = (body as { error?: Partial<Schemas["ErrorDetail"]> } | null)?.error;
+  return {
+    code: detail?.code ?? `http_${status}`,
+    message: detail?.message ?? `The server answered with status ${status} and no explanation.`,
+    param: detail?.param ?? null,
+    rules: detail?.rules ?? [],
+    record: detail?.record ?? null,
+    retry_after_s: detail?.retry_after_s ?? null,
+    approval: detail?.approval ?? null,
+  };
+}
+
+function unreachable(): ApiError {
+  const message = "Headgate did not answer. Check that it is running and that this computer reaches it.";
+  const none = { param: null, rules: [], record: null, retry_after_s: null, approval: null };
+  return new ApiError(0, { code: "unreachable", message, ...none });
+}

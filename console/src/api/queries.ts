@@ -1,0 +1,129 @@
+/** What pages read from the API, each with the key under which it is cached. */
+
+import { MutationCache, QueryCache, QueryClient, queryOptions } from "@tanstack/react-query";
+
+import { ApiError, type RecordDetail, type RecordView, type Schemas, api, take } from "./client";
+
+/** The filters of the list of records, as the address bar has them; times as the API wants them. */
+export type RecordFilters = Partial<
+  Record<"verb" | "outcome" | "use_case" | "resource" | "principal" | "rule" | "since" | "until", string>
+> & { roots?: boolean };
+
+export interface RecordPage {
+  readonly records: RecordView[];
+  readonly next: string | null;
+}
+
+export const sessionQuery = queryOptions({
+  queryKey: ["session"],
+  queryFn: async (): Promise<Schemas["Session"] | null> => {
+    try {
+      return await take(api.GET("/api/session"));
+    } catch (problem) {
+      if (problem instanceof ApiError && problem.status === 401) return null;
+      throw problem;
+    }
+  },
+  staleTime: Infinity,
+});
+
+export const overviewQuery = queryOptions({
+  queryKey: ["overview"],
+  queryFn: () => take(api.GET("/api/overview")),
+});
+
+export const modelsQuery = queryOptions({
+  queryKey: ["models"],
+  queryFn: async () => (await take(api.GET("/api/models"))).models,
+});
+
+export const keysQuery = queryOptions({
+  queryKey: ["keys"],
+  queryFn: async () => (await take(api.GET("/api/keys"))).keys,
+});
+
+export const useCasesQuery = queryOptions({
+  queryKey: ["use-cases"],
+  queryFn: async () => (await take(api.GET("/api/use-cases"))).use_cases,
+});
+
+/** The rules with the modes that they have for one use case. */
+export const rulesQuery = (useCase: string | null) =>
+  queryOptions({
+    queryKey: ["rules", useCase],
+    queryFn: () => take(api.GET("/api/rules", { params: { query: useCase ? { use_case: useCase } : {} } })),
+  });
+
+/** A page of records, newest first. */
+export const recordsQuery = (filters: RecordFilters, cursor: string | null) =>
+  queryOptions({
+    queryKey: ["records", filters, cursor],
+    queryFn: async () => {
+      const query = { ...filters, limit: 50, ...(cursor ? { cursor } : {}) };
+      return (await take(api.GET("/api/records", { params: { query } }))) as RecordPage;
+    },
+  });
+
+export const recordQuery = (record: string) =>
+  queryOptions({
+    queryKey: ["record", record],
+    queryFn: async () =>
+      (await take(api.GET("/api/records/{record}", { params: { path: { record } } }))) as RecordDetail,
+  });
+
+/** A page of requests for approval, newest first: those that wait, or all. */
+export const approvalsQuery = (isAll: boolean, cursor: string | null) =>
+  queryOptions({
+    queryKey: ["approvals", isAll, cursor],
+    queryFn: () => {
+      const query = { ...(isAll ? {} : { waiting: true }), ...(cursor ? { cursor } : {}) };
+      return take(api.GET("/api/approvals", { params: { query } }));
+    },
+  });
+
+export const approvalQuery = (approval: string) =>
+  queryOptions({
+    queryKey: ["approval", approval],
+    queryFn: () => take(api.GET("/api/approvals/{approval}", { params: { path: { approval } } })),
+  });
+
+/** What became of a request for whoever asked, which is no look at content. */
+export const ownApprovalQuery = (approval: string) =>
+  queryOptions({
+    queryKey: ["own-approval", approval],
+    queryFn: async () =>
+      (await take(api.GET("/api/approvals/{approval}", { params: { path: { approval } } }))).approval,
+  });
+
+/** The proof of a record; an error of status 404 while the log has not taken it up. */
+export const proofQuery = (record: string) =>
+  queryOptions({
+    queryKey: ["proof", record],
+    queryFn: async () =>
+      (await take(api.GET("/api/records/{record}/proof", { params: { path: { record } } }))).bundle as unknown,
+    staleTime: Infinity,
+  });
+
+/** Puts somebody else's session in place, null for nobody's, and forgets what was read under the one before. */
+export function changeSession(client: QueryClient, session: Schemas["Session"] | null): void {
+  client.setQueryData(sessionQuery.queryKey, session);
+  client.removeQueries({ predicate: (query) => query.queryKey[0] !== sessionQuery.queryKey[0] });
+}
+
+/** A client that asks again only where that may help, and forgets the session once the server has. */
+export function makeQueryClient(): QueryClient {
+  const forget = (problem: Error): void => {
+    if (problem instanceof ApiError && problem.status === 401) changeSession(client, null);
+  };
+  const client = new QueryClient({
+    queryCache: new QueryCache({ onError: forget }),
+    mutationCache: new MutationCache({ onError: forget }),
+    defaultOptions: {
+      queries: {
+        staleTime: 5_000,
+        retry: (count, problem) => count < 2 && problem instanceof ApiError && problem.status >= 502,
+      },
+    },
+  });
+  return client;
+}

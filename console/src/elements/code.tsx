@@ -1,0 +1,82 @@
+/** Code and JSON: shown in monospace, copied with one click. */
+
+import { Button, Group, SegmentedControl, Stack } from "@mantine/core";
+import { useClipboard } from "@mantine/hooks";
+import { type ReactNode, useState } from "react";
+
+import { prettyJson } from "../format";
+import { Icon } from "./icons";
+
+const TOKEN = /(HGX_[A-Z]{1,16}_[BCDFGHJKLMNPQRSTVWXZ]{15})/;
+
+/** A button that copies a text and says that it did. */
+export function CopyButton({ text, what }: { text: string; what: string }) {
+  const clipboard = useClipboard({ timeout: 1800 });
+  return (
+    <Button
+      size="compact-xs"
+      variant="default"
+      style={{ flexShrink: 0 }}
+      leftSection={<Icon name={clipboard.copied ? "good" : "copy"} size={13} />}
+      onClick={() => clipboard.copy(text)}
+      aria-label={`Copy ${what}`}
+    >
+      <span aria-live="polite">{clipboard.copied ? "Copied" : "Copy"}</span>
+    </Button>
+  );
+}
+
+/** A block of code to be copied. */
+export function Code({ text, what, wrap }: { text: string; what: string; wrap?: boolean }) {
+  return (
+    <div className="hg-copyable">
+      <pre className="hg-code" data-wrap={wrap || undefined} tabIndex={0} role="region" aria-label={what}>
+        {text}
+      </pre>
+      <div>
+        <CopyButton text={text} what={what} />
+      </div>
+    </div>
+  );
+}
+
+/** JSON as it is or indented; pseudonyms in it stand out. `children` are shown beside the toggle. */
+export function Json({ text, what, children }: { text: string; what: string; children?: ReactNode }) {
+  const pretty = prettyJson(text);
+  const [view, setView] = useState<"pretty" | "raw">("pretty");
+  const shown = view === "pretty" && pretty !== null ? pretty : text;
+  return (
+    <Stack gap={6}>
+      <Group gap="sm" justify="space-between">
+        <Group gap="xs" className="hg-quiet" fz="xs">
+          {children}
+        </Group>
+        <Group gap="xs">
+          {pretty !== null && (
+            <SegmentedControl
+              aria-label={`How to show ${what}`}
+              value={view}
+              onChange={(value) => setView(value as typeof view)}
+              data={[
+                { value: "pretty", label: "Pretty" },
+                { value: "raw", label: "Exact bytes" },
+              ]}
+            />
+          )}
+          <CopyButton text={text} what={what} />
+        </Group>
+      </Group>
+      <pre className="hg-code" data-wrap tabIndex={0} role="region" aria-label={what}>
+        {shown.split(TOKEN).map((piece, at) =>
+          at % 2 ? (
+            <mark key={at} className="hg-token" title="A pseudonym that stands for a masked value">
+              {piece}
+            </mark>
+          ) : (
+            piece
+          ),
+        )}
+      </pre>
+    </Stack>
+  );
+}

@@ -1,0 +1,70 @@
+/** The icons, drawn on a grid of 16. They say nothing to screen readers: the words beside them do. */
+
+const PATHS = {
+  start: "M3 7.5 8 3l5 4.5V13H9.8V9.5H6.2V13H3z",
+  preview:
+    "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6.2a1.8 1.8 0 1 1 0 3.6 1.8 1.8 0 0 1 0-3.6z",
+  chat: "M2.5 3.5h11v7.5H7L4 13.5V11H2.5z",
+  activity: "M1.5 8.5h3L6.5 3l3 10 2-4.5h3",
+  approvals: "M3.200 2.500h9.600v11H3.200zM5.700 8.200l1.700 1.700 3-3.500M6 2.500v-1h4v1",
+  models: "M8 1.8 14 5 8 8.2 2 5zM2.5 8 8 11l5.500-3M2.500 10.800 8 13.800l5.500-3",
+  policies: "M8 1.800 13 4v4c0 3-2.200 5-5 6.200C5.200 13 3 11 3 8V4zM5.800 7.800l1.600 1.600 2.800-3",
+  keys: "M5.500 7.500a3 3 0 1 1 0 6 3 3 0 0 1 0-6zM7.700 8.300 13.500 2.500M11 5l2 2M9.200 6.800l1.500 1.500",
+  configuration:
+    "M2 4.500h7M12 4.500h2M2 11.500h2M7 11.500h7M10.500 3a1.500 1.500 0 1 1 0 3 1.500 1.500 0 0 1 0-3zM5.500 10a1.500 1.500 0 1 1 0 3 1.500 1.500 0 0 1 0-3z",
+  good: "M8 1.800a6.200 6.200 0 1 1 0 12.400A6.200 6.200 0 0 1 8 1.800zM5.200 8.200l2 2 3.600-4",
+  bad: "M8 1.800a6.200 6.200 0 1 1 0 12.400A6.200 6.200 0 0 1 8 1.800zM5.800 5.800l4.400 4.400M10.200 5.800l-4.400 4.400",
+  warn: "M8 2.200 14.500 13.500h-13zM8 6.500v3.200M8 11.400v.4",
+  open: "M8 1.800a6.200 6.200 0 1 1 0 12.400A6.200 6.200 0 0 1 8 1.800zM8 4.800V8l2.200 1.600",
+  duty: "M2.500 8h11M9.500 4l4 4-4 4",
+  copy: "M5.500 5.500h8v8h-8zM3.500 10.500h-1v-8h8v1",
+  add: "M8 3v10M3 8h10",
+  menu: "M2 4h12M2 8h12M2 12h12",
+  close: "M3.500 3.500l9 9M12.500 3.500l-9 9",
+  sun: "M8 5a3 3 0 1 1 0 6 3 3 0 0 1 0-6zM8 1v1.500M8 13.500V15M1 8h1.500M13.500 8H15M3 3l1.100 1.100M11.900 11.900 13 13M3 13l1.100-1.100M11.900 4.100 13 3",
+  out: "M6.500 3h-4v10h4M6 8h8M11 5l3 3-3 3",
+  stop: "M4 4h8v8H4z",
+  send: "M2 8 14 2.500 10.500 13.500 7.500 9z",
+  back: "M13 8H3M7 4 3 8l4 4",
+} as const;
+
+export type IconName = keyof typeof PATHS;
+
+export function Icon({ name, size = 16 }: { name: IconName; size?: number }) {
+  return (
+    <svg viewBox="0 0 16 16" width={size} height={size} aria-hidden="true" focusable="false">
+      <path
+        d={PATHS[name]}
+        fill="none"
+        stroke="currentColor"
+        strokeWidth="1.4"
+        strokeLinecap="round"
+        strokeLinejoin="round"
+      />
+    </svg>
+  );
+}
+
+/** The logo: a gate over water, with one block let through. */
+export function Logo({ size = 26 }: { size?: number }) {
+  return (
+    <svg
+      viewBox="0 0 32 32"
+      width={size}
+      height={size}
+      aria-hidden="true"
+      focusable="false"
+      fill="none"
+      strokeLinecap="round"
+    >
+      <path d="M7 26V9.500M25 26V9.500M4 9.500h24M16 4.500v11" stroke="currentColor" strokeWidth="2.800" />
+      <path d="M11 15.500h10v6H11z" fill="currentColor" />
+      <path
+        d="M10.500 26.300q1.400-1.700 2.750 0t2.750 0 2.750 0 2.750 0"
+        stroke="currentColor"
+        strokeWidth="2"
+        opacity="0.65"
+      />
+    </svg>
+  );
+}

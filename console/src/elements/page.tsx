@@ -1,0 +1,121 @@
+/** What every page is made of: its head, and what stands in for content that is not there. */
+
+import { Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
+import { type ReactNode, useEffect } from "react";
+
+import { ApiError } from "../api/client";
+import { sentence } from "../format";
+import { Link } from "../router";
+import { Icon } from "./icons";
+
+/** The page's heading, which names the document too. */
+export function PageHead({ title, children, actions }: { title: string; children?: ReactNode; actions?: ReactNode }) {
+  useEffect(() => {
+    document.title = `${title} · Headgate`;
+  }, [title]);
+  return (
+    <Group justify="space-between" align="flex-end" mb="lg" gap="sm">
+      <div>
+        <Title order={1}>{title}</Title>
+        {children && (
+          <Text className="hg-quiet" size="sm" maw="72ch" mt={2}>
+            {children}
+          </Text>
+        )}
+      </div>
+      {actions}
+    </Group>
+  );
+}
+
+/** A part of a page under its own heading. */
+export function Section({ title, children, aside }: { title: string; children: ReactNode; aside?: ReactNode }) {
+  return (
+    <Paper component="section" aria-label={title}>
+      <Group justify="space-between" mb="sm" gap="xs">
+        <Title order={2}>{title}</Title>
+        {aside}
+      </Group>
+      {children}
+    </Paper>
+  );
+}
+
+/** Nothing is here yet, and what to do about it. */
+export function Empty({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
+  return (
+    <Stack align="flex-start" gap="xs" py="lg" maw="60ch">
+      <Text fw={600}>{title}</Text>
+      {children && (
+        <Text className="hg-quiet" size="sm" component="div">
+          {children}
+        </Text>
+      )}
+      {action}
+    </Stack>
+  );
+}
+
+/** The shape of rows that are on their way. */
+export function Rows({ count = 6, height = 22 }: { count?: number; height?: number }) {
+  return (
+    <Stack gap="sm" role="status" aria-label="Loading">
+      {Array.from({ length: count }, (_, at) => (
+        <Skeleton key={at} height={height} width={`${100 - ((at * 7) % 24)}%`} />
+      ))}
+    </Stack>
+  );
+}
+
+/** A rule's name, which leads to its text; the lattice itself is not written down as a rule. */
+export function RuleName({ id }: { id: string }) {
+  if (id.startsWith("lattice.")) return <span title="Labels do not flow to this destination">{id}</span>;
+  return <Link href={`/policies#${id}`}>{id}</Link>;
+}
+
+/** An error in words, with its code, the rules that refused and the record that tells more. */
+export function Failure({ error, title }: { error: unknown; title?: string }) {
+  const detail = error instanceof ApiError ? error.detail : null;
+  const message = error instanceof Error ? error.message : String(error);
+  return (
+    <div className="hg-failure" role="alert">
+      <Icon name="bad" />
+      <div>
+        {title && (
+          <Text fw={600} size="sm">
+            {title}
+          </Text>
+        )}
+        <Text size="sm">{sentence(message)}</Text>
+        {detail && (
+          <Group gap="md" mt={6} fz="xs" className="hg-quiet">
+            <span>
+              Code <span className="hg-mono">{detail.code}</span>
+            </span>
+            {detail.param && (
+              <span>
+                Field <span className="hg-mono">{detail.param}</span>
+              </span>
+            )}
+            {detail.rules.length > 0 && (
+              <span>
+                Refused by{" "}
+                {detail.rules.map((rule, at) => (
+                  <span key={rule}>
+                    {at > 0 && ", "}
+                    <RuleName id={rule} />
+                  </span>
+                ))}
+              </span>
+            )}
+            {detail.retry_after_s != null && <span>Try again in {Math.ceil(detail.retry_after_s)} s</span>}
+            {detail.approval && (
+              <Link href={`/approvals/${encodeURIComponent(detail.approval)}`}>See the request for approval</Link>
+            )}
+            {detail.record && <Link href={`/records/${detail.record}`}>See the record</Link>}
+          </Group>
+        )}
+      </div>
+    </div>
+  );
+}

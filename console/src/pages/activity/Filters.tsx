@@ -1,0 +1,128 @@
+/** The filters above the list of records. */
+
+import { Button, Group, NativeSelect, Switch, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+
+import { rulesQuery, useCasesQuery } from "../../api/queries";
+import { type Asked, type Span } from "./filters";
+
+const VERBS = [
+  "model.invoke",
+  "model.dispatch",
+  "config.apply",
+  "key.create",
+  "key.revoke",
+  "policy.put",
+  "policy.delete",
+  "record.reveal",
+  "record.export",
+  "rule.set_mode",
+  "use_case.put",
+  "use_case.delete",
+];
+const OUTCOMES = ["done", "refused", "failed", "interrupted", "abandoned", "in_doubt", "open"];
+const SPAN_TEXTS: [Span, string][] = [
+  ["15m", "last 15 minutes"],
+  ["1h", "last hour"],
+  ["24h", "last 24 hours"],
+  ["7d", "last 7 days"],
+];
+
+export function Filters({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) => void }) {
+  const useCases = useQuery(useCasesQuery);
+  const rules = useQuery(rulesQuery(null));
+  const set = (name: keyof Asked["texts"], value: string): void =>
+    onChange({ ...asked, texts: { ...asked.texts, [name]: value } });
+  const isFiltered = Object.keys(asked.texts).length > 0 || asked.span !== null || !asked.roots;
+  return (
+    <Group gap="sm" align="flex-end" role="search" aria-label="Filter records">
+      <NativeSelect
+        label="Outcome"
+        size="xs"
+        value={asked.texts.outcome ?? ""}
+        onChange={(event) => set("outcome", event.currentTarget.value)}
+        data={[{ value: "", label: "any" }, ...OUTCOMES.map((value) => ({ value, label: value.replaceAll("_", " ") }))]}
+      />
+      <NativeSelect
+        label="Time"
+        size="xs"
+        value={asked.span ?? ""}
+        onChange={(event) => onChange({ ...asked, span: (event.currentTarget.value || null) as Span | null })}
+        data={[{ value: "", label: "any" }, ...SPAN_TEXTS.map(([value, label]) => ({ value, label }))]}
+      />
+      <NativeSelect
+        label="Use case"
+        size="xs"
+        value={asked.texts.use_case ?? ""}
+        onChange={(event) => set("use_case", event.currentTarget.value)}
+        data={options(
+          useCases.data?.map((one) => one.id),
+          asked.texts.use_case,
+        )}
+      />
+      <NativeSelect
+        label="Rule"
+        size="xs"
+        maw={200}
+        value={asked.texts.rule ?? ""}
+        onChange={(event) => set("rule", event.currentTarget.value)}
+        data={options(
+          rules.data?.rules.map((rule) => rule.id),
+          asked.texts.rule,
+        )}
+      />
+      <NativeSelect
+        label="Verb"
+        size="xs"
+        value={asked.texts.verb ?? ""}
+        onChange={(event) => set("verb", event.currentTarget.value)}
+        data={options(VERBS, asked.texts.verb)}
+      />
+      <Resource
+        key={asked.texts.resource}
+        value={asked.texts.resource ?? ""}
+        onChange={(value) => set("resource", value)}
+      />
+      <Switch
+        size="xs"
+        pb={7}
+        label="First records only"
+        title="Leave out the attempts inside a call"
+        checked={asked.roots}
+        onChange={(event) => onChange({ ...asked, roots: event.currentTarget.checked })}
+      />
+      {isFiltered && (
+        <Button size="xs" variant="subtle" onClick={() => onChange({ texts: {}, span: null, roots: true })}>
+          Reset
+        </Button>
+      )}
+    </Group>
+  );
+}
+
+/** A filter that is typed takes hold when it is left or sent, not at each letter. */
+function Resource({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+  const [draft, setDraft] = useState(value);
+  const commit = (event?: FormEvent): void => {
+    event?.preventDefault();
+    if (draft.trim() !== value) onChange(draft.trim());
+  };
+  return (
+    <form onSubmit={commit}>
+      <TextInput
+        label="Resource"
+        size="xs"
+        placeholder="alias:local-chat"
+        value={draft}
+        onChange={(event) => setDraft(event.currentTarget.value)}
+        onBlur={() => commit()}
+      />
+    </form>
+  );
+}
+
+function options(known: readonly string[] | undefined, chosen: string | undefined): { value: string; label: string }[] {
+  const values = [...new Set([...(known ?? []), ...(chosen ? [chosen] : [])])];
+  return [{ value: "", label: "any" }, ...values.map((value) => ({ value, label: value }))];
+}

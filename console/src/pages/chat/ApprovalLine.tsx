@@ -1,0 +1,72 @@
+/** Under a message that a rule stopped: what becomes of the request for approval, and the way to send it then. */
+
+import { Button, Group, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+
+import { ownApprovalQuery } from "../../api/queries";
+import { Icon } from "../../elements/icons";
+import { RuleName } from "../../elements/page";
+import { Link } from "../../router";
+import { ApprovalState } from "../approvals/ApprovalState";
+import { isOver, told } from "./approval";
+import type { ErrorDetail } from "./conversation";
+
+const LOOK_MS = 3_000;
+
+interface Props {
+  /** The id of the request, which is the grant too. */
+  readonly id: string;
+  /** Why the message was not sent; another reason than the request where it was tried under the grant, in vain. */
+  readonly error: ErrorDetail;
+  readonly isBusy: boolean;
+  readonly onSend: (grant: string | null) => void;
+}
+
+export function ApprovalLine({ id, error, isBusy, onSend }: Props) {
+  const { data: approval, isError } = useQuery({
+    ...ownApprovalQuery(id),
+    refetchInterval: ({ state }) => (state.data && isOver(state.data) ? false : LOOK_MS),
+  });
+  const wasTried = error.approval === null;
+  const rules = approval?.rules ?? error.rules.map((rule) => ({ id: rule, reason: "…" }));
+  return (
+    <div className="hg-failure" data-tone="warn">
+      <Icon name="open" />
+      <div>
+        <Text role="alert" fw={600} size="sm">
+          Not sent: a person has to approve it first
+        </Text>
+        {rules.map((rule) => (
+          <Text key={rule.id} size="sm">
+            <RuleName id={rule.id} />: {rule.reason}
+          </Text>
+        ))}
+        <Text role="status" size="sm" my={6}>
+          {approval ? (
+            <>
+              <ApprovalState approval={approval} /> {told(approval, new Date())}
+            </>
+          ) : isError ? (
+            "What became of the request cannot be read just now."
+          ) : (
+            "Looking what became of the request…"
+          )}
+        </Text>
+        <Group gap="md" fz="xs">
+          {approval?.state === "approved" && (
+            <Button size="xs" leftSection={<Icon name="send" size={14} />} disabled={isBusy} onClick={() => onSend(id)}>
+              Send now
+            </Button>
+          )}
+          {(approval?.state === "expired" || (approval?.state === "approved" && wasTried)) && (
+            <Button size="xs" variant="default" disabled={isBusy} onClick={() => onSend(null)}>
+              Ask again
+            </Button>
+          )}
+          <Link href={`/approvals/${encodeURIComponent(id)}`}>See the request for approval</Link>
+          {error.record && <Link href={`/records/${error.record}`}>See the record</Link>}
+        </Group>
+      </div>
+    </div>
+  );
+}

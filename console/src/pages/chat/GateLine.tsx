@@ -1,0 +1,44 @@
+/** What the gate did with one exchange of the chat. */
+
+import type { ChatGate } from "../../api/events";
+import { Counts, Labels, Money } from "../../elements/record";
+import { formatCount, formatDuration } from "../../format";
+import { Link } from "../../router";
+
+export function GateLine({ gate }: { gate: ChatGate }) {
+  const cost =
+    gate.cost_micros === null || gate.currency === null ? null : { micros: gate.cost_micros, currency: gate.currency };
+  return (
+    <div
+      className="hg-quiet"
+      style={{
+        fontSize: "0.75rem",
+        marginTop: 8,
+        display: "flex",
+        flexWrap: "wrap",
+        gap: "3px 14px",
+        alignItems: "center",
+      }}
+    >
+      <span>
+        by <b>{gate.deployment ?? "nobody"}</b>
+      </span>
+      <span>
+        masked <Counts counts={new Map(Object.entries(gate.masked))} />
+      </span>
+      <span>
+        put back <Counts counts={new Map(Object.entries(gate.restored))} />
+      </span>
+      <span>
+        {formatCount(gate.input_tokens)} + {formatCount(gate.output_tokens)} tokens
+      </span>
+      <span>
+        cost <Money cost={cost} />
+      </span>
+      <span>{formatDuration(gate.duration_us)}</span>
+      <Labels text={gate.labels} />
+      {gate.skipped && <span>skipped {gate.skipped}</span>}
+      <Link href={`/records/${gate.record}`}>Record</Link>
+    </div>
+  );
+}

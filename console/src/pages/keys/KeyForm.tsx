@@ -1,0 +1,137 @@
+/** The form of a new key, and its secret once it is made. */
+
+import { Button, Group, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+
+import { type Schemas, api, take } from "../../api/client";
+import { keysQuery, overviewQuery } from "../../api/queries";
+import { Code } from "../../elements/code";
+import { Failure } from "../../elements/page";
+import { endOfDay } from "../../record/days";
+
+/** The fields as they are typed; empty is no limit. */
+interface Fields {
+  readonly name: string;
+  readonly useCase: string;
+  readonly aliases: string;
+  readonly perMinute: string;
+  readonly perDay: string;
+  readonly expires: string;
+}
+
+const EMPTY: Fields = { name: "", useCase: "getting-started", aliases: "", perMinute: "", perDay: "", expires: "" };
+
+export function KeyForm({ onDone }: { onDone: () => void }) {
+  const client = useQueryClient();
+  const overview = useQuery(overviewQuery);
+  const [fields, setFields] = useState(EMPTY);
+  const make = useMutation({
+    mutationFn: () => take(api.POST("/api/keys", { body: bodyOf(fields) })),
+    onSuccess: () => void client.invalidateQueries({ queryKey: keysQuery.queryKey }),
+  });
+  if (make.data) return <Made made={make.data} onDone={onDone} />;
+  const set = (name: keyof Fields) => (event: { currentTarget: { value: string } }) =>
+    setFields({ ...fields, [name]: event.currentTarget.value });
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    make.mutate();
+  };
+  return (
+    <form onSubmit={submit}>
+      <Stack gap="sm">
+        <TextInput
+          label="Name"
+          description="So that it is recognised in a list."
+          required
+          maxLength={2000}
+          data-autofocus
+          value={fields.name}
+          onChange={set("name")}
+        />
+        <NativeSelect
+          label="Use case"
+          data={overview.data?.use_cases ?? [fields.useCase]}
+          value={fields.useCase}
+          onChange={set("useCase")}
+        />
+        <TextInput
+          label="Models"
+          description="Aliases separated by commas; empty for every alias."
+          value={fields.aliases}
+          onChange={set("aliases")}
+        />
+        <Group grow align="flex-start">
+          <TextInput
+            label="Requests a minute"
+            placeholder="no limit"
+            type="number"
+            min={1}
+            max={10_000_000}
+            step={1}
+            value={fields.perMinute}
+            onChange={set("perMinute")}
+          />
+          <TextInput
+            label="Cost a day, USD"
+            placeholder="no limit"
+            type="number"
+            min={0}
+            max={1_000_000_000}
+            step="any"
+            value={fields.perDay}
+            onChange={set("perDay")}
+          />
+        </Group>
+        <TextInput
+          type="date"
+          label="Expires after"
+          description="Empty for never."
+          value={fields.expires}
+          onChange={set("expires")}
+        />
+        {make.error && <Failure error={make.error} title="No key was made" />}
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={onDone}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={make.isPending}>
+            Make the key
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+function bodyOf(fields: Fields): Schemas["NewKey"] {
+  const aliases = fields.aliases
+    .split(",")
+    .map((name) => name.trim())
+    .filter(Boolean);
+  return {
+    name: fields.name.trim(),
+    use_case: fields.useCase,
+    principal: null,
+    roles: [],
+    aliases: aliases.length ? aliases : null,
+    expires_at: endOfDay(fields.expires),
+    requests_per_minute: fields.perMinute ? Number(fields.perMinute) : null,
+    cost_micros_per_day: fields.perDay ? Math.round(Number(fields.perDay) * 1_000_000) : null,
+    currency: "USD",
+  };
+}
+
+function Made({ made, onDone }: { made: Schemas["CreatedKey"]; onDone: () => void }) {
+  return (
+    <Stack gap="md">
+      <Text size="sm" role="status">
+        <b>{made.key.name}</b> is made. Copy its secret now: it is not shown again.
+      </Text>
+      <Code text={made.secret} what="the secret" wrap />
+      <Group justify="flex-end">
+        <Button onClick={onDone}>Done</Button>
+      </Group>
+    </Stack>
+  );
+}

@@ -1,0 +1,148 @@
+/** The rules, each with its text and a switch between observing and enforcing for one use case. */
+
+import { Badge, Group, NativeSelect, Stack, Switch, Text } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
+
+import { type Schemas, api, take } from "../../api/client";
+import { rulesQuery, useCasesQuery } from "../../api/queries";
+import { Failure, Rows, Section } from "../../elements/page";
+import { State } from "../../elements/record";
+import { Link } from "../../router";
+
+type Rule = Schemas["RuleView"];
+
+const DOES = {
+  allow: { tone: "good", icon: "good", text: "allows" },
+  deny: { tone: "bad", icon: "bad", text: "denies" },
+  ask: { tone: "warn", icon: "open", text: "asks a person" },
+  duty: { tone: "quiet", icon: "duty", text: "adds a duty" },
+} as const;
+
+interface Props {
+  readonly useCases: readonly Schemas["UseCaseView"][];
+  readonly chosen: string | null;
+  readonly onChoose: (useCase: string) => void;
+}
+
+export function Rules({ useCases, chosen, onChoose }: Props) {
+  const useCase =
+    chosen ??
+    (useCases.find((one) => !one.is_built_in) ?? useCases.find((one) => one.id === "getting-started") ?? useCases[0])
+      ?.id ??
+    null;
+  const rules = useQuery(rulesQuery(useCase));
+  useEffect(() => {
+    // A link to a rule finds it only once the rules are here.
+    if (rules.data && location.hash)
+      document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView({ block: "center" });
+  }, [rules.data]);
+  return (
+    <Section
+      title="Rules"
+      aside={
+        useCase && (
+          <NativeSelect
+            aria-label="Show modes for the use case"
+            size="xs"
+            data={useCases.map((one) => one.id)}
+            value={useCase}
+            onChange={(event) => onChoose(event.currentTarget.value)}
+          />
+        )
+      }
+    >
+      {rules.error ? (
+        <Failure error={rules.error} />
+      ) : !rules.data ? (
+        <Rows />
+      ) : (
+        <>
+          <Text size="xs" className="hg-quiet" mb="sm">
+            Version <span className="hg-mono">{rules.data.version}</span>
+          </Text>
+          <ul className="hg-plain-list hg-divided">
+            {rules.data.rules.map((rule) => (
+              <RuleItem key={rule.id} rule={rule} useCase={useCase} />
+            ))}
+          </ul>
+        </>
+      )}
+    </Section>
+  );
+}
+
+function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
+  const client = useQueryClient();
+  const set = useMutation({
+    mutationFn: (mode: Rule["mode"]) =>
+      take(
+        api.PUT("/api/use-cases/{use_case}/rules/{rule}", {
+          params: { path: { use_case: useCase!, rule: rule.id } },
+          body: { mode },
+        }),
+      ),
+    onSuccess: (list) => {
+      client.setQueryData(rulesQuery(useCase).queryKey, list);
+      void client.invalidateQueries({ queryKey: useCasesQuery.queryKey });
+    },
+  });
+  const { tone, icon, text } = DOES[rule.does];
+  const isFixed = rule.text.includes('@mode("always")');
+  return (
+    <li id={rule.id} style={{ scrollMarginTop: 80 }}>
+      <Group justify="space-between" gap="sm" align="flex-start">
+        <div style={{ minWidth: 0, flex: "1 1 260px" }}>
+          <Group gap="xs">
+            <b>{rule.id}</b>
+            <State tone={tone} icon={icon}>
+              {text}
+            </State>
+            <Badge>{rule.pack}</Badge>
+          </Group>
+          <Text size="sm" className="hg-quiet">
+            {rule.reason}
+          </Text>
+        </div>
+        {isFixed ? (
+          <Text size="xs" className="hg-quiet" title="Rules that keep the gate itself shut cannot be set to observe.">
+            always enforced
+          </Text>
+        ) : (
+          <Group gap="sm">
+            {useCase && (
+              <Text size="xs">
+                <Link
+                  href={`/activity?use_case=${useCase}&rule=${rule.id}&roots=false`}
+                  aria-label={`Matches of ${rule.id}`}
+                >
+                  Matches
+                </Link>
+              </Text>
+            )}
+            <Switch
+              size="sm"
+              label={rule.mode === "enforce" ? "enforces" : "observes"}
+              aria-label={`Enforce ${rule.id} for ${useCase}`}
+              checked={rule.mode === "enforce"}
+              disabled={!useCase || set.isPending}
+              onChange={(event) => set.mutate(event.currentTarget.checked ? "enforce" : "observe")}
+              styles={{ label: { minWidth: 62 } }}
+            />
+          </Group>
+        )}
+      </Group>
+      {set.error && <Failure error={set.error} title="The mode was not changed" />}
+      <details style={{ marginTop: 4 }}>
+        <summary className="hg-quiet" style={{ cursor: "pointer", fontSize: "0.75rem", width: "fit-content" }}>
+          Text of the rule
+        </summary>
+        <Stack mt={6}>
+          <pre className="hg-code" data-wrap tabIndex={0} role="region" aria-label={`Text of ${rule.id}`}>
+            {rule.text.trim()}
+          </pre>
+        </Stack>
+      </details>
+    </li>
+  );
+}

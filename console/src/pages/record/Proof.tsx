@@ -1,0 +1,216 @@
+/** The proof of a record, checked here in the browser, and a copy of it that can be tampered with to see it fail. */
+
+import { Button, Group, SimpleGrid, Stack, Text, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+
+import { ApiError, type RecordView, type Schemas } from "../../api/client";
+import { proofQuery } from "../../api/queries";
+import { CopyButton } from "../../elements/code";
+import { Failure, Rows, Section } from "../../elements/page";
+import { State } from "../../elements/record";
+import { fromBase64, toText } from "../../proof/bytes";
+import { type Bundle, type Report, type Step, checkBundle, isBundle, tamper, verdictOf } from "../../proof/check";
+import { MerklePath } from "./MerklePath";
+
+const PENDING_REFRESH_MS = 2000;
+const TONES = { good: "good", bad: "bad", open: "warn" } as const;
+const ICONS = { good: "good", bad: "bad", open: "warn" } as const;
+const VERDICTS = { good: "Verified", bad: "Does not verify", open: "Agrees with itself" } as const;
+
+export function Proof({ record, parts }: { record: RecordView; parts: readonly Schemas["PartView"][] }) {
+  // A record is proved once it is closed and the log has taken it up, a moment later.
+  const isClosed = record.outcome !== null;
+  const proof = useQuery({
+    ...proofQuery(record.id),
+    enabled: isClosed,
+    refetchInterval: (query) => (isPending(query.state.error) ? PENDING_REFRESH_MS : false),
+  });
+  const isWaiting = !isClosed || isPending(proof.error);
+  return (
+    <Section title="Proof">
+      {isWaiting ? (
+        <Text size="sm" role="status">
+          The log takes the record up a moment after it is closed. This page shows the proof as soon as there is one.
+        </Text>
+      ) : proof.error ? (
+        <Failure error={proof.error} title="The proof could not be read" />
+      ) : proof.isPending ? (
+        <Rows count={5} />
+      ) : isBundle(proof.data) ? (
+        <Checked bundle={proof.data} record={record} parts={parts} />
+      ) : (
+        <Failure error={new Error("The server sent something that is not a proof bundle of version 1.")} />
+      )}
+    </Section>
+  );
+}
+
+function isPending(error: Error | null): boolean {
+  return error instanceof ApiError && (error.status === 404 || error.status === 409 || error.status === 503);
+}
+
+interface Copy {
+  readonly bundle: Bundle;
+  readonly at: number | null;
+}
+
+function Checked({
+  bundle,
+  record,
+  parts,
+}: {
+  bundle: Bundle;
+  record: RecordView;
+  parts: readonly Schemas["PartView"][];
+}) {
+  const [copy, setCopy] = useState<Copy>({ bundle, at: null });
+  const [trusted, setTrusted] = useState("");
+  const original = useReport(bundle, record, parts, trusted);
+  const report = useReport(copy.bundle, record, parts, trusted);
+  if (!report || !original) return <Rows count={5} />;
+  const change = (): void => {
+    const changed = tamper(bundle, copy.at === null ? startOf(bundle) : copy.at + 1);
+    setCopy(changed);
+  };
+  return (
+    <Stack gap="md">
+      <Group justify="space-between" gap="sm">
+        <Verdict report={report} isTampered={copy.at !== null} />
+        <Group gap="xs">
+          <Button size="xs" variant="default" onClick={change}>
+            {copy.at === null ? "Tamper with a copy" : "Tamper elsewhere"}
+          </Button>
+          <Button size="xs" variant="default" disabled={copy.at === null} onClick={() => setCopy({ bundle, at: null })}>
+            Restore
+          </Button>
+          <CopyButton text={JSON.stringify(bundle, null, 2)} what="the proof bundle" />
+        </Group>
+      </Group>
+      <SimpleGrid cols={{ base: 1, md: 2 }} spacing="xl">
+        <Stack gap="md" miw={0}>
+          <Steps steps={report.steps} />
+          <TextInput
+            label="The log's verifier key, from elsewhere"
+            description="Your operator publishes it. With it, the proof no longer rests on this server's word."
+            placeholder="name+id+key"
+            classNames={{ input: "hg-mono" }}
+            value={trusted}
+            onChange={(event) => setTrusted(event.currentTarget.value)}
+          />
+        </Stack>
+        <div style={{ minWidth: 0 }}>
+          {report.fold && report.checkpoint && (
+            <MerklePath
+              fold={report.fold}
+              original={original.fold}
+              root={report.checkpoint.root}
+              index={copy.bundle.leaf_index}
+              size={report.checkpoint.size}
+            />
+          )}
+        </div>
+      </SimpleGrid>
+      {report.entry && <Entry entry={report.entry} at={copy.at} />}
+      <Text size="xs" className="hg-quiet">
+        Checked here, in your browser. It proves that the log held this entry when it signed; not that the entry tells
+        the truth, nor, without witnesses, that everyone is shown the same log. On a machine of your own:{" "}
+        <span className="hg-mono">headgate ledger check-proof FILE --key KEY</span>
+      </Text>
+    </Stack>
+  );
+}
+
+function useReport(
+  bundle: Bundle,
+  record: RecordView,
+  parts: readonly Schemas["PartView"][],
+  trusted: string,
+): Report | null {
+  const [report, setReport] = useState<Report | null>(null);
+  useEffect(() => {
+    let isCurrent = true;
+    void checkBundle(bundle, { id: record.id, parts }, trusted).then((checked) => isCurrent && setReport(checked));
+    return () => {
+      isCurrent = false;
+    };
+  }, [bundle, record.id, parts, trusted]);
+  return report;
+}
+
+/** Where tampering begins: at the decision, which is what a forger would want to change. */
+function startOf(bundle: Bundle): number {
+  const text = toText(fromBase64(bundle.entry) ?? new Uint8Array()) ?? "";
+  const found = /"(?:effect|outcome)":\s*"/.exec(text);
+  return found ? new TextEncoder().encode(text.slice(0, found.index + found[0].length)).length : 0;
+}
+
+function Verdict({ report, isTampered }: { report: Report; isTampered: boolean }) {
+  const verdict = verdictOf(report);
+  const failed = report.steps.find((step) => step.state === "bad");
+  return (
+    <div role="status">
+      <Text component="div" fw={600} size="md">
+        <State tone={TONES[verdict]} icon={verdict === "open" ? "good" : ICONS[verdict]}>
+          {VERDICTS[verdict]}
+        </State>
+      </Text>
+      <Text size="sm" className="hg-quiet">
+        {isTampered && "One character of a copy was changed. "}
+        {failed
+          ? `It fails at: ${failed.title}.`
+          : verdict === "open"
+            ? "Every check that could be made held; see what is left open."
+            : "Every check held, under the key that you gave."}
+      </Text>
+    </div>
+  );
+}
+
+function Steps({ steps }: { steps: readonly Step[] }) {
+  return (
+    <ol className="hg-plain-list hg-divided" aria-label="Checks">
+      {steps.map((step) => (
+        <li key={step.id} data-step={step.id} data-state={step.state}>
+          <State tone={TONES[step.state]} icon={ICONS[step.state]}>
+            {step.title}
+          </State>
+          <div className="hg-quiet" style={{ paddingLeft: 21, overflowWrap: "anywhere" }}>
+            <span className="hg-unseen">
+              {step.state === "good" ? "Holds. " : step.state === "bad" ? "Fails. " : "Open. "}
+            </span>
+            {step.says}
+          </div>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Entry({ entry, at }: { entry: Uint8Array; at: number | null }) {
+  const [before, changed, after] =
+    at === null
+      ? [entry, new Uint8Array(), new Uint8Array()]
+      : [entry.slice(0, at), entry.slice(at, at + 1), entry.slice(at + 1)];
+  return (
+    <div>
+      <Text size="xs" className="hg-quiet" mb={4}>
+        The entry in the log, {entry.length} bytes. It holds digests of the sealed parts, never their text.
+      </Text>
+      <pre className="hg-code" data-wrap tabIndex={0} role="region" aria-label="The entry" style={{ maxHeight: 180 }}>
+        {toText(before) ?? "(not text)"}
+        {at !== null && <Changed>{toText(changed) ?? "?"}</Changed>}
+        {toText(after) ?? ""}
+      </pre>
+    </div>
+  );
+}
+
+function Changed({ children }: { children: string }) {
+  return (
+    <mark className="hg-find" data-category="secret">
+      {children}
+      <small>changed</small>
+    </mark>
+  );
+}

@@ -1,0 +1,62 @@
+/** A picture of when what ran: the action itself, and each attempt inside it. */
+
+import { Text } from "@mantine/core";
+
+import type { RecordView } from "../../api/client";
+import { Outcome } from "../../elements/record";
+import { formatDuration } from "../../format";
+import { numberFact, resourceName } from "../../record/facts";
+import { Link } from "../../router";
+import { type Span, spansOf } from "./spans";
+
+const BAD = new Set(["refused", "failed"]);
+
+export function Timeline({ record, attempts }: { record: RecordView; attempts: readonly RecordView[] }) {
+  const { spans, total_us } = spansOf(record, attempts);
+  const hasFirst = spans.some((span) => span.firstItem !== null);
+  return (
+    <>
+      <ol className="hg-plain-list" style={{ display: "grid", gap: 10 }}>
+        {spans.map((span, at) => (
+          <Bar key={span.record.id} span={span} isItself={at === 0} />
+        ))}
+      </ol>
+      <Text size="xs" className="hg-quiet" mt={6} style={{ display: "flex", justifyContent: "space-between", gap: 12 }}>
+        <span>0</span>
+        {hasFirst && <span>The upright line marks the first words.</span>}
+        <span>{formatDuration(total_us)}</span>
+      </Text>
+    </>
+  );
+}
+
+function Bar({ span, isItself }: { span: Span; isItself: boolean }) {
+  const { record, start, width, firstItem } = span;
+  const first = firstItem === null ? null : numberFact(record, "first_item_us");
+  const name = `${record.verb} on ${resourceName(record.resource)}`;
+  return (
+    <li>
+      <div style={{ display: "flex", flexWrap: "wrap", gap: "0 14px", marginBottom: 3 }}>
+        {isItself ? <b>{name}</b> : <Link href={`/records/${record.id}`}>{name}</Link>}
+        <Outcome outcome={record.outcome} />
+        <span className="hg-quiet">
+          {record.outcome === null ? "running" : formatDuration(record.duration_us)}
+          {first !== null && `, first words after ${formatDuration(first)}`}
+          {record.error && `, ${record.error}`}
+        </span>
+      </div>
+      <div className="hg-bar-track" aria-hidden="true">
+        <div
+          className="hg-bar"
+          data-tone={record.outcome !== null && BAD.has(record.outcome) ? "bad" : undefined}
+          style={{ left: percent(start), width: percent(width) }}
+        />
+        {firstItem !== null && <div className="hg-first-item" style={{ left: percent(firstItem) }} />}
+      </div>
+    </li>
+  );
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(3)}%`;
+}

@@ -1,0 +1,76 @@
+/** Redeems the token of a sign-in link. It stands in the fragment, which browsers send to nobody. */
+
+import { Button, Code, Paper, PasswordInput, Stack, Text, Title } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useEffect, useRef, useState } from "react";
+
+import { api, take } from "../../api/client";
+import { changeSession } from "../../api/queries";
+import { Logo } from "../../elements/icons";
+import { Failure } from "../../elements/page";
+import { navigate } from "../../router";
+
+export default function SignIn() {
+  const [token, setToken] = useState("");
+  const redeemed = useRef<string | null>(null);
+  const client = useQueryClient();
+  const { mutate, error, isPending } = useMutation({
+    mutationFn: (given: string) => take(api.POST("/api/session", { body: { token: given } })),
+    onSuccess: (session) => {
+      changeSession(client, session);
+      if (location.pathname === "/sign-in") navigate("/", { replace: true });
+    },
+  });
+  useEffect(() => {
+    document.title = "Sign in · Headgate";
+    const given = new URLSearchParams(location.hash.slice(1)).get("token");
+    if (!given || redeemed.current === given) return;
+    redeemed.current = given;
+    history.replaceState(null, "", location.pathname);
+    mutate(given);
+  }, [mutate]);
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    // People paste what they have: the whole link, or the token alone.
+    mutate(token.trim().replace(/^.*#token=/, ""));
+  };
+  return (
+    <main style={{ minHeight: "100dvh", display: "grid", placeItems: "center", padding: 16 }}>
+      <Paper p="xl" w="100%" maw={440}>
+        <Stack gap="md">
+          <span className="hg-brand">
+            <Logo size={30} />
+            Headgate
+          </span>
+          <div>
+            <Title order={1}>{isPending ? "Signing in" : "Sign in"}</Title>
+            <Text className="hg-quiet" size="sm" mt={4}>
+              You need a sign-in link. It works once, within ten minutes. On the machine that runs Headgate, get one
+              with
+            </Text>
+            <Code block mt="xs">
+              headgate sign-in
+            </Code>
+            <Text className="hg-quiet" size="sm" mt="xs">
+              and open it in this browser, or paste it here. When Headgate starts, it prints one too.
+            </Text>
+          </div>
+          {error && <Failure error={error} title="The link did not work" />}
+          <form onSubmit={submit}>
+            <Stack gap="sm">
+              <PasswordInput
+                label="Sign-in link or token"
+                autoComplete="off"
+                value={token}
+                onChange={(event) => setToken(event.currentTarget.value)}
+              />
+              <Button type="submit" loading={isPending} disabled={!token.trim()}>
+                Sign in
+              </Button>
+            </Stack>
+          </form>
+        </Stack>
+      </Paper>
+    </main>
+  );
+}

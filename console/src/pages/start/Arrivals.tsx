@@ -1,0 +1,95 @@
+/** Calls as they arrive, with what the gate did. */
+
+import { Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useCallback, useState } from "react";
+
+import type { RecordView } from "../../api/client";
+import { recordsQuery } from "../../api/queries";
+import { Empty, Rows, Section } from "../../elements/page";
+import { Counts, Money, Outcome, State, Time } from "../../elements/record";
+import { formatDuration, plural } from "../../format";
+import { type Call, callsOf, isModelCall, isUnsent, resourceName } from "../../record/facts";
+import { useLiveRecords } from "../../record/live";
+import { Link } from "../../router";
+
+const KEPT = 60;
+const SHOWN = 6;
+
+export function Arrivals({ hasCalled }: { hasCalled: boolean }) {
+  const earlier = useQuery(recordsQuery({}, null));
+  const [arrived, setArrived] = useState<readonly RecordView[]>([]);
+  const take = useCallback((record: RecordView) => {
+    setArrived((known) => [record, ...known.filter((one) => one.id !== record.id)].slice(0, KEPT));
+  }, []);
+  const isUp = useLiveRecords(true, take);
+  const known = new Set(arrived.map((record) => record.id));
+  const old = (earlier.data?.records ?? []).filter((record) => !known.has(record.id));
+  const calls = callsOf([...arrived, ...old])
+    .filter((call) => isModelCall(call.first))
+    .slice(0, SHOWN);
+  return (
+    <Section
+      title="3. It arrives"
+      aside={
+        isUp ? (
+          <State tone="good" icon="activity">
+            Live
+          </State>
+        ) : (
+          <State tone="quiet" icon="open">
+            Connecting
+          </State>
+        )
+      }
+    >
+      <div aria-live="polite" aria-relevant="additions">
+        {earlier.isPending && !calls.length ? (
+          <Rows count={3} />
+        ) : calls.length ? (
+          <ul className="hg-plain-list hg-divided">
+            {calls.map((call) => (
+              <Arrival key={call.first.id} call={call} />
+            ))}
+          </ul>
+        ) : (
+          <Empty title={hasCalled ? "Waiting for the next call." : "No call yet."}>
+            Make a key, copy the call and run it: it shows here the moment it comes in.
+          </Empty>
+        )}
+      </div>
+      {calls.length > 0 && (
+        <Text size="sm" mt="sm">
+          <Link href="/activity">All activity</Link>
+        </Text>
+      )}
+    </Section>
+  );
+}
+
+function Arrival({ call }: { call: Call }) {
+  const { first, deployment, masked, cost, attempts } = call;
+  return (
+    <li className="hg-row">
+      <div style={{ display: "flex", justifyContent: "space-between", gap: 12, flexWrap: "wrap" }}>
+        <Link href={`/records/${first.id}`} className="hg-cover">
+          {resourceName(first.resource)} → {deployment ?? "nowhere"}
+        </Link>
+        <Outcome outcome={first.outcome} />
+      </div>
+      <div className="hg-quiet" style={{ display: "flex", gap: "2px 14px", flexWrap: "wrap" }}>
+        <Time iso={first.opened_at} />
+        <span>{first.outcome === null ? "running" : formatDuration(first.duration_us)}</span>
+        {!isUnsent(first) && (
+          <span>
+            cost <Money cost={cost} />
+          </span>
+        )}
+        <span>
+          masked <Counts counts={masked} />
+        </span>
+        {attempts > 1 && <span>{plural(attempts, "attempt")}</span>}
+      </div>
+    </li>
+  );
+}

@@ -1,0 +1,205 @@
+"""`headgate keys|use-cases|rules|models|records|sign-in`: what the console does, from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import click
+
+from headgate.cli.client import client_at, settings_from, url_option
+from headgate.cli.printing import as_json_option, print_rows
+from headgate.policy.models import ADMIN
+from headgate.server.setup import sign_in_link
+from headgate.substrate import settings as settings_module
+
+
+@click.group()
+def keys() -> None:
+    """API keys."""
+
+
+@keys.command("list")
+@url_option
+@as_json_option
+def list_keys(url: str | None, as_json: bool) -> None:
+    """List the keys; secrets are not kept and not shown."""
+    answer = client_at(url).call("GET", "/api/keys")
+    print_rows(answer["keys"], ("id", "name", "principal", "use_case", "expires_at", "revoked_at"), as_json=as_json)
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--use-case", default="getting-started", show_default=True)
+@click.option("--principal", help="Whom the key stands for; by default its own name.")
+@click.option("--alias", "aliases", multiple=True, help="Only this model; may be given several times.")
+@click.option("--expires", "expires_at", help="RFC 3339 time after which it is refused.")
+@click.option("--requests-per-minute", type=click.IntRange(1))
+@click.option("--cost-per-day", type=click.FloatRange(0), help="Money for a UTC day, in --currency.")
+@click.option("--currency", default="USD", show_default=True)
+@url_option
+def create_key(
+    name: str,
+    use_case: str,
+    principal: str | None,
+    aliases: tuple[str, ...],
+    expires_at: str | None,
+    requests_per_minute: int | None,
+    cost_per_day: float | None,
+    currency: str,
+    url: str | None,
+) -> None:
+    """Make a key and print its secret, this once."""
+    body = {
+        "name": name,
+        "use_case": use_case,
+        "principal": principal,
+        "aliases": list(aliases) or None,
+        "expires_at": expires_at,
+        "requests_per_minute": requests_per_minute,
+        "cost_micros_per_day": None if cost_per_day is None else round(cost_per_day * 1_000_000),
+        "currency": currency,
+    }
+    click.echo(client_at(url).call("POST", "/api/keys", body)["secret"])
+
+
+@keys.command("revoke")
+@click.argument("key")
+@url_option
+def revoke_key(key: str, url: str | None) -> None:
+    """Revoke a key, at once and for good."""
+    client_at(url).call("DELETE", f"/api/keys/{quote(key, safe='')}")
+    click.echo(f"{key} is revoked")
+
+
+@click.group("use-cases")
+def use_cases() -> None:
+    """Registered purposes."""
+
+
+@use_cases.command("list")
+@url_option
+@as_json_option
+def list_use_cases(url: str | None, as_json: bool) -> None:
+    """List the use cases."""
+    rows = client_at(url).call("GET", "/api/use-cases")["use_cases"]
+    print_rows(
+        rows, ("id", "owner", "risk", "confidentiality", "deployments", "observe", "expires_at"), as_json=as_json
+    )
+
+
+@use_cases.command("put")
+@click.argument("use_case")
+@click.option("--owner", required=True)
+@click.option("--purpose", required=True)
+@click.option("--risk", type=click.Choice(["minimal", "limited", "high"]), default="limited", show_default=True)
+@click.option("--confidentiality", type=click.Choice(["public", "internal", "confidential", "restricted"]))
+@click.option("--deployment", "deployments", multiple=True, help="Only this deployment; may be given several times.")
+@click.option("--observe", multiple=True, help="A rule that only observes; may be given several times.")
+@click.option("--expires", "expires_at")
+@url_option
+def put_use_case(use_case: str, url: str | None, **fields: Any) -> None:
+    """Register a use case or replace what is registered."""
+    body = {
+        **fields,
+        "confidentiality": fields["confidentiality"] or "public",
+        "deployments": list(fields["deployments"]) or None,
+        "observe": list(fields["observe"]),
+    }
+    client_at(url).call("PUT", f"/api/use-cases/{quote(use_case, safe='')}", body)
+    click.echo(f"{use_case} is registered")
+
+
+@use_cases.command("delete")
+@click.argument("use_case")
+@url_option
+def delete_use_case(use_case: str, url: str | None) -> None:
+    """Remove a use case; keys bound to it stop working."""
+    client_at(url).call("DELETE", f"/api/use-cases/{quote(use_case, safe='')}")
+    click.echo(f"{use_case} is removed")
+
+
+@click.group()
+def rules() -> None:
+    """Rules of policy."""
+
+
+@rules.command("list")
+@click.option("--use-case", help="Show the modes for this use case.")
+@url_option
+@as_json_option
+def list_rules(use_case: str | None, url: str | None, as_json: bool) -> None:
+    """List the rules in force."""
+    query = f"?{urlencode({'use_case': use_case})}" if use_case else ""
+    print_rows(
+        client_at(url).call("GET", f"/api/rules{query}")["rules"], ("id", "does", "mode", "reason"), as_json=as_json
+    )
+
+
+@rules.command("mode")
+@click.argument("use_case")
+@click.argument("rule")
+@click.argument("mode", type=click.Choice(["observe", "enforce"]))
+@url_option
+def set_mode(use_case: str, rule: str, mode: str, url: str | None) -> None:
+    """Let a RULE observe or enforce for one USE_CASE."""
+    path = f"/api/use-cases/{quote(use_case, safe='')}/rules/{quote(rule, safe='')}"
+    client_at(url).call("PUT", path, {"mode": mode})
+    click.echo(f"{rule}: {mode} for {use_case}")
+
+
+@click.command()
+@url_option
+@as_json_option
+def models(url: str | None, as_json: bool) -> None:
+    """List the models and the deployments behind them."""
+    rows = [
+        {**model, "deployments": [one["id"] for one in model["deployments"]]}
+        for model in client_at(url).call("GET", "/api/models")["models"]
+    ]
+    print_rows(rows, ("id", "operation", "deployments", "description"), as_json=as_json)
+
+
+@click.group()
+def records() -> None:
+    """Records of what was done and refused."""
+
+
+@records.command("list")
+@click.option("--verb")
+@click.option("--outcome")
+@click.option("--use-case")
+@click.option("--since")
+@click.option("--until")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@click.option("--cursor")
+@url_option
+@as_json_option
+def list_records(url: str | None, as_json: bool, **filters: Any) -> None:
+    """List records, newest first."""
+    query = urlencode({name: value for name, value in filters.items() if value is not None})
+    answer = client_at(url).call("GET", f"/api/records?{query}")
+    print_rows(
+        answer["records"], ("id", "opened_at", "verb", "resource", "effect", "outcome", "leaf_index"), as_json=as_json
+    )
+    if answer["next"] and not as_json:
+        click.echo(f"more: --cursor {answer['next']}")
+
+
+@records.command("show")
+@click.argument("record")
+@url_option
+def show_record(record: str, url: str | None) -> None:
+    """Show one record whole; reading its content is itself recorded."""
+    click.echo(json.dumps(client_at(url).call("GET", f"/api/records/{quote(record, safe='')}"), indent=1))
+
+
+@click.command("sign-in")
+@click.option("--principal", default=ADMIN, show_default=True, help="Whom the link signs in; a registered person.")
+@click.pass_context
+def sign_in(context: click.Context, principal: str) -> None:
+    """Print a link that signs somebody in to the console, once, within ten minutes. A record tells of it."""
+    made = sign_in_link(settings_from(context), principal=principal, grant=settings_module.grant())
+    click.echo(asyncio.run(made))

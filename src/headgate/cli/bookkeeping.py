@@ -1,0 +1,81 @@
+"""The two processes behind the workers: `python -m headgate.cli.bookkeeping shipper|sequencer`.
+
+Apart from `headgate.cli.worker`, because they need little of what a worker needs: they start fast and stay small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import uvloop
+
+from headgate.kernel.errors import HeadgateError
+from headgate.ledger.sequencer import SequencerSetup, run_sequencer
+from headgate.ledger.shipper import run_shipper
+from headgate.substrate import settings as settings_module
+from headgate.substrate.addresses import address_for
+from headgate.substrate.garbage import leave_what_stays_alone
+from headgate.substrate.logs import set_up_logs
+from headgate.substrate.parent import say_ready, stop_with_parent
+from headgate.substrate.settings import Settings
+
+_data = click.option("--data", type=click.Path(path_type=Path), required=True)
+
+
+@click.group()
+def bookkeeping() -> None:
+    """Processes of a running Headgate; started by `headgate up`."""
+
+
+@bookkeeping.command()
+@_data
+def shipper(data: Path) -> None:
+    """Ship the workers' journals to the database."""
+    set_up_logs("shipper")
+    uvloop.run(_until_told(_ship, replace(settings_module.load(), data=data)))
+
+
+@bookkeeping.command()
+@_data
+def sequencer(data: Path) -> None:
+    """Put closed records into the logs."""
+    set_up_logs("sequencer")
+    uvloop.run(_until_told(_sequence, replace(settings_module.load(), data=data)))
+
+
+async def _ship(settings: Settings, stop: asyncio.Event) -> None:
+    await run_shipper(settings.journal_folder, address_for("headgate_writer", settings), stop)
+
+
+async def _sequence(settings: Settings, stop: asyncio.Event) -> None:
+    setup = SequencerSetup(settings.ledger_folder, settings.secrets_folder / "ledger")
+    await run_sequencer(setup, address_for("headgate_sequencer", settings), stop)
+
+
+async def _until_told(run: Callable[[Settings, asyncio.Event], Awaitable[None]], settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop_with_parent()
+    leave_what_stays_alone()
+    say_ready()
+    await run(settings, stop)
+
+
+def main() -> None:
+    """Run one process; our errors are one line and exit code 2."""
+    try:
+        bookkeeping()
+    except HeadgateError as error:
+        click.echo(f"headgate: {error.message}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The command line's way to a running Headgate: its admin API, with the first key unless another is given."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from headgate.kernel.errors import HeadgateError, Invalid, Unauthenticated, Unavailable
+from headgate.substrate import settings as settings_module
+from headgate.substrate.settings import Settings
+
+_TIMEOUT_S = 60.0
+
+url_option = click.option("--url", help="The Headgate to talk to; by default the one on this machine.")
+
+
+class ApiError(HeadgateError):
+    """What the admin API answered instead of a result."""
+
+    def __init__(self, message: str, *, code: str, status: int) -> None:
+        super().__init__(message)
+        self.api_code = code
+        self.api_status = status
+
+
+class Client:
+    """Calls the admin API of one Headgate.
+
+    Args:
+        url: where it is, such as `http://127.0.0.1:8080`.
+        key: an API key with the rights that the command needs.
+    """
+
+    def __init__(self, url: str, key: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Invalid(f"{url!r} is no address of a Headgate; write http://HOST:PORT", param="--url")
+        self._url = parts
+        self._key = key
+
+    @classmethod
+    def of(cls, settings: Settings, *, url: str | None = None) -> Client:
+        """Return a client for the Headgate that runs with these settings."""
+        return cls(url or settings.base_url, _key(settings.data))
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Return the decoded answer, None for an empty one.
+
+        Raises:
+            ApiError: Headgate refused; the message is its own.
+            Unavailable: nothing answers there.
+        """
+        connection = self._connection()
+        headers = {"authorization": f"Bearer {self._key}", "x-headgate-csrf": "1"}
+        if grant := settings_module.grant():
+            headers["x-headgate-grant"] = grant
+        payload = None
+        if body is not None:
+            payload = json.dumps(body)
+            headers["content-type"] = "application/json"
+        try:
+            connection.request(method, path, body=payload, headers=headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        except OSError as error:
+            raise Unavailable(
+                f"nothing answers at {self._url.scheme}://{self._url.netloc}"
+                f" ({error.strerror or type(error).__name__}); start it with `headgate up`"
+            ) from error
+        finally:
+            connection.close()
+        if answer.status >= 400:
+            raise _as_error(answer.status, content)
+        return json.loads(content) if content else None
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._url.hostname or "", self._url.port
+        if self._url.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=ssl.create_default_context())
+        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+
+
+def client_at(url: str | None) -> Client:
+    """Return a client of the Headgate at an address, or of the one on this machine."""
+    return Client.of(settings_from(click.get_current_context()), url=url)
+
+
+def settings_from(context: click.Context) -> Settings:
+    """Return the settings that the group's options and the environment give."""
+    root = context.find_root()
+    if not isinstance(root.obj, Settings):
+        root.obj = settings_module.load()
+    return root.obj
+
+
+def _key(data: Path) -> str:
+    if given := settings_module.api_key():
+        return given
+    try:
+        return (data / "admin.key").read_text().strip()
+    except OSError as error:
+        raise Unauthenticated(
+            f"no key: set HEADGATE_API_KEY, or give --data with the folder that holds admin.key (tried {data})"
+        ) from error
+
+
+def _as_error(status: int, content: bytes) -> ApiError:
+    try:
+        detail = json.loads(content)["error"]
+        return ApiError(str(detail["message"]), code=str(detail["code"]), status=status)
+    except (ValueError, KeyError, TypeError):
+        return ApiError(f"the answer was {status} without an explanation", code="unknown", status=status)

@@ -1,0 +1,47 @@
+"""The command `headgate`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from headgate import __version__
+from headgate.cli.administration import keys, models, records, rules, sign_in, use_cases
+from headgate.cli.approvals import approvals
+from headgate.cli.configuration import apply
+from headgate.cli.entries import config
+from headgate.cli.ledger import ledger
+from headgate.cli.scaffold import new
+from headgate.cli.up import up
+from headgate.kernel.errors import HeadgateError
+from headgate.substrate import settings as settings_module
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="headgate")
+@click.option("--data", type=click.Path(path_type=Path), help="The data folder (HEADGATE_DATA).")
+@click.pass_context
+def headgate(context: click.Context, data: Path | None) -> None:
+    """The one gate through which an organisation's people, programs and agents use language models."""
+    settings = settings_module.load()
+    context.obj = replace(settings, data=data) if data is not None else settings
+
+
+for command in (up, apply, config, keys, use_cases, rules, models, approvals, records, sign_in, ledger, new):
+    headgate.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; our errors are one line on standard error and exit code 2."""
+    try:
+        headgate()
+    except HeadgateError as error:
+        click.echo(f"headgate: {error.message}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""`headgate up`: starts everything, watches it, and stops all of it on Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import chain, repeat
+from pathlib import Path
+
+import click
+
+from headgate import __version__
+from headgate.cli.client import Client, settings_from
+from headgate.cli.supervisor import ProcessPlan, SupervisedProcess
+from headgate.kernel.errors import Denied, HeadgateError, Invalid, Unavailable
+from headgate.server.setup import first_key, sign_in_link
+from headgate.substrate.database_address import DatabaseAddress
+from headgate.substrate.migrate import migrate
+from headgate.substrate.postgres import EmbeddedPostgres
+from headgate.substrate.roles import give_logins
+from headgate.substrate.settings import Settings, check
+
+_MODEL_MISSING = 3
+_READY_S = 120.0
+_POSTGRES_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), help="Folder for everything that must last.")
+@click.option("--port", type=click.IntRange(1, 65535), help="TCP port of the one door.")
+@click.option("--host", help="Address to listen on; beyond loopback it needs TLS or a declared proxy.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Worker processes.")
+@click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="headgate.toml to apply.")
+@click.option("--no-model", is_flag=True, help="Do not start the embedded models.")
+@click.pass_context
+def up(
+    context: click.Context,
+    data: Path | None,
+    port: int | None,
+    host: str | None,
+    workers: int | None,
+    config: Path | None,
+    no_model: bool,
+) -> None:
+    """Start Headgate and stay in the foreground."""
+    given = settings_from(context)
+    settings = replace(
+        given,
+        data=(data or given.data).absolute(),
+        port=port or given.port,
+        host=host or given.host,
+        workers=workers or given.workers,
+        config=config or given.config,
+    )
+    check(settings)
+    sys.exit(asyncio.run(Supervisor(settings, with_model=not no_model).run()))
+
+
+class Supervisor:
+    """The parts of one Headgate on this machine, in the order in which they need one another."""
+
+    def __init__(self, settings: Settings, *, with_model: bool) -> None:
+        self._settings = settings
+        self._with_model = with_model
+        self._started_s = time.monotonic()
+        self._stop = asyncio.Event()
+
+    async def run(self) -> int:
+        """Run until told to stop; the process's exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        failed = False
+        try:
+            with self._listening() as listener:
+                async with self._database(), asyncio.TaskGroup() as group:
+                    children = self._children(listener)
+                    tasks = [group.create_task(child.run()) for child in children]
+                    try:
+                        await self._until_ready(children)
+                        if not self._stop.is_set():
+                            await self._greet(children)
+                        await self._stop.wait()
+                        self._say("stopping")
+                    finally:
+                        await _stop_in_order(tasks, workers=self._settings.workers)
+        except* HeadgateError as errors:
+            failed = True
+            for error in _flat(errors):
+                click.echo(f"headgate: {error}", err=True)
+        return 2 if failed else 0
+
+    @contextlib.contextmanager
+    def _listening(self) -> Generator[socket.socket]:
+        """Open the port before anything else: a taken one is found out at once."""
+        address = (self._settings.host, self._settings.port)
+        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
+        try:
+            listener = socket.create_server(address, family=family, backlog=2048)
+        except OSError as error:
+            raise Invalid(
+                f"port {address[1]} on {address[0]} cannot be opened ({os.strerror(error.errno or 0)});"
+                " choose another with --port or HEADGATE_PORT",
+                param="--port",
+            ) from error
+        with listener:
+            yield listener
+
+    @asynccontextmanager
+    async def _database(self) -> AsyncGenerator[None]:
+        """Have a migrated database: the embedded one, kept alive, or the one whose URL was given."""
+        settings = self._settings
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if settings.database_url is not None:
+            await self._prepare(DatabaseAddress.parse(settings.database_url), is_embedded=False)
+            yield
+            return
+        postgres = EmbeddedPostgres(settings.data, on_progress=self._say)
+        address = await postgres.start()
+        try:
+            await self._prepare(address, is_embedded=True)
+            async with asyncio.TaskGroup() as group:
+                keeper = group.create_task(self._keep(postgres))
+                yield
+                keeper.cancel()
+        finally:
+            await postgres.stop()
+
+    async def _keep(self, postgres: EmbeddedPostgres) -> None:
+        """Start it again whenever it ends, and never give up: meanwhile workers answer within their journals' limit."""
+        while True:
+            code = await postgres.wait()
+            self._say(f"PostgreSQL ended with {code}; starting it again")
+            for pause_s in chain(_POSTGRES_PAUSES_S, repeat(_POSTGRES_PAUSES_S[-1])):
+                try:
+                    await postgres.start()
+                    break
+                except Unavailable as error:
+                    self._say(f"{error}; trying again")
+                    await asyncio.sleep(pause_s)
+
+    async def _prepare(self, address: DatabaseAddress, *, is_embedded: bool) -> None:
+        applied = await migrate(address.conninfo)
+        if applied:
+            self._say(f"the database was brought up to date with {len(applied)} migrations")
+        if is_embedded:
+            await give_logins(address, self._settings.data / "secrets")
+        try:
+            await first_key(self._settings)
+        except Denied as error:
+            # Policy is the administrators' own: they have other keys.
+            self._say(f"no first key was made: {error.message}")
+
+    def _children(self, listener: socket.socket) -> list[SupervisedProcess]:
+        data = ("--data", str(self._settings.data))
+        model_port = _free_port() if self._with_model else None
+        plans: list[ProcessPlan] = []
+        if model_port is not None:
+            threads = self._settings.model_threads or max(1, (os.cpu_count() or 2) - 1)
+            plans.append(
+                ProcessPlan(
+                    "the model process",
+                    (
+                        *("-m", "headgate.gateway.embedded", "--port", str(model_port)),
+                        *("--threads", str(threads), "--cache", str(self._settings.data / "models")),
+                    ),
+                    ready_line="http://",
+                    final_codes=frozenset({_MODEL_MISSING}),
+                )
+            )
+        bookkeeping = ("-m", "headgate.cli.bookkeeping")
+        plans.append(ProcessPlan("the shipper", (*bookkeeping, "shipper", *data)))
+        plans.append(ProcessPlan("the sequencer", (*bookkeeping, "sequencer", *data)))
+        model = ("--model-port", str(model_port)) if model_port is not None else ()
+        for number in range(self._settings.workers):
+            plans.append(
+                ProcessPlan(
+                    f"worker {number}",
+                    (
+                        *("-m", "headgate.cli.worker", *data, "--fd", str(listener.fileno())),
+                        *("--port", str(self._settings.port), "--host", self._settings.host, *model),
+                    ),
+                    pass_fds=(listener.fileno(),),
+                )
+            )
+        return [SupervisedProcess(plan, on_event=self._say) for plan in plans]
+
+    async def _until_ready(self, children: list[SupervisedProcess]) -> None:
+        for child in children:
+            async with asyncio.TaskGroup() as group:
+                waiting, stopping = group.create_task(child.ready.wait()), group.create_task(self._stop.wait())
+                done, pending = await asyncio.wait(
+                    {waiting, stopping}, timeout=_READY_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                for one in pending:
+                    one.cancel()
+            if not done:
+                raise Unavailable(f"{child.plan.name} did not start within {_READY_S:.0f} s; its log says why")
+            if stopping in done:
+                return
+            if child.final_code is not None:
+                self._say(f"{child.plan.name} is not there; Headgate runs without it")
+
+    async def _greet(self, children: list[SupervisedProcess]) -> None:
+        settings = self._settings
+        if settings.config is not None:
+            await asyncio.to_thread(self._apply, settings.config)
+        try:
+            link = f"{await sign_in_link(settings)}  (once, within ten minutes; `headgate sign-in` makes another)"
+        except Denied as error:
+            link = f"no link was made: {error.message}"
+        took_s = time.monotonic() - self._started_s
+        click.echo(f"Console        {settings.base_url}/")
+        click.echo(f"Sign in        {link}")
+        click.echo(f"First API key  {settings.data / 'admin.key'}")
+        click.echo(f"OpenAI wire    {settings.base_url}/v1")
+        click.echo(f"Anthropic wire {settings.base_url}")
+        click.echo(f"Headgate is ready: version {__version__}, after {took_s:.1f} s; Ctrl-C stops it")
+        sys.stdout.flush()
+
+    def _apply(self, file: Path) -> None:
+        answer = Client.of(self._settings).call("POST", "/api/config/apply", {"toml": file.read_text()})
+        self._say(f"{file}: {len(answer['changes'])} changes applied")
+
+    def _say(self, text: str) -> None:
+        click.echo(f"[{time.monotonic() - self._started_s:6.1f} s] {text}", err=True)
+
+
+async def _stop_in_order(tasks: list[asyncio.Task[None]], *, workers: int) -> None:
+    """Stop the workers first, so that what they still record is shipped by those that stop after them."""
+    for group in (tasks[-workers:], tasks[:-workers]):
+        for task in group:
+            task.cancel()
+        await asyncio.gather(*group, return_exceptions=True)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _flat(group: BaseExceptionGroup[HeadgateError]) -> list[HeadgateError]:
+    found: list[HeadgateError] = []
+    for error in group.exceptions:
+        found += _flat(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

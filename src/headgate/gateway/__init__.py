@@ -1,0 +1,1 @@
+"""Model calls: catalogue, routing, dispatch."""

@@ -1,0 +1,107 @@
+"""`python -m headgate.gateway.embedded`: load both models and serve them on loopback until told to stop.
+
+It writes its address to stdout once it listens, which is before the models are loaded (`GET /healthz` tells). It stops
+on SIGTERM or SIGINT, and when its standard input, if that is a pipe, is closed: so it never outlives the supervisor,
+which holds the other end.
+
+Exit codes: 0 stopped as told · 1 failed · 2 wrong arguments · 3 the model packages are not installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import stat
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import uvicorn
+
+from headgate.gateway.embedded.app import EmbeddedApp
+from headgate.gateway.embedded.models import Models
+from headgate.gateway.embedded.weights import WeightsMissing, find_weights
+
+_PURPOSE = "Serve the embedded chat model and the embedder on loopback."
+_EXIT_MISSING = 3
+_STOP_WITHIN_S = 5
+_KEEP_ALIVE_S = 75
+
+
+def main() -> int:
+    """Run the model process and return its exit code."""
+    arguments = _arguments()
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    try:
+        weights = find_weights()
+    except WeightsMissing as exc:
+        sys.stderr.write(f"{exc}\n")
+        return _EXIT_MISSING
+    with socket.create_server(("127.0.0.1", arguments.port)) as listener, tempfile.TemporaryDirectory() as private:
+        models = Models(weights, threads=arguments.threads, socket=Path(private, "llama.sock"))
+        server = _server(models)
+        # The server has handlers of its own only while it serves; these keep what comes before from being lost.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, server.handle_exit)
+        _stop_with_parent()
+        sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}\n")
+        sys.stdout.flush()
+        try:
+            asyncio.run(_serve(server, listener, models))
+        finally:
+            # Not before the loop has closed its connections: llama.cpp waits for those that it still answers.
+            models.close()
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m headgate.gateway.embedded", description=_PURPOSE)
+    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 takes a free one")
+    parser.add_argument(
+        "--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="default: all cores but one"
+    )
+    parser.add_argument("--cache", type=Path, help="a folder for derived files; none are needed, so nothing is written")
+    return parser.parse_args()
+
+
+def _server(models: Models) -> uvicorn.Server:
+    config = uvicorn.Config(
+        EmbeddedApp(models), lifespan="off", log_config=None, access_log=False, server_header=False, ws="none",
+        timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    return uvicorn.Server(config)
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, models: Models) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        loading = tasks.create_task(models.load())
+        await server.serve(sockets=[listener])
+        loading.cancel()
+
+
+def _stop_with_parent() -> None:
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, AttributeError, ValueError):  # started without a standard input
+        return
+    # A terminal or /dev/null says nothing about the parent.
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        threading.Thread(target=_stop_at_end_of_input, args=[sys.stdin.fileno()], daemon=True).start()
+
+
+def _stop_at_end_of_input(descriptor: int) -> None:
+    while os.read(descriptor, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    # Nobody is left who would kill it, should stopping hang.
+    threading.Event().wait(_STOP_WITHIN_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""Both models, how far their loading has come, and who may use them when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Literal, ParamSpec, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from headgate.gateway.embedded.embedder import Embedder, batches
+from headgate.gateway.embedded.llama import SLOTS, Reply, ask_llama, start_llama
+from headgate.gateway.embedded.slots import Slots
+from headgate.gateway.embedded.weights import Weights
+from headgate.kernel.errors import Unavailable
+
+Progress = Literal["waiting", "loading", "ready"]
+
+_MAX_WAITING = 64
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Models:
+    """The chat model and the embedder of this process; use from one event loop.
+
+    Args:
+        weights: their files.
+        threads: how many threads each may compute with.
+        socket: where llama.cpp shall listen; in a folder that only this user can enter.
+    """
+
+    def __init__(self, weights: Weights, *, threads: int, socket: Path) -> None:
+        self._weights, self._threads, self._socket = weights, threads, socket
+        self.chat_progress: Progress = "waiting"
+        self.embed_progress: Progress = "waiting"
+        self._llama: object = None
+        self._embedder: Embedder | None = None
+        self._embed_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedder")
+        self._slots = Slots(SLOTS)
+        self._waiting = 0
+
+    async def load(self) -> None:
+        """Load the embedder, then the chat model. While the latter loads (0.4 s) nothing else in this process runs."""
+        self.embed_progress = "loading"
+        self._embedder = await self._in_thread(Embedder, self._weights.embedder_folder, threads=self._threads)
+        self.embed_progress, self.chat_progress = "ready", "loading"
+        # Let a health check that already arrived see "loading" before the interpreter is held.
+        await asyncio.sleep(0)
+        self._llama = await asyncio.to_thread(
+            start_llama, self._weights.chat_gguf, socket=self._socket, threads=self._threads
+        )
+        self.chat_progress = "ready"
+
+    def close(self) -> None:
+        """End running work and give the memory back; blocks for one step of the model at most."""
+        self._embed_thread.shutdown(cancel_futures=True)
+        self._llama = self._embedder = None
+
+    @property
+    def embedder(self) -> Embedder:
+        """The loaded embedder, for what takes microseconds.
+
+        Raises:
+            Unavailable: it is still loading.
+        """
+        if self._embedder is None:
+            raise Unavailable("The embedder is still loading; try again in a second.", retry_after_s=1)
+        return self._embedder
+
+    async def sentences(self, given: Sequence[str] | Sequence[Sequence[int]]) -> list[list[int]]:
+        """What the embedder will see of each text or list of tokens."""
+        embedder = self.embedder
+        return await self._in_thread(lambda: [embedder.sentence(item) for item in given])
+
+    async def tokens(self, text: str) -> list[int]:
+        """The embedder's tokens of a text."""
+        return await self._in_thread(self.embedder.tokens, text)
+
+    async def embed(self, sentences: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+        """Vectors `(n, dimensions)` in the order given; requests take turns batch by batch."""
+        embedder = self.embedder
+        vectors = np.empty((len(sentences), embedder.dimensions), np.float32)
+        for batch in batches([len(sentence) for sentence in sentences]):
+            vectors[batch] = await self._in_thread(embedder.embed, [sentences[place] for place in batch])
+        return vectors
+
+    @asynccontextmanager
+    async def chat(self, body: bytes, *, caller: str | None, choices: int) -> AsyncGenerator[Reply]:
+        """Ask the chat model for a completion, after a free slot was waited for.
+
+        Args:
+            body: a JSON object.
+            caller: whose earlier prompts this one may go on from; None: nobody's.
+            choices: how many answers the body asks for.
+
+        Raises:
+            Unavailable: it is still loading, or too many wait already.
+        """
+        self._check_chat()
+        if self._waiting >= _MAX_WAITING:
+            raise Unavailable("Too many requests wait for the embedded chat model; try again later.", retry_after_s=5)
+        async with AsyncExitStack() as stack:
+            self._waiting += 1
+            try:
+                slots = self._slots.one(caller) if choices == 1 else self._slots.several()
+                place = await stack.enter_async_context(slots)
+            finally:
+                self._waiting -= 1
+            placed = body[:-1] + b',"cache_prompt":' + (b"true" if place.may_continue else b"false")
+            if place.slot is not None:
+                placed += b',"id_slot":%d' % place.slot
+            yield await stack.enter_async_context(ask_llama(self._socket, "/v1/chat/completions", placed + b"}"))
+
+    @asynccontextmanager
+    async def chat_tokens(self, path: str, body: bytes) -> AsyncGenerator[Reply]:
+        """Ask llama.cpp's tokenizer, without waiting for a slot.
+
+        Raises:
+            Unavailable: it is still loading.
+        """
+        self._check_chat()
+        async with ask_llama(self._socket, path, body) as reply:
+            yield reply
+
+    def _check_chat(self) -> None:
+        if self._llama is None:
+            raise Unavailable("The embedded chat model is still loading; try again in a second.", retry_after_s=1)
+
+    async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._embed_thread, lambda: work(*args, **kwargs))

@@ -1,0 +1,246 @@
+"""`model.invoke`: plan candidates and run one dispatch for each attempt, always from the client's original.
+
+A retry or a fallback happens only before the first content went to the client. What would fail anywhere, a
+deterministic 4xx, is not tried elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+from headgate.gateway.catalogue import Catalogues
+from headgate.gateway.pricing import FREE
+from headgate.gateway.routing import Health, Plan, plan
+from headgate.kernel.action import Resource
+from headgate.kernel.errors import Denied, HeadgateError, NeedsApproval, Unavailable, Upstream
+from headgate.kernel.labels import Custody
+from headgate.kernel.model_call import (
+    MODEL_DISPATCH,
+    Deployment,
+    Measures,
+    ModelCall,
+    ModelDispatch,
+    ModelEvent,
+    ModelReply,
+    Usage,
+)
+from headgate.kernel.run import Run
+from headgate.wire.anthropic_messages import estimated_count
+from headgate.wire.json_document import JsonDocument
+
+_NO_TOKENS = Usage(0, 0)
+_HELD_EVENTS = 1000
+_TOLD = ("masked.", "restored.", "withheld.", "removed.")
+
+InvokeRun = Run[ModelCall, ModelEvent, ModelReply]
+
+
+class ModelInvoke:
+    """Performs `model.invoke`."""
+
+    def __init__(self, *, catalogues: Catalogues, health: Health) -> None:
+        self._catalogues = catalogues
+        self._health = health
+
+    async def run(self, run: InvokeRun) -> ModelReply:
+        """Return the first answer that a candidate gives."""
+        attempts = _Attempts(self._plan(run), run, self._health)
+        if run.payload.operation == "count_tokens" and not attempts.is_offered:
+            run.facts["estimated"] = True
+            attempts.report()
+            return ModelReply(run.payload.wire, JsonDocument.parse(estimated_count(run.payload.content)), _NO_TOKENS)
+        try:
+            for deployment in attempts:
+                try:
+                    reply = await run.perform(
+                        MODEL_DISPATCH, resource_of(deployment), ModelDispatch(run.payload, deployment, attempts.count)
+                    )
+                except HeadgateError as error:
+                    attempts.failed(deployment, error)
+                else:
+                    attempts.succeeded(deployment)
+                    return reply
+            raise attempts.refusal()
+        finally:
+            attempts.report()
+
+    def stream(self, run: InvokeRun) -> AbstractAsyncContextManager[AsyncIterator[ModelEvent]]:
+        """Give the events of the first candidate that produces one; entering does nothing yet."""
+        return self._stream(run)
+
+    @asynccontextmanager
+    async def _stream(self, run: InvokeRun) -> AsyncGenerator[AsyncIterator[ModelEvent], None]:
+        async with aclosing(self._events(run)) as events:
+            yield events
+
+    async def _events(self, run: InvokeRun) -> AsyncGenerator[ModelEvent, None]:
+        attempts = _Attempts(self._plan(run), run, self._health)
+        try:
+            for deployment in attempts:
+                async with AsyncExitStack() as stack:
+                    try:
+                        dispatch = ModelDispatch(run.payload, deployment, attempts.count)
+                        stream = await stack.enter_async_context(
+                            run.stream(MODEL_DISPATCH, resource_of(deployment), dispatch)
+                        )
+                        held = await _until_content(stream.items)
+                    except HeadgateError as error:
+                        attempts.failed(deployment, error)
+                        continue
+                    attempts.succeeded(deployment)
+                    for event in held.events:
+                        yield event
+                    if not held.is_over:
+                        async for event in stream.items:
+                            yield event
+                    return
+            raise attempts.refusal()
+        finally:
+            attempts.report()
+
+    def _plan(self, run: InvokeRun) -> Plan:
+        catalogue = self._catalogues(run.action.principal.tenant)
+        alias = catalogue.alias(run.payload.model)
+        found = plan(
+            run.payload,
+            alias=alias,
+            catalogue=catalogue,
+            use_case=run.action.context.use_case,
+            labelled=run.labelled,
+        )
+        candidates = self._health.in_order(found.candidates)
+        return found if candidates is found.candidates else found._replace(candidates=candidates)
+
+
+class _Held(NamedTuple):
+    """Events up to the first with content, held back so that a failure before it can still go elsewhere."""
+
+    events: list[ModelEvent]
+    is_over: bool
+
+
+async def _until_content(events: AsyncIterator[ModelEvent]) -> _Held:
+    held: list[ModelEvent] = []
+    async for event in events:
+        held.append(event)
+        if any(slot.text for slot in event.slots) or event.stop_reason is not None or len(held) >= _HELD_EVENTS:
+            return _Held(held, is_over=False)
+    return _Held(held, is_over=True)
+
+
+class _Attempts:
+    """The attempts of one call: iterates over what to try next and gathers what became of it."""
+
+    def __init__(self, plan: Plan, run: InvokeRun, health: Health) -> None:
+        self._plan = plan
+        self._run = run
+        self._health = health
+        self._why = [f"{skipped.deployment}: {skipped.why}" for skipped in plan.skipped]
+        self._failed: Upstream | None = None
+        self._denied: Denied | None = None
+        self._recovers_in_s: list[float] = []
+        self.count = 0
+        if self._why:
+            run.facts["skipped"] = "; ".join(self._why)[:1000]
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether any deployment offers what is asked for."""
+        return bool(self._plan.candidates)
+
+    def __iter__(self) -> _Attempts:
+        self._left = list(self._plan.candidates)
+        return self
+
+    def __next__(self) -> Deployment:
+        if not self._left:
+            raise StopIteration
+        self.count += 1
+        return self._left.pop(0)
+
+    def succeeded(self, deployment: Deployment) -> None:
+        """Note which deployment answered."""
+        self._health.succeeded(deployment.id)
+        self._run.facts["deployment"] = deployment.id
+        self._run.facts["attempts"] = self.count
+
+    def failed(self, deployment: Deployment, error: HeadgateError) -> None:
+        """Go on to the next candidate, or raise where another would not help."""
+        self._why.append(f"{deployment.id}: {error.message}")
+        self._run.facts["attempts"] = self.count
+        match error:
+            case Upstream(retryable=True):
+                self._health.failed(deployment.id, retry_after_s=error.retry_after_s)
+                self._failed = error
+                if error.retry_after_s is not None:
+                    self._recovers_in_s.append(error.retry_after_s)
+            case Denied():
+                # Of several, a refusal that a person can lift is the one to tell.
+                self._denied = self._denied if isinstance(self._denied, NeedsApproval) else error
+            case _:
+                self.report()
+                raise error
+
+    def refusal(self) -> HeadgateError:
+        """Return why nothing answered: a failure that may pass, else an approval to ask for, else the refusals."""
+        self.report()
+        if self._failed is not None:
+            self._failed.retry_after_s = min(self._recovers_in_s, default=None)
+            return self._failed
+        if isinstance(self._denied, NeedsApproval):
+            return self._denied
+        if not self._why:
+            return Unavailable(f"no deployment stands behind {self._run.payload.model}; add one to its alias")
+        rules = self._denied.rules if self._denied is not None else ("lattice.flow",)
+        return Denied(
+            f"no deployment of {self._run.payload.model} may answer this: " + "; ".join(self._why), rules=rules
+        )
+
+    def report(self) -> None:
+        """Sum what the dispatches used."""
+        children = [child.measures for child in self._run.children]
+        if children:
+            self._run.measures = children[0] if len(children) == 1 else _summed(children)
+        if self._run.payload.operation in FREE:
+            self._run.measures = replace(self._run.measures, cost_micros=0)
+        if not children:
+            return
+        # The call's own record tells what was masked for the deployment that answered, so that lists of calls show it.
+        answered = self._run.children[-1].facts
+        for name, value in answered.items():
+            if "." in name and name.startswith(_TOLD):
+                self._run.facts[name] = value
+
+
+def _summed(children: Sequence[Measures]) -> Measures:
+    """Return what several dispatches used together: the tokens of the last, the cost of all."""
+    charged = [child for child in children if child.usage.output_tokens is not None]
+    costs = [child.cost_micros for child in charged]
+    is_one_currency = len({child.currency for child in charged}) == 1
+    return Measures(
+        usage=children[-1].usage,
+        cost_micros=sum(cost or 0 for cost in costs) if is_one_currency and None not in costs else None,
+        currency=children[-1].currency,
+        first_item_us=children[-1].first_item_us,
+    )
+
+
+@lru_cache(maxsize=4096)
+def resource_of(deployment: Deployment) -> Resource:
+    """Return the deployment as the resource of a dispatch, with what policies may ask about."""
+    clearance = deployment.clearance
+    return Resource(
+        kind="deployment",
+        id=deployment.id,
+        clearance=clearance,
+        attributes={
+            "provider": deployment.provider,
+            "custody": "organisation" if clearance.custody is Custody.ORGANISATION else "any",
+            "level": int(clearance.level),
+            "regions": clearance.regions or frozenset[str](),
+        },
+    )

@@ -1,0 +1,187 @@
+"""Keeps every tenant's catalogue in memory: loads it from the database and swaps it whole when it changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+import msgspec
+import structlog
+
+from headgate.gateway import store
+from headgate.gateway.catalogue import Alias, Catalogue
+from headgate.gateway.models import DeploymentSpec, NetworkSpec, alias_from, deployment_from, profile_from
+from headgate.kernel.errors import Conflict, HeadgateError, Invalid, NotFound
+from headgate.kernel.hashing import same
+from headgate.kernel.identity import TenantId
+from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Custody
+from headgate.kernel.model_call import Capability, Deployment, Operation, Price
+from headgate.kernel.provider import Provider
+from headgate.substrate.database import Database
+from headgate.substrate.egress import Egress, NetworkProfile
+from headgate.substrate.secrets import SecretStore
+
+log = structlog.get_logger(__name__)
+
+_LOCAL_NETWORK = "embedded"
+_NO_CHARGE = Price(
+    "USD", input_micros=0, output_micros=0, cache_read_micros=0, cache_write_micros=0, cache_write_1h_micros=0
+)
+
+
+class Library:
+    """The catalogues of all tenants. `catalogue` is cheap; `refresh` is called by the worker's watcher.
+
+    Args:
+        model_port: where the embedded model process listens, or None without it.
+        profiles: of the egress client, for what is not a deployment; the library owns all the others.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        egress: Egress,
+        providers: Mapping[str, Provider],
+        secrets: SecretStore,
+        model_port: int | None,
+        profiles: Mapping[str, NetworkProfile] | None = None,
+    ) -> None:
+        self._database = database
+        self._egress = egress
+        self._providers = providers
+        self._secrets = secrets
+        self._model_port = model_port
+        self._given_profiles = dict(profiles or {})
+        self._built_in = _built_in(model_port)
+        self._catalogues: Mapping[TenantId, Catalogue] = MappingProxyType({})
+        self._profiles: Mapping[str, NetworkProfile] = {}
+
+    def catalogue(self, tenant: TenantId) -> Catalogue:
+        """Return the tenant's catalogue; the built-in one where the tenant has declared nothing."""
+        return self._catalogues.get(tenant, self._built_in)
+
+    async def refresh(self, tenants: Iterable[TenantId]) -> bool:
+        """Load all catalogues anew; True where something changed. A broken entry is left out and logged, not fatal.
+
+        Raises:
+            Unavailable: the database is away; what is in memory stays.
+        """
+        catalogues: dict[TenantId, Catalogue] = {}
+        profiles = dict(self._given_profiles)
+        if self._model_port is not None:
+            profiles[_LOCAL_NETWORK] = NetworkProfile(allow=(f"127.0.0.1:{self._model_port}",), first_byte_s=600.0)
+        for tenant in tenants:
+            async with self._database.transaction(tenant=tenant) as tx:
+                declared = await store.load(tx, tenant=tenant)
+            catalogues[tenant] = self._assemble(tenant, declared, profiles)
+        self._install(profiles)
+        catalogues = {tenant: self._reachable(tenant, one) for tenant, one in catalogues.items()}
+        is_changed = catalogues != self._catalogues
+        self._catalogues = MappingProxyType(catalogues)
+        return is_changed
+
+    def _install(self, profiles: Mapping[str, NetworkProfile]) -> None:
+        """Give the egress its profiles, without those that it refuses, such as one whose file is not there."""
+        if profiles == self._profiles:
+            return
+        try:
+            self._egress.set_profiles(profiles)
+        except Invalid:
+            profiles = {
+                name: profile
+                for name, profile in profiles.items()
+                if profile == self._profiles.get(name) or _is_usable(name, profile)
+            }
+            # Only where something changed: it closes the connections that are kept.
+            if profiles != self._profiles:
+                self._egress.set_profiles(profiles)
+        self._profiles = profiles
+
+    def _reachable(self, tenant: TenantId, catalogue: Catalogue) -> Catalogue:
+        """Return the catalogue without deployments whose network was refused."""
+        reachable = {id_: one for id_, one in catalogue.deployments.items() if one.network in self._profiles}
+        for id_ in catalogue.deployments.keys() - reachable.keys():
+            log.warning("deployment_left_out", tenant=tenant, deployment=id_, why="its network profile is not valid")
+        return replace(catalogue, deployments=reachable)
+
+    def _assemble(self, tenant: TenantId, declared: store.Declared, profiles: dict[str, NetworkProfile]) -> Catalogue:
+        for unreadable in declared.unreadable:
+            log.warning("entry_left_out", tenant=tenant, kind=unreadable.kind, id=unreadable.id, why=unreadable.why)
+        networks = {spec.id: spec for spec in declared.networks}
+        deployments = dict(self._built_in.deployments)
+        for spec in declared.deployments:
+            try:
+                if spec.id in self._built_in.deployments:
+                    raise Conflict(f"the deployment {spec.id} is built in")
+                deployment = deployment_from(spec, self._providers, tenant=tenant)
+                profiles[deployment.network] = self._profile(spec, networks, deployment)
+            except HeadgateError as error:
+                log.warning("deployment_left_out", tenant=tenant, deployment=spec.id, why=error.message)
+                continue
+            deployments[deployment.id] = deployment
+        aliases: dict[str, Alias] = {spec.id: alias_from(spec) for spec in declared.aliases}
+        version = hashlib.sha256(
+            msgspec.json.encode([declared.deployments, declared.aliases, declared.networks])
+        ).hexdigest()[:16]
+        return Catalogue(deployments, {**aliases, **self._built_in.aliases}, version)
+
+    def _profile(
+        self, spec: DeploymentSpec, networks: Mapping[str, NetworkSpec], deployment: Deployment
+    ) -> NetworkProfile:
+        network = networks.get(spec.network)
+        if network is None and spec.network != "default":
+            # Without it the traffic would leave directly, past the proxy that was meant.
+            raise NotFound(f"there is no network {spec.network!r}")
+        login = self._secrets(network.proxy_login) if network and network.proxy_login else None
+        is_ours = deployment.clearance.custody is Custody.ORGANISATION
+        return profile_from(network, deployment=spec, login=login, is_ours=is_ours)
+
+
+def _is_usable(name: str, profile: NetworkProfile) -> bool:
+    try:
+        Egress(profiles={name: profile})
+    except Invalid as error:
+        log.warning("network_refused", profile=name, why=error.message)
+        return False
+    return True
+
+
+def _built_in(model_port: int | None) -> Catalogue:
+    """Return what is there without any configuration: the embedded models, on this machine, free of charge."""
+    if model_port is None:
+        return Catalogue(version="built-in")
+    base_url = f"http://127.0.0.1:{model_port}/v1"
+    clearance = Clearance(
+        level=Confidentiality.RESTRICTED,
+        categories=None,
+        access=EVERYTHING.access,
+        custody=Custody.ORGANISATION,
+        regions=frozenset({"on-prem"}),
+    )
+
+    def embedded(name: str, model: str, operation: Operation) -> Deployment:
+        return Deployment(
+            id=name,
+            provider="local",
+            model=model,
+            base_url=base_url,
+            network=_LOCAL_NETWORK,
+            clearance=same(clearance),
+            price=_NO_CHARGE,
+            capability=Capability(operations=frozenset({operation}), tools=False, context_tokens=4096),
+        )
+
+    return Catalogue(
+        deployments={
+            "local-chat": embedded("local-chat", "smollm2-135m-instruct", "chat"),
+            "local-embed": embedded("local-embed", "all-minilm-l6-v2", "embed"),
+        },
+        aliases={
+            "local-chat": Alias("local-chat", ("local-chat",), "chat", "SmolLM2-135M-Instruct on this machine"),
+            "local-embed": Alias("local-embed", ("local-embed",), "embed", "MiniLM-L6 embeddings on this machine"),
+        },
+        version="built-in",
+    )

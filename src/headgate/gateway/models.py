@@ -1,0 +1,207 @@
+"""How deployments, aliases and networks are declared: the form of `headgate.toml`, of the admin API and of storage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+
+from headgate.gateway.catalogue import Alias
+from headgate.kernel.errors import Invalid
+from headgate.kernel.hashing import same
+from headgate.kernel.labels import EMPTY, UNSCANNED, Clearance, Confidentiality, Custody, pseudonymous
+from headgate.kernel.model_call import Capability, Deployment, Operation, Price
+from headgate.kernel.provider import Provider
+from headgate.substrate.egress import NetworkProfile, is_metadata, parse_url
+from headgate.substrate.secrets import check_reference
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}$")]
+Text = Annotated[str, msgspec.Meta(max_length=2000)]
+Level = Literal["public", "internal", "confidential", "restricted"]
+Money = Annotated[Decimal, msgspec.Meta(description="Money for a million tokens, such as 0.25.")]
+
+CATEGORIES = ("pii", "phi", "pci", "secret")
+
+
+class ClearanceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What may flow to a deployment; pseudonymised data may always flow where its level may."""
+
+    level: Level = "internal"
+    categories: list[Text] = []
+    regions: list[Text] = []
+    purposes: list[Text] = []
+    custody: Literal["any", "organisation"] = "any"
+
+
+class PriceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Prices for a million tokens; what is absent is unknown, not free."""
+
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
+    input: Money | None = None
+    output: Money | None = None
+    cache_read: Money | None = None
+    cache_write: Money | None = None
+    cache_write_1h: Money | None = None
+
+
+class DeploymentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A model at a provider."""
+
+    id: Name
+    provider: Name
+    model: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    base_url: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
+    key: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    network: Name = "default"
+    clearance: ClearanceSpec = ClearanceSpec()
+    price: PriceSpec | None = None
+    operations: list[Operation] | None = None
+    tools: bool | None = None
+    images: bool | None = None
+    quirks: list[Text] = []
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 600.0
+
+
+class AliasSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The name that clients call, and the deployments behind it in the order in which they are tried."""
+
+    id: Name
+    deployments: Annotated[list[Name], msgspec.Meta(min_length=1, max_length=32)]
+    operation: Operation = "chat"
+    description: Text = ""
+
+
+class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How traffic leaves: proxy, private authority, client certificate, private addresses that are allowed."""
+
+    id: Name
+    proxy_url: Text | None = None
+    proxy_login: Text | None = None
+    proxy_resolves: bool = False
+    ca_file: Text | None = None
+    client_cert_file: Text | None = None
+    client_key_file: Text | None = None
+    allow: list[Text] = []
+    first_byte_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 300.0
+    idle_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 120.0
+
+
+def deployment_from(spec: DeploymentSpec, providers: Mapping[str, Provider], *, tenant: str) -> Deployment:
+    """Return the deployment that a specification describes.
+
+    Raises:
+        Invalid: `param` names the field at fault.
+    """
+    provider = providers.get(spec.provider)
+    if provider is None:
+        raise Invalid(f"there is no provider {spec.provider!r}; installed: {', '.join(providers)}", param="provider")
+    if spec.key is not None:
+        check_reference(spec.key, param="key")
+    base_url = spec.base_url or provider.base_url
+    if base_url is None and spec.provider != "local":
+        raise Invalid(f"provider {spec.provider} has no usual address: give base_url", param="base_url")
+    if spec.base_url is not None:
+        try:
+            parse_url(spec.base_url)
+        except Invalid as error:
+            raise Invalid(error.message, param="base_url") from error
+    usual = provider.capability
+    custody = Custody.ORGANISATION if Custody.ORGANISATION in (provider.custody, _custody(spec)) else Custody.ANY
+    return Deployment(
+        id=spec.id,
+        provider=spec.provider,
+        model=spec.model,
+        base_url=spec.base_url,
+        key=spec.key,
+        network=f"{tenant}/{spec.id}",
+        clearance=same(clearance_from(spec.clearance, custody=custody)),
+        price=price_from(spec.price),
+        capability=Capability(
+            operations=frozenset(spec.operations) if spec.operations is not None else usual.operations,
+            tools=usual.tools if spec.tools is None else spec.tools,
+            images=usual.images if spec.images is None else spec.images,
+            json_schema=usual.json_schema,
+            streaming=usual.streaming,
+            whole_output_tokens=usual.whole_output_tokens,
+        ),
+        quirks=frozenset(spec.quirks),
+        timeout_s=spec.timeout_s,
+        tenant=tenant,
+    )
+
+
+def clearance_from(spec: ClearanceSpec, *, custody: Custody) -> Clearance:
+    """Return the clearance; categories always include the pseudonymous forms of the known ones.
+
+    What no scan can read may go to the organisation's own machines, and elsewhere only where it is declared.
+    """
+    given = frozenset(spec.categories)
+    unscanned = frozenset({UNSCANNED}) if custody is Custody.ORGANISATION else EMPTY
+    return Clearance(
+        level=Confidentiality[spec.level.upper()],
+        categories=given | unscanned | {pseudonymous(one) for one in (*CATEGORIES, *given - {UNSCANNED})},
+        regions=frozenset(spec.regions),
+        purposes=frozenset(spec.purposes),
+        custody=custody,
+    )
+
+
+def price_from(spec: PriceSpec | None) -> Price | None:
+    """Return the price in micro-units."""
+    if spec is None:
+        return None
+    return Price(
+        currency=spec.currency,
+        input_micros=_micros(spec.input),
+        output_micros=_micros(spec.output),
+        cache_read_micros=_micros(spec.cache_read),
+        cache_write_micros=_micros(spec.cache_write),
+        cache_write_1h_micros=_micros(spec.cache_write_1h),
+    )
+
+
+def alias_from(spec: AliasSpec) -> Alias:
+    """Return the alias that a specification describes."""
+    return Alias(spec.id, tuple(spec.deployments), spec.operation, spec.description)
+
+
+def profile_from(
+    spec: NetworkSpec | None, *, deployment: DeploymentSpec, login: str | None, is_ours: bool
+) -> NetworkProfile:
+    """Return the egress profile of one deployment.
+
+    Where the administrator declared the deployment to be on the organisation's own machines, the very host and port of
+    its address are allowed; no other private address is, and never a cloud's metadata service.
+    """
+    spec = spec or NetworkSpec(id="default")
+    allow = tuple(spec.allow)
+    if is_ours and deployment.base_url is not None:
+        origin = parse_url(deployment.base_url).origin
+        allow = allow if is_metadata(origin.host) else (*allow, origin.authority)
+    return NetworkProfile(
+        proxy_url=spec.proxy_url,
+        proxy_login=login,
+        proxy_resolves=spec.proxy_resolves,
+        ca_file=spec.ca_file,
+        client_cert_file=spec.client_cert_file,
+        client_key_file=spec.client_key_file,
+        allow=allow,
+        first_byte_s=min(spec.first_byte_s, deployment.timeout_s),
+        idle_s=min(spec.idle_s, deployment.timeout_s),
+        total_s=max(deployment.timeout_s, 1.0),
+    )
+
+
+def _custody(spec: DeploymentSpec) -> Custody:
+    return Custody[spec.clearance.custody.upper()]
+
+
+def _micros(money: Decimal | None) -> int | None:
+    if money is None:
+        return None
+    micros = money * 1_000_000
+    if money < 0 or micros != micros.to_integral_value():
+        raise Invalid("a price has at most six decimals and is not negative", param="price")
+    return int(micros)

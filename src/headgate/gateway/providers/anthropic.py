@@ -1,0 +1,33 @@
+"""Anthropic's Messages API, and servers that speak it."""
+
+from __future__ import annotations
+
+from headgate.kernel.extensions import Manifest
+from headgate.kernel.model_call import Capability
+from headgate.kernel.provider import Endpoint, Headers, Provider
+
+
+def _api_key(secret: str | None) -> Headers:
+    return (("x-api-key", secret),) if secret else ()
+
+
+_WHOLE_OUTPUT_TOKENS = 21_333
+"""Answers that may be longer than ten minutes must be streamed; the API counts on 128,000 tokens an hour.
+
+Source: docs of the Messages API, "Long requests"; `_calculate_nonstreaming_timeout` of the `anthropic` SDK 2.x.
+"""
+
+provider = Provider(
+    manifest=Manifest(kind="providers", name="anthropic", summary="Anthropic and servers that speak its wire."),
+    base_url="https://api.anthropic.com",
+    endpoints={
+        "chat": Endpoint("anthropic_messages", "/v1/messages"),
+        "count_tokens": Endpoint("anthropic_messages", "/v1/messages/count_tokens"),
+    },
+    credential=_api_key,
+    headers=(("anthropic-version", "2023-06-01"),),
+    forwards=frozenset({"anthropic-version", "anthropic-beta"}),
+    capability=Capability(
+        operations=frozenset({"chat", "count_tokens"}), images=True, whole_output_tokens=_WHOLE_OUTPUT_TOKENS
+    ),
+)

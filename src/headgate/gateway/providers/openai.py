@@ -1,0 +1,19 @@
+"""OpenAI, and every server that speaks its wire: vLLM, Ollama, llama.cpp, Mistral and others, by `base_url`."""
+
+from __future__ import annotations
+
+from headgate.kernel.extensions import Manifest
+from headgate.kernel.model_call import Capability
+from headgate.kernel.provider import Endpoint, Provider, bearer
+
+provider = Provider(
+    manifest=Manifest(kind="providers", name="openai", summary="OpenAI and servers that speak its wire."),
+    base_url="https://api.openai.com/v1",
+    endpoints={
+        "chat": Endpoint("openai_chat", "/chat/completions"),
+        "embed": Endpoint("openai_embeddings", "/embeddings"),
+    },
+    credential=bearer,
+    forwards=frozenset({"openai-organization", "openai-project", "idempotency-key"}),
+    capability=Capability(operations=frozenset({"chat", "embed"}), images=True),
+)

@@ -1,0 +1,50 @@
+-- name: deployments
+SELECT id, spec::text AS spec FROM gateway.deployments WHERE tenant = %(tenant)s ORDER BY id LIMIT 10000
+
+-- name: aliases
+SELECT id, spec::text AS spec FROM gateway.aliases WHERE tenant = %(tenant)s ORDER BY id LIMIT 10000
+
+-- name: networks
+SELECT id, spec::text AS spec FROM gateway.networks WHERE tenant = %(tenant)s ORDER BY id LIMIT 1000
+
+-- name: put_deployment
+INSERT INTO gateway.deployments (tenant, id, spec) VALUES (%(tenant)s, %(id)s, %(spec)s::jsonb)
+ON CONFLICT (tenant, id) DO UPDATE SET spec = excluded.spec, updated_at = now()
+
+-- name: put_alias
+INSERT INTO gateway.aliases (tenant, id, spec) VALUES (%(tenant)s, %(id)s, %(spec)s::jsonb)
+ON CONFLICT (tenant, id) DO UPDATE SET spec = excluded.spec, updated_at = now()
+
+-- name: put_network
+INSERT INTO gateway.networks (tenant, id, spec) VALUES (%(tenant)s, %(id)s, %(spec)s::jsonb)
+ON CONFLICT (tenant, id) DO UPDATE SET spec = excluded.spec, updated_at = now()
+
+-- name: delete_deployment
+DELETE FROM gateway.deployments WHERE tenant = %(tenant)s AND id = %(id)s
+
+-- name: delete_alias
+DELETE FROM gateway.aliases WHERE tenant = %(tenant)s AND id = %(id)s
+
+-- name: delete_network
+DELETE FROM gateway.networks WHERE tenant = %(tenant)s AND id = %(id)s
+
+-- name: open_allowance
+INSERT INTO gateway.allowances (tenant, key_id, kind, window_start, taken)
+VALUES (%(tenant)s, %(key_id)s, %(kind)s, %(window_start)s, 0)
+ON CONFLICT DO NOTHING
+
+-- name: lock_allowance
+SELECT taken FROM gateway.allowances
+WHERE tenant = %(tenant)s AND key_id = %(key_id)s AND kind = %(kind)s AND window_start = %(window_start)s
+FOR UPDATE
+
+-- name: take_allowance
+UPDATE gateway.allowances SET taken = taken + %(amount)s
+WHERE tenant = %(tenant)s AND key_id = %(key_id)s AND kind = %(kind)s AND window_start = %(window_start)s
+
+-- name: return_allowance
+UPDATE gateway.allowances SET taken = greatest(taken - %(amount)s, 0)
+WHERE tenant = %(tenant)s AND key_id = %(key_id)s AND kind = %(kind)s AND window_start = %(window_start)s
+
+-- name: forget_allowances
+DELETE FROM gateway.allowances WHERE tenant = %(tenant)s AND window_start < %(before)s

@@ -1,0 +1,79 @@
+"""Which deployments may answer a call, in which order, and why the others may not."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from headgate.gateway.catalogue import Alias, Catalogue
+from headgate.kernel.content import Labelled
+from headgate.kernel.identity import UseCase
+from headgate.kernel.model_call import Deployment, ModelCall
+from headgate.kernel.ports import Clock
+
+
+class Skipped(NamedTuple):
+    """A deployment that is no candidate, and why, for the caller and the record."""
+
+    deployment: str
+    why: str
+
+
+class Plan(NamedTuple):
+    """Candidates in the order in which they are tried, and those that were left out."""
+
+    candidates: tuple[Deployment, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def plan(call: ModelCall, *, alias: Alias, catalogue: Catalogue, use_case: UseCase, labelled: Labelled) -> Plan:
+    """Return the plan for one call.
+
+    Only what masking cannot change is looked at here: the floor of the labels, the use case's own list, and whether the
+    deployment can do what is asked. Whether the masked content may flow is decided by each dispatch.
+    """
+    candidates: list[Deployment] = []
+    skipped: list[Skipped] = []
+    for deployment in catalogue.candidates(alias):
+        why = _obstacle(call, deployment, use_case, labelled)
+        if why is None:
+            candidates.append(deployment)
+        else:
+            skipped.append(Skipped(deployment.id, why))
+    return Plan(tuple(candidates), tuple(skipped))
+
+
+def _obstacle(call: ModelCall, deployment: Deployment, use_case: UseCase, labelled: Labelled) -> str | None:
+    if call.operation not in deployment.capability.operations:
+        return f"it does not offer {call.operation}"
+    if use_case.deployments is not None and deployment.id not in use_case.deployments:
+        return f"use case {use_case.id} may not use it"
+    if obstacles := labelled.floor.obstacles(deployment.clearance):
+        return "the content may not go there: " + "; ".join(obstacles)
+    if call.stream and not deployment.capability.streaming:
+        return "it cannot stream"
+    return None
+
+
+class Health:
+    """Which deployments failed lately, so that they are tried last. One for a worker; forgets by itself."""
+
+    def __init__(self, clock: Clock, *, cooldown_s: float = 20.0) -> None:
+        self._clock = clock
+        self._cooldown_s = cooldown_s
+        self._rests_until: dict[str, float] = {}
+
+    def failed(self, deployment: str, *, retry_after_s: float | None = None) -> None:
+        """Let the deployment rest for as long as it asked for, or the usual time; at most five minutes."""
+        rest_s = min(retry_after_s if retry_after_s is not None else self._cooldown_s, 300.0)
+        self._rests_until[deployment] = self._clock.monotonic() + rest_s
+
+    def succeeded(self, deployment: str) -> None:
+        """Forget its failures."""
+        self._rests_until.pop(deployment, None)
+
+    def in_order(self, candidates: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
+        """Return the candidates, those that rest after those that do not, otherwise in the given order."""
+        if not self._rests_until:
+            return candidates
+        now = self._clock.monotonic()
+        return tuple(sorted(candidates, key=lambda deployment: self._rests_until.get(deployment.id, 0.0) > now))

@@ -1,0 +1,1 @@
+"""Detectors, one file each; loaded as extensions, never imported by name."""

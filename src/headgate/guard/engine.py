@@ -1,0 +1,234 @@
+"""Finds values in text: one fast pass says which patterns occur, RE2 says where, detectors judge each candidate.
+
+Clean text costs one pass. Offsets are computed only where something matched. Every step is linear in the text, and
+the number of candidates is bounded, so what an attacker writes cannot make it slow.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from headgate.guard.overlaps import resolved
+from headgate.guard.prefilter import Matcher, compiled, prefilter
+from headgate.guard.seams import found_across
+from headgate.guard.views import View, is_plain, views
+from headgate.kernel.content import Content, Finding, Segment
+from headgate.kernel.detection import Candidate, Detector, Hit, Pattern
+from headgate.kernel.errors import Invalid, TooLarge
+from headgate.kernel.extensions import load
+
+# Between two texts of a buffer: no pattern matches it, and views never hold it.
+_SEPARATOR = "\x1c"
+_CONTROLS = Pattern("controls", r"[\x00-\x08\x0b\x0c\x0e-\x1b\x1d-\x1f\x7f]")
+_CONTINUATION = bytes(range(0x80, 0xC0))
+_CHECKPOINT_BYTES = 4096
+_ESCAPES_AND_CLASSES = re.compile(r"\\[^AzZB]|\[\^?\]?(?:\\.|[^\]\\])*\]")
+_ANCHOR = re.compile(r"[\^$]|\\[AzZB]")
+
+MOST_CANDIDATES = 200_000
+"""More candidates than this in one content are refused: about a second of work."""
+
+
+class _Rule(NamedTuple):
+    detector: Detector
+    name: str
+    pattern: Pattern
+    regex: Any
+
+
+class _Scanned(NamedTuple):
+    """One view of one segment and where it lies in the buffer."""
+
+    segment: int
+    view: View
+
+
+class Engine:
+    """Scans text with a set of detectors. Immutable; safe to use from any thread.
+
+    Args:
+        detectors: what to look for, by name.
+        cache: folder where the compiled patterns are kept between starts, or None.
+        matcher: the engine to use instead of the fastest one installed.
+        threshold: findings that are less sure than this are dropped.
+    """
+
+    def __init__(
+        self,
+        detectors: Mapping[str, Detector],
+        *,
+        cache: Path | None = None,
+        matcher: Matcher | None = None,
+        threshold: float = 0.5,
+    ) -> None:
+        self._rules = [
+            _Rule(detector, name, pattern, compiled(pattern))
+            for name, detector in detectors.items()
+            for pattern in detector.patterns
+        ]
+        self._threshold = threshold
+        self.categories = frozenset(detector.category for detector in detectors.values())
+        self._controls = len(self._rules)
+        # A pattern that asks where a text begins or ends sees another text in a surface.
+        self._is_surface_enough = not any(_has_anchor(rule.pattern) for rule in self._rules)
+        self._prefilter = prefilter([*(rule.pattern for rule in self._rules), _CONTROLS], cache=cache, matcher=matcher)
+
+    def scan_text(self, text: str) -> tuple[Finding, ...]:
+        """Return what is found in one text, in order."""
+        return self.scan((Segment(text, "user"),))
+
+    def is_clean(self, surface: bytes | None) -> bool:
+        """Tell whether nothing can be found in a content of this surface, by one pass; False says nothing."""
+        if surface is None or not self._is_surface_enough or not is_plain(surface.decode()):
+            return False
+        return not self._prefilter.occurring(surface)
+
+    def scan_content(self, content: Content) -> tuple[Finding, ...]:
+        """Return what is found in a content: in each segment, and split over those that are read as one text.
+
+        Raises:
+            TooLarge: there are more candidates than can be judged in bounded time.
+        """
+        segments = content.segments()
+        found = self.scan(segments)
+        runs = content.runs()
+        if not runs:
+            return found
+        return resolved((*found, *found_across(segments, runs, scan=self.scan, known=found)))
+
+    def scan(self, segments: Sequence[Segment]) -> tuple[Finding, ...]:
+        """Return what is found in these segments, in order, without overlaps within a category.
+
+        Raises:
+            TooLarge: there are more candidates than can be judged in bounded time.
+        """
+        joined = _SEPARATOR.join([segment[0] for segment in segments])
+        if is_plain(joined) and joined.count(_SEPARATOR) == len(segments) - 1:
+            data = joined.encode()
+            occurring = self._prefilter.occurring(data)
+            if not occurring:
+                return ()
+            if self._controls not in occurring:
+                return self._judge(_Buffer(data, _plain_views(segments)), occurring)
+        elif not segments:
+            return ()
+        scanned = [_Scanned(index, view) for index, segment in enumerate(segments) for view in views(segment.text)]
+        data = _SEPARATOR.join([view.text for _, view in scanned]).encode("utf-8", "surrogatepass")
+        occurring = self._prefilter.occurring(data)
+        return self._judge(_Buffer(data, scanned), occurring) if occurring else ()
+
+    def _judge(self, buffer: _Buffer, occurring: Sequence[int]) -> tuple[Finding, ...]:
+        found: list[Finding] = []
+        room = MOST_CANDIDATES
+        for index in occurring:
+            if index == self._controls:
+                continue
+            rule = self._rules[index]
+            at = 0
+            while (place := buffer.next(rule, at)) is not None:
+                scanned, candidate = place.scanned, place.candidate
+                room -= 1
+                if room < 0:
+                    raise TooLarge(
+                        f"the content holds more than {MOST_CANDIDATES} numbers and addresses; send it in parts"
+                    )
+                hits = [hit for hit in rule.detector.judge(candidate) if hit.confidence >= self._threshold]
+                at = place.after(hits, rule.pattern.retry)
+                for hit in hits:
+                    if hit.end > hit.start:
+                        start, end = scanned.view.written(hit.start, hit.end)
+                        found.append(
+                            Finding(
+                                hit.kind, rule.detector.category, scanned.segment, start, end, hit.confidence, rule.name
+                            )
+                        )
+        return resolved(found)
+
+
+class _Place(NamedTuple):
+    """A candidate, the view that it lies in, and its bytes in the buffer."""
+
+    scanned: _Scanned
+    candidate: Candidate
+    start: int
+    end: int
+
+    def after(self, hits: Sequence[Hit], retry: int | None) -> int:
+        """Return the byte from which to look on: a greedy match may have run into the next value."""
+        if not hits:
+            return self.end if retry is None else min(self.end, self.start + retry)
+        text = self.candidate.text[self.candidate.start : max(hit.end for hit in hits)]
+        return self.start + max(1, len(text.encode("utf-8", "surrogatepass")))
+
+
+class _Buffer:
+    """The bytes that were scanned, and the way from a byte back to the character of a view."""
+
+    def __init__(self, data: bytes, scanned: Sequence[_Scanned]) -> None:
+        self._data = data
+        self._scanned = scanned
+
+    def next(self, rule: _Rule, at: int) -> _Place | None:
+        """Return the next match of the rule's pattern from this byte on, or None."""
+        match = rule.regex.search(self._data, at)
+        if match is None:
+            return None
+        start, end = self._chars(match.start()), self._chars(match.end())
+        index = bisect_right(self._char_starts, start) - 1
+        scanned, base = self._scanned[index], self._char_starts[index]
+        candidate = Candidate(scanned.view.text, start - base, end - base, rule.pattern.id)
+        return _Place(scanned, candidate, match.start(), match.end())
+
+    @cached_property
+    def _char_starts(self) -> list[int]:
+        """The character at which each view begins in the decoded buffer."""
+        return [0, *accumulate(len(scanned.view.text) + 1 for scanned in self._scanned)][:-1]
+
+    @cached_property
+    def _is_ascii(self) -> bool:
+        return self._data.isascii()
+
+    @cached_property
+    def _checkpoints(self) -> list[int]:
+        """The number of characters before every 4096th byte."""
+        blocks = range(0, len(self._data), _CHECKPOINT_BYTES)
+        return [0, *accumulate(_characters(self._data[at : at + _CHECKPOINT_BYTES]) for at in blocks)]
+
+    def _chars(self, at: int) -> int:
+        if self._is_ascii:
+            return at
+        block = at // _CHECKPOINT_BYTES
+        return self._checkpoints[block] + _characters(self._data[block * _CHECKPOINT_BYTES : at])
+
+
+def builtin_detectors() -> Mapping[str, Detector]:
+    """Return the installed detectors, built-in ones and others, by name.
+
+    Raises:
+        Invalid: an installed extension is no detector.
+    """
+    detectors: dict[str, Detector] = {}
+    for name, extension in load("detectors").items():
+        if not all(hasattr(extension, part) for part in ("category", "patterns", "judge")):
+            raise Invalid(f"the extension {name} is no detector: it needs category, patterns and judge")
+        detectors[name] = cast("Detector", extension)
+    return detectors
+
+
+def _has_anchor(pattern: Pattern) -> bool:
+    return _ANCHOR.search(_ESCAPES_AND_CLASSES.sub("", pattern.regex)) is not None
+
+
+def _characters(data: bytes) -> int:
+    """Count the characters that begin in these bytes of UTF-8."""
+    return len(data.translate(None, _CONTINUATION))
+
+
+def _plain_views(segments: Sequence[Segment]) -> list[_Scanned]:
+    return [_Scanned(index, View(segment.text)) for index, segment in enumerate(segments)]

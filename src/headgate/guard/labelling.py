@@ -1,0 +1,94 @@
+"""Says what an action's content is: the floors of its circumstances, raised by what is found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from headgate.guard.answers import AnswerMemory
+from headgate.guard.engine import Engine
+from headgate.kernel.action import Action, is_carrier
+from headgate.kernel.content import Content, Labelled, Segment
+from headgate.kernel.hashing import same
+from headgate.kernel.identity import TenantId, UseCase
+from headgate.kernel.labels import BOTTOM, UNSCANNED, Integrity, Labels, pseudonymous
+
+_UNSCANNED = frozenset({UNSCANNED})
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedContent(Labelled):
+    """A labelling that knows which content it is of, so that it is inherited only for that."""
+
+    content: Content | None = None
+
+
+class GuardLabeller:
+    """The kernel's `Labeller`.
+
+    Args:
+        engine: scans payloads that carry content.
+        answers: what texts of the assistant's were labelled when they were answers; None: nothing is remembered.
+    """
+
+    def __init__(self, *, engine: Engine, answers: AnswerMemory | None = None) -> None:
+        self._engine = engine
+        self._answers = answers
+
+    def label(self, action: Action[Any, Any, Any]) -> Labelled:
+        """Return the labelling; that of the action around is taken over where it is of the very same content.
+
+        Raises:
+            TooLarge: the content holds more candidates than can be judged in bounded time.
+        """
+        inherited = action.context.inherited
+        content = action.payload.content if is_carrier(action.payload) else None
+        if isinstance(inherited, ScannedContent) and inherited.content is content:
+            return inherited
+        floor = _of_tenant(action.principal.tenant).join(action.context.use_case.floor).join(action.context.floor)
+        if inherited is not None:
+            # Other content than before, made from it: it is scanned anew and is no less than what it was made from.
+            floor = floor.join(inherited.labels)
+        if content is None:
+            return ScannedContent(labels=floor, floor=floor)
+        if content.is_opaque:
+            # No masking can lower it: what is not seen cannot be masked.
+            floor = floor.with_categories(_UNSCANNED)
+        spoken = content.spoken()
+        regained = self._regained(spoken, action.context.use_case) if spoken else BOTTOM
+        floor = floor.join(self._lasting(regained))
+        labels = floor.join(regained)
+        if self._engine.is_clean(content.surface()):
+            return ScannedContent(labels=labels, floor=floor, content=content)
+        segments = content.segments()
+        findings = self._engine.scan_content(content)
+        labels = _tainted(labels, segments).with_categories(frozenset(finding.category for finding in findings))
+        return ScannedContent(labels=labels, findings=findings, floor=floor, content=content)
+
+    def _regained(self, spoken: Sequence[str], use_case: UseCase) -> Labels:
+        """Return the labels of what the client says that the model said; unless we know it, anyone may have said it."""
+        if self._answers is None:
+            return Labels(integrity=Integrity.UNTRUSTED)
+        return self._answers.recall(spoken, use_case=use_case)
+
+    def _lasting(self, regained: Labels) -> Labels:
+        """Return what no masking can lower: not the categories whose values are found anew wherever they stand."""
+        if not regained.categories:
+            return regained
+        found = self._engine.categories
+        lasting = regained.categories - found - {pseudonymous(category) for category in found}
+        return replace(regained, categories=lasting)
+
+
+@lru_cache(maxsize=1024)
+def _of_tenant(tenant: TenantId) -> Labels:
+    return same(Labels(tenant=tenant))
+
+
+def _tainted(labels: Labels, segments: Sequence[Segment]) -> Labels:
+    """Lower the integrity where tools have spoken: their text comes from anywhere."""
+    if any(segment.origin == "tool" for segment in segments):
+        return replace(labels, integrity=Integrity.UNTRUSTED)
+    return labels

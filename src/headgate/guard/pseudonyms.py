@@ -1,0 +1,125 @@
+"""Tokens that stand for values while they are away, and that only this exchange can turn back.
+
+A token such as `HGX_EMAIL_BDFHKMPRTWZCGJL` is a keyed hash: the same for the same value within one tenant, use case and
+principal, so that prompt caches work, and unlinkable across them. Its letters survive JSON, URLs, markdown and shells,
+and are no word of any language. Values are never stored: the book that knows them lives as long as its exchange.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from headgate.kernel.errors import Invalid
+
+FRAME = "HGX_"
+"""What every token begins with; text without it holds no token."""
+
+_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels, no digits: neither words nor numbers come about by chance
+_CODE_SIZE = 15  # 20 letters to the power of 15: 64.8 bits
+_NAME_SIZE = 16
+LONGEST_TOKEN = len(FRAME) + _NAME_SIZE + 1 + _CODE_SIZE
+
+TOKEN = re.compile(rf"{FRAME}[A-Z]{{1,{_NAME_SIZE}}}_[{_ALPHABET}]{{{_CODE_SIZE}}}")
+"""Exactly a token. Tokens have one length for each name, so none begins with another."""
+
+_TOKEN_BEGINNING = re.compile(
+    rf"H(?:G(?:X(?:_(?:[A-Z]{{1,{_NAME_SIZE}}}(?:_[{_ALPHABET}]{{0,{_CODE_SIZE - 1}}})?)?)?)?)?\Z"
+)
+_LEAST_KEY_BYTES = 16
+
+
+class Entry(NamedTuple):
+    """What a token stands for. `category` is None for text that merely looked like a token when the client sent it."""
+
+    value: str
+    kind: str
+    category: str | None
+
+
+class Pseudonyms:
+    """Makes the book of an exchange from the organisation's key.
+
+    Raises:
+        Invalid: the key has fewer than 16 bytes.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) < _LEAST_KEY_BYTES:
+            raise Invalid(f"the key of pseudonyms has {len(key)} bytes; it needs {_LEAST_KEY_BYTES} or more")
+        self._key = hashlib.blake2b(key, digest_size=32, person=b"hg-pseudonyms").digest()
+
+    def book(self, *, tenant: str, use_case: str, principal: str) -> Book:
+        """Return an empty book whose tokens are stable within, and unlinkable beyond, these three."""
+        return Book(partial(_keyed, self._key, tenant, use_case, principal, size=32))
+
+
+class Book:
+    """The tokens that one exchange sent, and their values. Belongs to one exchange.
+
+    Args:
+        make_key: derives the key of its tokens; not asked where there is nothing to mask.
+    """
+
+    __slots__ = ("_code_size", "_entries", "_key", "_make_key", "_tokens")
+
+    def __init__(self, make_key: Callable[[], bytes], *, code_size: int = _CODE_SIZE) -> None:
+        self._make_key = make_key
+        self._key = b""
+        self._code_size = code_size
+        self._entries: dict[str, Entry] = {}
+        self._tokens: dict[Entry, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def token(self, entry: Entry) -> str:
+        """Return the token of a value; another one where two values would share it."""
+        known = self._tokens.get(entry)
+        if known is not None:
+            return known
+        self._key = self._key or self._make_key()
+        name = token_name(entry)
+        for attempt in range(1_000_000):
+            digest = _keyed(self._key, name, entry.kind, entry.value, str(attempt), size=16)
+            token = f"{FRAME}{name}_{_code(digest, self._code_size)}"
+            if token not in self._entries:
+                self._entries[token] = entry
+                self._tokens[entry] = token
+                return token
+        raise Invalid("the content holds more different values than there are tokens; send it in parts")
+
+    def entry(self, token: str) -> Entry | None:
+        """Return what a token of this exchange stands for; None for every other."""
+        return self._entries.get(token)
+
+
+def token_name(entry: Entry) -> str:
+    """Return the word within the token that tells the model what kind of value it stands for."""
+    word = "SECRET" if entry.category == "secret" else entry.kind
+    return "".join(char for char in word.upper() if "A" <= char <= "Z")[:_NAME_SIZE] or "VALUE"
+
+
+def held_from(text: str) -> int:
+    """Return where the end of the text may be the beginning of a token; its length where it cannot."""
+    match = _TOKEN_BEGINNING.search(text, max(0, len(text) - LONGEST_TOKEN))
+    return len(text) if match is None else match.start()
+
+
+def _keyed(key: bytes, *fields: str, size: int) -> bytes:
+    digest = hashlib.blake2b(key=key, digest_size=size)
+    for field in fields:
+        data = field.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.digest()
+
+
+def _code(digest: bytes, size: int) -> str:
+    number, letters = int.from_bytes(digest, "big"), ""
+    for _ in range(size):
+        number, rest = divmod(number, len(_ALPHABET))
+        letters += _ALPHABET[rest]
+    return letters

@@ -1,0 +1,147 @@
+"""How text is made comparable before it is scanned, and the way back to the characters that were written.
+
+A value hides behind digits of another script, spaces without width, or escapes of a format inside a format (tool
+arguments are JSON inside a string inside JSON). A view is the text with that undone; spans found in it map back.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from bisect import bisect_left, bisect_right
+from typing import NamedTuple
+
+# Decimal digits beyond ASCII; no script has any beyond U+1FBF9 (Unicode 16).
+_DIGITS = "".join(chr(point) for point in range(0x660, 0x1FC00) if chr(point).isdecimal())
+_SPACES = "\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_DASHES = "\u2010-\u2015\u2043\u2212\ufe58\ufe63"
+_DOTS = "\u2024\u00b7\u2022\u3002\uff61"
+_FULLWIDTH = "\uff01-\uff5e"
+_NO_WIDTH = "\u00ad\u034f\u061c\u115f\u1160\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+_CONTROLS = "\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f"
+
+_ODD = f"[{_CONTROLS}{_DIGITS}{_SPACES}{_DASHES}{_DOTS}{_FULLWIDTH}{_NO_WIDTH}]"
+_ESCAPE = r"\\+(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[nrtbf\"/'])|%[2-7][0-9a-fA-F]|&#(?:[0-9]{2,6}|[xX][0-9a-fA-F]{2,5});"
+_ODD_PATTERN = re.compile(_ODD)
+_ALL_PATTERN = re.compile(f"{_ESCAPE}|{_ODD}")
+_ESCAPED_PATTERN = re.compile(_ESCAPE)
+
+_SPACE = re.compile(f"[{_SPACES}]")
+_DASH = re.compile(f"[{_DASHES}]")
+_DOT = re.compile(f"[{_DOTS}]")
+_BLANK = re.compile(f"[{_NO_WIDTH}{_CONTROLS}]")
+_LETTER_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", '"': '"', "/": "/", "'": "'"}
+
+
+class Span(NamedTuple):
+    """Characters `start` to `end`."""
+
+    start: int
+    end: int
+
+
+class View(NamedTuple):
+    """A text to scan in place of the written one.
+
+    `changes` are, in order, `(start, end, written_start, written_end)` of every piece that differs. `escapes` are the
+    written places that stand for one character in another view of the text: no finding begins or ends inside one.
+    """
+
+    text: str
+    changes: tuple[tuple[int, int, int, int], ...] = ()
+    escapes: tuple[Span, ...] = ()
+
+    def written(self, start: int, end: int) -> Span:
+        """Return the written characters that characters `start` to `end` of the view stand for."""
+        if self.changes:
+            start, end = self._written_start(start), self._written_end(end)
+        if not self.escapes:
+            return Span(start, end)
+        begin, stop = self._around_escape(start).end, self._around_escape(end).start
+        return Span(begin, stop) if begin < stop else Span(start, end)
+
+    def _around_escape(self, at: int) -> Span:
+        """Return the escape that this position cuts through, or the position itself."""
+        index = bisect_left(self.escapes, at, key=_start_of) - 1
+        if index >= 0 and at < self.escapes[index].end:
+            return self.escapes[index]
+        return Span(at, at)
+
+    def _written_start(self, at: int) -> int:
+        index = bisect_right(self.changes, at, key=_start_of) - 1
+        if index < 0:
+            return at
+        _, end, written_start, written_end = self.changes[index]
+        return written_start if at < end else written_end + at - end
+
+    def _written_end(self, at: int) -> int:
+        index = bisect_left(self.changes, at, key=_start_of) - 1
+        if index < 0:
+            return at
+        _, end, _, written_end = self.changes[index]
+        return written_end if at <= end else written_end + at - end
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether the text is its own only view: ASCII without any escape. Controls are the caller's affair."""
+    return text.isascii() and "\\" not in text and "%" not in text and "&#" not in text
+
+
+def views(text: str) -> list[View]:
+    """Return what has to be scanned for this text: itself, folded, and with its escapes resolved if it has any."""
+    folded = _rewritten(text, _ODD_PATTERN)
+    escapes = tuple([Span(*match.span()) for match in _ESCAPED_PATTERN.finditer(text)])
+    if not escapes:
+        return [folded]
+    return [folded._replace(escapes=escapes), _rewritten(text, _ALL_PATTERN)]
+
+
+def _rewritten(text: str, pattern: re.Pattern[str]) -> View:
+    pieces: list[str] = []
+    changes: list[tuple[int, int, int, int]] = []
+    done = size = 0
+    for match in pattern.finditer(text):
+        start, end = match.span()
+        plain = _folded(_resolved(match.group()))
+        pieces += (text[done:start], plain)
+        size += start - done
+        changes.append((size, size + len(plain), start, end))
+        size += len(plain)
+        done = end
+    if not changes:
+        return View(text)
+    pieces.append(text[done:])
+    return View("".join(pieces), tuple(changes))
+
+
+def _resolved(piece: str) -> str:
+    """Return the character that an escape stands for, or the piece itself."""
+    match piece[0], piece[1:]:
+        case "\\", rest:
+            body = rest.lstrip("\\")
+            return chr(int(body[1:], 16)) if body[0] in "ux" else _LETTER_ESCAPES[body]
+        case "%", digits if digits:
+            return chr(int(digits, 16))
+        case "&", entity if entity:
+            return html.unescape("&" + entity)
+        case _:
+            return piece
+
+
+def _folded(char: str) -> str:
+    """Return the ASCII character that this one reads as; nothing where it has no width."""
+    if char in "\t\n\r" or (char.isascii() and char.isprintable()):
+        return char
+    if char.isdecimal():
+        return str(unicodedata.decimal(char))
+    if "\uff01" <= char <= "\uff5e":
+        return chr(ord(char) - 0xFEE0)
+    for pattern, plain in ((_SPACE, " "), (_DASH, "-"), (_DOT, "."), (_BLANK, "")):
+        if pattern.fullmatch(char):
+            return plain
+    return char
+
+
+def _start_of(place: tuple[int, ...]) -> int:
+    return place[0]

@@ -1,0 +1,86 @@
+"""Looks at text while it streams: to label it, or to keep back what the receiver may not see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from headgate.guard.engine import Engine
+from headgate.guard.masking import removed
+from headgate.kernel.content import Finding
+
+HELD = 256
+"""Characters that are held back for a receiver who may not see everything: no value that is found is longer, or it is
+held back whole."""
+
+_MOST_HELD = 16_384
+_CONTEXT = 64
+_SCANNED_AT_ONCE = 1024
+
+
+class LabelWindow:
+    """Reports what one channel's text holds, in pieces, without holding anything back."""
+
+    __slots__ = ("_engine", "_pending", "_report", "_size")
+
+    def __init__(self, engine: Engine, report: Callable[[Sequence[Finding]], object]) -> None:
+        self._engine = engine
+        self._report = report
+        self._pending: list[str] = []
+        self._size = 0
+
+    def feed(self, text: str, *, is_last: bool) -> str:
+        """Take the next piece and return it."""
+        self._pending.append(text)
+        self._size += len(text)
+        if self._size >= _SCANNED_AT_ONCE or is_last:
+            whole = "".join(self._pending)
+            found = self._engine.scan_text(whole)
+            if found:
+                self._report(found)
+            overlap = "" if is_last else whole[-HELD:]
+            self._pending = [overlap]
+            self._size = len(overlap)
+        return text
+
+
+class RemovalWindow:
+    """Releases one channel's text without what the receiver may not see.
+
+    A value that goes on beyond 16,384 characters is removed, and so is all that follows it in the channel: where it
+    ends cannot be told any more.
+    """
+
+    __slots__ = ("_context", "_engine", "_held", "_is_lost", "_report")
+
+    def __init__(self, engine: Engine, report: Callable[[Sequence[Finding]], Sequence[Finding]]) -> None:
+        """Keep what it needs; `report` takes findings and returns those that have to be removed."""
+        self._engine = engine
+        self._report = report
+        self._held = ""
+        self._context = ""
+        self._is_lost = False
+
+    def feed(self, text: str, *, is_last: bool) -> str:
+        """Take the next piece; return what may be released now, at most 256 characters late."""
+        held = "" if self._is_lost else self._held + text
+        if not held or (len(held) <= HELD and not is_last):
+            self._held = held
+            return ""
+        base = len(self._context)
+        findings = [f for f in self._engine.scan_text(self._context + held) if f.end > base]
+        cut = len(held) if is_last or len(held) > _MOST_HELD else _cut(findings, base, len(held) - HELD)
+        forbidden = self._report([f for f in findings if f.end - base <= cut])
+        ready, self._held = held[:cut], held[cut:]
+        self._context = (self._context + ready)[-_CONTEXT:]
+        if not forbidden:
+            return ready
+        self._is_lost = not self._held and forbidden[-1].end - base == len(held)
+        return removed(ready, [f._replace(start=max(f.start, base)) for f in forbidden], base=base)
+
+
+def _cut(findings: Sequence[Finding], base: int, cut: int) -> int:
+    """Move the cut before every finding that it would go through."""
+    for finding in reversed(findings):
+        if finding.end - base > cut:
+            cut = min(cut, max(0, finding.start - base))
+    return cut

@@ -1,0 +1,110 @@
+"""Content that flows: text in segments that guard can scan and edit on any wire, and what was found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from headgate.kernel.labels import BOTTOM, Labels
+
+Origin = Literal["system", "user", "assistant", "tool", "schema", "parameter"]
+"""Who wrote a segment: `schema` for tool and output definitions, `parameter` for every other string of a request."""
+
+
+class Segment(NamedTuple):
+    """One string of a content, decoded, with whoever wrote it. Its index in `segments()` is its name."""
+
+    text: str
+    origin: Origin
+
+
+class Content(Protocol):
+    """A payload that carries text. Implementations are immutable; `edit` returns another one."""
+
+    def segments(self) -> Sequence[Segment]:
+        """Return *every* string in the content, keys included, in one stable order."""
+        ...
+
+    def surface(self) -> bytes | None:
+        """Return UTF-8 text in which every segment stands whole, between characters that are no part of a word.
+
+        More may stand in it, such as quotes and a wire's own keys: what is not found in it is in no segment, and where
+        something is found, the segments tell what. None where making it would cost as much as the segments, or where a
+        tool may have written one of them.
+        """
+        ...
+
+    def runs(self) -> Sequence[Sequence[int]]:
+        """Return the indices of segments that follow one another as parts of one text, such as a message in parts."""
+        ...
+
+    def spoken(self) -> Sequence[str]:
+        """Return what the model said: the texts of the assistant's turns, or those of an answer."""
+        ...
+
+    def edit(self, texts: Mapping[int, str]) -> Content:
+        """Return the content with the segments of these indices replaced; all other bytes stay as they are."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Return the content as it goes over the wire."""
+        ...
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether it holds text that is in none of its segments, for it came as tokens."""
+        ...
+
+
+class Finding(NamedTuple):
+    """Something that a detector recognised: characters `start` to `end` of one segment."""
+
+    kind: str
+    category: str
+    segment: int
+    start: int
+    end: int
+    confidence: float
+    detector: str
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What labelling says of an action's content: its joined labels, and what was found where.
+
+    `floor` is the part of the labels that no masking can lower: it comes from the source, the use case and the caller.
+    """
+
+    labels: Labels = BOTTOM
+    findings: tuple[Finding, ...] = ()
+    floor: Labels = BOTTOM
+
+
+class TextSlot(NamedTuple):
+    """Text that a stream item adds to a channel, such as `content/0` or `tool/0/1`."""
+
+    channel: str
+    text: str
+
+
+class StreamItem(Protocol):
+    """An item of a stream that carries text in channels. Implementations are immutable."""
+
+    @property
+    def slots(self) -> Sequence[TextSlot]:
+        """The text that this item carries, in order; at most one slot a channel."""
+        ...
+
+    @property
+    def closes(self) -> Sequence[str]:
+        """Channels that get no more text after this item; `*` closes every channel."""
+        ...
+
+    def edit(self, texts: Sequence[str]) -> StreamItem:
+        """Return the item with its slots' texts replaced, one for one; all other bytes stay as they are."""
+        ...
+
+    def insert(self, slot: TextSlot) -> StreamItem:
+        """Return a new item of the same stream that carries only `slot`, to be sent before this one."""
+        ...

@@ -1,0 +1,75 @@
+"""The one registry of extensions: built-ins and strangers' packages come in by the same entry points.
+
+An extension is one file that exports one object with a `manifest`. Kinds: `providers`, `detectors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal, Protocol
+
+from headgate.kernel.errors import Conflict, Invalid, NotFound
+
+ExtensionKind = Literal["providers", "detectors"]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an extension says of itself.
+
+    Args:
+        name: unique within its kind; lower case, digits and `_`.
+        summary: one sentence for people.
+        version: of the extension; detectors' versions are recorded with what they find.
+    """
+
+    kind: ExtensionKind
+    name: str
+    summary: str
+    version: str = "1"
+
+
+class Extension(Protocol):
+    """Anything with a manifest."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it is."""
+        ...
+
+
+def load(kind: ExtensionKind, found: Iterable[EntryPoint] | None = None) -> Mapping[str, Extension]:
+    """Return the installed extensions of one kind by name, sorted.
+
+    Args:
+        found: entry points to load instead of the installed ones of the group `headgate.<kind>`.
+
+    Raises:
+        Invalid: an extension's manifest is missing or of another kind.
+        Conflict: two extensions have one name.
+    """
+    points = entry_points(group=f"headgate.{kind}") if found is None else found
+    loaded: dict[str, Extension] = {}
+    for point in points:
+        extension = point.load()
+        manifest = getattr(extension, "manifest", None)
+        if not isinstance(manifest, Manifest) or manifest.kind != kind:
+            raise Invalid(f"{point.value} is no extension of kind {kind}: it has no such manifest")
+        if manifest.name in loaded:
+            raise Conflict(f"two {kind} are named {manifest.name}; uninstall one of their packages")
+        loaded[manifest.name] = extension
+    return dict(sorted(loaded.items()))
+
+
+def pick(extensions: Mapping[str, Extension], name: str) -> Extension:
+    """Return the extension of that name.
+
+    Raises:
+        NotFound: there is none; the message lists those there are.
+    """
+    try:
+        return extensions[name]
+    except KeyError:
+        raise NotFound(f"there is no extension {name!r}; installed: {', '.join(extensions)}") from None

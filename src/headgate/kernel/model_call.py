@@ -1,0 +1,230 @@
+"""The verbs of model calls, and the payloads, items and results that they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol, Self
+
+from headgate.kernel.action import Verb
+from headgate.kernel.content import Content, StreamItem, TextSlot
+from headgate.kernel.hashing import HashedOnce, hashed_once
+from headgate.kernel.labels import EMPTY, Clearance
+
+Operation = Literal["chat", "embed", "count_tokens"]
+
+StopReason = Literal[
+    "stop", "stop_sequence", "length", "context_length", "tool_use", "refusal", "content_filter", "pause", "unknown"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call. `input_tokens` *includes* cached ones; None where the provider did not say.
+
+    `cache_write_tokens` counts the five-minute writes, `cache_write_1h_tokens` the one-hour ones; both are part of
+    `input_tokens`. `reasoning_tokens` are part of `output_tokens`.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    is_estimate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Micro-units of `currency` for a million tokens. A None is unknown, never zero."""
+
+    currency: str
+    input_micros: int | None
+    output_micros: int | None
+    cache_read_micros: int | None = None
+    cache_write_micros: int | None = None
+    cache_write_1h_micros: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a deployment can do; a call that needs more is not routed to it.
+
+    Args:
+        whole_output_tokens: the most output tokens that it answers in one piece. A whole answer that may be longer is
+            streamed to us and put together here. None: any.
+    """
+
+    operations: frozenset[Operation] = frozenset({"chat"})
+    tools: bool = True
+    images: bool = False
+    json_schema: bool = True
+    streaming: bool = True
+    context_tokens: int | None = None
+    output_tokens: int | None = None
+    whole_output_tokens: int | None = None
+
+
+@hashed_once
+@dataclass(frozen=True, slots=True)
+class Deployment(HashedOnce):
+    """A model at a provider, with what may flow there, what it costs and what it can do.
+
+    Args:
+        provider: name of the provider extension that speaks to it.
+        model: the name that the provider knows.
+        base_url: where it is, or None for the provider's usual address.
+        key: reference to the credential (`env:NAME`, `file:PATH`), or None.
+        network: name of the egress profile (proxy, private CA, allowed private addresses).
+        quirks: switches of the provider's capability profile, such as `max_completion_tokens`.
+    """
+
+    id: str
+    provider: str
+    model: str
+    clearance: Clearance
+    base_url: str | None = None
+    key: str | None = None
+    network: str = "default"
+    price: Price | None = None
+    capability: Capability = Capability()
+    quirks: frozenset[str] = EMPTY
+    timeout_s: float = 600.0
+    tenant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """A client's request to a model, in the client's own bytes.
+
+    Args:
+        wire: the dialect of the body, such as `openai_chat`.
+        content: the body.
+        model: the alias asked for.
+        stream: whether the client asked for a stream.
+        headers: the client's headers that the dialect forwards, names in lower case.
+        output_limit: the most tokens that the client lets the model write, or None where it does not say.
+    """
+
+    wire: str
+    content: Content
+    model: str
+    operation: Operation = "chat"
+    stream: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    output_limit: int | None = None
+
+    def with_content(self, content: Content) -> Self:
+        """Return the call with another body."""
+        return replace(self, content=content)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDispatch:
+    """One attempt to have a call answered by one deployment; `call` is always made from the client's original."""
+
+    call: ModelCall
+    deployment: Deployment
+    attempt: int = 1
+
+    @property
+    def content(self) -> Content:
+        """The client's body, masked for this deployment once transformation is done."""
+        return self.call.content
+
+    @property
+    def address(self) -> Mapping[str, str]:
+        """What the deployment's id stands for: an approval of one is none of what the id is pointed at later."""
+        deployment = self.deployment
+        return {
+            "provider": deployment.provider,
+            "model": deployment.model,
+            "base_url": deployment.base_url or "",
+            "key": deployment.key or "",
+            "network": deployment.network,
+            "clearance": str(deployment.clearance),
+        }
+
+    def with_content(self, content: Content) -> Self:
+        """Return the dispatch with another body."""
+        return replace(self, call=self.call.with_content(content))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """A whole answer, in the bytes of `wire`, the upstream's dialect until the server renders it for the client."""
+
+    wire: str
+    content: Content
+    usage: Usage = Usage()
+    stop_reason: StopReason = "unknown"
+    headers: tuple[tuple[str, str], ...] = ()
+    deployment: str = ""
+
+    def with_content(self, content: Content) -> Self:
+        """Return the reply with another body."""
+        return replace(self, content=content)
+
+    def by(self, deployment: str) -> ModelReply:
+        """Return the reply with the deployment that gave it."""
+        return ModelReply(self.wire, self.content, self.usage, self.stop_reason, self.headers, deployment)
+
+
+class ModelEvent(StreamItem, Protocol):
+    """One event of a streamed answer, in the bytes of `wire`. Implemented by each dialect."""
+
+    @property
+    def wire(self) -> str:
+        """The dialect of `data`."""
+        ...
+
+    @property
+    def data(self) -> bytes:
+        """The event's payload, without `data:` and line ends."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the event says of tokens, cumulative, or None."""
+        ...
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why generation ended, in the event that says so."""
+        ...
+
+    def edit(self, texts: Sequence[str]) -> ModelEvent:
+        """As `StreamItem.edit`."""
+        ...
+
+    def insert(self, slot: TextSlot) -> ModelEvent:
+        """As `StreamItem.insert`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What a performer reports of a call, for record, settlement and metrics; money in micro-units of `currency`."""
+
+    usage: Usage = Usage()
+    cost_micros: int | None = None
+    currency: str | None = None
+    first_item_us: int | None = None
+    facts: Mapping[str, str | int | float | bool | None] = field(
+        default_factory=dict[str, str | int | float | bool | None]
+    )
+
+
+NO_MEASURES = Measures()
+"""Of what was not performed, or has not told yet."""
+
+MODEL_INVOKE: Verb[ModelCall, ModelEvent, ModelReply] = Verb(
+    "model.invoke", ModelCall, ModelEvent, ModelReply, effect="plan"
+)
+"""Have an alias answer a call: plans candidates and runs one `model.dispatch` for each attempt."""
+
+MODEL_DISPATCH: Verb[ModelDispatch, ModelEvent, ModelReply] = Verb(
+    "model.dispatch", ModelDispatch, ModelEvent, ModelReply, effect="send"
+)
+"""Have one deployment answer a call, with what leaves masked for that destination."""

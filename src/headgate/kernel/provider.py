@@ -1,0 +1,56 @@
+"""What a provider extension declares: provider × dialect × capability profile, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from headgate.kernel.extensions import Manifest
+from headgate.kernel.labels import EMPTY, Custody
+from headgate.kernel.model_call import Capability, Operation
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and in which dialect a provider takes one operation. `path` is appended to the base URL."""
+
+    dialect: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider.
+
+    Args:
+        endpoints: by operation; what is absent is not offered.
+        base_url: the usual address, or None where every deployment must give its own.
+        credential: turns the secret into request headers; called with None where the deployment has no key.
+        headers: sent with every request.
+        forwards: names of client headers that go upstream, in lower case.
+        quirks: switches that the dialects document; a deployment adds its own.
+        capability: what its models can do unless the deployment says otherwise.
+        custody: whose machines it runs on unless the deployment says otherwise.
+        caller_header: the header that tells a provider of our own its callers apart, by names that say nothing of them.
+        on_disconnect: `cancel` where closing the connection stops generation, `drain` where it is billed in full.
+    """
+
+    manifest: Manifest
+    endpoints: Mapping[Operation, Endpoint]
+    credential: Callable[[str | None], Headers]
+    base_url: str | None = None
+    headers: Headers = ()
+    forwards: frozenset[str] = EMPTY
+    quirks: frozenset[str] = EMPTY
+    capability: Capability = field(default_factory=Capability)
+    custody: Custody = Custody.ANY
+    caller_header: str | None = None
+    on_disconnect: Literal["cancel", "drain"] = "cancel"
+
+
+def bearer(secret: str | None) -> Headers:
+    """Send the secret as `authorization: Bearer`; nothing without one."""
+    return (("authorization", f"Bearer {secret}"),) if secret else ()

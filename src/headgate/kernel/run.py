@@ -1,0 +1,102 @@
+"""An action while it is being performed: what its performer sees and reports."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from headgate.kernel.action import Action, Context, Resource, Verb
+from headgate.kernel.content import Labelled
+from headgate.kernel.decision import Decision
+from headgate.kernel.identity import RecordId
+from headgate.kernel.labels import BOTTOM, Labels
+from headgate.kernel.model_call import NO_MEASURES
+from headgate.kernel.record import Fact
+
+if TYPE_CHECKING:
+    from headgate.kernel.pipeline import Pipeline, Stream
+
+P = TypeVar("P")
+I = TypeVar("I")  # noqa: E741 - as in action.py
+R = TypeVar("R")
+P2 = TypeVar("P2")
+I2 = TypeVar("I2")
+R2 = TypeVar("R2")
+
+
+class Run(Generic[P, I, R]):
+    """One open record and everything that hangs on it. Belongs to one task.
+
+    A performer reads `payload`, runs further actions with `perform` and `stream`, sets `measures` and adds to `facts`.
+    """
+
+    __slots__ = (
+        "_pipeline",
+        "action",
+        "children",
+        "decision",
+        "facts",
+        "labelled",
+        "measures",
+        "output_labels",
+        "payload",
+        "record_id",
+        "started_s",
+    )
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        action: Action[P, I, R],
+        payload: P,
+        labelled: Labelled,
+        decision: Decision,
+        record_id: RecordId,
+        started_s: float,
+    ) -> None:
+        self._pipeline = pipeline
+        self.action = action
+        self.payload = payload
+        self.labelled = labelled
+        self.decision = decision
+        self.record_id = record_id
+        self.started_s = started_s
+        self.measures = NO_MEASURES
+        self.facts: dict[str, Fact] = {}
+        self.children: list[Run[Any, Any, Any]] = []
+        self.output_labels: Labels = BOTTOM
+
+    async def perform(self, verb: Verb[P2, I2, R2], resource: Resource, payload: P2) -> R2:
+        """Run another action inside this one and return its result; same principal, same use case, own record."""
+        result, _ = await self._pipeline.run(self._nested(verb, resource, payload), parent=self)
+        return result
+
+    def stream(
+        self, verb: Verb[P2, I2, R2], resource: Resource, payload: P2
+    ) -> AbstractAsyncContextManager[Stream[P2, I2, R2]]:
+        """Run another action inside this one and give its items."""
+        return self._pipeline.stream(self._nested(verb, resource, payload), parent=self)
+
+    def left_s(self) -> float | None:
+        """Return the seconds that are left until the action's deadline, or None without one; may be below zero."""
+        deadline_s = self.action.context.deadline_s
+        return None if deadline_s is None else deadline_s - self._pipeline.clock.monotonic()
+
+    def elapsed_us(self) -> int:
+        """Return the microseconds since the record opened."""
+        return int((self._pipeline.clock.monotonic() - self.started_s) * 1_000_000)
+
+    def _nested(self, verb: Verb[P2, I2, R2], resource: Resource, payload: P2) -> Action[P2, I2, R2]:
+        outer = self.action.context
+        context = Context(
+            use_case=outer.use_case,
+            floor=outer.floor,
+            parent=self.record_id,
+            root=outer.root or self.record_id,
+            inherited=self.labelled,
+            grant=outer.grant,
+            deadline_s=outer.deadline_s,
+            attributes=outer.attributes,
+        )
+        return Action(verb=verb, principal=self.action.principal, resource=resource, payload=payload, context=context)

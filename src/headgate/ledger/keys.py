@@ -1,0 +1,217 @@
+"""The keys under which record parts are sealed: one for each partition, in a folder, made once and destroyed once.
+
+Destroying a partition's key erases all that was sealed under it. A marker stays behind, so that a key that comes back
+with a restored folder is not used again, and so that the same partition never gets a second key.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from headgate.kernel.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
+from headgate.kernel.ports import Clock
+
+KEY_BYTES = 32
+
+_SEEN_S = 1.0
+_SEEN_KEPT = 1000
+
+_PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_COVERS = (
+    "This installation's key of the partition was overwritten and removed, and will not be used again where it comes "
+    "back. What was sealed under it cannot be opened with what this installation keeps. Not covered: copies of the key "
+    "in backups of the key folder until they expire, blocks that a journaling or copy-on-write file system or a "
+    "solid-state disk keeps after an overwrite, and texts that left the ledger before."
+)
+
+
+class KeyRing(Protocol):
+    """Where the sealing keys of partitions come from."""
+
+    def key(self, partition: str) -> bytes:
+        """The partition's 32 bytes.
+
+        Raises:
+            NotFound: it has no key, or its key was destroyed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DestructionReceipt:
+    """That a partition's key was destroyed, and how far that reaches.
+
+    Args:
+        destroyed_at: ISO 8601, UTC.
+        had_key: False where there was no key left to destroy (a repeated request).
+        covers: what became unreadable and what this does not reach, in words.
+    """
+
+    partition: str
+    destroyed_at: str
+    had_key: bool
+    covers: str = _COVERS
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    path: str
+    inode: int
+    key: bytes
+
+
+class FileKeyRing:
+    """Keys as files `<partition>.key` of mode 0600 in a folder of mode 0700. Several processes may share the folder.
+
+    A key is kept in memory after its first use, but only while its file is there: one `stat` a use, so that every
+    process stops at once when one of them destroys it.
+
+    Args:
+        folder: made when the first key is.
+        random_bytes: a cryptographic source of so many bytes.
+    """
+
+    def __init__(self, folder: Path, *, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._folder = folder
+        self._random_bytes = random_bytes
+        self._loaded: dict[str, _Loaded] = {}
+
+    def key(self, partition: str) -> bytes:
+        """The partition's key; see `KeyRing`.
+
+        Raises:
+            NotFound: it has no key, or its key was destroyed.
+            Unavailable: others than the owner may read the file.
+            Corrupt: the file does not hold a key.
+        """
+        loaded = self._loaded.get(partition)
+        path = str(self._path(partition)) if loaded is None else loaded.path
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            self._loaded.pop(partition, None)
+            raise NotFound(f"There is no sealing key for the partition {partition}; it may have been erased.") from None
+        if loaded is None or loaded.inode != status.st_ino:
+            loaded = _Loaded(path, status.st_ino, self._load(partition, status))
+            self._loaded[partition] = loaded
+        return loaded.key
+
+    def create(self, partition: str) -> bytes:
+        """Makes the partition's key where it has none and returns the key; durable when it returns.
+
+        Raises:
+            Conflict: the partition's key was destroyed; use another partition.
+        """
+        path = self._path(partition)
+        if self._marker(partition).exists():
+            raise Conflict(f"The sealing key of {partition} was destroyed; a partition never gets a second one.")
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self._folder / f".{partition}.{self._random_bytes(8).hex()}"
+        _write_durably(draft, self._random_bytes(KEY_BYTES))
+        try:
+            with suppress(FileExistsError):  # another process was first: its key counts
+                os.link(draft, path)
+        finally:
+            draft.unlink()
+        _sync_folder(self._folder)
+        return self.key(partition)
+
+    def destroy(self, partition: str, *, at: datetime) -> DestructionReceipt:
+        """Destroys the partition's key for good: marked, overwritten, removed. Doing it again is harmless.
+
+        Args:
+            at: the time that the receipt carries, aware.
+        """
+        path = self._path(partition)
+        receipt = DestructionReceipt(partition, at.isoformat(), had_key=path.exists())
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._marker(partition).exists():
+            _write_durably(self._marker(partition), json.dumps(asdict(receipt)).encode())
+            _sync_folder(self._folder)
+        with suppress(FileNotFoundError):
+            _overwrite(path)
+            path.unlink()
+        self._loaded.pop(partition, None)
+        _sync_folder(self._folder)
+        return receipt
+
+    def _load(self, partition: str, status: os.stat_result) -> bytes:
+        if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077:
+            raise Unavailable(f"The sealing key of {partition} must be a plain file of mode 0600; set its mode right.")
+        try:
+            key = self._path(partition).read_bytes()
+        except FileNotFoundError:
+            key = b""
+        # Looked for after reading: the marker precedes the overwriting, so no overwritten key is ever taken for one.
+        if self._marker(partition).exists():
+            raise NotFound(f"The sealing key of {partition} was destroyed; what it sealed cannot be opened.")
+        if len(key) != KEY_BYTES:
+            raise Corrupt(f"The sealing key of {partition} is not 32 bytes long; restore it from its backup.")
+        return key
+
+    def _path(self, partition: str) -> Path:
+        if not _PARTITION.fullmatch(partition):
+            raise Invalid("A partition's name holds 1 to 100 letters, digits, dots, dashes and underscores.")
+        return self._folder / f"{partition}.key"
+
+    def _marker(self, partition: str) -> Path:
+        return self._folder / f"{partition}.destroyed"
+
+
+class KeysOnDemand:
+    """A key ring that makes the key of a partition when it is first sealed under; for writers only.
+
+    A partition whose key was destroyed gets no second one: `key` then raises Conflict, and nothing is sealed. That
+    holds from one second after the destruction on: a look at the file for every part would cost more than the sealing.
+    """
+
+    def __init__(self, ring: FileKeyRing, *, clock: Clock) -> None:
+        self._ring = ring
+        self._clock = clock
+        self._seen: dict[str, tuple[float, bytes]] = {}
+
+    def key(self, partition: str) -> bytes:
+        """The partition's key, made where there is none yet; see `FileKeyRing.create`."""
+        now = self._clock.monotonic()
+        seen = self._seen.get(partition)
+        if seen is not None and now - seen[0] < _SEEN_S:
+            return seen[1]
+        try:
+            key = self._ring.key(partition)
+        except NotFound:
+            key = self._ring.create(partition)
+        self._seen = {partition: (now, key)} if len(self._seen) >= _SEEN_KEPT else {**self._seen, partition: (now, key)}
+        return key
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(fd)
+
+
+def _overwrite(path: Path) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+    with os.fdopen(fd, "wb") as file:
+        file.write(bytes(KEY_BYTES))
+        file.flush()
+        os.fsync(fd)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

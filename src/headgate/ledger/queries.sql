@@ -1,0 +1,219 @@
+-- name: prepare_months
+SELECT ledger.prepare_months()
+
+-- name: add_openings
+-- Parameters are arrays of equal length, one element for each row; what is binary lies in one blob.
+INSERT INTO ledger.openings (tenant, id, worker, leaf)
+SELECT u.tenant, u.id, %(worker)s, substr(%(blob)s::bytea, u.start, u.size)
+FROM unnest(%(tenants)s::text[], %(ids)s::text[], %(starts)s::int[], %(sizes)s::int[]) AS u (tenant, id, start, size)
+ON CONFLICT DO NOTHING
+
+-- name: remove_openings
+DELETE FROM ledger.openings o
+USING unnest(%(tenants)s::text[], %(ids)s::text[]) AS u (tenant, id)
+WHERE o.tenant = u.tenant AND o.id = u.id
+
+-- name: openings_of_worker
+SELECT leaf FROM ledger.openings WHERE worker = %(worker)s ORDER BY id LIMIT %(limit)s
+
+-- name: add_records
+-- Such unnesting keeps no copy of the rows, as it would in FROM. This and what adds marks and parts pass over what is
+-- there only where that may be: to look costs a tenth.
+INSERT INTO ledger.records
+    (tenant, id, opened_at, closed_at, verb, outcome, use_case, resource, principal, parent, root, leaf)
+SELECT u.tenant, u.id, u.opened_at, u.closed_at, u.verb, u.outcome, u.use_case, u.resource, u.principal,
+    nullif(u.parent, ''), nullif(u.root, ''), substr(%(blob)s::bytea, u.start, u.size)
+FROM (
+    SELECT unnest(%(tenants)s::text[]) AS tenant, unnest(%(ids)s::text[]) AS id,
+        unnest(%(opened_ats)s::timestamptz[]) AS opened_at, unnest(%(closed_ats)s::timestamptz[]) AS closed_at,
+        unnest(%(verbs)s::text[]) AS verb, unnest(%(outcomes)s::text[]) AS outcome,
+        unnest(%(use_cases)s::text[]) AS use_case, unnest(%(resources)s::text[]) AS resource,
+        unnest(%(principals)s::text[]) AS principal, unnest(%(parents)s::text[]) AS parent,
+        unnest(%(roots)s::text[]) AS root, unnest(%(starts)s::int[]) AS start, unnest(%(sizes)s::int[]) AS size
+) u
+
+-- name: add_pending
+-- In the order of the arrays. What was shipped before comes again here; the sequencer passes over it.
+INSERT INTO ledger.pending (tenant, id)
+SELECT u.tenant, u.id
+FROM unnest(%(tenants)s::text[], %(ids)s::text[]) WITH ORDINALITY AS u (tenant, id, place)
+ORDER BY u.place
+
+-- name: add_marks
+INSERT INTO ledger.marks (tenant, mark, record)
+SELECT u.* FROM unnest(%(tenants)s::text[], %(marks)s::text[], %(records)s::text[]) AS u
+
+-- name: add_parts
+INSERT INTO ledger.parts (tenant, record, name, seal, envelope)
+SELECT u.tenant, u.record, u.name, u.seal, substr(%(blob)s::bytea, u.start, u.size)
+FROM (
+    SELECT unnest(%(tenants)s::text[]) AS tenant, unnest(%(records)s::text[]) AS record,
+        unnest(%(names)s::text[]) AS name, unnest(%(seals)s::text[]) AS seal,
+        unnest(%(starts)s::int[]) AS start, unnest(%(sizes)s::int[]) AS size
+) u
+
+-- name: hold_lock
+SELECT pg_try_advisory_xact_lock(hashtext('ledger.sequencer'))
+
+-- name: pending_tenants
+-- One look at the index for each tenant, however long the queue.
+WITH RECURSIVE waiting AS (
+    (SELECT tenant FROM ledger.pending WHERE tenant <> '' ORDER BY tenant LIMIT 1)
+    UNION ALL
+    SELECT (SELECT p.tenant FROM ledger.pending p WHERE p.tenant > waiting.tenant ORDER BY p.tenant LIMIT 1)
+    FROM waiting WHERE waiting.tenant IS NOT NULL
+)
+SELECT tenant FROM waiting WHERE tenant IS NOT NULL
+
+-- name: log_tenants
+SELECT tenant FROM ledger.logs ORDER BY tenant
+
+-- name: begin_log
+INSERT INTO ledger.logs (tenant, origin, root, frontier) VALUES (%(tenant)s, %(origin)s, %(root)s, %(frontier)s)
+ON CONFLICT DO NOTHING
+
+-- name: take_log
+UPDATE ledger.logs SET epoch = epoch + 1 WHERE tenant = %(tenant)s
+RETURNING origin, size, root, frontier, epoch
+
+-- name: take_pending
+-- The laterals make it one index lookup for each record, whatever the statistics say of tables that grow by the minute.
+-- One row for all, whose arrays are in the same order, whichever: to sort here would copy each leaf once more.
+WITH taken AS (
+    DELETE FROM ledger.pending
+    WHERE tenant = %(tenant)s AND arrival = ANY (ARRAY(
+        SELECT arrival FROM ledger.pending WHERE tenant = %(tenant)s ORDER BY arrival LIMIT %(limit)s
+    ))
+    RETURNING arrival, id
+), waiting AS (
+    SELECT taken.arrival, taken.id, record.leaf
+    FROM taken
+    CROSS JOIN LATERAL (
+        SELECT r.leaf FROM ledger.records r WHERE r.tenant = %(tenant)s AND r.id = taken.id LIMIT 1
+    ) record
+    LEFT JOIN LATERAL (
+        SELECT true AS is_there FROM ledger.leaves l
+        WHERE %(may_be_there)s AND l.tenant = %(tenant)s AND l.id = taken.id LIMIT 1
+    ) sequenced ON true
+    WHERE sequenced.is_there IS NULL
+)
+SELECT (SELECT count(*) FROM taken) AS count, coalesce(array_agg(arrival), '{}') AS arrivals,
+    coalesce(array_agg(id), '{}') AS ids, coalesce(array_agg(octet_length(leaf)), '{}') AS sizes,
+    coalesce(string_agg(leaf, ''), '') AS blob
+FROM waiting
+
+-- name: add_leaves
+INSERT INTO ledger.leaves (tenant, leaf_index, id)
+SELECT %(tenant)s, %(first)s + u.place - 1, u.id FROM unnest(%(ids)s::text[]) WITH ORDINALITY AS u (id, place)
+
+-- name: advance_log
+UPDATE ledger.logs SET size = %(size)s, root = %(root)s, frontier = %(frontier)s, updated_at = now()
+WHERE tenant = %(tenant)s AND epoch = %(epoch)s AND size = %(old_size)s
+
+-- name: leaves_between
+SELECT record.leaf
+FROM ledger.leaves l
+CROSS JOIN LATERAL (
+    SELECT r.leaf FROM ledger.records r WHERE r.tenant = %(tenant)s AND r.id = l.id LIMIT 1
+) record
+WHERE l.tenant = %(tenant)s AND l.leaf_index >= %(start)s AND l.leaf_index < %(stop)s
+ORDER BY l.leaf_index
+
+-- name: plan_for_these_values
+-- The lists below leave out filters that are not given; only a plan for the values at hand can use that.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
+
+-- name: list_records
+SELECT r.leaf, l.leaf_index
+FROM (
+    SELECT id, leaf FROM ledger.records
+    WHERE tenant = %(tenant)s
+        AND (%(before)s::text IS NULL OR id < %(before)s)
+        AND (%(since)s::text IS NULL OR id >= %(since)s)
+        AND (%(until)s::text IS NULL OR id < %(until)s)
+        AND (%(verb)s::text IS NULL OR verb = %(verb)s)
+        AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
+        AND (%(use_case)s::text IS NULL OR use_case = %(use_case)s)
+        AND (%(resource)s::text IS NULL OR resource = %(resource)s)
+        AND (%(principal)s::text IS NULL OR principal = %(principal)s)
+        AND (%(parent)s::text IS NULL OR parent = %(parent)s)
+        AND (%(root)s::text IS NULL OR root = %(root)s)
+        AND (%(is_first)s::boolean IS NOT TRUE OR parent IS NULL)
+    ORDER BY id DESC LIMIT %(limit)s
+) r
+LEFT JOIN LATERAL (
+    SELECT leaf_index FROM ledger.leaves WHERE tenant = %(tenant)s AND id = r.id LIMIT 1
+) l ON true
+ORDER BY r.id DESC
+
+-- name: list_marked_records
+-- A semi-join, so that whichever is rarer leads: the mark, or another filter. Of one mark: several are in no order.
+SELECT r.leaf, l.leaf_index
+FROM (
+    SELECT id, leaf FROM ledger.records r
+    WHERE tenant = %(tenant)s
+        AND (%(before)s::text IS NULL OR id < %(before)s)
+        AND (%(since)s::text IS NULL OR id >= %(since)s)
+        AND (%(until)s::text IS NULL OR id < %(until)s)
+        AND (%(verb)s::text IS NULL OR verb = %(verb)s)
+        AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
+        AND (%(use_case)s::text IS NULL OR use_case = %(use_case)s)
+        AND (%(resource)s::text IS NULL OR resource = %(resource)s)
+        AND (%(principal)s::text IS NULL OR principal = %(principal)s)
+        AND (%(parent)s::text IS NULL OR parent = %(parent)s)
+        AND (%(root)s::text IS NULL OR root = %(root)s)
+        AND (%(is_first)s::boolean IS NOT TRUE OR parent IS NULL)
+        AND EXISTS (
+            SELECT FROM ledger.marks
+            WHERE tenant = %(tenant)s AND mark = %(mark)s AND record = r.id
+                AND (%(before)s::text IS NULL OR record < %(before)s)
+                AND (%(since)s::text IS NULL OR record >= %(since)s)
+                AND (%(until)s::text IS NULL OR record < %(until)s)
+        )
+    ORDER BY id DESC LIMIT %(limit)s
+) r
+LEFT JOIN LATERAL (
+    SELECT leaf_index FROM ledger.leaves WHERE tenant = %(tenant)s AND id = r.id LIMIT 1
+) l ON true
+ORDER BY r.id DESC
+
+-- name: list_openings
+-- What is open is little: it is read in the order of the list and filtered.
+SELECT o.leaf, NULL::bigint AS leaf_index
+FROM ledger.openings o
+CROSS JOIN LATERAL (SELECT convert_from(o.leaf, 'UTF8')::jsonb AS body) b
+WHERE o.tenant = %(tenant)s
+    AND (%(before)s::text IS NULL OR o.id < %(before)s)
+    AND (%(since)s::text IS NULL OR o.id >= %(since)s)
+    AND (%(until)s::text IS NULL OR o.id < %(until)s)
+    AND (%(verb)s::text IS NULL OR b.body ->> 'verb' = %(verb)s)
+    AND (%(use_case)s::text IS NULL OR b.body ->> 'use_case' = %(use_case)s)
+    AND (%(resource)s::text IS NULL OR b.body ->> 'resource' = %(resource)s)
+    AND (%(principal)s::text IS NULL OR b.body ->> 'principal' = %(principal)s)
+    AND (%(parent)s::text IS NULL OR b.body ->> 'parent' = %(parent)s)
+    AND (%(root)s::text IS NULL OR b.body ->> 'root' = %(root)s)
+    AND (%(is_first)s::boolean IS NOT TRUE OR b.body ->> 'parent' IS NULL)
+    AND NOT EXISTS (SELECT FROM ledger.records r WHERE r.tenant = o.tenant AND r.id = o.id)
+ORDER BY o.id DESC LIMIT %(limit)s
+
+-- name: get_record
+SELECT r.leaf, (SELECT l.leaf_index FROM ledger.leaves l WHERE l.tenant = r.tenant AND l.id = r.id) AS leaf_index
+FROM ledger.records r WHERE r.tenant = %(tenant)s AND r.id = %(id)s
+
+-- name: get_opening
+SELECT leaf, NULL::bigint AS leaf_index FROM ledger.openings WHERE tenant = %(tenant)s AND id = %(id)s
+
+-- name: parts_of_record
+SELECT name, seal, envelope FROM ledger.parts WHERE tenant = %(tenant)s AND record = %(id)s ORDER BY name
+
+-- name: records_after
+SELECT record.leaf, l.leaf_index
+FROM ledger.leaves l
+CROSS JOIN LATERAL (
+    SELECT r.leaf FROM ledger.records r WHERE r.tenant = %(tenant)s AND r.id = l.id LIMIT 1
+) record
+WHERE l.tenant = %(tenant)s AND l.leaf_index > %(after)s
+ORDER BY l.leaf_index LIMIT %(limit)s
+
+-- name: log_state
+SELECT origin, size, root, updated_at FROM ledger.logs WHERE tenant = %(tenant)s

@@ -1,0 +1,319 @@
+"""Reading records: lists, one record with its children and its content, and the feed that other features follow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from headgate.kernel.errors import Corrupt, HeadgateError, Invalid, NotFound
+from headgate.kernel.identity import RecordId, TenantId
+from headgate.kernel.ports import RecordPage
+from headgate.kernel.record import Fact, Outcome
+from headgate.ledger import store
+from headgate.ledger.models import Leaf, LeafLabels, LeafRule, PartDigest, decode_leaf
+from headgate.ledger.pseudonyms import Pseudonymiser
+from headgate.ledger.seal import Place, Sealer
+from headgate.substrate.clock import ulid_time
+from headgate.substrate.database import Database, Transaction
+
+MAX_PAGE = 500
+MAX_CHILDREN = 500
+
+_ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as the ledger has it. While it is open, `outcome` and all that comes with it are None.
+
+    Args:
+        principal: a pseudonym.
+        parts: what was sealed with it: digests and sizes of the envelopes.
+        leaf_index: where it stands in its tenant's log; None until the sequencer was there.
+        leaf: the canonical bytes that the log holds, or will.
+    """
+
+    id: str
+    tenant: str
+    opened_at: datetime
+    closed_at: datetime | None
+    verb: str
+    principal: str
+    use_case: str
+    resource: str
+    effect: str
+    would: str
+    rules: tuple[LeafRule, ...]
+    policy_version: str
+    labels: LeafLabels
+    output_labels: LeafLabels | None
+    parent: str | None
+    root: str | None
+    key_id: str | None
+    log: str
+    outcome: Outcome | None
+    error: str | None
+    duration_us: int | None
+    facts: Mapping[str, Fact]
+    parts: Mapping[str, PartDigest]
+    leaf_index: int | None
+    leaf: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, stored: store.StoredLeaf) -> StoredRecord:
+        """Read a stored leaf. Raises Corrupt."""
+        leaf = decode_leaf(stored.leaf)
+        return cls(
+            id=leaf.id,
+            tenant=leaf.tenant,
+            opened_at=datetime.fromisoformat(leaf.opened_at),
+            closed_at=None if leaf.closed_at is None else datetime.fromisoformat(leaf.closed_at),
+            verb=leaf.verb,
+            principal=leaf.principal,
+            use_case=leaf.use_case,
+            resource=leaf.resource,
+            effect=leaf.effect,
+            would=leaf.would,
+            rules=leaf.rules,
+            policy_version=leaf.policy_version,
+            labels=leaf.labels,
+            output_labels=leaf.output_labels,
+            parent=leaf.parent,
+            root=leaf.root,
+            key_id=leaf.key_id,
+            log=leaf.log,
+            outcome=leaf.outcome,
+            error=leaf.error,
+            duration_us=None if leaf.outcome is None else leaf.duration_us,
+            facts={**leaf.facts, **leaf.closing_facts},
+            parts=leaf.parts,
+            leaf_index=stored.leaf_index,
+            leaf=stored.leaf,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFilters:
+    """What a list is narrowed to; None narrows nothing, and all that are given hold together.
+
+    Args:
+        principal: the id of a principal, or its pseudonym as records show it.
+        rule: the id of a rule that matched, observing ones included.
+        category: of the labels, of what went in or what came out.
+        since: only what came in at this time or after; `until`: before it. By the time in the records' ids.
+        is_open: only records that are not closed.
+        is_first: only records that no other gave rise to: calls, not their attempts.
+    """
+
+    verb: str | None = None
+    outcome: Outcome | None = None
+    use_case: str | None = None
+    resource: str | None = None
+    principal: str | None = None
+    parent: str | None = None
+    root: str | None = None
+    rule: str | None = None
+    category: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    is_open: bool = False
+    is_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordList:
+    """A page of records, newest first, and the cursor of the next page; None where there is none."""
+
+    records: tuple[StoredRecord, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFamily:
+    """A record and what it gave rise to: its children, oldest first, at most 500."""
+
+    record: StoredRecord
+    children: tuple[StoredRecord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPart:
+    """What became of a part: `text` where it is there, and else why not.
+
+    Args:
+        state: `erased` where its key was destroyed; `missing` where it is not in the database (any more); `damaged`
+            where it is not what the leaf says.
+        text: the content as it was sent or received.
+    """
+
+    name: str
+    state: Literal["open", "erased", "missing", "damaged"]
+    text: bytes | None = field(default=None, repr=False)
+
+
+class LedgerReader:
+    """Reads one installation's records; implements the kernel's `Records`.
+
+    Args:
+        database: as the role `headgate_app`.
+        sealer: opens parts; whether somebody may see them is decided by whoever calls.
+    """
+
+    def __init__(self, database: Database, *, sealer: Sealer, pseudonyms: Pseudonymiser) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._pseudonyms = pseudonyms
+
+    async def list_records(
+        self, filters: RecordFilters | None = None, *, tenant: TenantId, cursor: str | None = None, limit: int = 50
+    ) -> RecordList:
+        """Records newest first, open ones among them. Each single filter reads an index, whatever the size.
+
+        Args:
+            cursor: of the page before.
+            limit: 1 to 500.
+
+        Raises:
+            Invalid: the cursor is not one, or the limit is out of range.
+        """
+        filters = filters or RecordFilters()
+        if not 1 <= limit <= MAX_PAGE:
+            raise Invalid(f"A page holds 1 to {MAX_PAGE} records; {limit} were asked for.", param="limit")
+        if cursor is not None and not _ULID.fullmatch(cursor):
+            raise Invalid("That is not the cursor of a page of records; begin without one.", param="cursor")
+        query = self._query(filters, tenant=tenant, cursor=cursor)
+        async with self._database.transaction(tenant=tenant) as tx:
+            # Open ones first: one that closes in between is then seen twice rather than not at all.
+            opened = await self._opened(tx, filters, query, tenant=tenant, limit=limit)
+            closed = await self._closed(tx, filters, query, tenant=tenant, limit=limit)
+        found = {record.id: record for record in [*opened, *closed]}
+        records = [found[record_id] for record_id in sorted(found, reverse=True)]
+        more = len(records) > limit
+        return RecordList(tuple(records[:limit]), records[limit - 1].id if more else None)
+
+    async def get_record(self, record_id: str, *, tenant: TenantId) -> RecordFamily:
+        """A record with its children.
+
+        Raises:
+            NotFound: there is none of that id in this tenant.
+        """
+        query = store.RecordQuery(parent=record_id)
+        async with self._database.transaction(tenant=tenant) as tx:
+            record = await self._record(tx, record_id, tenant=tenant)
+            opened = await store.list_openings(tx, query, tenant=tenant, limit=MAX_CHILDREN)
+            closed = await store.list_records(tx, query, tenant=tenant, limit=MAX_CHILDREN)
+        children = {child.id: child for child in map(StoredRecord.of, [*opened, *closed])}
+        return RecordFamily(record, tuple(children[child] for child in sorted(children)))
+
+    async def open_parts(self, record_id: str, *, tenant: TenantId) -> tuple[OpenedPart, ...]:
+        """The content of a record, part by part, checked against the digests in its leaf.
+
+        Raises:
+            NotFound: there is no such record in this tenant.
+        """
+        async with self._database.transaction(tenant=tenant) as tx:
+            record = await self._record(tx, record_id, tenant=tenant)
+            stored = {part.name: part for part in await store.parts_of(tx, record_id, tenant=tenant)}
+        return tuple(self._open(record, name, stored.get(name)) for name in sorted(record.parts))
+
+    async def after(self, cursor: str | None, *, tenant: TenantId, limit: int) -> RecordPage:
+        """Closed records in the order of the log; see the port `Records`. The cursor is a leaf index."""
+        if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+            raise Invalid("That is not a cursor of the feed of records; begin without one.", param="cursor")
+        start = -1 if cursor is None else int(cursor)
+        async with self._database.transaction(tenant=tenant) as tx:
+            rows = await store.records_after(tx, start, tenant=tenant, limit=min(max(limit, 1), MAX_PAGE))
+        last = rows[-1].leaf_index if rows else None
+        return RecordPage(tuple(map(_mapping, rows)), None if last is None else str(last))
+
+    async def get(self, record: RecordId, *, tenant: TenantId) -> Mapping[str, Any]:
+        """One record as a mapping of its leaf's fields and `leaf_index`; see the port `Records`."""
+        async with self._database.transaction(tenant=tenant) as tx:
+            found = await store.get_record(tx, record, tenant=tenant)
+        if found is None:
+            raise _unknown(record)
+        return _mapping(found)
+
+    async def log_head(self, *, tenant: TenantId) -> store.LogHead | None:
+        """How far the tenant's log has come; None before its first record."""
+        async with self._database.transaction(tenant=tenant) as tx:
+            return await store.log_head(tx, tenant=tenant)
+
+    async def _record(self, tx: Transaction, record_id: str, *, tenant: str) -> StoredRecord:
+        found = await store.get_record(tx, record_id, tenant=tenant)
+        if found is None:
+            raise _unknown(record_id)
+        return StoredRecord.of(found)
+
+    async def _opened(
+        self, tx: Transaction, filters: RecordFilters, query: store.RecordQuery, *, tenant: str, limit: int
+    ) -> Sequence[StoredRecord]:
+        if filters.outcome is not None:
+            return ()
+        rows = await store.list_openings(tx, query, tenant=tenant, limit=limit + 1)
+        return [StoredRecord.of(row) for row in rows if query.mark is None or _is_marked(row, query.mark)]
+
+    async def _closed(
+        self, tx: Transaction, filters: RecordFilters, query: store.RecordQuery, *, tenant: str, limit: int
+    ) -> Sequence[StoredRecord]:
+        if filters.is_open:
+            return ()
+        return [StoredRecord.of(row) for row in await store.list_records(tx, query, tenant=tenant, limit=limit + 1)]
+
+    def _query(self, filters: RecordFilters, *, tenant: str, cursor: str | None) -> store.RecordQuery:
+        if filters.rule is not None and filters.category is not None:
+            raise Invalid("A list is narrowed by a rule or by a category, not by both.", param="rule")
+        principal = filters.principal
+        if principal is not None and not principal.startswith("p_"):
+            principal = self._pseudonyms(tenant, principal)
+        mark = None if filters.rule is None else f"rule:{filters.rule}"
+        return store.RecordQuery(
+            before=cursor,
+            since=None if filters.since is None else ulid_floor(filters.since),
+            until=None if filters.until is None else ulid_floor(filters.until),
+            verb=filters.verb,
+            outcome=filters.outcome,
+            use_case=filters.use_case,
+            resource=filters.resource,
+            principal=principal,
+            parent=filters.parent,
+            root=filters.root,
+            mark=mark if filters.category is None else f"category:{filters.category}",
+            is_first=filters.is_first,
+        )
+
+    def _open(self, record: StoredRecord, name: str, part: store.StoredPart | None) -> OpenedPart:
+        if part is None:
+            return OpenedPart(name, "missing")
+        place = Place(record.tenant, record.id, name, part.seal)
+        try:
+            digest = bytes.fromhex(record.parts[name].sha256)
+            return OpenedPart(name, "open", self._sealer.open(part.envelope, place=place, digest=digest))
+        except NotFound:
+            return OpenedPart(name, "erased")
+        except (Corrupt, ValueError):
+            return OpenedPart(name, "damaged")
+
+
+def ulid_floor(moment: datetime) -> str:
+    """The first ten characters of the ULIDs of a time, which all those of later times are above."""
+    return ulid_time(max(0, int(moment.timestamp() * 1000)))
+
+
+def _is_marked(row: store.StoredLeaf, mark: str) -> bool:
+    return mark in store.marks_of(decode_leaf(row.leaf))
+
+
+def _mapping(row: store.StoredLeaf) -> Mapping[str, Any]:
+    leaf: Leaf = decode_leaf(row.leaf)
+    plain: dict[str, Any] = msgspec.to_builtins(leaf)
+    return {**plain, "leaf_index": row.leaf_index}
+
+
+def _unknown(record_id: str) -> HeadgateError:
+    return NotFound(f"There is no record {record_id[:26]} here; records appear within a second of their opening.")

@@ -1,0 +1,390 @@
+"""The tables of the schema `ledger`. Callers open the transaction: the shipper without a tenant, all others as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from itertools import accumulate
+
+import msgspec
+
+from headgate.kernel.errors import Corrupt
+from headgate.ledger.merkle import EMPTY_ROOT, Frontier
+from headgate.ledger.models import ClosedLeaf, JournalEntry, Leaf, LeafLabels, LeafRule, decode_leaf, read_closed
+from headgate.substrate.database import Statement, Transaction, load_queries
+
+_SQL = load_queries("headgate.ledger")
+_RULE = "rule:"
+_WITHIN = "within:"
+"""Before the mark of a rule, on a call: the call met the rule, or one of its attempts did."""
+
+_rules = msgspec.json.Decoder(tuple[LeafRule, ...])
+_labels = msgspec.json.Decoder(LeafLabels)
+
+
+@dataclass(frozen=True, slots=True)
+class LogState:
+    """A log as the database has it, under the epoch of whoever took it last."""
+
+    origin: str
+    size: int
+    root: bytes
+    frontier: bytes
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """From `old_size` to where `frontier` is, under an epoch."""
+
+    tenant: str
+    epoch: int
+    old_size: int
+    frontier: Frontier
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """How far a log has come."""
+
+    origin: str
+    size: int
+    root: bytes
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was taken off a queue.
+
+    Args:
+        count: how much that was.
+        leaves: the records that wait for their places, by id and in their order.
+    """
+
+    count: int
+    leaves: dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLeaf:
+    """A leaf and where it stands in the log, or None where it is not in the log yet."""
+
+    leaf: bytes
+    leaf_index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A sealed part and the partition whose key opens it."""
+
+    name: str
+    seal: str
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordQuery:
+    """Which records a list holds; None filters nothing.
+
+    Args:
+        before: only ids below this one: the end of the previous page.
+        since: only ids from this one on; `until`: only ids below it. Texts that ULIDs begin with will do.
+        mark: `rule:<id>` or `category:<name>`.
+        is_first: only records that no other gave rise to; a rule that one of their attempts met counts as theirs.
+    """
+
+    before: str | None = None
+    since: str | None = None
+    until: str | None = None
+    verb: str | None = None
+    outcome: str | None = None
+    use_case: str | None = None
+    resource: str | None = None
+    principal: str | None = None
+    parent: str | None = None
+    root: str | None = None
+    mark: str | None = None
+    is_first: bool = False
+
+    def parameters(self, *, tenant: str, limit: int) -> dict[str, object]:
+        """The parameters of the list queries."""
+        values = {name: getattr(self, name) for name in RecordQuery.__slots__}
+        if self.is_first and self.mark is not None and self.mark.startswith(_RULE):
+            values["mark"] = _WITHIN + self.mark
+        return {**values, "tenant": tenant, "limit": limit}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tenant:
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Bytes:
+    leaf: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """All rows in one: with a row for each record, either side would spend most of its time on sending small pieces."""
+
+    count: int
+    arrivals: list[int]
+    ids: list[str]
+    sizes: list[int]
+    blob: bytes
+
+
+async def prepare_months(tx: Transaction) -> None:
+    """Make the partitions of this month and the next two."""
+    await tx.execute(_SQL["prepare_months"])
+
+
+async def ship(tx: Transaction, entries: Sequence[JournalEntry], *, worker: str, may_be_there: bool) -> None:
+    """Take in openings and closings in the order of their journal. Six round trips.
+
+    A record that was opened and closed among them never becomes an open one.
+
+    Args:
+        may_be_there: some of it may have come before; doing it again changes nothing. Looking costs a tenth more.
+
+    Raises:
+        Conflict: it has come before, and `may_be_there` is false. Roll back and say so.
+        Corrupt: what is said to be closed is not.
+    """
+    closings = [entry for entry in entries if entry.is_closing]
+    closed_keys = {(entry.tenant, entry.id) for entry in closings}
+    opened = [entry for entry in entries if not entry.is_closing and (entry.tenant, entry.id) not in closed_keys]
+    if opened:
+        leaves = _bytes_columns([entry.leaf for entry in opened])
+        await tx.execute(_SQL["add_openings"], {**_keys(opened), **leaves, "worker": worker})
+    await _add_parts(tx, entries, may_be_there=may_be_there)
+    if closings:
+        await close(tx, [entry.leaf for entry in closings], may_be_there=may_be_there)
+
+
+async def close(tx: Transaction, leaves: Sequence[bytes], *, may_be_there: bool) -> None:
+    """Take in closed records and queue them for their logs, in this order; see `ship`.
+
+    They are queued each time they come; the sequencer passes over what is in the log.
+    """
+    closed = list(map(read_closed, leaves))
+    columns = _record_columns(closed)
+    keys = {"tenants": columns["tenants"], "ids": columns["ids"]}
+    await tx.execute(_adding("records", may_be_there=may_be_there), {**columns, **_bytes_columns(leaves)})
+    await tx.execute(_SQL["remove_openings"], keys)
+    await _add_marks(tx, closed, may_be_there=may_be_there)
+    await tx.execute(_SQL["add_pending"], keys)
+
+
+async def openings_of(tx: Transaction, *, worker: str, limit: int) -> list[Leaf]:
+    """The records that a worker left open, oldest first."""
+    rows = await tx.rows(_SQL["openings_of_worker"], {"worker": worker, "limit": limit}, of=_Bytes)
+    return [decode_leaf(row.leaf) for row in rows]
+
+
+async def hold_sequencer_lock(tx: Transaction) -> bool:
+    """Take the sequencers' lock of this database for as long as the transaction lasts; False where another has it."""
+    return bool(await tx.value(_SQL["hold_lock"]))
+
+
+async def pending_tenants(tx: Transaction) -> list[str]:
+    """The tenants whose logs have something to do."""
+    return [row.tenant for row in await tx.rows(_SQL["pending_tenants"], of=_Tenant)]
+
+
+async def log_tenants(tx: Transaction) -> list[str]:
+    """The tenants that have a log."""
+    return [row.tenant for row in await tx.rows(_SQL["log_tenants"], of=_Tenant)]
+
+
+async def take_log(tx: Transaction, *, tenant: str, origin: str) -> LogState:
+    """Begin a new epoch of the tenant's log, made here where there is none: nobody else can move its head any more."""
+    empty = {"root": EMPTY_ROOT, "frontier": Frontier().to_bytes()}
+    await tx.execute(_SQL["begin_log"], {"tenant": tenant, "origin": origin, **empty})
+    state = await tx.row(_SQL["take_log"], {"tenant": tenant}, of=LogState)
+    if state is None:
+        raise Corrupt(f"The log of {tenant} is not in the database although it was just made there.")
+    return state
+
+
+async def take_pending(tx: Transaction, *, tenant: str, limit: int, may_be_there: bool) -> Taken:
+    """Take the oldest records off the queue, in order of arrival; they are back if the transaction does not commit.
+
+    Args:
+        may_be_there: leave out those that are in the log. Without it, `advance` raises Conflict where one is.
+    """
+    values = {"tenant": tenant, "limit": limit, "may_be_there": may_be_there}
+    taken = await tx.row(_SQL["take_pending"], values, of=_Taken, is_binary=True)
+    assert taken is not None, "it counts"
+    stops = list(accumulate(taken.sizes))
+    leaves = [taken.blob[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
+    rows = sorted(zip(taken.arrivals, taken.ids, leaves, strict=True))
+    return Taken(taken.count, {record: leaf for _, record, leaf in rows})
+
+
+async def advance(tx: Transaction, ids: Sequence[str], move: Move) -> bool:
+    """Give records their leaf indices and move the head; False where the log is another's by now (roll back then).
+
+    Raises:
+        Conflict: one of them is in the log (roll back then).
+    """
+    await tx.execute(_SQL["add_leaves"], {"tenant": move.tenant, "first": move.old_size, "ids": _array(ids)})
+    head = move.frontier.head()
+    columns = {"size": head.size, "root": head.root, "frontier": move.frontier.to_bytes()}
+    fence = {"tenant": move.tenant, "epoch": move.epoch, "old_size": move.old_size}
+    return await tx.execute(_SQL["advance_log"], {**fence, **columns}) == 1
+
+
+async def leaves_between(tx: Transaction, *, tenant: str, start: int, stop: int) -> list[bytes]:
+    """The leaves from `start` up to `stop`, in order."""
+    rows = await tx.rows(_SQL["leaves_between"], {"tenant": tenant, "start": start, "stop": stop}, of=_Bytes)
+    return [row.leaf for row in rows]
+
+
+async def list_records(tx: Transaction, query: RecordQuery, *, tenant: str, limit: int) -> list[StoredLeaf]:
+    """Closed records, newest first."""
+    await tx.execute(_SQL["plan_for_these_values"])
+    name = "list_records" if query.mark is None else "list_marked_records"
+    return await tx.rows(_SQL[name], query.parameters(tenant=tenant, limit=limit), of=StoredLeaf)
+
+
+async def list_openings(tx: Transaction, query: RecordQuery, *, tenant: str, limit: int) -> list[StoredLeaf]:
+    """Open records, newest first; `mark` and `outcome` are not looked at."""
+    return await tx.rows(_SQL["list_openings"], query.parameters(tenant=tenant, limit=limit), of=StoredLeaf)
+
+
+async def get_record(tx: Transaction, record_id: str, *, tenant: str) -> StoredLeaf | None:
+    """A record by its id, closed or open."""
+    values = {"tenant": tenant, "id": record_id}
+    closed = await tx.row(_SQL["get_record"], values, of=StoredLeaf)
+    return closed or await tx.row(_SQL["get_opening"], values, of=StoredLeaf)
+
+
+async def parts_of(tx: Transaction, record_id: str, *, tenant: str) -> list[StoredPart]:
+    """The sealed parts of a record, by name."""
+    return await tx.rows(_SQL["parts_of_record"], {"tenant": tenant, "id": record_id}, of=StoredPart)
+
+
+async def records_after(tx: Transaction, after: int, *, tenant: str, limit: int) -> list[StoredLeaf]:
+    """The leaves behind an index, in the order of the log."""
+    return await tx.rows(_SQL["records_after"], {"tenant": tenant, "after": after, "limit": limit}, of=StoredLeaf)
+
+
+async def log_head(tx: Transaction, *, tenant: str) -> LogHead | None:
+    """How far the tenant's log has come, or None before its first record."""
+    return await tx.row(_SQL["log_state"], {"tenant": tenant}, of=LogHead)
+
+
+def marks_of(leaf: Leaf) -> list[str]:
+    """What a record is found by besides its columns."""
+    return _marks(leaf.rules, (leaf.labels, leaf.output_labels))
+
+
+def _marks(rules: Sequence[LeafRule], labels: Sequence[LeafLabels | None]) -> list[str]:
+    categories = {category for some in labels if some is not None for category in some.categories}
+    return [*{_RULE + rule.id for rule in rules}, *(f"category:{category}" for category in categories)]
+
+
+def _marks_of(leaf: ClosedLeaf) -> list[str]:
+    return _remembered_marks(bytes(leaf.rules), bytes(leaf.labels), bytes(leaf.output_labels))
+
+
+@lru_cache(maxsize=1024)
+def _remembered_marks(rules: bytes, labels: bytes, output_labels: bytes) -> list[str]:
+    """The marks that these parts of a leaf give, remembered: few are in use."""
+    try:
+        return _marks(_rules.decode(rules), (_labels.decode(labels), _labels.decode(output_labels)))
+    except msgspec.MsgspecError as problem:
+        raise Corrupt(f"A record's rules or labels are none: {problem}.") from problem
+
+
+def _array(texts: Sequence[str]) -> str:
+    """An array literal. The library takes a microsecond for each of the fifteen values of a record; this, none."""
+    joined = '","'.join(texts)
+    if "\\" in joined or joined.count('"') != 2 * (len(texts) - 1):
+        joined = '","'.join(text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
+    return f'{{"{joined}"}}'
+
+
+def _bytes_columns(values: Sequence[bytes]) -> dict[str, object]:
+    """Binary values as one, with where each begins (from 1) and how long it is, for `substr`; as fast as `_array`."""
+    sizes = [len(value) for value in values]
+    starts = accumulate(sizes[:-1], initial=1)
+    return {
+        "blob": b"".join(values),
+        "starts": "{" + ",".join(map(str, starts)) + "}",
+        "sizes": "{" + ",".join(map(str, sizes)) + "}",
+    }
+
+
+def _keys(records: Sequence[JournalEntry]) -> dict[str, object]:
+    return {"tenants": _array([record.tenant for record in records]), "ids": _array([record.id for record in records])}
+
+
+def _record_columns(closed: Sequence[ClosedLeaf]) -> dict[str, object]:
+    return {
+        "tenants": _array([leaf.tenant for leaf in closed]),
+        "ids": _array([leaf.id for leaf in closed]),
+        "opened_ats": _array([leaf.opened_at for leaf in closed]),
+        "closed_ats": _array([leaf.closed_at for leaf in closed]),
+        "verbs": _array([leaf.verb for leaf in closed]),
+        "outcomes": _array([leaf.outcome for leaf in closed]),
+        "use_cases": _array([leaf.use_case for leaf in closed]),
+        "resources": _array([leaf.resource for leaf in closed]),
+        "principals": _array([leaf.principal for leaf in closed]),
+        "parents": _array([leaf.parent for leaf in closed]),
+        "roots": _array([leaf.root for leaf in closed]),
+    }
+
+
+def _adding(table: str, *, may_be_there: bool) -> Statement:
+    """The statement that adds rows to a table; where some may be there, it passes over them."""
+    statement = _SQL[f"add_{table}"]
+    return Statement(f"{statement}\nON CONFLICT DO NOTHING") if may_be_there else statement
+
+
+async def _add_parts(tx: Transaction, entries: Sequence[JournalEntry], *, may_be_there: bool) -> None:
+    parts = [(entry, name, envelope) for entry in entries for name, envelope in entry.parts.items()]
+    if not parts:
+        return
+    await tx.execute(
+        _adding("parts", may_be_there=may_be_there),
+        {
+            "tenants": _array([entry.tenant for entry, _, _ in parts]),
+            "records": _array([entry.id for entry, _, _ in parts]),
+            "names": _array([name for _, name, _ in parts]),
+            "seals": _array([entry.seal for entry, _, _ in parts]),
+            **_bytes_columns([envelope for _, _, envelope in parts]),
+        },
+    )
+
+
+async def _add_marks(tx: Transaction, closed: Sequence[ClosedLeaf], *, may_be_there: bool) -> None:
+    marked = [(leaf, _marks_of(leaf)) for leaf in closed]
+    own = [(leaf.tenant, mark, leaf.id) for leaf, marks in marked for mark in marks]
+    await _add_rows_of_marks(tx, own, may_be_there=may_be_there)
+    # Calls are looked for by the rules that they or their attempts met, and only one mark gives the order of a list. (A
+    # call has its attempts' categories: labels are joined on the way out.)
+    within = {
+        (leaf.tenant, _WITHIN + mark, leaf.root or leaf.id)
+        for leaf, marks in marked
+        for mark in marks
+        if mark.startswith(_RULE)
+    }
+    await _add_rows_of_marks(tx, list(within), may_be_there=True)  # other attempts have met it before
+
+
+async def _add_rows_of_marks(tx: Transaction, rows: Sequence[tuple[str, str, str]], *, may_be_there: bool) -> None:
+    if rows:
+        await tx.execute(
+            _adding("marks", may_be_there=may_be_there),
+            {
+                "tenants": _array([tenant for tenant, _, _ in rows]),
+                "marks": _array([mark for _, mark, _ in rows]),
+                "records": _array([record for _, _, record in rows]),
+            },
+        )

@@ -1,0 +1,152 @@
+"""What rules can see of an action: the same facts as a key for the cache, and in Cedar's terms.
+
+Both functions read one list of facts, so that no rule can see what the cache does not tell apart.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from headgate.kernel.action import Action
+from headgate.kernel.identity import PrincipalKind, UseCase
+from headgate.kernel.labels import Confidentiality, Custody, Integrity, Labels
+from headgate.policy.engine import Question
+from headgate.policy.models import ApiKey
+
+Credential = Literal["key", "session", "expired", "unknown"]
+AttributeValue = str | int | bool | frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the snapshot knows of an action's principal and use case."""
+
+    registered: bool
+    credential: Credential
+    key: ApiKey | None
+    use_case_registered: bool
+
+
+def cache_key(action: Action[Any, Any, Any], labels: Labels) -> tuple[object, ...]:
+    """Return a hashable value that is the same for two actions only where rules see the same of both.
+
+    `as_of` is left out, as rules do not see it; what `Standing` says follows from the ids within one snapshot.
+    """
+    resource, context = action.resource, action.context
+    return (
+        action.principal,
+        action.verb.name,
+        resource.id,
+        resource.kind,
+        resource.clearance,
+        frozenset(resource.attributes.items()) if resource.attributes else None,
+        context.use_case,
+        frozenset(context.attributes.items()) if context.attributes else None,
+        labels if labels.as_of is None else replace(labels, as_of=None),
+    )
+
+
+def question(action: Action[Any, Any, Any], labels: Labels, *, standing: Standing, now: datetime) -> Question:
+    """Write the action in the terms of the baseline's schema."""
+    principal, resource = action.principal, action.resource
+    entities = [
+        _entity("Principal", principal.id, _principal(action, standing)),
+        _entity("Resource", f"{resource.kind}:{resource.id}", _resource(action)),
+    ]
+    context: dict[str, Any] = {
+        "verb": action.verb.name,
+        "use_case": _use_case(action.context.use_case, registered=standing.use_case_registered, now=now),
+        "labels": _labels(labels),
+        "now": {"__extn": {"fn": "datetime", "arg": f"{now:%Y-%m-%dT%H:%M:%SZ}"}},
+        "attributes": _pairs(action.context.attributes),
+    }
+    request = {
+        "principal": entities[0]["uid"],
+        "action": {"type": "Headgate::Action", "id": action.verb.name},
+        "resource": entities[1]["uid"],
+        "context": json.dumps(context),
+    }
+    return Question(request, json.dumps(entities))
+
+
+def _entity(kind: str, name: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    return {"uid": {"type": f"Headgate::{kind}", "id": name}, "attrs": attributes, "parents": []}
+
+
+def _principal(action: Action[Any, Any, Any], standing: Standing) -> dict[str, Any]:
+    principal, key = action.principal, standing.key
+    kind: PrincipalKind = principal.kind
+    return {
+        "id": principal.id,
+        "kind": kind,
+        "roles": sorted(principal.roles),
+        "on_behalf_of": sorted(set(principal.on_behalf_of)),
+        "level": int(principal.clearance.level),
+        "registered": standing.registered,
+        "credential": standing.credential,
+        **_given("key_verbs", key.verbs if key else None),
+        **_given("key_aliases", key.aliases if key else None),
+    }
+
+
+def _resource(action: Action[Any, Any, Any]) -> dict[str, Any]:
+    resource = action.resource
+    return {
+        "id": resource.id,
+        "kind": resource.kind,
+        "custody": _word(resource.clearance.custody),
+        "level": int(resource.clearance.level),
+        "regions": sorted(resource.clearance.regions or ()),
+        "attributes": _pairs(resource.attributes),
+    }
+
+
+def _use_case(use_case: UseCase, *, registered: bool, now: datetime) -> dict[str, Any]:
+    return {
+        "id": use_case.id,
+        "owner": use_case.owner,
+        "risk": use_case.risk,
+        "registered": registered,
+        "expired": use_case.expires_at is not None and use_case.expires_at <= now,
+        "ceiling": int(use_case.ceiling.level),
+        **_given("ceiling_categories", use_case.ceiling.categories),
+        **_given("deployments", use_case.deployments),
+    }
+
+
+def _labels(labels: Labels) -> dict[str, Any]:
+    return {
+        "level": int(labels.confidentiality),
+        "confidentiality": _word(labels.confidentiality),
+        "categories": sorted(labels.categories),
+        "readers": sorted(labels.readers),
+        "custody": _word(labels.custody),
+        "untrusted": labels.integrity is Integrity.UNTRUSTED,
+        **_given("regions", labels.regions),
+        **_given("purposes", labels.purposes),
+    }
+
+
+def _word(value: Confidentiality | Custody) -> str:
+    return value.name.lower()
+
+
+def _given(name: str, values: frozenset[str] | None) -> dict[str, list[str]]:
+    return {} if values is None else {name: sorted(values)}
+
+
+def _pairs(attributes: Mapping[str, str] | Mapping[str, AttributeValue]) -> list[str]:
+    pairs: list[str] = []
+    for name, value in attributes.items():
+        match value:
+            case bool():
+                pairs.append(f"{name}={'true' if value else 'false'}")
+            case frozenset():
+                pairs += [f"{name}={word}" for word in sorted(value)]
+            case _:
+                pairs.append(f"{name}={value}")
+    return pairs

@@ -1,0 +1,58 @@
+"""Keeping the snapshot fresh: a notification wakes it, and a look every few seconds makes sure."""
+
+from __future__ import annotations
+
+import asyncio
+
+from headgate.kernel.errors import Unavailable
+from headgate.policy import store
+from headgate.policy.pack import Pack
+from headgate.policy.snapshot import Snapshot, SnapshotHolder, build_snapshot
+from headgate.substrate.database import Database
+
+POLL_S = 5.0
+"""How often the version is looked at when nothing wakes us."""
+
+
+async def load_snapshot(database: Database, pack: Pack, *, previous: Snapshot | None = None) -> Snapshot:
+    """Read every tenant, each in a transaction of its own as that tenant, and compile.
+
+    The version is read first: what changes while tenants are read makes the next look load again.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    async with database.transaction(tenant=None) as tx:
+        version = await store.config_version(tx)
+        tenants = await store.tenants(tx)
+    contents: list[store.TenantContents] = []
+    for tenant in tenants:
+        async with database.transaction(tenant=tenant) as tx:
+            contents.append(await store.contents(tx, tenant=tenant))
+    return await asyncio.to_thread(build_snapshot, contents, pack=pack, version=version, previous=previous)
+
+
+async def refresh(holder: SnapshotHolder, *, database: Database, pack: Pack) -> bool:
+    """Bring the holder up to date: one round trip where nothing changed. Returns whether it was swapped.
+
+    Raises:
+        Unavailable: the database is away; the holder is as it was.
+    """
+    async with database.transaction(tenant=None) as tx:
+        version = await store.config_version(tx)
+    if holder.latest is not None and version == holder.latest.version:
+        holder.confirm()
+        return False
+    holder.swap(await load_snapshot(database, pack, previous=holder.latest))
+    return True
+
+
+async def keep_fresh(holder: SnapshotHolder, *, database: Database, pack: Pack, poll_s: float = POLL_S) -> None:
+    """Refresh at once and for ever; end it by cancelling. While the database is away the snapshot ages, no more."""
+    async with database.listen(store.CHANNEL, poll_s=poll_s) as wakes:
+        async for _ in wakes:
+            try:
+                await refresh(holder, database=database, pack=pack)
+            except Unavailable:
+                # The next wake-up tries again; `SnapshotHolder.for_risk` refuses once the snapshot is too old.
+                continue

@@ -1,0 +1,162 @@
+"""API keys: made, shown once, kept as digests, recognised.
+
+    hg_<8 characters: the key's id>_<43 characters: 256 random bits>
+
+The prefix lets scanners find a key that was left where it does not belong (`hg_[0-9a-z]{8}_[0-9A-Za-z_-]{43}`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import NamedTuple, get_args
+
+from headgate.kernel.errors import Invalid, Unauthenticated
+from headgate.kernel.identity import TenantId
+from headgate.kernel.labels import EMPTY
+from headgate.kernel.ports import Ids
+from headgate.policy.models import (
+    ADMIN,
+    DEFAULT_TENANT,
+    GETTING_STARTED,
+    ApiKey,
+    Authenticated,
+    DigestAlgorithm,
+    KeyLimits,
+)
+from headgate.policy.snapshot import Snapshot
+
+KEY_PATTERN = re.compile(r"hg_[0-9a-z]{8}_[0-9A-Za-z_-]{43}")
+"""What our keys look like, for secret scanners."""
+
+ALGORITHMS: tuple[DigestAlgorithm, ...] = get_args(DigestAlgorithm)
+MAX_PRESENTED_CHARS = 512
+
+_DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512, "blake2b": hashlib.blake2b}
+_SIZES = {"sha256": 32, "sha512": 64, "blake2b": 64}
+_UNKNOWN = "this API key is not known here: check that it was copied whole, or ask an administrator for a new one"
+_NO_DIGEST = bytes(64)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTerms:
+    """What a new key is for; the fields are those of `ApiKey`."""
+
+    principal: str
+    use_case: str
+    name: str = ""
+    roles: frozenset[str] = EMPTY
+    scopes: frozenset[str] = EMPTY
+    limits: KeyLimits = field(default_factory=KeyLimits)
+    expires_at: datetime | None = None
+
+
+class NewKey(NamedTuple):
+    """A key that was just made; `secret` is shown to its holder now and never again."""
+
+    secret: str
+    key: ApiKey
+
+
+def make_key(terms: KeyTerms, *, tenant: TenantId, created_by: str, now: datetime, ids: Ids) -> NewKey:
+    """Make a key."""
+    # The end of a ULID is its random part, in upper-case base 32.
+    key_id = ids.ulid()[-8:].lower()
+    secret = f"hg_{key_id}_{ids.token(32)}"
+    return NewKey(secret, _key(terms, tenant=tenant, key_id=key_id, secret=secret, created_by=created_by, now=now))
+
+
+def make_admin_key(*, now: datetime, ids: Ids) -> NewKey:
+    """Make the first key of an installation: administration, and models on our own machines; never a cloud model."""
+    terms = KeyTerms(principal=ADMIN, use_case=GETTING_STARTED, name="first key", roles=frozenset({ADMIN}))
+    return make_key(terms, tenant=DEFAULT_TENANT, created_by="headgate", now=now, ids=ids)
+
+
+def _key(terms: KeyTerms, *, tenant: TenantId, key_id: str, secret: str, created_by: str, now: datetime) -> ApiKey:
+    return ApiKey(
+        id=key_id,
+        tenant=tenant,
+        principal=terms.principal,
+        use_case=terms.use_case,
+        algorithm="sha256",
+        digest=digest_of(secret, "sha256"),
+        prefix=f"hg_{key_id}",
+        last_four=secret[-4:],
+        name=terms.name,
+        roles=terms.roles,
+        scopes=terms.scopes,
+        limits=terms.limits,
+        created_at=now,
+        created_by=created_by,
+        expires_at=terms.expires_at,
+    )
+
+
+def key_of_secret(secret: str, *, like: ApiKey) -> ApiKey:
+    """Return the key that a secret of ours belongs to, with the terms of another one."""
+    return replace(
+        like,
+        id=secret.split("_", 2)[1],
+        digest=digest_of(secret, "sha256"),
+        prefix=secret[: secret.index("_", 3)],
+        last_four=secret[-4:],
+    )
+
+
+def digest_of(presented: str, algorithm: DigestAlgorithm) -> bytes:
+    """Return the digest by which a key is kept."""
+    return _DIGESTS[algorithm](presented.encode("utf-8", "surrogatepass")).digest()
+
+
+def parse_digest(text: str) -> tuple[DigestAlgorithm, bytes]:
+    """Read `sha256:<hex>`, the form in which keys of a system that is being replaced are imported.
+
+    Raises:
+        Invalid: another algorithm, or not the hex of a digest of its size.
+    """
+    algorithm, _, digits = text.partition(":")
+    if algorithm not in ALGORITHMS:
+        raise Invalid(
+            f"a key's digest begins with {', '.join(name + ':' for name in ALGORITHMS)}; slow, salted digests such as "
+            "bcrypt cannot be looked up: give their holders new keys",
+            param="digest",
+        )
+    size = _SIZES[algorithm]
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{size * 2}}}", digits):
+        raise Invalid(f"a {algorithm} digest is {size * 2} hexadecimal digits", param="digest")
+    return algorithm, bytes.fromhex(digits)
+
+
+def authenticate(presented: str, snapshot: Snapshot, now: datetime) -> Authenticated:
+    """Recognise a presented key.
+
+    A lookup by digest tells a caller nothing by its time: who cannot choose digests learns nothing of a stored one.
+    Each algorithm in use costs one digest, whether or not the key is known.
+
+    Raises:
+        Unauthenticated: it is unknown or revoked, or bound to what no longer exists (one message for all), or expired.
+    """
+    found: ApiKey | None = None
+    if len(presented) <= MAX_PRESENTED_CHARS:
+        for algorithm in snapshot.algorithms:
+            digest = digest_of(presented, algorithm)
+            key = snapshot.keys.get((algorithm, digest))
+            if hmac.compare_digest(digest, key.digest if key is not None else _NO_DIGEST[: len(digest)]):
+                found = key
+    if found is None or found.revoked_at is not None:
+        raise Unauthenticated(_UNKNOWN)
+    if found.is_expired(now):
+        raise Unauthenticated(f"this key expired on {found.expires_at:%Y-%m-%d}; ask for a new one")
+    tenant = snapshot.tenants[found.tenant]
+    registered = tenant.principals.get(found.principal)
+    use_case = tenant.use_cases.get(found.use_case)
+    if registered is None or use_case is None:
+        raise Unauthenticated(_UNKNOWN)
+    known = snapshot.authenticated.get(found.id)
+    if known is None:
+        # One object for all calls of a key: what is remembered of its principal is found again at once.
+        known = snapshot.authenticated[found.id] = Authenticated(registered.acting(found), use_case, found)
+    return known

@@ -1,0 +1,431 @@
+"""Policy's sections of `headgate.toml`: `[[use_case]]`, `[[person]]`, `[[policy]]` and `[[imported_key]]`.
+
+A section owns what it once put there: an entry that is gone from the file is deleted; one that was made by the admin
+API stays as it is until the file names it.
+
+    [[use_case]]
+    id = "support-chat"
+    owner = "anna@example.com"
+    purpose = "Answer customers' questions"
+    risk = "limited"                        # minimal, limited, high
+    deployments = ["gpt-eu", "local-chat"]  # absent: every deployment that is cleared for the content
+    confidentiality = "internal"            # all of its content is at least this
+    categories = ["pii"]                    # and holds at least these
+    ceiling = "confidential"                # and at most this
+    ceiling_categories = ["pii", "pci"]     # and these; absent: any
+    observe = ["mask-personal-data"]        # rules that only record; "*": all that can, "!id": but this one
+    expires = 2027-12-31                    # the last day
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+
+import msgspec
+
+from headgate.kernel.errors import Conflict, Invalid, NotFound
+from headgate.kernel.identity import TenantId, UseCase
+from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
+from headgate.kernel.ports import Change, Clock
+from headgate.policy import store
+from headgate.policy.keys import parse_digest
+from headgate.policy.models import ApiKey, CustomPolicy, KeyLimits, RegisteredPrincipal, Source
+from headgate.policy.pack import Pack
+from headgate.policy.rules import Rule, read_rules
+from headgate.policy.service import PolicyService, refuse_name, refuse_observe, refuse_use_case
+from headgate.policy.snapshot import compile_policies
+from headgate.substrate.database import Transaction
+from headgate.substrate.declarative import decode_table
+
+Level = Literal["public", "internal", "confidential", "restricted"]
+
+_BY = "headgate.toml"
+
+
+class _Entry(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+E = TypeVar("E", bound=_Entry)
+
+
+class UseCaseEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One `[[use_case]]`."""
+
+    id: str
+    owner: str
+    purpose: str
+    risk: Literal["minimal", "limited", "high"] = "limited"
+    deployments: list[str] | None = None
+    confidentiality: Level = "public"
+    categories: list[str] = []
+    ceiling: Level = "restricted"
+    ceiling_categories: list[str] | None = None
+    observe: list[str] = []
+    expires: date | None = None
+
+
+class PersonEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One `[[person]]`: a person, service or agent, with what it may be shown."""
+
+    id: str
+    name: str = ""
+    kind: Literal["person", "service", "agent"] = "person"
+    roles: list[str] = []
+    confidentiality: Level = "restricted"
+    categories: list[str] | None = None
+    access: list[str] | None = None
+
+
+class PolicyEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One `[[policy]]`: Cedar text here, or in a file beside `headgate.toml`."""
+
+    id: str
+    text: str | None = None
+    file: str | None = None
+
+
+class ImportedKeyEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One `[[imported_key]]`: the digest of a key of a system that is being replaced."""
+
+    digest: str
+    principal: str
+    use_case: str
+    name: str = ""
+    prefix: str = ""
+    last_four: str = ""
+    roles: list[str] = []
+    scopes: list[str] = []
+    requests_per_minute: int | None = None
+    spend_micros_per_day: int | None = None
+    currency: str | None = None
+    expires: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section(Generic[E]):
+    """A `ConfigSection` of entries with ids.
+
+    Args:
+        name: of the table in the file.
+        kind: of the entries in the store.
+        noun: for the plan.
+        read: decodes and checks the table, given the whole document.
+        stored: what is there now.
+        put: adds or replaces one entry, looked after by the file or by the admin API.
+        write: writes an entry as a table of the file.
+    """
+
+    name: str
+    kind: store.Kind
+    noun: str
+    read: Callable[[Any, Mapping[str, Any]], tuple[E, ...]]
+    stored: Callable[[Transaction, TenantId], Awaitable[Sequence[E]]]
+    put: Callable[[Transaction, TenantId, E, Source], Awaitable[None]]
+    write: Callable[[E], dict[str, Any]]
+    clock: Clock
+
+    def check(self, table: Any, document: Mapping[str, Any]) -> tuple[E, ...]:
+        """As `ConfigSection.check`."""
+        entries = self.read(table, document)
+        seen: set[str] = set()
+        for index, entry in enumerate(entries):
+            if entry.id in seen:
+                raise Invalid(f"two entries of [[{self.name}]] are {entry.id}", param=f"{self.name}[{index}]")
+            seen.add(entry.id)
+        return entries
+
+    async def plan(self, desired: Any, *, tenant: TenantId, transaction: Any) -> Sequence[Change]:
+        """As `ConfigSection.plan`."""
+        entries = cast("tuple[E, ...]", desired)
+        stored = {entry.id: entry for entry in await self.stored(transaction, tenant)}
+        mine = await store.ids_of_source(transaction, self.kind, tenant=tenant, source="file")
+        changes: list[Change] = []
+        for entry in entries:
+            wanted, there = _of_tenant(entry, tenant), stored.get(entry.id)
+            if there is None:
+                changes.append(Change(self.name, entry.id, "create", f"a new {self.noun}"))
+            elif detail := _difference(there, wanted):
+                changes.append(Change(self.name, entry.id, "change", detail))
+            elif entry.id not in mine:
+                changes.append(Change(self.name, entry.id, "change", "from now on the file looks after it"))
+        ids = {entry.id for entry in entries}
+        return [
+            *changes,
+            *(Change(self.name, old, "remove", f"the {self.noun} is gone") for old in mine if old not in ids),
+        ]
+
+    async def apply(self, desired: Any, *, tenant: TenantId, transaction: Any) -> None:
+        """As `ConfigSection.apply`."""
+        entries = cast("tuple[E, ...]", desired)
+        for change in await self.plan(entries, tenant=tenant, transaction=transaction):
+            if change.does == "remove":
+                await store.delete(transaction, self.kind, change.id, tenant=tenant, now=self.clock.now())
+        for entry in entries:
+            await self.put(transaction, tenant, _of_tenant(entry, tenant), "file")
+
+    def tables(self, desired: Any) -> Sequence[dict[str, Any]]:
+        """As `EntrySection.tables`."""
+        tables = (self.write(entry) for entry in cast("tuple[E, ...]", desired))
+        return [{name: value for name, value in table.items() if value is not None} for table in tables]
+
+    async def entries(self, *, tenant: TenantId, transaction: Any) -> Sequence[dict[str, Any]]:
+        """As `EntrySection.entries`."""
+        return self.tables(await self.stored(transaction, tenant))
+
+    async def put_entries(self, desired: Any, *, tenant: TenantId, transaction: Any) -> None:
+        """As `EntrySection.put_entries`; the admin API looks after them from now on."""
+        for entry in cast("tuple[E, ...]", desired):
+            await self.put(transaction, tenant, _of_tenant(entry, tenant), "api")
+
+    async def remove_entry(self, entry_id: str, *, tenant: TenantId, transaction: Any) -> None:
+        """As `EntrySection.remove_entry`."""
+        if not await store.delete(transaction, self.kind, entry_id, tenant=tenant, now=self.clock.now()):
+            raise NotFound(f"there is no {self.noun} {entry_id!r}, or it is built in and stays", param="entry")
+
+
+def policy_sections(
+    *, pack: Pack, service: PolicyService, clock: Clock, read_file: Callable[[str], str] | None = None
+) -> tuple[Section[Any], ...]:
+    """Return policy's sections in the order in which they are applied.
+
+    Args:
+        read_file: reads a file that a `[[policy]]` names, relative to `headgate.toml`; None where files cannot be read.
+    """
+
+    async def put_person(tx: Transaction, tenant: TenantId, entry: RegisteredPrincipal, source: Source) -> None:
+        await service.put_principal(tx, entry, tenant=tenant, source=source)
+
+    async def put_policy(tx: Transaction, tenant: TenantId, entry: CustomPolicy, source: Source) -> None:
+        await service.put_policy(tx, replace(entry, source=source), tenant=tenant)
+
+    async def put_use_case(tx: Transaction, tenant: TenantId, entry: UseCase, source: Source) -> None:
+        await service.put_use_case(tx, entry, tenant=tenant, source=source)
+
+    async def put_key(tx: Transaction, tenant: TenantId, entry: ApiKey, source: Source) -> None:
+        await service.import_key(tx, replace(entry, source=source), tenant=tenant)
+
+    return (
+        Section(
+            "person", "principal", "person",
+            lambda table, _: _people(table),
+            lambda tx, tenant: store.principals(tx, tenant=tenant),
+            put_person, _person_table, clock,
+        ),
+        Section(
+            "policy", "policy", "policy",
+            lambda table, _: _policies(table, pack, read_file),
+            lambda tx, tenant: store.policies(tx, tenant=tenant),
+            put_policy, _policy_table, clock,
+        ),
+        Section(
+            "use_case", "use_case", "use case",
+            lambda table, document: _use_cases(table, _rules_of(document, pack, read_file)),
+            lambda tx, tenant: store.use_cases(tx, tenant=tenant),
+            put_use_case, _use_case_table, clock,
+        ),
+        Section(
+            "imported_key", "key", "imported key",
+            lambda table, _: _keys(table, clock.now()),
+            lambda tx, tenant: store.imported_keys(tx, tenant=tenant),
+            put_key, lambda entry: {"id": entry.id}, clock,  # digests are not read back
+        ),
+    )  # fmt: skip
+
+
+_NOBODY = TenantId("")
+"""Entries are checked before it is known for which tenant; `_of_tenant` fills it in."""
+
+
+def _people(table: Any) -> tuple[RegisteredPrincipal, ...]:
+    return tuple(
+        RegisteredPrincipal(
+            id=entry.id,
+            tenant=_NOBODY,
+            kind=entry.kind,
+            name=entry.name,
+            roles=frozenset(entry.roles),
+            clearance=Clearance(
+                level=_level(entry.confidentiality),
+                categories=_set(entry.categories),
+                access=_set(entry.access),
+                custody=EVERYTHING.custody,
+            ),
+        )
+        for entry in decode_table(table, PersonEntry, section="person")
+    )
+
+
+def _person_table(entry: RegisteredPrincipal) -> dict[str, Any]:
+    clearance = entry.clearance
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "kind": entry.kind,
+        "roles": sorted(entry.roles),
+        "confidentiality": clearance.level.name.lower(),
+        "categories": _list(clearance.categories),
+        "access": _list(clearance.access),
+    }
+
+
+def _policy_table(entry: CustomPolicy) -> dict[str, Any]:
+    return {"id": entry.id, "text": entry.text}
+
+
+def _use_case_table(entry: UseCase) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "owner": entry.owner,
+        "purpose": entry.purpose,
+        "risk": entry.risk,
+        "deployments": _list(entry.deployments),
+        "confidentiality": entry.floor.confidentiality.name.lower(),
+        "categories": sorted(entry.floor.categories),
+        "ceiling": entry.ceiling.level.name.lower(),
+        "ceiling_categories": _list(entry.ceiling.categories),
+        "observe": sorted(entry.observe),
+        "expires": _last_day(entry.expires_at),
+    }
+
+
+def _use_cases(table: Any, rules: Sequence[Rule]) -> tuple[UseCase, ...]:
+    read: list[UseCase] = []
+    for index, entry in enumerate(decode_table(table, UseCaseEntry, section="use_case")):
+        floor = Labels(confidentiality=_level(entry.confidentiality), categories=frozenset(entry.categories))
+        use_case = UseCase(
+            id=entry.id,
+            tenant=_NOBODY,
+            owner=entry.owner,
+            purpose=entry.purpose,
+            risk=entry.risk,
+            floor=floor,
+            ceiling=store.ceiling(_level(entry.ceiling), _set(entry.ceiling_categories)),
+            deployments=_set(entry.deployments),
+            observe=frozenset(entry.observe),
+            expires_at=_end_of(entry.expires),
+        )
+        with_position(f"use_case[{index}]", lambda use_case=use_case: _refuse(use_case, rules))
+        read.append(use_case)
+    return tuple(read)
+
+
+def _refuse(use_case: UseCase, rules: Sequence[Rule]) -> None:
+    refuse_use_case(use_case)
+    refuse_observe(use_case.observe, rules)
+
+
+def _policies(table: Any, pack: Pack, read_file: Callable[[str], str] | None) -> tuple[CustomPolicy, ...]:
+    read: list[CustomPolicy] = []
+    for index, entry in enumerate(decode_table(table, PolicyEntry, section="policy")):
+        text = _text(entry, f"policy[{index}]", read_file)
+        policy = CustomPolicy(entry.id, _NOBODY, text, updated_by=_BY, source="file")
+        with_position(f"policy[{index}]", lambda policy=policy: refuse_name(policy.id, "a policy's id"))
+        # One by one for the position; together, on saving, for ids used twice.
+        with_position(f"policy[{index}]", lambda policy=policy: compile_policies([policy], pack), param="text")
+        read.append(policy)
+    return tuple(read)
+
+
+def _rules_of(document: Mapping[str, Any], pack: Pack, read_file: Callable[[str], str] | None) -> list[Rule]:
+    """The rules that `observe` may name: the baseline's, and those of this file."""
+    rules = list(pack.rules)
+    for policy in _policies(document.get("policy", []), pack, read_file):
+        rules += read_rules(policy.text, source=policy.source_name)
+    return rules
+
+
+def _keys(table: Any, now: datetime) -> tuple[ApiKey, ...]:
+    read: list[ApiKey] = []
+    for index, entry in enumerate(decode_table(table, ImportedKeyEntry, section="imported_key")):
+        algorithm, digest = with_position(f"imported_key[{index}]", lambda text=entry.digest: parse_digest(text))
+        key = ApiKey(
+            id=digest.hex()[:16],
+            tenant=_NOBODY,
+            principal=entry.principal,
+            use_case=entry.use_case,
+            algorithm=algorithm,
+            digest=digest,
+            prefix=entry.prefix,
+            last_four=entry.last_four,
+            name=entry.name,
+            roles=frozenset(entry.roles),
+            scopes=frozenset(entry.scopes),
+            limits=KeyLimits(entry.requests_per_minute, entry.spend_micros_per_day, entry.currency),
+            created_at=now,
+            created_by=_BY,
+            expires_at=_end_of(entry.expires),
+            source="file",
+        )
+        read.append(key)
+    return tuple(read)
+
+
+def _text(entry: PolicyEntry, where: str, read_file: Callable[[str], str] | None) -> str:
+    if (entry.text is None) == (entry.file is None):
+        raise Invalid("a policy has either text or file", param=f"{where}.text")
+    if entry.text is not None:
+        return entry.text
+    if read_file is None or entry.file is None:
+        raise Invalid("files cannot be read here; give the policy's text", param=f"{where}.file")
+    try:
+        return read_file(entry.file)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Invalid(f"the policy file {entry.file} cannot be read", param=f"{where}.file") from exc
+
+
+T = TypeVar("T")
+
+
+def with_position(where: str, check: Callable[[], T], *, param: str | None = None) -> T:
+    """Run a check; what it finds wrong is at `where` in the file.
+
+    Args:
+        param: the field at fault, or None to take it from the error.
+
+    Raises:
+        Invalid: as the check says, with the dotted key.
+    """
+    try:
+        return check()
+    except (Invalid, Conflict) as error:
+        raise Invalid(error.message, param=f"{where}.{param or error.param or 'id'}") from error
+
+
+def _difference(there: _Entry, wanted: _Entry) -> str:
+    """Name the fields that would change; when and by whom something was written is no difference."""
+    names = [field.name for field in fields(cast("Any", wanted)) if field.name not in _BOOKKEEPING]
+    return ", ".join(name for name in names if getattr(there, name) != getattr(wanted, name))
+
+
+_BOOKKEEPING = {"source", "created_at", "created_by", "updated_at", "updated_by"}
+
+
+def _of_tenant(entry: E, tenant: TenantId) -> E:
+    return cast("E", replace(cast("Any", entry), tenant=tenant))
+
+
+def _end_of(day: date | None) -> datetime | None:
+    """The moment at which the day is over, UTC."""
+    return None if day is None else datetime.combine(day + timedelta(days=1), time(), UTC)
+
+
+def _last_day(moment: datetime | None) -> date | None:
+    """The last whole day before the moment, UTC."""
+    return None if moment is None else (moment.astimezone(UTC) - timedelta(days=1)).date()
+
+
+def _list(values: frozenset[str] | None) -> list[str] | None:
+    return None if values is None else sorted(values)
+
+
+def _level(word: Level) -> Confidentiality:
+    return Confidentiality[word.upper()]
+
+
+def _set(values: list[str] | None) -> frozenset[str] | None:
+    return None if values is None else frozenset(values)

@@ -1,0 +1,371 @@
+"""What administration does with policy: keys, use cases, people, rules, and the answer to "why?".
+
+Every method that writes takes the transaction of its caller, which commits; the change counts on every worker within
+seconds of that (see `jobs.py`). Who may call what is decided before, by the pipeline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from headgate.kernel.action import Action, Context, Resource, Verb
+from headgate.kernel.content import Labelled
+from headgate.kernel.decision import Decision, Mode
+from headgate.kernel.errors import Conflict, Invalid, NotFound
+from headgate.kernel.identity import TenantId, UseCase
+from headgate.kernel.labels import BOTTOM, Labels
+from headgate.kernel.ports import Clock, Ids
+from headgate.policy import store
+from headgate.policy.decider import decide_uncached, sentence_on
+from headgate.policy.engine import Engine, mode_of
+from headgate.policy.keys import KEY_PATTERN, KeyTerms, NewKey, key_of_secret, make_admin_key, make_key
+from headgate.policy.models import (
+    ADMIN,
+    BUILT_IN_USE_CASES,
+    DEFAULT_TENANT,
+    JOBS,
+    MAX_PAGE,
+    ApiKey,
+    CustomPolicy,
+    RegisteredPrincipal,
+    Source,
+)
+from headgate.policy.pack import Pack
+from headgate.policy.rules import Does, Rule, RuleMode
+from headgate.policy.snapshot import SnapshotHolder, compile_policies
+from headgate.substrate.database import Transaction
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_SCOPE = re.compile(r"alias:\S{1,200}|[a-z_]+(\.[a-z_]+)+")
+
+
+class RuleView(NamedTuple):
+    """A rule for display; `mode` is what holds for the use case asked about, `own_mode` what the rule says itself."""
+
+    id: str
+    does: Does
+    mode: Mode
+    own_mode: RuleMode
+    reason: str
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A "what if": somebody doing something with content of some kind.
+
+    Args:
+        roles: to try other roles than the principal is registered with, or None.
+    """
+
+    principal: str
+    use_case: str
+    verb: str
+    resource: Resource
+    labels: Labels = BOTTOM
+    roles: frozenset[str] | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Explanation(NamedTuple):
+    """A decision, in a sentence and with the text of each rule that matched."""
+
+    decision: Decision
+    sentence: str
+    texts: Mapping[str, str]
+
+
+class PolicyService:
+    """The use cases of administration. Stateless but for what it is made with."""
+
+    def __init__(self, *, pack: Pack, holder: SnapshotHolder, clock: Clock, ids: Ids) -> None:
+        self._pack = pack
+        self._holder = holder
+        self._clock = clock
+        self._ids = ids
+
+    # ---- keys
+
+    async def create_key(self, tx: Transaction, terms: KeyTerms, *, tenant: TenantId, by: str) -> NewKey:
+        """Make a key. A principal that is not registered is registered as a service with the key's roles.
+
+        Raises:
+            NotFound: there is no such use case.
+            Invalid: a scope of no known form, a role that the principal has not, or an expiry in the past.
+        """
+        await self._refuse_terms(tx, terms, tenant=tenant)
+        new = make_key(terms, tenant=tenant, created_by=by, now=self._clock.now(), ids=self._ids)
+        await store.add_key(tx, new.key, tenant=tenant)
+        return new
+
+    async def import_key(self, tx: Transaction, key: ApiKey, *, tenant: TenantId) -> None:
+        """Keep the digest of a key of a system that is being replaced; its holder goes on using it.
+
+        Raises:
+            NotFound, Invalid: as for `create_key`.
+            Conflict: another tenant, or a key made here, has that digest.
+        """
+        await self._refuse_terms(tx, key, tenant=tenant)
+        await store.put_imported_key(tx, key, tenant=tenant)
+
+    async def is_first_key_known(self, tx: Transaction, secret: str) -> bool:
+        """Tell whether there is nothing left to ensure for what DATA/admin.key holds.
+
+        Raises:
+            Invalid: the file holds something else than a key.
+        """
+        key = _first_key(secret, like=make_admin_key(now=self._clock.now(), ids=self._ids).key)
+        holder = await store.principal(tx, key.principal, tenant=DEFAULT_TENANT)
+        return None not in (holder, await store.key(tx, key.id, tenant=DEFAULT_TENANT))
+
+    async def ensure_first_key(self, tx: Transaction, secret: str | None) -> NewKey:
+        """Make sure that the first key is known; the tenant is `default`. Idempotent, for every start.
+
+        Args:
+            secret: what DATA/admin.key holds, or None where there is no such file.
+
+        Raises:
+            Invalid: the file holds something else than a key.
+        """
+        new = make_admin_key(now=self._clock.now(), ids=self._ids)
+        if secret is not None:
+            new = NewKey(secret, _first_key(secret, like=new.key))
+        if await store.principal(tx, new.key.principal, tenant=DEFAULT_TENANT) is None:
+            admin = RegisteredPrincipal(
+                new.key.principal, DEFAULT_TENANT, "person", "Administrator", frozenset({ADMIN})
+            )
+            await store.put_principal(tx, admin, tenant=DEFAULT_TENANT, source="built_in")
+        # Also when it was revoked: a start does not undo that.
+        if await store.key(tx, new.key.id, tenant=DEFAULT_TENANT) is None:
+            await store.add_key(tx, new.key, tenant=DEFAULT_TENANT)
+        return new
+
+    async def keys(self, tx: Transaction, *, tenant: TenantId, after: str = "", limit: int = 100) -> list[ApiKey]:
+        """Return keys, revoked ones included, with ids above `after`, by id; at most `MAX_PAGE`."""
+        return await store.keys_page(tx, tenant=tenant, after=after, limit=max(1, min(limit, MAX_PAGE)))
+
+    async def revoke_key(self, tx: Transaction, key_id: str, *, tenant: TenantId) -> None:
+        """Revoke a key, for good.
+
+        Raises:
+            NotFound: there is none of that id that holds.
+        """
+        if not await store.revoke_key(tx, key_id, tenant=tenant, now=self._clock.now()):
+            raise NotFound(f"there is no key {key_id} that holds", param="key")
+
+    async def _refuse_terms(self, tx: Transaction, terms: KeyTerms | ApiKey, *, tenant: TenantId) -> None:
+        if terms.expires_at is not None and terms.expires_at <= self._clock.now():
+            raise Invalid("a key expires in the future", param="expires_at")
+        for scope in terms.scopes:
+            if not _SCOPE.fullmatch(scope):
+                raise Invalid(f"a scope is a verb such as model.invoke, or alias:NAME; not {scope!r}", param="scopes")
+        if terms.use_case == JOBS or await store.use_case(tx, terms.use_case, tenant=tenant) is None:
+            raise NotFound(f"there is no use case {terms.use_case!r} for keys; register it first", param="use_case")
+        if not terms.principal or len(terms.principal) > 200:
+            raise Invalid("a key names who holds it, in at most 200 characters", param="principal")
+        holder = await store.principal(tx, terms.principal, tenant=tenant)
+        if holder is None:
+            entry = RegisteredPrincipal(terms.principal, tenant, roles=terms.roles)
+            await store.put_principal(tx, entry, tenant=tenant, source="api")
+        elif not terms.roles <= holder.roles:
+            lacking = ", ".join(sorted(terms.roles - holder.roles))
+            raise Invalid(f"{terms.principal} does not have the roles: {lacking}", param="roles")
+
+    # ---- people and programs
+
+    async def principals(self, tx: Transaction, *, tenant: TenantId) -> list[RegisteredPrincipal]:
+        """Return everyone who is registered, by id."""
+        return await store.principals(tx, tenant=tenant)
+
+    async def put_principal(
+        self, tx: Transaction, entry: RegisteredPrincipal, *, tenant: TenantId, source: Source = "api"
+    ) -> None:
+        """Register somebody, or change what they are registered with."""
+        await store.put_principal(tx, entry, tenant=tenant, source=source)
+
+    async def delete_principal(self, tx: Transaction, principal_id: str, *, tenant: TenantId) -> None:
+        """Unregister somebody and revoke their keys.
+
+        Raises:
+            NotFound: nobody of that id is registered, or it is built in.
+        """
+        await self._delete(tx, "principal", principal_id, tenant=tenant)
+
+    # ---- use cases
+
+    async def use_cases(self, tx: Transaction, *, tenant: TenantId) -> list[UseCase]:
+        """Return all use cases, built-in ones included, by id."""
+        return await store.use_cases(tx, tenant=tenant)
+
+    async def put_use_case(
+        self, tx: Transaction, use_case: UseCase, *, tenant: TenantId, source: Source = "api"
+    ) -> None:
+        """Register a use case, or change it.
+
+        Raises:
+            Invalid: a field of no allowed form, or `observe` names a rule that there is not or that is always enforced.
+            Conflict: it is built in.
+        """
+        refuse_use_case(use_case)
+        engine = await self._engine(tx, tenant)
+        refuse_observe(use_case.observe, engine.rules.values())
+        await store.put_use_case(tx, use_case, tenant=tenant, source=source)
+
+    async def delete_use_case(self, tx: Transaction, use_case_id: str, *, tenant: TenantId) -> None:
+        """Delete a use case and revoke the keys that are bound to it.
+
+        Raises:
+            NotFound: there is none of that id, or it is built in.
+        """
+        await self._delete(tx, "use_case", use_case_id, tenant=tenant)
+
+    # ---- rules and policies
+
+    async def rules(self, tx: Transaction, *, tenant: TenantId, use_case: str | None = None) -> list[RuleView]:
+        """Return every rule of the tenant, with its mode for a use case or in general.
+
+        Raises:
+            NotFound: there is no such use case.
+            Invalid: the tenant's own policies do not hold; the message says why.
+        """
+        observe = (await self._use_case(tx, use_case, tenant)).observe if use_case else frozenset[str]()
+        engine = await self._engine(tx, tenant)
+        return [_view(rule, mode_of(rule, observe)) for rule in engine.rules.values()]
+
+    async def set_rule_mode(
+        self, tx: Transaction, *, tenant: TenantId, use_case: str, rule: str, mode: Mode
+    ) -> UseCase:
+        """Let a rule observe or be enforced for one use case; returns the use case as it is now.
+
+        Args:
+            rule: its id, or `*` for all rules but permits.
+
+        Raises:
+            NotFound: there is no such use case.
+            Invalid: there is no such rule, or it is always enforced.
+        """
+        found = await self._use_case(tx, use_case, tenant)
+        engine = await self._engine(tx, tenant)
+        refuse_observe(frozenset({rule}), engine.rules.values())
+        observe = found.observe - {rule, "!" + rule}
+        if rule == "*":
+            # Says something of every rule, so what was said of single ones is over.
+            observe = frozenset({"*"}) if mode == "observe" else frozenset[str]()
+        elif mode_of(engine.rules[rule], observe) != mode:
+            observe |= {rule if mode == "observe" else "!" + rule}
+        await store.set_observe(tx, use_case, observe, tenant=tenant)
+        return replace(found, observe=observe)
+
+    async def policies(self, tx: Transaction, *, tenant: TenantId) -> list[CustomPolicy]:
+        """Return the tenant's own policies by id."""
+        return await store.policies(tx, tenant=tenant)
+
+    async def put_policy(self, tx: Transaction, policy: CustomPolicy, *, tenant: TenantId) -> tuple[Rule, ...]:
+        """Check and keep a policy of the tenant's own, or change it; returns its rules.
+
+        Raises:
+            Invalid: it does not parse or does not fit the schema; the message names the rule and what is wrong.
+            Conflict: it has a rule whose id another one has.
+        """
+        refuse_name(policy.id, "a policy's id")
+        others = [other for other in await store.policies(tx, tenant=tenant) if other.id != policy.id]
+        # Off the loop: it takes about half a millisecond a rule.
+        engine = await asyncio.to_thread(compile_policies, [*others, policy], self._pack)
+        await store.put_policy(tx, policy, tenant=tenant)
+        return tuple(rule for rule in engine.rules.values() if rule.source == policy.source_name)
+
+    async def delete_policy(self, tx: Transaction, policy_id: str, *, tenant: TenantId) -> None:
+        """Delete a policy of the tenant's own.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        await self._delete(tx, "policy", policy_id, tenant=tenant)
+
+    # ---- why
+
+    def check(self, check: Check, *, tenant: TenantId) -> Explanation:
+        """Decide what is only asked about, and say why. Nothing is done or recorded.
+
+        Raises:
+            NotFound: the use case is not registered here.
+            Unavailable: no policies are loaded.
+        """
+        snapshot = self._holder.current
+        entry = snapshot.tenants.get(tenant)
+        use_case = entry.use_cases.get(check.use_case) if entry else None
+        if entry is None or use_case is None:
+            raise NotFound(f"there is no use case {check.use_case!r}", param="use_case")
+        known = entry.principals.get(check.principal) or RegisteredPrincipal(check.principal, tenant)
+        principal = known.acting()
+        if check.roles is not None:
+            principal = replace(principal, roles=check.roles)
+        verb: Verb[Any, Any, Any] = Verb(check.verb, object, object, object)
+        context = Context(use_case, attributes=check.attributes)
+        action = Action(verb, principal, check.resource, None, context)
+        decision = decide_uncached(action, Labelled(check.labels), snapshot=snapshot, now=self._clock.now())
+        texts = {hit.id: entry.engine.rules[hit.id].text for hit in decision.rules if hit.id in entry.engine.rules}
+        return Explanation(decision, sentence_on(decision), texts)
+
+    async def _engine(self, tx: Transaction, tenant: TenantId) -> Engine:
+        policies = tuple(await store.policies(tx, tenant=tenant))
+        known = self._holder.latest.tenants.get(tenant) if self._holder.latest else None
+        if known is not None and known.fault is None and known.policies == policies:
+            return known.engine
+        return await asyncio.to_thread(compile_policies, policies, self._pack)
+
+    async def _use_case(self, tx: Transaction, use_case_id: str, tenant: TenantId) -> UseCase:
+        found = await store.use_case(tx, use_case_id, tenant=tenant)
+        if found is None:
+            raise NotFound(f"there is no use case {use_case_id!r}", param="use_case")
+        return found
+
+    async def _delete(self, tx: Transaction, kind: store.Kind, entry_id: str, *, tenant: TenantId) -> None:
+        if not await store.delete(tx, kind, entry_id, tenant=tenant, now=self._clock.now()):
+            what = kind.replace("_", " ")
+            raise NotFound(f"there is no {what} {entry_id!r}, or it is built in and stays", param=kind)
+
+
+def refuse_name(name: str, what: str) -> None:
+    """Raise Invalid unless `name` may be an id."""
+    if not _NAME.fullmatch(name):
+        raise Invalid(f"{what} is up to 63 of a-z, 0-9, '.', '_', '-', and begins with a letter or digit", param="id")
+
+
+def refuse_use_case(use_case: UseCase) -> None:
+    """Raise Invalid where a field is of no allowed form, Conflict where the use case is built in."""
+    refuse_name(use_case.id, "a use case's id")
+    if use_case.id in BUILT_IN_USE_CASES:
+        raise Conflict(f"the use case {use_case.id} is built in; register another one", param="id")
+    for field_name, value, limit in (("owner", use_case.owner, 200), ("purpose", use_case.purpose, 2000)):
+        if not value.strip() or len(value) > limit:
+            raise Invalid(f"a use case has {field_name}: 1 to {limit} characters", param=field_name)
+
+
+def refuse_observe(observe: frozenset[str], rules: Iterable[Rule]) -> None:
+    """Raise Invalid where `observe` names a rule that there is not, or one that is always enforced."""
+    known = {rule.id: rule for rule in rules}
+    for entry in sorted(observe - {"*"}):
+        rule = known.get(entry.removeprefix("!"))
+        if rule is None:
+            nearest = get_close_matches(entry.removeprefix("!"), known, n=1)
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            raise Invalid(f"there is no rule {entry.removeprefix('!')!r}{hint}", param="observe")
+        if rule.mode == "always":
+            raise Invalid(f"rule {rule.id} is always enforced, it keeps the gate shut: {rule.reason}", param="observe")
+
+
+def _first_key(secret: str, *, like: ApiKey) -> ApiKey:
+    if not KEY_PATTERN.fullmatch(secret):
+        raise Invalid("admin.key holds no API key: delete it, and a new one is made at the next start")
+    return key_of_secret(secret, like=like)
+
+
+def _view(rule: Rule, mode: Mode) -> RuleView:
+    return RuleView(rule.id, rule.does, mode, rule.mode, rule.reason, rule.text, rule.source)

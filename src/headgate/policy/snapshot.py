@@ -1,0 +1,214 @@
+"""The snapshot: all that decisions and keys rest on, one immutable object in memory, swapped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+from typing import NamedTuple
+
+from headgate.kernel.errors import Denied, HeadgateError, Unavailable
+from headgate.kernel.identity import RiskClass, TenantId, UseCase
+from headgate.kernel.ports import Clock
+from headgate.policy.engine import Engine, compile_rules
+from headgate.policy.models import ApiKey, Authenticated, CustomPolicy, DigestAlgorithm, RegisteredPrincipal
+from headgate.policy.pack import Pack
+from headgate.policy.rules import checked_rules
+
+MAX_AGE: Mapping[RiskClass, timedelta] = MappingProxyType(
+    {"minimal": timedelta(hours=1), "limited": timedelta(minutes=15), "high": timedelta(seconds=60)}
+)
+"""How long decisions are made on a snapshot that the database has not confirmed: the longest that a revoked key or a
+tightened rule of that risk class can outlive the database's being away."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantContents:
+    """What is stored of a tenant."""
+
+    tenant: TenantId
+    use_cases: tuple[UseCase, ...] = ()
+    principals: tuple[RegisteredPrincipal, ...] = ()
+    keys: tuple[ApiKey, ...] = ()
+    policies: tuple[CustomPolicy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPolicy:
+    """A tenant, ready for decisions.
+
+    Args:
+        keys: by id, revoked ones left out.
+        policies: the tenant's own, beside the baseline.
+        policy_version: of the rules, for records; it changes only when a rule does.
+        fault: what is wrong with the tenant's own policies, or None. With a fault, `engine` holds the baseline alone.
+    """
+
+    id: TenantId
+    use_cases: Mapping[str, UseCase]
+    principals: Mapping[str, RegisteredPrincipal]
+    keys: Mapping[str, ApiKey]
+    policies: tuple[CustomPolicy, ...]
+    engine: Engine
+    policy_version: str
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything, at one version of the configuration.
+
+    Args:
+        version: of the configuration, counted by the database.
+        keys: of all tenants, by algorithm and digest.
+        algorithms: that any key is kept under.
+        authenticated: what `keys.authenticate` remembers of keys that were presented, by id.
+    """
+
+    version: int
+    tenants: Mapping[TenantId, TenantPolicy]
+    keys: Mapping[tuple[DigestAlgorithm, bytes], ApiKey]
+    algorithms: tuple[DigestAlgorithm, ...]
+    authenticated: dict[str, Authenticated] = field(default_factory=dict[str, Authenticated], compare=False)
+
+
+class _Compiled(NamedTuple):
+    engine: Engine
+    fault: str | None
+
+
+def build_snapshot(
+    contents: Iterable[TenantContents], *, pack: Pack, version: int, previous: Snapshot | None = None
+) -> Snapshot:
+    """Compile what is stored. A tenant whose own policies do not hold is marked and harms no other.
+
+    Args:
+        previous: a snapshot of the same pack, whose engines are kept where policies are the same: compiling takes about
+            half a millisecond a rule.
+    """
+    known = {tenant.policies: _Compiled(tenant.engine, tenant.fault) for tenant in _tenants_of(previous)}
+    tenants: dict[TenantId, TenantPolicy] = {}
+    for content in contents:
+        compiled = known.get(content.policies) or _compiled(content.policies, pack)
+        known[content.policies] = compiled
+        tenants[content.tenant] = _tenant(content, compiled, pack)
+    every = {key.id: key for tenant in tenants.values() for key in tenant.keys.values()}
+    keys: dict[tuple[DigestAlgorithm, bytes], ApiKey] = {(key.algorithm, key.digest): key for key in every.values()}
+    return Snapshot(version, tenants, keys, tuple(dict.fromkeys(key.algorithm for key in every.values())))
+
+
+def compile_policies(policies: Iterable[CustomPolicy], pack: Pack) -> Engine:
+    """Compile the baseline and a tenant's own policies.
+
+    Raises:
+        Invalid: a policy does not hold; the message names the rule and what is wrong.
+        Conflict: two rules have one id.
+    """
+    own = [checked_rules(policy.text, pack.schema, source=policy.source_name) for policy in policies]
+    return compile_rules([pack.rules, *own], schema=pack.schema)
+
+
+def _tenants_of(snapshot: Snapshot | None) -> Iterable[TenantPolicy]:
+    return () if snapshot is None else snapshot.tenants.values()
+
+
+def _compiled(policies: tuple[CustomPolicy, ...], pack: Pack) -> _Compiled:
+    try:
+        return _Compiled(compile_policies(policies, pack), None)
+    except HeadgateError as error:
+        # Checked when they were saved; an upgrade or a hand in the database can still break them.
+        return _Compiled(compile_policies((), pack), error.message)
+
+
+def _tenant(content: TenantContents, compiled: _Compiled, pack: Pack) -> TenantPolicy:
+    return TenantPolicy(
+        id=content.tenant,
+        use_cases={use_case.id: use_case for use_case in content.use_cases},
+        principals={principal.id: principal for principal in content.principals},
+        keys={key.id: key for key in content.keys if key.revoked_at is None},
+        policies=content.policies,
+        engine=compiled.engine,
+        policy_version=f"{pack.name}-{pack.version}+{compiled.engine.digest}",
+        fault=compiled.fault,
+    )
+
+
+class SnapshotHolder:
+    """Holds the current snapshot and how long ago the database confirmed it. For one event loop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._current: Snapshot | None = None
+        self._confirmed_s = 0.0
+
+    @property
+    def current(self) -> Snapshot:
+        """The snapshot, whatever its age.
+
+        Raises:
+            Unavailable: none has been loaded yet.
+        """
+        if self._current is None:
+            raise Unavailable("policies are not loaded yet; try again in a moment", retry_after_s=1)
+        return self._current
+
+    @property
+    def latest(self) -> Snapshot | None:
+        """The snapshot, or None before the first."""
+        return self._current
+
+    def swap(self, snapshot: Snapshot) -> None:
+        """Let this snapshot count from now on."""
+        self._current = snapshot
+        self.confirm()
+
+    def confirm(self) -> None:
+        """Note that the database still has the version that the snapshot shows."""
+        self._confirmed_s = self._clock.monotonic()
+
+    def age_s(self) -> float:
+        """Return the seconds since the database confirmed the snapshot."""
+        return self._clock.monotonic() - self._confirmed_s
+
+    def for_risk(self, risk: RiskClass) -> Snapshot:
+        """Return the snapshot if it is fresh enough for a use case of that risk class.
+
+        Raises:
+            Unavailable: it is older than `MAX_AGE` allows, or none has been loaded.
+        """
+        limit_s = _MAX_AGE_S[risk]
+        if self._current is None or self._clock.monotonic() - self._confirmed_s > limit_s:
+            raise self._too_old(risk)
+        return self._current
+
+    def _too_old(self, risk: RiskClass) -> Unavailable:
+        snapshot = self.current
+        return Unavailable(
+            f"policies (version {snapshot.version}) were last confirmed {self.age_s():.0f} s ago, and use cases of "
+            f"risk class {risk} allow {_MAX_AGE_S[risk]:.0f} s: the database has to come back",
+            retry_after_s=5,
+        )
+
+
+def choose_use_case(tenant: TenantPolicy, *, bound: str | None, requested: str | None) -> UseCase:
+    """Return the use case that a call runs under.
+
+    Args:
+        bound: the use case that the key is bound to; None for a session, which may name any.
+        requested: what the header `x-headgate-use-case` says, or None.
+
+    Raises:
+        Denied: the key is bound to another one, or there is none of that name, or nobody named one.
+    """
+    name = requested or bound
+    if name is None:
+        raise Denied("name the use case of this call in the header x-headgate-use-case")
+    if bound is not None and name != bound:
+        raise Denied(f"this key is bound to the use case {bound}; ask for a key for the other one")
+    if name not in tenant.use_cases:
+        raise Denied(f"the use case {name!r} is not registered; register it, or name another one")
+    return tenant.use_cases[name]
+
+
+_MAX_AGE_S: Mapping[RiskClass, float] = {risk: age.total_seconds() for risk, age in MAX_AGE.items()}

@@ -1,0 +1,1 @@
+"""The HTTP application: data plane, admin API, sign-in, error handler."""

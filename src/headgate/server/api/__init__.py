@@ -1,0 +1,1 @@
+"""The admin API under `/api`: what the console, the command line and declarative files use, and nothing else."""

@@ -1,0 +1,14 @@
+"""Prints the OpenAPI document, from which the console's client is generated."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+from headgate import __version__
+from headgate.server.api.openapi import document
+from headgate.server.api.operations import OPERATIONS
+
+sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(document(OPERATIONS, version=__version__)), indent=1))
+sys.stdout.buffer.write(b"\n")

@@ -1,0 +1,101 @@
+"""Who calls the admin API: by an API key, or by the session of a browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from headgate.kernel.errors import Denied, Unauthenticated
+from headgate.kernel.identity import Principal
+from headgate.policy.keys import authenticate
+from headgate.policy.snapshot import Snapshot
+from headgate.server.administration import AdminCaller
+from headgate.server.api.parts import AdminParts
+from headgate.server.hosts import HostRule
+from headgate.server.identity import floor_of, presented_key
+from headgate.server.sessions import SessionRow, cookie_of, read_token
+
+CSRF_HEADER = "x-headgate-csrf"
+GRANT_HEADER = "x-headgate-grant"
+_SAFE = ("GET", "HEAD")
+
+
+class Recognised(NamedTuple):
+    """The caller, and the session that it came with, if any."""
+
+    caller: AdminCaller
+    session: SessionRow | None
+
+
+async def recognise(parts: AdminParts, headers: dict[str, str], *, method: str) -> Recognised:
+    """Recognise the caller; a key goes before a cookie.
+
+    Raises:
+        Unauthenticated: neither is there, or it does not hold any more.
+        Denied: a cookie came with a change that the console's own page did not send.
+    """
+    snapshot = parts.holder.current
+    key = presented_key(headers)
+    if key:
+        found = authenticate(key, snapshot, parts.clock.now())
+        principal = found.principal
+        tenant = snapshot.tenants[principal.tenant]
+        return Recognised(
+            AdminCaller(principal, tenant, found.key.use_case, floor_of(headers), headers.get(GRANT_HEADER)), None
+        )
+    cookie = cookie_of(headers)
+    token = read_token(cookie, tenants=snapshot.tenants) if cookie else None
+    if token is None:
+        raise Unauthenticated("sign in, or send an API key as `authorization: Bearer KEY`")
+    if method not in _SAFE:
+        refuse_foreign_page(headers)
+    async with parts.database.transaction(tenant=token.tenant) as tx:
+        session = await parts.sessions.find(tx, token)
+    if session is None:
+        raise Unauthenticated("this session is over: sign in again")
+    return Recognised(caller_of_session(snapshot, token.tenant, session.principal, headers), session)
+
+
+def caller_of_session(snapshot: Snapshot, tenant_id: str, principal_id: str, headers: dict[str, str]) -> AdminCaller:
+    """Return the caller with the roles that it has now: whoever lost one since signing in has lost it here too.
+
+    Raises:
+        Unauthenticated: nobody of that id is registered any more.
+    """
+    tenant = next((one for name, one in snapshot.tenants.items() if name == tenant_id), None)
+    registered = tenant.principals.get(principal_id) if tenant else None
+    if tenant is None or registered is None:
+        raise Unauthenticated("whoever signed in here is not registered any more; ask an administrator")
+    principal = Principal(
+        id=registered.id,
+        tenant=tenant.id,
+        kind=registered.kind,
+        roles=registered.roles,
+        clearance=registered.clearance,
+    )
+    return AdminCaller(principal, tenant, None, floor_of(headers), headers.get(GRANT_HEADER))
+
+
+def as_of_now(parts: AdminParts, caller: AdminCaller) -> AdminCaller:
+    """Return the caller with what the snapshot says of it by now, for requests that last.
+
+    Raises:
+        Unauthenticated: it is not registered any more, or its key does not hold any more.
+    """
+    snapshot, principal = parts.holder.current, caller.principal
+    if principal.key_id is None:
+        return caller_of_session(snapshot, principal.tenant, principal.id, {})
+    tenant = snapshot.tenants.get(principal.tenant)
+    key = tenant.keys.get(principal.key_id) if tenant else None
+    registered = tenant.principals.get(principal.id) if tenant else None
+    if tenant is None or key is None or registered is None or key.is_expired(parts.clock.now()):
+        raise Unauthenticated("this key does not hold any more; ask for a new one")
+    return replace(caller, tenant=tenant, principal=replace(principal, roles=key.roles & registered.roles))
+
+
+def refuse_foreign_page(headers: dict[str, str]) -> None:
+    """Raise Denied unless a page of our own sent this: browsers add the cookie for every page."""
+    if not headers.get(CSRF_HEADER) or not HostRule.is_same_origin(headers):
+        raise Denied(
+            f"a change by cookie needs the header {CSRF_HEADER} and an Origin that is this host", rules=("gate.csrf",)
+        )

@@ -1,0 +1,68 @@
+"""`headgate.toml`, planned and applied."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+from headgate.kernel.action import Resource
+from headgate.kernel.administration import CONFIG_APPLY, CONFIG_READ, Facts
+from headgate.kernel.ports import Change
+from headgate.server.administration import digest_of, summary
+from headgate.server.api import schemas
+from headgate.server.api.changes import Pending, change
+from headgate.server.api.parts import AdminParts
+from headgate.server.api.requests import Request
+from headgate.substrate import declarative
+from headgate.substrate.database import Transaction
+
+
+async def plan_config(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
+    """Say what applying the file would change; reads only."""
+    caller = request.by
+    parts.gate.authorise(caller, CONFIG_READ, Resource("config", caller.tenant_id))
+    desired = await _read(parts, request.body_as(schemas.ConfigText).toml)
+    async with parts.database.transaction(tenant=caller.tenant_id) as tx:
+        changes = await desired.plan(tenant=caller.tenant_id, transaction=tx)
+    return plan_view(changes, record=None)
+
+
+async def apply_config(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
+    """Apply the file, whole or not at all; what is reported was planned in the same transaction."""
+    caller = request.by
+    text = request.body_as(schemas.ConfigText).toml
+
+    async def make(tx: Transaction, facts: Facts) -> Sequence[Change]:
+        # Read here, after the decision: whoever may not apply a file cannot have us read one either.
+        desired = await _read(parts, text)
+        changes = await desired.plan(tenant=caller.tenant_id, transaction=tx)
+        facts.update(_counts(changes))
+        await desired.apply(tenant=caller.tenant_id, transaction=tx)
+        return changes
+
+    pending = Pending(summary(size_bytes=len(text.encode())), digest_of(text), make)
+    resource = Resource("config", caller.tenant_id)
+    done = await change(parts, caller, CONFIG_APPLY, resource=resource, command=pending)
+    return plan_view(done.result, record=done.record)
+
+
+async def _read(parts: AdminParts, text: str) -> declarative.Desired:
+    """Read and check the file beside the event loop: a large one takes a second."""
+    return await asyncio.to_thread(declarative.read, text.encode(), parts.sections)
+
+
+def _counts(changes: Sequence[Change]) -> dict[str, int]:
+    """Count the changes as facts such as `changes.deployment.create`."""
+    return dict(sorted(Counter(f"changes.{one.section}.{one.does}" for one in changes).items()))
+
+
+def plan_view(changes: Sequence[Change], *, record: str | None) -> schemas.ConfigPlan:
+    """Return a plan as the API shows it; with a record where it was applied."""
+    return schemas.ConfigPlan(
+        changes=[
+            schemas.ChangeView(section=one.section, id=one.id, does=one.does, detail=one.detail) for one in changes
+        ],
+        applied=record is not None,
+        record=record,
+    )

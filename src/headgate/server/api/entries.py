@@ -1,0 +1,145 @@
+"""One entry of `headgate.toml` at a time: read, put and removed by the code that `apply` uses, one transaction each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from headgate.kernel.action import Resource
+from headgate.kernel.administration import CONFIG_APPLY, CONFIG_READ, Facts
+from headgate.kernel.errors import Conflict, NotFound
+from headgate.kernel.identity import TenantId
+from headgate.kernel.ports import Change, EntrySection
+from headgate.policy.models import ADMIN, HEADGATE
+from headgate.server.administration import AdminCaller, digest_of
+from headgate.server.api import schemas
+from headgate.server.api.changes import Pending, change
+from headgate.server.api.config import plan_view
+from headgate.server.api.parts import AdminParts
+from headgate.server.api.requests import Request
+from headgate.substrate.database import Transaction
+
+SECTIONS = ("person", "use_case", "policy", "deployment", "alias", "network")
+"""What is read and written entry by entry; keys have operations of their own."""
+
+_REFERRING: Mapping[str, str] = {"deployment": "alias", "network": "deployment"}
+"""The sections whose entries name entries of others: they have to hold when one of those is gone."""
+
+Document = dict[str, Sequence[dict[str, Any]]]
+
+
+async def list_entries(parts: AdminParts, request: Request) -> schemas.EntryList:
+    """List the entries of a section by id, as tables of the file."""
+    caller, section = request.by, _section(parts, request)
+    parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, caller.tenant_id))
+    async with parts.database.transaction(tenant=caller.tenant_id) as tx:
+        found = await section.entries(tenant=caller.tenant_id, transaction=tx)
+    return schemas.EntryList(section=section.name, entries=list(found))
+
+
+async def get_entry(parts: AdminParts, request: Request) -> schemas.EntryView:
+    """Show one entry, as a table of the file."""
+    caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
+    parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, entry_id))
+    async with parts.database.transaction(tenant=caller.tenant_id) as tx:
+        found = _entry(await section.entries(tenant=caller.tenant_id, transaction=tx), entry_id)
+    if found is None:
+        raise NotFound(f"there is no {section.name} {entry_id!r}", param="entry")
+    return schemas.EntryView(section=section.name, entry=found)
+
+
+async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
+    """Add an entry, or put it in the place of the one of its id."""
+    caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
+    table = {**request.body_as(schemas.EntryBody).entry, "id": entry_id}
+
+    async def prepare(tx: Transaction) -> tuple[Any, list[Change]]:
+        document = await _document(parts, tx, tenant=caller.tenant_id)
+        before = _entry(document[section.name], entry_id)
+        document[section.name] = [*(one for one in document[section.name] if one["id"] != entry_id), table]
+        desired = await asyncio.to_thread(section.check, [table], document)
+        (after,) = section.tables(desired)
+        _refuse_lockout(caller, section, entry_id, after)
+        return desired, _changes(section, entry_id, before, after)
+
+    async def make(tx: Transaction, facts: Facts) -> list[Change]:
+        desired, changes = await prepare(tx)
+        await section.put_entries(desired, tenant=caller.tenant_id, transaction=tx)
+        return changes
+
+    if request.query.get("dry_run") is True:
+        parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, entry_id))
+        async with parts.database.transaction(tenant=caller.tenant_id) as tx:
+            _, planned = await prepare(tx)
+        return plan_view(planned, record=None)
+    pending = Pending({"does": "put"}, digest_of(section.name, table), make)
+    done = await change(parts, caller, CONFIG_APPLY, resource=Resource(section.name, entry_id), command=pending)
+    return plan_view(done.result, record=done.record)
+
+
+async def remove_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
+    """Remove an entry that nothing else names."""
+    caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
+
+    async def prepare(tx: Transaction) -> list[Change]:
+        document = await _document(parts, tx, tenant=caller.tenant_id)
+        if _entry(document[section.name], entry_id) is None:
+            raise NotFound(f"there is no {section.name} {entry_id!r}", param="entry")
+        document[section.name] = [one for one in document[section.name] if one["id"] != entry_id]
+        _refuse_lockout(caller, section, entry_id, {})
+        if (name := _REFERRING.get(section.name)) is not None:
+            _named(parts, name).check(document[name], document)
+        return [Change(section.name, entry_id, "remove")]
+
+    async def make(tx: Transaction, facts: Facts) -> list[Change]:
+        changes = await prepare(tx)
+        await section.remove_entry(entry_id, tenant=caller.tenant_id, transaction=tx)
+        return changes
+
+    if request.query.get("dry_run") is True:
+        parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, entry_id))
+        async with parts.database.transaction(tenant=caller.tenant_id) as tx:
+            return plan_view(await prepare(tx), record=None)
+    pending = Pending({"does": "remove"}, digest_of(section.name, entry_id), make)
+    done = await change(parts, caller, CONFIG_APPLY, resource=Resource(section.name, entry_id), command=pending)
+    return plan_view(done.result, record=done.record)
+
+
+def _section(parts: AdminParts, request: Request) -> EntrySection:
+    name = request.path["section"]
+    if name not in SECTIONS:
+        raise NotFound(f"there is no section of that name here; there are {', '.join(SECTIONS)}", param="section")
+    return _named(parts, name)
+
+
+def _named(parts: AdminParts, name: str) -> EntrySection:
+    return cast("EntrySection", next(section for section in parts.sections if section.name == name))
+
+
+async def _document(parts: AdminParts, tx: Transaction, *, tenant: TenantId) -> Document:
+    """Return what is stored, as a file would have it, for what entries of one section say of another's."""
+    return {name: await _named(parts, name).entries(tenant=tenant, transaction=tx) for name in SECTIONS}
+
+
+def _entry(entries: Sequence[dict[str, Any]], entry_id: str) -> dict[str, Any] | None:
+    return next((one for one in entries if one["id"] == entry_id), None)
+
+
+def _changes(
+    section: EntrySection, entry_id: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]
+) -> list[Change]:
+    if before is None:
+        return [Change(section.name, entry_id, "create")]
+    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    return [Change(section.name, entry_id, "change", ", ".join(names))] if names else []
+
+
+def _refuse_lockout(caller: AdminCaller, section: EntrySection, entry_id: str, after: Mapping[str, Any]) -> None:
+    """Refuse what would leave nobody to undo it, or would change Headgate's own principal."""
+    if section.name != "person":
+        return
+    if entry_id == HEADGATE:
+        raise Conflict(f"{HEADGATE} is built in and stays as it is", param="entry")
+    if entry_id == caller.principal.id and ADMIN not in after.get("roles", ()):
+        raise Conflict("somebody else has to take the role admin from you, so that one is left", param="entry")

@@ -1,0 +1,61 @@
+"""Errors as the admin API writes them, and the two that only HTTP knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import ClassVar
+
+import msgspec
+
+from headgate.kernel.errors import Denied, HeadgateError, Invalid, NeedsApproval, Unauthenticated
+from headgate.server.api.schemas import ErrorBody, ErrorDetail
+
+
+class MethodNotAllowed(Invalid):
+    """The path is there, but not for this method."""
+
+    code = "method_not_allowed"
+    status: ClassVar[int] = 405
+
+    def __init__(self, method: str, *, allowed: Iterable[str]) -> None:
+        self.allowed = ", ".join(sorted(allowed))
+        super().__init__(f"{method[:20]} is not offered here; use {self.allowed}")
+
+
+class UnsupportedMediaType(Invalid):
+    """The body does not say that it is JSON."""
+
+    code = "unsupported_media_type"
+    status: ClassVar[int] = 415
+
+
+def body_of(error: HeadgateError) -> bytes:
+    """Return the error's body."""
+    return msgspec.json.encode(
+        ErrorBody(
+            error=ErrorDetail(
+                code=error.code,
+                message=error.message,
+                param=error.param,
+                rules=list(error.rules) if isinstance(error, Denied) else [],
+                record=error.record_id,
+                retry_after_s=error.retry_after_s,
+                approval=error.approval_id if isinstance(error, NeedsApproval) else None,
+            )
+        )
+    )
+
+
+def headers_of_error(error: HeadgateError) -> list[tuple[str, str]]:
+    """Return the headers that go with the error's status."""
+    headers: list[tuple[str, str]] = []
+    if error.retry_after_s is not None:
+        headers.append(("retry-after", str(math.ceil(error.retry_after_s))))
+    if isinstance(error, MethodNotAllowed):
+        headers.append(("allow", error.allowed))
+    if isinstance(error, Unauthenticated):
+        headers.append(("www-authenticate", "Bearer"))
+    if error.record_id is not None:
+        headers.append(("x-headgate-record", error.record_id))
+    return headers

@@ -1,0 +1,97 @@
+"""API keys: listed, made, revoked. A secret is in the answer that makes it and nowhere else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from headgate.kernel.action import Resource
+from headgate.kernel.administration import KEY_CREATE, KEY_LIST, KEY_REVOKE, Facts
+from headgate.policy.keys import KeyTerms, NewKey
+from headgate.policy.models import ApiKey, KeyLimits
+from headgate.policy.service import MAX_PAGE
+from headgate.server.administration import digest_of, summary
+from headgate.server.api import schemas
+from headgate.server.api.changes import Pending, change
+from headgate.server.api.parts import AdminParts
+from headgate.server.api.requests import Request
+from headgate.substrate.database import Transaction
+
+_MAX_KEYS = 10_000
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+async def list_keys(parts: AdminParts, request: Request) -> schemas.KeyList:
+    """List the tenant's keys, newest first; the 10,000 with the lowest ids where there are more."""
+    caller = request.by
+    parts.gate.authorise(caller, KEY_LIST, Resource("keys", caller.tenant_id))
+    keys: list[ApiKey] = []
+    async with parts.database.transaction(tenant=caller.tenant_id) as tx:
+        while len(keys) < _MAX_KEYS:
+            after = keys[-1].id if keys else ""
+            page = await parts.policy.keys(tx, tenant=caller.tenant_id, after=after, limit=MAX_PAGE)
+            keys += page
+            if len(page) < MAX_PAGE:
+                break
+    keys.sort(key=lambda key: key.created_at or _LONG_AGO, reverse=True)
+    return schemas.KeyList(keys=[_view(key) for key in keys])
+
+
+async def create_key(parts: AdminParts, request: Request) -> schemas.CreatedKey:
+    """Make a key."""
+    caller, body = request.by, request.body_as(schemas.NewKey)
+    spend = body.cost_micros_per_day
+    terms = KeyTerms(
+        principal=body.principal or caller.principal.id,
+        use_case=body.use_case,
+        name=body.name,
+        roles=frozenset(body.roles),
+        scopes=frozenset(f"alias:{alias}" for alias in body.aliases or ()),
+        limits=KeyLimits(body.requests_per_minute, spend, None if spend is None else body.currency),
+        expires_at=body.expires_at,
+    )
+
+    async def make(tx: Transaction, facts: Facts) -> NewKey:
+        new = await parts.policy.create_key(tx, terms, tenant=caller.tenant_id, by=caller.principal.id)
+        facts["key"] = new.key.id
+        return new
+
+    pending = Pending(
+        summary(use_case=terms.use_case, roles=",".join(sorted(terms.roles)) or None),
+        digest_of(body),
+        make,
+    )
+    done = await change(parts, caller, KEY_CREATE, resource=Resource("key", "new"), command=pending)
+    new: NewKey = done.result
+    request.reply_headers.append(("x-headgate-record", done.record))
+    return schemas.CreatedKey(key=_view(new.key), secret=new.secret)
+
+
+async def revoke_key(parts: AdminParts, request: Request) -> None:
+    """Revoke a key."""
+    caller, key_id = request.by, request.path["key"]
+
+    async def make(tx: Transaction, facts: Facts) -> None:
+        await parts.policy.revoke_key(tx, key_id, tenant=caller.tenant_id)
+
+    pending = Pending({}, digest_of(key_id), make)
+    done = await change(parts, caller, KEY_REVOKE, resource=Resource("key", key_id), command=pending)
+    request.reply_headers.append(("x-headgate-record", done.record))
+
+
+def _view(key: ApiKey) -> schemas.KeyView:
+    aliases = key.aliases
+    return schemas.KeyView(
+        id=key.id,
+        name=key.name,
+        prefix=key.prefix,
+        principal=key.principal,
+        use_case=key.use_case,
+        roles=sorted(key.roles),
+        aliases=None if aliases is None else sorted(aliases),
+        created_at=key.created_at,
+        expires_at=key.expires_at,
+        revoked_at=key.revoked_at,
+        requests_per_minute=key.limits.requests_per_minute,
+        cost_micros_per_day=key.limits.spend_micros_per_day,
+        currency=key.limits.currency or "USD",
+    )

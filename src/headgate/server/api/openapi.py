@@ -1,0 +1,130 @@
+"""The OpenAPI 3.1 document, made from the routes and their bodies, so that it cannot say anything but the code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import msgspec
+
+from headgate.server.api.schemas import ChatDelta, ChatGate, ErrorBody
+
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+_PLACEHOLDER = re.compile(r"{([a-z_]+)(:path)?}")
+
+
+EVENTS = (ChatDelta, ChatGate)
+"""Data of server-sent events, which no operation names as a body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter; all are optional strings unless `kind` says otherwise."""
+
+    name: str
+    description: str
+    kind: Literal["string", "integer", "boolean"] = "string"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route as the document describes it.
+
+    Args:
+        id: the operation's name in generated clients.
+        body: the request's type, or None.
+        answer: the type of the 200 answer, or None for 204; `str` is a stream of server-sent events.
+        public: whether it may be called without a session or key.
+    """
+
+    id: str
+    method: Method
+    path: str
+    summary: str
+    body: type[msgspec.Struct] | None = None
+    answer: type[msgspec.Struct] | type[str] | None = None
+    parameters: Sequence[Parameter] = ()
+    public: bool = False
+
+
+def document(operations: Sequence[Operation], *, version: str) -> Mapping[str, Any]:
+    """Return the document as builtins, ready to be encoded as JSON."""
+    types: list[type[msgspec.Struct]] = [ErrorBody, *EVENTS]
+    for operation in operations:
+        types += [one for one in (operation.body, operation.answer) if one is not None and one is not str]  # pyright: ignore[reportAssignmentType] - str was taken out
+    unique = list(dict.fromkeys(types))
+    schemas, components = msgspec.json.schema_components(unique, ref_template="#/components/schemas/{name}")
+    named = dict(zip(unique, schemas, strict=True))
+    _open_free_objects(components)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        path = _PLACEHOLDER.sub(r"{\1}", operation.path)
+        paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, named)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Headgate",
+            "version": version,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "headgate_session"},
+            },
+        },
+        "security": [{"key": []}, {"session": []}],
+    }
+
+
+def _open_free_objects(schema: Any) -> None:
+    """Say of objects without declared fields that they may have any; generators read silence as "none"."""
+    if isinstance(schema, dict):
+        known = cast("dict[str, Any]", schema)
+        if known.get("type") == "object" and not known.keys() & {"properties", "additionalProperties"}:
+            known["additionalProperties"] = True
+        for value in list(known.values()):
+            _open_free_objects(value)
+    elif isinstance(schema, list):
+        for value in cast("list[Any]", schema):
+            _open_free_objects(value)
+
+
+def _operation(operation: Operation, named: Mapping[type[msgspec.Struct], Any]) -> dict[str, Any]:
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name, _ in _PLACEHOLDER.findall(operation.path)
+    ]
+    parameters += [
+        {"name": one.name, "in": "query", "description": one.description, "schema": {"type": one.kind}}
+        for one in operation.parameters
+    ]
+    described: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "parameters": parameters,
+        "responses": _responses(operation, named),
+    }
+    if operation.body is not None:
+        content = {"application/json": {"schema": named[operation.body]}}
+        described["requestBody"] = {"required": True, "content": content}
+    if operation.public:
+        described["security"] = []
+    return described
+
+
+def _responses(operation: Operation, named: Mapping[type[msgspec.Struct], Any]) -> dict[str, Any]:
+    error = {"description": "An error.", "content": {"application/json": {"schema": named[ErrorBody]}}}
+    match operation.answer:
+        case None:
+            good: dict[str, Any] = {"204": {"description": "Done."}}
+        case answer if answer is str:
+            content = {"text/event-stream": {"schema": {"type": "string"}}}
+            good = {"200": {"description": "Server-sent events.", "content": content}}
+        case answer:
+            good = {"200": {"description": "Done.", "content": {"application/json": {"schema": named[answer]}}}}  # pyright: ignore[reportArgumentType] - str is the case above
+    return {**good, "default": error}

@@ -1,0 +1,159 @@
+"""The admin API's door: finds the operation, recognises the caller, decodes the body, writes answer or error."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from headgate import __version__
+from headgate.kernel.errors import HeadgateError
+from headgate.server.api import (
+    approvals,
+    chat,
+    config,
+    entries,
+    keys,
+    overview,
+    preview,
+    records,
+    rules,
+    session,
+    use_cases,
+    watching,
+)
+from headgate.server.api.callers import recognise
+from headgate.server.api.errors import MethodNotAllowed, body_of, headers_of_error
+from headgate.server.api.openapi import Operation, document
+from headgate.server.api.operations import OPERATIONS
+from headgate.server.api.parts import AdminParts
+from headgate.server.api.requests import Request, Route, decode_body, find, read_query, require_json
+from headgate.server.asgi import ClientGone, Receive, Scope, Send, headers_of, read_body, respond
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[AdminParts, Request], Awaitable[msgspec.Struct | None]]
+"""Answers an operation; one whose answer is a stream writes it itself and returns None."""
+
+HANDLERS: Mapping[str, Handler] = {
+    "signIn": session.sign_in,
+    "getSession": session.get_session,
+    "signOut": session.sign_out,
+    "getOverview": overview.get_overview,
+    "listModels": overview.list_models,
+    "listKeys": keys.list_keys,
+    "createKey": keys.create_key,
+    "revokeKey": keys.revoke_key,
+    "listUseCases": use_cases.list_use_cases,
+    "putUseCase": use_cases.put_use_case,
+    "deleteUseCase": use_cases.delete_use_case,
+    "setRuleMode": rules.set_rule_mode,
+    "listRules": rules.list_rules,
+    "listRecords": records.list_records,
+    "watchRecords": watching.watch_records,
+    "getRecord": records.get_record,
+    "proveRecord": records.prove_record,
+    "getLedger": records.get_ledger,
+    "listApprovals": approvals.list_approvals,
+    "getApproval": approvals.get_approval,
+    "approve": approvals.approve,
+    "refuse": approvals.refuse,
+    "preview": preview.preview,
+    "chat": chat.chat,
+    "planConfig": config.plan_config,
+    "listEntries": entries.list_entries,
+    "getEntry": entries.get_entry,
+    "putEntry": entries.put_entry,
+    "removeEntry": entries.remove_entry,
+    "applyConfig": config.apply_config,
+}
+
+MAX_BODY_BYTES = 5 << 20
+_DOCUMENT = "/api/openapi.json"
+_FRESH = ("cache-control", "no-store")
+
+
+class AdminApi:
+    """Answers `/api/...`."""
+
+    def __init__(self, parts: AdminParts) -> None:
+        self._parts = parts
+        self._routes = [Route(operation) for operation in OPERATIONS]
+        self._document = msgspec.json.encode(document(OPERATIONS, version=__version__))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; every error as an `ErrorBody`."""
+        started = _Started(send)
+        try:
+            await self._answer(scope, receive, started)
+        except ClientGone:
+            return
+        except HeadgateError as error:
+            if error.status >= 500:
+                log.warning("admin_request_failed", code=error.code, method=scope["method"])
+            await _fail(error, started)
+        except Exception:
+            log.exception("admin_request_failed", method=scope["method"])
+            await _fail(HeadgateError("an internal error happened; its cause is in the log"), started)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: _Started) -> None:
+        headers = headers_of(scope)
+        if scope["path"] == _DOCUMENT and scope["method"] in ("GET", "HEAD"):
+            await respond(send, 200, self._document, headers=[_FRESH])
+            return
+        operation, path = find(self._routes, scope)
+        if operation.answer is str and scope["method"] == "HEAD":
+            raise MethodNotAllowed("HEAD", allowed=(operation.method,))
+        request = await self._request(operation, path, scope, receive, send, headers)
+        answer = await HANDLERS[operation.id](self._parts, request)
+        if operation.answer is str:
+            return
+        body = b"" if answer is None else msgspec.json.encode(answer)
+        await respond(send, 204 if answer is None else 200, body, headers=[_FRESH, *request.reply_headers])
+
+    async def _request(
+        self,
+        operation: Operation,
+        path: Mapping[str, str],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        headers: dict[str, str],
+    ) -> Request:
+        """Recognise the caller before anything that the caller sent is looked at closely."""
+        found = None if operation.public else await recognise(self._parts, headers, method=scope["method"])
+        query = read_query(scope, operation.parameters)
+        body: Any = None
+        if operation.body is not None:
+            require_json(headers)
+            body = decode_body(await read_body(receive, headers, limit_bytes=MAX_BODY_BYTES), operation.body)
+        return Request(
+            operation=operation,
+            headers=headers,
+            path=path,
+            query=query,
+            body=body,
+            scope=scope,
+            send=send,
+            caller=found.caller if found else None,
+            session=found.session if found else None,
+        )
+
+
+class _Started:
+    """A `send` that knows whether the answer's status is out."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.is_started = False
+
+    async def __call__(self, message: Any) -> None:
+        self.is_started = True
+        await self._send(message)
+
+
+async def _fail(error: HeadgateError, send: _Started) -> None:
+    if not send.is_started:
+        await respond(send, error.status, body_of(error), headers=[_FRESH, *headers_of_error(error)])

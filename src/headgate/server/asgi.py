@@ -1,0 +1,120 @@
+"""The few things we need of ASGI, without a framework: headers, a bounded body, whole answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from headgate.kernel.errors import Invalid, TooLarge
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Pairs = Iterable[tuple[str, str]]
+
+MAX_BODY_BYTES = 32 << 20
+_SPLITTING = re.compile("[\r\n]")
+_SINGLE = frozenset(
+    {"host", "content-length", "content-type", "authorization", "x-api-key", "origin", "transfer-encoding"}
+)
+
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
+WHOLE = "headgate.response.whole"
+"""The type of a message that is a whole answer, head and body; where the server can write both in one piece, it puts
+the function that does so into the scope, under this key. `Application` makes ASGI's two messages of it elsewhere."""
+
+
+class ClientGone(Exception):
+    """The client closed the connection; there is nobody to answer."""
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Return the request's headers, names in lower case; repeated list headers are joined.
+
+    Raises:
+        Invalid: a header that says who, where or how long is there twice: parsers disagree on which one counts.
+    """
+    pairs: list[tuple[bytes, bytes]] = scope["headers"]
+    headers: dict[str, str] = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+    if len(headers) == len(pairs):
+        return headers
+    headers.clear()
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name in headers:
+            if name in _SINGLE:
+                raise Invalid(f"the header {name} is there twice; send it once", param=name)
+            headers[name] += ", " + value
+        else:
+            headers[name] = value
+    return headers
+
+
+async def read_body(receive: Receive, headers: dict[str, str], *, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        TooLarge: it is over the limit; judged by its declared length before a byte is read where there is one.
+        ClientGone: the client left before it was whole.
+    """
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared[:20]) > limit_bytes:
+        raise _too_large(limit_bytes)
+    first = await receive()
+    if first["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = first.get("body", b"")
+    if not first.get("more_body", False) and len(body) <= limit_bytes:
+        return body
+    pieces, size = [body], len(body)
+    while True:
+        if size > limit_bytes:
+            raise _too_large(limit_bytes)
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if not message.get("more_body", False) and size <= limit_bytes:
+            return b"".join(pieces)
+
+
+def require_json(headers: dict[str, str]) -> None:
+    """Refuse a body that does not say that it is JSON: a form post from a foreign page cannot say so unasked.
+
+    Raises:
+        Invalid: with the content type that is needed.
+    """
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Invalid(f"content-type is {kind or 'missing'!r}; send application/json", param="content-type")
+
+
+def encode_headers(pairs: Pairs) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI wants them; characters that would end a header are dropped."""
+    return [
+        (
+            name.encode("latin-1"),
+            (value if value.isprintable() else _SPLITTING.sub(" ", value)).encode("latin-1", "replace"),
+        )
+        for name, value in pairs
+    ]
+
+
+async def respond(send: Send, status: int, body: bytes, *, kind: str = "application/json", headers: Pairs = ()) -> None:
+    """Send a whole answer."""
+    given = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+    head = [*given, *encode_headers(headers), *SECURITY_HEADERS]
+    await send({"type": WHOLE, "status": status, "headers": head, "body": body})
+
+
+def _too_large(limit_bytes: int) -> TooLarge:
+    return TooLarge(f"the body is larger than the {limit_bytes >> 20} MiB that are accepted; send less")

@@ -1,0 +1,306 @@
+"""The data plane: model calls on the wires that clients speak, answered in the same wire, errors included."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl
+
+import structlog
+
+from headgate.gateway.catalogue import Catalogue
+from headgate.kernel.action import Action, Context, Resource
+from headgate.kernel.errors import HeadgateError, Invalid, NeedsApproval, NotFound, Upstream
+from headgate.kernel.identity import Principal, TenantId
+from headgate.kernel.labels import Labels
+from headgate.kernel.model_call import MODEL_INVOKE, ModelCall, ModelEvent, ModelReply
+from headgate.kernel.pipeline import Pipeline
+from headgate.kernel.ports import Clock, Ids
+from headgate.kernel.run import Run
+from headgate.policy.snapshot import SnapshotHolder
+from headgate.server.asgi import (
+    SECURITY_HEADERS,
+    ClientGone,
+    Receive,
+    Scope,
+    Send,
+    encode_headers,
+    read_body,
+    require_json,
+    respond,
+)
+from headgate.server.departure import until_gone
+from headgate.server.identity import Caller, caller_by_key
+from headgate.server.streams import OpenStream, OpenStreams
+from headgate.wire import anthropic_messages, openai_chat, openai_embeddings, openai_models
+from headgate.wire.dialect import Dialect
+from headgate.wire.dialects import render_reply
+
+log = structlog.get_logger(__name__)
+
+_LARGE_BODY_BYTES = 256 << 10
+"""Bodies above this are decoded beside the event loop: it would stand still for milliseconds."""
+
+COMMIT_S = 10.0
+"""Status 200 is committed at the first content, or after this; until then a failure still gets its own status."""
+
+
+_PATIENCE = ("x-stainless-timeout", "x-stainless-read-timeout")
+_MOST_PATIENCE_S = 86_400.0
+"""Nobody waits longer; deployments have limits of their own, and the shorter one counts."""
+
+ROUTES: Mapping[str, Dialect] = {
+    "/v1/chat/completions": openai_chat.dialect,
+    "/v1/embeddings": openai_embeddings.dialect,
+    "/v1/messages": anthropic_messages.dialect,
+    "/v1/messages/count_tokens": anthropic_messages.counting,
+}
+"""The paths of the wires, and the dialect of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataPlaneParts:
+    """What the data plane is made of."""
+
+    pipeline: Pipeline
+    holder: SnapshotHolder
+    catalogues: Callable[[TenantId], Catalogue]
+    streams: OpenStreams
+    clock: Clock
+    ids: Ids
+
+
+class DataPlane:
+    """Answers `/v1/...`."""
+
+    def __init__(self, parts: DataPlaneParts) -> None:
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str]) -> None:
+        """Answer one request; errors in the caller's wire."""
+        path = normalised(scope["path"])
+        route = ROUTES.get(path)
+        dialect = route or _dialect_for(scope, path)
+        answer = _Answer(send)
+        try:
+            if route is not None and scope["method"] == "POST":
+                await self._call(route, headers, scope, receive, answer)
+            elif path.startswith("/v1/models") and scope["method"] == "GET":
+                await self._models(path, scope, headers, answer)
+            else:
+                raise _no_such_path(scope, route)
+        except ClientGone:
+            return
+        except HeadgateError as error:
+            await self._fail(error, dialect, answer)
+        except Exception:
+            log.exception("request_failed", path=path)
+            await self._fail(HeadgateError("an internal error happened; its cause is in the log"), dialect, answer)
+
+    async def _call(
+        self, dialect: Dialect, headers: dict[str, str], scope: Scope, receive: Receive, answer: _Answer
+    ) -> None:
+        caller = caller_by_key(headers, holder=self._parts.holder, clock=self._parts.clock)
+        require_json(headers)
+        body = await read_body(receive, headers)
+        if len(body) > _LARGE_BODY_BYTES:
+            call = await asyncio.to_thread(dialect.read_call, body, headers=headers)
+        else:
+            call = dialect.read_call(body, headers=headers)
+        within_s = None if call.stream else patience_s(headers)
+        action = invoke_action(
+            call,
+            caller,
+            grant=headers.get("x-headgate-grant"),
+            deadline_s=None if within_s is None else self._parts.clock.monotonic() + within_s,
+        )
+        async with until_gone(scope):
+            if call.stream:
+                await self._stream(action, dialect, answer)
+            else:
+                done = await self._parts.pipeline.run(action)
+                body = render_reply(done.result, wire=call.wire, model=call.model)
+                await answer.whole(200, body, [*done.result.headers, *gate_headers(done.run)])
+
+    async def _stream(
+        self, action: Action[ModelCall, ModelEvent, ModelReply], dialect: Dialect, answer: _Answer
+    ) -> None:
+        """Stream an answer; nothing is committed before the first content or `COMMIT_S`."""
+        writer = dialect.write_events(action.payload)
+        stream = OpenStream(answer.send, writer, self._parts.clock)
+        self._parts.streams.add(stream)
+        try:
+            async with self._parts.pipeline.stream(action) as opened:
+                first = await self._first(opened.items, stream, opened.run, answer)
+                if not stream.is_started:
+                    await self._start(stream, opened.run, answer)
+                if first is not None:
+                    await stream.send(writer.write(first))
+                    async for event in opened.items:
+                        await stream.send(writer.write(event))
+            await stream.end(writer.end())
+        except HeadgateError as error:
+            if not stream.is_started:
+                raise
+            await stream.end(writer.fail(error))
+        except Exception:
+            if not stream.is_started:
+                raise
+            log.exception("stream_failed")
+            await stream.end(writer.fail(HeadgateError("an internal error happened; its cause is in the log")))
+        finally:
+            self._parts.streams.remove(stream)
+
+    async def _first(
+        self, items: AsyncIterator[ModelEvent], stream: OpenStream, run: Run[Any, Any, Any], answer: _Answer
+    ) -> ModelEvent | None:
+        """Wait for the first event; commit the status meanwhile when it takes long."""
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(_next(items))
+            done, _ = await asyncio.wait({waiting}, timeout=COMMIT_S)
+            if not done:
+                await self._start(stream, run, answer)
+            outcome = await waiting
+        if isinstance(outcome, HeadgateError):
+            raise outcome
+        return outcome
+
+    async def _start(self, stream: OpenStream, run: Run[Any, Any, Any], answer: _Answer) -> None:
+        answer.is_started = True
+        fixed = [
+            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"cache-control", b"no-cache, no-transform"),
+            (b"x-accel-buffering", b"no"),
+        ]
+        await stream.start([*fixed, *encode_headers(gate_headers(run)), *SECURITY_HEADERS])
+
+    async def _models(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
+        caller = caller_by_key(headers, holder=self._parts.holder, clock=self._parts.clock)
+        names = visible_aliases(self._parts.catalogues(caller.principal.tenant), caller.principal)
+        wanted = path.removeprefix("/v1/models").lstrip("/")
+        if "anthropic-version" not in headers:
+            body = openai_models.openai_model(wanted, aliases=names) if wanted else openai_models.openai_list(names)
+        elif wanted:
+            body = openai_models.anthropic_model(wanted, aliases=names)
+        else:
+            body = openai_models.anthropic_list(names, **_page(scope))
+        await answer.whole(200, body)
+
+    async def _fail(self, error: HeadgateError, dialect: Dialect, answer: _Answer) -> None:
+        if answer.is_started:
+            return
+        request_id = error.record_id or self._parts.ids.ulid()
+        rendered = dialect.write_error(error, request_id=request_id)
+        headers = list(rendered.headers)
+        if isinstance(error, Upstream):
+            headers += error.headers
+        if error.record_id is not None:
+            headers.append(("x-headgate-record", error.record_id))
+        if isinstance(error, NeedsApproval):
+            headers.append(("x-headgate-approval", error.approval_id))
+        await answer.whole(rendered.status, rendered.body, headers)
+
+
+class _Answer:
+    """The answer of one request, and whether its status is committed."""
+
+    __slots__ = ("is_started", "send")
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+        self.is_started = False
+
+    async def whole(self, status: int, body: bytes, headers: list[tuple[str, str]] | None = None) -> None:
+        """Send a whole answer."""
+        self.is_started = True
+        await respond(self.send, status, body, headers=headers or [])
+
+
+def normalised(path: str) -> str:
+    """Return the path without a trailing slash and without the doubled `/v1` of a common base_url mistake."""
+    if path.startswith("/v1/v1/"):
+        path = path[3:]
+    return path.rstrip("/") or "/"
+
+
+def invoke_action(
+    call: ModelCall, caller: Caller, *, grant: str | None = None, deadline_s: float | None = None
+) -> Action[ModelCall, ModelEvent, ModelReply]:
+    """Return the action of calling a model; `grant` is the id of an approval that the caller presents."""
+    return Action(
+        verb=MODEL_INVOKE,
+        principal=caller.principal,
+        resource=_alias(call.model),
+        payload=call,
+        context=Context(use_case=caller.use_case, floor=caller.floor, grant=grant, deadline_s=deadline_s),
+    )
+
+
+@lru_cache(maxsize=256)
+def _alias(model: str) -> Resource:
+    return Resource(kind="alias", id=model)
+
+
+def patience_s(headers: Mapping[str, str]) -> float | None:
+    """Return how long the client waits for a whole answer, as the SDKs say it, or None where it does not say.
+
+    A little less than that, so that it hears of its timeout rather than closing the connection. Of a stream they say
+    how long they wait for the next event, which heartbeats keep short.
+
+    Source: `_base_client.py` of the SDKs of OpenAI and Anthropic, and `client.js` of their JavaScript ones.
+    """
+    for name in _PATIENCE:
+        if name not in headers:
+            continue
+        try:
+            seconds = float(headers[name])
+        except ValueError:
+            continue
+        if 0 < seconds <= _MOST_PATIENCE_S:
+            return seconds - min(1.0, seconds / 10)
+    return None
+
+
+def visible_aliases(catalogue: Catalogue, principal: Principal) -> list[str]:
+    """Return the names of the models that the principal may call, sorted."""
+    return sorted(name for name in catalogue.aliases if principal.aliases is None or name in principal.aliases)
+
+
+def gate_headers(run: Run[Any, Any, Any]) -> list[tuple[str, str]]:
+    """Return the headers that tell what the gate did; the labels are an upper bound."""
+    labels: Labels = run.labelled.labels.join(run.output_labels)
+    headers = [("x-headgate-record", str(run.record_id)), ("x-headgate-labels", str(labels))]
+    deployment = run.facts.get("deployment")
+    return [*headers, ("x-headgate-deployment", str(deployment))] if deployment else headers
+
+
+async def _next(items: AsyncIterator[ModelEvent]) -> ModelEvent | HeadgateError | None:
+    """Return the next event, None at the end; our errors come back as values, since a task group would wrap them."""
+    try:
+        return await anext(items, None)
+    except HeadgateError as error:
+        return error
+
+
+def _page(scope: Scope) -> dict[str, Any]:
+    """Return the paging of a models list as Anthropic's clients ask for it."""
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+    limit = query.get("limit", "20")
+    if not limit.isdigit() or not 1 <= int(limit[:6]) <= 1000:
+        raise Invalid("limit is a whole number from 1 to 1000", param="limit")
+    return {"limit": int(limit), "after": query.get("after_id"), "before": query.get("before_id")}
+
+
+def _dialect_for(scope: Scope, path: str) -> Dialect:
+    """Return the dialect in which to refuse a path that no route has."""
+    is_anthropic = path.startswith("/v1/messages") or any(name == b"anthropic-version" for name, _ in scope["headers"])
+    return anthropic_messages.dialect if is_anthropic else openai_chat.dialect
+
+
+def _no_such_path(scope: Scope, route: Dialect | None) -> HeadgateError:
+    if route is not None or scope["path"].startswith("/v1/models"):
+        return NotFound(f"{scope['method']} is not offered here", param=None)
+    return NotFound(f"{scope['method']} {scope['path'][:200]} is not offered; this Headgate serves {', '.join(ROUTES)}")

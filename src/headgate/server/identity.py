@@ -1,0 +1,63 @@
+"""Who sends a request: an API key on the data plane, a key or a session on the admin API."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from headgate.kernel.errors import Invalid, Unauthenticated
+from headgate.kernel.identity import Principal, UseCase
+from headgate.kernel.labels import BOTTOM, Labels, parse_labels
+from headgate.kernel.ports import Clock
+from headgate.policy.keys import authenticate
+from headgate.policy.snapshot import SnapshotHolder, choose_use_case
+
+
+class Caller(NamedTuple):
+    """Who calls, and the use case that the call is bound to."""
+
+    principal: Principal
+    use_case: UseCase
+    floor: Labels
+
+
+def presented_key(headers: dict[str, str]) -> str | None:
+    """Return the API key of a request: `authorization: Bearer` or `x-api-key`; None where there is neither.
+
+    Raises:
+        Invalid: both are there and differ, or the scheme is not Bearer.
+    """
+    authorization, api_key = headers.get("authorization"), headers.get("x-api-key")
+    if authorization is None:
+        return api_key
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise Invalid("send the key as `authorization: Bearer KEY` or `x-api-key: KEY`", param="authorization")
+    token = token.strip()
+    if api_key is not None and api_key != token:
+        raise Invalid("authorization and x-api-key carry different keys; send one of them", param="x-api-key")
+    return token
+
+
+def caller_by_key(headers: dict[str, str], *, holder: SnapshotHolder, clock: Clock) -> Caller:
+    """Recognise the caller of a model.
+
+    Raises:
+        Unauthenticated: no key, or one that is not known, revoked or expired.
+        Denied: the key is bound to another use case than the one asked for.
+    """
+    presented = presented_key(headers)
+    if not presented:
+        raise Unauthenticated("no API key was sent: send `authorization: Bearer KEY`; the first key lies in admin.key")
+    snapshot = holder.current
+    found = authenticate(presented, snapshot, clock.now())
+    use_case = found.use_case
+    requested = headers.get("x-headgate-use-case")
+    if requested is not None and requested != use_case.id:
+        use_case = choose_use_case(snapshot.tenants[found.key.tenant], bound=found.key.use_case, requested=requested)
+    return Caller(found.principal, use_case, floor_of(headers))
+
+
+def floor_of(headers: dict[str, str]) -> Labels:
+    """Return the labels that the caller raised by header."""
+    text = headers.get("x-headgate-labels")
+    return parse_labels(text) if text else BOTTOM

@@ -1,0 +1,131 @@
+"""What the machine's operator does: the first key, and links to sign in with.
+
+Both go through the pipeline and leave a record, without a worker: at the first start there is none yet, and whoever is
+locked out of the admin API has to be let in again. Reading Headgate's own secrets is what makes somebody its operator.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from headgate.assembly import Desk, desk
+from headgate.kernel.action import Resource
+from headgate.kernel.administration import KEY_CREATE, SESSION_INVITE, Command, Facts
+from headgate.kernel.errors import Denied, NotFound, Unavailable
+from headgate.policy.models import ADMIN, DEFAULT_TENANT, GETTING_STARTED, OPERATOR
+from headgate.policy.pack import load_pack
+from headgate.policy.service import PolicyService
+from headgate.policy.snapshot import SnapshotHolder
+from headgate.policy.store import CHANNEL
+from headgate.server.administration import MACHINE, AdminCaller, CommandPerformer, digest_of, perform, summary
+from headgate.server.sessions import create_sign_in, read_token
+from headgate.substrate.addresses import address_for
+from headgate.substrate.clock import SystemClock, SystemIds
+from headgate.substrate.database import Database
+from headgate.substrate.settings import Settings
+
+_COMMANDS = CommandPerformer()
+_PERFORMERS = {verb.name: _COMMANDS for verb in (KEY_CREATE, SESSION_INVITE)}
+
+
+async def first_key(settings: Settings) -> None:
+    """Make sure that `DATA/admin.key` exists, mode 0600, and that its key is known. For every start.
+
+    Raises:
+        Invalid: the file holds something else than a key.
+        Denied: policy has it that no key is made so, or that somebody approves it first.
+        Unavailable: the database is away, or the file cannot be written.
+    """
+    path = settings.data / "admin.key"
+    secret = path.read_text().strip() if path.exists() else None
+    if secret is None or not await _is_known(settings, secret):
+        async with desk(settings, performers=_PERFORMERS) as at:
+            await _make_first_key(at, path, secret)
+
+
+async def sign_in_link(settings: Settings, *, principal: str = ADMIN, grant: str | None = None) -> str:
+    """Return a link that signs somebody in to the console, once, within ten minutes.
+
+    Args:
+        grant: id of an approval of just this, where policy asks for one.
+
+    Raises:
+        NotFound: nobody of that id is registered.
+        Denied: policy has it that nobody is let in so, or that somebody approves it first.
+        Unavailable: the database is away, or there is no Headgate in this data folder.
+    """
+    _refuse_strangers(settings)
+    async with desk(settings, performers=_PERFORMERS) as at:
+        if principal not in at.holder.current.tenants[DEFAULT_TENANT].principals:
+            raise NotFound(
+                f"nobody is registered as {principal!r}; `headgate apply` registers people", param="principal"
+            )
+        token = await _invite(at, principal, grant=grant)
+    return f"{settings.base_url}/sign-in#token={token}"
+
+
+async def _is_known(settings: Settings, secret: str) -> bool:
+    clock = SystemClock()
+    service = PolicyService(pack=load_pack(), holder=SnapshotHolder(clock), clock=clock, ids=SystemIds())
+    async with (
+        Database(address_for("headgate_admin", settings)) as database,
+        database.transaction(tenant=DEFAULT_TENANT) as tx,
+    ):
+        return await service.is_first_key_known(tx, secret)
+
+
+async def _make_first_key(at: Desk, path: Path, secret: str | None) -> None:
+    async def do(facts: Facts) -> None:
+        async with at.administration.transaction(tenant=DEFAULT_TENANT) as tx:
+            new = await at.service.ensure_first_key(tx, secret)
+            facts["key"] = new.key.id
+            # Before the commit: a key that is known but lost could never be used again.
+            if secret is None:
+                _write_private(path, new.secret)
+            await tx.notify(CHANNEL)
+
+    told = summary(channel=MACHINE["channel"], use_case=GETTING_STARTED, roles=ADMIN)
+    command = Command(summary=told, arguments=digest_of("first key", secret), do=do)
+    await perform(at.pipeline, _operator(at), KEY_CREATE, resource=Resource("key", "new"), command=command)
+
+
+async def _invite(at: Desk, principal: str, *, grant: str | None) -> str:
+    async def do(facts: Facts) -> str:
+        async with at.administration.transaction(tenant=DEFAULT_TENANT) as tx:
+            token = await create_sign_in(
+                tx, tenant=DEFAULT_TENANT, principal=principal, clock=at.base.clock, ids=at.base.ids
+            )
+        if (read := read_token(token, tenants=(DEFAULT_TENANT,))) is not None:
+            facts["link"] = read.name
+        return token
+
+    resource = Resource("session", "new", attributes={"principal": principal})
+    command = Command(summary=dict(MACHINE), arguments=digest_of(principal), do=do)
+    done = await perform(at.pipeline, _operator(at, grant), SESSION_INVITE, resource=resource, command=command)
+    token: str = done.result
+    return token
+
+
+def _operator(at: Desk, grant: str | None = None) -> AdminCaller:
+    return AdminCaller(OPERATOR, at.holder.current.tenants[DEFAULT_TENANT], grant=grant, attributes=MACHINE)
+
+
+def _refuse_strangers(settings: Settings) -> None:
+    """Refuse where there is no Headgate, and root where it would leave what the user who runs Headgate cannot read."""
+    try:
+        owner = settings.secrets_folder.stat().st_uid
+    except OSError as error:
+        raise Unavailable(f"there is no Headgate in {settings.data} yet; start it with `headgate up`") from error
+    if os.geteuid() == 0 != owner:
+        raise Denied(f"{settings.data} is not yours: run this as the user who runs Headgate (number {owner})")
+
+
+def _write_private(path: Path, text: str) -> None:
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be written ({error.strerror}); make room or choose another --data") from error

@@ -1,0 +1,182 @@
+"""`headgate.toml`: read whole, checked whole, planned, then applied in one transaction or not at all.
+
+A mistake is reported with its line, its key and the nearest valid name. The sections belong to the features;
+this module knows only the port.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from headgate.kernel.errors import Invalid, TooLarge
+from headgate.kernel.identity import TenantId
+from headgate.kernel.ports import Change, ConfigSection
+
+_T = TypeVar("_T")
+
+MAX_ENTRIES = 10_000
+
+_MAX_BYTES = 4 << 20
+_VALIDATION_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`")
+_WRONG_CHOICE = re.compile(r"nvalid enum value '(?P<value>[^']*)'")
+_MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]*)`")
+_TABLE = re.compile(r"^\s*\[\[?\s*(?P<name>[^\]]+?)\s*\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"""^\s*(?P<key>"[^"]*"|'[^']*'|[A-Za-z0-9_.-]+)\s*=""")
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A checked file: the decoded sections by name, and the ports that decoded them."""
+
+    values: Mapping[str, Any]
+    sections: Mapping[str, ConfigSection]
+
+    async def plan(self, *, tenant: TenantId, transaction: Any) -> tuple[Change, ...]:
+        """Return every change that applying would make; an empty plan changes nothing."""
+        changes: list[Change] = []
+        for name, section in self.sections.items():
+            changes += await section.plan(self.values[name], tenant=tenant, transaction=transaction)
+        return tuple(changes)
+
+    async def apply(self, *, tenant: TenantId, transaction: Any) -> None:
+        """Make it so; the caller commits."""
+        for name, section in self.sections.items():
+            await section.apply(self.values[name], tenant=tenant, transaction=transaction)
+
+
+def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgate.toml") -> Desired:
+    """Read and check a whole file.
+
+    A section that the file does not mention is left as it is; a section that it mentions is replaced whole.
+
+    Raises:
+        Invalid: `file:line: key: what is wrong`, with the nearest valid name where there is one.
+    """
+    if len(text) > _MAX_BYTES:
+        raise TooLarge(f"{file} is larger than {_MAX_BYTES} bytes")
+    try:
+        source = text.decode()
+        document = tomllib.loads(source)
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{file}: it is not UTF-8 at byte {error.start}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid(f"{file}: {error}") from error
+    except ValueError as error:  # a whole number of thousands of digits
+        raise Invalid(f"{file}: a number in it is too long") from error
+    except RecursionError as error:
+        raise Invalid(f"{file}: it is nested too deeply") from error
+    known = {section.name: section for section in sections}
+    values: dict[str, Any] = {}
+    try:
+        for name in document:
+            if name not in known:
+                raise Invalid(f"unknown section{_nearest(name, known)}", param=name)
+        for name, section in known.items():
+            if name in document:
+                values[name] = section.check(document[name], document)
+    except Invalid as error:
+        line = locate(source, error.param or "")
+        where = f"{file}:{line}" if line else file
+        raise Invalid(f"{where}: {error.param}: {error.message}", param=error.param) from error
+    return Desired(values, {name: known[name] for name in values})
+
+
+def decode_table(table: Any, of: type[_T], *, section: str) -> list[_T]:
+    """Decode the array of tables `[[section]]`.
+
+    Raises:
+        Invalid: `param` is the dotted key at fault, such as `deployment[2].modle`, counted from 0; the message
+            names the nearest valid name where a name or a choice is unknown.
+        TooLarge: there are more than `MAX_ENTRIES`.
+    """
+    if not isinstance(table, list):
+        raise Invalid(f"write [[{section}]], once for each entry", param=section)
+    rows = cast("list[Any]", table)
+    if len(rows) > MAX_ENTRIES:
+        raise TooLarge(f"there are more than {MAX_ENTRIES} entries of [[{section}]]", param=section)
+    try:
+        return msgspec.convert(rows, list[of], strict=True)
+    except msgspec.ValidationError as error:
+        raise _as_invalid(str(error), of, section) from error
+
+
+def _as_invalid(text: str, of: type[Any], section: str) -> Invalid:
+    path = ""
+    if found := _VALIDATION_PATH.search(text):
+        path, text = found["path"], text[: found.start()]
+    where, below = section + path, path.partition("]")[2]
+    if unknown := _UNKNOWN_FIELD.search(text):
+        field = unknown["field"]
+        return Invalid(f"unknown key{_nearest(field, _fields(of, below))}", param=f"{where}.{field}")
+    if missing := _MISSING_FIELD.search(text):
+        return Invalid(f"[[{section}]] needs {missing['field']}", param=f"{where}.{missing['field']}")
+    return Invalid(text[:1].lower() + text[1:] + _choices(text, of, below), param=where)
+
+
+def _choices(message: str, of: type[Any], path: str) -> str:
+    """Return what to add to the library's message: the value meant, or all there are, where it is one of a few."""
+    if not (wrong := _WRONG_CHOICE.search(message)):
+        return ""
+    info = _type_at(of, path)
+    options = getattr(info, "types", (info,))
+    known = [str(value) for one in options for value in getattr(one, "values", ())]
+    return _nearest(wrong["value"], known) if known else ""
+
+
+def _fields(of: type[Any], path: str) -> Sequence[str]:
+    """Return the fields of the struct at a dotted path below `of`."""
+    return [field.encode_name for field in getattr(_type_at(of, path), "fields", ())]
+
+
+def _type_at(of: type[Any], path: str) -> Any:
+    """Return what msgspec knows of the type at a dotted path below `of`."""
+    info: Any = msgspec.inspect.type_info(of)
+    for step in filter(None, path.replace("[", ".[").split(".")):
+        for field in getattr(info, "fields", ()):
+            if field.encode_name == step:
+                info = field.type
+        if isinstance(info, msgspec.inspect.UnionType):
+            info = next((one for one in info.types if isinstance(one, msgspec.inspect.StructType)), info)
+    return info
+
+
+def _nearest(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+
+
+def locate(source: str, param: str) -> int | None:
+    """Return the line, from 1, of a dotted key such as `deployment[2].model`; of its nearest parent if absent."""
+    steps = [step for step in re.split(r"[.\[\]]+", param) if step]
+    if not steps:
+        return None
+    table, names = steps[0], [step for step in steps[1:] if not step.isdigit()]
+    index = int(steps[1]) if len(steps) > 1 and steps[1].isdigit() else 0
+    best: int | None = None
+    depth, seen = -1, -1
+    current: list[str] = []
+    for number, line in enumerate(source.splitlines(), 1):
+        if header := _TABLE.match(line):
+            current = [part.strip("\"' ") for part in header["name"].split(".")]
+            if current == [table]:
+                seen += 1
+            inside = seen == index and current[0] == table
+            if inside and current[1:] == names[: len(current) - 1] and len(current) - 1 > depth:
+                best, depth = number, len(current) - 1
+            continue
+        key = _KEY.match(line)
+        if key and current[:1] == [table] and seen == index:
+            path = [*current[1:], *key["key"].strip("\"'").split(".")]
+            if path == names[: len(path)] and len(path) > depth:
+                best, depth = number, len(path)
+        elif key and not current and key["key"].strip("\"'").split(".")[0] == table and best is None:
+            best = number
+    return best

@@ -1,0 +1,34 @@
+"""The one way out of Headgate: HTTP/1.1 over TCP or TLS, to vetted addresses only.
+
+async with Egress(profiles={"lan": NetworkProfile(allow=("10.1.0.0/16",))}) as egress:
+    async with egress.send(Request("POST", url, headers, body, profile="lan")) as response:
+        async for chunk in response.chunks():
+            ...
+"""
+
+from __future__ import annotations
+
+from headgate.substrate.egress.address import AddressPolicy, Resolver, SystemResolver, is_metadata
+from headgate.substrate.egress.client import Egress, Sending
+from headgate.substrate.egress.profile import NetworkProfile
+from headgate.substrate.egress.redirects import follow
+from headgate.substrate.egress.request import Origin, Request, Target, parse_url
+from headgate.substrate.egress.response import Framing, Headers, Response
+
+__all__ = [
+    "AddressPolicy",
+    "Egress",
+    "Framing",
+    "Headers",
+    "NetworkProfile",
+    "Origin",
+    "Request",
+    "Resolver",
+    "Response",
+    "Sending",
+    "SystemResolver",
+    "Target",
+    "follow",
+    "is_metadata",
+    "parse_url",
+]

@@ -1,0 +1,830 @@
+-- Made from the migrations by `make schema`; change those, never this. Nothing reads it but people and one test.
+
+CREATE SCHEMA gateway;
+
+CREATE SCHEMA ledger;
+
+CREATE SCHEMA policy;
+
+CREATE SCHEMA server;
+
+CREATE SCHEMA substrate;
+
+CREATE FUNCTION ledger.prepare_months() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    SET lock_timeout TO '2s'
+    AS $$
+DECLARE
+    parent text;
+    part text;
+    first timestamptz;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('ledger.prepare_months'));
+    FOR first IN
+        SELECT (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead)) AT TIME ZONE 'UTC'
+        FROM generate_series(0, 2) AS ahead
+    LOOP
+        FOREACH parent IN ARRAY ARRAY['records', 'marks', 'parts'] LOOP
+            part := format('%s_%s', parent, to_char(first AT TIME ZONE 'UTC', 'YYYY_MM'));
+            CONTINUE WHEN to_regclass(format('ledger.%I', part)) IS NOT NULL;
+            BEGIN
+                EXECUTE format(
+                    'CREATE TABLE ledger.%I PARTITION OF ledger.%I FOR VALUES FROM (%L) TO (%L)',
+                    part, parent, ledger.ulid_floor(first),
+                    ledger.ulid_floor((first AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC')
+                );
+            EXCEPTION WHEN check_violation THEN
+                RAISE NOTICE 'the default partition of ledger.% holds records of %', parent, part;
+            END;
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION ledger.ulid_floor(moment timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog'
+    AS $$
+    SELECT string_agg(
+        substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', ((floor(extract(epoch FROM moment) * 1000)::bigint >> shift) & 31)::int + 1, 1),
+        '' ORDER BY shift DESC
+    )
+    FROM generate_series(0, 45, 5) AS shift
+$$;
+
+CREATE FUNCTION policy.count_change() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+BEGIN
+    UPDATE policy.versions SET version = version + 1;
+    PERFORM pg_notify('headgate_config', '');
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION policy.furnish_tenant() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog'
+    AS $$
+DECLARE
+    before text := current_setting('app.tenant', true);
+BEGIN
+    PERFORM set_config('app.tenant', NEW.id, true);
+    INSERT INTO policy.principals (tenant, id, kind, name, roles, source)
+        VALUES (NEW.id, 'headgate', 'service', 'Headgate', '{job}', 'built_in');
+    INSERT INTO policy.use_cases (tenant, id, owner, purpose, risk, source) VALUES
+        (NEW.id, 'getting-started', 'headgate', 'Try Headgate out with models on our own machines', 'minimal', 'built_in'),
+        (NEW.id, 'administration', 'headgate', 'Administer Headgate', 'high', 'built_in'),
+        (NEW.id, 'jobs', 'headgate', 'Background work of Headgate itself', 'minimal', 'built_in');
+    PERFORM set_config('app.tenant', coalesce(before, ''), true);
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION substrate.protect(target regclass) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = target AND attname = 'tenant' AND atttypid = 'text'::regtype AND attnotnull AND NOT attisdropped
+    ) THEN
+        RAISE EXCEPTION 'table % has no column "tenant text NOT NULL"', target;
+    END IF;
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', target);
+    -- NULL, and so no, where the setting was never set or is empty; a row of the tenant '' belongs to nobody.
+    EXECUTE format(
+        'CREATE POLICY tenant_only ON %s '
+        'USING (tenant = nullif(current_setting(''app.tenant'', true), '''')) '
+        'WITH CHECK (tenant = nullif(current_setting(''app.tenant'', true), ''''))',
+        target
+    );
+END
+$$;
+
+COMMENT ON FUNCTION substrate.protect(target regclass) IS 'Makes a table show and take only rows of the tenant in app.tenant.';
+
+CREATE TABLE gateway.aliases (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    spec jsonb NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY gateway.aliases FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE gateway.allowances (
+    tenant text NOT NULL,
+    key_id text NOT NULL,
+    kind text NOT NULL,
+    window_start timestamp with time zone NOT NULL,
+    taken bigint NOT NULL,
+    CONSTRAINT allowances_kind_check CHECK ((kind = ANY (ARRAY['requests'::text, 'cost'::text]))),
+    CONSTRAINT allowances_taken_check CHECK ((taken >= 0))
+);
+
+ALTER TABLE ONLY gateway.allowances FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE gateway.deployments (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    spec jsonb NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY gateway.deployments FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE gateway.networks (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    spec jsonb NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY gateway.networks FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE ledger.leaves (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    leaf_index bigint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT leaves_leaf_index_check CHECK ((leaf_index >= 0))
+);
+
+ALTER TABLE ONLY ledger.leaves FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE ledger.logs (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    origin text NOT NULL,
+    size bigint DEFAULT 0 NOT NULL,
+    root bytea NOT NULL,
+    frontier bytea NOT NULL,
+    epoch bigint DEFAULT 1 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT logs_size_check CHECK ((size >= 0)),
+    CONSTRAINT logs_tenant_check CHECK ((tenant ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$'::text))
+);
+
+ALTER TABLE ONLY ledger.logs FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE ledger.marks (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    mark text NOT NULL COLLATE pg_catalog."C",
+    record text NOT NULL COLLATE pg_catalog."C"
+)
+PARTITION BY RANGE (record);
+
+ALTER TABLE ONLY ledger.marks FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE ledger.marks_other (
+    tenant text CONSTRAINT marks_tenant_not_null NOT NULL COLLATE pg_catalog."C",
+    mark text CONSTRAINT marks_mark_not_null NOT NULL COLLATE pg_catalog."C",
+    record text CONSTRAINT marks_record_not_null NOT NULL COLLATE pg_catalog."C"
+);
+
+CREATE TABLE ledger.openings (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    worker text NOT NULL COLLATE pg_catalog."C",
+    leaf bytea NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
+
+ALTER TABLE ONLY ledger.openings FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE ledger.parts (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    record text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    seal text NOT NULL,
+    envelope bytea NOT NULL
+)
+PARTITION BY RANGE (record);
+ALTER TABLE ONLY ledger.parts ALTER COLUMN envelope SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY ledger.parts FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE ledger.parts_other (
+    tenant text CONSTRAINT parts_tenant_not_null NOT NULL COLLATE pg_catalog."C",
+    record text CONSTRAINT parts_record_not_null NOT NULL COLLATE pg_catalog."C",
+    name text CONSTRAINT parts_name_not_null NOT NULL COLLATE pg_catalog."C",
+    seal text CONSTRAINT parts_seal_not_null NOT NULL,
+    envelope bytea CONSTRAINT parts_envelope_not_null NOT NULL
+);
+ALTER TABLE ONLY ledger.parts_other ALTER COLUMN envelope SET STORAGE EXTERNAL;
+
+CREATE TABLE ledger.pending (
+    arrival bigint NOT NULL,
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C"
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
+
+ALTER TABLE ONLY ledger.pending FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE ledger.pending ALTER COLUMN arrival ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ledger.pending_arrival_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE ledger.records (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    opened_at timestamp with time zone NOT NULL,
+    closed_at timestamp with time zone NOT NULL,
+    verb text NOT NULL COLLATE pg_catalog."C",
+    outcome text NOT NULL COLLATE pg_catalog."C",
+    use_case text NOT NULL COLLATE pg_catalog."C",
+    resource text NOT NULL COLLATE pg_catalog."C",
+    principal text NOT NULL COLLATE pg_catalog."C",
+    parent text COLLATE pg_catalog."C",
+    root text COLLATE pg_catalog."C",
+    leaf bytea NOT NULL,
+    CONSTRAINT records_leaf_check CHECK ((octet_length(leaf) <= 65535)),
+    CONSTRAINT records_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'refused'::text, 'failed'::text, 'interrupted'::text, 'abandoned'::text, 'in_doubt'::text])))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY ledger.records FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE ledger.records_other (
+    tenant text CONSTRAINT records_tenant_not_null NOT NULL COLLATE pg_catalog."C",
+    id text CONSTRAINT records_id_not_null NOT NULL COLLATE pg_catalog."C",
+    opened_at timestamp with time zone CONSTRAINT records_opened_at_not_null NOT NULL,
+    closed_at timestamp with time zone CONSTRAINT records_closed_at_not_null NOT NULL,
+    verb text CONSTRAINT records_verb_not_null NOT NULL COLLATE pg_catalog."C",
+    outcome text CONSTRAINT records_outcome_not_null NOT NULL COLLATE pg_catalog."C",
+    use_case text CONSTRAINT records_use_case_not_null NOT NULL COLLATE pg_catalog."C",
+    resource text CONSTRAINT records_resource_not_null NOT NULL COLLATE pg_catalog."C",
+    principal text CONSTRAINT records_principal_not_null NOT NULL COLLATE pg_catalog."C",
+    parent text COLLATE pg_catalog."C",
+    root text COLLATE pg_catalog."C",
+    leaf bytea CONSTRAINT records_leaf_not_null NOT NULL,
+    CONSTRAINT records_leaf_check CHECK ((octet_length(leaf) <= 65535)),
+    CONSTRAINT records_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'refused'::text, 'failed'::text, 'interrupted'::text, 'abandoned'::text, 'in_doubt'::text])))
+);
+
+CREATE TABLE policy.api_keys (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    principal text NOT NULL,
+    use_case text NOT NULL,
+    algorithm text NOT NULL,
+    digest bytea NOT NULL,
+    prefix text NOT NULL,
+    last_four text DEFAULT ''::text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    roles text[] DEFAULT '{}'::text[] NOT NULL,
+    scopes text[] DEFAULT '{}'::text[] NOT NULL,
+    requests_per_minute integer,
+    spend_micros_per_day bigint,
+    currency text,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    source text DEFAULT 'api'::text NOT NULL,
+    CONSTRAINT api_keys_algorithm_check CHECK ((algorithm = ANY (ARRAY['sha256'::text, 'sha512'::text, 'blake2b'::text]))),
+    CONSTRAINT api_keys_check CHECK ((length(digest) =
+CASE algorithm
+    WHEN 'sha256'::text THEN 32
+    ELSE 64
+END)),
+    CONSTRAINT api_keys_check1 CHECK (((spend_micros_per_day IS NULL) = (currency IS NULL))),
+    CONSTRAINT api_keys_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT api_keys_id_check CHECK ((id ~ '^[0-9a-z]{8,64}$'::text)),
+    CONSTRAINT api_keys_last_four_check CHECK ((length(last_four) <= 4)),
+    CONSTRAINT api_keys_name_check CHECK ((length(name) <= 200)),
+    CONSTRAINT api_keys_prefix_check CHECK ((length(prefix) <= 16)),
+    CONSTRAINT api_keys_requests_per_minute_check CHECK ((requests_per_minute > 0)),
+    CONSTRAINT api_keys_source_check CHECK ((source = ANY (ARRAY['api'::text, 'file'::text, 'built_in'::text]))),
+    CONSTRAINT api_keys_spend_micros_per_day_check CHECK ((spend_micros_per_day >= 0))
+);
+
+ALTER TABLE ONLY policy.api_keys FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE policy.approvals (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    digest bytea NOT NULL,
+    principal text NOT NULL,
+    on_behalf_of text[] DEFAULT '{}'::text[] NOT NULL,
+    use_case text NOT NULL,
+    verb text NOT NULL,
+    resource text NOT NULL,
+    labels text NOT NULL,
+    reasons text[] NOT NULL,
+    policy_version text NOT NULL,
+    requested_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    approver text,
+    decided_at timestamp with time zone,
+    approved boolean,
+    used_at timestamp with time zone,
+    record text DEFAULT ''::text NOT NULL,
+    details text[] DEFAULT '{}'::text[] NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    makers text[] DEFAULT '{}'::text[] NOT NULL,
+    CONSTRAINT approvals_check CHECK ((((decided_at IS NULL) = (approved IS NULL)) AND ((decided_at IS NULL) = (approver IS NULL)))),
+    CONSTRAINT approvals_check1 CHECK (((used_at IS NULL) OR approved)),
+    CONSTRAINT approvals_digest_check CHECK ((length(digest) = 32)),
+    CONSTRAINT approvals_reason_check CHECK ((length(reason) <= 1000))
+);
+
+ALTER TABLE ONLY policy.approvals FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE policy.policies (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    text text NOT NULL,
+    updated_by text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    source text DEFAULT 'api'::text NOT NULL,
+    CONSTRAINT policies_id_check CHECK ((id ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text)),
+    CONSTRAINT policies_source_check CHECK ((source = ANY (ARRAY['api'::text, 'file'::text, 'built_in'::text]))),
+    CONSTRAINT policies_text_check CHECK (((text <> ''::text) AND (length(text) <= 256000)))
+);
+
+ALTER TABLE ONLY policy.policies FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE policy.principals (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    kind text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    roles text[] DEFAULT '{}'::text[] NOT NULL,
+    level smallint DEFAULT 3 NOT NULL,
+    categories text[],
+    access text[],
+    source text DEFAULT 'api'::text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT principals_id_check CHECK (((id <> ''::text) AND (length(id) <= 200))),
+    CONSTRAINT principals_kind_check CHECK ((kind = ANY (ARRAY['person'::text, 'service'::text, 'agent'::text]))),
+    CONSTRAINT principals_level_check CHECK (((level >= 0) AND (level <= 3))),
+    CONSTRAINT principals_name_check CHECK ((length(name) <= 200)),
+    CONSTRAINT principals_source_check CHECK ((source = ANY (ARRAY['api'::text, 'file'::text, 'built_in'::text])))
+);
+
+ALTER TABLE ONLY policy.principals FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE policy.tenants (
+    id text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT tenants_id_check CHECK ((id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text))
+);
+
+CREATE TABLE policy.use_cases (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    owner text NOT NULL,
+    purpose text NOT NULL,
+    risk text NOT NULL,
+    floor_level smallint DEFAULT 0 NOT NULL,
+    floor_categories text[] DEFAULT '{}'::text[] NOT NULL,
+    ceiling_level smallint DEFAULT 3 NOT NULL,
+    ceiling_categories text[],
+    deployments text[],
+    observe text[] DEFAULT '{}'::text[] NOT NULL,
+    expires_at timestamp with time zone,
+    source text DEFAULT 'api'::text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT use_cases_ceiling_level_check CHECK (((ceiling_level >= 0) AND (ceiling_level <= 3))),
+    CONSTRAINT use_cases_floor_level_check CHECK (((floor_level >= 0) AND (floor_level <= 3))),
+    CONSTRAINT use_cases_id_check CHECK ((id ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text)),
+    CONSTRAINT use_cases_owner_check CHECK (((owner <> ''::text) AND (length(owner) <= 200))),
+    CONSTRAINT use_cases_purpose_check CHECK (((purpose <> ''::text) AND (length(purpose) <= 2000))),
+    CONSTRAINT use_cases_risk_check CHECK ((risk = ANY (ARRAY['minimal'::text, 'limited'::text, 'high'::text]))),
+    CONSTRAINT use_cases_source_check CHECK ((source = ANY (ARRAY['api'::text, 'file'::text, 'built_in'::text])))
+);
+
+ALTER TABLE ONLY policy.use_cases FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE policy.versions (
+    only_row boolean DEFAULT true NOT NULL,
+    version bigint NOT NULL,
+    CONSTRAINT versions_only_row_check CHECK (only_row)
+);
+
+CREATE TABLE server.sessions (
+    tenant text NOT NULL,
+    digest bytea NOT NULL,
+    principal text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT sessions_digest_check CHECK ((length(digest) = 32)),
+    CONSTRAINT sessions_principal_check CHECK (((principal <> ''::text) AND (length(principal) <= 200)))
+);
+
+ALTER TABLE ONLY server.sessions FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE server.sign_ins (
+    tenant text NOT NULL,
+    digest bytea NOT NULL,
+    principal text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT sign_ins_digest_check CHECK ((length(digest) = 32)),
+    CONSTRAINT sign_ins_principal_check CHECK (((principal <> ''::text) AND (length(principal) <= 200)))
+);
+
+ALTER TABLE ONLY server.sign_ins FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE substrate.migrations (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY ledger.marks ATTACH PARTITION ledger.marks_other DEFAULT;
+
+ALTER TABLE ONLY ledger.parts ATTACH PARTITION ledger.parts_other DEFAULT;
+
+ALTER TABLE ONLY ledger.records ATTACH PARTITION ledger.records_other DEFAULT;
+
+ALTER TABLE ONLY gateway.aliases
+    ADD CONSTRAINT aliases_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY gateway.allowances
+    ADD CONSTRAINT allowances_pkey PRIMARY KEY (tenant, key_id, kind, window_start);
+
+ALTER TABLE ONLY gateway.deployments
+    ADD CONSTRAINT deployments_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY gateway.networks
+    ADD CONSTRAINT networks_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY ledger.leaves
+    ADD CONSTRAINT leaves_pkey PRIMARY KEY (tenant, leaf_index);
+
+ALTER TABLE ONLY ledger.leaves
+    ADD CONSTRAINT leaves_tenant_id_key UNIQUE (tenant, id);
+
+ALTER TABLE ONLY ledger.logs
+    ADD CONSTRAINT logs_pkey PRIMARY KEY (tenant);
+
+ALTER TABLE ONLY ledger.marks
+    ADD CONSTRAINT marks_pkey PRIMARY KEY (tenant, mark, record);
+
+ALTER TABLE ONLY ledger.marks_other
+    ADD CONSTRAINT marks_other_pkey PRIMARY KEY (tenant, mark, record);
+
+ALTER TABLE ONLY ledger.openings
+    ADD CONSTRAINT openings_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY ledger.parts
+    ADD CONSTRAINT parts_pkey PRIMARY KEY (tenant, record, name);
+
+ALTER TABLE ONLY ledger.parts_other
+    ADD CONSTRAINT parts_other_pkey PRIMARY KEY (tenant, record, name);
+
+ALTER TABLE ONLY ledger.pending
+    ADD CONSTRAINT pending_pkey PRIMARY KEY (tenant, arrival);
+
+ALTER TABLE ONLY ledger.records
+    ADD CONSTRAINT records_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY ledger.records_other
+    ADD CONSTRAINT records_other_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY policy.api_keys
+    ADD CONSTRAINT api_keys_algorithm_digest_key UNIQUE (algorithm, digest);
+
+ALTER TABLE ONLY policy.api_keys
+    ADD CONSTRAINT api_keys_id_key UNIQUE (id);
+
+ALTER TABLE ONLY policy.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY policy.approvals
+    ADD CONSTRAINT approvals_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY policy.policies
+    ADD CONSTRAINT policies_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY policy.principals
+    ADD CONSTRAINT principals_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY policy.tenants
+    ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY policy.use_cases
+    ADD CONSTRAINT use_cases_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY policy.versions
+    ADD CONSTRAINT versions_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY server.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (tenant, digest);
+
+ALTER TABLE ONLY server.sign_ins
+    ADD CONSTRAINT sign_ins_pkey PRIMARY KEY (tenant, digest);
+
+ALTER TABLE ONLY substrate.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+CREATE INDEX openings_by_worker ON ledger.openings USING btree (worker);
+
+CREATE INDEX records_by_outcome ON ONLY ledger.records USING btree (tenant, outcome, id) WHERE (outcome <> 'done'::text);
+
+CREATE INDEX records_by_parent ON ONLY ledger.records USING btree (tenant, parent, id) WHERE (parent IS NOT NULL);
+
+CREATE INDEX records_by_principal ON ONLY ledger.records USING btree (tenant, principal, id);
+
+CREATE INDEX records_by_resource ON ONLY ledger.records USING btree (tenant, resource, id);
+
+CREATE INDEX records_by_root ON ONLY ledger.records USING btree (tenant, root, id) WHERE (root IS NOT NULL);
+
+CREATE INDEX records_by_use_case ON ONLY ledger.records USING btree (tenant, use_case, id);
+
+CREATE INDEX records_by_verb ON ONLY ledger.records USING btree (tenant, verb, id);
+
+CREATE INDEX records_first_by_resource ON ONLY ledger.records USING btree (tenant, resource, id) WHERE (parent IS NULL);
+
+CREATE INDEX records_first_by_verb ON ONLY ledger.records USING btree (tenant, verb, id) WHERE (parent IS NULL);
+
+CREATE INDEX records_other_tenant_outcome_id_idx ON ledger.records_other USING btree (tenant, outcome, id) WHERE (outcome <> 'done'::text);
+
+CREATE INDEX records_other_tenant_parent_id_idx ON ledger.records_other USING btree (tenant, parent, id) WHERE (parent IS NOT NULL);
+
+CREATE INDEX records_other_tenant_principal_id_idx ON ledger.records_other USING btree (tenant, principal, id);
+
+CREATE INDEX records_other_tenant_resource_id_idx ON ledger.records_other USING btree (tenant, resource, id);
+
+CREATE INDEX records_other_tenant_resource_id_idx1 ON ledger.records_other USING btree (tenant, resource, id) WHERE (parent IS NULL);
+
+CREATE INDEX records_other_tenant_root_id_idx ON ledger.records_other USING btree (tenant, root, id) WHERE (root IS NOT NULL);
+
+CREATE INDEX records_other_tenant_use_case_id_idx ON ledger.records_other USING btree (tenant, use_case, id);
+
+CREATE INDEX records_other_tenant_verb_id_idx ON ledger.records_other USING btree (tenant, verb, id);
+
+CREATE INDEX records_other_tenant_verb_id_idx1 ON ledger.records_other USING btree (tenant, verb, id) WHERE (parent IS NULL);
+
+CREATE INDEX api_keys_of_principal ON policy.api_keys USING btree (tenant, principal) WHERE (revoked_at IS NULL);
+
+CREATE INDEX api_keys_of_use_case ON policy.api_keys USING btree (tenant, use_case) WHERE (revoked_at IS NULL);
+
+CREATE UNIQUE INDEX approvals_undecided ON policy.approvals USING btree (tenant, principal, digest) WHERE (decided_at IS NULL);
+
+CREATE INDEX approvals_unused ON policy.approvals USING btree (tenant, principal, digest) WHERE (approved AND (used_at IS NULL));
+
+CREATE INDEX approvals_waiting ON policy.approvals USING btree (tenant, id) WHERE (decided_at IS NULL);
+
+CREATE INDEX approvals_waiting_of_principal ON policy.approvals USING btree (tenant, principal, expires_at) WHERE (decided_at IS NULL);
+
+ALTER INDEX ledger.marks_pkey ATTACH PARTITION ledger.marks_other_pkey;
+
+ALTER INDEX ledger.parts_pkey ATTACH PARTITION ledger.parts_other_pkey;
+
+ALTER INDEX ledger.records_pkey ATTACH PARTITION ledger.records_other_pkey;
+
+ALTER INDEX ledger.records_by_outcome ATTACH PARTITION ledger.records_other_tenant_outcome_id_idx;
+
+ALTER INDEX ledger.records_by_parent ATTACH PARTITION ledger.records_other_tenant_parent_id_idx;
+
+ALTER INDEX ledger.records_by_principal ATTACH PARTITION ledger.records_other_tenant_principal_id_idx;
+
+ALTER INDEX ledger.records_by_resource ATTACH PARTITION ledger.records_other_tenant_resource_id_idx;
+
+ALTER INDEX ledger.records_first_by_resource ATTACH PARTITION ledger.records_other_tenant_resource_id_idx1;
+
+ALTER INDEX ledger.records_by_root ATTACH PARTITION ledger.records_other_tenant_root_id_idx;
+
+ALTER INDEX ledger.records_by_use_case ATTACH PARTITION ledger.records_other_tenant_use_case_id_idx;
+
+ALTER INDEX ledger.records_by_verb ATTACH PARTITION ledger.records_other_tenant_verb_id_idx;
+
+ALTER INDEX ledger.records_first_by_verb ATTACH PARTITION ledger.records_other_tenant_verb_id_idx1;
+
+CREATE CONSTRAINT TRIGGER count_change AFTER INSERT OR DELETE OR UPDATE ON policy.api_keys DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION policy.count_change();
+
+CREATE CONSTRAINT TRIGGER count_change AFTER INSERT OR DELETE OR UPDATE ON policy.policies DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION policy.count_change();
+
+CREATE CONSTRAINT TRIGGER count_change AFTER INSERT OR DELETE OR UPDATE ON policy.principals DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION policy.count_change();
+
+CREATE CONSTRAINT TRIGGER count_change AFTER INSERT OR DELETE OR UPDATE ON policy.tenants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION policy.count_change();
+
+CREATE CONSTRAINT TRIGGER count_change AFTER INSERT OR DELETE OR UPDATE ON policy.use_cases DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION policy.count_change();
+
+CREATE TRIGGER furnish_tenant AFTER INSERT ON policy.tenants FOR EACH ROW EXECUTE FUNCTION policy.furnish_tenant();
+
+ALTER TABLE ONLY policy.api_keys
+    ADD CONSTRAINT api_keys_tenant_fkey FOREIGN KEY (tenant) REFERENCES policy.tenants(id);
+
+ALTER TABLE ONLY policy.approvals
+    ADD CONSTRAINT approvals_tenant_fkey FOREIGN KEY (tenant) REFERENCES policy.tenants(id);
+
+ALTER TABLE ONLY policy.policies
+    ADD CONSTRAINT policies_tenant_fkey FOREIGN KEY (tenant) REFERENCES policy.tenants(id);
+
+ALTER TABLE ONLY policy.principals
+    ADD CONSTRAINT principals_tenant_fkey FOREIGN KEY (tenant) REFERENCES policy.tenants(id);
+
+ALTER TABLE ONLY policy.use_cases
+    ADD CONSTRAINT use_cases_tenant_fkey FOREIGN KEY (tenant) REFERENCES policy.tenants(id);
+
+ALTER TABLE gateway.aliases ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE gateway.allowances ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE gateway.deployments ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE gateway.networks ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON gateway.aliases USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON gateway.allowances USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON gateway.deployments USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON gateway.networks USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+ALTER TABLE ledger.leaves ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE ledger.logs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE ledger.marks ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE ledger.openings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE ledger.parts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE ledger.pending ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE ledger.records ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY sequencer ON ledger.logs FOR SELECT TO headgate_sequencer USING ((tenant <> ''::text));
+
+CREATE POLICY sequencer ON ledger.pending FOR SELECT TO headgate_sequencer USING ((tenant <> ''::text));
+
+CREATE POLICY shipper ON ledger.marks FOR INSERT TO headgate_writer WITH CHECK ((tenant <> ''::text));
+
+CREATE POLICY shipper ON ledger.openings TO headgate_writer USING ((tenant <> ''::text)) WITH CHECK ((tenant <> ''::text));
+
+CREATE POLICY shipper ON ledger.parts FOR INSERT TO headgate_writer WITH CHECK ((tenant <> ''::text));
+
+CREATE POLICY shipper ON ledger.pending FOR INSERT TO headgate_writer WITH CHECK ((tenant <> ''::text));
+
+CREATE POLICY shipper ON ledger.records FOR INSERT TO headgate_writer WITH CHECK ((tenant <> ''::text));
+
+CREATE POLICY tenant_only ON ledger.leaves USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON ledger.logs USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON ledger.marks USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON ledger.openings USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON ledger.parts USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON ledger.pending USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON ledger.records USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+ALTER TABLE policy.api_keys ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE policy.approvals ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE policy.policies ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE policy.principals ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON policy.api_keys USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON policy.approvals USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON policy.policies USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON policy.principals USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON policy.use_cases USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+ALTER TABLE policy.use_cases ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE server.sessions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE server.sign_ins ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON server.sessions USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON server.sign_ins USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+GRANT USAGE ON SCHEMA gateway TO headgate_app;
+GRANT USAGE ON SCHEMA gateway TO headgate_admin;
+
+GRANT USAGE ON SCHEMA ledger TO headgate_app;
+GRANT USAGE ON SCHEMA ledger TO headgate_admin;
+GRANT USAGE ON SCHEMA ledger TO headgate_writer;
+GRANT USAGE ON SCHEMA ledger TO headgate_sequencer;
+
+GRANT USAGE ON SCHEMA policy TO headgate_app;
+GRANT USAGE ON SCHEMA policy TO headgate_admin;
+
+GRANT USAGE ON SCHEMA server TO headgate_app;
+GRANT USAGE ON SCHEMA server TO headgate_admin;
+
+REVOKE ALL ON FUNCTION ledger.prepare_months() FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger.prepare_months() TO headgate_writer;
+
+REVOKE ALL ON FUNCTION ledger.ulid_floor(moment timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION policy.count_change() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION policy.furnish_tenant() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION substrate.protect(target regclass) FROM PUBLIC;
+
+GRANT SELECT ON TABLE gateway.aliases TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.aliases TO headgate_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.allowances TO headgate_app;
+
+GRANT SELECT ON TABLE gateway.deployments TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.deployments TO headgate_admin;
+
+GRANT SELECT ON TABLE gateway.networks TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.networks TO headgate_admin;
+
+GRANT SELECT ON TABLE ledger.leaves TO headgate_app;
+GRANT SELECT ON TABLE ledger.leaves TO headgate_admin;
+GRANT SELECT,INSERT ON TABLE ledger.leaves TO headgate_sequencer;
+
+GRANT SELECT ON TABLE ledger.logs TO headgate_app;
+GRANT SELECT ON TABLE ledger.logs TO headgate_admin;
+GRANT SELECT,INSERT ON TABLE ledger.logs TO headgate_sequencer;
+
+GRANT UPDATE(size) ON TABLE ledger.logs TO headgate_sequencer;
+
+GRANT UPDATE(root) ON TABLE ledger.logs TO headgate_sequencer;
+
+GRANT UPDATE(frontier) ON TABLE ledger.logs TO headgate_sequencer;
+
+GRANT UPDATE(epoch) ON TABLE ledger.logs TO headgate_sequencer;
+
+GRANT UPDATE(updated_at) ON TABLE ledger.logs TO headgate_sequencer;
+
+GRANT SELECT ON TABLE ledger.marks TO headgate_app;
+GRANT SELECT ON TABLE ledger.marks TO headgate_admin;
+GRANT INSERT ON TABLE ledger.marks TO headgate_writer;
+
+GRANT SELECT ON TABLE ledger.openings TO headgate_app;
+GRANT SELECT ON TABLE ledger.openings TO headgate_admin;
+GRANT SELECT,INSERT,DELETE ON TABLE ledger.openings TO headgate_writer;
+
+GRANT SELECT ON TABLE ledger.parts TO headgate_app;
+GRANT SELECT ON TABLE ledger.parts TO headgate_admin;
+GRANT INSERT ON TABLE ledger.parts TO headgate_writer;
+
+GRANT INSERT ON TABLE ledger.pending TO headgate_writer;
+GRANT SELECT,DELETE ON TABLE ledger.pending TO headgate_sequencer;
+
+GRANT SELECT ON TABLE ledger.records TO headgate_app;
+GRANT SELECT ON TABLE ledger.records TO headgate_admin;
+GRANT INSERT ON TABLE ledger.records TO headgate_writer;
+GRANT SELECT ON TABLE ledger.records TO headgate_sequencer;
+
+GRANT SELECT ON TABLE policy.api_keys TO headgate_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE policy.api_keys TO headgate_admin;
+
+GRANT SELECT,INSERT ON TABLE policy.approvals TO headgate_app;
+GRANT SELECT ON TABLE policy.approvals TO headgate_admin;
+
+GRANT UPDATE(expires_at) ON TABLE policy.approvals TO headgate_app;
+GRANT UPDATE(expires_at) ON TABLE policy.approvals TO headgate_admin;
+
+GRANT UPDATE(approver) ON TABLE policy.approvals TO headgate_admin;
+
+GRANT UPDATE(decided_at) ON TABLE policy.approvals TO headgate_admin;
+
+GRANT UPDATE(approved) ON TABLE policy.approvals TO headgate_admin;
+
+GRANT UPDATE(used_at) ON TABLE policy.approvals TO headgate_app;
+
+GRANT UPDATE(reason) ON TABLE policy.approvals TO headgate_admin;
+
+GRANT UPDATE(makers) ON TABLE policy.approvals TO headgate_app;
+
+GRANT SELECT ON TABLE policy.policies TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE policy.policies TO headgate_admin;
+
+GRANT SELECT ON TABLE policy.principals TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE policy.principals TO headgate_admin;
+
+GRANT SELECT ON TABLE policy.tenants TO headgate_app;
+GRANT SELECT,INSERT ON TABLE policy.tenants TO headgate_admin;
+
+GRANT SELECT ON TABLE policy.use_cases TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE policy.use_cases TO headgate_admin;
+
+GRANT SELECT ON TABLE policy.versions TO headgate_app;
+GRANT SELECT ON TABLE policy.versions TO headgate_admin;
+
+GRANT SELECT,INSERT,DELETE ON TABLE server.sessions TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE server.sign_ins TO headgate_app;
+GRANT SELECT,INSERT,DELETE ON TABLE server.sign_ins TO headgate_admin;

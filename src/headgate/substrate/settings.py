@@ -1,0 +1,149 @@
+"""How this installation runs, decoded once from the environment; what it governs is declared in `headgate.toml`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headgate.kernel.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One installation's settings. Every one has a default that works.
+
+    Args:
+        data: folder for everything that must last; `HEADGATE_DATA`.
+        host: address to listen on; beyond loopback it needs `tls_certificate` or `trusted_proxy`; `HEADGATE_HOST`.
+        port: TCP port of the one door; `HEADGATE_PORT`.
+        workers: worker processes; `HEADGATE_WORKERS`.
+        database_url: a PostgreSQL server, or None for the embedded one; `HEADGATE_DATABASE_URL`.
+        config: the declarative file that `headgate up` applies at start, or None; `HEADGATE_CONFIG`.
+        hosts: further host names that clients may use in `Host` and `Origin`; `HEADGATE_HOSTS`, comma-separated.
+        trusted_proxy: a TLS-terminating proxy is in front; `HEADGATE_TRUSTED_PROXY` (`1`).
+        tls_certificate: PEM file with the certificate chain; `HEADGATE_TLS_CERTIFICATE`.
+        tls_key: PEM file with its key; `HEADGATE_TLS_KEY`.
+        model_threads: threads of the embedded model process, 0 for cores − 1; `HEADGATE_MODEL_THREADS`.
+        journal_backlog_mib: MiB of records that may wait for the database; `HEADGATE_JOURNAL_BACKLOG_MIB`.
+        unread_s: seconds for which a client may take nothing of an answer that waits for it; `HEADGATE_UNREAD_S`.
+        otlp_endpoint: where OpenTelemetry spans and metrics go, or None; `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    """
+
+    data: Path = field(default_factory=lambda: Path(".headgate"))
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    database_url: str | None = field(default=None, repr=False)
+    config: Path | None = None
+    hosts: tuple[str, ...] = ()
+    trusted_proxy: bool = False
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    model_threads: int = 0
+    journal_backlog_mib: int = 1024
+    unread_s: int = 60
+    otlp_endpoint: str | None = None
+
+    @property
+    def secrets_folder(self) -> Path:
+        """Where the installation's own secrets lie; not part of the database's backups."""
+        return self.data / "secrets"
+
+    @property
+    def metrics_folder(self) -> Path:
+        """Where workers leave their numbers for one another."""
+        return self.data / "metrics"
+
+    @property
+    def journal_folder(self) -> Path:
+        """Where workers' journals lie."""
+        return self.data / "journal"
+
+    @property
+    def ledger_folder(self) -> Path:
+        """Where the logs lie."""
+        return self.data / "ledger"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the port."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+    @property
+    def base_url(self) -> str:
+        """The address to tell a person on this machine."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "127.0.0.1") else self.host  # noqa: S104 - only compared
+        return f"{'https' if self.tls_certificate else 'http'}://{host}:{self.port}"
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        Invalid: a value is not of its kind; `param` names the variable.
+    """
+    given = os.environ if environment is None else environment
+
+    def text(name: str) -> str | None:
+        return given.get(name, "").strip() or None
+
+    def path(name: str) -> Path | None:
+        value = text(name)
+        return Path(value) if value else None
+
+    settings = Settings(
+        data=path("HEADGATE_DATA") or Path(".headgate"),
+        host=text("HEADGATE_HOST") or "127.0.0.1",
+        port=_integer(text("HEADGATE_PORT"), "HEADGATE_PORT", default=8080, least=1, most=65535),
+        workers=_integer(text("HEADGATE_WORKERS"), "HEADGATE_WORKERS", default=1, least=1, most=256),
+        database_url=text("HEADGATE_DATABASE_URL"),
+        config=path("HEADGATE_CONFIG"),
+        hosts=tuple(host.strip() for host in (text("HEADGATE_HOSTS") or "").split(",") if host.strip()),
+        trusted_proxy=text("HEADGATE_TRUSTED_PROXY") in ("1", "true", "yes"),
+        tls_certificate=path("HEADGATE_TLS_CERTIFICATE"),
+        tls_key=path("HEADGATE_TLS_KEY"),
+        model_threads=_integer(text("HEADGATE_MODEL_THREADS"), "HEADGATE_MODEL_THREADS", default=0, least=0, most=1024),
+        journal_backlog_mib=_integer(
+            text("HEADGATE_JOURNAL_BACKLOG_MIB"), "HEADGATE_JOURNAL_BACKLOG_MIB", default=1024, least=1, most=1 << 20
+        ),
+        unread_s=_integer(text("HEADGATE_UNREAD_S"), "HEADGATE_UNREAD_S", default=60, least=1, most=86_400),
+        otlp_endpoint=text("OTEL_EXPORTER_OTLP_ENDPOINT"),
+    )
+    check(settings)
+    return settings
+
+
+def api_key(environment: Mapping[str, str] | None = None) -> str | None:
+    """Return the key that the command line calls the API with, from `HEADGATE_API_KEY`; None where it is not set."""
+    return (os.environ if environment is None else environment).get("HEADGATE_API_KEY") or None
+
+
+def grant(environment: Mapping[str, str] | None = None) -> str | None:
+    """Return the approval that the command line presents, from `HEADGATE_GRANT`; None where it is not set."""
+    return (os.environ if environment is None else environment).get("HEADGATE_GRANT") or None
+
+
+def check(settings: Settings) -> None:
+    """Refuse settings that would not be safe together.
+
+    Raises:
+        Invalid: with what to set.
+    """
+    if not settings.is_loopback and not settings.trusted_proxy and settings.tls_certificate is None:
+        raise Invalid(
+            f"listening on {settings.host} needs TLS: set HEADGATE_TLS_CERTIFICATE and HEADGATE_TLS_KEY, or"
+            " HEADGATE_TRUSTED_PROXY=1 where a proxy in front ends TLS",
+            param="HEADGATE_HOST",
+        )
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise Invalid("HEADGATE_TLS_CERTIFICATE and HEADGATE_TLS_KEY go together", param="HEADGATE_TLS_KEY")
+
+
+def _integer(value: str | None, name: str, *, default: int, least: int, most: int) -> int:
+    if value is None:
+        return default
+    if not value.isascii() or not value.isdigit() or not least <= int(value[:20]) <= most:
+        raise Invalid(f"{name} must be a whole number from {least} to {most}", param=name)
+    return int(value)

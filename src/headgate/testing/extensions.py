@@ -1,0 +1,82 @@
+"""What every extension promises, as functions that a test can call; the suite runs them over the whole registry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import re2
+
+from headgate.kernel.detection import Candidate, Detector
+from headgate.kernel.provider import Provider
+from headgate.substrate.egress import parse_url
+from headgate.wire.dialects import DIALECTS
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_SECRET = "a-secret-of-the-contract"  # noqa: S105 - not a secret
+_ODD_TEXTS = ("", " ", "0" * 5000, "a" * 5000, "4111 1111 1111 1111", "\u202e\u0000\U0001f600" * 50, "x@" * 2000)
+
+
+def check_provider(provider: Provider) -> None:
+    """Hold a provider to its promises: a name, known dialects, a usable address, a credential that goes into headers.
+
+    Raises:
+        AssertionError: it breaks one; the message says which.
+    """
+    manifest = provider.manifest
+    assert manifest.kind == "providers", f"its manifest is of kind {manifest.kind}"
+    assert _NAME.fullmatch(manifest.name), f"{manifest.name!r} is no name"
+    assert manifest.summary, "its manifest has no summary"
+    assert provider.endpoints, "it offers no operation"
+    assert provider.capability.operations <= provider.endpoints.keys(), "it claims an operation without an endpoint"
+    for operation, endpoint in provider.endpoints.items():
+        assert endpoint.dialect in DIALECTS, f"{operation}: there is no dialect {endpoint.dialect}"
+        assert endpoint.path.startswith("/"), f"{operation}: its path does not begin with /"
+    if provider.base_url is not None:
+        assert parse_url(provider.base_url).origin.scheme == "https", "its usual address is not https"
+    for name, value in (*provider.credential(_SECRET), *provider.credential(None), *provider.headers):
+        assert name == name.lower(), f"header {name} is not in lower case"
+        assert value.isprintable(), f"header {name} holds what a header cannot"
+    assert any(_SECRET in value for _, value in provider.credential(_SECRET)), (
+        "its credential does not carry the secret"
+    )
+    assert not any(_SECRET in value for _, value in provider.credential(None)), "it remembers a secret"
+
+
+def check_detector(detector: Detector) -> None:
+    """Hold a detector to its promises: a name, a category, patterns without look-around, sane hits on odd text.
+
+    Raises:
+        AssertionError: it breaks one; the message says which.
+    """
+    manifest = detector.manifest
+    assert manifest.kind == "detectors", f"its manifest is of kind {manifest.kind}"
+    assert _NAME.fullmatch(manifest.name), f"{manifest.name!r} is no name"
+    assert _NAME.fullmatch(detector.category), f"{detector.category!r} is no category"
+    ids = [pattern.id for pattern in detector.patterns]
+    assert ids, "it looks for nothing"
+    assert len(ids) == len(set(ids)), "two of its patterns have one id"
+    for pattern in detector.patterns:
+        assert not re.search(r"\(\?[=!<]", pattern.regex), f"{pattern.id}: no look-around"
+    for candidate in _candidates(detector):
+        _check_hits(detector, candidate)
+
+
+def _candidates(detector: Detector) -> Iterable[Candidate]:
+    """Yield what an engine would hand over: every match of each pattern in texts that are made to be odd."""
+    for pattern in detector.patterns:
+        regex: Any = re2.compile((("(?i)" if pattern.is_caseless else "") + pattern.regex).encode())
+        for text in _ODD_TEXTS:
+            data = text.encode("utf-8", "surrogatepass")
+            for match in regex.finditer(data):
+                start = len(data[: match.start()].decode("utf-8", "replace"))
+                end = start + len(match.group().decode("utf-8", "replace"))
+                yield Candidate(text, start, min(end, len(text)), pattern.id)
+
+
+def _check_hits(detector: Detector, candidate: Candidate) -> None:
+    for hit in detector.judge(candidate):
+        assert 0 <= hit.start <= hit.end <= len(candidate.text), "a hit lies outside of the text"
+        assert 0.0 <= hit.confidence <= 1.0, "a confidence is not between 0 and 1"
+        assert _NAME.fullmatch(hit.kind), f"{hit.kind!r} is no kind"

@@ -1,0 +1,148 @@
+"""The real gateway performers over fakes of every other stage, for deployments that are simulators."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from headgate.gateway.catalogue import Alias, Catalogue
+from headgate.gateway.dispatch import ModelDispatcher
+from headgate.gateway.invoke import ModelInvoke
+from headgate.gateway.providers.anthropic import provider as anthropic
+from headgate.gateway.providers.openai import provider as openai
+from headgate.gateway.routing import Health
+from headgate.kernel.action import Action, Context, Resource
+from headgate.kernel.identity import Principal, UseCase
+from headgate.kernel.labels import BOTTOM, Clearance, Confidentiality, Custody, Labels, pseudonymous
+from headgate.kernel.model_call import (
+    MODEL_DISPATCH,
+    MODEL_INVOKE,
+    Deployment,
+    ModelCall,
+    ModelEvent,
+    ModelReply,
+    Price,
+)
+from headgate.kernel.pipeline import Done, Stream
+from headgate.substrate.egress import Egress, NetworkProfile
+from headgate.testing.people import BOT, SUPPORT
+from headgate.testing.pipeline import Bench
+from headgate.testing.simulator import Simulator
+from headgate.wire.anthropic_messages import counting
+from headgate.wire.dialects import DIALECTS, render_reply
+
+CLOUD = Clearance(
+    level=Confidentiality.INTERNAL, categories=frozenset(pseudonymous(one) for one in ("pii", "phi", "pci", "secret"))
+)
+"""What a provider in the cloud usually may get."""
+
+OURS = Clearance(level=Confidentiality.RESTRICTED, categories=None, access=None, custody=Custody.ORGANISATION)
+"""What a model on the organisation's own machines may get."""
+
+PRICE = Price("USD", input_micros=1_000_000, output_micros=2_000_000, cache_read_micros=100_000)
+"""One micro-dollar for a token in, two for a token out, a tenth for one from the cache."""
+
+_PROVIDERS = {"openai": openai, "anthropic": anthropic}
+_WIRES = {"openai": "openai_chat", "anthropic": "anthropic_messages"}
+
+
+@dataclass(slots=True)
+class Gate:
+    """Deployments behind the alias `chat`, in the order of adding; `bench` holds the fakes."""
+
+    egress: Egress
+    bench: Bench = field(default_factory=Bench)
+    secrets: dict[str, str] = field(default_factory=dict[str, str])
+    deployments: dict[str, Deployment] = field(default_factory=dict[str, Deployment])
+
+    def __post_init__(self) -> None:
+        self.bench.performers = {
+            MODEL_INVOKE.name: ModelInvoke(catalogues=self._catalogue, health=Health(self.bench.clock)),
+            MODEL_DISPATCH.name: ModelDispatcher(
+                egress=self.egress, providers=_PROVIDERS, dialects=DIALECTS, secrets=self.secrets.__getitem__
+            ),
+        }
+
+    def add(
+        self,
+        id: str,  # noqa: A002 - the field's own name
+        simulator: Simulator,
+        *,
+        provider: str = "openai",
+        clearance: Clearance = CLOUD,
+        price: Price | None = PRICE,
+        network: str = "loopback",
+        streaming: bool = True,
+    ) -> None:
+        """Add a deployment."""
+        usual = _PROVIDERS[provider].capability
+        self.deployments[id] = Deployment(
+            id=id,
+            provider=provider,
+            model=f"{id}-model",
+            base_url=simulator.openai_url if provider == "openai" else simulator.base_url,
+            clearance=clearance,
+            price=price,
+            network=network,
+            capability=replace(usual, streaming=streaming),
+        )
+
+    def action(
+        self,
+        text: str = "Good day",
+        *,
+        wire: str = "openai",
+        stream: bool = False,
+        counts: bool = False,
+        principal: Principal = BOT,
+        use_case: UseCase = SUPPORT,
+        floor: Labels = BOTTOM,
+        body: Mapping[str, Any] | None = None,
+        grant: str | None = None,
+    ) -> Action[ModelCall, ModelEvent, ModelReply]:
+        """Return the action of asking the alias `chat`, as the server makes it of a client's bytes; or of counting."""
+        request: dict[str, Any] = {"model": "chat", "messages": [{"role": "user", "content": text}], "stream": stream}
+        if wire == "anthropic":
+            request["max_tokens"] = 64
+        dialect = counting if counts else DIALECTS[_WIRES[wire]]
+        call = dialect.read_call(json.dumps({**request, **(body or {})}).encode(), headers={})
+        context = Context(use_case=use_case, floor=floor, grant=grant)
+        return Action(MODEL_INVOKE, principal, Resource("alias", call.model), call, context)
+
+    async def ask(self, text: str = "Good day", **how: Any) -> Done[ModelCall, ModelEvent, ModelReply]:
+        """Ask and return the whole answer, in the wire of whoever answered."""
+        return await self.bench.pipeline().run(self.action(text, **how))
+
+    async def answer(self, text: str = "Good day", *, wire: str = "openai", **how: Any) -> Any:
+        """Ask and return the answer as the client of that wire gets it, decoded."""
+        done = await self.ask(text, wire=wire, **how)
+        return json.loads(render_reply(done.result, wire=_WIRES[wire], model="chat"))
+
+    def stream(
+        self, text: str = "Good day", **how: Any
+    ) -> AbstractAsyncContextManager[Stream[ModelCall, ModelEvent, ModelReply]]:
+        """Ask for a stream."""
+        return self.bench.pipeline().stream(self.action(text, stream=True, **how))
+
+    async def frames(self, text: str = "Good day", *, wire: str = "openai", **how: Any) -> bytes:
+        """Ask for a stream and return it as the client of that wire gets it."""
+        action = self.action(text, wire=wire, stream=True, **how)
+        writer = DIALECTS[_WIRES[wire]].write_events(action.payload)
+        async with self.bench.pipeline().stream(action) as stream:
+            written = [writer.write(event) async for event in stream.items]
+        return b"".join((*written, writer.end()))
+
+    def _catalogue(self, tenant: str) -> Catalogue:
+        return Catalogue(self.deployments, {"chat": Alias("chat", tuple(self.deployments))}, "1")
+
+
+@asynccontextmanager
+async def gate() -> AsyncGenerator[Gate]:
+    """A gateway that may reach loopback, with no deployment yet."""
+    loopback = NetworkProfile(allow=("127.0.0.0/8",), first_byte_s=5.0, idle_s=5.0)
+    hasty = NetworkProfile(allow=("127.0.0.0/8",), first_byte_s=0.05, idle_s=0.05)
+    async with Egress(profiles={"loopback": loopback, "hasty": hasty}, sweep_s=0.02) as egress:
+        yield Gate(egress)

@@ -1,0 +1,233 @@
+"""One worker for tests, in the test's own process: the real application on a real database, a simulator behind it.
+
+Faster than `testing.running`, and tests can look behind it. Shipper and sequencer run when a test says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psycopg
+
+from headgate import assembly
+from headgate.kernel.administration import RECORDED
+from headgate.kernel.identity import TenantId
+from headgate.ledger.sequencer import Sequencer, SequencerSetup
+from headgate.ledger.shipper import Shipper
+from headgate.policy.keys import KeyTerms
+from headgate.policy.models import ADMIN, DEFAULT_TENANT, RegisteredPrincipal
+from headgate.server.administration import CommandPerformer
+from headgate.server.api.live import LiveRecords
+from headgate.server.app import Application
+from headgate.server.asgi import Message
+from headgate.server.departure import DEPARTURE, Departure
+from headgate.server.health import Counts, DatabaseWatch
+from headgate.server.sessions import create_sign_in
+from headgate.server.static_files import StaticFiles
+from headgate.server.streams import OpenStreams
+from headgate.server.worker import Beside, application_of, health_of
+from headgate.substrate.database import Database
+from headgate.substrate.settings import Settings
+from headgate.testing.postgres import TemporaryDatabase
+from headgate.testing.simulator import Simulator
+
+PORT = 8080
+ORIGIN = f"http://127.0.0.1:{PORT}"
+OTHER = TenantId("other")
+
+
+@dataclass(slots=True)
+class House:
+    """A running application, and what tests need to look behind it."""
+
+    app: Application
+    worker: assembly.Worker
+    simulator: Simulator
+    database: TemporaryDatabase
+    live: LiveRecords
+    admin_key: str = field(repr=False, default="")
+
+    def client(self, key: str | None = None, **headers: str) -> httpx2.AsyncClient:
+        """A client of the application; with a key where one is given."""
+        given = {"authorization": f"Bearer {key}"} if key else {}
+        transport = httpx2.ASGITransport(app=self.app, raise_app_exceptions=True)
+        return httpx2.AsyncClient(transport=transport, base_url=ORIGIN, headers={**given, **headers})
+
+    @property
+    def admin(self) -> httpx2.AsyncClient:
+        """A client with an administrator's key."""
+        return self.client(self.admin_key)
+
+    async def sign_in_token(self, principal: str = ADMIN, tenant: TenantId = DEFAULT_TENANT) -> str:
+        """A fresh sign-in token."""
+        base = self.worker.base
+        async with self.worker.administration.transaction(tenant=tenant) as tx:
+            return await create_sign_in(tx, tenant=tenant, principal=principal, clock=base.clock, ids=base.ids)
+
+    @asynccontextmanager
+    async def browser(
+        self, principal: str = ADMIN, tenant: TenantId = DEFAULT_TENANT
+    ) -> AsyncGenerator[httpx2.AsyncClient]:
+        """A signed-in browser on the console's own page."""
+        async with self.client(origin=ORIGIN, **{"x-headgate-csrf": "1"}) as client:
+            answer = await client.post("/api/session", json={"token": await self.sign_in_token(principal, tenant)})
+            assert answer.status_code == 200, answer.text
+            yield client
+
+    async def register(
+        self, principal: str, *roles: str, tenant: TenantId = DEFAULT_TENANT, use_case: str = "getting-started"
+    ) -> str:
+        """Register a person with roles and a key of their own that carries them; returns the key's secret."""
+        service, admin = self.worker.service, self.worker.administration
+        async with admin.transaction(tenant=tenant) as tx:
+            entry = RegisteredPrincipal(principal, tenant, "person", roles=frozenset(roles))
+            await service.put_principal(tx, entry, tenant=tenant)
+            terms = KeyTerms(principal=principal, use_case=use_case, roles=frozenset(roles))
+            new = await service.create_key(tx, terms, tenant=tenant, by=principal)
+        await self.worker.refresh()
+        return new.secret
+
+    async def log_everything(self) -> None:
+        """Ship what the journal holds and put it in the log, as the processes beside a worker do."""
+        await self.ship()
+        base = self.worker.base
+        async with Database(self.database.login["headgate_sequencer"]) as database:
+            sequencer = Sequencer(database, setup=SequencerSetup(base.settings.ledger_folder, base.secrets_folder))
+            await sequencer.take_logs()
+            await sequencer.catch_up()
+
+    async def ship(self) -> None:
+        """Ship what the journal holds."""
+        async with Database(self.database.login["headgate_writer"]) as database:
+            await Shipper(database, root=self.worker.base.settings.journal_folder, clock=self.worker.base.clock).drain()
+
+    async def records(self, **query: Any) -> list[dict[str, Any]]:
+        """The records, newest first, as the admin API lists them."""
+        await self.log_everything()
+        async with self.admin as client:
+            answer = await client.get("/api/records", params=query)
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["records"]
+        return found
+
+
+@asynccontextmanager
+async def open_house(
+    database: TemporaryDatabase, *, folder: Path, console: Path, port: int = PORT
+) -> AsyncGenerator[House]:
+    """Start the application on a database of its own, with a key of its administrator.
+
+    Args:
+        folder: for everything that a worker keeps.
+        console: the folder of the built console.
+        port: that clients name in `Host`.
+    """
+    settings = Settings(
+        data=folder, port=port, database_url=database.owner.conninfo, otlp_endpoint="http://127.0.0.1:9"
+    )
+    commands = CommandPerformer()
+    async with (
+        Simulator() as simulator,
+        assembly.worker(
+            settings, model_port=simulator.port, performers={verb.name: commands for verb in RECORDED}
+        ) as worker,
+        _application(worker, console) as built,
+    ):
+        house = House(built.app, worker, simulator, database, built.live)
+        house.admin_key = await house.register(ADMIN, "admin")
+        yield house
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    app: Application
+    live: LiveRecords
+
+
+@asynccontextmanager
+async def _application(worker: assembly.Worker, console: Path) -> AsyncGenerator[_Built]:
+    live, database = LiveRecords(worker.reader), DatabaseWatch(worker.database, worker.base.clock)
+    beside = Beside(
+        OpenStreams(worker.base.clock), live, Counts(), StaticFiles(console), lambda: "ready", database.is_up
+    )
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(live.run_forever(every_s=0.02)),
+            group.create_task(database.run_forever(every_s=0.02)),
+        ]
+        yield _Built(application_of(worker, beside, health_of(worker, beside)), live)
+        for task in tasks:
+            task.cancel()
+
+
+@dataclass(slots=True)
+class Streamed:
+    """A request driven by hand, for answers that do not end by themselves."""
+
+    app: Application
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+    status: int = 0
+    text: str = ""
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    _grown: asyncio.Event = field(default_factory=asyncio.Event)
+    _departure: Departure = field(default_factory=Departure)
+
+    async def run(self) -> None:
+        """Send the request and take the answer until it ends."""
+        scope = {
+            "type": "http",
+            "method": self.method,
+            "path": self.path,
+            "raw_path": self.path.encode(),
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in self.headers.items()],
+            DEPARTURE: self._departure,
+        }
+        await self.app(scope, self._receive, self._send)
+
+    def leave(self) -> None:
+        """Close the connection."""
+        self._departure.leave()
+
+    async def until(self, text: str, *, times: int = 1) -> None:
+        """Wait until the answer holds a text so many times."""
+        async with asyncio.timeout(10):
+            while self.text.count(text) < times:
+                self._grown.clear()
+                await self._grown.wait()
+
+    async def _receive(self) -> Message:
+        return {"type": "http.request", "body": self.body, "more_body": False}
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.started.set()
+        self.text += message.get("body", b"").decode()
+        self._grown.set()
+
+
+def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """The named events of a stream, decoded."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for block in text.split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if line and not line.startswith(":"))
+        if "event" in lines:
+            found.append((lines["event"], json.loads(lines["data"])))
+    return found
+
+
+def add_tenant(database: TemporaryDatabase, tenant: TenantId = OTHER) -> None:
+    """Add another tenant, as its owner."""
+    with psycopg.connect(database.owner.conninfo, autocommit=True) as connection:
+        connection.execute("INSERT INTO policy.tenants (id) VALUES (%s)", (tenant,))

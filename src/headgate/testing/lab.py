@@ -1,0 +1,280 @@
+"""A whole Headgate with providers behind it, as tests of the product use it: one in the cloud, one on our machines."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+
+from headgate.cli.client import ApiError, Client
+from headgate.testing.running import RunningHeadgate, running_headgate
+from headgate.testing.threaded import ThreadedSimulator
+
+T = TypeVar("T")
+
+PROVIDER_KEY = "provider-key-of-the-lab"
+
+LAB = """
+[[network]]
+id = "lab"
+allow = ["127.0.0.1/32"]
+
+[[deployment]]
+id = "cloud-openai"
+provider = "openai"
+model = "gpt-sim"
+base_url = "http://127.0.0.1:{cloud}/v1"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+price = {{ input = 1.0, output = 2.0 }}
+
+[[deployment]]
+id = "cloud-anthropic"
+provider = "anthropic"
+model = "claude-sim"
+base_url = "http://127.0.0.1:{cloud}"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+
+[[deployment]]
+id = "unreliable-openai"
+provider = "openai"
+model = "gpt-sim"
+base_url = "http://127.0.0.1:{cloud}/v1"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+
+[[deployment]]
+id = "unreliable-anthropic"
+provider = "anthropic"
+model = "claude-sim"
+base_url = "http://127.0.0.1:{cloud}"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+
+[[deployment]]
+id = "onprem"
+provider = "openai"
+model = "org/model-with-slash"
+base_url = "http://127.0.0.1:{onprem}/v1"
+clearance = {{ level = "restricted", categories = ["pii", "phi", "pci"], custody = "organisation" }}
+
+[[alias]]
+id = "cloud"
+deployments = ["cloud-openai"]
+
+[[alias]]
+id = "claude"
+deployments = ["cloud-anthropic"]
+
+[[alias]]
+id = "onprem"
+deployments = ["onprem"]
+
+[[alias]]
+id = "hybrid"
+deployments = ["cloud-openai", "onprem"]
+description = "The cloud where it may, our own machines where it must"
+
+[[alias]]
+id = "unreliable"
+deployments = ["unreliable-openai"]
+
+[[alias]]
+id = "unreliable-claude"
+deployments = ["unreliable-anthropic"]
+
+[[alias]]
+id = "with-fallback"
+deployments = ["unreliable-openai", "onprem"]
+
+[[alias]]
+id = "cloud-embed"
+operation = "embed"
+deployments = ["cloud-openai"]
+
+[[alias]]
+id = "own-embed"
+operation = "embed"
+deployments = ["onprem"]
+
+[[use_case]]
+id = "support"
+owner = "anna@lab.test"
+purpose = "Answer customers"
+
+[[use_case]]
+id = "claims"
+owner = "anna@lab.test"
+purpose = "Handle claims"
+confidentiality = "restricted"
+
+[[use_case]]
+id = "watched"
+owner = "anna@lab.test"
+purpose = "See what the rules would do"
+observe = ["mask-personal-data", "mask-payment-data", "mask-secrets"]
+
+[[use_case]]
+id = "careful"
+owner = "anna@lab.test"
+purpose = "Send nothing to the cloud that nobody looked at"
+
+[[policy]]
+id = "careful"
+text = '''
+@id("careful-with-approval")
+@reason("somebody looks at what leaves our machines before it does")
+@does("ask")
+forbid (principal, action == Headgate::Action::"model.dispatch", resource)
+when {{ context.use_case.id == "careful" && resource.custody != "organisation" }};
+'''
+
+[[person]]
+id = "clerk"
+name = "A clerk who may see everything"
+
+[[person]]
+id = "intern"
+name = "An intern who may see no personal data"
+confidentiality = "internal"
+categories = ["pii_pseudonymous", "pci_pseudonymous", "secret_masked"]
+
+[[person]]
+id = "olga"
+name = "Olga, who administers too"
+roles = ["admin"]
+
+[[person]]
+id = "grace"
+name = "Grace, who approves"
+roles = ["approver"]
+"""
+
+
+@dataclass(slots=True)
+class Lab:
+    """A running Headgate with two providers; all deployments in the cloud are at the same one.
+
+    What fails is called by `unreliable…`: a deployment that failed is tried last for a while, and tests share them.
+
+    Args:
+        clerk: key of somebody who may see everything, under the use case `support`.
+        intern: key of somebody who may see no personal data, under `support`.
+        claims: key of the clerk under `claims`, whose content is restricted.
+        watched: key of the clerk under `watched`, whose masking rules only observe.
+        careful: key of the clerk under `careful`, where somebody else approves each call to the cloud; olga made it, so
+            that the administrator, who made the others, may decide.
+        approver: key of grace, who may approve and nothing else.
+    """
+
+    gate: RunningHeadgate
+    cloud: ThreadedSimulator
+    onprem: ThreadedSimulator
+    clerk: str = ""
+    intern: str = ""
+    claims: str = ""
+    watched: str = ""
+    careful: str = ""
+    approver: str = ""
+
+    @property
+    def toml(self) -> str:
+        """What it is configured with."""
+        return LAB.format(cloud=self.cloud.port, onprem=self.onprem.port)
+
+    @property
+    def openai_url(self) -> str:
+        """`base_url` of OpenAI's clients."""
+        return f"{self.gate.base_url}/v1"
+
+    def http(self, key: str | None = None) -> httpx2.Client:
+        """A plain client with the clerk's key; without one where `key` is empty."""
+        key = self.clerk if key is None else key
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return httpx2.Client(base_url=self.gate.base_url, headers=headers, timeout=60)
+
+    @contextmanager
+    def console(self) -> Generator[httpx2.Client]:
+        """A signed-in browser on the console's own page."""
+        command = [sys.executable, "-m", "headgate.cli.main", "--data", str(self.gate.data), "sign-in"]
+        port = str(httpx2.URL(self.gate.base_url).port)
+        done = subprocess.run(  # noqa: S603 - our own command
+            command, env={**os.environ, "HEADGATE_PORT": port}, capture_output=True, text=True, check=True, timeout=60
+        )
+        headers = {"origin": self.gate.base_url, "x-headgate-csrf": "1"}
+        with httpx2.Client(base_url=self.gate.base_url, headers=headers, timeout=60) as client:
+            answer = client.post("/api/session", json={"token": done.stdout.strip().rpartition("token=")[2]})
+            answer.raise_for_status()
+            yield client
+
+    def record(self, record_id: str, *, logged: bool = False) -> Any:
+        """The record with what happened inside it, once it is closed and in the database; or in the log.
+
+        Raises:
+            TimeoutError: it is not there in time.
+        """
+        field = "leaf_index" if logged else "outcome"
+
+        def look() -> Any:
+            try:
+                found = self.gate.api.call("GET", f"/api/records/{record_id}")
+            except ApiError as error:
+                if error.api_status != 404:
+                    raise
+                return None
+            return found if all(one[field] is not None for one in (found["record"], *found["children"])) else None
+
+        return until(look, what=f"record {record_id}")
+
+    def reset(self) -> None:
+        """Forget what the providers saw."""
+        self.cloud.reset()
+        self.onprem.reset()
+
+
+def until(look: Callable[[], T | None], *, what: str, within_s: float = 10.0) -> T:
+    """Look again and again until there is something; for what another process does in its own time.
+
+    Raises:
+        TimeoutError: there is still nothing.
+    """
+    ends_at = time.monotonic() + within_s
+    while time.monotonic() < ends_at:
+        if (found := look()) is not None:
+            return found
+        time.sleep(0.02)
+    raise TimeoutError(f"{what} is not there after {within_s:g} s")
+
+
+@contextmanager
+def open_lab(folder: Path, *arguments: str) -> Generator[Lab]:
+    """Start providers and Headgate, and configure it.
+
+    Args:
+        arguments: further ones of `headgate up`, such as `--no-model`.
+    """
+    with (
+        ThreadedSimulator(key=PROVIDER_KEY) as cloud,
+        ThreadedSimulator() as onprem,
+        running_headgate(folder, *arguments, environment={"LAB_PROVIDER_KEY": PROVIDER_KEY}) as gate,
+    ):
+        lab = Lab(gate, cloud, onprem)
+        gate.apply(lab.toml)
+        lab.clerk = gate.new_key("clerk's", principal="clerk", use_case="support")
+        lab.intern = gate.new_key("intern's", principal="intern", use_case="support")
+        lab.claims = gate.new_key("clerk's for claims", principal="clerk", use_case="claims")
+        lab.watched = gate.new_key("clerk's for watching", principal="clerk", use_case="watched")
+        olga = Client(gate.base_url, gate.new_key("olga's", principal="olga", roles=["admin"]))
+        terms = {"name": "clerk's for care", "principal": "clerk", "use_case": "careful"}
+        lab.careful = str(olga.call("POST", "/api/keys", terms)["secret"])
+        lab.approver = gate.new_key("grace's", principal="grace", roles=["approver"])
+        yield lab

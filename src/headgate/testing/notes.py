@@ -1,0 +1,128 @@
+"""The smallest actions there are: a note of plain text that is sent, and answered by a note or by pieces of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from headgate.kernel.action import Action, Context, Resource, Verb
+from headgate.kernel.content import Content, Finding, Segment, TextSlot
+from headgate.kernel.identity import Principal, UseCase
+from headgate.kernel.labels import BOTTOM, EVERYTHING, Clearance, Labels
+from headgate.testing.people import BOT, SUPPORT
+
+
+@dataclass(frozen=True, slots=True)
+class PlainContent:
+    """Some strings, all written by the user."""
+
+    texts: tuple[str, ...]
+
+    def surface(self) -> None:
+        """Return nothing: the segments are at hand."""
+        return
+
+    def segments(self) -> Sequence[Segment]:
+        """Return the strings."""
+        return tuple(Segment(text, "user") for text in self.texts)
+
+    def runs(self) -> Sequence[Sequence[int]]:
+        """Return nothing: each string is a text of its own."""
+        return ()
+
+    def spoken(self) -> Sequence[str]:
+        """Return nothing: there is no assistant."""
+        return ()
+
+    def edit(self, texts: Mapping[int, str]) -> PlainContent:
+        """Return the content with some strings replaced."""
+        return PlainContent(tuple(texts.get(index, text) for index, text in enumerate(self.texts)))
+
+    @property
+    def is_opaque(self) -> bool:
+        """Return False: all of it is in the strings."""
+        return False
+
+    def to_bytes(self) -> bytes:
+        """Return one string a line."""
+        return "\n".join(self.texts).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A payload or result that carries plain text."""
+
+    content: Content
+
+    def with_content(self, content: Content) -> Note:
+        """Return the note with another text."""
+        return replace(self, content=content)
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return self.content.to_bytes().decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stream item: some text of one channel; `closes` names the channels that end with it."""
+
+    text: str
+    channel: str = "content/0"
+    closes: tuple[str, ...] = ()
+
+    @property
+    def data(self) -> bytes:
+        """The text as it is kept with the record."""
+        return self.text.encode()
+
+    @property
+    def slots(self) -> Sequence[TextSlot]:
+        """The text."""
+        return (TextSlot(self.channel, self.text),)
+
+    def edit(self, texts: Sequence[str]) -> Piece:
+        """Return the piece with another text."""
+        return replace(self, text=texts[0])
+
+    def insert(self, slot: TextSlot) -> Piece:
+        """Return a piece of that slot alone."""
+        return Piece(slot.text, slot.channel)
+
+
+SEND: Verb[Note, Piece, Note] = Verb("note.send", Note, Piece, Note, effect="send")
+"""Send a note away."""
+
+PLAN: Verb[Note, Piece, Note] = Verb("note.plan", Note, Piece, Note, effect="plan")
+"""Have a note sent by whoever can: does nothing but run other actions."""
+
+
+def note(*texts: str) -> Note:
+    """Return a note of these strings."""
+    return Note(PlainContent(texts))
+
+
+def send(
+    *texts: str,
+    verb: Verb[Note, Piece, Note] = SEND,
+    principal: Principal = BOT,
+    use_case: UseCase = SUPPORT,
+    to: str = "post-box",
+    clearance: Clearance = EVERYTHING,
+    floor: Labels = BOTTOM,
+    grant: str | None = None,
+) -> Action[Note, Piece, Note]:
+    """Return the action of sending a note of these strings (`hello` without any) to a place."""
+    return Action(
+        verb=verb,
+        principal=principal,
+        resource=Resource("place", to, clearance),
+        payload=note(*(texts or ("hello",))),
+        context=Context(use_case=use_case, floor=floor, grant=grant),
+    )
+
+
+def finding(category: str, start: int, end: int, *, segment: int = 0) -> Finding:
+    """Return a finding of a category in one string."""
+    return Finding(category, category, segment, start, end, 1.0, "fake")

@@ -1,0 +1,273 @@
+"""What every implementation of a port has to do, as test classes: subclass one and say how to make yours.
+
+    class TestMyApprovals(ApprovalsContract):
+        @pytest.fixture
+        def approvals(self) -> ApprovalsUnderTest: ...
+
+The fakes of `headgate.testing.ports` pass the same classes as the real ones, so a test with a fake tells the truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from headgate.kernel.decision import Decision, Effect
+from headgate.kernel.errors import Denied, Invalid, NotFound
+from headgate.kernel.identity import RecordId, TenantId
+from headgate.kernel.labels import BOTTOM
+from headgate.kernel.ports import Approvals, Clock, ConfigSection, Ids, Recorder, Records
+from headgate.kernel.record import Closing, Opening
+from headgate.testing.notes import send
+from headgate.testing.people import ACME, ADA, BOT, GLOBEX, GRACE
+
+_ASK = Decision(Effect.ASK, version="1")
+_DIGEST = b"d" * 32
+_ULID_CHARS = set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+
+
+class ClockContract:
+    """A fixture `clock` gives the clock under test."""
+
+    def test_the_time_is_aware_and_in_utc(self, clock: Clock) -> None:
+        """Naive times compare with nothing."""
+        offset = clock.now().utcoffset()
+        assert offset is not None
+        assert offset.total_seconds() == 0
+
+    def test_the_monotonic_scale_never_goes_back(self, clock: Clock) -> None:
+        """Durations are never negative."""
+        seen = [clock.monotonic() for _ in range(100)]
+        assert seen == sorted(seen)
+
+
+class IdsContract:
+    """A fixture `ids` gives the identifiers under test."""
+
+    def test_ulids_have_their_form_and_strictly_increase(self, ids: Ids) -> None:
+        """Records sort by id."""
+        seen = [ids.ulid() for _ in range(1000)]
+        assert seen == sorted(set(seen))
+        assert {len(one) for one in seen} == {26}
+        assert set("".join(seen)) <= _ULID_CHARS
+
+    def test_tokens_are_long_enough_safe_in_urls_and_never_the_same(self, ids: Ids) -> None:
+        """Secrets go into headers and links."""
+        seen = [ids.token(size) for size in (16, 32, 32, 32)]
+        assert len(set(seen)) == 4
+        assert len(seen[0]) >= 22
+        assert len(seen[1]) >= 43
+        assert all(one.replace("-", "").replace("_", "").isalnum() for one in seen)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalsUnderTest:
+    """Approvals, and what a person or time does to them.
+
+    Args:
+        approve: has a person approve a request; returns the grant's id.
+        expire: lets so much time pass that every grant is over.
+    """
+
+    approvals: Approvals
+    approve: Callable[[str, str], Awaitable[str]]
+    expire: Callable[[], Awaitable[None]]
+
+
+class ApprovalsContract:
+    """A fixture `approvals` gives an `ApprovalsUnderTest`; requests are by `BOT` of Acme."""
+
+    async def test_the_same_request_is_filed_once(self, approvals: ApprovalsUnderTest) -> None:
+        """Whoever asks again waits for the same answer."""
+        first, again = [await self._request(approvals) for _ in range(2)]
+        other = await self._request(approvals, digest=b"e" * 32)
+        assert first == again
+        assert other != first
+
+    async def test_a_grant_is_redeemed_once(self, approvals: ApprovalsUnderTest) -> None:
+        """It is consumed by the first, even of several at once."""
+        grant = await approvals.approve(await self._request(approvals), GRACE.id)
+        results = await asyncio.gather(*(self._redeem(approvals, grant) for _ in range(4)), return_exceptions=True)
+        assert sum(isinstance(result, Denied) for result in results) == 3
+        [redeemed] = [result for result in results if not isinstance(result, BaseException)]
+        assert (redeemed.digest, redeemed.approver) == (_DIGEST, GRACE.id)
+
+    async def test_a_grant_is_bound_to_digest_and_principal(self, approvals: ApprovalsUnderTest) -> None:
+        """An approval of one action is none of another; a failed attempt does not consume it."""
+        grant = await approvals.approve(await self._request(approvals), GRACE.id)
+        with pytest.raises(Denied):
+            await self._redeem(approvals, grant, digest=b"e" * 32)
+        with pytest.raises(Denied):
+            await self._redeem(approvals, grant, principal=ADA.id)
+        assert (await self._redeem(approvals, grant)).approver == GRACE.id
+
+    async def test_a_grant_expires(self, approvals: ApprovalsUnderTest) -> None:
+        """An approval is for now."""
+        grant = await approvals.approve(await self._request(approvals), GRACE.id)
+        await approvals.expire()
+        with pytest.raises(Denied):
+            await self._redeem(approvals, grant)
+
+    async def test_what_nobody_approved_or_asked_for_is_denied(self, approvals: ApprovalsUnderTest) -> None:
+        """Nothing is granted by guessing."""
+        waiting = await self._request(approvals)
+        for grant in (waiting, "no-such-grant", ""):
+            with pytest.raises(Denied):
+                await self._redeem(approvals, grant)
+
+    async def test_nobody_approves_their_own_request(self, approvals: ApprovalsUnderTest) -> None:
+        """Either the approval is refused, or the grant is worth nothing."""
+        with pytest.raises(Denied):
+            await self._redeem(approvals, await approvals.approve(await self._request(approvals), BOT.id))
+
+    async def _request(self, under_test: ApprovalsUnderTest, *, digest: bytes = _DIGEST) -> str:
+        return await under_test.approvals.request(
+            send("pay"), digest=digest, decision=_ASK, labels=BOTTOM, record=RecordId("1")
+        )
+
+    async def _redeem(
+        self, under_test: ApprovalsUnderTest, grant: str, *, digest: bytes = _DIGEST, principal: str = BOT.id
+    ) -> Any:
+        return await under_test.approvals.redeem(grant, digest=digest, principal=principal)
+
+
+class RecorderContract:
+    """A fixture `recorder` gives the recorder under test."""
+
+    async def test_what_is_appended_becomes_durable(self, recorder: Recorder) -> None:
+        """Both tickets keep their promise."""
+        await recorder.open(opening("01J00000000000000000000001")).durable()
+        await recorder.close(closing("01J00000000000000000000001")).durable()
+
+    async def test_a_record_closes_without_waiting_for_its_opening(self, recorder: Recorder) -> None:
+        """So that it closes under cancellation too; order is kept."""
+        tickets = [
+            recorder.open(opening("01J00000000000000000000002")),
+            recorder.close(closing("01J00000000000000000000002")),
+        ]
+        for ticket in reversed(tickets):
+            await ticket.durable()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsUnderTest:
+    """A feed that holds at least three closed records of `ACME`, one of `GLOBEX`, and none of anybody else."""
+
+    records: Records
+
+
+class RecordsContract:
+    """A fixture `feed` gives a `RecordsUnderTest`."""
+
+    async def test_the_feed_gives_every_record_once_in_order_however_it_is_paged(self, feed: RecordsUnderTest) -> None:
+        """Pages join without a gap."""
+        whole = await self._all(feed, limit=1000)
+        assert len(whole) >= 3
+        assert await self._all(feed, limit=1) == whole
+        assert await self._all(feed, limit=2) == whole
+
+    async def test_a_tenant_sees_its_own_records_only(self, feed: RecordsUnderTest) -> None:
+        """Neither in the feed nor by name."""
+        mine, theirs = await self._all(feed, limit=10), await self._all(feed, limit=10, tenant=GLOBEX)
+        assert theirs
+        assert not set(mine) & set(theirs)
+        assert await self._all(feed, limit=10, tenant=TenantId("nobody")) == []
+        assert (await feed.records.get(RecordId(mine[0]), tenant=ACME))["id"] == mine[0]
+        with pytest.raises(NotFound):
+            await feed.records.get(RecordId(mine[0]), tenant=GLOBEX)
+
+    async def _all(self, feed: RecordsUnderTest, *, limit: int, tenant: TenantId = ACME) -> list[str]:
+        found: list[str] = []
+        cursor: str | None = None
+        for _ in range(1000):
+            page = await feed.records.after(cursor, tenant=tenant, limit=limit)
+            assert len(page.records) <= limit
+            found += [str(record["id"]) for record in page.records]
+            cursor = page.cursor
+            if cursor is None:
+                return found
+        pytest.fail("the feed never ends")
+
+
+@dataclass(frozen=True, slots=True)
+class SectionUnderTest:
+    """A section, two different valid tables for it, and one that is not valid.
+
+    Args:
+        transaction: opens a transaction for a tenant; what it gives is handed to the section.
+        document: the rest of the file that the tables refer to.
+    """
+
+    section: ConfigSection
+    one: Any
+    other: Any
+    invalid: Any
+    transaction: Callable[[TenantId], Any]
+    document: dict[str, Any]
+
+
+class ConfigSectionContract:
+    """A fixture `subject` gives a `SectionUnderTest` on an empty store."""
+
+    async def test_applying_what_was_planned_leaves_nothing_to_plan(self, subject: SectionUnderTest) -> None:
+        """And applying again changes nothing."""
+        for table in (subject.one, subject.other, subject.one):
+            assert await self._plan(subject, table)
+            for _ in range(2):
+                await self._apply(subject, table)
+                assert await self._plan(subject, table) == []
+
+    async def test_planning_changes_nothing(self, subject: SectionUnderTest) -> None:
+        """A plan may be asked for as often as one likes."""
+        plans = [await self._plan(subject, subject.one) for _ in range(3)]
+        assert plans[0] == plans[1] == plans[2]
+        assert {change.section for change in plans[0]} == {subject.section.name}
+
+    async def test_tenants_are_apart(self, subject: SectionUnderTest) -> None:
+        """What one applies, another does not see."""
+        before = await self._plan(subject, subject.one, tenant=GLOBEX)
+        await self._apply(subject, subject.one)
+        assert await self._plan(subject, subject.one, tenant=GLOBEX) == before
+
+    async def test_an_invalid_table_is_refused_at_its_key(self, subject: SectionUnderTest) -> None:
+        """The key is what the person has to look for."""
+        with pytest.raises(Invalid) as caught:
+            subject.section.check(subject.invalid, {**subject.document, subject.section.name: subject.invalid})
+        assert (caught.value.param or "").startswith(subject.section.name)
+
+    def _desired(self, subject: SectionUnderTest, table: Any) -> Any:
+        return subject.section.check(table, {**subject.document, subject.section.name: table})
+
+    async def _plan(self, subject: SectionUnderTest, table: Any, *, tenant: TenantId = ACME) -> list[Any]:
+        async with subject.transaction(tenant) as tx:
+            return list(await subject.section.plan(self._desired(subject, table), tenant=tenant, transaction=tx))
+
+    async def _apply(self, subject: SectionUnderTest, table: Any, *, tenant: TenantId = ACME) -> None:
+        async with subject.transaction(tenant) as tx:
+            await subject.section.apply(self._desired(subject, table), tenant=tenant, transaction=tx)
+
+
+def opening(record: str, *, tenant: TenantId = ACME) -> Opening:
+    """Return an opening of an ordinary action."""
+    return Opening(
+        id=RecordId(record),
+        tenant=tenant,
+        opened_at=datetime(2026, 1, 5, 9, tzinfo=UTC),
+        verb="note.send",
+        principal=BOT.id,
+        use_case="support",
+        resource="place:post-box",
+        effect="allow",
+        would="allow",
+    )
+
+
+def closing(record: str, *, tenant: TenantId = ACME) -> Closing:
+    """Return its closing."""
+    done = Closing(RecordId(record), tenant, datetime(2026, 1, 5, 9, 0, 1, tzinfo=UTC), "done")
+    return done._replace(duration_us=1_000_000)

@@ -1,0 +1,267 @@
+"""The simulator: accepts connections, reads requests, asks the script what to answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self, cast
+
+import httptools
+
+from headgate.testing.simulator import anthropic_wire, openai_wire
+from headgate.testing.simulator.answer import Answer, Refused, last_user_text
+from headgate.testing.simulator.playing import Player, steps
+from headgate.testing.simulator.script import Failure, Script
+
+MODELS = ("gpt-sim", "claude-sim", "org/model-with-slash")
+
+
+@dataclass(slots=True)
+class Received:
+    """One request that came in.
+
+    Attributes:
+        headers: names in lower case; of several with one name, the last.
+        connection: number of the connection it came by, from 1.
+        left: set when the client closed the connection before the whole answer was sent.
+        answered: set when the whole answer was sent.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def json(self) -> Any:
+        """The decoded body; raises ValueError where it is no JSON."""
+        return json.loads(self.body)
+
+    @property
+    def is_anthropic(self) -> bool:
+        """Whether it came on Anthropic's wire."""
+        return self.path.startswith("/v1/messages") or "anthropic-version" in self.headers
+
+
+Answering = Callable[[Received], Script]
+
+
+class Simulator:
+    """A provider on loopback that answers as its script says; use with `async with`.
+
+    Requests take the scripts that were queued, in order; when none is left, `default` answers, which may be a
+    function of the request. Answers need no task of their own: thousands of streams cost little.
+
+    Args:
+        port: 0 takes a free one.
+        key: what clients have to present, as a bearer token or `x-api-key`; None takes everybody.
+        keep: how many requests are kept in `requests`; the newest.
+    """
+
+    def __init__(
+        self, *, port: int = 0, key: str | None = None, default: Script | Answering | None = None, keep: int = 10_000
+    ) -> None:
+        self.requests: deque[Received] = deque(maxlen=keep)
+        self.connections = 0
+        self.default: Script | Answering = default or Script()
+        self._port = port
+        self._key = key
+        self._queued: deque[Script | Answering] = deque()
+        self._open: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._arrival = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        assert self._server is not None, "the simulator is not running; use `async with`"
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def base_url(self) -> str:
+        """The address for Anthropic's wire; OpenAI's is below `/v1`."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def openai_url(self) -> str:
+        """The address for OpenAI's wire."""
+        return f"{self.base_url}/v1"
+
+    def script(self, *scripts: Script | Answering) -> None:
+        """Queue the answers to the next requests."""
+        self._queued.extend(scripts)
+
+    async def received(self, count: int = 1) -> Received:
+        """Wait until that many requests have come in; return the newest of them."""
+        while len(self.requests) < count:
+            await self._arrival.wait()
+        return self.requests[count - 1]
+
+    def forget(self) -> None:
+        """Forget the requests that came in and the answers that are queued."""
+        self.requests.clear()
+        self._queued.clear()
+
+    def release(self) -> None:
+        """Let every answer that stalls go on."""
+        for connection in tuple(self._open):
+            connection.release()
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", self._port, backlog=1024)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+            for connection in tuple(self._open):
+                connection.abort()
+            await self._server.wait_closed()
+
+    def answer(self, received: Received) -> tuple[Answer, Script]:
+        """Return what to answer a request with."""
+        self.requests.append(received)
+        self._arrival.set()
+        self._arrival = asyncio.Event()
+        wire = anthropic_wire if received.is_anthropic else openai_wire
+        if received.path.startswith("/v1/models"):
+            return self._models(received), Script()
+        chosen = self._queued.popleft() if self._queued else self.default
+        script = chosen(received) if callable(chosen) else chosen
+        try:
+            self._check_key(received)
+            if script.failure is not None:
+                return wire.failed(script.failure), script
+            return self._route(received, _request(received), script)
+        except Refused as refused:
+            return wire.failed(refused.failure), Script()
+
+    def opened(self, connection: _Connection) -> int:
+        """Note a new connection and return its number."""
+        self._open.add(connection)
+        self.connections += 1
+        return self.connections
+
+    def closed(self, connection: _Connection) -> None:
+        """Note that a connection is gone."""
+        self._open.discard(connection)
+
+    def _check_key(self, received: Received) -> None:
+        given = received.headers.get("x-api-key") or received.headers.get("authorization", "").removeprefix("Bearer ")
+        if self._key is not None and given != self._key:
+            raise Refused(Failure(401))
+
+    def _route(self, received: Received, request: dict[str, Any], script: Script) -> tuple[Answer, Script]:
+        if script.echo:
+            script = replace(script, text=last_user_text(request))
+        number = len(self.requests)
+        match received.path.partition("?")[0]:
+            case "/v1/chat/completions":
+                return openai_wire.chat(request, script, number=number), script
+            case "/v1/embeddings":
+                return openai_wire.embeddings(request, script), script
+            case "/v1/messages":
+                return anthropic_wire.messages(request, script, number=number), script
+            case "/v1/messages/count_tokens":
+                return anthropic_wire.count_tokens(request, script), script
+            case _:
+                raise Refused(Failure(404, "Not found"))
+
+    def _models(self, received: Received) -> Answer:
+        wire = anthropic_wire if received.is_anthropic else openai_wire
+        name = received.path.partition("?")[0].removeprefix("/v1/models").strip("/").replace("%2F", "/")
+        if not name:
+            return wire.models(MODELS)
+        return wire.model(name) if name in MODELS else wire.failed(Failure(404))
+
+
+def _request(received: Received) -> dict[str, Any]:
+    try:
+        decoded: dict[str, Any] = received.json
+    except ValueError:
+        raise Refused(Failure(400, "We could not parse the JSON body of your request.")) from None
+    return decoded
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: reads a request, plays the answer, reads the next."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._parser: Any = httptools.HttpRequestParser(self)  # pyright: ignore[reportUnknownMemberType] - it has no stubs
+        self._player: Player | None = None
+        self._received: Received | None = None
+        self._path = b""
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()
+        self._number = 0
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not checked: uvloop's transports are no instances of asyncio's classes.
+        self._transport = cast("asyncio.Transport", transport)
+        self._number = self._simulator.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._simulator.closed(self)
+        if self._player is not None:
+            self._player.stop()
+        if self._received is not None and not self._received.answered.is_set():
+            self._received.left.set()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.abort()
+
+    def on_message_begin(self) -> None:
+        self._path, self._headers, self._body = b"", {}, bytearray()
+
+    def on_url(self, url: bytes) -> None:
+        self._path += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        assert self._transport is not None
+        received = self._received = Received(
+            self._parser.get_method().decode("latin-1"),
+            self._path.decode("latin-1"),
+            self._headers,
+            bytes(self._body),
+            self._number,
+        )
+        answer, script = self._simulator.answer(received)
+        self._player = Player(self._transport, steps(answer, script), self._over)
+        self._player.play()
+
+    def release(self) -> None:
+        """Go on after a stall."""
+        if self._player is not None:
+            self._player.resume()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _over(self, was_whole: bool) -> None:
+        assert self._received is not None
+        if was_whole:
+            self._received.answered.set()
+        self._player = None

@@ -1,0 +1,84 @@
+"""The provider simulator for tests that are no coroutines: it runs on a loop of its own in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import TracebackType
+from typing import Self
+
+from headgate.testing.simulator.script import Script
+from headgate.testing.simulator.server import Answering, Received, Simulator
+
+_START_S = 10.0
+
+
+class ThreadedSimulator:
+    """A provider on loopback, used from ordinary code; use with `with`.
+
+    Args:
+        key: what clients have to present; None takes everybody.
+        keep: how many requests are kept; the newest.
+    """
+
+    def __init__(self, *, key: str | None = None, keep: int = 10_000) -> None:
+        self._simulator = Simulator(key=key, keep=keep)
+        self._usual = self._simulator.default
+        self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self._ready = threading.Event()
+        self._connections_before = 0
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._simulator.port
+
+    @property
+    def requests(self) -> list[Received]:
+        """What came in since `reset`, oldest first."""
+        return list(self._simulator.requests)
+
+    @property
+    def connections(self) -> int:
+        """How many connections were opened since `reset`."""
+        return self._simulator.connections - self._connections_before
+
+    def script(self, *scripts: Script | Answering) -> None:
+        """Queue the answers to the next requests."""
+        self._simulator.script(*scripts)
+
+    def answer_always(self, script: Script | Answering) -> None:
+        """Answer what no queued script answers, until `reset`."""
+        self._simulator.default = script
+
+    def reset(self) -> None:
+        """Forget what came in and what was to be answered; what stalls goes on."""
+        self._simulator.forget()
+        self._simulator.default = self._usual
+        self._connections_before = self._simulator.connections
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._simulator.release)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if not self._ready.wait(_START_S):
+            raise RuntimeError("the simulator did not start")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(_START_S)
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        async with self._simulator:
+            self._ready.set()
+            await self._stop.wait()

@@ -1,0 +1,129 @@
+"""Puts a streamed answer of Anthropic's wire together into the whole one that it would have been.
+
+What is not text is kept as the JSON that came, so that signatures, numbers in tool input and fields that nobody here
+knows are those of the provider.
+
+Source: docs of the Messages API, "Streaming messages"; `lib/streaming` of the `anthropic` SDK 2.x.
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import msgspec
+
+from headgate.kernel.errors import Upstream
+from headgate.kernel.model_call import ModelEvent
+from headgate.wire.anthropic_stream import AnthropicEvent
+from headgate.wire.anthropic_writing import tool_input
+
+_Fields = dict[str, msgspec.Raw]
+_FIELDS: Final = msgspec.json.Decoder(_Fields)
+_LIST: Final[msgspec.json.Decoder[list[msgspec.Raw] | None]] = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_TEXT: Final = msgspec.json.Decoder(str)
+_NULL: Final = msgspec.Raw(b"null")
+
+
+class AnthropicAssembler:
+    """Takes the events of one stream; implements `Assembler`. Whether the stream was whole, its reader knows."""
+
+    __slots__ = ("_blocks", "_message", "_usage")
+
+    def __init__(self) -> None:
+        self._message: _Fields = {}
+        self._usage: _Fields = {}
+        self._blocks: dict[int, _Block] = {}
+
+    def add(self, event: ModelEvent) -> None:
+        """Take the next event.
+
+        Raises:
+            Upstream: it does not follow from those before it.
+        """
+        kind = cast("AnthropicEvent", event).kind
+        try:
+            self._take(kind, _FIELDS.decode(event.data))
+        except (msgspec.DecodeError, KeyError) as exc:
+            raise Upstream("the provider sent a stream event that does not fit those before it") from exc
+
+    def whole(self) -> bytes:
+        """Return the whole answer.
+
+        Raises:
+            Upstream: none has begun.
+        """
+        if not self._message:
+            raise Upstream("the provider's stream ended before it began")
+        content = [self._blocks[index].whole() for index in sorted(self._blocks)]
+        usage = {"usage": self._usage} if self._usage else {}
+        return msgspec.json.encode({**self._message, "content": content, **usage})
+
+    def _take(self, kind: str, said: _Fields) -> None:
+        match kind:
+            case "message_start":
+                self._message = _FIELDS.decode(said["message"])
+                self._learn(self._message)
+            case "content_block_start":
+                self._blocks[_index(said)] = _Block(_FIELDS.decode(said["content_block"]))
+            case "content_block_delta":
+                self._blocks[_index(said)].grow(_FIELDS.decode(said["delta"]))
+            case "message_delta":
+                self._learn(said)
+                # Beside the delta stand fields of the message, such as `context_management`.
+                told = {name: value for name, value in said.items() if name not in ("type", "delta", "usage")}
+                self._message |= told | _FIELDS.decode(said["delta"])
+            case _:
+                pass
+
+    def _learn(self, said: _Fields) -> None:
+        """Take a report of usage; each is cumulative, and what a later one leaves out survives."""
+        usage = said.get("usage", _NULL)
+        if usage != _NULL:
+            self._usage |= {name: value for name, value in _FIELDS.decode(usage).items() if value != _NULL}
+
+
+class _Block:
+    """One content block, from its start and its deltas."""
+
+    __slots__ = ("_citations", "_fields", "_input", "_texts")
+
+    def __init__(self, fields: _Fields) -> None:
+        self._fields = fields
+        self._texts: dict[str, list[str]] = {}
+        self._citations: list[msgspec.Raw] = []
+        self._input: list[str] = []
+
+    def grow(self, delta: _Fields) -> None:
+        """Take a delta: strings grow, whatever their name, and anything else replaces what was there."""
+        for name, value in delta.items():
+            if name == "partial_json":
+                self._input.append(_TEXT.decode(value))
+            elif name == "citation":
+                self._citations.append(value)
+            elif name == "type":
+                continue
+            elif bytes(value).startswith(b'"'):
+                self._texts.setdefault(name, self._begun(name)).append(_TEXT.decode(value))
+            else:
+                self._fields[name] = value
+
+    def whole(self) -> dict[str, object]:
+        """Return the block."""
+        block: dict[str, object] = dict(self._fields)
+        block.update({name: "".join(pieces) for name, pieces in self._texts.items()})
+        if self._citations:
+            given = _LIST.decode(self._fields.get("citations", _NULL)) or []
+            block["citations"] = [*given, *self._citations]
+        arguments = "".join(self._input)
+        if arguments.strip():
+            # An answer that ran into its limit may end within a call's input, which is then no JSON: it is wrapped.
+            block["input"] = tool_input(arguments)
+        return block
+
+    def _begun(self, name: str) -> list[str]:
+        value = self._fields.get(name, _NULL)
+        return [] if value == _NULL else [_TEXT.decode(value)]
+
+
+def _index(said: _Fields) -> int:
+    return msgspec.json.decode(said["index"], type=int) if "index" in said else 0

@@ -1,0 +1,331 @@
+"""The Messages API of Anthropic, for clients and for upstreams: `POST /v1/messages` and `/v1/messages/count_tokens`.
+
+`dialect` reads and writes messages; `counting` is the same wire for token counts, whose request has no `max_tokens` and
+whose answer is `{"input_tokens": n}`. Quirks of deployments are listed in `anthropic_writing`.
+
+Source: docs of the Messages API; the types of the `anthropic` SDK 2.x.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+
+from headgate.kernel.content import Content
+from headgate.kernel.errors import HeadgateError, Invalid, Upstream
+from headgate.kernel.model_call import ModelCall, ModelReply, Operation, Usage
+from headgate.wire.anthropic_assembling import AnthropicAssembler
+from headgate.wire.anthropic_errors import read_upstream_error, write_http_error
+from headgate.wire.anthropic_reading import misfit, read_answer, read_conversation
+from headgate.wire.anthropic_stream import AnthropicReader
+from headgate.wire.anthropic_words import NAME, Tokens, estimated_tokens, stop_reason_of
+from headgate.wire.anthropic_writer import AnthropicWriter
+from headgate.wire.anthropic_writing import MIN_THINKING_TOKENS, unsaid, write_answer, write_request
+from headgate.wire.conversation import Conversation, Reply
+from headgate.wire.dialect import HttpError, Outgoing
+from headgate.wire.json_document import JsonDocument, Layout
+from headgate.wire.json_edits import Path
+
+_WIRE_KEYS: Final = frozenset(
+    {
+        *("model", "messages", "role", "content", "system", "max_tokens", "stream", "metadata", "user_id", "type"),
+        *("text", "source", "data", "media_type", "url", "file_id", "title", "context", "citations", "enabled"),
+        *("id", "name", "input", "tool_use_id", "is_error", "thinking", "signature", "budget_tokens", "display"),
+        *("cache_control", "ttl", "tools", "tool_choice", "disable_parallel_tool_use", "input_schema", "description"),
+        *("strict", "temperature", "top_p", "top_k", "stop_sequences", "output_config", "effort", "format", "schema"),
+        *("service_tier", "container", "context_management", "mcp_servers", "stop_reason", "stop_sequence", "usage"),
+        *("stop_details", "explanation", "category", "input_tokens", "output_tokens", "cache_read_input_tokens"),
+        *("cache_creation_input_tokens", "cache_creation", "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"),
+        *("output_tokens_details", "thinking_tokens", "server_tool_use", "inference_geo", "speed", "caller"),
+    }
+)
+_REQUEST: Final = Layout(
+    known_keys=_WIRE_KEYS,
+    fields={"system": "system", "tools": "schema", "output_config": "schema"},
+    turns={"messages": "user"},
+    roles={"user": "user", "assistant": "assistant", "system": "system"},
+    types={
+        "tool_result": "tool",
+        "search_result": "tool",
+        "web_search_tool_result": "tool",
+        "web_fetch_tool_result": "tool",
+        "code_execution_tool_result": "tool",
+        "bash_code_execution_tool_result": "tool",
+        "text_editor_code_execution_tool_result": "tool",
+        "tool_search_tool_result": "tool",
+        "mcp_tool_result": "tool",
+    },
+    media_keys=frozenset({"data"}),
+)
+_ANSWER: Final = Layout(
+    known_keys=_WIRE_KEYS, fields={"content": "assistant", "stop_details": "assistant"}, answers={"": "message"}
+)
+
+_VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_BETA: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
+_MAX_BETAS: Final = 32
+# Flags of the caller's own credential, and those that have the provider act for it through doors that are not here.
+_CLOSED_BETAS: Final = ("oauth-", "mcp-client-", "mcp-tunnels-", "managed-agents-", "message-threads-", "agent-memory-")
+_KEPT_HEADERS: Final = frozenset({"request-id", "retry-after", "retry-after-ms", "x-should-retry"})
+_KEPT_PREFIXES: Final = ("anthropic-ratelimit-", "x-ratelimit-")
+_UNSIGNED: Final = re.compile(rb'"signature"\s*+:\s*+""')
+
+
+class _BlockHead(msgspec.Struct):
+    type: str
+
+
+class _TurnHead(msgspec.Struct):
+    role: str
+    content: str | list[_BlockHead]
+
+
+class _ToolHead(msgspec.Struct):
+    type: str | None = None
+    name: str | None = None
+
+
+class _ChoiceHead(msgspec.Struct):
+    type: str
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+
+class _ThinkingHead(msgspec.Struct):
+    type: str
+    budget_tokens: int | None = None
+
+
+class _Request(msgspec.Struct):
+    """What is checked of a request; everything else is the upstream's to judge."""
+
+    model: str
+    messages: list[_TurnHead]
+    max_tokens: int | None = None
+    stream: bool | None = None
+    system: str | list[_BlockHead] | None = None
+    stop_sequences: list[str] | None = None
+    temperature: float | None = None
+    tools: list[_ToolHead] | None = None
+    tool_choice: _ChoiceHead | None = None
+    thinking: _ThinkingHead | None = None
+
+
+class _ReplyHead(msgspec.Struct):
+    type: str = ""
+    stop_reason: str | None = None
+    usage: Tokens | None = None
+    input_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnthropicMessages:
+    """The dialect; implements `Dialect`. `operation` is what its requests ask for."""
+
+    operation: Operation = "chat"
+
+    @property
+    def name(self) -> str:
+        """The dialect's name."""
+        return NAME
+
+    def read_call(self, body: bytes, *, headers: Mapping[str, str]) -> ModelCall:
+        """Decode and check a request; `headers` have names in lower case.
+
+        Raises:
+            Invalid: with `param` naming the field at fault.
+            TooLarge: larger or deeper than allowed.
+        """
+        document = JsonDocument.parse(body, layout=_REQUEST)
+        document.fields()
+        try:
+            request = msgspec.convert(document.value, _Request)
+        except msgspec.ValidationError as exc:
+            raise misfit(exc) from exc
+        _check(request, counts=self.operation == "count_tokens")
+        return ModelCall(
+            wire=NAME,
+            content=document,
+            model=request.model,
+            operation=self.operation,
+            stream=bool(request.stream) and self.operation == "chat",
+            headers=_forwarded(headers),
+            output_limit=request.max_tokens,
+        )
+
+    def write_call(self, call: ModelCall, outgoing: Outgoing) -> bytes:
+        """Return the client's bytes with the deployment's model, and with `max_tokens` under its cap."""
+        document = _document(call.content)
+        fields = document.fields()
+        edits: dict[Path, bytes | None] = {}
+        if fields.get("model") != outgoing.model:
+            edits["model",] = msgspec.json.encode(outgoing.model)
+        if call.stream and fields.get("stream") is not True:
+            edits["stream",] = b"true"
+        cap = outgoing.cap_output_tokens
+        if cap is not None and call.operation == "chat" and fields.get("max_tokens", cap + 1) > cap:
+            edits["max_tokens",] = msgspec.json.encode(cap)
+            thinking = cast("dict[str, Any]", fields.get("thinking") or {})
+            if (thinking.get("budget_tokens") or 0) >= cap > MIN_THINKING_TOKENS:
+                edits["thinking", "budget_tokens"] = msgspec.json.encode(cap - 1)
+        if _UNSIGNED.search(document.raw):
+            edits.update(_without_unsigned(fields))
+        return document.edit_fields(edits).raw
+
+    def read_reply(self, body: bytes, *, headers: Mapping[str, str]) -> ModelReply:
+        """Decode a whole answer, of messages or of a count; `headers` have names in lower case.
+
+        Raises:
+            Upstream: it is not what the wire promises.
+        """
+        try:
+            document = JsonDocument.parse(body, layout=_ANSWER, name="the provider's answer")
+            head = msgspec.convert(document.value, _ReplyHead)
+        except (Invalid, msgspec.ValidationError) as exc:
+            raise Upstream("the provider's answer is not a message") from exc
+        if head.type == "message":
+            usage = (head.usage or Tokens()).usage()
+        elif head.input_tokens is not None:
+            # Counting costs nothing, whatever it counted.
+            usage = Usage(input_tokens=0, output_tokens=0)
+        else:
+            raise Upstream("the provider's answer is neither a message nor a count")
+        return ModelReply(
+            wire=NAME,
+            content=document,
+            usage=usage,
+            stop_reason=stop_reason_of(head.stop_reason),
+            headers=tuple((name, headers[name]) for name in headers if _is_kept(name)),
+        )
+
+    def write_reply(self, reply: ModelReply, *, model: str) -> bytes:
+        """Return the provider's bytes with the alias for its model."""
+        document = _document(reply.content)
+        if "model" not in document.fields():
+            return document.raw
+        return document.replace(("model",), msgspec.json.encode(model)).raw
+
+    def read_events(self) -> AnthropicReader:
+        """Return a decoder for one stream."""
+        return AnthropicReader()
+
+    def assembler(self) -> AnthropicAssembler:
+        """Return what makes a whole answer of a stream."""
+        return AnthropicAssembler()
+
+    def write_events(self, call: ModelCall) -> AnthropicWriter:
+        """Return an encoder for the client that sent `call`."""
+        return AnthropicWriter(call)
+
+    def read_error(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
+        """Turn an upstream's error answer into ours; `headers` have names in lower case."""
+        return read_upstream_error(status, headers=headers, body=body)
+
+    def write_error(self, error: HeadgateError, *, request_id: str) -> HttpError:
+        """Render an error for a client of this wire."""
+        return write_http_error(error, request_id=request_id)
+
+    def to_conversation(self, content: Content) -> Conversation:
+        """Build the typed form of a request.
+
+        Raises:
+            Invalid: it holds what no other provider could be given.
+        """
+        return read_conversation(content)
+
+    def from_conversation(self, conversation: Conversation, outgoing: Outgoing) -> bytes:
+        """Write the typed form as a request; `anthropic_writing.unsaid` tells what that leaves out.
+
+        Raises:
+            Invalid: no request of this wire says the same.
+        """
+        return write_request(conversation, outgoing)
+
+    def unsaid(self, conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
+        """Return what of a conversation `from_conversation` leaves out, by the names of our fields."""
+        return unsaid(conversation, outgoing)
+
+    def to_reply(self, reply: ModelReply) -> Reply:
+        """Build the typed form of an answer."""
+        return read_answer(reply.content.to_bytes())
+
+    def from_reply(self, reply: Reply, *, model: str) -> bytes:
+        """Write an answer of another wire as one of this."""
+        return write_answer(reply, model=model)
+
+    def operations(self) -> frozenset[Operation]:
+        """Return what the wire can ask for."""
+        return frozenset({"chat", "count_tokens"})
+
+
+dialect: Final = AnthropicMessages()
+counting: Final = AnthropicMessages("count_tokens")
+
+
+def estimated_count(content: Content) -> bytes:
+    """Return the answer to a token count that no upstream can give: an estimate over every string, tool and image."""
+    return msgspec.json.encode({"input_tokens": estimated_tokens(content)})
+
+
+def _check(request: _Request, *, counts: bool) -> None:
+    if not request.model:
+        raise Invalid("model: must not be empty", param="model")
+    if request.max_tokens is None and not counts:
+        raise Invalid("max_tokens: field required", param="max_tokens")
+    if request.max_tokens is not None and request.max_tokens < 0:
+        raise Invalid("max_tokens: must not be negative", param="max_tokens")
+    if not request.messages:
+        raise Invalid("messages: at least one message is required", param="messages")
+    for index, turn in enumerate(request.messages):
+        if turn.role not in ("user", "assistant", "system"):
+            param = f"messages.{index}.role"
+            raise Invalid(f"{param}: {turn.role[:40]!r} is none of user, assistant, system", param=param)
+    if request.temperature is not None and not 0 <= request.temperature <= 1:
+        raise Invalid("temperature: must be between 0 and 1", param="temperature")
+    choice = request.tool_choice
+    if choice is not None and choice.type == "tool":
+        names = {tool.name for tool in request.tools or ()}
+        if choice.name is None or choice.name not in names:
+            raise Invalid(
+                f"tool_choice.name: there is no tool {(choice.name or '')[:80]!r} in tools", param="tool_choice.name"
+            )
+
+
+def _forwarded(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    kept: list[tuple[str, str]] = []
+    version = headers.get("anthropic-version", "").strip()
+    if version:
+        if _VERSION.fullmatch(version) is None:
+            raise Invalid("anthropic-version: must be a date such as 2023-06-01", param="anthropic-version")
+        kept.append(("anthropic-version", version))
+    flags = [flag.strip() for flag in headers.get("anthropic-beta", "").split(",")]
+    betas = [flag for flag in dict.fromkeys(flags) if _BETA.fullmatch(flag) and not flag.startswith(_CLOSED_BETAS)]
+    if betas:
+        kept.append(("anthropic-beta", ",".join(betas[:_MAX_BETAS])))
+    return tuple(kept)
+
+
+def _is_kept(header: str) -> bool:
+    return header in _KEPT_HEADERS or header.startswith(_KEPT_PREFIXES)
+
+
+def _document(content: Content) -> JsonDocument:
+    return content if isinstance(content, JsonDocument) else JsonDocument.parse(content.to_bytes(), layout=_REQUEST)
+
+
+def _without_unsigned(fields: Mapping[str, Any]) -> Mapping[Path, bytes]:
+    """Return edits that take out unsigned thinking, which came from another wire and is refused by this one."""
+    edits: dict[Path, bytes] = {}
+    for index, turn in enumerate(cast("list[dict[str, Any]]", fields["messages"])):
+        content = turn["content"]
+        if isinstance(content, str):
+            continue
+        blocks = cast("list[dict[str, Any]]", content)
+        kept = [block for block in blocks if block.get("type") != "thinking" or block.get("signature") != ""]
+        if kept and len(kept) < len(blocks):
+            edits["messages", index, "content"] = msgspec.json.encode(kept)
+    return edits

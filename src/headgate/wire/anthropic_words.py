@@ -1,0 +1,147 @@
+"""What Anthropic's words mean in ours: stop reasons, token arithmetic, tool ids, and the size of a prompt.
+
+Source: the types of the `anthropic` SDK 2.x (stop_reason.py, usage.py, cache_creation.py, message_delta_usage.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from headgate.kernel.content import Content
+from headgate.kernel.model_call import StopReason, Usage
+
+NAME: Final = "anthropic_messages"
+"""The dialect's name, as `ModelCall.wire` says it."""
+
+_STOP_REASONS: Final[Mapping[str, StopReason]] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop_sequence",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "context_length",
+    "tool_use": "tool_use",
+    "refusal": "refusal",
+    "pause_turn": "pause",
+}
+_ANTHROPIC_REASONS: Final[Mapping[StopReason, str]] = {
+    **{ours: theirs for theirs, ours in _STOP_REASONS.items()},
+    "content_filter": "refusal",
+}
+_TOOL_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_MEDIA: Final = re.compile(rb'"type"\s*+:\s*+"(?:image|image_url|input_image|document|file|input_file)"')
+_MEDIA_TOKENS: Final = 1600
+_CHARS_PER_TOKEN: Final = 3.5
+
+
+class CacheCreation(msgspec.Struct):
+    """Cache writes by how long they live."""
+
+    ephemeral_5m_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: int | None = None
+
+
+class OutputDetails(msgspec.Struct):
+    """What the output tokens were spent on."""
+
+    thinking_tokens: int | None = None
+
+
+class Tokens(msgspec.Struct):
+    """The `usage` object of a message, of `message_start` and of `message_delta`; a None was not said."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_creation: CacheCreation | None = None
+    output_tokens_details: OutputDetails | None = None
+
+    def updated(self, later: Tokens) -> Tokens:
+        """Return what is known after a later, cumulative report: what it does not say survives."""
+        merged = Tokens()
+        for field in Tokens.__struct_fields__:
+            said = getattr(later, field)
+            setattr(merged, field, getattr(self, field) if said is None else said)
+        return merged
+
+    def usage(self) -> Usage:
+        """Return it in our arithmetic, in which `input_tokens` includes what was read from and written to caches."""
+        written_1h = (self.cache_creation.ephemeral_1h_input_tokens or 0) if self.cache_creation else 0
+        written_5m = (self.cache_creation.ephemeral_5m_input_tokens or 0) if self.cache_creation else 0
+        if self.cache_creation_input_tokens is not None:
+            # The breakdown is absent from message_delta, so what it does not explain counts as five-minute writes.
+            written_1h = min(written_1h, self.cache_creation_input_tokens)
+            written_5m = self.cache_creation_input_tokens - written_1h
+        read = self.cache_read_input_tokens or 0
+        fresh = self.input_tokens
+        details = self.output_tokens_details
+        return Usage(
+            input_tokens=None if fresh is None else fresh + read + written_5m + written_1h,
+            output_tokens=self.output_tokens,
+            cache_read_tokens=read,
+            cache_write_tokens=written_5m,
+            cache_write_1h_tokens=written_1h,
+            reasoning_tokens=(details.thinking_tokens or 0) if details else 0,
+        )
+
+
+def tokens_of(usage: Usage) -> dict[str, Any]:
+    """Return our usage as Anthropic's `usage` object; what is unknown is 0, for the SDK wants numbers."""
+    written = usage.cache_write_tokens + usage.cache_write_1h_tokens
+    tokens: dict[str, Any] = {
+        "input_tokens": max(0, (usage.input_tokens or 0) - usage.cache_read_tokens - written),
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": usage.cache_read_tokens,
+        "output_tokens": usage.output_tokens or 0,
+    }
+    if written:
+        tokens["cache_creation"] = {
+            "ephemeral_5m_input_tokens": usage.cache_write_tokens,
+            "ephemeral_1h_input_tokens": usage.cache_write_1h_tokens,
+        }
+    if usage.reasoning_tokens:
+        tokens["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    return tokens
+
+
+def stop_reason_of(anthropic: str | None) -> StopReason:
+    """Return our word for theirs; one that we do not know is `unknown`, never `stop`."""
+    return _STOP_REASONS.get(anthropic or "", "unknown")
+
+
+def anthropic_reason_of(reason: StopReason) -> str | None:
+    """Return their word for ours; None for `unknown`, for they have no such word and `end_turn` would be a lie."""
+    return _ANTHROPIC_REASONS.get(reason)
+
+
+def anthropic_tool_id(tool_id: str) -> str:
+    """Return an id that the API accepts (`^[a-zA-Z0-9_-]+$`).
+
+    A foreign id becomes a digest of itself, so the same id gives the same one in calls and results, in any turn and
+    process, without a table.
+    """
+    if _TOOL_ID.fullmatch(tool_id):
+        return tool_id
+    return f"toolu_{hashlib.sha256(tool_id.encode()).hexdigest()[:32]}"
+
+
+def anthropic_message_id(reply_id: str) -> str:
+    """Return a message id in Anthropic's form for an answer of another wire."""
+    if reply_id.startswith("msg_"):
+        return reply_id
+    return f"msg_{re.sub(r'[^a-zA-Z0-9_-]', '', reply_id)[:64] or 'unnamed'}"
+
+
+def estimated_tokens(content: Content) -> int:
+    """Guess the tokens of a request of any wire from its strings and its number of images and files."""
+    chars = 0
+    for segment in content.segments():
+        text = segment.text
+        # Scripts without spaces take about a token a character; counting bytes comes closer than characters.
+        chars += len(text) if text.isascii() else len(text.encode())
+    media = len(_MEDIA.findall(content.to_bytes()))
+    return max(1, int(chars / _CHARS_PER_TOKEN) + media * _MEDIA_TOKENS)

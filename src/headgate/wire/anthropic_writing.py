@@ -1,0 +1,474 @@
+"""From the typed form to Anthropic's requests and answers.
+
+What the wire cannot say is left out and named by `unsaid`, so that the gateway can disclose it.
+
+Quirks of a deployment that change what is written:
+
+- `sampling`: it takes `temperature`, `top_p` and `top_k`. Models since Opus 4.7 answer 400 to each of them.
+- `thinking_budget`: it takes `thinking.budget_tokens` rather than adaptive thinking with `output_config.effort`.
+- `system_turns`: it takes messages of role `system` among the others; else they join the top-level `system`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import msgspec
+
+from headgate.kernel.errors import Invalid
+from headgate.wire.anthropic_words import (
+    anthropic_message_id,
+    anthropic_reason_of,
+    anthropic_tool_id,
+    tokens_of,
+)
+from headgate.wire.conversation import (
+    Conversation,
+    Document,
+    Image,
+    Message,
+    Part,
+    Reasoning,
+    Refusal,
+    Reply,
+    Text,
+    Tool,
+    ToolChoice,
+    ToolResult,
+    ToolUse,
+)
+from headgate.wire.dialect import Outgoing
+
+_Json = dict[str, Any]
+
+MAX_BREAKPOINTS: Final = 4
+MIN_THINKING_TOKENS: Final = 1024
+_MAX_USER_CHARS: Final = 256
+_IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+_EFFORTS: Final = frozenset({"low", "medium", "high", "xhigh", "max"})
+_BUDGETS: Final[Mapping[str, int]] = {"low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 65536}
+_ANY_OBJECT: Final[_Json] = {"type": "object", "properties": {}}
+
+
+def write_request(conversation: Conversation, outgoing: Outgoing) -> bytes:
+    """Write a conversation as a request.
+
+    Raises:
+        Invalid: no request of this wire says the same, such as a tool choice that names no tool.
+    """
+    return msgspec.json.encode(_Writer(conversation, outgoing).request())
+
+
+def unsaid(conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
+    """Return what of a conversation `write_request` leaves out or weakens, by the names of our fields, in order.
+
+    Raises:
+        Invalid: as `write_request`.
+    """
+    writer = _Writer(conversation, outgoing)
+    writer.request()
+    return tuple(dict.fromkeys(writer.unsaid))
+
+
+def write_answer(reply: Reply, *, model: str) -> bytes:
+    """Write an answer of another wire as a message; what the model refused with shows as text and as explanation."""
+    refusal = "".join(part.text for part in reply.parts if isinstance(part, Refusal))
+    return msgspec.json.encode(
+        {
+            "id": anthropic_message_id(reply.id),
+            "type": "message",
+            "role": "assistant",
+            "model": model,
+            "content": [block for part in reply.parts if (block := answer_block(part)) is not None],
+            "stop_reason": "refusal" if refusal else anthropic_reason_of(reply.stop_reason),
+            "stop_sequence": reply.stop_sequence,
+            "stop_details": refusal_details(refusal) if refusal else None,
+            "usage": tokens_of(reply.usage),
+        }
+    )
+
+
+def refusal_details(explanation: str) -> _Json:
+    """Return the `stop_details` that carry a refusal's explanation."""
+    return {"type": "refusal", "category": None, "explanation": explanation}
+
+
+def answer_block(part: Part) -> _Json | None:
+    """Return the content block of one part of an answer, or None for what is empty or has none."""
+    match part:
+        case Text(text) | Refusal(text):
+            return {"type": "text", "text": text} if text else None
+        case Reasoning(redacted=str() as data):
+            return {"type": "redacted_thinking", "data": data}
+        case Reasoning(text, signature):
+            return {"type": "thinking", "thinking": text, "signature": signature or ""}
+        case ToolUse():
+            return _tool_use(part)
+        case _:
+            return None
+
+
+def tool_input(arguments: str) -> msgspec.Raw | _Json:
+    """Return arguments as the object that the wire demands, byte for byte; text that is none is wrapped."""
+    if not arguments.strip():
+        return {}
+    try:
+        value: object = msgspec.json.decode(arguments)
+    except msgspec.DecodeError:
+        value = None
+    return msgspec.Raw(arguments.encode()) if isinstance(value, dict) else {"arguments": arguments}
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Builds one request and notes what it cannot say."""
+
+    conversation: Conversation
+    outgoing: Outgoing
+    unsaid: list[str] = field(default_factory=list[str])
+
+    def request(self) -> _Json:
+        talk = self.conversation
+        turns = _Turns(self)
+        system = turns.add_all(talk.messages)
+        if not turns.turns and system:
+            # A prompt of nothing but system text is common on other wires; here somebody has to speak.
+            turns.turns, system = [{"role": "user", "content": system}], []
+        if not turns.turns:
+            raise Invalid("messages: at least one message with content is needed", param="messages")
+        turns.check_answered()
+        turns.trim_prefill()
+        body: _Json = {"model": self.outgoing.model, "max_tokens": self._max_tokens()}
+        if system:
+            body["system"] = system
+        body["messages"] = turns.turns
+        body.update(self._tools(turns.tools_used))
+        body.update(self._sampling())
+        body.update(self._thinking(body, turns))
+        if talk.user is not None and len(talk.user) <= _MAX_USER_CHARS:
+            body["metadata"] = {"user_id": talk.user}
+        elif talk.user is not None:
+            self.unsaid.append("user")
+        if talk.seed is not None:
+            self.unsaid.append("seed")
+        if talk.stream:
+            body["stream"] = True
+        _limit_breakpoints(body)
+        return body
+
+    def _max_tokens(self) -> int:
+        asked = self.conversation.max_tokens
+        tokens = self.outgoing.default_output_tokens if asked is None else asked
+        cap = self.outgoing.cap_output_tokens
+        return tokens if cap is None else min(tokens, cap)
+
+    def _tools(self, used: Sequence[str]) -> _Json:
+        """Return `tools` and `tool_choice`, which this wire takes only together."""
+        talk = self.conversation
+        names = {tool.name for tool in talk.tools}
+        choice = talk.tool_choice
+        if choice is not None and choice.mode == "named" and choice.name not in names:
+            raise Invalid(
+                f"tool_choice names the tool {(choice.name or '')[:80]!r}, which is absent", param="tool_choice"
+            )
+        if not talk.tools:
+            if choice is not None and choice.mode == "required":
+                raise Invalid("tool_choice demands a tool call, and there are no tools", param="tool_choice")
+            # Turns with tool calls are refused without definitions, so the tools of old are declared and forbidden.
+            declared = [{"name": name, "input_schema": _ANY_OBJECT} for name in dict.fromkeys(used)]
+            return {"tools": declared, "tool_choice": {"type": "none"}} if declared else {}
+        said: _Json = {"tools": [_tool(tool) for tool in talk.tools]}
+        if choice is not None or talk.parallel_tools is False:
+            said["tool_choice"] = _choice(choice, parallel=talk.parallel_tools)
+        return said
+
+    def _sampling(self) -> _Json:
+        talk = self.conversation
+        said: _Json = {}
+        for name, value in (("temperature", talk.temperature), ("top_p", talk.top_p), ("top_k", talk.top_k)):
+            if value is None:
+                continue
+            if "sampling" not in self.outgoing.quirks:
+                self.unsaid.append(name)
+                continue
+            said[name] = value
+        if said.get("temperature", 0.0) > 1.0:
+            # Other wires go up to 2.
+            said["temperature"] = 1.0
+            self.unsaid.append("temperature")
+        # Sequences of nothing but white space are refused.
+        stop = [sequence for sequence in talk.stop if sequence.strip()]
+        if len(stop) < len(talk.stop):
+            self.unsaid.append("stop")
+        return {**said, "stop_sequences": stop} if stop else said
+
+    def _thinking(self, body: _Json, turns: _Turns) -> _Json:
+        """Return `thinking` and `output_config`; may take back sampling that thinking excludes."""
+        talk = self.conversation
+        config: _Json = {}
+        if talk.output is not None:
+            if talk.output.schema is None:
+                self.unsaid.append("output")
+            else:
+                config["format"] = {"type": "json_schema", "schema": _closed(talk.output.schema)}
+        effort = "low" if talk.reasoning_effort == "minimal" else talk.reasoning_effort
+        budget = talk.reasoning_tokens
+        if effort == "none":
+            return {"thinking": {"type": "disabled"}, **({"output_config": config} if config else {})}
+        if effort is not None and effort not in _EFFORTS:
+            self.unsaid.append("reasoning_effort")
+            effort = None
+        said: _Json = {}
+        if "thinking_budget" in self.outgoing.quirks:
+            said.update(self._budget(_BUDGETS.get(effort or "") if budget is None else budget, body, turns))
+        elif effort is not None or budget is not None:
+            config["effort"] = effort or _effort_for(budget or 0)
+            if not _forces_a_tool(body):
+                said["thinking"] = {"type": "adaptive"}
+        if config:
+            said["output_config"] = config
+        if "thinking" in said:
+            self.unsaid += [name for name in ("temperature", "top_k") if body.pop(name, None) is not None]
+        return said
+
+    def _budget(self, wanted: int | None, body: _Json, turns: _Turns) -> _Json:
+        if wanted is None:
+            return {}
+        budget = min(wanted, body["max_tokens"] - 1)
+        if budget < MIN_THINKING_TOKENS or _forces_a_tool(body) or turns.continues_a_tool_call:
+            # It would be refused: the budget lies within max_tokens, and signed thinking must precede tool calls.
+            self.unsaid.append("reasoning_effort" if self.conversation.reasoning_tokens is None else "reasoning_tokens")
+            return {}
+        return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+
+
+class _Turns:
+    """Messages as this wire wants them: turns alternate, tool results come first and right after their calls."""
+
+    def __init__(self, writer: _Writer) -> None:
+        self._writer = writer
+        self.turns: list[_Json] = []
+        self.tools_used: list[str] = []
+        self._calls: list[str] = []
+        self._open: list[str] = []
+
+    @property
+    def continues_a_tool_call(self) -> bool:
+        """Whether the model is to go on after results of calls that it made without signed thinking."""
+        return bool(self._calls) and len(self.turns) > 1 and self.turns[-1]["role"] == "user"
+
+    def add_all(self, messages: Iterable[Message]) -> list[_Json]:
+        """Add messages; return the blocks of the top-level `system`."""
+        system: list[_Json] = []
+        in_place = "system_turns" in self._writer.outgoing.quirks
+        for message in messages:
+            if message.role != "system":
+                self._add(message.role, message.parts)
+            elif in_place and self.turns and not self._open:
+                self._add("system", message.parts)
+            else:
+                if self.turns:
+                    self._writer.unsaid.append("system_position")
+                system += self._blocks(message.parts)
+        return system
+
+    def check_answered(self) -> None:
+        """Refuse calls that nothing answers; elsewhere it would be an error of the provider that is harder to read."""
+        if self._open and self.turns[-1]["role"] == "user":
+            raise _unanswered(self._open[0])
+
+    def trim_prefill(self) -> None:
+        """Take white space off the end of an assistant's last turn, which is refused there."""
+        last = self.turns[-1]
+        if last["role"] == "assistant" and last["content"][-1]["type"] == "text":
+            last["content"][-1]["text"] = last["content"][-1]["text"].rstrip()
+
+    def _add(self, role: str, parts: Sequence[Part]) -> None:
+        blocks = list(self._blocks(parts))
+        if not blocks:
+            return
+        results = [block for block in blocks if block["type"] == "tool_result"]
+        if role == "assistant" and self._open and self.turns[-1]["role"] != "assistant":
+            raise _unanswered(self._open[0])
+        for result in results:
+            self._close(result["tool_use_id"])
+        if not self.turns or self.turns[-1]["role"] != role:
+            self.turns.append({"role": role, "content": []})
+            if role == "assistant":
+                self._calls = []
+        content = cast("list[_Json]", self.turns[-1]["content"])
+        if results:
+            first_other = next((i for i, block in enumerate(content) if block["type"] != "tool_result"), len(content))
+            content[first_other:first_other] = results
+            content += [block for block in blocks if block["type"] != "tool_result"]
+        else:
+            content += blocks
+        calls = [block for block in blocks if block["type"] == "tool_use"]
+        self.tools_used += [call["name"] for call in calls]
+        self._calls += [call["id"] for call in calls]
+        self._open += [call["id"] for call in calls]
+
+    def _close(self, tool_use_id: str) -> None:
+        if tool_use_id not in self._open:
+            raise Invalid(
+                f"messages: the result for tool call {tool_use_id[:80]!r} does not follow a turn that makes this call",
+                param="messages",
+            )
+        self._open.remove(tool_use_id)
+
+    def _blocks(self, parts: Iterable[Part]) -> Iterator[_Json]:
+        for part in parts:
+            match part:
+                case Reasoning():
+                    # Its signature is worth nothing away from its origin, and unsigned reasoning is refused.
+                    self._writer.unsaid.append("reasoning")
+                case ToolResult():
+                    yield self._result(part)
+                case ToolUse():
+                    yield _tool_use(part)
+                case _:
+                    yield from self._readable(part)
+
+    def _readable(self, part: Text | Image | Document | Refusal) -> Iterator[_Json]:
+        match part:
+            case Text(text, cache):
+                if text.strip():
+                    yield {"type": "text", "text": text, **_cache_control(cache)}
+            case Refusal(text):
+                if text.strip():
+                    yield {"type": "text", "text": text}
+            case Image():
+                if part.detail not in (None, "auto"):
+                    self._writer.unsaid.append("image_detail")
+                yield {"type": "image", "source": _image_source(part)}
+            case _:
+                title = {"title": part.name} if part.name else {}
+                yield {"type": "document", "source": _document_source(part), **title}
+
+    def _result(self, result: ToolResult) -> _Json:
+        block: _Json = {"type": "tool_result", "tool_use_id": anthropic_tool_id(result.tool_use_id)}
+        content = [block for part in result.parts for block in self._readable(part)]
+        if content:
+            block["content"] = content
+        if result.is_error:
+            block["is_error"] = True
+        return block
+
+
+def _tool_use(call: ToolUse) -> _Json:
+    return {
+        "type": "tool_use",
+        "id": anthropic_tool_id(call.id),
+        "name": call.name,
+        "input": tool_input(call.arguments),
+    }
+
+
+def _unanswered(tool_use_id: str) -> Invalid:
+    return Invalid(
+        f"messages: tool call {tool_use_id[:80]!r} has no result in the turn that follows it", param="messages"
+    )
+
+
+def _cache_control(cache: str | None) -> _Json:
+    match cache:
+        case None:
+            return {}
+        case "1h":
+            return {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+        case _:
+            return {"cache_control": {"type": "ephemeral"}}
+
+
+def _limit_breakpoints(body: _Json) -> None:
+    """Keep the last four cache breakpoints, which cover the longest prefixes; the wire refuses a fifth."""
+    blocks: list[_Json] = [*body.get("system", ())]
+    for turn in body["messages"]:
+        for block in turn["content"]:
+            blocks.append(block)
+            blocks += block.get("content", ())
+    marked = [block for block in blocks if "cache_control" in block]
+    for block in marked[: max(0, len(marked) - MAX_BREAKPOINTS)]:
+        del block["cache_control"]
+
+
+def _image_source(image: Image) -> _Json:
+    if image.data is None:
+        return {"type": "url", "url": image.url or ""}
+    if image.media_type not in _IMAGE_TYPES:
+        raise Invalid(
+            f"messages: an image of type {(image.media_type or 'unknown')[:40]!r} cannot be sent to this model; "
+            "send jpeg, png, gif or webp",
+            param="messages",
+        )
+    return {"type": "base64", "media_type": image.media_type, "data": image.data}
+
+
+def _document_source(document: Document) -> _Json:
+    if document.data is None:
+        return {"type": "url", "url": document.url or ""}
+    if document.media_type == "application/pdf":
+        return {"type": "base64", "media_type": "application/pdf", "data": document.data}
+    if document.media_type is None or not document.media_type.startswith("text/"):
+        raise Invalid(
+            f"messages: a file of type {(document.media_type or 'unknown')[:40]!r} cannot be sent to this model; "
+            "send PDF or plain text",
+            param="messages",
+        )
+    try:
+        text = base64.b64decode(document.data, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as exc:
+        raise Invalid("messages: a text file is not base64 of UTF-8", param="messages") from exc
+    return {"type": "text", "media_type": "text/plain", "data": text}
+
+
+def _choice(choice: ToolChoice | None, *, parallel: bool | None) -> _Json:
+    said: _Json = {"type": "auto"}
+    match choice:
+        case ToolChoice("required"):
+            said = {"type": "any"}
+        case ToolChoice("named", name):
+            said = {"type": "tool", "name": name}
+        case ToolChoice("none"):
+            return {"type": "none"}
+        case _:
+            pass
+    if parallel is not None:
+        said["disable_parallel_tool_use"] = not parallel
+    return said
+
+
+def _tool(tool: Tool) -> _Json:
+    said: _Json = {"name": tool.name}
+    if tool.description:
+        said["description"] = tool.description
+    said["input_schema"] = tool.schema if tool.schema.get("type") == "object" else {**_ANY_OBJECT, **tool.schema}
+    if tool.strict:
+        said["strict"] = True
+    return said
+
+
+def _forces_a_tool(body: _Json) -> bool:
+    return body.get("tool_choice", {}).get("type") in ("any", "tool")
+
+
+def _effort_for(budget: int) -> str:
+    return next((effort for effort, tokens in _BUDGETS.items() if budget <= tokens), "max")
+
+
+def _closed(schema: Any) -> Any:
+    """Return a schema with every object closed, as this wire demands."""
+    match schema:
+        case list():
+            return [_closed(item) for item in cast("list[Any]", schema)]
+        case dict():
+            closed = {key: _closed(value) for key, value in cast("_Json", schema).items()}
+            if closed.get("type") == "object" and "properties" in closed:
+                closed.setdefault("additionalProperties", False)
+            return closed
+        case _:
+            return schema

@@ -1,0 +1,350 @@
+"""A JSON body as content: parsed once and strictly, scanned string by string, edited in place.
+
+What is refused, since parsers disagree on it or choke on it: duplicate keys, invalid UTF-8, lone surrogates, NaN and
+Infinity, integers beyond what Python converts, a byte order mark, nesting and size beyond bounds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Any, cast
+
+import msgspec
+
+from headgate.kernel.content import Segment
+from headgate.kernel.errors import Invalid, TooLarge
+from headgate.wire.embedded_text import encode_text
+from headgate.wire.json_edits import (
+    COLON,
+    STRING,
+    Path,
+    Splice,
+    append_field,
+    edit_fields,
+    replace_first,
+    replace_text,
+    splice,
+)
+from headgate.wire.json_strings import PLAIN, Layout, Strings, number_text, spoken_texts, strings_of
+
+__all__ = ["MAX_BODY_BYTES", "MAX_DEPTH", "PLAIN", "JsonDocument", "Layout", "Path"]
+
+MAX_DEPTH = 128
+MAX_BODY_BYTES = 32 * 1024 * 1024
+
+_BOM = b"\xef\xbb\xbf"
+_ESCAPED_ASCII = rb"\u00"
+_SHOWN_KEY_CHARS = 40
+_BESIDE = b'"\x1c"'
+_INNER_QUOTE = b"\x1d"
+"""For an escaped quote while strings are told apart: no JSON holds a control character as it is."""
+
+_LONG_NUMBER = re.compile(rb"[0-9][0-9.]{11}|[0-9][eE]")
+"""What shows that a number may be long."""
+
+_DATA = b'"data:'
+_TEXT = b'"text"'
+_TEXT_KEY = re.compile(rb'"text"[ \t\r\n]*+:')
+_WALKED_ESCAPES = (rb"\\", rb"\u", rb"\b", rb"\f")
+_SIMPLE_ESCAPES = ((rb"\n", b"\n"), (_INNER_QUOTE, b'"'), (rb"\t", b"\t"), (rb"\r", b"\r"), (rb"\/", b"/"))
+"""Unambiguous where no backslash is escaped: each backslash begins an escape of its own."""
+
+_NOT_DECODED = object()
+_STRING_OR_NUMBER = re.compile(STRING.pattern + rb"|-?[0-9][0-9.eE+-]*+", re.DOTALL)
+_QUOTE = b'"'[0]
+
+
+class JsonDocument:
+    """An immutable JSON body; implements the kernel's `Content`.
+
+    Strings are counted in document order, so segment indices and edits agree without any offsets being kept.
+    """
+
+    __slots__ = ("_found", "_segments", "_value", "is_opaque", "layout", "raw")
+
+    def __init__(
+        self, raw: bytes, *, value: Any = _NOT_DECODED, layout: Layout = PLAIN, is_opaque: bool = False
+    ) -> None:
+        """Wrap text that is known to be strict JSON; use `parse` for anything from outside."""
+        self.raw = raw
+        self.layout = layout
+        self.is_opaque = is_opaque
+        self._value = value
+        self._found: Strings | None = None
+        self._segments: tuple[Segment, ...] | None = None
+
+    @classmethod
+    def parse(
+        cls,
+        body: bytes,
+        *,
+        layout: Layout = PLAIN,
+        max_bytes: int = MAX_BODY_BYTES,
+        max_depth: int = MAX_DEPTH,
+        name: str = "the request body",
+    ) -> JsonDocument:
+        """Decode a body from outside. Linear in its size.
+
+        Args:
+            name: what messages call the body.
+
+        Raises:
+            TooLarge: more than `max_bytes`, or nested deeper than `max_depth`.
+            Invalid: not strict JSON; the message says what and where.
+        """
+        if len(body) > max_bytes:
+            raise TooLarge(f"{name} has {len(body)} bytes; at most {max_bytes} are accepted")
+        return cls(body, value=_decode(body, max_depth=max_depth, name=name), layout=layout)
+
+    @property
+    def value(self) -> Any:
+        """The decoded value, to be read only."""
+        if self._value is _NOT_DECODED:
+            self._value = _decode(self.raw, max_depth=MAX_DEPTH, name="the edited document")
+        return self._value
+
+    def fields(self) -> Mapping[str, Any]:
+        """Return the decoded object.
+
+        Raises:
+            Invalid: the document is not an object.
+        """
+        if not isinstance(self.value, dict):
+            raise Invalid(f"the body must be a JSON object, not {_kind(self.value)}")
+        return cast("dict[str, Any]", self.value)
+
+    def segments(self) -> Sequence[Segment]:
+        """Return every string that a caller chose, keys included, and every long number, in document order."""
+        if self._segments is None:
+            self._segments = tuple([found for found in self._strings().found if found is not None])
+        return self._segments
+
+    def surface(self) -> bytes | None:
+        """Return every string token with its simple escapes resolved, side by side.
+
+        None where a string may hold media or a tool's text, or names a character by its number in an escape, where
+        parts of a message may stand side by side, and where a number may be long.
+        """
+        raw = self.raw
+        for word in self.layout.walked_for:
+            if word in raw:
+                return None
+        has_escapes = b"\\" in raw
+        if has_escapes:
+            for escape in _WALKED_ESCAPES:
+                if escape in raw:
+                    return None
+            raw = raw.replace(rb"\"", _INNER_QUOTE)
+        pieces = raw.split(b'"')  # strings and what stands between them take turns
+        if _LONG_NUMBER.search(b" ".join(pieces[::2])) is not None:
+            return None
+        text = b'"%b"' % _BESIDE.join(pieces[1::2])
+        if _DATA in text.lower() or (text.count(_TEXT) > 1 and len(_TEXT_KEY.findall(raw)) > 1):
+            return None
+        if has_escapes:
+            for escape, char in _SIMPLE_ESCAPES:
+                text = text.replace(escape, char)
+        return text
+
+    def runs(self) -> Sequence[Sequence[int]]:
+        """Return the texts of parts that stand next to one another in a list, by their indices in `segments()`."""
+        strings = self._strings()
+        if not strings.runs:
+            return ()
+        counts = list(accumulate((found is not None for found in strings.found), initial=0))
+        return [[counts[position] for position in run] for run in strings.runs]
+
+    def spoken(self) -> Sequence[str]:
+        """Return the texts of the assistant's turns, or of an answer."""
+        raw, layout = self.raw, self.layout
+        if layout.answers or _ESCAPED_ASCII in raw:
+            return spoken_texts(self.value, layout)
+        for word in layout.spoken_for:
+            if word in raw:
+                return spoken_texts(self.value, layout)
+        return ()
+
+    def edit(self, texts: Mapping[int, str]) -> JsonDocument:
+        """Return the document with these segments replaced, numbers by strings; all other bytes stay as they are.
+
+        Raises:
+            Invalid: edited keys have become equal.
+            IndexError: there is no such segment.
+        """
+        if not texts:
+            return self
+        if max(texts) >= len(self.segments()) or min(texts) < 0:
+            raise IndexError(f"the document has {len(self.segments())} segments")
+        raw, strings = self.raw, self._strings()
+        splices: list[Splice] = []
+        has_edited_key = False
+        index = -1
+        for position, token in enumerate(_tokens(raw) if strings.numbers else STRING.finditer(raw)):
+            if strings.found[position] is None:
+                continue
+            index += 1
+            text = texts.get(index)
+            if text is None:
+                continue
+            embedding = strings.embeddings.get(position)
+            new = text if embedding is None else encode_text(text, embedding)
+            splices.append(Splice(token.start(), token.end(), msgspec.json.encode(new)))
+            has_edited_key = has_edited_key or COLON.match(raw, token.end()) is not None
+        edited = self._with_raw(splice(raw, splices))
+        if has_edited_key:
+            edited.value  # noqa: B018 - decodes now, and so refuses keys that have become equal
+        return edited
+
+    def edit_fields(self, edits: Mapping[Path, bytes | None]) -> JsonDocument:
+        """Return the document with values at paths replaced by JSON text, inserted where absent, removed where None.
+
+        Raises:
+            KeyError: the way to a path is not there.
+        """
+        if not edits:
+            return self
+        if any(len(path) != 1 for path in edits) or not isinstance(self.value, dict):
+            return self._with_raw(edit_fields(self.raw, edits))
+        raw = self.raw
+        present = {path: new for path, new in edits.items() if path[0] in self.value}
+        if len(present) == 1 and next(iter(present.values())) is not None:
+            (path, new) = next(iter(present.items()))
+            old = cast("dict[str | int, object]", self.value)[path[0]]
+            if isinstance(old, str) and _ESCAPED_ASCII not in raw:  # which could spell the key
+                raw = replace_text(raw, path, old=old, new=new or b"")
+            else:
+                raw = replace_first(raw, str(path[0]), new or b"")
+        elif present:
+            raw = edit_fields(raw, present)
+        for path, new in edits.items():
+            if new is not None and path not in present:
+                raw = append_field(raw, str(path[0]), new)
+        return self._with_raw(raw)
+
+    def replace(self, path: Path, new_value_json: bytes) -> JsonDocument:
+        """Return the document with one value replaced, or inserted as the last of its object."""
+        return self.edit_fields({path: new_value_json})
+
+    def insert(self, path: Path, key: str, value_json: bytes) -> JsonDocument:
+        """Return the document with a field set in the object at `path`."""
+        return self.edit_fields({(*path, key): value_json})
+
+    def remove(self, path: Path) -> JsonDocument:
+        """Return the document without one field; the same where it was absent."""
+        return self.edit_fields({path: None})
+
+    def to_bytes(self) -> bytes:
+        """Return the text, byte for byte what came in unless edited."""
+        return self.raw
+
+    def opaque(self) -> JsonDocument:
+        """Return the document as one that holds text which no scan can read."""
+        return JsonDocument(self.raw, value=self._value, layout=self.layout, is_opaque=True)
+
+    def _with_raw(self, raw: bytes) -> JsonDocument:
+        return JsonDocument(raw, layout=self.layout, is_opaque=self.is_opaque)
+
+    def _strings(self) -> Strings:
+        if self._found is None:
+            self._found = strings_of(self.value, self.layout)
+        return self._found
+
+
+def _tokens(raw: bytes) -> Iterator[re.Match[bytes]]:
+    """Give what `Strings` lists: string tokens, and those numbers that are long enough."""
+    for token in _STRING_OR_NUMBER.finditer(raw):
+        if raw[token.start()] == _QUOTE or number_text(json.loads(token.group())) is not None:
+            yield token
+
+
+def _decode(body: bytes, *, max_depth: int, name: str) -> Any:
+    if body.startswith(_BOM):
+        raise Invalid(f"{name} starts with a byte order mark; send plain UTF-8")
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{name} is not UTF-8: byte {error.start} cannot be decoded") from None
+    try:
+        value = _DECODER.decode(text)
+    except _Refused as refused:
+        raise Invalid(f"{name} {refused}") from None
+    except json.JSONDecodeError as error:
+        raise Invalid(
+            f"{name} is not valid JSON: line {error.lineno}, column {error.colno}: {error.msg.lower()}"
+        ) from None
+    except RecursionError:
+        raise TooLarge(f"{name} is nested deeper than {max_depth} levels") from None
+    except ValueError:  # the interpreter's limit on the digits of integers
+        raise Invalid(f"{name} holds an integer of too many digits") from None
+    if _has_more_brackets(body, max_depth) and _is_deeper(value, max_depth):
+        raise TooLarge(f"{name} is nested deeper than {max_depth} levels")
+    if b"\\u" in body and (b"\\ud" in body or b"\\uD" in body) and not _is_encodable(value):
+        raise Invalid(f"{name} holds half of a surrogate pair (\\ud800 to \\udfff alone), which is no character")
+    return value
+
+
+class _Refused(Exception):
+    """What our hooks find wrong inside the decoder; a ValueError would look like the decoder's own."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _Refused(
+                    f"repeats the key {key[:_SHOWN_KEY_CHARS]!a} in one object; parsers disagree on which counts"
+                )
+            seen.add(key)
+    return value
+
+
+def _constant(name: str) -> Any:
+    raise _Refused(f"holds {name}, which is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+
+
+def _has_more_brackets(body: bytes, count: int) -> bool:
+    """Whether more than so many brackets open. Counting would look at every byte; splitting finds the few at once."""
+    objects, lists = len(body.split(b"{", count + 1)) - 1, len(body.split(b"[", count + 1)) - 1
+    return objects + lists > count
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether containers are nested deeper, layer by layer; each is visited once."""
+    layer: list[Any] = [value]
+    for _ in range(levels):
+        layer = [
+            item
+            for container in layer
+            for item in (container.values() if container.__class__ is dict else container)
+            if item.__class__ is dict or item.__class__ is list
+        ]
+        if not layer:
+            return False
+    return True
+
+
+def _is_encodable(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _kind(value: Any) -> str:
+    """Name a decoded value as JSON calls it."""
+    for kind, name in _KINDS:
+        if isinstance(value, kind):
+            return name
+    return "null" if value is None else "a number"
+
+
+_KINDS = ((str, "a string"), (list, "a list"), (dict, "an object"), (bool, "a boolean"))

@@ -1,0 +1,241 @@
+"""The strings and long numbers of a decoded JSON value in document order, each with whoever wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+
+from headgate.kernel.content import Origin, Segment
+from headgate.wire.embedded_text import Embedding, embedded_text
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Who writes what in the bodies of a wire, and which keys are the wire's own.
+
+    Args:
+        known_keys: names of fields of the wire; every other key is a segment, since callers choose it.
+        fields: origins of what stands under top-level fields; other fields are `parameter`.
+        turns: top-level lists whose items carry a `role`, with the origin of items that have none that is known.
+        roles: origins by an item's `role`.
+        answers: lists of an answer whose items hold a turn of the assistant's, with the key of it; "" for the answer
+            itself.
+        types: origins by an object's `type`, at any depth below a turn, such as `tool_result`.
+        media_keys: keys whose values are base64 of media.
+    """
+
+    known_keys: frozenset[str] = frozenset()
+    fields: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
+    turns: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
+    roles: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
+    answers: Mapping[str, str] = field(default_factory=dict[str, str])
+    types: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
+    media_keys: frozenset[str] = frozenset()
+    walked_for: tuple[bytes, ...] = field(init=False, default=())
+    """Tokens of a body whose strings cannot be told without a walk: a tool may write them, or media stand in them."""
+    spoken_for: tuple[bytes, ...] = field(init=False, default=())
+    """Tokens without one of which no turn of a request is the assistant's."""
+
+    def __post_init__(self) -> None:
+        words = {*self.media_keys, *(("type",) if self.types else ())}
+        for origins in (self.fields, self.turns, self.roles, self.types):
+            words |= {word for word, origin in origins.items() if origin == "tool"}
+        walked_for = tuple(sorted(f'"{word}"'.encode() for word in words))
+        object.__setattr__(self, "walked_for", walked_for)
+        spoken_for = tuple(f'"{role}"'.encode() for role, origin in self.roles.items() if origin == "assistant")
+        object.__setattr__(self, "spoken_for", spoken_for)
+
+
+_LONG = 10**11
+"""The least number of twelve digits; fractions are measures, whatever their length."""
+
+PLAIN = Layout()
+"""A body of no particular wire: every string, keys included, is a `parameter`."""
+
+
+class Strings(NamedTuple):
+    """Every string of a document in its order, and every number that is long enough to be somebody's.
+
+    Args:
+        found: the segment, or None for the wire's own keys and for binary data.
+        embeddings: by index into `found`, how a segment is embedded in its string.
+        numbers: indices into `found` of the numbers.
+        runs: indices into `found` of the texts of parts that stand next to one another in a list.
+    """
+
+    found: list[Segment | None]
+    embeddings: dict[int, Embedding]
+    numbers: set[int]
+    runs: list[list[int]]
+
+
+def number_text(value: object) -> str | None:
+    """Return the digits of a number that may be a card's or an account's, of twelve digits or more; else None."""
+    kind = value.__class__
+    if kind is int:
+        return str(value) if not -_LONG < cast("int", value) < _LONG else None
+    if kind is float:
+        real = cast("float", value)
+        return str(int(real)) if real.is_integer() and not -_LONG < real < _LONG else None
+    return None
+
+
+def strings_of(value: Any, layout: Layout) -> Strings:
+    """Return one item for each string token and long number of the text that `value` was decoded from. Linear."""
+    strings = Strings([], {}, set(), [])
+    _Walk(layout, strings).root(value)
+    return strings
+
+
+def spoken_texts(value: Any, layout: Layout) -> list[str]:
+    """Return the texts of the assistant's turns, each part of one by itself; of an answer, also all of a turn's as one.
+
+    Other wires may give a client the parts of an answer in one piece, and it sends back what it got.
+    """
+    texts: list[str] = []
+    if not isinstance(value, dict):
+        return texts
+    fields = cast("dict[str, Any]", value)
+    for name in layout.turns:
+        turns = fields.get(name)
+        for turn in cast("list[Any]", turns) if isinstance(turns, list) else ():
+            if _role(turn, layout) == "assistant":
+                texts += _texts_of(turn)
+    for name, key in layout.answers.items():
+        items: Any = fields.get(name, ()) if name else ({key: fields},)
+        for item in items:
+            found = _texts_of(item[key])
+            texts += found if len(found) < 2 else (*found, "".join(found))
+    return texts
+
+
+def _role(turn: Any, layout: Layout) -> Origin | None:
+    role: Any = cast("dict[str, Any]", turn).get("role") if isinstance(turn, dict) else None
+    return layout.roles.get(role) if isinstance(role, str) else None
+
+
+def _texts_of(turn: Mapping[str, Any]) -> list[str]:
+    content = turn.get("content")
+    if isinstance(content, str):
+        return [content]
+    parts = cast("list[Any]", content) if isinstance(content, list) else []
+    said: list[Any] = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
+    return [text for text in said if isinstance(text, str)]
+
+
+class _Walk:
+    """Collects strings; recursion is bounded by the depth that decoding allows."""
+
+    __slots__ = ("_embeddings", "_layout", "_numbers", "_out", "_runs")
+
+    def __init__(self, layout: Layout, strings: Strings) -> None:
+        self._layout = layout
+        self._out = strings.found
+        self._embeddings = strings.embeddings
+        self._numbers = strings.numbers
+        self._runs = strings.runs
+
+    def root(self, value: Any) -> None:
+        if not isinstance(value, dict):
+            self._item(value, "parameter", is_turn=False)
+            return
+        layout = self._layout
+        for key, item in cast("dict[str, Any]", value).items():
+            self._out.append(None if key in layout.known_keys else Segment(key, "parameter"))
+            origin = layout.fields.get(key, "parameter")
+            turn = layout.turns.get(key)
+            if turn is not None and isinstance(item, list):
+                self._turns(cast("list[Any]", item), turn)
+            elif isinstance(item, str):
+                self._string(item, origin, is_media_key=key in layout.media_keys)
+            else:
+                self._item(item, origin, is_turn=False)
+
+    def _turns(self, turns: list[Any], default: Origin) -> None:
+        for turn in turns:
+            self._item(turn, _role(turn, self._layout) or default, is_turn=True)
+
+    def _item(self, value: Any, origin: Origin, *, is_turn: bool) -> None:
+        kind: Any = value.__class__
+        if kind is dict:
+            self._object(value, origin, is_turn=is_turn)
+        elif kind is list:
+            if len(value) > 1 and value[0].__class__ is dict:
+                self._parts(value, origin, is_turn=is_turn)
+            else:
+                for item in value:
+                    self._item(item, origin, is_turn=is_turn)
+        elif kind is str:
+            self._string(value, origin, is_media_key=False)
+        elif kind is int or kind is float:
+            self._number(value, origin)
+
+    def _number(self, value: float, origin: Origin) -> None:
+        text = number_text(value)
+        if text is not None:
+            self._numbers.add(len(self._out))
+            self._out.append(Segment(text, origin))
+
+    def _parts(self, parts: list[Any], origin: Origin, *, is_turn: bool) -> None:
+        """Walk a list of objects; texts of neighbours are one text to whoever reads them."""
+        run: list[int] = []
+        for part in parts:
+            start = len(self._out)
+            self._item(part, origin, is_turn=is_turn)
+            text: Any = part.get("text") if part.__class__ is dict else None
+            at = self._position(text, start) if text.__class__ is str else None
+            if at is not None:
+                run.append(at)
+                continue
+            self._end_run(run)
+            run = []
+        self._end_run(run)
+
+    def _end_run(self, run: list[int]) -> None:
+        if len(run) > 1:
+            self._runs.append(run)
+
+    def _position(self, text: str, start: int) -> int | None:
+        """Return where this very string is; None where it is an encoding of something else."""
+        for at in range(start, len(self._out)):
+            found = self._out[at]
+            if found is not None and found.text is text:
+                return at
+        return None
+
+    def _object(self, value: dict[str, Any], origin: Origin, *, is_turn: bool) -> None:
+        layout, add = self._layout, self._out.append
+        known, media = layout.known_keys, layout.media_keys
+        if is_turn and layout.types:
+            named = value.get("type")
+            if isinstance(named, str):
+                origin = layout.types.get(named, origin)
+        for key, item in value.items():
+            add(None if key in known else _segment(Segment, (key, origin)))
+            kind: Any = item.__class__
+            if kind is str:
+                if item[:1] in "dD" or key in media:
+                    self._string(item, origin, is_media_key=key in media)
+                else:
+                    add(_segment(Segment, (item, origin)))
+            elif kind is dict:
+                self._object(item, origin, is_turn=is_turn)
+            elif kind is list:
+                self._item(item, origin, is_turn=is_turn)
+            elif kind is int or kind is float:
+                self._number(item, origin)
+
+    def _string(self, text: str, origin: Origin, *, is_media_key: bool) -> None:
+        embedded = embedded_text(text, is_media_key=is_media_key)
+        if embedded is None:
+            self._out.append(Segment(text, origin))
+        elif embedded.text is None:
+            self._out.append(None)
+        else:
+            self._embeddings[len(self._out)] = embedded.embedding
+            self._out.append(Segment(embedded.text, origin))
+
+
+_segment: Callable[[type[Segment], tuple[str, Origin]], Segment] = tuple.__new__  # pyright: ignore[reportUnknownVariableType] - typeshed's own overloads
+"""Builds a Segment in half the time of its constructor, which counts here: once for each string of each body."""

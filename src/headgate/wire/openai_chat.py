@@ -1,0 +1,149 @@
+"""Chat Completions of OpenAI, for clients and for upstreams that speak this wire: `POST /v1/chat/completions`.
+
+Requests are checked and edited in `openai_calls`, which lists the quirks of deployments; streams are in
+`openai_chat_stream` and `openai_chat_writer`, errors in `openai_errors`, the typed form in `openai_reading` and
+`openai_writing`.
+
+Source: OpenAI's published API document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from headgate.kernel.content import Content
+from headgate.kernel.errors import HeadgateError, Invalid, Upstream
+from headgate.kernel.model_call import ModelCall, ModelReply, Operation
+from headgate.wire.conversation import Conversation, Reply
+from headgate.wire.dialect import Dialect, HttpError, Outgoing
+from headgate.wire.json_document import JsonDocument
+from headgate.wire.openai_calls import read_chat_call, write_chat_call
+from headgate.wire.openai_chat_stream import OpenAiChatReader
+from headgate.wire.openai_chat_writer import OpenAiChatWriter
+from headgate.wire.openai_errors import read_error_event, read_upstream_error, write_http_error
+from headgate.wire.openai_reading import read_answer, read_conversation
+from headgate.wire.openai_words import CHAT, CHAT_REPLY, CHAT_REQUEST, Tokens, document_of, stop_reason_of
+from headgate.wire.openai_writing import unsaid, write_answer, write_request
+
+_KEPT_PREFIXES: Final = ("x-ratelimit-", "openai-")
+_KEPT: Final = frozenset({"x-request-id", "retry-after", "retry-after-ms", "x-should-retry"})
+
+
+class _Message(msgspec.Struct):
+    refusal: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+    stop_reason: int | str | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice]
+    usage: Tokens | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAiChat:
+    """The dialect; implements `Dialect`."""
+
+    @property
+    def name(self) -> str:
+        """The dialect's name."""
+        return CHAT
+
+    def operations(self) -> frozenset[Operation]:
+        """Return what the wire can ask for."""
+        return frozenset({"chat"})
+
+    def read_call(self, body: bytes, *, headers: Mapping[str, str]) -> ModelCall:
+        """Decode and check a client's request."""
+        return read_chat_call(body, headers=headers)
+
+    def write_call(self, call: ModelCall, outgoing: Outgoing) -> bytes:
+        """Return the client's bytes with surgical edits."""
+        return write_chat_call(call, outgoing)
+
+    def read_reply(self, body: bytes, *, headers: Mapping[str, str]) -> ModelReply:
+        """Decode a whole answer; `headers` have names in lower case.
+
+        Raises:
+            Upstream: it is not what the wire promises.
+        """
+        try:
+            document = JsonDocument.parse(body, layout=CHAT_REPLY, name="the provider's answer")
+            completion = msgspec.convert(document.value, _Completion)
+        except (Invalid, msgspec.ValidationError) as error:
+            if b'"error"' in body[:1000]:
+                raise read_error_event(body) from error
+            raise Upstream("the provider's answer is not a chat completion") from error
+        if not completion.choices:
+            raise Upstream("the provider's answer has no choices")
+        first = completion.choices[0]
+        reason = stop_reason_of(first.finish_reason, has_refused=bool(first.message.refusal))
+        if reason == "stop" and isinstance(first.stop_reason, str):
+            reason = "stop_sequence"
+        return ModelReply(
+            wire=CHAT,
+            content=document,
+            usage=(completion.usage or Tokens()).usage(),
+            stop_reason=reason,
+            headers=kept_headers(headers),
+        )
+
+    def write_reply(self, reply: ModelReply, *, model: str) -> bytes:
+        """Return the provider's bytes with the alias for its model."""
+        return document_of(reply.content, CHAT_REPLY).edit_fields({("model",): msgspec.json.encode(model)}).raw
+
+    def read_events(self) -> OpenAiChatReader:
+        """Return a decoder for one stream."""
+        return OpenAiChatReader()
+
+    def assembler(self) -> None:
+        """Return None: whole answers of this wire may be as long as streams."""
+
+    def write_events(self, call: ModelCall) -> OpenAiChatWriter:
+        """Return an encoder for the client that sent `call`."""
+        return OpenAiChatWriter(call)
+
+    def read_error(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
+        """Turn an upstream's error answer into ours."""
+        return read_upstream_error(status, headers=headers, body=body)
+
+    def write_error(self, error: HeadgateError, *, request_id: str) -> HttpError:
+        """Render an error for a client of this wire."""
+        return write_http_error(error, request_id=request_id)
+
+    def to_conversation(self, content: Content) -> Conversation:
+        """Build the typed form of a request."""
+        return read_conversation(document_of(content, CHAT_REQUEST))
+
+    def from_conversation(self, conversation: Conversation, outgoing: Outgoing) -> bytes:
+        """Write the typed form as a request of this wire."""
+        return write_request(conversation, outgoing)
+
+    def unsaid(self, conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
+        """Return what of a conversation `from_conversation` leaves out, by the names of our fields."""
+        return unsaid(conversation, outgoing)
+
+    def to_reply(self, reply: ModelReply) -> Reply:
+        """Build the typed form of an answer of this wire."""
+        return read_answer(reply, document_of(reply.content, CHAT_REPLY))
+
+    def from_reply(self, reply: Reply, *, model: str) -> bytes:
+        """Write an answer of another wire as one of this."""
+        return write_answer(reply, model=model)
+
+
+def kept_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the headers of an answer that clients act on."""
+    return tuple((name, headers[name]) for name in headers if name in _KEPT or name.startswith(_KEPT_PREFIXES))
+
+
+dialect: Final[Dialect] = OpenAiChat()
+"""The dialect of chat completions."""

@@ -1,0 +1,157 @@
+"""One chunk of a streamed answer on OpenAI's chat wire, as an item that guard can edit.
+
+`openai_chat_stream` says which channels there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from headgate.kernel.content import TextSlot
+from headgate.kernel.model_call import StopReason, Usage
+from headgate.wire.conversation import (
+    Begin,
+    Delta,
+    End,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolBegin,
+    ToolDelta,
+    UsageUpdate,
+)
+from headgate.wire.json_edits import Path, replace_text
+from headgate.wire.openai_words import CHAT
+
+
+class OpenAiChatEvent(msgspec.Struct, frozen=True):
+    """One chunk. Implements `WireEvent`.
+
+    Args:
+        data: its JSON.
+        paths: where in `data` each slot's text is; some servers send the same reasoning under two names.
+        id, model, created: the answer's, for chunks that are made from this one.
+        is_first: whether the answer begins here.
+        has_choices: whether it is more than a report of usage.
+        reasoning_key: the name under which this server sends reasoning.
+        begins: tool calls that begin here.
+    """
+
+    data: bytes
+    slots: tuple[TextSlot, ...] = ()
+    closes: tuple[str, ...] = ()
+    usage: Usage | None = None
+    stop_reason: StopReason | None = None
+    stop_sequence: str | None = None
+    paths: tuple[tuple[Path, ...], ...] = ()
+    id: str = ""
+    model: str = ""
+    created: int = 0
+    is_first: bool = False
+    has_choices: bool = True
+    reasoning_key: str = "reasoning_content"
+    begins: tuple[ToolBegin, ...] = ()
+
+    @property
+    def wire(self) -> str:
+        """The dialect of `data`."""
+        return CHAT
+
+    def edit(self, texts: Sequence[str]) -> OpenAiChatEvent:
+        """Return the chunk with its slots' texts replaced; all other bytes stay as they are."""
+        data = self.data
+        for paths, slot, text in zip(self.paths, self.slots, texts, strict=True):
+            if text != slot.text:
+                new = msgspec.json.encode(text)
+                for path in paths:
+                    data = replace_text(data, path, old=slot.text, new=new)
+        if data is self.data:
+            return self
+        slots = tuple([TextSlot(slot.channel, text) for slot, text in zip(self.slots, texts, strict=True)])
+        return msgspec.structs.replace(self, data=data, slots=slots)
+
+    def insert(self, slot: TextSlot) -> OpenAiChatEvent:
+        """Return a chunk of the same answer that carries only the slot's text.
+
+        Raises:
+            ValueError: the channel closes as it comes, so nothing of it can be held back.
+        """
+        kind, _, rest = slot.channel.partition("/")
+        choice, _, tool = rest.partition("/")
+        index = int(choice.partition(".")[0])
+        delta: dict[str, Any]
+        path: Path = ("choices", 0, "delta")
+        if kind == "tool":
+            delta = {"tool_calls": [{"index": int(tool), "function": {"arguments": slot.text}}]}
+            path += ("tool_calls", 0, "function", "arguments")
+        elif kind in ("content", "refusal", "reasoning"):
+            key = self.reasoning_key if kind == "reasoning" else kind
+            delta = {key: slot.text}
+            path += (key,)
+        else:
+            raise ValueError(f"nothing can be inserted into {slot.channel}")
+        return OpenAiChatEvent(
+            chunk(self.id, self.model, self.created, index=index, delta=delta),
+            slots=(slot,),
+            paths=((path,),),
+            id=self.id,
+            model=self.model,
+            created=self.created,
+            reasoning_key=self.reasoning_key,
+        )
+
+    def deltas(self) -> Sequence[Delta]:
+        """Return the typed form of the first choice; other wires know only one."""
+        deltas: list[Delta] = [Begin(self.id, self.model)] if self.is_first else []
+        begins = {begin.index: begin for begin in self.begins}
+        for channel, text in self.slots:
+            kind, _, rest = channel.partition("/")
+            choice, _, tool = rest.partition("/")
+            if choice != "0" and not choice.startswith("0."):
+                continue
+            match kind:
+                case "content":
+                    deltas.append(TextDelta(text))
+                case "reasoning":
+                    deltas.append(ReasoningDelta(text))
+                case "refusal":
+                    deltas.append(RefusalDelta(text))
+                case "tool_name":
+                    begin = begins.pop(int(tool))
+                    deltas.append(ToolBegin(begin.index, begin.id, text))
+                case "tool":
+                    if int(tool) in begins:
+                        deltas.append(begins.pop(int(tool)))
+                    deltas.append(ToolDelta(int(tool), text))
+                case _:
+                    pass
+        deltas += begins.values()
+        if self.stop_reason is not None:
+            deltas.append(End(self.stop_reason, self.stop_sequence, self.usage))
+        elif self.usage is not None:
+            deltas.append(UsageUpdate(self.usage))
+        return deltas
+
+
+def chunk(
+    answer_id: str,
+    model: str,
+    created: int,
+    *,
+    index: int,
+    delta: Mapping[str, Any],
+    finish_reason: str | None = None,
+) -> bytes:
+    """Return a chunk of one choice."""
+    return msgspec.json.encode(
+        {
+            "id": answer_id,
+            "object": "chat.completion.chunk",
+            "created": created,
+            "model": model,
+            "choices": [{"index": index, "delta": delta, "finish_reason": finish_reason}],
+        }
+    )

@@ -1,0 +1,409 @@
+"""One streamed answer of OpenAI's chat wire: the reader that makes events of its chunks.
+
+Channels: `content/C`, `reasoning/C`, `refusal/C` and `tool/C/T`, where C is the choice and T the tool call in it. One
+that is taken up again after text of another kind is `content/C.1` and so on, so that it could be closed.
+`tool_name/C/T` and `other/N` (any other string that a server sends, such as the tokens of log probabilities) close as
+they come.
+
+Source: schema `CreateChatCompletionStreamResponse` of OpenAI's API document; vLLM, DeepSeek and OpenRouter for what
+they add to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, cast
+
+import msgspec
+
+from headgate.kernel.content import TextSlot
+from headgate.kernel.errors import Upstream
+from headgate.kernel.model_call import StopReason
+from headgate.wire.conversation import ToolBegin
+from headgate.wire.json_edits import Path, edit_fields
+from headgate.wire.openai_chat_event import OpenAiChatEvent
+from headgate.wire.openai_errors import read_error_event
+from headgate.wire.openai_words import Tokens, stop_reason_of
+from headgate.wire.sse import SseEvent
+
+_MAX_INDEX: Final = 1024
+_DONE: Final = b"[DONE]"
+_LONE_SURROGATE: Final = re.compile(rb"(?<!\\)((?:\\\\)*+)(?:(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..)")
+_NO_TEXT: Final = frozenset(
+    {"id", "object", "model", "role", "type", "finish_reason", "native_finish_reason", "system_fingerprint"}
+    | {"service_tier", "obfuscation", "provider", "format", "signature", "encrypted_content"}
+)
+
+
+class _Function(msgspec.Struct, forbid_unknown_fields=True):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Call(msgspec.Struct, forbid_unknown_fields=True):
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+    function: _Function | None = None
+
+
+class _ChunkDelta(msgspec.Struct, forbid_unknown_fields=True):
+    role: str | None = None
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_Call] | None = None
+    function_call: None = None
+    audio: None = None
+    annotations: None = None
+
+
+class _Choice(msgspec.Struct, forbid_unknown_fields=True):
+    index: int = 0
+    delta: _ChunkDelta | None = None
+    finish_reason: str | None = None
+    logprobs: None = None
+    stop_reason: int | None = None
+    token_ids: None = None
+    native_finish_reason: str | None = None
+
+
+class _Chunk(msgspec.Struct, forbid_unknown_fields=True):
+    """A chunk that holds no text beyond what is named here; any other field sends the chunk the slow way."""
+
+    id: str | None = None
+    object: str | None = None
+    created: int | float | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    obfuscation: str | None = None
+    choices: list[_Choice] | None = None
+    usage: Tokens | None = None
+    provider: str | None = None
+    prompt_token_ids: None = None
+
+
+_CHUNK: Final = msgspec.json.Decoder(_Chunk)
+
+
+class _Loose(msgspec.Struct):
+    """What a chunk must be, whatever else it holds."""
+
+    choices: list[Any] | None = None
+    usage: Tokens | None = None
+    error: Any = None
+
+
+class _Slots:
+    """What one chunk adds, in the making."""
+
+    __slots__ = ("begins", "closes", "paths", "slots", "stop_reason")
+
+    def __init__(self) -> None:
+        self.slots: list[TextSlot] = []
+        self.paths: list[tuple[Path, ...]] = []
+        self.closes: list[str] = []
+        self.begins: list[ToolBegin] = []
+        self.stop_reason: StopReason | None = None
+
+    def add(self, channel: str, text: str, *paths: Path) -> None:
+        self.slots.append(TextSlot(channel, text))
+        self.paths.append(paths)
+
+
+class _ChoiceState:
+    """What a choice has sent so far; `tools` are the ids of its calls, `numbers` maps the server's indices to ours."""
+
+    __slots__ = ("generations", "has_refused", "is_finished", "kind", "numbers", "open", "tools")
+
+    def __init__(self) -> None:
+        self.kind = ""
+        self.generations: dict[str, int] = {}
+        self.open: dict[str, None] = {}
+        self.tools: list[str] = []
+        self.numbers: dict[int, int] = {}
+        self.has_refused = False
+        self.is_finished = False
+
+    def finish(self, slots: _Slots) -> None:
+        """Close every channel; text that comes all the same takes channels of its own."""
+        self.is_finished = True
+        self.kind = ""
+        for channel in self.open:
+            slots.closes.append(channel)
+            kind = channel.partition("/")[0]
+            self.generations[kind] = self.generations.get(kind, 0) + 1
+        self.open.clear()
+
+
+class OpenAiChatReader:
+    """Decodes one stream; implements `EventReader`."""
+
+    __slots__ = ("_choices", "_created", "_id", "_is_done", "_is_first", "_model", "_others", "_reasoning_key")
+
+    def __init__(self) -> None:
+        self._choices: dict[int, _ChoiceState] = {}
+        self._id = ""
+        self._model = ""
+        self._created = 0
+        self._is_first = True
+        self._is_done = False
+        self._others = 0
+        self._reasoning_key = "reasoning_content"
+
+    def feed(self, event: SseEvent) -> Sequence[OpenAiChatEvent]:
+        """Return the chunk in an event; the end marker yields none.
+
+        Raises:
+            Upstream: the event is malformed or an error.
+        """
+        data = event.data
+        if self._is_done:
+            return ()
+        if data[:6] == _DONE:
+            self._is_done = True
+            return ()
+        if event.name == "error":
+            raise read_error_event(data)
+        try:
+            parsed = _CHUNK.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._feed_slowly(data)
+        return (self._event(data, parsed, _Slots()),)
+
+    def finish(self) -> None:
+        """Say that the connection ended.
+
+        Raises:
+            Upstream: without the end marker, and with choices that gave no reason to stop.
+        """
+        if not self._choices and self._is_first:
+            raise Upstream("the provider's stream ended before it began")
+        if self._is_done:
+            return
+        if not self._choices or not all(state.is_finished for state in self._choices.values()):
+            raise Upstream("the provider's stream was cut before its end")
+
+    def _feed_slowly(self, data: bytes) -> Sequence[OpenAiChatEvent]:
+        """Take a chunk with fields that we do not know: their strings become slots of their own."""
+        if b"\\ud" in data or b"\\uD" in data:
+            # A server cut a character in two; no decoder but a lenient one takes the halves.
+            data = _LONE_SURROGATE.sub(lambda found: found[0] if found[2] else found[1] + b"\\ufffd", data)
+        try:
+            value = msgspec.json.decode(data)
+            loose = msgspec.convert(value, _Loose)
+            if loose.error:
+                raise read_error_event(data)
+            parsed, others = _known_part(value)
+        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+            raise Upstream("the provider sent a chunk that is not of its wire's form") from error
+        slots = _Slots()
+        event = self._event(data, parsed, slots)
+        for path, text in others:
+            channel = f"other/{self._others}"
+            self._others += 1
+            slots.add(channel, text, path)
+            slots.closes.append(channel)
+        return (
+            msgspec.structs.replace(
+                event,
+                slots=tuple(slots.slots),
+                paths=tuple(slots.paths),
+                closes=tuple(slots.closes),
+                stop_sequence=_stop_sequence(value),
+            ),
+        )
+
+    def _event(self, data: bytes, parsed: _Chunk, slots: _Slots) -> OpenAiChatEvent:
+        choices = parsed.choices or ()
+        repairs: dict[Path, bytes | None] = {}
+        for place, choice in enumerate(choices):
+            self._take_choice(place, choice, slots, repairs)
+        if len(slots.slots) > 1 and len({slot.channel for slot in slots.slots}) != len(slots.slots):
+            raise Upstream("the provider sent a chunk with two pieces of the same text")
+        is_first = self._is_first and bool(choices)
+        if is_first:
+            self._is_first = False
+            self._id, self._model, self._created = parsed.id or "", parsed.model or "", int(parsed.created or 0)
+        return OpenAiChatEvent(
+            edit_fields(data, repairs) if repairs else data,
+            slots=tuple(slots.slots),
+            closes=tuple(slots.closes),
+            usage=None if parsed.usage is None else parsed.usage.usage(),
+            stop_reason=slots.stop_reason,
+            paths=tuple(slots.paths),
+            id=self._id,
+            model=parsed.model or self._model,
+            created=self._created,
+            is_first=is_first,
+            has_choices=bool(choices),
+            reasoning_key=self._reasoning_key,
+            begins=tuple(slots.begins),
+        )
+
+    def _take_choice(self, place: int, choice: _Choice, slots: _Slots, repairs: dict[Path, bytes | None]) -> None:
+        index = choice.index
+        state = self._choices.get(index)
+        if state is None:
+            if not 0 <= index < _MAX_INDEX:
+                raise Upstream("the provider sent a choice whose index is out of bounds")
+            state = self._choices[index] = _ChoiceState()
+        delta = choice.delta
+        if delta is not None:
+            if delta.reasoning_content or delta.reasoning:
+                self._take_reasoning(place, index, delta, state, slots)
+            if delta.content:
+                channel = _channel("content", index, state, slots)
+                slots.add(channel, delta.content, ("choices", place, "delta", "content"))
+            if delta.refusal:
+                state.has_refused = True
+                channel = _channel("refusal", index, state, slots)
+                slots.add(channel, delta.refusal, ("choices", place, "delta", "refusal"))
+            if delta.tool_calls:
+                _channel("tool", index, state, slots)
+                for position, call in enumerate(delta.tool_calls):
+                    path: Path = ("choices", place, "delta", "tool_calls", position)
+                    _take_call(path, index, call, state, slots, repairs)
+        if choice.finish_reason is not None:
+            state.finish(slots)
+            if index == 0:
+                slots.stop_reason = stop_reason_of(choice.finish_reason, has_refused=state.has_refused)
+
+    def _take_reasoning(self, place: int, index: int, delta: _ChunkDelta, state: _ChoiceState, slots: _Slots) -> None:
+        path: Path = ("choices", place, "delta")
+        channel = _channel("reasoning", index, state, slots)
+        old, new = delta.reasoning_content, delta.reasoning
+        self._reasoning_key = "reasoning_content" if old else "reasoning"
+        if old and new and old != new:
+            slots.add(channel, old, (*path, "reasoning_content"))
+            self._others += 1
+            slots.add(f"other/{self._others}", new, (*path, "reasoning"))
+            slots.closes.append(f"other/{self._others}")
+            return
+        keys = [key for key, text in (("reasoning_content", old), ("reasoning", new)) if text]
+        slots.add(channel, old or new or "", *((*path, key) for key in keys))
+
+
+def _channel(kind: str, index: int, state: _ChoiceState, slots: _Slots) -> str:
+    """Return the channel for more of a kind of text; what came before of another kind, tool calls apart, is closed."""
+    generation = state.generations.get(kind, 0)
+    if state.kind != kind:
+        before = state.kind
+        state.kind = kind
+        if before and before != "tool":
+            closed = _named(before, index, state.generations.get(before, 0))
+            slots.closes.append(closed)
+            state.open.pop(closed, None)
+            state.generations[before] = state.generations.get(before, 0) + 1
+    channel = _named(kind, index, generation)
+    if kind != "tool":
+        state.open[channel] = None
+    return channel
+
+
+def _named(kind: str, index: int, generation: int) -> str:
+    return f"{kind}/{index}.{generation}" if generation else f"{kind}/{index}"
+
+
+def _take_call(
+    path: Path, choice: int, call: _Call, state: _ChoiceState, slots: _Slots, repairs: dict[Path, bytes | None]
+) -> None:
+    """Take a piece of a tool call; calls that a server numbers all alike, or not at all, get numbers of their own."""
+    function = call.function or _Function()
+    tool = _tool_index(call, state)
+    if tool >= _MAX_INDEX:
+        raise Upstream("the provider sent too many tool calls")
+    if tool >= len(state.tools):
+        tool = len(state.tools)
+        state.tools.append(call.id or "")
+        if choice == 0:
+            slots.begins.append(ToolBegin(tool, call.id or "", function.name or ""))
+        if function.name:
+            name = f"tool_name/{choice}/{tool}"
+            slots.add(name, function.name, (*path, "function", "name"))
+            slots.closes.append(name)
+    if call.index != tool:
+        repairs[(*path, "index")] = b"%d" % tool
+    channel = f"tool/{choice}/{tool}"
+    if state.is_finished:
+        raise Upstream("the provider sent more of a tool call after its end")
+    state.open[channel] = None
+    if function.arguments:
+        slots.add(channel, function.arguments, (*path, "function", "arguments"))
+
+
+def _tool_index(call: _Call, state: _ChoiceState) -> int:
+    """Return which of the choice's calls a piece belongs to; the number of calls when it begins another."""
+    known = state.tools
+    if call.id and call.id in known:
+        return known.index(call.id)
+    if call.index is None:
+        return len(known) if call.id else max(0, len(known) - 1)
+    ours = state.numbers.get(call.index)
+    if ours is None or (call.id and known[ours]):
+        ours = state.numbers[call.index] = len(known)
+    return ours
+
+
+def _known_part(value: Any) -> tuple[_Chunk, list[tuple[Path, str]]]:
+    """Split a chunk into the part that we know and the strings of the rest, by their paths."""
+    others: list[tuple[Path, str]] = []
+    known = cast("dict[str, Any]", _pick(value, _SHAPE, (), others))
+    return msgspec.convert(known, _Chunk), others
+
+
+_SHAPE: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("id", "object", "created", "model", "system_fingerprint", "service_tier", "obfuscation")),
+    "usage": None,
+    "choices": {
+        "index": None,
+        "finish_reason": None,
+        "delta": {
+            **dict.fromkeys(("role", "content", "reasoning_content", "reasoning", "refusal")),
+            "tool_calls": {
+                **dict.fromkeys(("index", "id", "type")),
+                "function": {"name": None, "arguments": None},
+            },
+        },
+    },
+}
+
+
+def _pick(value: Any, shape: Mapping[str, Any], path: Path, others: list[tuple[Path, str]]) -> Any:
+    if isinstance(value, list):
+        return [_pick(item, shape, (*path, i), others) for i, item in enumerate(cast("list[Any]", value))]
+    if not isinstance(value, dict):
+        return value
+    picked: dict[str, Any] = {}
+    for key, item in cast("dict[str, Any]", value).items():
+        if key not in shape or (key == "content" and isinstance(item, (list, dict))):
+            others.extend(_strings(item, (*path, key)))
+        elif (inner := shape[key]) is None:
+            picked[key] = item
+        else:
+            picked[key] = _pick(item, inner, (*path, key), others)
+    return picked
+
+
+def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        if value and path[-1] not in _NO_TEXT:
+            yield path, value
+    elif isinstance(value, list):
+        for index, item in enumerate(cast("list[Any]", value)):
+            yield from _strings(item, (*path, index))
+    elif isinstance(value, dict):
+        for key, item in cast("dict[str, Any]", value).items():
+            yield from _strings(item, (*path, key))
+
+
+def _stop_sequence(value: Any) -> str | None:
+    """Return the stop string that vLLM names in the first choice."""
+    try:
+        found: Any = value["choices"][0]["stop_reason"]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return found if isinstance(found, str) else None

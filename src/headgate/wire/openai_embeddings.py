@@ -1,0 +1,224 @@
+"""Embeddings of OpenAI, for clients and upstreams: `POST /v1/embeddings`.
+
+A request goes on as it came, but an `encoding_format` of null is left out, for some servers refuse it, and token arrays
+pass as they are. A token array holds no strings, so no text of it is scanned: its content is opaque, which guard labels
+`unscanned`. Answers are left alone but for the model's name.
+
+Source: schema `CreateEmbeddingRequest` of OpenAI's API document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Never, cast
+
+import msgspec
+
+from headgate.kernel.content import Content
+from headgate.kernel.errors import HeadgateError, Invalid, Upstream
+from headgate.kernel.model_call import ModelCall, ModelReply, Operation, Usage
+from headgate.wire.conversation import Conversation, Reply
+from headgate.wire.dialect import Dialect, EventReader, EventWriter, HttpError, Outgoing
+from headgate.wire.json_document import JsonDocument, Layout
+from headgate.wire.json_edits import Path, replace_text
+from headgate.wire.openai_calls import read_model
+from headgate.wire.openai_errors import read_upstream_error, write_http_error
+from headgate.wire.openai_words import Tokens, document_of
+
+NAME: Final = "openai_embeddings"
+
+_MAX_INPUTS: Final = 2048
+_KEYS: Final = frozenset({"model", "input", "encoding_format", "dimensions", "user", "truncate_prompt_tokens"})
+_REQUEST: Final = Layout(known_keys=_KEYS, fields={"input": "user"})
+
+
+class _Embeddings(msgspec.Struct):
+    """What is checked of an answer; vectors are not decoded."""
+
+    data: list[msgspec.Raw]
+    usage: Tokens | None = None
+    model: str | None = None
+
+
+class EmbeddingsReply:
+    """An answer's bytes as content; vectors hold no text, so nothing is scanned."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+
+    def segments(self) -> tuple[()]:
+        """Return nothing."""
+        return ()
+
+    def surface(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def runs(self) -> tuple[()]:
+        """Return nothing."""
+        return ()
+
+    def spoken(self) -> Sequence[str]:
+        """Return nothing."""
+        return ()
+
+    def edit(self, texts: Mapping[int, str]) -> EmbeddingsReply:
+        """Return the same.
+
+        Raises:
+            IndexError: there is no such segment, for there is none.
+        """
+        if texts:
+            raise IndexError("an answer of embeddings has no segments")
+        return self
+
+    @property
+    def is_opaque(self) -> bool:
+        """Return False: vectors are no text."""
+        return False
+
+    def to_bytes(self) -> bytes:
+        """Return what came in."""
+        return self.raw
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAiEmbeddings:
+    """The dialect; implements `Dialect`. It neither streams nor crosses to other wires."""
+
+    @property
+    def name(self) -> str:
+        """The dialect's name."""
+        return NAME
+
+    def operations(self) -> frozenset[Operation]:
+        """Return what the wire can ask for."""
+        return frozenset({"embed"})
+
+    def read_call(self, body: bytes, *, headers: Mapping[str, str]) -> ModelCall:
+        """Decode and check a request.
+
+        Raises:
+            Invalid: with `param` naming the field at fault.
+        """
+        document = JsonDocument.parse(body, layout=_REQUEST)
+        fields = document.fields()
+        model = read_model(fields)
+        _check_input(fields.get("input"))
+        dimensions = fields.get("dimensions")
+        if dimensions is not None and (not _is_integer(dimensions) or dimensions < 1):
+            raise Invalid("dimensions must be a whole number, at least 1", param="dimensions")
+        if fields.get("encoding_format") not in (None, "float", "base64"):
+            raise Invalid("encoding_format must be float or base64", param="encoding_format")
+        content = document.opaque() if _has_tokens(fields["input"]) else document
+        return ModelCall(wire=NAME, content=content, model=model, operation="embed")
+
+    def write_call(self, call: ModelCall, outgoing: Outgoing) -> bytes:
+        """Return the client's bytes with the deployment's model."""
+        document = document_of(call.content, _REQUEST)
+        edits: dict[Path, bytes | None] = {("model",): msgspec.json.encode(outgoing.model)}
+        if document.fields().get("encoding_format", "") is None:
+            edits["encoding_format",] = None
+        return document.edit_fields(edits).raw
+
+    def read_reply(self, body: bytes, *, headers: Mapping[str, str]) -> ModelReply:
+        """Check an answer without decoding its vectors.
+
+        Raises:
+            Upstream: it is not what the wire promises.
+        """
+        try:
+            answer = msgspec.json.decode(body, type=_Embeddings)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Upstream("the provider's answer holds no embeddings") from error
+        usage = (answer.usage or Tokens()).usage()
+        return ModelReply(
+            wire=NAME,
+            content=EmbeddingsReply(body),
+            usage=Usage(input_tokens=usage.input_tokens, output_tokens=0),
+            stop_reason="stop",
+        )
+
+    def write_reply(self, reply: ModelReply, *, model: str) -> bytes:
+        """Return the provider's bytes with the alias for its model, wherever it stands."""
+        raw = reply.content.to_bytes()
+        name = msgspec.json.decode(raw, type=_Embeddings).model
+        return replace_text(raw, ("model",), old=name or "", new=msgspec.json.encode(model))
+
+    def read_events(self) -> EventReader:
+        """Refuse: the wire has no streams."""
+        _refuse()
+
+    def assembler(self) -> None:
+        """Return None: the wire has no streams."""
+
+    def write_events(self, call: ModelCall) -> EventWriter:
+        """Refuse: the wire has no streams."""
+        _refuse()
+
+    def read_error(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
+        """Turn an upstream's error answer into ours."""
+        return read_upstream_error(status, headers=headers, body=body)
+
+    def write_error(self, error: HeadgateError, *, request_id: str) -> HttpError:
+        """Render an error for a client of this wire."""
+        return write_http_error(error, request_id=request_id)
+
+    def to_conversation(self, content: Content) -> Conversation:
+        """Refuse: embeddings are no conversation."""
+        _refuse()
+
+    def from_conversation(self, conversation: Conversation, outgoing: Outgoing) -> bytes:
+        """Refuse: embeddings are no conversation."""
+        _refuse()
+
+    def unsaid(self, conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
+        """Refuse: embeddings are no conversation."""
+        _refuse()
+
+    def to_reply(self, reply: ModelReply) -> Reply:
+        """Refuse: embeddings are no conversation."""
+        _refuse()
+
+    def from_reply(self, reply: Reply, *, model: str) -> bytes:
+        """Refuse: embeddings are no conversation."""
+        _refuse()
+
+
+def _refuse() -> Never:
+    raise Invalid("embeddings are neither streamed nor turned into another wire's requests")
+
+
+def _check_input(value: Any) -> None:
+    """Take a string, strings, tokens, or lists of tokens."""
+    if isinstance(value, str):
+        return
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    if not items:
+        raise Invalid("input must be a string, or a list of strings or of tokens", param="input")
+    if all(isinstance(item, str) for item in items) or all(_is_tokens(item) for item in items):
+        if len(items) > _MAX_INPUTS:
+            raise Invalid(f"input must have at most {_MAX_INPUTS} items", param="input")
+        return
+    if not _is_tokens(items):
+        raise Invalid("input must be a string, or a list of strings or of tokens", param="input")
+
+
+def _has_tokens(value: Any) -> bool:
+    return isinstance(value, list) and not isinstance(value[0], str)
+
+
+def _is_tokens(value: object) -> bool:
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    return bool(items) and all(_is_integer(item) for item in items)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+dialect: Final[Dialect] = OpenAiEmbeddings()
+"""The dialect of embeddings."""

@@ -1,0 +1,195 @@
+"""Errors on OpenAI's wire, in both directions.
+
+An upstream's 401, 402, 403 and 404 are the gateway's own affair (its key, its account, its model name): another
+deployment may do, else the caller gets 502 and no text of the provider's. What the caller can act on, such as a prompt
+that is too long, reaches it verbatim, with the code `context_length_exceeded` that clients compact on.
+
+Source: schemas `ErrorResponse` and `Error` of OpenAI's API document; `_base_client.py` of the `openai` SDK 3.x for what
+raises which class and for the headers that steer its retries.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from headgate.kernel.errors import (
+    Conflict,
+    Denied,
+    HeadgateError,
+    Invalid,
+    NeedsApproval,
+    NotFound,
+    OverBudget,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Upstream,
+    UpstreamTimeout,
+)
+from headgate.wire.dialect import HttpError
+from headgate.wire.retries import OURS, retry_after, retry_headers, with_rules
+
+OVERFLOW_CODE: Final = "context_length_exceeded"
+
+_MAX_MESSAGE_CHARS: Final = 2000
+_CALLERS: Final = frozenset({400, 409, 413, 422})
+_OVERFLOW: Final = re.compile(
+    r"maximum context length|context_length_exceeded|exceeds? the (?:available )?context|exceed context limit"
+    r"|prompt is too long|maximum model length|context window",
+    re.IGNORECASE,
+)
+_STATUSES: Final[Mapping[str, int]] = {
+    OVERFLOW_CODE: 400,
+    "invalid_request_error": 400,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "insufficient_quota": 429,
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "server_error": 500,
+    "overloaded_error": 503,
+}
+
+
+class _Error(msgspec.Struct):
+    message: str | None = None
+    type: str | None = None
+    param: Any = None
+    code: str | int | None = None
+
+
+class _Body(msgspec.Struct):
+    """An error answer; some servers leave the envelope out or give mere text."""
+
+    error: _Error | str | None = None
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+    detail: str | None = None
+
+
+class _Rendering(NamedTuple):
+    status: int
+    type: str
+    code: str | None
+    message: str
+
+
+_BODY: Final = msgspec.json.Decoder(_Body)
+
+
+def read_upstream_error(status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
+    """Turn a provider's error answer into ours; `headers` have names in lower case."""
+    error = _said(body)
+    return _upstream(
+        error, status=status, retry_after_s=retry_after(headers), may_retry=headers.get("x-should-retry") != "false"
+    )
+
+
+def read_error_event(data: bytes) -> Upstream:
+    """Turn an error within a stream into ours; its code or type tells what its status would have been."""
+    error = _said(data)
+    code = error.code if isinstance(error.code, int) else None
+    status = code if code is not None and 400 <= code < 600 else None
+    if status is None:
+        status = _STATUSES.get(str(error.code), _STATUSES.get(str(error.type), 500))
+    return _upstream(error, status=status, retry_after_s=None, may_retry=True)
+
+
+def write_http_error(error: HeadgateError, *, request_id: str) -> HttpError:
+    """Render an error as an answer that the `openai` SDK raises as its own class of that status."""
+    rendering = _render(error)
+    headers = [("content-type", "application/json"), ("x-request-id", request_id), *retry_headers(error)]
+    return HttpError(rendering.status, tuple(headers), envelope(error))
+
+
+def envelope(error: HeadgateError) -> bytes:
+    """Return the error as this wire's JSON, which is also the data of the frame that ends a stream badly."""
+    rendering = _render(error)
+    said: dict[str, Any] = {
+        "message": rendering.message,
+        "type": rendering.type,
+        "param": error.param,
+        "code": rendering.code,
+    }
+    if error.record_id is not None:
+        said["record_id"] = error.record_id
+    if isinstance(error, Denied):
+        said["rules"] = error.rules
+    if isinstance(error, NeedsApproval):
+        said["approval_id"] = error.approval_id
+    return msgspec.json.encode({"error": said})
+
+
+def is_overflow(message: str) -> bool:
+    """Whether a message says, in any provider's words, that the prompt is too long for the model."""
+    return _OVERFLOW.search(message) is not None
+
+
+def _said(body: bytes) -> _Error:
+    """Return what an error body says; a proxy in front answers in its own words, which are nobody's business."""
+    try:
+        decoded = _BODY.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Error()
+    match decoded.error:
+        case _Error() as error:
+            return error
+        case str() as text:
+            return _Error(message=text, type=decoded.type, code=decoded.code)
+        case None:
+            return _Error(message=decoded.message or decoded.detail, type=decoded.type, code=decoded.code)
+
+
+def _upstream(error: _Error, *, status: int, retry_after_s: float | None, may_retry: bool) -> Upstream:
+    if status in OURS:
+        text = (
+            f"the provider refused the gateway's own request with status {status}; an administrator has to look at it"
+        )
+        return Upstream(text, upstream_status=status, retryable=True, retry_after_s=retry_after_s)
+    text = (error.message or "")[:_MAX_MESSAGE_CHARS] or f"the provider answered with status {status}"
+    if OVERFLOW_CODE in (error.code, error.type) and not is_overflow(text):
+        text = f"{text} ({OVERFLOW_CODE})"
+    is_retryable = status in (408, 429) or (status >= 500 and may_retry)
+    error_class = UpstreamTimeout if status in (408, 504) else Upstream
+    return error_class(text, upstream_status=status, retryable=is_retryable, retry_after_s=retry_after_s)
+
+
+def _render(error: HeadgateError) -> _Rendering:
+    match error:
+        case Upstream():
+            return _render_upstream(error)
+        case TooLarge():
+            return _Rendering(413, "invalid_request_error", error.code, error.message)
+        case Invalid():
+            return _Rendering(400, "invalid_request_error", error.code, error.message)
+        case Unauthenticated():
+            return _Rendering(401, "authentication_error", error.code, error.message)
+        case Denied():
+            return _Rendering(403, "permission_error", error.code, with_rules(error))
+        case NotFound():
+            return _Rendering(404, "invalid_request_error", error.code, error.message)
+        case Conflict():
+            return _Rendering(409, "invalid_request_error", error.code, error.message)
+        case OverBudget():
+            return _Rendering(429, "rate_limit_error", error.code, error.message)
+        case Unavailable():
+            return _Rendering(503, "server_error", error.code, error.message)
+        case _:
+            return _Rendering(error.status, "server_error", error.code, error.message)
+
+
+def _render_upstream(error: Upstream) -> _Rendering:
+    status = error.upstream_status
+    if status in _CALLERS:
+        code = OVERFLOW_CODE if is_overflow(error.message) else error.code
+        return _Rendering(status, "invalid_request_error", code, error.message)
+    if status == 429:
+        return _Rendering(429, "rate_limit_error", OverBudget.code, error.message)
+    if status in (503, 529):
+        return _Rendering(503, "server_error", error.code, error.message)
+    return _Rendering(error.status, "server_error", error.code, error.message)

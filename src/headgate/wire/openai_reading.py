@@ -1,0 +1,323 @@
+"""From OpenAI's chat requests and answers to the typed form. What no field can carry is named in `dropped`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, cast
+
+import msgspec
+
+from headgate.kernel.errors import Invalid, Upstream
+from headgate.kernel.model_call import ModelReply
+from headgate.wire.conversation import (
+    Conversation,
+    Document,
+    Image,
+    Message,
+    OutputSchema,
+    Part,
+    Reasoning,
+    Refusal,
+    Reply,
+    Text,
+    Tool,
+    ToolChoice,
+    ToolResult,
+    ToolUse,
+)
+from headgate.wire.json_document import JsonDocument
+from headgate.wire.openai_calls import wants_usage
+
+_Json = Mapping[str, Any]
+
+_CARRIED: Final = frozenset(
+    {
+        *("model", "messages", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens"),
+        *("temperature", "top_p", "top_k", "stop", "seed", "response_format", "reasoning_effort", "user", "stream"),
+        *("stream_options", "safety_identifier"),
+    }
+)
+_MEANINGLESS: Final[_Json] = {
+    "n": 1,
+    "logprobs": False,
+    "store": False,
+    "frequency_penalty": 0,
+    "presence_penalty": 0,
+    "service_tier": "auto",
+    "modalities": ["text"],
+    "logit_bias": {},
+    "metadata": {},
+}
+"""Values that say what leaving the field out says."""
+
+_MODES: Final[Mapping[str, Literal["auto", "none", "required"]]] = {
+    "auto": "auto",
+    "none": "none",
+    "required": "required",
+}
+
+
+def read_conversation(document: JsonDocument) -> Conversation:
+    """Build the typed form of a request.
+
+    Raises:
+        Invalid: a message is not of the form that it must have; `param` says which.
+    """
+    return _Reader(document.fields()).conversation()
+
+
+def read_answer(reply: ModelReply, document: JsonDocument) -> Reply:
+    """Build the typed form of an answer's first choice."""
+    fields = document.fields()
+    choices = _objects(fields.get("choices"))
+    if not choices:
+        raise Upstream("the provider's answer has no choices")
+    choice = choices[0]
+    message = _object(choice.get("message"))
+    said = choice.get("stop_reason")
+    return Reply(
+        id=str(fields.get("id") or ""),
+        model=str(fields.get("model") or ""),
+        parts=tuple(_assistant_parts(message)),
+        stop_reason=reply.stop_reason,
+        stop_sequence=said if isinstance(said, str) else None,
+        usage=reply.usage,
+    )
+
+
+class _Reader:
+    """Reads one request, noting what it drops."""
+
+    def __init__(self, fields: _Json) -> None:
+        self._fields = fields
+        self._dropped: list[str] = []
+
+    def conversation(self) -> Conversation:
+        fields = self._fields
+        messages = tuple(self._messages(_objects(fields.get("messages"))))
+        tools = tuple(self._tools())
+        limits = [limit for name in ("max_completion_tokens", "max_tokens") if (limit := fields.get(name)) is not None]
+        output = self._output()
+        choice = self._choice(tools)
+        for name, value in fields.items():
+            if name not in _CARRIED and value is not None and _MEANINGLESS.get(name) != value:
+                self._dropped.append(name)
+        return Conversation(
+            messages=messages,
+            tools=tools,
+            tool_choice=choice,
+            parallel_tools=fields.get("parallel_tool_calls"),
+            max_tokens=min(limits) if limits else None,
+            temperature=fields.get("temperature"),
+            top_p=fields.get("top_p"),
+            top_k=_integer(fields.get("top_k")),
+            stop=_stops(fields.get("stop")),
+            seed=fields.get("seed"),
+            output=output,
+            reasoning_effort=fields.get("reasoning_effort"),
+            user=fields.get("safety_identifier") or fields.get("user"),
+            stream=fields.get("stream") is True,
+            include_usage=wants_usage(fields),
+            dropped=tuple(dict.fromkeys(self._dropped)),
+        )
+
+    def _messages(self, messages: Sequence[_Json]) -> Iterator[Message]:
+        """Give messages in order; tool messages that follow one another become one turn."""
+        results: list[Part] = []
+        for index, message in enumerate(messages):
+            where = f"messages[{index}]"
+            role = message.get("role")
+            if role in ("tool", "function"):
+                results.append(self._result(message, where))
+                continue
+            if results:
+                yield Message("user", tuple(results))
+                results = []
+            match role:
+                case "system" | "developer":
+                    yield Message("system", tuple(self._parts(message.get("content"), where)))
+                case "user":
+                    yield Message("user", tuple(self._parts(message.get("content"), where)))
+                case "assistant":
+                    self._note_unread(message, where)
+                    yield Message("assistant", tuple(_assistant_parts(message)))
+                case _:
+                    raise Invalid(f"{where}.role is none that this model knows", param=f"{where}.role")
+            if message.get("name") is not None:
+                self._dropped.append(f"{where}.name")
+        if results:
+            yield Message("user", tuple(results))
+
+    def _note_unread(self, message: _Json, where: str) -> None:
+        """Name what an assistant's message holds that has no part."""
+        for name in ("audio", "function_call"):
+            if message.get(name) is not None:
+                self._dropped.append(f"{where}.{name}")
+        for index, part in enumerate(_objects(message.get("content"))):
+            if _part(part) is None:
+                self._dropped.append(f"{where}.content[{index}].{part.get('type')}")
+
+    def _result(self, message: _Json, where: str) -> ToolResult:
+        tool_id = message.get("tool_call_id") or message.get("name")
+        if not isinstance(tool_id, str):
+            raise Invalid(f"{where}.tool_call_id must be a string", param=f"{where}.tool_call_id")
+        parts = self._parts(message.get("content"), where)
+        return ToolResult(tool_id, tuple(part for part in parts if isinstance(part, (Text, Image, Document))))
+
+    def _parts(self, content: Any, where: str) -> Iterator[Part]:
+        if isinstance(content, str):
+            yield Text(content)
+            return
+        for index, part in enumerate(_objects(content)):
+            name = f"{where}.content[{index}]"
+            read = _part(part)
+            if read is None:
+                self._dropped.append(f"{name}.{part.get('type')}")
+            else:
+                yield read
+
+    def _tools(self) -> Iterator[Tool]:
+        for index, tool in enumerate(_objects(self._fields.get("tools"))):
+            function = tool.get("function")
+            if tool.get("type", "function") != "function" or not isinstance(function, dict):
+                self._dropped.append(f"tools[{index}].{tool.get('type')}")
+                continue
+            said = cast("_Json", function)
+            name = said.get("name")
+            if not isinstance(name, str):
+                raise Invalid(f"tools[{index}].function.name must be a string", param=f"tools[{index}].function.name")
+            schema = _object(said.get("parameters")) or {"type": "object", "properties": {}}
+            description, strict = said.get("description"), said.get("strict")
+            yield Tool(
+                name,
+                description if isinstance(description, str) else None,
+                schema,
+                strict if isinstance(strict, bool) else None,
+            )
+
+    def _choice(self, tools: Sequence[Tool]) -> ToolChoice | None:
+        choice = self._fields.get("tool_choice")
+        if isinstance(choice, str):
+            mode = _MODES.get(choice)
+            if mode is None:
+                raise Invalid("tool_choice must be auto, none, required or name a tool", param="tool_choice")
+            return ToolChoice(mode)
+        if choice is None:
+            return None
+        name = _object(_object(choice).get("function")).get("name")
+        if not isinstance(name, str) or name not in {tool.name for tool in tools}:
+            raise Invalid("tool_choice names a tool that this model is not offered", param="tool_choice")
+        return ToolChoice("named", name)
+
+    def _output(self) -> OutputSchema | None:
+        output = _object(self._fields.get("response_format"))
+        match output.get("type"):
+            case None | "text":
+                return None
+            case "json_object":
+                return OutputSchema("answer", None)
+            case "json_schema":
+                said = _object(output.get("json_schema"))
+                strict = said.get("strict")
+                return OutputSchema(
+                    str(said.get("name") or "answer"),
+                    _object(said.get("schema")),
+                    strict if isinstance(strict, bool) else None,
+                )
+            case _:
+                self._dropped.append("response_format")
+                return None
+
+
+def _part(part: _Json) -> Part | None:
+    """Return one part of a message, or None for one that no field carries."""
+    match part.get("type"):
+        case "text":
+            return Text(str(part.get("text") or ""), _cache(part))
+        case "refusal":
+            return Refusal(str(part.get("refusal") or ""))
+        case "image_url":
+            said = part.get("image_url")
+            image = _object(said)
+            url = str(said if isinstance(said, str) else image.get("url") or "")
+            data, media_type = _inline(url)
+            return Image(data, media_type, None if data is not None else url, _text(image.get("detail")))
+        case "file":
+            file = _object(part.get("file"))
+            data, media_type = _inline(str(file.get("file_data") or ""))
+            if data is None:
+                return None
+            return Document(data, media_type, None, _text(file.get("filename")))
+        case _:
+            return None
+
+
+def _assistant_parts(message: _Json) -> Iterator[Part]:
+    """Give the parts of an assistant's message: reasoning, then text and refusal, then tool calls."""
+    reasoning = message.get("reasoning_content") or message.get("reasoning")
+    if isinstance(reasoning, str) and reasoning:
+        yield Reasoning(reasoning)
+    content = message.get("content")
+    if isinstance(content, str):
+        if content:
+            yield Text(content)
+    else:
+        yield from (read for part in _objects(content) if (read := _part(part)) is not None)
+    refusal = message.get("refusal")
+    if isinstance(refusal, str) and refusal:
+        yield Refusal(refusal)
+    for call in _objects(message.get("tool_calls")):
+        yield _tool_use(call)
+
+
+def _tool_use(call: _Json) -> ToolUse:
+    custom = call.get("custom")
+    if isinstance(custom, dict):
+        said = cast("_Json", custom)
+        arguments = msgspec.json.encode({"input": said.get("input")}).decode()
+        return ToolUse(str(call.get("id") or ""), str(said.get("name") or ""), arguments)
+    function = _object(call.get("function"))
+    arguments = function.get("arguments")
+    # Some servers give arguments as an object.
+    text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments or {}).decode()
+    return ToolUse(str(call.get("id") or ""), str(function.get("name") or ""), text)
+
+
+def _inline(url: str) -> tuple[str | None, str | None]:
+    """Return the base64 and the media type of a data URI; neither for another URL."""
+    if url[:5].lower() != "data:":
+        return None, None
+    head, comma, data = url[5:].partition(",")
+    if not comma or not head.lower().endswith(";base64"):
+        return None, None
+    return data, head.partition(";")[0] or None
+
+
+def _cache(part: _Json) -> Literal["5m", "1h"] | None:
+    control = _object(part.get("cache_control"))
+    if control.get("type") != "ephemeral":
+        return None
+    return "1h" if control.get("ttl") == "1h" else "5m"
+
+
+def _stops(stop: Any) -> tuple[str, ...]:
+    if stop is None:
+        return ()
+    return (stop,) if isinstance(stop, str) else tuple(cast("list[str]", stop))
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _object(value: Any) -> _Json:
+    return cast("_Json", value) if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> Sequence[_Json]:
+    """Return the objects of a list; what else a list holds was refused where requests are read."""
+    return [_object(item) for item in cast("list[Any]", value)] if isinstance(value, list) else []

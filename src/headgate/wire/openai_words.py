@@ -1,0 +1,156 @@
+"""What OpenAI's words mean in ours: fields, finish reasons, token arithmetic and ids.
+
+Source: OpenAI's published API document, schemas `CreateChatCompletionRequest`, `CompletionUsage` and neighbours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from headgate.kernel.content import Content
+from headgate.kernel.model_call import StopReason, Usage
+from headgate.wire.json_document import JsonDocument, Layout
+
+CHAT: Final = "openai_chat"
+"""The name of the chat dialect, as `ModelCall.wire` says it."""
+
+_KEYS: Final = frozenset(
+    {
+        *("model", "messages", "role", "content", "name", "type", "text", "image_url", "url", "detail", "input_audio"),
+        *("data", "format", "file", "file_data", "file_id", "filename", "refusal", "audio", "id", "tool_calls"),
+        *("tool_call_id", "function", "arguments", "function_call", "custom", "input", "index", "tools", "tool_choice"),
+        *("parallel_tool_calls", "functions", "description", "parameters", "strict", "response_format", "json_schema"),
+        *("schema", "properties", "required", "items", "additionalProperties", "enum", "anyOf", "stream"),
+        *("stream_options", "include_usage", "include_obfuscation", "max_tokens", "max_completion_tokens", "n", "stop"),
+        *("temperature", "top_p", "top_k", "min_p", "seed", "logprobs", "top_logprobs", "logit_bias", "metadata"),
+        *("frequency_penalty", "presence_penalty", "service_tier", "store", "prediction", "modalities", "user"),
+        *("safety_identifier", "prompt_cache_key", "prompt_cache_retention", "reasoning_effort", "verbosity"),
+        *("web_search_options", "reasoning_content", "reasoning", "cache_control", "ttl"),
+        *("object", "created", "choices", "message", "delta", "finish_reason", "usage", "system_fingerprint"),
+        *("prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"),
+        *("cached_tokens", "cache_write_tokens", "audio_tokens", "reasoning_tokens", "accepted_prediction_tokens"),
+        *("rejected_prediction_tokens", "annotations", "token", "logprob", "bytes", "stop_reason", "error"),
+    }
+)
+CHAT_REQUEST: Final = Layout(
+    known_keys=_KEYS,
+    fields={"tools": "schema", "functions": "schema", "response_format": "schema"},
+    turns={"messages": "user"},
+    roles={
+        "system": "system",
+        "developer": "system",
+        "user": "user",
+        "assistant": "assistant",
+        "tool": "tool",
+        "function": "tool",
+    },
+    media_keys=frozenset({"file_data", "data"}),
+)
+"""Where the strings of a chat request come from."""
+
+CHAT_REPLY: Final = Layout(
+    known_keys=_KEYS,
+    fields={"choices": "assistant"},
+    answers={"choices": "message"},
+    media_keys=frozenset({"data"}),
+)
+"""Where the strings of a chat answer come from."""
+
+_STOP_REASONS: Final[Mapping[str, StopReason]] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "content_filter",
+}
+_FINISH_REASONS: Final[Mapping[StopReason, str]] = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "context_length": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+    "content_filter": "content_filter",
+}
+_MAX_TOOL_ID_CHARS: Final = 40
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class Tokens(msgspec.Struct):
+    """The `usage` object; `prompt_tokens` includes cached ones already. `prompt_cache_hit_tokens` is DeepSeek's."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+
+    def usage(self) -> Usage:
+        """Return it in our arithmetic, which is the same."""
+        prompt = self.prompt_tokens_details or _PromptDetails()
+        completion = self.completion_tokens_details or _CompletionDetails()
+        return Usage(
+            input_tokens=_natural(self.prompt_tokens),
+            output_tokens=_natural(self.completion_tokens),
+            cache_read_tokens=_natural(prompt.cached_tokens or self.prompt_cache_hit_tokens) or 0,
+            cache_write_tokens=_natural(prompt.cache_write_tokens) or 0,
+            reasoning_tokens=_natural(completion.reasoning_tokens) or 0,
+        )
+
+
+def tokens_of(usage: Usage) -> dict[str, Any]:
+    """Return our usage as OpenAI's `usage` object; what is unknown is 0, for the SDK wants numbers."""
+    prompt, completion = usage.input_tokens or 0, usage.output_tokens or 0
+    details: dict[str, int] = {"cached_tokens": usage.cache_read_tokens}
+    written = usage.cache_write_tokens + usage.cache_write_1h_tokens
+    if written:
+        details["cache_write_tokens"] = written
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": details,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
+def stop_reason_of(finish_reason: str | None, *, has_refused: bool = False) -> StopReason:
+    """Return our word for theirs; one that we do not know is `unknown`, never `stop`.
+
+    OpenAI ends a refusal with `stop`; that the message has a `refusal` tells it from an answer.
+    """
+    reason: StopReason = _STOP_REASONS.get(finish_reason or "", "unknown")
+    return "refusal" if has_refused and reason == "stop" else reason
+
+
+def finish_reason_of(reason: StopReason) -> str:
+    """Return their word for ours; `length` for a pause and for what we do not know: the answer may be incomplete."""
+    return _FINISH_REASONS.get(reason, "length")
+
+
+def openai_tool_id(tool_id: str) -> str:
+    """Return an id of at most 40 characters; a longer one becomes a digest of itself, the same in call and result."""
+    if len(tool_id) <= _MAX_TOOL_ID_CHARS:
+        return tool_id
+    return f"call_{hashlib.sha256(tool_id.encode()).hexdigest()[:32]}"
+
+
+def document_of(content: Content, layout: Layout) -> JsonDocument:
+    """Return the content as a document, which it is unless a test or an extension made it."""
+    return content if isinstance(content, JsonDocument) else JsonDocument.parse(content.to_bytes(), layout=layout)
+
+
+def _natural(count: int | None) -> int | None:
+    return None if count is None else max(0, count)

@@ -1,0 +1,58 @@
+"""What both wires say about trying again, and about rules that refused: the SDKs of both read the same headers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+from headgate.kernel.errors import Denied, HeadgateError, OverBudget, Unavailable, Upstream
+
+OURS: Final = frozenset({401, 402, 403, 404})
+"""An upstream's statuses that are the gateway's own affair: its key, its account, its model name."""
+
+_MAX_RETRY_AFTER_S: Final = 86_400.0
+
+
+def with_rules(error: Denied) -> str:
+    """Return the message of a refusal, with the rules that it does not name yet."""
+    unnamed = [rule for rule in error.rules if rule not in error.message]
+    return f"{error.message} (rule {', '.join(unnamed)})" if unnamed else error.message
+
+
+def retry_headers(error: HeadgateError) -> list[tuple[str, str]]:
+    """Return the headers that steer an SDK's own retries."""
+    headers: list[tuple[str, str]] = []
+    if error.retry_after_s is not None:
+        headers += [
+            ("retry-after", str(max(0, math.ceil(error.retry_after_s)))),
+            ("retry-after-ms", str(max(0, math.ceil(error.retry_after_s * 1000)))),
+        ]
+    if not _is_worth_a_retry(error):
+        headers.append(("x-should-retry", "false"))
+    return headers
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that an upstream asks to wait, at most a day; None where it does not say."""
+    for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) / scale
+        except (KeyError, ValueError):
+            continue  # a date is allowed too, but needs a clock to be of use
+        if math.isfinite(seconds) and seconds >= 0:
+            return min(seconds, _MAX_RETRY_AFTER_S)
+    return None
+
+
+def _is_worth_a_retry(error: HeadgateError) -> bool:
+    """Whether an SDK, which retries 408, 409, 429 and every 5xx by itself, may do better the next time."""
+    match error:
+        case Upstream():
+            return error.retryable and error.upstream_status not in OURS
+        case OverBudget():
+            return error.retry_after_s is not None
+        case Unavailable():
+            return True
+        case _:
+            return False

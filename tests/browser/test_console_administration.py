@@ -1,0 +1,192 @@
+"""What administrators do in the console: sign in and out, rules, use cases, keys, configuration; on any device."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from headgate.testing.lab import Lab
+
+pytestmark = pytest.mark.browser
+
+PAGES = {
+    "/": "Start",
+    "/preview": "Try the gate",
+    "/chat": "Chat",
+    "/activity": "Activity",
+    "/approvals": "Approvals",
+    "/models": "Models",
+    "/policies": "Policies",
+    "/keys": "Keys",
+    "/configuration": "Configuration",
+}
+
+UNLABELLED = """
+[...document.querySelectorAll("input, select, textarea")]
+  .filter((field) => field.type !== "hidden" && !field.labels?.length && !field.ariaLabel)
+  .map((field) => field.outerHTML)
+"""
+
+
+def test_a_sign_in_link_opens_the_console_once_and_leaves_no_token_behind(
+    stranger: Page, sign_in_link: Callable[[], str]
+) -> None:
+    link = sign_in_link()
+    token = link.partition("#token=")[2]
+    asked: list[Request] = []
+    stranger.on("request", lambda request: asked.append(request))
+    stranger.goto("/keys")
+    expect(stranger.get_by_role("heading", level=1)).to_have_text("Sign in")
+    stranger.goto(link)
+    expect(stranger.get_by_role("heading", level=1)).to_have_text("Start")
+    assert token not in stranger.url
+    assert not [request.url for request in asked if token in request.url]
+    stranger.context.clear_cookies()
+    stranger.goto("about:blank")
+    stranger.goto(link)
+    expect(stranger.get_by_role("alert")).to_contain_text("The link did not work")
+
+
+def test_signing_out_closes_every_page(stranger: Page, sign_in_link: Callable[[], str]) -> None:
+    stranger.goto(sign_in_link())
+    stranger.get_by_role("button", name="Sign out").click()
+    expect(stranger.get_by_role("heading", level=1)).to_have_text("Sign in")
+    stranger.goto("/activity")
+    expect(stranger.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+def test_a_rule_is_set_to_enforce_for_one_use_case_and_back(page: Page, lab: Lab) -> None:
+    page.goto("/policies")
+    page.get_by_label("Show modes for the use case").select_option("watched")
+    switch = page.get_by_role("switch", name="Enforce mask-personal-data for watched")
+    expect(switch).not_to_be_checked()
+    switch.click(force=True)
+    expect(switch).to_be_checked()
+    modes = {rule["id"]: rule["mode"] for rule in lab.gate.api.call("GET", "/api/rules?use_case=watched")["rules"]}
+    assert modes["mask-personal-data"] == "enforce"
+    switch.click(force=True)
+    expect(switch).not_to_be_checked()
+    expect(page.get_by_role("switch", name="Enforce use-case-expired for watched")).to_have_count(0)
+
+
+def test_a_use_case_is_registered_changed_and_removed(page: Page) -> None:
+    page.goto("/policies")
+    page.get_by_role("button", name="Register a use case").click()
+    form = page.get_by_role("dialog")
+    form.get_by_role("textbox", name="Id").fill("made-in-browser")
+    form.get_by_label("Owner").fill("Ada")
+    form.get_by_label("Purpose").fill("See whether the form works")
+    form.get_by_role("button", name="Register").click()
+    row = page.get_by_role("row").filter(has_text="made-in-browser")
+    expect(row).to_contain_text("See whether the form works")
+    row.get_by_role("button", name="Change").click()
+    page.get_by_role("dialog").get_by_label("Owner").fill("Grace")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("Grace")
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(row).to_have_count(0)
+
+
+def test_a_key_is_made_and_shown_once_and_opens_nothing_after_it_was_revoked(page: Page, lab: Lab) -> None:
+    page.goto("/keys")
+    page.get_by_role("button", name="Make a key").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Name").fill("from the browser")
+    form.get_by_label("Use case").select_option("support")
+    form.get_by_label("Requests a minute").fill("30")
+    form.get_by_role("button", name="Make the key").click()
+    secret = form.get_by_role("region", name="the secret").inner_text()
+    form.get_by_role("button", name="Done").click()
+    row = page.get_by_role("row").filter(has_text="from the browser")
+    expect(row).to_contain_text("30 a minute")
+    assert secret not in page.content()
+    with lab.http(secret) as client:
+        assert client.get("/v1/models").status_code == 200
+        row.get_by_role("button", name="Revoke").click()
+        page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+        expect(row).to_contain_text("Revoked")
+        assert client.get("/v1/models").status_code == 401
+
+
+def test_a_fault_in_the_configuration_leads_to_its_line(page: Page) -> None:
+    page.goto("/configuration")
+    editor = page.get_by_label("headgate.toml")
+    editor.fill('[[deployment]]\nid = "x"\nprovider = "openai"\nmode = "y"\n')
+    page.get_by_role("button", name="Plan").click()
+    expect(page.get_by_role("alert")).to_contain_text("did you mean 'model'")
+    expect(editor).to_have_attribute("aria-invalid", "true")
+    selected = editor.evaluate("area => area.value.slice(area.selectionStart, area.selectionEnd)")
+    assert selected == 'mode = "y"'
+
+
+def test_a_configuration_is_planned_before_it_is_applied(page: Page, lab: Lab) -> None:
+    page.goto("/configuration")
+    apply = page.get_by_role("button", name="Apply")
+    added = '\n[[alias]]\nid = "added-in-browser"\ndeployments = ["onprem"]\n'
+    page.get_by_label("headgate.toml").fill(lab.toml + added)
+    expect(apply).to_be_disabled()
+    page.get_by_role("button", name="Plan").click()
+    expect(page.get_by_label(re.compile("^Plan:"))).to_contain_text("added-in-browser")
+    assert "added-in-browser" not in str(lab.gate.api.call("GET", "/api/models"))
+    apply.click()
+    expect(page.get_by_label(re.compile("^Applied:"))).to_be_visible()
+    page.get_by_role("link", name="Models").click()
+    expect(page.get_by_role("row").filter(has_text="added-in-browser")).to_be_visible()
+
+
+def test_every_page_fits_a_small_phone_and_names_itself(phone: Page) -> None:
+    for path, name in PAGES.items():
+        phone.goto(path)
+        expect(phone.get_by_role("heading", level=1)).to_have_text(name)
+        expect(phone).to_have_title(f"{name} · Headgate")
+        expect(phone.get_by_role("status", name="Loading")).to_have_count(0)
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 360, path
+    phone.get_by_role("button", name="Menu").click()
+    phone.get_by_role("link", name="Activity").click()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("Activity")
+    expect(phone.get_by_role("link", name="Keys")).to_be_hidden()
+
+
+def test_every_control_has_a_name_and_every_page_one_heading_and_one_main(page: Page) -> None:
+    for path, name in PAGES.items():
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+        expect(page.get_by_role("main")).to_have_count(1)
+        nameless = page.get_by_role("button", name=re.compile("^$")).or_(
+            page.get_by_role("link", name=re.compile("^$"))
+        )
+        expect(nameless).to_have_count(0)
+        assert page.evaluate(UNLABELLED) == [], path
+
+
+def test_the_keyboard_skips_to_the_page_and_walks_the_menu(page: Page) -> None:
+    page.goto("/models")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Models")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    page.get_by_role("link", name="Keys").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Keys")
+    expect(page.get_by_role("main")).to_be_focused()
+
+
+def test_the_chosen_colours_stay_and_are_there_before_the_first_paint(page: Page) -> None:
+    page.goto("/")
+    page.get_by_text("Dark", exact=True).click()
+    page.reload(wait_until="commit")
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
+    page.get_by_text("Light", exact=True).click()
+    expect(page.locator("html")).to_have_attribute("data-mantine-color-scheme", "light")
+
+
+def test_an_address_that_is_no_page_says_so(page: Page) -> None:
+    page.goto("/nowhere")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Not here")
+    page.get_by_role("link", name="Go to the start").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Start")

@@ -1,0 +1,105 @@
+"""A chat message that waits for a person: followed where it was asked, and sent from there once it is approved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
+
+from headgate.testing.lab import Lab
+from headgate.testing.simulator import Script
+
+pytestmark = pytest.mark.browser
+
+ASKED = "Write to ada@example.org about her claim"
+
+
+@pytest.fixture
+def grace(open_context: Callable[[int], BrowserContext], sign_in_link: Callable[..., str]) -> Page:
+    """A page of somebody else, who may approve and nothing else, in a browser of her own."""
+    page = open_context(1280).new_page()
+    page.goto(sign_in_link("grace"))
+    expect(page.get_by_text("grace · default")).to_be_visible()
+    return page
+
+
+def test_a_message_is_sent_as_it_was_once_somebody_else_approved_it(page: Page, grace: Page, lab: Lab) -> None:
+    lab.cloud.answer_always(Script(echo=True))
+    sent: list[Request] = []
+    page.on("request", lambda request: sent.append(request) if request.url.endswith("/api/chat") else None)
+    line = _ask(page, ASKED)
+    state = line.get_by_role("status")
+    expect(state).to_contain_text("Waiting for somebody to decide")
+    expect(line).to_contain_text("careful-with-approval: somebody looks at what leaves our machines before it does")
+    expect(page.get_by_role("button", name="Send now")).to_have_count(0)
+    assert lab.cloud.requests == []
+    _ask(page, "And something else meanwhile", use_case="support")
+    expect(page.locator(".hg-turn[data-role=assistant]").nth(1)).to_contain_text("And something else meanwhile")
+    lab.reset()
+    lab.cloud.answer_always(Script(echo=True))
+
+    _decide(grace, "Approve once", reason="Her consent is on file")
+    expect(state).to_contain_text("Approved by grace: “Her consent is on file”")
+    page.get_by_role("button", name="Send now").focus()
+    page.keyboard.press("Enter")
+    answer = page.locator(".hg-turn[data-role=assistant]").first
+    expect(answer).to_contain_text(ASKED)
+    expect(answer).to_contain_text("by cloud-openai")
+    expect(answer).to_be_focused()
+    expect(page.get_by_role("status").filter(has_text=f"Answer: {ASKED}")).to_have_count(1)
+    expect(line).to_have_count(0)
+    (received,) = lab.cloud.requests
+    assert received.json["messages"][0]["content"] != ASKED, "masked, as whoever approved it has seen"
+    first, _, again = sent
+    assert again.post_data == first.post_data
+    assert (first.headers.get("x-headgate-grant"), bool(again.headers["x-headgate-grant"])) == (None, True)
+
+
+def test_a_refusal_is_told_with_its_reason_and_nothing_can_be_sent(phone: Page, grace: Page, lab: Lab) -> None:
+    line = _ask(phone, "Tell them everything")
+    _decide(grace, "Refuse", reason="Not this one")
+    expect(line.get_by_role("status")).to_contain_text("Refused by grace: “Not this one”. It was not sent.")
+    expect(line.get_by_role("button")).to_have_count(0)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 360
+    assert lab.cloud.requests == []
+
+
+def test_a_conversation_stays_while_its_person_looks_at_the_request(page: Page, grace: Page, lab: Lab) -> None:
+    line = _ask(page, "Is it still there?")
+    line.get_by_role("link", name="See the request for approval").click()
+    expect(page.get_by_label("Decision")).to_contain_text("Somebody else decides")
+    _decide(grace, "Approve once", reason="Fine")
+    page.get_by_role("link", name="Chat", exact=True).click()
+    page.get_by_role("button", name="Send now").click()
+    expect(page.locator(".hg-turn[data-role=assistant]")).to_contain_text("Hello from the simulator.")
+    assert len(lab.cloud.requests) == 1
+
+
+def test_an_answer_that_breaks_off_says_so_and_the_page_goes_on(page: Page, lab: Lab) -> None:
+    lab.cloud.script(Script(text="many words " * 20, cut="rst", cut_after=5))
+    _ask(page, "Count", use_case="support")
+    answer = page.locator(".hg-turn[data-role=assistant]")
+    expect(answer.get_by_role("alert")).to_contain_text("No whole answer")
+    expect(answer).to_contain_text("many words")
+    answer.get_by_role("link", name="See the record").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("model.dispatch on cloud-openai")
+
+
+def _ask(page: Page, text: str, *, use_case: str = "careful") -> Locator:
+    """Say something in the chat, and return what stands under the message where it was stopped."""
+    if not page.url.endswith("/chat"):
+        page.goto("/chat")
+    page.get_by_label("Model").select_option("cloud")
+    page.get_by_label("Use case").select_option(use_case)
+    page.get_by_label("Message").fill(text)
+    page.get_by_label("Message").press("Enter")
+    return page.locator(".hg-turn .hg-failure", has=page.get_by_role("status"))
+
+
+def _decide(page: Page, what: str, *, reason: str) -> None:
+    page.goto("/approvals")
+    page.get_by_role("link", name="admin: model.dispatch on deployment:cloud-openai").first.click()
+    page.get_by_label("Reason").fill(reason)
+    page.get_by_role("button", name=what).click()
+    expect(page.get_by_label("Decision")).to_contain_text(reason)

@@ -1,0 +1,127 @@
+"""Many callers at once, callers who leave, and several workers that have to agree."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from headgate.testing.lab import Lab, open_lab, until
+from headgate.testing.simulator import Script
+
+pytestmark = pytest.mark.e2e
+
+CHAT: Any = {"model": "cloud", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with open_lab(tmp_path_factory.mktemp("workers") / "data", "--no-model", "--workers", "2") as lab:
+        yield lab
+
+
+def test_a_hundred_streams_at_once_each_get_their_own_values_back(lab: Lab) -> None:
+    lab.cloud.answer_always(Script(echo=True, chunk_chars=4))
+    prompts = [f"Write to person-{number}@example.org and person-{number + 500}@example.org" for number in range(100)]
+
+    async def ask(client: openai.AsyncOpenAI, prompt: str) -> str:
+        stream = await client.chat.completions.create(
+            model="cloud", messages=[{"role": "user", "content": prompt}], stream=True
+        )
+        return "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
+
+    async def ask_all() -> list[str]:
+        async with openai.AsyncOpenAI(base_url=lab.openai_url, api_key=lab.clerk, max_retries=0) as client:
+            return await asyncio.gather(*(ask(client, prompt) for prompt in prompts))
+
+    assert asyncio.run(ask_all()) == prompts
+    assert not any(b"person-" in request.body for request in lab.cloud.requests)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_caller_who_leaves_stops_the_provider_and_is_recorded(lab: Lab, stream: bool) -> None:
+    lab.cloud.script(Script(text="word " * 50, chunk_chars=5, stall="stream" if stream else "headers", stall_after=5))
+    before = {record["id"] for record in _invokes(lab)}
+    with lab.http() as client:
+        if stream:
+            with client.stream("POST", "/v1/chat/completions", json={**CHAT, "stream": True}) as answer:
+                assert next(answer.iter_text())
+        else:
+            with pytest.raises(httpx2.ReadTimeout):
+                client.post("/v1/chat/completions", json=CHAT, timeout=httpx2.Timeout(30, read=0.5))
+    (request,) = lab.cloud.requests
+    assert until(lambda: request.left.is_set() or None, what="the end of the call at the provider")
+    (left,) = until(
+        lambda: [one for one in _invokes(lab) if one["id"] not in before and one["outcome"]] or None,
+        what="the record of the caller who left",
+    )
+    assert left["outcome"] == "abandoned"
+
+
+def _invokes(lab: Lab) -> list[dict[str, Any]]:
+    return lab.gate.api.call("GET", "/api/records?verb=model.invoke&limit=20")["records"]
+
+
+def test_two_workers_together_keep_to_the_rate_of_a_key(two_workers: Lab) -> None:
+    key = two_workers.gate.new_key("limited", use_case="support", requests_per_minute=20)
+    statuses = Counter(asyncio.run(_fresh_calls(two_workers, key, count=80)))
+    assert set(statuses) == {200, 429}
+    assert 10 <= statuses[200] <= 20
+
+
+def test_a_key_that_was_revoked_is_refused_by_every_worker(two_workers: Lab) -> None:
+    key = two_workers.gate.new_key("gone", use_case="support")
+    api = two_workers.gate.api
+    until(lambda: set(asyncio.run(_fresh_calls(two_workers, key, count=8))) == {200} or None, what="the key everywhere")
+    (found,) = [one for one in api.call("GET", "/api/keys")["keys"] if one["name"] == "gone"]
+    api.call("DELETE", f"/api/keys/{found['id']}")
+    until(lambda: set(asyncio.run(_fresh_calls(two_workers, key, count=8))) == {401} or None, what="its end everywhere")
+
+
+def test_what_was_applied_holds_on_every_worker(two_workers: Lab) -> None:
+    gate = two_workers.gate
+    gate.apply(two_workers.toml + '\n[[alias]]\nid = "new-everywhere"\ndeployments = ["onprem"]\n')
+    body = {**CHAT, "model": "new-everywhere"}
+
+    def everywhere() -> bool | None:
+        return set(asyncio.run(_fresh_calls(two_workers, two_workers.clerk, count=8, body=body))) == {200} or None
+
+    assert until(everywhere, what="the alias on every worker")
+
+
+async def _fresh_calls(lab: Lab, key: str, *, count: int, body: Any = CHAT) -> list[int]:
+    """Call over as many connections, which the workers share among them."""
+    headers = {"authorization": f"Bearer {key}", "connection": "close"}
+    async with httpx2.AsyncClient(base_url=lab.gate.base_url, headers=headers, timeout=30) as client:
+        answers = await asyncio.gather(*(client.post("/v1/chat/completions", json=body) for _ in range(count)))
+    return [answer.status_code for answer in answers]
+
+
+def test_one_scrape_tells_of_both_workers_and_misses_no_request(two_workers: Lab) -> None:
+    """Each worker counts what it answered; whichever is asked, the sum is what both did."""
+
+    def scraped(name: str, labels: str = "") -> dict[str, int]:
+        with two_workers.http("") as client:
+            text = client.get("/metrics").text
+        return {worker: int(count) for worker, count in re.findall(rf'{name}{{worker="(\d+)"{labels}}} (\d+)', text)}
+
+    def refused() -> int:
+        return sum(scraped("headgate_requests_total", ',plane="anthropic",status="401"').values())
+
+    until(lambda: len(scraped("headgate_open_streams")) == 2 or None, what="both workers in a scrape")
+    workers = {int(worker) for worker in scraped("headgate_open_streams")}
+    assert workers == set(two_workers.gate.children()["worker"])
+    for _ in range(24):
+        with two_workers.http("") as client:
+            assert client.post("/v1/messages", json={}).status_code == 401
+    seen: list[int] = []
+    until(lambda: seen.append(refused()) or seen[-1] == 24 or None, what="every request in a scrape")
+    seen += [refused() for _ in range(8)]
+    assert seen == sorted(seen)
+    assert seen[-1] == 24

@@ -1,0 +1,199 @@
+"""What a model said under labels has them again when a client sends it back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from headgate.guard import AnswerMemory, Engine, GuardLabeller, GuardTransformer, Pseudonyms
+from headgate.guard.exchange import GuardExchange
+from headgate.kernel.action import Action, Context, Resource
+from headgate.kernel.content import Labelled
+from headgate.kernel.decision import Decision, Effect, Obligations
+from headgate.kernel.identity import Principal, TenantId, UseCase
+from headgate.kernel.labels import EVERYTHING, Confidentiality, Custody, Integrity, Labels
+from headgate.kernel.model_call import MODEL_DISPATCH
+from headgate.testing.clock import FakeClock
+from headgate.testing.notes import Piece
+from headgate.wire.anthropic_messages import dialect as anthropic
+from headgate.wire.openai_chat import dialect as openai
+
+ACME, GLOBEX = TenantId("acme"), TenantId("globex")
+SUPPORT, CLAIMS = (UseCase(name, ACME, owner="o", purpose="p") for name in ("support", "claims"))
+SAID = "The claim was settled for a sum that neither side may speak of, in the spring of the year after."
+SECRET = Labels(confidentiality=Confidentiality.RESTRICTED, readers=frozenset({"board"}), custody=Custody.ORGANISATION)
+
+
+class Shelf:
+    """A table that forgets nothing."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.values.get(key)
+
+    def put(self, key: bytes, value: bytes, *, written_at: int) -> None:
+        assert len(value) <= 474 and written_at > 0
+        self.values[key] = value
+
+
+@pytest.fixture
+def memory() -> AnswerMemory:
+    return AnswerMemory(Shelf(), key=b"k" * 32, clock=FakeClock())
+
+
+def sending_back(*said: Any, use_case: UseCase = SUPPORT, wire: str = "openai") -> Action[Any, Any, Any]:
+    turns = [{"role": "user", "content": "and?"}, *({"role": "assistant", "content": text} for text in said)]
+    body = json.dumps({"model": "m", "max_tokens": 9, "messages": [*turns, {"role": "user", "content": "so?"}]})
+    call = (openai if wire == "openai" else anthropic).read_call(body.encode(), headers={})
+    principal = Principal("jane", use_case.tenant)
+    return Action(MODEL_DISPATCH, principal, Resource("deployment", "d"), call, Context(use_case))
+
+
+def labelled(engine: Engine, memory: AnswerMemory | None, *said: Any, **how: Any) -> Labelled:
+    return GuardLabeller(engine=engine, answers=memory).label(sending_back(*said, **how))
+
+
+def answering(
+    engine: Engine, memory: AnswerMemory, *said: str, labels: Labels, use_case: UseCase = SUPPORT
+) -> GuardExchange:
+    """The exchange of a call whose context has these labels, and in which addresses are masked."""
+    transformer = GuardTransformer(engine=engine, pseudonyms=Pseudonyms(b"k" * 32), answers=memory)
+    action = sending_back(*said, use_case=use_case)
+    decision = Decision(Effect.ALLOW, obligations=Obligations(mask=frozenset({"pii"} if said else ())))
+    found = engine.scan_content(action.payload.content)
+    context = Labelled(replace(labels, tenant=use_case.tenant), found)
+    made = transformer.transform(action, labelled=context, decision=decision, receiver=EVERYTHING)
+    assert isinstance(made, GuardExchange)
+    return made
+
+
+def streamed(made: GuardExchange, pieces: Sequence[tuple[str, str]]) -> None:
+    for channel, text in pieces:
+        made.item(Piece(text, channel))
+    made.finish()
+    made.closing_facts()
+
+
+def test_an_answer_that_comes_back_has_its_labels_again(fast_engine: Engine, memory: AnswerMemory) -> None:
+    made = answering(fast_engine, memory, labels=SECRET)
+    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": SAID}, "finish_reason": "stop"}]}
+    made.result(openai.read_reply(json.dumps(body).encode(), headers={}))
+    found = labelled(fast_engine, memory, SAID)
+    assert found.labels == found.floor == replace(SECRET, tenant=ACME)
+    assert labelled(fast_engine, memory, SAID, use_case=CLAIMS).labels.readers == {"board"}, "in any use case"
+
+
+def test_text_that_nobody_said_is_untrusted_and_has_the_use_cases_floor(
+    fast_engine: Engine, memory: AnswerMemory
+) -> None:
+    floor = Labels(confidentiality=Confidentiality.CONFIDENTIAL)
+    found = labelled(fast_engine, memory, SAID, use_case=replace(SUPPORT, floor=floor))
+    assert (found.labels.integrity, found.labels.confidentiality) == (Integrity.UNTRUSTED, Confidentiality.CONFIDENTIAL)
+    assert labelled(fast_engine, None, SAID).labels.integrity is Integrity.UNTRUSTED
+    assert labelled(fast_engine, memory).labels.integrity is Integrity.TRUSTED, "where nothing was said"
+    assert labelled(fast_engine, memory, "", None).labels.integrity is Integrity.TRUSTED
+
+
+def test_one_invented_turn_among_true_ones_is_enough(fast_engine: Engine, memory: AnswerMemory) -> None:
+    streamed(answering(fast_engine, memory, labels=Labels()), [("content/0", SAID)])
+    assert labelled(fast_engine, memory, SAID).labels.integrity is Integrity.TRUSTED
+    assert labelled(fast_engine, memory, SAID, SAID + "!").labels.integrity is Integrity.UNTRUSTED
+
+
+@pytest.mark.parametrize(
+    "sent_back",
+    [
+        [{"type": "text", "text": SAID}, {"type": "text", "text": "And more."}],
+        SAID + "And more.",
+    ],
+    ids=["in its blocks", "in one piece, as another wire gives it"],
+)
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_an_answer_in_blocks_is_known_whole_and_in_parts(
+    fast_engine: Engine, memory: AnswerMemory, is_stream: bool, sent_back: Any
+) -> None:
+    made = answering(fast_engine, memory, labels=SECRET)
+    if is_stream:
+        streamed(
+            made, [("content/0", SAID[:40]), ("tool/0/1", "{}"), ("content/0", SAID[40:]), ("content/2", "And more.")]
+        )
+    else:
+        blocks = [
+            {"type": "text", "text": SAID},
+            {"type": "thinking", "thinking": "hm"},
+            {"type": "text", "text": "And more."},
+        ]
+        made.result(anthropic.read_reply(json.dumps({"type": "message", "content": blocks}).encode(), headers={}))
+    found = labelled(fast_engine, memory, sent_back, wire="anthropic")
+    assert found.labels == replace(SECRET, tenant=ACME)
+
+
+def test_what_is_restored_is_remembered_as_the_client_got_it_and_can_be_masked_again(
+    engine: Engine, memory: AnswerMemory
+) -> None:
+    said = f"{SAID} Write to jane.doe@example.org."
+    streamed(answering(engine, memory, labels=Labels(categories=frozenset({"pii", "phi"}))), [("content/0", said)])
+    found = labelled(engine, memory, said)
+    assert found.labels.categories == {"pii", "phi"}
+    assert found.floor.categories == {"phi"}, "personal data is found anew, and masked where it is"
+
+
+def test_texts_that_are_said_by_chance_are_known_in_their_own_use_case_only(
+    fast_engine: Engine, memory: AnswerMemory
+) -> None:
+    streamed(answering(fast_engine, memory, labels=SECRET, use_case=CLAIMS), [("content/0", "How can I help you?")])
+    assert labelled(fast_engine, memory, "How can I help you?", use_case=CLAIMS).labels.readers == {"board"}
+    found = labelled(fast_engine, memory, "How can I help you?").labels
+    assert found == Labels(tenant=ACME, integrity=Integrity.UNTRUSTED)
+
+
+def test_no_tenant_is_told_what_another_was_answered(fast_engine: Engine, memory: AnswerMemory) -> None:
+    streamed(answering(fast_engine, memory, labels=SECRET), [("content/0", SAID)])
+    found = labelled(fast_engine, memory, SAID, use_case=replace(SUPPORT, tenant=GLOBEX)).labels
+    assert found == Labels(tenant=GLOBEX, integrity=Integrity.UNTRUSTED)
+
+
+def test_the_same_text_under_two_labels_has_both(memory: AnswerMemory) -> None:
+    for name in ("one", "two"):
+        memory.remember([SAID], Labels(tenant=ACME, readers=frozenset({name})), use_case=SUPPORT)
+    assert memory.recall([SAID], use_case=SUPPORT).readers == {"one", "two"}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [Labels(readers=frozenset(f"reader-{number}" for number in range(99))), Labels(readers=frozenset({"a;b"}))],
+    ids=["too long", "not readable"],
+)
+def test_labels_that_cannot_be_kept_let_the_text_flow_nowhere(memory: AnswerMemory, labels: Labels) -> None:
+    memory.remember([SAID], labels, use_case=SUPPORT)
+    assert memory.recall([SAID], use_case=SUPPORT).obstacles(EVERYTHING)
+
+
+def test_an_answer_beyond_all_measure_is_untrusted(fast_engine: Engine, memory: AnswerMemory) -> None:
+    made = answering(fast_engine, memory, labels=SECRET)
+    streamed(made, [("content/0", SAID), ("content/0", "x" * (1 << 20))])
+    assert memory.recall([SAID + "x" * (1 << 20)], use_case=SUPPORT).integrity is Integrity.UNTRUSTED
+    memory.remember(["x" * (1 << 21), ""], SECRET, use_case=SUPPORT)
+    assert memory.recall(["x" * (1 << 21)], use_case=SUPPORT).integrity is Integrity.UNTRUSTED
+
+
+def test_the_table_holds_no_word_of_what_was_said(fast_engine: Engine) -> None:
+    shelf = Shelf()
+    memory = AnswerMemory(shelf, key=b"k" * 32, clock=FakeClock())
+    memory.remember([SAID], SECRET, use_case=SUPPORT)
+    assert list(shelf.values.values()) == [str(SECRET).encode()]
+    assert all(len(key) == 16 for key in shelf.values)
+    other = AnswerMemory(shelf, key=b"x" * 32, clock=FakeClock())
+    assert other.recall([SAID], use_case=SUPPORT).integrity is Integrity.UNTRUSTED
+
+
+def test_what_a_stream_held_back_is_part_of_what_was_said(fast_engine: Engine, memory: AnswerMemory) -> None:
+    made = answering(fast_engine, memory, "jane.doe@example.org", labels=SECRET)
+    streamed(made, [("content/0", f"{SAID} HGX_EMAI")])
+    assert memory.recall([f"{SAID} HGX_EMAI"], use_case=SUPPORT).readers == {"board"}

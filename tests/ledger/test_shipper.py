@@ -1,0 +1,440 @@
+"""The shipper: nothing lost, nothing twice, whoever dies and whenever."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from headgate.kernel.errors import Denied, Unavailable
+from headgate.kernel.identity import RecordId, TenantId
+from headgate.kernel.record import Closing, Opening
+from headgate.ledger.keys import FileKeyRing, KeysOnDemand
+from headgate.ledger.models import JournalEntry, encode_entry
+from headgate.ledger.pseudonyms import Pseudonymiser
+from headgate.ledger.recorder import JournalRecorder
+from headgate.ledger.seal import Sealer
+from headgate.ledger.shipper import Shipper, ShipperPace, run_shipper
+from headgate.substrate.clock import SystemClock, SystemIds
+from headgate.substrate.database import Database
+from headgate.substrate.database_address import DatabaseAddress
+from headgate.substrate.journal import Journal
+from headgate.substrate.migrate import migrate
+from headgate.substrate.postgres import EmbeddedPostgres
+from headgate.substrate.roles import ROLES, Role, give_logins
+from headgate.testing.postgres import TemporaryDatabase
+
+IDS = SystemIds()
+QUICK = ShipperPace(shortest_s=0.005, longest_s=0.02, grace_s=0.05, retry_s=0.05)
+
+
+class Worker:
+    """A worker with a journal of its own, as the gateway has one."""
+
+    def __init__(self, root: Path, *, name: str | None = None) -> None:
+        self.journal = Journal(root / "journal" / (name or IDS.ulid()))
+        keys = KeysOnDemand(FileKeyRing(root / "keys"), clock=SystemClock())
+        self.recorder = JournalRecorder(self.journal, sealer=Sealer(keys), pseudonyms=Pseudonymiser(b"s" * 32))
+
+    def open(self, *, tenant: str = "acme", text: bytes = b"hello", resource: str = "deployment:local-chat") -> Opening:
+        opening = Opening(
+            id=RecordId(IDS.ulid()),
+            tenant=TenantId(tenant),
+            opened_at=datetime.now(UTC),
+            verb="model.dispatch",
+            principal="alice",
+            use_case="getting-started",
+            resource=resource,
+            effect="allow",
+            would="allow",
+            parts={"sent": text},
+        )
+        self.recorder.open(opening)
+        return opening
+
+    def close(self, opening: Opening) -> None:
+        self.recorder.close(Closing(opening.id, opening.tenant, datetime.now(UTC), "done", parts={"answer": b"world"}))
+
+    def record(self, count: int, *, tenant: str = "acme") -> list[str]:
+        """So many whole records; their ids in order."""
+        openings = [self.open(tenant=tenant) for _ in range(count)]
+        for opening in openings:
+            self.close(opening)
+        return [opening.id for opening in openings]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    id: str
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    records: int
+    openings: int
+    pending: int
+    parts: int
+
+
+@asynccontextmanager
+async def shipping(address: DatabaseAddress, root: Path) -> AsyncGenerator[Shipper]:
+    """A shipper at work, stopped afterwards."""
+    stop = asyncio.Event()
+    async with Database(address) as database:
+        shipper = Shipper(database, root=root / "journal", clock=SystemClock(), pace=QUICK)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(shipper.run(stop))
+            try:
+                yield shipper
+            finally:
+                stop.set()
+
+
+@asynccontextmanager
+async def owning(database: TemporaryDatabase) -> AsyncGenerator[Database]:
+    async with Database(database.owner) as owner:
+        yield owner
+
+
+async def counted(owner: Database) -> Count:
+    async with owner.transaction(tenant=None) as tx:
+        found = await tx.row(
+            "SELECT (SELECT count(*) FROM ledger.records) AS records,"
+            " (SELECT count(*) FROM ledger.openings) AS openings,"
+            " (SELECT count(DISTINCT id) FROM ledger.pending) AS pending,"
+            " (SELECT count(*) FROM ledger.parts) AS parts",
+            of=Count,
+        )
+    assert found is not None
+    return found
+
+
+async def outcomes(owner: Database) -> dict[str, str | None]:
+    """What the database says became of each record; None where it is open."""
+    async with owner.transaction(tenant=None) as tx:
+        rows = await tx.rows(
+            "SELECT id, outcome FROM ledger.records UNION ALL SELECT id, NULL FROM ledger.openings", of=Seen
+        )
+    return {row.id: row.outcome for row in rows}
+
+
+async def eventually(is_so: Callable[[], Awaitable[bool]], *, look_s: float = 0.02) -> None:
+    """Look again and again, at most for 30 s: what other tasks and processes do sets no event of ours."""
+    async with asyncio.timeout(30):
+        while not await is_so():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(look_s)
+
+
+async def is_known(owner: Database, record_id: str) -> bool:
+    return record_id in await outcomes(owner)
+
+
+async def has_more_than(owner: Database, records: int) -> bool:
+    with contextlib.suppress(Unavailable):  # while the server is away, the observer's connections are broken as well
+        return (await counted(owner)).records > records
+    return False
+
+
+async def is_gone(path: Path) -> bool:
+    return not await asyncio.to_thread(path.exists)
+
+
+async def until(owner: Database, wanted: Count) -> None:
+    async def is_so() -> bool:
+        return await counted(owner) == wanted
+
+    await eventually(is_so)
+
+
+async def test_records_arrive_with_their_parts_in_the_order_of_their_closing(
+    fresh_database: TemporaryDatabase, tmp_path: Path
+) -> None:
+    worker = Worker(tmp_path)
+    ids = worker.record(50)
+    async with owning(fresh_database) as owner, shipping(fresh_database.login["headgate_writer"], tmp_path):
+        await until(owner, Count(records=50, openings=0, pending=50, parts=100))
+        async with owner.transaction(tenant=None) as tx:
+            queue = await tx.rows("SELECT id, NULL AS outcome FROM ledger.pending ORDER BY arrival", of=Seen)
+        assert [row.id for row in queue] == ids
+    await worker.journal.aclose()
+
+
+async def test_an_open_record_is_visible_within_a_quarter_of_a_second_and_moves_over_when_it_closes(
+    fresh_database: TemporaryDatabase, tmp_path: Path
+) -> None:
+    worker = Worker(tmp_path)
+    worker.record(1)
+    async with owning(fresh_database) as owner, shipping(fresh_database.login["headgate_writer"], tmp_path):
+        await until(owner, Count(records=1, openings=0, pending=1, parts=2))
+        loop = asyncio.get_running_loop()
+        delays: list[float] = []
+        for _ in range(3):
+            began_s = loop.time()
+            opening = worker.open()
+            await eventually(partial(is_known, owner, opening.id), look_s=0.005)
+            delays.append(loop.time() - began_s)
+            assert (await outcomes(owner))[opening.id] is None
+            worker.close(opening)
+        assert min(delays) < 0.25
+        await until(owner, Count(records=4, openings=0, pending=4, parts=8))
+    await worker.journal.aclose()
+
+
+async def test_shipping_the_same_frames_again_changes_nothing(
+    fresh_database: TemporaryDatabase, tmp_path: Path
+) -> None:
+    worker = Worker(tmp_path)
+    worker.record(20)
+    left_open = worker.open()
+    async with owning(fresh_database) as owner, Database(fresh_database.login["headgate_writer"]) as database:
+        shipper = Shipper(database, root=tmp_path / "journal", clock=SystemClock())
+        await shipper.drain()
+        before = await outcomes(owner)
+        (worker.journal.folder / "shipped").unlink()
+        await shipper.drain()
+        assert await outcomes(owner) == before
+        assert await counted(owner) == Count(records=20, openings=1, pending=20, parts=41)
+        worker.close(left_open)
+        (worker.journal.folder / "shipped").unlink()
+        await shipper.drain()
+        assert await counted(owner) == Count(records=21, openings=0, pending=21, parts=42)
+    await worker.journal.aclose()
+
+
+async def test_a_batch_of_which_only_the_beginning_came_before_is_completed(
+    fresh_database: TemporaryDatabase, tmp_path: Path
+) -> None:
+    worker = Worker(tmp_path)
+    first = worker.record(3)
+    async with owning(fresh_database) as owner, Database(fresh_database.login["headgate_writer"]) as database:
+        shipper = Shipper(database, root=tmp_path / "journal", clock=SystemClock())
+        await shipper.drain()
+        (worker.journal.folder / "shipped").unlink()
+        second = worker.record(3)
+        await shipper.drain()
+        assert set(await outcomes(owner)) == {*first, *second}
+        assert await counted(owner) == Count(records=6, openings=0, pending=6, parts=12)
+    await worker.journal.aclose()
+
+
+async def test_what_a_dead_worker_left_open_is_interrupted_once_and_its_folder_goes(
+    fresh_database: TemporaryDatabase, tmp_path: Path
+) -> None:
+    dead, alive = Worker(tmp_path), Worker(tmp_path)
+    dead.record(3)
+    left = [dead.open().id for _ in range(4)]
+    running = alive.open()
+    await dead.journal.aclose()  # lets go of the lock, as death does
+    async with owning(fresh_database) as owner, shipping(fresh_database.login["headgate_writer"], tmp_path):
+        await until(owner, Count(records=7, openings=1, pending=7, parts=11))
+        found = await outcomes(owner)
+        assert {found[record_id] for record_id in left} == {"interrupted"}
+        assert found[running.id] is None
+        await eventually(partial(is_gone, dead.journal.folder))
+        assert alive.journal.folder.exists()
+    await alive.journal.aclose()
+
+
+async def test_a_large_answer_and_many_tenants_go_together(fresh_database: TemporaryDatabase, tmp_path: Path) -> None:
+    worker = Worker(tmp_path)
+    for tenant in ("acme", "umbrella", "initech"):
+        worker.record(2, tenant=tenant)
+    worker.close(worker.open(text=os.urandom(9 << 20)))
+    async with owning(fresh_database) as owner, shipping(fresh_database.login["headgate_writer"], tmp_path):
+        await until(owner, Count(records=7, openings=0, pending=7, parts=14))
+        async with owner.transaction(tenant=None) as tx:
+            assert await tx.value("SELECT count(DISTINCT tenant) FROM ledger.records") == 3
+            assert await tx.value("SELECT max(octet_length(envelope)) > 9000000 FROM ledger.parts")
+            assert not await tx.value("SELECT count(*) FROM ledger.records_other"), "the month has its own partition"
+    await worker.journal.aclose()
+
+
+@pytest.mark.parametrize("name", ['","', "\\", '"}', "NULL", "{}", 'a\\"b', "\x01\n", "'; DROP TABLE ledger.records"])
+async def test_any_text_arrives_as_it_was(fresh_database: TemporaryDatabase, tmp_path: Path, name: str) -> None:
+    worker = Worker(tmp_path)
+    for resource in (name, "plain"):
+        worker.close(worker.open(resource=resource))
+    async with owning(fresh_database) as owner, Database(fresh_database.login["headgate_writer"]) as database:
+        await Shipper(database, root=tmp_path / "journal", clock=SystemClock()).drain()
+        async with owner.transaction(tenant=None) as tx:
+            rows = await tx.rows("SELECT id, resource AS outcome FROM ledger.records ORDER BY id", of=Seen)
+    assert [row.outcome for row in rows] == [name, "plain"]
+    await worker.journal.aclose()
+
+
+LEAF = (
+    b'{"closed_at":"2026-11-25T12:00:00.000000Z","id":"1","opened_at":"2026-11-25T12:00:00.000000Z","outcome":"done",'
+    b'"principal":"p","resource":"r","tenant":"acme","use_case":"u","v":1,"verb":"v"}'
+)
+
+
+def closing(leaf: bytes) -> bytes:
+    return encode_entry(JournalEntry(tenant="acme", id="1", is_closing=True, seal="", leaf=leaf, parts={}))
+
+
+async def test_a_leaf_may_say_more_than_the_database_wants_to_know(
+    fresh_database: TemporaryDatabase, tmp_path: Path
+) -> None:
+    worker = Worker(tmp_path)
+    worker.journal.append(closing(LEAF.replace(b'"v":1', b'"facts":{"a":[1,{}]},"v":1')))
+    async with owning(fresh_database) as owner, shipping(fresh_database.login["headgate_writer"], tmp_path):
+        await until(owner, Count(records=1, openings=0, pending=1, parts=0))
+    await worker.journal.aclose()
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"not a record",
+        closing(b"{}"),
+        closing(LEAF.replace(b'"v":1', b'"v":2')),
+        closing(LEAF.replace(b'"outcome":"done",', b"")),
+        closing(LEAF.replace(b'"v":1', b'"rules":[3],"v":1')),
+    ],
+)
+async def test_a_damaged_journal_is_neither_skipped_nor_removed(
+    fresh_database: TemporaryDatabase, tmp_path: Path, damaged: bytes
+) -> None:
+    worker = Worker(tmp_path)
+    worker.record(1)
+    await worker.journal.append(damaged).durable()
+    worker.record(1)
+    good = Worker(tmp_path)
+    good.record(5)
+    await worker.journal.aclose()
+    async with owning(fresh_database) as owner, shipping(fresh_database.login["headgate_writer"], tmp_path):
+        await until(owner, Count(records=5, openings=0, pending=5, parts=10))
+        await asyncio.sleep(0.2)
+        assert worker.journal.folder.exists()
+    await good.journal.aclose()
+
+
+SHIP = """
+import asyncio, sys
+from pathlib import Path
+from headgate.ledger.shipper import run_shipper
+from headgate.substrate.database_address import DatabaseAddress
+address = DatabaseAddress.parse(sys.stdin.readline().strip())
+asyncio.run(run_shipper(Path(sys.argv[1]), address, asyncio.Event()))
+"""
+
+
+def start_shipper(root: Path, address: DatabaseAddress) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-c", SHIP, str(root / "journal")], stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(address.conninfo.encode() + b"\n")
+    process.stdin.close()
+    return process
+
+
+@pytest.mark.fault
+async def test_a_shipper_killed_at_any_moment_loses_nothing_and_repeats_nothing(
+    fresh_database: TemporaryDatabase, tmp_path: Path
+) -> None:
+    dice = random.Random(7)
+    worker = Worker(tmp_path)
+    expected: set[str] = set()
+    async with owning(fresh_database) as owner:
+        for _ in range(6):
+            expected.update(worker.record(600))
+            process = start_shipper(tmp_path, fresh_database.login["headgate_writer"])
+            before = (await counted(owner)).records
+            await eventually(partial(has_more_than, owner, before), look_s=0.005)  # it is at work now
+            await asyncio.sleep(dice.uniform(0, 0.06))
+            process.send_signal(signal.SIGKILL)
+            await asyncio.to_thread(process.wait)
+        async with shipping(fresh_database.login["headgate_writer"], tmp_path):
+            await until(owner, Count(records=3600, openings=0, pending=3600, parts=7200))
+        assert set(await outcomes(owner)) == expected
+    await worker.journal.aclose()
+
+
+@pytest.mark.fault
+async def test_a_database_that_is_away_for_a_while_costs_nothing_but_time(tmp_path: Path) -> None:
+    worker = Worker(tmp_path)
+    first = worker.record(10)
+    server = EmbeddedPostgres(tmp_path / "data", durable=False)
+    owner_address = await server.start()
+    await migrate(owner_address.conninfo)
+    login = await give_logins(owner_address, tmp_path / "data" / "secrets")
+    try:
+        async with Database(owner_address) as owner, shipping(login["headgate_writer"], tmp_path):
+            await until(owner, Count(records=10, openings=0, pending=10, parts=20))
+            await server.stop()
+            second = worker.record(10)
+            await asyncio.sleep(0.3)
+            await server.start()
+            third = worker.record(10)
+            await eventually(partial(has_more_than, owner, 29))
+            async with owner.transaction(tenant=None) as tx:
+                queue = await tx.rows("SELECT id, NULL AS outcome FROM ledger.pending ORDER BY arrival", of=Seen)
+            assert [row.id for row in queue] == first + second + third
+    finally:
+        await server.stop()
+    await worker.journal.aclose()
+
+
+async def test_a_second_shipper_waits_for_the_first(fresh_database: TemporaryDatabase, tmp_path: Path) -> None:
+    address = fresh_database.login["headgate_writer"]
+    worker = Worker(tmp_path)
+    first_stop, second_stop = asyncio.Event(), asyncio.Event()
+    async with owning(fresh_database) as owner, asyncio.TaskGroup() as group:
+        first = group.create_task(run_shipper(tmp_path / "journal", address, first_stop))
+        await asyncio.sleep(0)
+        group.create_task(run_shipper(tmp_path / "journal", address, second_stop))
+        worker.record(5)
+        await until(owner, Count(records=5, openings=0, pending=5, parts=10))
+        first_stop.set()
+        await first
+        worker.record(5)
+        await until(owner, Count(records=10, openings=0, pending=10, parts=20))
+        second_stop.set()
+    await worker.journal.aclose()
+
+
+@pytest.mark.parametrize("table", ["records", "parts", "pending", "leaves", "logs", "marks"])
+async def test_the_shipper_can_read_nothing_that_is_closed(fresh_database: TemporaryDatabase, table: str) -> None:
+    async with Database(fresh_database.login["headgate_writer"]) as database:
+        with pytest.raises(Denied):
+            async with database.transaction(tenant="acme") as tx:
+                await tx.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier("ledger", table)))
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "change", [sql.SQL("UPDATE ledger.records SET verb = 'x'"), sql.SQL("DELETE FROM ledger.records")]
+)
+async def test_nobody_can_change_a_record(fresh_database: TemporaryDatabase, role: Role, change: sql.SQL) -> None:
+    async with Database(fresh_database.login[role]) as database:
+        with pytest.raises(Denied):
+            async with database.transaction(tenant="acme") as tx:
+                await tx.execute(change)
+
+
+async def test_a_tenant_sees_its_own_records_only(fresh_database: TemporaryDatabase, tmp_path: Path) -> None:
+    worker = Worker(tmp_path)
+    worker.record(3, tenant="acme")
+    worker.record(2, tenant="umbrella")
+    async with Database(fresh_database.login["headgate_writer"]) as database:
+        await Shipper(database, root=tmp_path / "journal", clock=SystemClock()).drain()
+    async with Database(fresh_database.login["headgate_app"]) as database:
+        for tenant, records in (("acme", 3), ("umbrella", 2), ("initech", 0), (None, 0)):
+            async with database.transaction(tenant=tenant) as tx:
+                assert await tx.value("SELECT count(*) FROM ledger.records") == records
+                assert await tx.value("SELECT count(*) FROM ledger.parts") == 2 * records
+    await worker.journal.aclose()

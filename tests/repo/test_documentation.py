@@ -1,0 +1,67 @@
+"""The pages say what the code does."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from headgate.substrate.settings import Settings
+from headgate.wire.dialects import DIALECTS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")]
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    variables = set(re.findall(r"`((?:HEADGATE|OTEL)_[A-Z_]+)`", Settings.__doc__ or "")) | {"HEADGATE_CONFIG"}
+    assert len(variables) >= len(dataclasses.fields(Settings))
+    for variable in variables:
+        assert f"`{variable}`" in page, f"docs/settings.md does not describe {variable}"
+
+
+def test_every_link_between_pages_leads_somewhere() -> None:
+    pages = [*PAGES, *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+def test_the_pages_name_only_commands_that_exist() -> None:
+    known = subprocess.run(
+        [sys.executable, "-m", "headgate.cli.main", "--help"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    commands = set(re.findall(r"^  ([a-z-]+) ", known, re.MULTILINE))
+    for page in PAGES:
+        for command in re.findall(r"headgate ([a-z][a-z-]+)(?= |`|\n)", "\n".join(_code(page.read_text()))):
+            assert command in commands, f"{page.name} names `headgate {command}`"
+
+
+def test_the_architecture_names_only_folders_and_files_that_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    for name in re.findall(
+        r"`((?:server|wire|kernel|gateway|substrate|ledger|guard|policy|cli)/[a-z_/]*(?:\.py)?)`", text
+    ):
+        path = ROOT / "src" / "headgate" / name
+        assert path.exists() or path.with_suffix(".py").exists(), f"ARCHITECTURE.md names {name}"
+
+
+def test_the_locks_name_no_hosts() -> None:
+    for lock in [*(ROOT / "requirements").glob("*.lock"), *ROOT.glob("console/package-lock.json")]:
+        text = lock.read_text()
+        assert not re.search(r"https?://", text), f"{lock.name} names a host"
+        assert "--hash=sha256:" in text or '"integrity": "sha512-' in text
+
+
+def test_the_wires_are_the_ones_that_the_readme_names() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert set(DIALECTS) == {"openai_chat", "openai_embeddings", "anthropic_messages"}
+    assert "OpenAI" in text
+    assert "Anthropic" in text
+
+
+def _code(text: str) -> list[str]:
+    return re.findall(r"```.*?```|`[^`]+`|^    .+$", text, re.DOTALL | re.MULTILINE)

@@ -1,0 +1,118 @@
+"""`headgate.toml` through the admin API: planned without effect, applied whole or not at all, recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+
+from headgate.kernel.identity import Principal
+from headgate.policy import approvals
+from headgate.policy.models import DEFAULT_TENANT
+from headgate.testing.house import House
+
+FILE = """
+[[use_case]]
+id = "support"
+owner = "ann"
+purpose = "Answer customers"
+
+[[deployment]]
+id = "sim"
+provider = "openai"
+model = "gpt-sim"
+base_url = "http://127.0.0.1:{port}/v1"
+clearance = {{ custody = "organisation", level = "restricted" }}
+
+[[alias]]
+id = "smart"
+deployments = ["sim"]
+"""
+
+
+async def test_a_plan_changes_nothing(house: House):
+    planned = await _post(house, "plan", FILE)
+    assert planned["applied"] is False
+    assert {(one["section"], one["id"]) for one in planned["changes"]} >= {("use_case", "support"), ("alias", "smart")}
+    async with house.admin as client:
+        assert "smart" not in (await client.get("/api/models")).text
+        assert "support" not in (await client.get("/api/use-cases")).text
+    assert await house.records() == []
+
+
+async def test_an_applied_file_is_in_force_at_once_and_recorded_with_its_counts(house: House):
+    applied = await _post(house, "apply", FILE)
+    assert applied["applied"] is True
+    async with house.admin as client:
+        models = (await client.get("/api/models")).json()["models"]
+        made = (await client.post("/api/keys", json={"name": "s", "use_case": "support"})).json()
+    assert [model["id"] for model in models] == ["local-chat", "local-embed", "smart"]
+    async with house.client(made["secret"]) as client:
+        body = {"model": "smart", "messages": [{"role": "user", "content": "hello"}]}
+        answer = await client.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    record = next(one for one in await house.records(verb="config.apply"))
+    assert record["id"] == applied["record"]
+    assert record["facts"]["changes.alias.create"] == 1
+
+
+async def test_applying_again_changes_nothing(house: House):
+    await _post(house, "apply", FILE)
+    assert (await _post(house, "plan", FILE))["changes"] == []
+
+
+async def test_a_file_with_one_mistake_is_applied_not_at_all(house: House):
+    wrong = FILE + '[[policy]]\nid = "own"\ntext = "permit (nonsense);"\n'
+    async with house.admin as client:
+        answer = await client.post("/api/config/apply", json={"toml": wrong.format(port=house.simulator.port)})
+        assert answer.status_code == 400
+        assert "support" not in (await client.get("/api/use-cases")).text
+
+
+async def test_a_mistake_is_named_with_its_line(house: House):
+    async with house.admin as client:
+        for text, expected in (
+            ("[[deploymint]]\n", "deployment"),
+            ('[[use_case]]\nid = "x"\nownr = "y"\n', "owner"),
+            ("= 3", "line 1"),
+            ("x = " + "9" * 5_000, "headgate.toml"),
+        ):
+            answer = await client.post("/api/config/plan", json={"toml": text})
+            assert answer.status_code == 400
+            assert expected in answer.json()["error"]["message"]
+
+
+async def _post(house: House, what: str, text: str) -> dict[str, Any]:
+    async with house.admin as client:
+        answer: httpx2.Response = await client.post(
+            f"/api/config/{what}", json={"toml": text.format(port=house.simulator.port)}
+        )
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_what_needs_approval_is_done_with_the_grant_of_somebody_else_and_with_no_other_argument(house: House):
+    asks = '[[policy]]\nid = "four-eyes"\ntext = """\n@id("four-eyes")\n@reason("keys are made by two")\n@does("ask")\n'
+    asks += 'forbid (principal, action == Headgate::Action::"key.create", resource);\n"""\n'
+    await _post(house, "apply", asks.replace("{", "{{").replace("}", "}}"))
+    async with house.admin as client:
+        asked = await client.post("/api/keys", json={"name": "ci"})
+        assert asked.status_code == 403
+        assert asked.json()["error"]["code"] == "needs_approval"
+        grant = await _approve(house)
+        headers = {"x-headgate-grant": grant}
+        other = await client.post("/api/keys", json={"name": "something else"}, headers=headers)
+        done = await client.post("/api/keys", json={"name": "ci"}, headers=headers)
+        again = await client.post("/api/keys", json={"name": "ci"}, headers=headers)
+    assert (other.status_code, done.status_code, again.status_code) == (403, 200, 403)
+
+
+async def _approve(house: House) -> str:
+    """Approve the one request that waits, as another administrator."""
+    approver = Principal("anna", DEFAULT_TENANT, "person", frozenset({"admin"}))
+    async with house.worker.administration.transaction(tenant=DEFAULT_TENANT) as tx:
+        now = house.worker.base.clock.now()
+        waiting = await approvals.waiting(tx, tenant=DEFAULT_TENANT, now=now)
+        decided = await approvals.decide(tx, waiting[0].id, approver=approver, approved=True, now=now)
+    return decided.id

@@ -1,0 +1,150 @@
+"""Keys, use cases and rules: changed by whoever may, recorded, and in force at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headgate.testing.house import OTHER, House, add_tenant
+
+USE_CASE = {"owner": "ann", "purpose": "Answer customers", "risk": "limited", "confidentiality": "internal"}
+
+
+async def test_a_keys_secret_is_shown_once_and_works_at_once(house: House):
+    async with house.admin as client:
+        made = await client.post("/api/keys", json={"name": "ci", "principal": "ci-bot", "aliases": ["local-chat"]})
+        listed = await client.get("/api/keys")
+    secret, key = made.json()["secret"], made.json()["key"]
+    assert made.headers["cache-control"] == "no-store"
+    assert secret not in listed.text
+    assert key in listed.json()["keys"]
+    assert key["aliases"] == ["local-chat"]
+    async with house.client(secret) as client:
+        models = await client.get("/v1/models")
+    assert [model["id"] for model in models.json()["data"]] == ["local-chat"]
+
+
+async def test_no_record_holds_a_new_keys_secret(house: House):
+    async with house.admin as client:
+        secret = (await client.post("/api/keys", json={"name": "ci"})).json()["secret"]
+    records = await house.records(verb="key.create")
+    assert records[0]["facts"]["use_case"] == "getting-started"
+    assert records[0]["facts"]["key"] == secret.split("_")[1]
+    journal = b"".join(path.read_bytes() for path in house.worker.base.settings.journal_folder.rglob("*.log"))
+    assert secret.encode() not in journal
+
+
+async def test_a_revoked_key_is_refused_from_then_on(house: House):
+    async with house.admin as client:
+        made = (await client.post("/api/keys", json={"name": "ci"})).json()
+        assert (await client.delete(f"/api/keys/{made['key']['id']}")).status_code == 204
+        assert (await client.delete(f"/api/keys/{made['key']['id']}")).status_code == 404
+    async with house.client(made["secret"]) as client:
+        assert (await client.get("/api/session")).status_code == 401
+
+
+async def test_whoever_is_no_administrator_changes_nothing_and_the_attempt_is_recorded(house: House):
+    key = await house.register("bob")
+    async with house.client(key) as client:
+        refused = await client.post("/api/keys", json={"name": "mine", "roles": ["admin"]})
+        assert (await client.get("/api/keys")).status_code == 403
+        assert (await client.get("/api/records")).status_code == 403
+        assert (await client.get("/api/models")).status_code == 200
+    assert refused.status_code == 403
+    records = await house.records(verb="key.create")
+    assert records[0]["id"] == refused.json()["error"]["record"]
+    assert records[0]["outcome"] == "refused"
+
+
+async def test_an_auditor_sees_everything_and_changes_nothing(house: House):
+    key = await house.register("ida", "auditor")
+    async with house.client(key) as client:
+        for path in ("keys", "use-cases", "rules", "records", "ledger", "overview"):
+            assert (await client.get(f"/api/{path}")).status_code == 200
+        assert (await client.post("/api/keys", json={"name": "x"})).status_code == 403
+        assert (await client.put("/api/use-cases/x", json=USE_CASE)).status_code == 403
+        assert (await client.post("/api/config/apply", json={"toml": ""})).status_code == 403
+        assert (await client.post("/api/config/plan", json={"toml": ""})).status_code == 200
+
+
+async def test_lists_are_not_recorded(house: House):
+    async with house.admin as client:
+        for path in ("keys", "use-cases", "rules", "records", "overview"):
+            await client.get(f"/api/{path}")
+    assert await house.records() == []
+
+
+async def test_a_use_case_is_registered_changed_and_deleted_with_its_keys(house: House):
+    async with house.admin as client:
+        put = await client.put("/api/use-cases/support", json={**USE_CASE, "categories": ["pii"]})
+        again = await client.put("/api/use-cases/support", json={**USE_CASE, "owner": "eve"})
+        made = (await client.post("/api/keys", json={"name": "s", "use_case": "support"})).json()
+        assert put.json()["categories"] == ["pii"]
+        assert again.json()["owner"] == "eve"
+        assert (await client.put("/api/use-cases/administration", json=USE_CASE)).status_code == 409
+        assert (await client.delete("/api/use-cases/support")).status_code == 204
+        assert "support" not in [one["id"] for one in (await client.get("/api/use-cases")).json()["use_cases"]]
+    async with house.client(made["secret"]) as client:
+        assert (await client.get("/api/session")).status_code == 401
+    records = await house.records(verb="use_case.put")
+    assert [record["facts"].get("is_new") for record in records] == [None, False, True]
+    assert [record["outcome"] for record in records] == ["failed", "done", "done"]
+
+
+async def test_a_rule_observes_for_one_use_case(house: House):
+    async with house.admin as client:
+        await client.put("/api/use-cases/support", json=USE_CASE)
+        changed = await client.put("/api/use-cases/support/rules/mask-secrets", json={"mode": "observe"})
+        here = await client.get("/api/rules", params={"use_case": "support"})
+        elsewhere = await client.get("/api/rules", params={"use_case": "getting-started"})
+        always = await client.put("/api/use-cases/support/rules/key-scope", json={"mode": "observe"})
+    assert changed.json() == here.json()
+    assert _mode(here.json(), "mask-secrets") == "observe"
+    assert _mode(elsewhere.json(), "mask-secrets") == "enforce"
+    assert always.status_code == 400
+
+
+async def test_one_tenant_neither_sees_nor_touches_what_is_anothers(house: House):
+    add_tenant(house.database)
+    await house.worker.refresh()
+    eve = await house.register("eve", "admin", tenant=OTHER)
+    async with house.admin as ours, house.client(eve) as theirs:
+        await ours.put("/api/use-cases/support", json=USE_CASE)
+        made = (await ours.post("/api/keys", json={"name": "ours"})).json()["key"]
+        await house.log_everything()
+        record = (await ours.get("/api/records")).json()["records"][0]["id"]
+        assert [key["principal"] for key in (await theirs.get("/api/keys")).json()["keys"]] == ["eve"]
+        assert "support" not in (await theirs.get("/api/use-cases")).text
+        assert (await theirs.get("/api/records")).json()["records"] == []
+        assert (await theirs.get("/api/overview")).json()["records"] == 0
+        for method, path in (
+            ("DELETE", f"/api/keys/{made['id']}"),
+            ("DELETE", "/api/use-cases/support"),
+            ("GET", f"/api/records/{record}"),
+            ("GET", f"/api/records/{record}/proof"),
+        ):
+            assert (await theirs.request(method, path)).status_code == 404
+        assert (await ours.get("/api/keys")).json()["keys"][0]["revoked_at"] is None
+
+
+async def test_what_a_key_must_not_ask_for_is_refused_in_words(house: House):
+    bodies: list[dict[str, Any]] = [
+        {"name": "x", "use_case": "nowhere"},
+        {"name": "x", "use_case": "jobs"},
+        {"name": "x", "roles": ["auditor"], "principal": "headgate"},
+        {"name": "x", "expires_at": "2020-01-01T00:00:00Z"},
+        {"name": "x", "expires_at": "2030-01-01T00:00:00"},
+        {"name": "x" * 300},
+        {"name": "\0"},
+        {"name": "x", "requests_per_minute": 0},
+        {"nane": "x"},
+    ]
+    async with house.admin as client:
+        for body in bodies:
+            answer = await client.post("/api/keys", json=body)
+            assert answer.status_code in (400, 404), (body, answer.text)
+            assert answer.json()["error"]["message"]
+        assert len((await client.get("/api/keys")).json()["keys"]) == 1
+
+
+def _mode(rules: dict[str, Any], rule: str) -> str:
+    return str(next(one["mode"] for one in rules["rules"] if one["id"] == rule))

@@ -1,0 +1,177 @@
+"""Records through the admin API: found, opened (which is recorded), proved, watched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx2
+
+from headgate.ledger.prove import check_bundle
+from headgate.server.api.live import Watcher
+from headgate.testing.house import House, Streamed, events_of
+
+HOST = "127.0.0.1:8080"
+SECRET = "AKIAIOSFODNN7EXAMPLE"
+
+
+async def call(house: House, text: str = "hello", key: str | None = None) -> httpx2.Response:
+    """Have a model answer."""
+    async with house.client(key or house.admin_key) as client:
+        body = {"model": "local-chat", "messages": [{"role": "user", "content": text}]}
+        return await client.post("/v1/chat/completions", json=body)
+
+
+async def test_records_are_paged_newest_first_without_gap_or_repetition(house: House):
+    for _ in range(3):
+        await call(house)
+    every = [record["id"] for record in await house.records()]
+    assert len(every) == 6
+    assert every == sorted(every, reverse=True)
+    paged: list[str] = []
+    query: dict[str, Any] = {"limit": 4}
+    async with house.admin as client:
+        while True:
+            page = (await client.get("/api/records", params=query)).json()
+            paged += [record["id"] for record in page["records"]]
+            if page["next"] is None:
+                break
+            query["cursor"] = page["next"]
+    assert paged == every
+
+
+async def test_every_filter_narrows_the_list(house: House):
+    other = await house.register("bob")
+    await call(house)
+    await call(house, f"my key is {SECRET}", other)
+    async with house.admin as client:
+        await client.post("/api/keys", json={"name": "x", "use_case": "nowhere"})
+    every = await house.records()
+    bob = next(record["principal"] for record in every if record["facts"].get("masked.aws_access_key_id"))
+    cases: list[tuple[dict[str, Any], int]] = [
+        ({"verb": "model.dispatch"}, 2),
+        ({"outcome": "failed"}, 1),
+        ({"outcome": "refused"}, 0),
+        ({"use_case": "administration"}, 1),
+        ({"resource": "deployment:local-chat"}, 2),
+        ({"principal": bob}, 2),
+        ({"rule": "mask-secrets"}, 1),
+        ({"roots": "true"}, 3),
+        ({"roots": "true", "limit": 2}, 2),
+        ({"outcome": "open"}, 0),
+        ({"since": "2100-01-01T00:00:00Z"}, 0),
+        ({"until": "2100-01-01T00:00:00Z"}, 5),
+        ({"verb": "model.dispatch", "principal": bob}, 1),
+    ]
+    for query, expected in cases:
+        assert len(await house.records(**query)) == expected, query
+
+
+async def test_queries_that_make_no_sense_are_refused(house: House):
+    async with house.admin as client:
+        for query in (
+            {"limit": "0"},
+            {"limit": "many"},
+            {"cursor": "yesterday"},
+            {"outcome": "well"},
+            {"since": "2026-01-01"},
+            {"since": "0001-01-01T00:00:00+14:00"},
+            {"roots": "yes"},
+            {"colour": "red"},
+            {"verb": "a\0b"},
+        ):
+            answer = await client.get("/api/records", params=query)
+            assert answer.status_code == 400, query
+            assert answer.json()["error"]["param"] == next(iter(query))
+        assert (await client.get("/api/records?limit=1&limit=2")).status_code == 400
+        assert (await client.get("/api/records?verb=%ff")).status_code == 400
+        assert (await client.get("/api/records/%ff")).status_code == 400
+        assert (await client.get("/api/records/01NOSUCHRECORD")).status_code == 404
+
+
+async def test_a_record_shows_its_children_and_what_was_sent_and_looking_is_recorded(house: House):
+    answer = await call(house, f"my key is {SECRET}")
+    await house.log_everything()
+    async with house.admin as client:
+        invoke = (await client.get(f"/api/records/{answer.headers['x-headgate-record']}")).json()
+        child = invoke["children"][0]
+        detail = (await client.get(f"/api/records/{child['id']}")).json()
+    assert (invoke["record"]["verb"], child["verb"]) == ("model.invoke", "model.dispatch")
+    assert invoke["parts"] == []
+    sent = next(part for part in detail["parts"] if part["name"] == "sent")
+    assert "my key is" in sent["text"]
+    assert SECRET not in str(detail)
+    reveals = await house.records(verb="record.reveal")
+    assert [record["resource"] for record in reveals] == [f"record:{child['id']}"]
+
+
+async def test_a_proof_checks_with_the_logs_own_key_and_is_recorded(house: House):
+    await call(house)
+    records = await house.records()
+    async with house.admin as client:
+        bundle = (await client.get(f"/api/records/{records[0]['id']}/proof")).json()["bundle"]
+        head = (await client.get("/api/ledger")).json()
+    checked = check_bundle(bundle, keys=None)
+    assert checked.leaf_index == records[0]["leaf_index"]
+    assert head["vkey"] == bundle["verifier_key"]
+    assert head["size"] == len(records)
+    assert head["root_hash"] == checked.checkpoint.checkpoint.root.hex()
+    assert len(await house.records(verb="record.export")) == 1
+
+
+async def test_a_record_that_is_not_in_the_log_yet_has_no_proof_yet(house: House):
+    answer = await call(house)
+    await house.ship()
+    async with house.admin as client:
+        proof = await client.get(f"/api/records/{answer.headers['x-headgate-record']}/proof")
+    assert proof.status_code == 404
+    assert "try again" in proof.json()["error"]["message"]
+
+
+async def test_watchers_see_records_as_they_are_logged_and_a_watcher_that_leaves_harms_nobody(house: House):
+    headers = {"host": HOST, "authorization": f"Bearer {house.admin_key}"}
+    one, two = (Streamed(house.app, "GET", "/api/records/live", headers) for _ in range(2))
+    async with asyncio.TaskGroup() as group:
+        for watcher in (one, two):
+            group.create_task(watcher.run())
+            await watcher.until(": still here")
+        await call(house)
+        await house.log_everything()
+        await one.until("model.invoke")
+        await two.until("model.invoke")
+        one.leave()
+        await call(house)
+        await house.log_everything()
+        await two.until("event: record", times=4)
+        two.leave()
+    assert {name for name, _ in events_of(two.text)} == {"record"}
+    assert [data["verb"] for _, data in events_of(two.text)].count("model.dispatch") == 2
+    assert one.text.count("event: record") == 2
+
+
+async def test_whoever_loses_the_role_stops_seeing_records(house: House):
+    key = await house.register("ida", "auditor")
+    watcher = Streamed(house.app, "GET", "/api/records/live", {"host": HOST, "authorization": f"Bearer {key}"})
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watcher.run())
+        await watcher.until(": still here")
+        await house.register("ida")
+        await call(house)
+        await house.log_everything()
+    assert "model.invoke" not in watcher.text
+    assert [name for name, _ in events_of(watcher.text)] == ["error"]
+
+
+async def test_watching_needs_the_role(house: House):
+    key = await house.register("bob")
+    async with house.client(key) as client:
+        assert (await client.get("/api/records/live")).status_code == 403
+        assert (await client.head("/api/records/live")).status_code == 405
+
+
+def test_a_watcher_that_does_not_read_is_left_behind_and_takes_no_more_room():
+    watcher = Watcher()
+    for number in range(600):
+        watcher.offer(b"%d" % number)
+    assert watcher.is_behind
+    assert watcher.waiting.qsize() == watcher.waiting.maxsize < 600

@@ -1,0 +1,198 @@
+"""The one door: which names it answers to, what it serves, what it says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from headgate.kernel.errors import Denied, Invalid
+from headgate.server.asgi import Message
+from headgate.server.data_plane import patience_s
+from headgate.server.hosts import HostRule, Misdirected
+from headgate.server.static_files import CONTENT_SECURITY_POLICY, StaticFiles
+from headgate.testing.house import House, Streamed
+from headgate.testing.simulator import Script
+
+
+async def test_a_foreign_host_name_is_refused_on_every_plane(house: House):
+    for host in ("evil.example", "127.0.0.1:1", "127.0.0.1.evil.example:8080", "localhost", "x" * 400):
+        async with house.client(house.admin_key, host=host) as client:
+            for path in ("/", "/api/session", "/v1/models", "/metrics"):
+                assert (await client.get(path)).status_code in (400, 421)
+
+
+async def test_a_foreign_origin_is_refused_on_every_plane(house: House):
+    for origin in ("https://evil.example", "null", "http://127.0.0.1:8081", "http://evil@127.0.0.1:8080"):
+        async with house.client(house.admin_key, origin=origin) as client:
+            for path in ("/", "/api/session", "/v1/models"):
+                assert (await client.get(path)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "host", ["gate.example.org", "gate.example.org:443", "gate.example.org:8080", "GATE.example.org"]
+)
+def test_a_configured_name_is_ours_with_our_port_and_the_usual_ones(host: str):
+    HostRule(port=8080, names=["gate.example.org"]).check({"host": host, "origin": "https://gate.example.org"})
+
+
+def test_a_name_configured_with_a_port_is_ours_with_that_port_only():
+    rule = HostRule(port=8080, names=["gate.example.org:9443", "[fd00::1]"])
+    rule.check({"host": "gate.example.org:9443"})
+    rule.check({"host": "[fd00::1]:8080", "origin": "http://[fd00::1]:8080"})
+    with pytest.raises(Misdirected):
+        rule.check({"host": "gate.example.org"})
+    with pytest.raises(Invalid):
+        rule.check({})
+    with pytest.raises(Denied):
+        rule.check({"host": "127.0.0.1:8080", "origin": "http://[broken"})
+
+
+async def test_health_answers_orchestrators_that_know_only_our_address(house: House):
+    async with house.client(host="10.1.2.3:8080") as client:
+        assert (await client.get("/healthz")).json() == {"status": "ok"}
+        ready = await client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json() == {
+        "ready": True,
+        "database": True,
+        "journal": True,
+        "policies": True,
+        "embedded_model": "ready",
+    }
+
+
+async def test_metrics_count_requests_and_what_became_of_actions(house: House):
+    async with house.admin as client:
+        await client.get("/api/session")
+        await client.get("/api/nothing")
+        text = (await client.get("/metrics")).text
+    assert f'headgate_requests_total{{worker="{os.getpid()}",plane="api",status="200"}} 1\n' in text
+    assert f'headgate_requests_total{{worker="{os.getpid()}",plane="api",status="404"}} 1\n' in text
+    assert "headgate_journal_backlog_bytes{" in text
+    assert all(line.startswith("#") or line.rpartition(" ")[2][0].isdigit() for line in text.splitlines())
+
+
+async def test_a_page_of_the_console_is_its_index_and_a_missing_file_is_not(house: House):
+    async with house.client() as client:
+        for path in ("/", "/records/01ABC", "/sign-in"):
+            answer = await client.get(path)
+            assert answer.status_code == 200
+            assert "Console" in answer.text
+            assert answer.headers["content-security-policy"].encode() == CONTENT_SECURITY_POLICY
+            assert answer.headers["cache-control"] == "no-cache"
+        assert (await client.get("/assets/app-gone.js")).status_code == 404
+        assert (await client.get("/nothing.svg")).status_code == 404
+
+
+async def test_hashed_files_are_kept_for_good_packed_and_not_sent_twice(house: House):
+    path = "/assets/app-1a2b3c.js"
+    async with house.client() as client:
+        first = await client.get(path, headers={"accept-encoding": "gzip"})
+        again = await client.get(path, headers={"if-none-match": first.headers["etag"]})
+        plain = await client.get(path, headers={"accept-encoding": "identity"})
+        head = await client.head(path)
+    assert "immutable" in first.headers["cache-control"]
+    assert first.headers["content-encoding"] == "gzip"
+    assert first.text == plain.text
+    assert "content-encoding" not in plain.headers
+    assert (again.status_code, again.content) == (304, b"")
+    assert head.content == b""
+
+
+async def test_no_path_leads_out_of_the_console(house: House):
+    for path in (
+        "/../secret.txt",
+        "/assets/../../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "//etc/passwd",
+        "/\x00.txt",
+    ):
+        request = Streamed(house.app, "GET", path, {"host": "127.0.0.1:8080"})
+        await request.run()
+        assert "not for you" not in request.text
+        assert "root:" not in request.text
+        assert request.status in (200, 404)
+
+
+async def test_changing_a_page_is_not_a_thing(house: House):
+    async with house.client() as client:
+        answer = await client.post("/")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+async def test_a_mistaken_path_of_a_wire_is_answered_in_json_and_not_with_a_page(house: House):
+    async with house.admin as client:
+        for path in ("/v1/nothing", "/v1/v1/nothing", "/v1/messages/nothing", "/chat/completions", "/messages"):
+            answer = await client.post(path, json={})
+            assert answer.status_code == 404
+            assert answer.json()["error"]["message"]
+            assert (answer.json().get("type") == "error") == path.startswith("/v1/messages")
+
+
+async def test_a_page_with_the_name_of_a_mistake_is_a_page_for_browsers(house: House):
+    async with house.client() as browser, house.admin as program:
+        assert "Console" in (await browser.get("/models")).text
+        assert (await program.get("/models")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-stainless-timeout": "600"}, 599.0),
+        ({"x-stainless-read-timeout": "2.0"}, 1.8),
+        ({"x-stainless-timeout": "5", "x-stainless-read-timeout": "600"}, 4.5),
+        ({"x-stainless-timeout": "never", "x-stainless-read-timeout": "nan"}, None),
+        ({"x-stainless-timeout": "0"}, None),
+        ({"x-stainless-timeout": "-1"}, None),
+        ({"x-stainless-timeout": "1e9"}, None),
+        ({}, None),
+    ],
+)
+def test_how_long_a_client_waits_is_read_from_what_its_sdk_says(headers: dict[str, str], seconds: float | None):
+    assert patience_s(headers) == pytest.approx(seconds)
+
+
+async def test_a_client_that_waits_no_longer_is_told_so_before_it_leaves(house: House):
+    """Trap 41: the request timeout header."""
+    house.simulator.script(Script(stall="headers"))
+    body = {"model": "local-chat", "messages": [{"role": "user", "content": "x"}]}
+    async with house.client(house.admin_key, **{"x-stainless-read-timeout": "0.2"}) as client:
+        answer = await client.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 504
+    assert answer.json()["error"]["code"] == "upstream_timeout"
+    async with asyncio.timeout(5):
+        await house.simulator.requests[0].left.wait()
+
+
+async def test_the_embedded_model_is_told_callers_apart_by_names_that_say_nothing(house: House):
+    body = {"model": "local-chat", "messages": [{"role": "user", "content": "x"}]}
+    other = await house.register("clerk@example.org")
+    for key in (house.admin_key, other, house.admin_key):
+        async with house.client(key, **{"x-headgate-caller": "clerk@example.org"}) as client:
+            assert (await client.post("/v1/chat/completions", json=body)).status_code == 200
+    first, clerk, again = (received.headers["x-headgate-caller"] for received in house.simulator.requests)
+    assert first == again
+    assert first != clerk
+    assert "clerk" not in clerk
+
+
+async def test_a_websocket_is_declined_so_that_clients_fall_back_to_http(house: House):
+    async with house.client(house.admin_key, upgrade="websocket") as client:
+        assert (await client.get("/v1/responses")).status_code == 426
+
+
+async def test_without_a_built_console_a_plain_page_says_what_to_do(tmp_path: Path):
+    files = StaticFiles(tmp_path / "nowhere")
+    said: list[Message] = []
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    await files({"path": "/", "method": "GET"}, send, {})
+    assert said[0]["status"] == 200
+    assert b"make console" in said[1]["body"]
