@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -70,9 +71,11 @@ def _invokes(lab: Lab) -> list[dict[str, Any]]:
 
 def test_two_workers_together_keep_to_the_rate_of_a_key(two_workers: Lab) -> None:
     key = two_workers.gate.new_key("limited", use_case="support", requests_per_minute=20)
+    first_minute = int(time.time()) // 60
     statuses = Counter(asyncio.run(_fresh_calls(two_workers, key, count=80)))
+    minutes = int(time.time()) // 60 - first_minute + 1
     assert set(statuses) == {200, 429}
-    assert 10 <= statuses[200] <= 20
+    assert 10 <= statuses[200] <= 20 * minutes
 
 
 def test_a_key_that_was_revoked_is_refused_by_every_worker(two_workers: Lab) -> None:

@@ -200,10 +200,11 @@ def test_openai_a_key_over_its_rate_is_told_when_to_come_back(lab: Lab, openai_c
     """Trap 35: limits of our own say so too."""
     key = lab.gate.new_key("slow", use_case="support", requests_per_minute=2)
     slow = openai_client.with_options(api_key=key)
-    for _ in range(2):
-        slow.chat.completions.create(model="cloud", messages=HELLO)
+    answers: list[object] = []
     with pytest.raises(openai.RateLimitError) as caught:
-        slow.chat.completions.create(model="cloud", messages=HELLO)
+        while len(answers) < 5:
+            answers.append(slow.chat.completions.create(model="cloud", messages=HELLO))
+    assert len(answers) in (2, 3, 4), "two a minute, and a new minute may have begun"
     assert 0 < float(caught.value.response.headers["retry-after"]) <= 60
 
 

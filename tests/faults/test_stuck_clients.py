@@ -59,7 +59,7 @@ async def test_a_client_that_does_not_read_keeps_no_heartbeat_from_the_others() 
     for client in (stuck, other):
         await client.stream.start([])
     stuck.reads.clear()
-    async with asyncio.timeout(5), sweeping(streams):
+    async with asyncio.timeout(30), sweeping(streams):
         for _ in range(3):
             clock.advance(SILENCE_S + 1)
             other.got_something.clear()
@@ -74,7 +74,7 @@ async def test_a_heartbeat_that_waits_for_the_client_is_never_sent_after_the_end
     for one in (client, witness):
         await one.stream.start([])
     client.reads.clear()
-    async with asyncio.timeout(5), sweeping(streams), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), sweeping(streams), asyncio.TaskGroup() as group:
         clock.advance(SILENCE_S + 1)
         await witness.got_something.wait()
         group.create_task(client.stream.end(b"data: [DONE]\n\n"))
@@ -91,7 +91,7 @@ async def test_an_answer_that_ends_while_its_heartbeat_is_due_is_ended_once() ->
     clock.advance(SILENCE_S + 1)
     witness = Client(streams, clock)
     await witness.stream.start([])
-    async with asyncio.timeout(5), sweeping(streams):
+    async with asyncio.timeout(30), sweeping(streams):
         clock.advance(SILENCE_S + 1)
         await witness.got_something.wait()
     assert client.heard == b"data: [DONE]\n\n"
@@ -151,7 +151,7 @@ async def test_a_client_that_reads_nothing_for_the_declared_time_is_let_go_and_i
         head = await caller.read_head()
         caller.stop_reading()
         received = await upstream.received()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await received.left.wait()
         leaf = await gate.leaf(head.record)
         assert (leaf.outcome, leaf.error) == ("abandoned", None)
@@ -161,7 +161,7 @@ async def test_a_client_that_reads_nothing_for_the_declared_time_is_let_go_and_i
 
 async def test_a_client_that_reads_slowly_is_served_to_the_end(tmp_path: Path) -> None:
     words = tuple("x" * 4000 for _ in range(500))
-    environment = {"HEADGATE_UNREAD_S": "1"}
+    environment = {"HEADGATE_UNREAD_S": "3"}
     async with open_gate(tmp_path / "data", environment=environment) as gate, gate.upstream(Script(text=words)):
         caller = await gate.caller().connect_with_little_room()
         await caller.send("tell me much", stream=True)
@@ -170,7 +170,7 @@ async def test_a_client_that_reads_slowly_is_served_to_the_end(tmp_path: Path) -
         begun_s, heard = clock(), b""
         while b"[DONE]" not in heard[-200:]:
             heard += await caller.read_chunk()
-            if clock() - begun_s < 4.0:
+            if clock() - begun_s < 7.0:
                 await asyncio.sleep(0.02)
         assert heard.count(b"x" * 4000) == len(words)
         assert (await gate.leaf(head.record)).outcome == "done"

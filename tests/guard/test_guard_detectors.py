@@ -235,9 +235,9 @@ def test_a_number_inside_a_surer_finding_is_not_reported_again(engine: Engine) -
 def test_adversarial_text_is_scanned_in_linear_time(engine: Engine) -> None:
     for piece in ("4 1 ", "a@", "1.1.1.", "1:", "password=", "\\u0034", "(0", "DE89", "ey.ey", "://:@", "\u200b1"):
         text = piece * (100_000 // len(piece))
-        started = time.perf_counter()
+        started = time.thread_time()
         engine.scan_text(text)
-        assert time.perf_counter() - started < 3
+        assert time.thread_time() - started < 3
 
 
 @settings(max_examples=150, deadline=None)

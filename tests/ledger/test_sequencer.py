@@ -134,7 +134,7 @@ async def database(fresh_database: TemporaryDatabase) -> AsyncGenerator[Database
 
 async def eventually(is_so: Callable[[], Awaitable[bool]], *, look_s: float = 0.02) -> None:
     """Look again and again, at most for 30 s: what other tasks and processes do sets no event of ours."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await is_so():  # noqa: ASYNC110 - see above
             await asyncio.sleep(look_s)
 
@@ -403,7 +403,7 @@ async def test_a_sequencer_killed_at_any_moment_leaves_a_log_that_the_next_one_c
     for _ in range(6):
         process = start_sequencer(house.setup, address)
         size = house.published_size()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while house.published_size() == size:  # it is at work now
                 ids += await house.record(150)
         ids += await house.record(150)

@@ -134,7 +134,7 @@ async def outcomes(owner: Database) -> dict[str, str | None]:
 
 async def eventually(is_so: Callable[[], Awaitable[bool]], *, look_s: float = 0.02) -> None:
     """Look again and again, at most for 30 s: what other tasks and processes do sets no event of ours."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await is_so():  # noqa: ASYNC110 - see above
             await asyncio.sleep(look_s)
 

@@ -400,11 +400,11 @@ def test_a_cached_decision_is_the_one_that_would_be_made_afresh(
     clock = FakeClock(NOW)
     holder = SnapshotHolder(clock)
     at = snapshot(OWN)
-    holder.swap(at)
+    holder.swap(at, asked_s=holder.now_s())
     decider = PolicyDecider(holder, clock=clock, cached=4)
     for asked, labels, passes_s in [*steps, *((asked, labels, 0.0) for asked, labels, _ in steps)]:
         clock.advance(passes_s)
-        holder.confirm()
+        holder.confirm(clock.monotonic())
         cached = decider.decide(asked, Labelled(labels))
         fresh = decide_uncached(asked, Labelled(labels), snapshot=at, now=clock.now())
         assert replace(cached, valid_until=None) == replace(fresh, valid_until=None)
@@ -413,7 +413,7 @@ def test_a_cached_decision_is_the_one_that_would_be_made_afresh(
 def held(*texts: str) -> tuple[FakeClock, SnapshotHolder, Decider]:
     clock = FakeClock(NOW)
     holder = SnapshotHolder(clock)
-    holder.swap(snapshot(*texts))
+    holder.swap(snapshot(*texts), asked_s=holder.now_s())
     return clock, holder, PolicyDecider(holder, clock=clock, cached=2)
 
 
@@ -447,7 +447,7 @@ def test_the_cache_is_bounded_and_forgets_what_was_decided_longest_ago() -> None
 def test_a_new_snapshot_forgets_every_decision() -> None:
     _, holder, decider = held()
     assert decider.decide(action(), Labelled()).effect is Effect.ALLOW
-    holder.swap(snapshot('@id("no") @reason("x") forbid (principal, action, resource);'))
+    holder.swap(snapshot('@id("no") @reason("x") forbid (principal, action, resource);'), asked_s=holder.now_s())
     assert decider.decide(action(), Labelled()).effect is Effect.DENY
 
 
@@ -460,7 +460,7 @@ def test_policies_older_than_the_risk_class_allows_decide_nothing(risk: Any, lim
     clock.advance(1)
     with pytest.raises(Unavailable, match=f"risk class {risk}"):
         decider.decide(asked, Labelled())
-    holder.confirm()
+    holder.confirm(clock.monotonic())
     assert decider.decide(asked, Labelled()).effect is Effect.ALLOW
 
 

@@ -396,14 +396,14 @@ class Watched(SnapshotHolder):
         super().__init__(FakeClock(NOW))
         self.swapped = asyncio.Event()
 
-    def swap(self, snapshot: Snapshot) -> None:
-        super().swap(snapshot)
+    def swap(self, snapshot: Snapshot, *, asked_s: float) -> None:
+        super().swap(snapshot, asked_s=asked_s)
         self.swapped.set()
 
 
 async def test_a_notification_swaps_the_snapshot_long_before_the_next_look(office: Office) -> None:
     holder = Watched()
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         job = group.create_task(keep_fresh(holder, database=office.worker, pack=PACK, poll_s=600))
         await holder.swapped.wait()
         holder.swapped.clear()
@@ -437,6 +437,30 @@ async def test_while_the_database_is_away_the_snapshot_ages_and_the_job_goes_on(
         await refresh(office.holder, database=nowhere, pack=PACK)
     await keep_fresh(office.holder, database=nowhere, pack=PACK)
     assert office.holder.current is before
+
+
+class Slow(Database):
+    """A database whose every answer comes 50 seconds after it was asked."""
+
+    def __init__(self, address: DatabaseAddress, clock: FakeClock) -> None:
+        super().__init__(address)
+        self._clock = clock
+
+    @asynccontextmanager
+    async def transaction(self, *, tenant: TenantId | None) -> AsyncGenerator[Transaction]:
+        async with super().transaction(tenant=tenant) as tx:
+            yield tx
+        self._clock.advance(50)
+
+
+async def test_a_late_answer_of_the_database_is_as_old_as_its_question(fresh_database: TemporaryDatabase) -> None:
+    clock = FakeClock(NOW)
+    holder = SnapshotHolder(clock)
+    async with Slow(fresh_database.login["headgate_app"], clock) as database:
+        assert await refresh(holder, database=database, pack=PACK)
+        assert holder.age_s() == 50 * 3  # the version, it and the tenants, what the one tenant has
+        assert not await refresh(holder, database=database, pack=PACK)
+        assert holder.age_s() == 50
 
 
 async def test_the_hot_queries_use_their_indexes(fresh_database: TemporaryDatabase, office: Office) -> None:

@@ -106,7 +106,7 @@ async def test_whoever_closes_the_page_stops_the_model(house: House):
         group.create_task(request.run())
         await request.until("word")
         request.leave()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await house.simulator.requests[0].left.wait()
     assert {record["outcome"] for record in await house.records()} == {"abandoned"}
 

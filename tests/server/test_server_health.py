@@ -60,7 +60,7 @@ def health(
 
 def loaded() -> SnapshotHolder:
     holder = SnapshotHolder(FakeClock())
-    holder.swap(build_snapshot([], pack=load_pack(), version=1))
+    holder.swap(build_snapshot([], pack=load_pack(), version=1), asked_s=holder.now_s())
     return holder
 
 

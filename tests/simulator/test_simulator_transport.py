@@ -129,7 +129,7 @@ async def test_a_client_that_leaves_is_noticed(simulator: Simulator, client: Cli
     client.ask()
     received = await simulator.received()
     client.writer.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await received.left.wait()
     assert not received.answered.is_set()
 

@@ -206,10 +206,10 @@ def test_what_parsers_disagree_on_is_refused_with_what_and_where(body: bytes, sa
 def test_nesting_beyond_the_bound_is_refused_without_crash_or_delay() -> None:
     for depth in (129, 2_000, 20_000, 1_000_000):
         for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
-            started_s = time.perf_counter()
+            started_s = time.thread_time()
             with pytest.raises(TooLarge, match="nested deeper than 128"):
                 parse(opening * depth + b"1" + closing * depth)
-            assert time.perf_counter() - started_s < 1.0
+            assert time.thread_time() - started_s < 1.0
     assert parse(b"[" * 128 + b"]" * 128).segments() == ()
     assert len(parse(b"[" + b"[]," * 5000 + b"1]").value) == 5001
 

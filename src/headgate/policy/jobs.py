@@ -38,12 +38,13 @@ async def refresh(holder: SnapshotHolder, *, database: Database, pack: Pack) -> 
     Raises:
         Unavailable: the database is away; the holder is as it was.
     """
+    asked_s = holder.now_s()
     async with database.transaction(tenant=None) as tx:
         version = await store.config_version(tx)
     if holder.latest is not None and version == holder.latest.version:
-        holder.confirm()
+        holder.confirm(asked_s)
         return False
-    holder.swap(await load_snapshot(database, pack, previous=holder.latest))
+    holder.swap(await load_snapshot(database, pack, previous=holder.latest), asked_s=asked_s)
     return True
 
 

@@ -158,17 +158,24 @@ class SnapshotHolder:
         """The snapshot, or None before the first."""
         return self._current
 
-    def swap(self, snapshot: Snapshot) -> None:
-        """Let this snapshot count from now on."""
-        self._current = snapshot
-        self.confirm()
+    def now_s(self) -> float:
+        """Return the time on the clock by which snapshots age, for whoever is about to ask the database."""
+        return self._clock.monotonic()
 
-    def confirm(self) -> None:
-        """Note that the database still has the version that the snapshot shows."""
-        self._confirmed_s = self._clock.monotonic()
+    def swap(self, snapshot: Snapshot, *, asked_s: float) -> None:
+        """Let this snapshot count from now on; the database was asked for it at `asked_s`."""
+        self._current = snapshot
+        self.confirm(asked_s)
+
+    def confirm(self, asked_s: float) -> None:
+        """Note that the database, asked at `asked_s`, still had the version that the snapshot shows.
+
+        A late answer may be an old one: what counts is when it was asked for.
+        """
+        self._confirmed_s = asked_s
 
     def age_s(self) -> float:
-        """Return the seconds since the database confirmed the snapshot."""
+        """Return the seconds since the database, asked then, confirmed the snapshot."""
         return self._clock.monotonic() - self._confirmed_s
 
     def for_risk(self, risk: RiskClass) -> Snapshot:

@@ -201,7 +201,7 @@ class Streamed:
 
     async def until(self, text: str, *, times: int = 1) -> None:
         """Wait until the answer holds a text so many times."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.text.count(text) < times:
                 self._grown.clear()
                 await self._grown.wait()

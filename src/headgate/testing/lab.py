@@ -241,7 +241,7 @@ class Lab:
         self.onprem.reset()
 
 
-def until(look: Callable[[], T | None], *, what: str, within_s: float = 10.0) -> T:
+def until(look: Callable[[], T | None], *, what: str, within_s: float = 30.0) -> T:
     """Look again and again until there is something; for what another process does in its own time.
 
     Raises:
