@@ -447,7 +447,7 @@ class Slow(Database):
         self._clock = clock
 
     @asynccontextmanager
-    async def transaction(self, *, tenant: TenantId | None) -> AsyncGenerator[Transaction]:
+    async def transaction(self, *, tenant: str | None) -> AsyncGenerator[Transaction]:
         async with super().transaction(tenant=tenant) as tx:
             yield tx
         self._clock.advance(50)
