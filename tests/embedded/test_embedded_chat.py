@@ -123,9 +123,9 @@ def test_a_prompt_beyond_the_context_is_refused_in_the_words_that_clients_know(
 
 
 def test_a_prompt_that_can_never_fit_is_refused_without_tokenizing_it(models: ModelProcess) -> None:
-    begun = time.monotonic()
-    assert models.chat("river " * 2_000_000).body["error"]["code"] == "context_length_exceeded"
-    assert time.monotonic() - begun < 20
+    error = models.chat("river " * 2_000_000).body["error"]
+    assert error["code"] == "context_length_exceeded"
+    assert "resulted in far more tokens" in error["message"], "nobody counted them"
 
 
 @pytest.mark.parametrize("is_stream", [True, False])
