@@ -154,6 +154,17 @@ def test_another_content_type_is_refused(door: Lab, path: str, kind: str) -> Non
     _refused(answer, 400, path, says="application/json")
 
 
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+def test_no_header_of_an_error_is_there_twice(door: Lab, path: str) -> None:
+    """Clients join what is there twice, and `application/json, application/json` is no content type."""
+    given = f"authorization: Bearer {door.clerk}\r\ncontent-type: application/json\r\ncontent-length: 2\r\n"
+    status, *lines = _raw(door, _head("POST", path, given) + b"{}").partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert b" 400 " in status
+    names = [line.partition(b":")[0].lower() for line in lines]
+    assert sorted(names) == sorted(set(names))
+    assert b"content-type: application/json" in lines
+
+
 # ---- keys
 
 

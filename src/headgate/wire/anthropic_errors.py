@@ -112,8 +112,8 @@ def upstream_error(
 def write_http_error(error: HeadgateError, *, request_id: str) -> HttpError:
     """Render an error as an answer that the `anthropic` SDK raises as its own class of that status."""
     rendering = _render(error)
-    headers = [("content-type", "application/json"), ("request-id", request_id), *retry_headers(error)]
-    return HttpError(rendering.status, tuple(headers), _envelope(error, rendering, request_id=request_id))
+    headers = (("request-id", request_id), *retry_headers(error))
+    return HttpError(rendering.status, headers, _envelope(error, rendering, request_id=request_id))
 
 
 def error_event(error: HeadgateError) -> bytes:

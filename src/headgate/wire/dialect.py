@@ -20,7 +20,7 @@ from headgate.wire.sse import SseEvent
 
 
 class HttpError(NamedTuple):
-    """An error as an HTTP answer of one wire."""
+    """An error as an HTTP answer of one wire; `body` is JSON, as whoever sends it says."""
 
     status: int
     headers: tuple[tuple[str, str], ...]

@@ -103,8 +103,8 @@ def read_error_event(data: bytes) -> Upstream:
 def write_http_error(error: HeadgateError, *, request_id: str) -> HttpError:
     """Render an error as an answer that the `openai` SDK raises as its own class of that status."""
     rendering = _render(error)
-    headers = [("content-type", "application/json"), ("x-request-id", request_id), *retry_headers(error)]
-    return HttpError(rendering.status, tuple(headers), envelope(error))
+    headers = (("x-request-id", request_id), *retry_headers(error))
+    return HttpError(rendering.status, headers, envelope(error))
 
 
 def envelope(error: HeadgateError) -> bytes:
