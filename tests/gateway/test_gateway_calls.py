@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from headgate.kernel.decision import Decision, Effect, Obligations
-from headgate.kernel.errors import Denied, NotFound, Unavailable, Upstream, UpstreamTimeout
-from headgate.kernel.model_call import MODEL_DISPATCH, MODEL_INVOKE, Price, Usage
-from headgate.testing.gate import PRICE, Gate, gate
+from headgate.kernel.errors import Denied, Invalid, NotFound, Unavailable, Upstream, UpstreamTimeout
+from headgate.kernel.model_call import MODEL_DISPATCH, MODEL_INVOKE, Capability, Need, Price, Usage
+from headgate.testing.gate import OURS, PRICE, Gate, gate
+from headgate.testing.people import HEALTH_RECORDS
 from headgate.testing.simulator import Failure, Framing, Script, Simulator, Tokens, ToolCall, context_overflow
 
 WIRES = ("openai", "anthropic")
+PIXEL = "https://example.org/pixel.png"
 PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
 
 
@@ -438,6 +440,66 @@ async def test_a_deployment_that_cannot_stream_is_no_candidate_for_a_stream(
     two.default = Script(text="second")
     assert streamed(await gateway.frames()) == "second"
     assert one.connections == 0
+
+
+OPENAI_NEEDS: dict[Need, dict[str, Any]] = {
+    "tools": {"tools": [{"type": "function", "function": {"name": "clock"}}]},
+    "images": {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": PIXEL}}]}]},
+    "json_schema": {
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+    },
+}
+ANTHROPIC_NEEDS: dict[Need, dict[str, Any]] = {
+    "tools": {"tools": [{"name": "clock", "input_schema": {"type": "object"}}]},
+    "images": {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": PIXEL}}]}]},
+    "json_schema": {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}},
+}
+NEEDS = {"openai": OPENAI_NEEDS, "anthropic": ANTHROPIC_NEEDS}
+
+
+@pytest.mark.parametrize("need", OPENAI_NEEDS)
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_deployment_that_lacks_what_a_call_needs_is_no_candidate_for_it(
+    gateway: Gate, one: Simulator, two: Simulator, wire: str, need: Need
+) -> None:
+    gateway.add("first", one, provider=wire, lacks=[need])
+    gateway.add("second", two, provider=wire)
+    one.default, two.default = Script(text="first"), Script(text="second")
+    for name, body in NEEDS[wire].items():
+        assert said(await gateway.answer(wire=wire, body=body)) == ("second" if name == need else "first")
+
+
+@pytest.mark.parametrize(
+    ("need", "says"),
+    [
+        ("tools", "one: it cannot call tools; two: it does not offer chat"),
+        ("images", "one: it does not take images; two: it does not offer chat"),
+        ("json_schema", "one: it cannot follow a JSON schema; two: it does not offer chat"),
+    ],
+)
+@pytest.mark.parametrize("wire", WIRES)
+async def test_a_call_that_no_candidate_can_answer_is_told_what_each_lacks(
+    gateway: Gate, one: Simulator, wire: str, need: Need, says: str
+) -> None:
+    gateway.add("one", one, lacks=[need])
+    gateway.add("two", one)
+    gateway.deployments["two"] = replace(
+        gateway.deployments["two"], capability=Capability(operations=frozenset({"embed"}))
+    )
+    for ask in (gateway.ask, gateway.frames):
+        with pytest.raises(Invalid, match=says) as caught:
+            await ask(wire=wire, body=NEEDS[wire][need])
+        assert caught.value.status == 400
+    assert one.connections == 0
+
+
+async def test_what_a_deployment_lacks_is_no_reason_where_another_may_not_have_the_content(
+    gateway: Gate, one: Simulator
+) -> None:
+    gateway.add("unable", one, lacks=["tools"], clearance=OURS)
+    gateway.add("cloud", one)
+    with pytest.raises(Denied, match="unable: it cannot call tools; cloud: the content may not go there"):
+        await gateway.ask(use_case=HEALTH_RECORDS, body=OPENAI_NEEDS["tools"])
 
 
 async def test_an_address_that_may_not_be_reached_costs_nothing(gateway: Gate, one: Simulator) -> None:

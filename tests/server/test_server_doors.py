@@ -134,6 +134,20 @@ async def test_a_mistaken_path_of_a_wire_is_answered_in_json_and_not_with_a_page
             assert (answer.json().get("type") == "error") == path.startswith("/v1/messages")
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+async def test_tools_for_the_embedded_model_are_refused_in_the_callers_wire_before_it_is_asked(house: House, path: str):
+    tool = {"type": "custom", "name": "clock", "function": {"name": "clock"}, "input_schema": {"type": "object"}}
+    body = {"model": "local-chat", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}], "tools": [tool]}
+    none = "none" if path == "/v1/chat/completions" else {"type": "none"}
+    async with house.admin as client:
+        answer = await client.post(path, json=body)
+        assert answer.status_code == 400
+        assert (answer.json().get("type") == "error") == (path == "/v1/messages")
+        assert "local-chat: it cannot call tools" in answer.json()["error"]["message"]
+        assert not house.simulator.requests
+        assert (await client.post(path, json={**body, "tool_choice": none})).status_code == 200
+
+
 async def test_a_page_with_the_name_of_a_mistake_is_a_page_for_browsers(house: House):
     async with house.client() as browser, house.admin as program:
         assert "Console" in (await browser.get("/models")).text

@@ -16,7 +16,7 @@ from headgate.gateway.catalogue import Catalogues
 from headgate.gateway.pricing import FREE
 from headgate.gateway.routing import Health, Plan, plan
 from headgate.kernel.action import Resource
-from headgate.kernel.errors import Denied, HeadgateError, NeedsApproval, Unavailable, Upstream
+from headgate.kernel.errors import Denied, HeadgateError, Invalid, NeedsApproval, Unavailable, Upstream
 from headgate.kernel.labels import Custody
 from headgate.kernel.model_call import (
     MODEL_DISPATCH,
@@ -195,6 +195,8 @@ class _Attempts:
             return self._denied
         if not self._why:
             return Unavailable(f"no deployment stands behind {self._run.payload.model}; add one to its alias")
+        if self._denied is None and all(one.is_unable for one in self._plan.skipped):
+            return Invalid(f"no deployment of {self._run.payload.model} can answer this: " + "; ".join(self._why))
         rules = self._denied.rules if self._denied is not None else ("lattice.flow",)
         return Denied(
             f"no deployment of {self._run.payload.model} may answer this: " + "; ".join(self._why), rules=rules

@@ -12,10 +12,15 @@ from headgate.kernel.ports import Clock
 
 
 class Skipped(NamedTuple):
-    """A deployment that is no candidate, and why, for the caller and the record."""
+    """A deployment that is no candidate, and why, for the caller and the record.
+
+    Args:
+        is_unable: whether it cannot do what is asked, whoever asks.
+    """
 
     deployment: str
     why: str
+    is_unable: bool = False
 
 
 class Plan(NamedTuple):
@@ -34,23 +39,35 @@ def plan(call: ModelCall, *, alias: Alias, catalogue: Catalogue, use_case: UseCa
     candidates: list[Deployment] = []
     skipped: list[Skipped] = []
     for deployment in catalogue.candidates(alias):
-        why = _obstacle(call, deployment, use_case, labelled)
-        if why is None:
-            candidates.append(deployment)
-        else:
+        if (why := _obstacle(deployment, use_case, labelled)) is not None:
             skipped.append(Skipped(deployment.id, why))
+        elif (why := _inability(call, deployment)) is not None:
+            skipped.append(Skipped(deployment.id, why, is_unable=True))
+        else:
+            candidates.append(deployment)
     return Plan(tuple(candidates), tuple(skipped))
 
 
-def _obstacle(call: ModelCall, deployment: Deployment, use_case: UseCase, labelled: Labelled) -> str | None:
-    if call.operation not in deployment.capability.operations:
-        return f"it does not offer {call.operation}"
+def _obstacle(deployment: Deployment, use_case: UseCase, labelled: Labelled) -> str | None:
     if use_case.deployments is not None and deployment.id not in use_case.deployments:
         return f"use case {use_case.id} may not use it"
     if obstacles := labelled.floor.obstacles(deployment.clearance):
         return "the content may not go there: " + "; ".join(obstacles)
-    if call.stream and not deployment.capability.streaming:
+    return None
+
+
+def _inability(call: ModelCall, deployment: Deployment) -> str | None:
+    capability = deployment.capability
+    if call.operation not in capability.operations:
+        return f"it does not offer {call.operation}"
+    if call.stream and not capability.streaming:
         return "it cannot stream"
+    if "tools" in call.needs and not capability.tools:
+        return "it cannot call tools"
+    if "images" in call.needs and not capability.images:
+        return "it does not take images"
+    if "json_schema" in call.needs and not capability.json_schema:
+        return "it cannot follow a JSON schema"
     return None
 
 

@@ -18,6 +18,12 @@ StopReason = Literal[
 ]
 
 
+Need = Literal["tools", "images", "json_schema"]
+"""What a call may ask of a deployment's capability, by the names of its fields."""
+
+NEEDS_NOTHING = frozenset[Need]()
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one call. `input_tokens` *includes* cached ones; None where the provider did not say.
@@ -105,6 +111,7 @@ class ModelCall:
         stream: whether the client asked for a stream.
         headers: the client's headers that the dialect forwards, names in lower case.
         output_limit: the most tokens that the client lets the model write, or None where it does not say.
+        needs: what an answer takes beyond writing text.
     """
 
     wire: str
@@ -114,6 +121,7 @@ class ModelCall:
     stream: bool = False
     headers: tuple[tuple[str, str], ...] = ()
     output_limit: int | None = None
+    needs: frozenset[Need] = NEEDS_NOTHING
 
     def with_content(self, content: Content) -> Self:
         """Return the call with another body."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,6 +24,7 @@ from headgate.kernel.model_call import (
     ModelCall,
     ModelEvent,
     ModelReply,
+    Need,
     Price,
 )
 from headgate.kernel.pipeline import Done, Stream
@@ -76,6 +77,7 @@ class Gate:
         price: Price | None = PRICE,
         network: str = "loopback",
         streaming: bool = True,
+        lacks: Iterable[Need] = (),
     ) -> None:
         """Add a deployment."""
         usual = _PROVIDERS[provider].capability
@@ -87,7 +89,7 @@ class Gate:
             clearance=clearance,
             price=price,
             network=network,
-            capability=replace(usual, streaming=streaming),
+            capability=replace(usual, streaming=streaming, **dict.fromkeys(lacks, False)),
         )
 
     def action(

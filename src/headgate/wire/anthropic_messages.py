@@ -29,6 +29,7 @@ from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import HttpError, Outgoing
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path
+from headgate.wire.needs import needs_of
 
 _WIRE_KEYS: Final = frozenset(
     {
@@ -141,7 +142,7 @@ class AnthropicMessages:
             TooLarge: larger or deeper than allowed.
         """
         document = JsonDocument.parse(body, layout=_REQUEST)
-        document.fields()
+        fields = document.fields()
         try:
             request = msgspec.convert(document.value, _Request)
         except msgspec.ValidationError as exc:
@@ -155,6 +156,7 @@ class AnthropicMessages:
             stream=bool(request.stream) and self.operation == "chat",
             headers=_forwarded(headers),
             output_limit=request.max_tokens,
+            needs=needs_of(fields),
         )
 
     def write_call(self, call: ModelCall, outgoing: Outgoing) -> bytes:

@@ -27,6 +27,7 @@ from headgate.kernel.model_call import ModelCall
 from headgate.wire.dialect import Outgoing
 from headgate.wire.json_document import JsonDocument
 from headgate.wire.json_edits import Path
+from headgate.wire.needs import needs_of
 from headgate.wire.openai_words import CHAT, CHAT_REQUEST, document_of
 
 _MAX_CHOICES: Final = 128
@@ -73,6 +74,7 @@ def read_chat_call(body: bytes, *, headers: Mapping[str, str]) -> ModelCall:
             ]
         ),
         output_limit=_output_limit(fields),
+        needs=needs_of(fields),
     )
 
 

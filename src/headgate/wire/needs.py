@@ -1,0 +1,49 @@
+"""What a chat request needs of a model beyond writing text; the words of both wires differ and do not clash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+from headgate.kernel.model_call import NEEDS_NOTHING, Need
+
+_IMAGES: Final = ("image_url", "image")
+
+
+def needs_of(fields: Mapping[str, Any]) -> frozenset[Need]:
+    """Return what a checked request needs; tools that it forbids to call are not needed. Linear in its parts."""
+    needs: list[Need] = []
+    if _lets_call(fields, "tools", "tool_choice") or _lets_call(fields, "functions", "function_call"):
+        needs.append("tools")
+    if _have_image(fields["messages"]):
+        needs.append("images")
+    if _has_schema(fields.get("response_format")) or _has_schema(_inner(fields.get("output_config"), "format")):
+        needs.append("json_schema")
+    return frozenset(needs) if needs else NEEDS_NOTHING
+
+
+def _lets_call(fields: Mapping[str, Any], tools: str, choice: str) -> bool:
+    if not fields.get(tools):
+        return False
+    chosen = fields.get(choice)
+    return chosen != "none" and _inner(chosen, "type") != "none"
+
+
+def _have_image(parts: Sequence[Any]) -> bool:
+    """Look at messages and into their parts, and at what tools gave."""
+    for part in parts:
+        if not isinstance(part, dict):
+            continue
+        fields = cast("dict[str, Any]", part)
+        inner = fields.get("content")
+        if fields.get("type") in _IMAGES or (isinstance(inner, list) and _have_image(cast("list[Any]", inner))):
+            return True
+    return False
+
+
+def _has_schema(form: Any) -> bool:
+    return _inner(form, "type") == "json_schema"
+
+
+def _inner(value: Any, name: str) -> Any:
+    return cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
