@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from headgate.gateway.library import Library
+from headgate.gateway.models import DeploymentSpec, deployment_from
 from headgate.gateway.providers.anthropic import provider as anthropic
 from headgate.gateway.providers.local import provider as local
 from headgate.gateway.providers.openai import provider as openai
@@ -26,6 +29,9 @@ from headgate.substrate.secrets import SecretStore
 from headgate.testing.people import ACME, GLOBEX
 from headgate.testing.port_contracts import ConfigSectionContract, SectionUnderTest
 from headgate.testing.postgres import TemporaryDatabase
+from headgate.wire.conversation import Conversation
+from headgate.wire.dialect import Outgoing
+from headgate.wire.openai_chat import dialect as openai_chat
 
 PROVIDERS = {"anthropic": anthropic, "local": local, "openai": openai}
 KINDS: tuple[Kind, ...] = ("network", "deployment", "alias")
@@ -178,6 +184,28 @@ def test_a_provider_without_a_usual_address_needs_one() -> None:
     lonely = CatalogueSection("deployment", providers={"lonely": local})
     with pytest.raises(Invalid, match="has no usual address"):
         lonely.check([{"id": "d", "provider": "lonely", "model": "m"}], {})
+
+
+@pytest.mark.parametrize(
+    ("declared", "name"),
+    [
+        ({}, "max_completion_tokens"),
+        ({"base_url": "https://api.openai.com/v1/"}, "max_completion_tokens"),
+        ({"quirks": ["max_tokens"]}, "max_tokens"),
+        ({"base_url": "http://vllm.example/v1"}, "max_tokens"),
+        ({"base_url": "http://vllm.example/v1", "quirks": ["max_completion_tokens"]}, "max_completion_tokens"),
+    ],
+)
+def test_trap_6_a_limit_that_crosses_wires_has_the_name_that_all_models_of_openai_itself_take(
+    declared: dict[str, Any], name: str
+) -> None:
+    spec = msgspec.convert({"id": "gpt", "provider": "openai", "model": "gpt-5-mini", **declared}, DeploymentSpec)
+    outgoing = Outgoing("gpt-5-mini", deployment_from(spec, PROVIDERS, tenant=ACME).quirks)
+    crossed = openai_chat.from_conversation(Conversation((), max_tokens=9), outgoing)
+    assert json.loads(crossed) == {"model": "gpt-5-mini", "messages": [], name: 9}
+    own = b'{"model":"gpt-5-mini","messages":[{"role":"user","content":"x"}],"max_tokens":9}'
+    if "quirks" not in declared:
+        assert openai_chat.write_call(openai_chat.read_call(own, headers={}), outgoing) == own
 
 
 async def test_what_was_applied_is_what_calls_are_routed_by(

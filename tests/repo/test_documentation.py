@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from headgate.substrate.settings import Settings
+from headgate.wire import anthropic_writing, openai_calls
 from headgate.wire.dialects import DIALECTS
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,16 @@ def test_every_setting_is_described_with_its_default() -> None:
     assert len(variables) >= len(dataclasses.fields(Settings))
     for variable in variables:
         assert f"`{variable}`" in page, f"docs/settings.md does not describe {variable}"
+
+
+def test_every_quirk_of_a_deployment_is_described() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    for module in (openai_calls, anthropic_writing):
+        listed = re.findall(r"^- ((?:`\w+`(?:, )?)+):", module.__doc__ or "", re.MULTILINE)
+        names = {name for line in listed for name in re.findall(r"`(\w+)`", line)}
+        assert len(names) >= 3
+        for name in names:
+            assert re.search(rf"^\| .*`{name}`", page, re.MULTILINE), f"docs/configuration.md does not describe {name}"
 
 
 def test_every_link_between_pages_leads_somewhere() -> None:

@@ -108,6 +108,7 @@ def deployment_from(spec: DeploymentSpec, providers: Mapping[str, Provider], *, 
         except Invalid as error:
             raise Invalid(error.message, param="base_url") from error
     usual = provider.capability
+    is_at_home = (base_url or "").rstrip("/") == provider.base_url
     custody = Custody.ORGANISATION if Custody.ORGANISATION in (provider.custody, _custody(spec)) else Custody.ANY
     return Deployment(
         id=spec.id,
@@ -126,7 +127,7 @@ def deployment_from(spec: DeploymentSpec, providers: Mapping[str, Provider], *, 
             streaming=usual.streaming,
             whole_output_tokens=usual.whole_output_tokens,
         ),
-        quirks=frozenset(spec.quirks),
+        quirks=frozenset(spec.quirks) | (provider.home_quirks if is_at_home else EMPTY),
         timeout_s=spec.timeout_s,
         tenant=tenant,
     )

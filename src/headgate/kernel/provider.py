@@ -32,6 +32,7 @@ class Provider:
         headers: sent with every request.
         forwards: names of client headers that go upstream, in lower case.
         quirks: switches that the dialects document; a deployment adds its own.
+        home_quirks: switches of the servers at `base_url` alone, not of others that speak the same wire.
         capability: what its models can do unless the deployment says otherwise.
         custody: whose machines it runs on unless the deployment says otherwise.
         caller_header: the header that tells a provider of our own its callers apart, by names that say nothing of them.
@@ -45,6 +46,7 @@ class Provider:
     headers: Headers = ()
     forwards: frozenset[str] = EMPTY
     quirks: frozenset[str] = EMPTY
+    home_quirks: frozenset[str] = EMPTY
     capability: Capability = field(default_factory=Capability)
     custody: Custody = Custody.ANY
     caller_header: str | None = None

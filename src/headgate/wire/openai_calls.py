@@ -5,6 +5,8 @@ Quirks of a deployment that change what is written, here and in `openai_writing`
 - `max_completion_tokens`: it takes the limit by this name only, as OpenAI's reasoning models do, and `max_tokens` is
   renamed.
 - `max_tokens`: it takes the limit by this name only, as older servers do; `max_completion_tokens` is renamed.
+- `newer_limit_name`: a limit that the client did not name itself, such as one of another wire, is written as
+  `max_completion_tokens`, which every model of OpenAI's own servers takes; the client's own bytes stay.
 - `fixed_sampling`: it answers 400 to `temperature` and `top_p`, as reasoning models do; they are left out.
 - `no_stream_options`: it answers 400 to `stream_options`; they are left out, and usage comes if and as it likes.
 - `developer_role`: written system messages take the role `developer`.
@@ -40,6 +42,7 @@ _FORWARDED: Final[Mapping[str, re.Pattern[str]]] = {
     "idempotency-key": re.compile(r".{1,255}"),  # the dispatcher replaces it by a digest
 }
 _LIMITS: Final = ("max_completion_tokens", "max_tokens")
+_NEWER: Final = frozenset({"max_completion_tokens", "newer_limit_name"})
 
 Check = Callable[[Any], bool]
 """Whether a value that is not null is of the form that a field must have."""
@@ -122,7 +125,9 @@ def wants_usage(fields: Mapping[str, Any]) -> bool:
 
 def limit_name(quirks: frozenset[str]) -> str:
     """Return the name by which a deployment takes a limit that the client did not name itself."""
-    return "max_completion_tokens" if "max_completion_tokens" in quirks else "max_tokens"
+    if "max_tokens" in quirks:
+        return "max_tokens"
+    return "max_completion_tokens" if quirks & _NEWER else "max_tokens"
 
 
 def _usage_edits(fields: Mapping[str, Any]) -> dict[Path, bytes | None]:

@@ -15,5 +15,6 @@ provider = Provider(
     },
     credential=bearer,
     forwards=frozenset({"openai-organization", "openai-project", "idempotency-key"}),
+    home_quirks=frozenset({"newer_limit_name"}),
     capability=Capability(operations=frozenset({"chat", "embed"}), images=True),
 )
