@@ -198,6 +198,34 @@ async def test_a_stream_that_breaks_before_any_content_goes_to_the_next_candidat
     assert gateway.bench.recorder.outcomes(MODEL_DISPATCH.name) == ["failed", "done"]
 
 
+PRELUDE = b'data: {"id":"","choices":[],"prompt_filter_results":[{"hate":{"filtered":false,"severity":"safe"}}]}\n\n'
+"""What Azure says first, of the prompt."""
+
+
+async def test_what_a_server_says_of_the_prompt_is_no_content_yet(
+    gateway: Gate, one: Simulator, two: Simulator
+) -> None:
+    gateway.add("first", one)
+    gateway.add("second", two)
+    one.script(Script(malformed=PRELUDE, malformed_at=0, breaks=Failure(500), text=()))
+    two.script(Script(text="second", malformed=PRELUDE, malformed_at=0))
+    frames = await gateway.frames()
+    assert streamed(frames) == "second"
+    assert frames.startswith(PRELUDE), "and the client gets it, once"
+    assert frames.count(PRELUDE) == 1
+
+
+async def test_an_answer_of_nothing_but_strings_that_we_do_not_know_is_not_held_back(
+    gateway: Gate, one: Simulator
+) -> None:
+    gateway.add("first", one)
+    sound = b'data: {"choices":[{"index":0,"delta":{"audio":{"data":"UklGRg"}}}]}\n\n'
+    one.script(Script(malformed=sound * 9, malformed_at=1, stall="stream", stall_after=2, text=("", "")))
+    async with gateway.stream() as stream, asyncio.timeout(30):
+        seen = [await anext(stream.items) for _ in range(10)]
+    assert sum(b"UklGRg" in event.data for event in seen) == 9
+
+
 @pytest.mark.parametrize(
     "script",
     [

@@ -34,6 +34,10 @@ from headgate.wire.json_document import JsonDocument
 
 _NO_TOKENS = Usage(0, 0)
 _HELD_EVENTS = 1000
+_HELD_UNKNOWN = 8
+"""Servers say a few things of their own before they answer; who goes on so answers in a form that we do not know."""
+_UNKNOWN = "other/"
+
 _TOLD = ("masked.", "restored.", "withheld.", "removed.")
 
 InvokeRun = Run[ModelCall, ModelEvent, ModelReply]
@@ -125,9 +129,13 @@ class _Held(NamedTuple):
 
 async def _until_content(events: AsyncIterator[ModelEvent]) -> _Held:
     held: list[ModelEvent] = []
+    unknown = 0
     async for event in events:
         held.append(event)
-        if any(slot.text for slot in event.slots) or event.stop_reason is not None or len(held) >= _HELD_EVENTS:
+        channels = [slot.channel for slot in event.slots if slot.text]
+        is_known = any(not channel.startswith(_UNKNOWN) for channel in channels)
+        unknown += bool(channels)
+        if is_known or unknown > _HELD_UNKNOWN or event.stop_reason is not None or len(held) >= _HELD_EVENTS:
             return _Held(held, is_over=False)
     return _Held(held, is_over=True)
 

@@ -82,7 +82,10 @@ class Labelled:
 
 
 class TextSlot(NamedTuple):
-    """Text that a stream item adds to a channel, such as `content/0` or `tool/0/1`."""
+    """Text that a stream item adds to a channel, such as `content/0` or `tool/0/1`.
+
+    `other/N` is for strings of which the wire does not say what they are.
+    """
 
     channel: str
     text: str
