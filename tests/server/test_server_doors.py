@@ -134,6 +134,73 @@ async def test_a_mistaken_path_of_a_wire_is_answered_in_json_and_not_with_a_page
             assert (answer.json().get("type") == "error") == path.startswith("/v1/messages")
 
 
+@pytest.mark.parametrize(
+    ("path", "is_anthropic"),
+    [("/v1/chat/completions", False), ("/v1/embeddings", False), ("/v1/messages", True), ("/v1/v1/messages/", True)],
+)
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ([("authorization", "Bearer one"), ("authorization", "Bearer two")], 400),
+        ([("host", "evil.example")], 421),
+        ([("origin", "https://evil.example")], 403),
+    ],
+    ids=["two keys", "a foreign host", "a foreign origin"],
+)
+async def test_what_is_refused_at_the_door_is_refused_in_the_callers_wire(
+    house: House, path: str, is_anthropic: bool, headers: list[tuple[str, str]], status: int
+):
+    async with house.client() as client:
+        answer = await client.post(path, json={}, headers=headers)
+    assert answer.status_code == status
+    said = answer.json()
+    assert said.get("type") == ("error" if is_anthropic else None)
+    assert said["error"].keys() >= ({"type", "message"} if is_anthropic else {"type", "message", "param", "code"})
+    assert said["error"]["type"] == ("permission_error" if status == 403 else "invalid_request_error")
+    assert answer.headers["request-id" if is_anthropic else "x-request-id"]
+
+
+async def test_an_error_of_ours_at_the_door_is_told_in_the_callers_wire(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    def break_down(rule: HostRule, headers: dict[str, str]) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(HostRule, "check", break_down)
+    async with house.client() as client:
+        answer = await client.post("/v1/messages", json={})
+    assert answer.status_code == 500
+    assert answer.json()["type"] == "error"
+    assert "out of order" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/v1/chat/completions", "POST"),
+        ("DELETE", "/v1/messages", "POST"),
+        ("POST", "/v1/models", "GET, HEAD"),
+        ("PUT", "/v1/models/local-chat", "GET, HEAD"),
+    ],
+)
+async def test_a_method_that_a_path_does_not_have_is_told_those_that_it_has(
+    house: House, method: str, path: str, allowed: str
+):
+    async with house.admin as client:
+        answer = await client.request(method, path)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == allowed
+    assert (answer.json().get("type") == "error") == (path == "/v1/messages")
+
+
+async def test_models_are_there_for_head_and_not_under_a_name_that_only_begins_alike(house: House):
+    async with house.admin as client:
+        full, head = await client.get("/v1/models"), await client.head("/v1/models")
+        assert (head.status_code, head.headers["content-length"]) == (200, full.headers["content-length"])
+        assert (await client.get("/v1/models/")).status_code == 200
+        assert (await client.get("/v1/modelsgpt")).status_code == 404
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
 async def test_tools_for_the_embedded_model_are_refused_in_the_callers_wire_before_it_is_asked(house: House, path: str):
     tool = {"type": "custom", "name": "clock", "function": {"name": "clock"}, "input_schema": {"type": "object"}}

@@ -10,6 +10,7 @@ import structlog
 from headgate.kernel.errors import HeadgateError
 from headgate.server.api.errors import MethodNotAllowed, body_of, headers_of_error
 from headgate.server.asgi import WHOLE, ClientGone, Message, Receive, Scope, Send, headers_of, respond
+from headgate.server.data_plane import DataPlane
 from headgate.server.health import Counts, Health, Plane
 from headgate.server.hosts import HostRule
 from headgate.server.static_files import StaticFiles
@@ -17,7 +18,6 @@ from headgate.server.static_files import StaticFiles
 log = structlog.get_logger(__name__)
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-DataPlaneApp = Callable[[Scope, Receive, Send, dict[str, str]], Awaitable[None]]
 
 _MISTAKES = ("/chat/completions", "/completions", "/embeddings", "/responses", "/messages", "/models")
 """Paths of model calls under a base URL that lacks its `/v1`: answered in the caller's wire, not with a page. A
@@ -30,13 +30,13 @@ class ApplicationParts:
     """What the application is made of.
 
     Args:
-        data_plane: answers `/v1/...`; it is handed the headers as they were read.
+        data_plane: answers `/v1/...`; it is handed the headers as they were read, and what is refused before it.
         admin: answers `/api/...`.
         console: answers everything else.
     """
 
     hosts: HostRule
-    data_plane: DataPlaneApp
+    data_plane: DataPlane
     admin: AsgiApp
     console: StaticFiles
     health: Health
@@ -68,10 +68,20 @@ class Application:
         except ClientGone:
             return
         except HeadgateError as error:
-            await _fail(error, send)
+            await self._fail(plane, error, scope, send)
         except Exception:
             log.exception("request_failed", plane=plane)
-            await _fail(HeadgateError("an internal error happened; its cause is in the log"), send)
+            error = HeadgateError("an internal error happened; its cause is in the log")
+            await self._fail(plane, error, scope, send)
+
+    async def _fail(self, plane: Plane, error: HeadgateError, scope: Scope, send: _Counted) -> None:
+        """Answer with an error in the words of the plane, whoever found it."""
+        if send.is_started:
+            return
+        if plane in ("openai", "anthropic"):
+            await self._parts.data_plane.refuse(error, scope, send)
+        else:
+            await respond(send, error.status, body_of(error), headers=headers_of_error(error))
 
     async def _route(self, plane: Plane, scope: Scope, receive: Receive, send: _Counted) -> None:
         parts, path, is_reading = self._parts, scope["path"], scope["method"] in ("GET", "HEAD")
@@ -138,11 +148,6 @@ def _plane_of(scope: Scope) -> Plane:
 
 def _is_call(scope: Scope) -> bool:
     return scope["method"] not in ("GET", "HEAD") or any(name in _KEYS for name, _ in scope["headers"])
-
-
-async def _fail(error: HeadgateError, send: _Counted) -> None:
-    if not send.is_started:
-        await respond(send, error.status, body_of(error), headers=headers_of_error(error))
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -21,6 +21,7 @@ from headgate.kernel.pipeline import Pipeline
 from headgate.kernel.ports import Clock, Ids
 from headgate.kernel.run import Run
 from headgate.policy.snapshot import SnapshotHolder
+from headgate.server.api.errors import MethodNotAllowed
 from headgate.server.asgi import (
     SECURITY_HEADERS,
     ClientGone,
@@ -60,6 +61,8 @@ ROUTES: Mapping[str, Dialect] = {
 }
 """The paths of the wires, and the dialect of each."""
 
+_MODELS = "/v1/models"
+
 
 @dataclass(frozen=True, slots=True)
 class DataPlaneParts:
@@ -81,17 +84,21 @@ class DataPlane:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str]) -> None:
         """Answer one request; errors in the caller's wire."""
-        path = normalised(scope["path"])
+        path, method = normalised(scope["path"]), scope["method"]
         route = ROUTES.get(path)
         dialect = route or _dialect_for(scope, path)
         answer = _Answer(send)
         try:
-            if route is not None and scope["method"] == "POST":
+            if route is not None:
+                if method != "POST":
+                    raise MethodNotAllowed(method, allowed=("POST",))
                 await self._call(route, headers, scope, receive, answer)
-            elif path.startswith("/v1/models") and scope["method"] == "GET":
+            elif path == _MODELS or path.startswith(_MODELS + "/"):
+                if method not in ("GET", "HEAD"):
+                    raise MethodNotAllowed(method, allowed=("GET", "HEAD"))
                 await self._models(path, scope, headers, answer)
             else:
-                raise _no_such_path(scope, route)
+                raise _no_such_path(scope)
         except ClientGone:
             return
         except HeadgateError as error:
@@ -99,6 +106,11 @@ class DataPlane:
         except Exception:
             log.exception("request_failed", path=path)
             await self._fail(HeadgateError("an internal error happened; its cause is in the log"), dialect, answer)
+
+    async def refuse(self, error: HeadgateError, scope: Scope, send: Send) -> None:
+        """Answer a request that was refused on its way here, in the wire of its path."""
+        path = normalised(scope["path"])
+        await self._fail(error, ROUTES.get(path) or _dialect_for(scope, path), _Answer(send))
 
     async def _call(
         self, dialect: Dialect, headers: dict[str, str], scope: Scope, receive: Receive, answer: _Answer
@@ -180,7 +192,7 @@ class DataPlane:
     async def _models(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
         caller = caller_by_key(headers, holder=self._parts.holder, clock=self._parts.clock)
         names = visible_aliases(self._parts.catalogues(caller.principal.tenant), caller.principal)
-        wanted = path.removeprefix("/v1/models").lstrip("/")
+        wanted = path.removeprefix(_MODELS).lstrip("/")
         if "anthropic-version" not in headers:
             body = openai_models.openai_model(wanted, aliases=names) if wanted else openai_models.openai_list(names)
         elif wanted:
@@ -199,6 +211,8 @@ class DataPlane:
             headers += error.headers
         if error.record_id is not None:
             headers.append(("x-headgate-record", error.record_id))
+        if isinstance(error, MethodNotAllowed):
+            headers.append(("allow", error.allowed))
         if isinstance(error, NeedsApproval):
             headers.append(("x-headgate-approval", error.approval_id))
         await answer.whole(rendered.status, rendered.body, headers)
@@ -300,7 +314,5 @@ def _dialect_for(scope: Scope, path: str) -> Dialect:
     return anthropic_messages.dialect if is_anthropic else openai_chat.dialect
 
 
-def _no_such_path(scope: Scope, route: Dialect | None) -> HeadgateError:
-    if route is not None or scope["path"].startswith("/v1/models"):
-        return NotFound(f"{scope['method']} is not offered here", param=None)
+def _no_such_path(scope: Scope) -> HeadgateError:
     return NotFound(f"{scope['method']} {scope['path'][:200]} is not offered; this Headgate serves {', '.join(ROUTES)}")

@@ -141,7 +141,7 @@ def _render(error: HeadgateError) -> _Rendering:
         case TooLarge():
             return _Rendering(413, "request_too_large", error.message)
         case Invalid():
-            return _Rendering(400, "invalid_request_error", error.message)
+            return _Rendering(error.status, "invalid_request_error", error.message)
         case Unauthenticated():
             return _Rendering(401, "authentication_error", error.message)
         case Denied():

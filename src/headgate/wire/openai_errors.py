@@ -24,7 +24,6 @@ from headgate.kernel.errors import (
     NeedsApproval,
     NotFound,
     OverBudget,
-    TooLarge,
     Unauthenticated,
     Unavailable,
     Upstream,
@@ -163,10 +162,8 @@ def _render(error: HeadgateError) -> _Rendering:
     match error:
         case Upstream():
             return _render_upstream(error)
-        case TooLarge():
-            return _Rendering(413, "invalid_request_error", error.code, error.message)
         case Invalid():
-            return _Rendering(400, "invalid_request_error", error.code, error.message)
+            return _Rendering(error.status, "invalid_request_error", error.code, error.message)
         case Unauthenticated():
             return _Rendering(401, "authentication_error", error.code, error.message)
         case Denied():
