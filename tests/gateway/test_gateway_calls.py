@@ -198,6 +198,20 @@ async def test_a_stream_that_breaks_before_any_content_goes_to_the_next_candidat
     assert gateway.bench.recorder.outcomes(MODEL_DISPATCH.name) == ["failed", "done"]
 
 
+@pytest.mark.parametrize("client", WIRES)
+async def test_trap_35_the_head_of_a_stream_tells_what_the_provider_that_answers_said_of_its_limits(
+    gateway: Gate, one: Simulator, two: Simulator, client: str
+) -> None:
+    gateway.add("first", one)
+    gateway.add("second", two, provider="anthropic")
+    told = (("anthropic-ratelimit-unified-status", "allowed"), ("x-ratelimit-limit", "9"), ("request-id", "req_2"))
+    one.script(Script(headers=(("x-request-id", "req_1"),), breaks=Failure(500), text=()))
+    two.script(Script(headers=(*told, ("date", "today"), ("set-cookie", "a=b"))))
+    async with gateway.stream(wire=client) as stream:
+        await anext(stream.items)
+        assert stream.run.headers == told
+
+
 PRELUDE = b'data: {"id":"","choices":[],"prompt_filter_results":[{"hate":{"filtered":false,"severity":"safe"}}]}\n\n'
 """What Azure says first, of the prompt."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import httpx2
+import pytest
 
 from headgate.testing.house import OTHER, House, add_tenant
+from headgate.testing.simulator import Failure, Script
 
 ASKS = """
 [[use_case]]
@@ -73,6 +75,22 @@ async def test_a_call_is_done_once_after_somebody_else_approved_it(house: House)
     assert (other.status_code, done.status_code, again.status_code) == (403, 200, 403)
     assert "used already" in again.json()["error"]["message"]
     assert (await _state(house, approval))["state"] == "used"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_whose_grant_was_used_by_a_failure_is_not_worth_a_retry(house: House, stream: bool) -> None:
+    bot = await _claims(house)
+    body = {"model": "clinic", "messages": [{"role": "user", "content": "hello"}], "stream": stream}
+    house.simulator.default = Script(failure=Failure(503))
+    async with house.client(bot) as client, house.client(await house.register("grace", "approver")) as grace:
+        asked = await client.post("/v1/chat/completions", json=body)
+        approval = asked.json()["error"]["approval_id"]
+        assert (await grace.post(f"/api/approvals/{approval}/approve", json=REASON)).status_code == 200
+        grant = {"x-headgate-grant": approval}
+        failed = await client.post("/v1/chat/completions", json=body, headers=grant)
+        again = await client.post("/v1/chat/completions", json=body, headers=grant)
+    assert (failed.status_code, failed.headers["x-should-retry"]) == (503, "false")
+    assert (again.status_code, again.json()["error"]["code"]) == (403, "denied")
 
 
 async def test_both_the_decision_and_the_look_at_the_content_are_recorded(house: House) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from headgate.kernel.errors import Denied, Invalid
+from headgate.server import data_plane
 from headgate.server.asgi import Message
 from headgate.server.data_plane import patience_s
 from headgate.server.hosts import HostRule, Misdirected
@@ -132,6 +134,38 @@ async def test_a_mistaken_path_of_a_wire_is_answered_in_json_and_not_with_a_page
             assert answer.status_code == 404
             assert answer.json()["error"]["message"]
             assert (answer.json().get("type") == "error") == path.startswith("/v1/messages")
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+async def test_trap_35_a_stream_has_the_headers_of_its_provider_that_a_whole_answer_has(house: House, path: str):
+    told = {"x-ratelimit-remaining-requests": "7", "x-request-id": "req_1"}
+    house.simulator.default = Script(headers=(*told.items(), ("date", "today"), ("set-cookie", "a=b")))
+    body = {"model": "local-chat", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+    async with house.admin as client:
+        for stream in (False, True):
+            answer = await client.post(path, json={**body, "stream": stream})
+            assert answer.headers["content-type"].startswith("text/event-stream" if stream else "application/json")
+            assert {name: answer.headers.get(name) for name in told} == told
+            assert not answer.headers.keys() & {"date", "set-cookie"}
+
+
+async def test_a_stream_that_begins_before_anybody_answered_has_no_headers_of_a_provider(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    """The first candidate may still fail, and the next one answer."""
+    monkeypatch.setattr(data_plane, "COMMIT_S", 0.01)
+    house.simulator.script(Script(headers=(("x-request-id", "req_1"),), stall="stream", stall_after=1))
+    body = {"model": "local-chat", "stream": True, "messages": [{"role": "user", "content": "x"}]}
+    headers = {"host": "127.0.0.1:8080", "content-type": "application/json"}
+    key = {"authorization": f"Bearer {house.admin_key}"}
+    request = Streamed(house.app, "POST", "/v1/chat/completions", {**headers, **key}, json.dumps(body).encode())
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        group.create_task(request.run())
+        await request.started.wait()
+        request.leave()
+    assert request.status == 200
+    assert "x-headgate-record" in request.answer_headers
+    assert "x-request-id" not in request.answer_headers
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,11 @@ class ModelDispatcher:
             async with self._egress.send(request) as response:
                 await _raise_for_status(response, dialect)
                 _check_is_stream(response)
+                run.headers = tuple(
+                    (name, value)
+                    for name, value in _headers(response).items()
+                    if "ratelimit" in name or "request-id" in name
+                )
                 reader = dialect.read_events()
                 parser = SseParser()
                 async for chunk in response.chunks():

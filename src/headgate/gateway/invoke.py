@@ -96,6 +96,7 @@ class ModelInvoke:
                         attempts.failed(deployment, error)
                         continue
                     attempts.succeeded(deployment)
+                    run.headers = stream.run.headers
                     for event in held.events:
                         yield event
                     if not held.is_over:

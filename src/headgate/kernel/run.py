@@ -28,6 +28,8 @@ class Run(Generic[P, I, R]):
     """One open record and everything that hangs on it. Belongs to one task.
 
     A performer reads `payload`, runs further actions with `perform` and `stream`, sets `measures` and adds to `facts`.
+    One that streams sets `headers` before its first item: what the provider said at the head, for the caller; names in
+    lower case.
     """
 
     __slots__ = (
@@ -36,6 +38,7 @@ class Run(Generic[P, I, R]):
         "children",
         "decision",
         "facts",
+        "headers",
         "labelled",
         "measures",
         "output_labels",
@@ -64,6 +67,7 @@ class Run(Generic[P, I, R]):
         self.started_s = started_s
         self.measures = NO_MEASURES
         self.facts: dict[str, Fact] = {}
+        self.headers: tuple[tuple[str, str], ...] = ()
         self.children: list[Run[Any, Any, Any]] = []
         self.output_labels: Labels = BOTTOM
 

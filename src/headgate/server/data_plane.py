@@ -62,6 +62,7 @@ ROUTES: Mapping[str, Dialect] = {
 """The paths of the wires, and the dialect of each."""
 
 _MODELS = "/v1/models"
+_GRANT = "x-headgate-grant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,9 @@ class DataPlane:
         except ClientGone:
             return
         except HeadgateError as error:
+            if isinstance(error, Upstream) and _GRANT in headers:
+                # The grant is used by what failed: an SDK that sent the same again would be refused for that.
+                error.retryable = False
             await self._fail(error, dialect, answer)
         except Exception:
             log.exception("request_failed", path=path)
@@ -126,7 +130,7 @@ class DataPlane:
         action = invoke_action(
             call,
             caller,
-            grant=headers.get("x-headgate-grant"),
+            grant=headers.get(_GRANT),
             deadline_s=None if within_s is None else self._parts.clock.monotonic() + within_s,
         )
         async with until_gone(scope):
@@ -181,13 +185,15 @@ class DataPlane:
         return outcome
 
     async def _start(self, stream: OpenStream, run: Run[Any, Any, Any], answer: _Answer) -> None:
+        """Commit the status; what the provider said at the head goes along where one has answered by now."""
         answer.is_started = True
         fixed = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
             (b"cache-control", b"no-cache, no-transform"),
             (b"x-accel-buffering", b"no"),
         ]
-        await stream.start([*fixed, *encode_headers(gate_headers(run)), *SECURITY_HEADERS])
+        told = encode_headers([*run.headers, *gate_headers(run)])
+        await stream.start([*fixed, *told, *SECURITY_HEADERS])
 
     async def _models(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
         caller = caller_by_key(headers, holder=self._parts.holder, clock=self._parts.clock)

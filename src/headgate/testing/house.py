@@ -178,6 +178,7 @@ class Streamed:
     body: bytes = b""
     status: int = 0
     text: str = ""
+    answer_headers: dict[str, str] = field(default_factory=dict[str, str])
     started: asyncio.Event = field(default_factory=asyncio.Event)
     _grown: asyncio.Event = field(default_factory=asyncio.Event)
     _departure: Departure = field(default_factory=Departure)
@@ -212,6 +213,7 @@ class Streamed:
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.answer_headers = {name.decode(): value.decode() for name, value in message["headers"]}
             self.started.set()
         self.text += message.get("body", b"").decode()
         self._grown.set()
