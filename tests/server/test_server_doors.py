@@ -194,9 +194,7 @@ async def test_what_is_refused_at_the_door_is_refused_in_the_callers_wire(
     assert answer.headers["request-id" if is_anthropic else "x-request-id"]
 
 
-async def test_an_error_of_ours_at_the_door_is_told_in_the_callers_wire(
-    house: House, monkeypatch: pytest.MonkeyPatch
-):
+async def test_an_error_of_ours_at_the_door_is_told_in_the_callers_wire(house: House, monkeypatch: pytest.MonkeyPatch):
     def break_down(rule: HostRule, headers: dict[str, str]) -> None:
         raise RuntimeError("out of order")
 

@@ -22,7 +22,7 @@ from headgate.wire.conversation import (
     UsageUpdate,
 )
 from headgate.wire.dialect import WireEvent
-from headgate.wire.json_edits import replace_text
+from headgate.wire.json_edits import edit_fields, replace_text
 from headgate.wire.openai_calls import wants_usage
 from headgate.wire.openai_chat_event import OpenAiChatEvent
 from headgate.wire.openai_errors import envelope
@@ -80,6 +80,8 @@ class OpenAiChatWriter:
                 if not self._wants_usage or self._is_usage_told:
                     return b""
                 self._is_usage_told = True
+            elif not self._wants_usage:
+                event = msgspec.structs.replace(event, data=edit_fields(event.data, {("usage",): None}))
         if event.has_choices:
             self._id, self._created = event.id, event.created
         return frame(self._renamed(event))
