@@ -283,6 +283,19 @@ def test_finish_reasons_become_stop_reasons(finish: str, stop: str):
     assert message.stop_reason == stop
 
 
+def test_calls_of_a_tool_that_the_client_named_are_to_be_run_though_openai_ends_them_with_stop():
+    """Trap 9: of a named `tool_choice` OpenAI says `stop`."""
+    call = {"index": 0, "id": "call_a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    raw = openai_stream(chunk({"tool_calls": [call]}), chunk({}, finish="stop"))
+    streamed = anthropic_stream_message(stream(raw, upstream=OPENAI, client=ANTHROPIC, call=anthropic_call()))
+    assert (streamed.stop_reason, [block.type for block in streamed.content]) == ("tool_use", ["tool_use"])
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    body = {"id": "c", "model": "gpt", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    reply = OPENAI.read_reply(json.dumps(body).encode(), headers={})
+    whole = json.loads(ANTHROPIC.from_reply(OPENAI.to_reply(reply), model="our-alias"))
+    assert (whole["stop_reason"], whole["content"][0]["type"]) == ("tool_use", "tool_use")
+
+
 def test_a_finish_reason_that_nobody_knows_is_no_clean_end():
     """Trap 9."""
     raw = openai_stream(chunk({"content": "x"}), chunk({}, finish="cosmic_ray"))

@@ -270,7 +270,9 @@ class OpenAiChatReader:
         if choice.finish_reason is not None:
             state.finish(slots)
             if index == 0:
-                slots.stop_reason = stop_reason_of(choice.finish_reason, has_refused=state.has_refused)
+                slots.stop_reason = stop_reason_of(
+                    choice.finish_reason, has_refused=state.has_refused, has_called=bool(state.tools)
+                )
 
     def _take_reasoning(self, place: int, index: int, delta: _ChunkDelta, state: _ChoiceState, slots: _Slots) -> None:
         path: Path = ("choices", place, "delta")
