@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import anthropic
 import httpx2
+import msgspec
 import openai
 import pytest
 from hypothesis import given, settings
@@ -228,6 +229,33 @@ def test_an_openai_client_reads_an_anthropic_stream():
     assert (usage.prompt_tokens, usage.completion_tokens) == (1325, 89)
     assert usage.prompt_tokens_details.cached_tokens == 1000
     assert "c2ln" not in raw.decode()
+
+
+@pytest.mark.parametrize("pieces", [[], [""], ["", " "], ["", "{", "}"]])
+def test_a_streamed_call_without_arguments_gives_an_openai_client_an_empty_object(pieces: list[str]):
+    """Trap 12: an SDK reads the arguments as JSON, and no text is none."""
+    begun = {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {}}
+    said: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "msg_1", "model": "claude", "usage": {"input_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": begun},
+        *(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": piece}}
+            for piece in pieces
+        ),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ]
+    raw = b"".join(frame(msgspec.json.encode(event), event["type"]) for event in said)
+    (choice,) = openai_completion(
+        openai_chunks(stream(raw, upstream=ANTHROPIC, client=OPENAI, call=openai_call(stream=True)))
+    ).choices
+    (call,) = choice.message.tool_calls or ()
+    assert call.type == "function"
+    assert json.loads(call.function.arguments) == {}
+    assert stream(raw, upstream=ANTHROPIC, client=ANTHROPIC, call=anthropic_call()) == raw.replace(
+        b'"claude"', b'"our-alias"'
+    )
 
 
 def test_an_openai_client_that_asked_for_no_usage_gets_no_usage_chunk():
