@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from headgate.kernel.errors import Upstream
+from headgate.kernel.errors import Invalid, Upstream
 from headgate.kernel.model_call import ModelCall
 from headgate.wire import anthropic_messages, openai_chat
 from headgate.wire.anthropic_writing import unsaid
@@ -205,6 +205,15 @@ def test_an_anthropic_request_crosses_without_cache_marks_and_signatures():
     assert (said["tool_choice"], said["parallel_tool_calls"]) == ("required", False)
     replayed = json.loads(cross(call, source=ANTHROPIC, target=OPENAI, quirks=frozenset({"reasoning_content"})))
     assert replayed["messages"][2]["reasoning_content"] == "Ask."
+
+
+def test_a_limit_of_no_tokens_is_refused_rather_than_lifted_on_the_way_to_openai():
+    """Trap 6: on Anthropic's own wire it may pass."""
+    call = anthropic_call(max_tokens=0)
+    assert json.loads(ANTHROPIC.write_call(call, Outgoing("claude")))["max_tokens"] == 0
+    with pytest.raises(Invalid) as caught:
+        cross(call, source=ANTHROPIC, target=OPENAI)
+    assert caught.value.param == "max_tokens"
 
 
 def test_an_openai_client_reads_an_anthropic_stream():
