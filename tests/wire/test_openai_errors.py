@@ -184,6 +184,26 @@ def test_what_the_caller_did_wrong_is_not_tried_elsewhere_and_what_the_gateway_d
     assert ("sk-secret" in error.message) is (status not in (401, 403, 404))
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "seen"),
+    [
+        (400, "unsupported_parameter", ("unsupported_parameter", "max_tokens")),
+        (429, "insufficient_quota", ("insufficient_quota", "max_tokens")),
+        (400, 400, ("upstream_error", "max_tokens")),
+        (400, "x" * 201, ("upstream_error", "max_tokens")),
+        (401, "invalid_api_key", ("upstream_error", None)),
+        (500, "secret_detail", ("upstream_error", None)),
+    ],
+)
+def test_what_the_caller_did_wrong_keeps_the_providers_own_code_and_field(
+    status: int, code: str | int, seen: tuple[str, str | None]
+) -> None:
+    """Trap 33: clients drop the parameter that is named, or stop asking where the quota is used up."""
+    said = {"message": "no", "type": "invalid_request_error", "code": code, "param": "max_tokens"}
+    error = rendered(upstream(status, said))[2]
+    assert (error["code"], error["param"]) == seen
+
+
 def test_a_provider_that_advises_against_a_retry_is_heeded() -> None:
     """Trap 35."""
     assert not upstream(500, x_should_retry="false").retryable
