@@ -37,6 +37,7 @@ _HELD_EVENTS = 1000
 _TOLD = ("masked.", "restored.", "withheld.", "removed.")
 
 InvokeRun = Run[ModelCall, ModelEvent, ModelReply]
+DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]
 
 
 class ModelInvoke:
@@ -62,7 +63,7 @@ class ModelInvoke:
                 except HeadgateError as error:
                     attempts.failed(deployment, error)
                 else:
-                    attempts.succeeded(deployment)
+                    attempts.succeeded(deployment, run.children[-1])
                     return reply
             raise attempts.refusal()
         finally:
@@ -91,7 +92,7 @@ class ModelInvoke:
                     except HeadgateError as error:
                         attempts.failed(deployment, error)
                         continue
-                    attempts.succeeded(deployment)
+                    attempts.succeeded(deployment, stream.run)
                     for event in held.events:
                         yield event
                     if not held.is_over:
@@ -162,11 +163,13 @@ class _Attempts:
         self.count += 1
         return self._left.pop(0)
 
-    def succeeded(self, deployment: Deployment) -> None:
-        """Note which deployment answered."""
+    def succeeded(self, deployment: Deployment, dispatched: DispatchRun) -> None:
+        """Note which deployment answered, and what could not be said to it."""
         self._health.succeeded(deployment.id)
         self._run.facts["deployment"] = deployment.id
         self._run.facts["attempts"] = self.count
+        if "dropped" in dispatched.facts:
+            self._run.facts["dropped"] = dispatched.facts["dropped"]
 
     def failed(self, deployment: Deployment, error: HeadgateError) -> None:
         """Go on to the next candidate, or raise where another would not help."""
