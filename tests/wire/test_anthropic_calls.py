@@ -408,6 +408,8 @@ def test_images_cross_by_url_and_inline_and_other_media_types_are_refused():
         {"type": "url", "url": "https://example.test/a.png"},
         {"type": "base64", "media_type": "image/png", "data": "aGk="},
     ]
+    (turn,) = write(talk(Message("user", (Image(data="aGk=", media_type="image/jpg"),))))["messages"]
+    assert turn["content"][0]["source"]["media_type"] == "image/jpeg"
     assert unsaid(talk(Message("user", images)), TO) == ("image_detail",)
     with pytest.raises(Invalid):
         write(talk(Message("user", (Image(data="aGk=", media_type="image/tiff"),))))

@@ -333,6 +333,24 @@ def test_calls_of_a_tool_that_the_client_named_are_to_be_run_though_openai_ends_
     assert (whole["stop_reason"], whole["content"][0]["type"]) == ("tool_use", "tool_use")
 
 
+def test_calls_that_their_server_gave_no_id_are_told_apart():
+    """Trap 23."""
+    calls = [
+        {"index": index, "id": "", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+        for index in (0, 1)
+    ]
+    raw = openai_stream(*(chunk({"tool_calls": [call]}) for call in calls), chunk({}, finish="tool_calls"))
+    streamed = anthropic_stream_message(stream(raw, upstream=OPENAI, client=ANTHROPIC, call=anthropic_call()))
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    body = {"id": "c", "model": "gpt", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    reply = OPENAI.read_reply(json.dumps(body).encode(), headers={})
+    whole = json.loads(ANTHROPIC.from_reply(OPENAI.to_reply(reply), model="our-alias"))
+    for blocks in ([block.to_dict() for block in streamed.content], whole["content"]):
+        first, second = (str(block["id"]) for block in blocks)
+        assert first != second
+        assert first.startswith("toolu_")
+
+
 def test_a_finish_reason_that_nobody_knows_is_no_clean_end():
     """Trap 9."""
     raw = openai_stream(chunk({"content": "x"}), chunk({}, finish="cosmic_ray"))
