@@ -243,7 +243,7 @@ def test_an_openai_client_reads_an_anthropic_stream():
 @pytest.mark.parametrize("pieces", [[], [""], ["", " "], ["", "{", "}"]])
 def test_a_streamed_call_without_arguments_gives_an_openai_client_an_empty_object(pieces: list[str]):
     """Trap 12: an SDK reads the arguments as JSON, and no text is none."""
-    begun = {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {}}
+    begun: dict[str, Any] = {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {}}
     said: list[dict[str, Any]] = [
         {"type": "message_start", "message": {"id": "msg_1", "model": "claude", "usage": {"input_tokens": 1}}},
         {"type": "content_block_start", "index": 0, "content_block": begun},
@@ -259,7 +259,7 @@ def test_a_streamed_call_without_arguments_gives_an_openai_client_an_empty_objec
     (choice,) = openai_completion(
         openai_chunks(stream(raw, upstream=ANTHROPIC, client=OPENAI, call=openai_call(stream=True)))
     ).choices
-    (call,) = choice.message.tool_calls or ()
+    (call,) = choice.message.tool_calls or []
     assert call.type == "function"
     assert json.loads(call.function.arguments) == {}
     assert stream(raw, upstream=ANTHROPIC, client=ANTHROPIC, call=anthropic_call()) == raw.replace(
