@@ -282,6 +282,18 @@ async def test_a_client_that_waits_no_longer_is_told_so_before_it_leaves(house: 
         await house.simulator.requests[0].left.wait()
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_another_wire_cannot_say_is_told_to_whoever_said_it(house: House, stream: bool):
+    """Trap 13."""
+    body = {"model": "local-chat", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}], "stream": stream}
+    async with house.admin as client:
+        answer = await client.post("/v1/messages", json={**body, "container": "c", "\0new\r\nfield\u2028 ": 1})
+        assert answer.headers["x-headgate-dropped"] == "container,?new??field??"
+        answer = await client.post("/v1/messages", json={**body, **{f"field-{n}": n for n in range(100)}})
+        assert len(answer.headers["x-headgate-dropped"]) == 500
+        assert "x-headgate-dropped" not in (await client.post("/v1/messages", json=body)).headers
+
+
 async def test_the_embedded_model_is_told_callers_apart_by_names_that_say_nothing(house: House):
     body = {"model": "local-chat", "messages": [{"role": "user", "content": "x"}]}
     other = await house.register("clerk@example.org")

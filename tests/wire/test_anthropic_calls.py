@@ -408,6 +408,8 @@ def test_images_cross_by_url_and_inline_and_other_media_types_are_refused():
         {"type": "url", "url": "https://example.test/a.png"},
         {"type": "base64", "media_type": "image/png", "data": "aGk="},
     ]
+    (turn,) = write(talk(Message("user", (Image(data="aGk=", media_type="image/jpg"),))))["messages"]
+    assert turn["content"][0]["source"]["media_type"] == "image/jpeg"
     assert unsaid(talk(Message("user", images)), TO) == ("image_detail",)
     with pytest.raises(Invalid):
         write(talk(Message("user", (Image(data="aGk=", media_type="image/tiff"),))))
@@ -429,6 +431,26 @@ def test_documents_cross_as_pdf_as_text_and_by_url():
             write(talk(Message("user", (bad,))))
 
 
+def test_search_results_cross_as_text_that_says_where_it_is_from():
+    """Trap 23: it is what the tool answered; its `source` is a string, unlike those of images and documents."""
+    texts = [{"type": "text", "text": "Rain"}, {"type": "text", "text": "until noon"}]
+    found = {"type": "search_result", "source": "https://w.test", "title": "Weather", "content": texts}
+    held = {"type": "search_result", "content": [{"type": "image", "source": {"type": "url", "url": "u"}}]}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [found, held]}
+    text = Text("Weather\nhttps://w.test\nRain\nuntil noon")
+    conversation = read(messages=[{"role": "user", "content": [result, found]}])
+    assert conversation.messages[0].parts == (ToolResult("t", (text, Image(url="u"))), text)
+    assert conversation.dropped == ()
+
+
+def test_what_a_document_says_of_itself_crosses_before_it():
+    """Trap 14."""
+    source = {"type": "text", "media_type": "text/plain", "data": "hi"}
+    document = {"type": "document", "title": "T", "context": "A letter.", "source": source}
+    parts = read(messages=[{"role": "user", "content": [document]}]).messages[0].parts
+    assert parts == (Text("A letter."), Document("aGk=", "text/plain", None, "T"))
+
+
 @pytest.mark.parametrize("kind", ["image", "document"])
 def test_a_file_that_only_its_provider_holds_cannot_cross(kind: str):
     """Trap 14: leaving it out would change what is asked."""
@@ -448,7 +470,7 @@ def test_what_has_no_typed_form_is_listed_as_dropped():
             {"name": "f", "input_schema": {"type": "object"}, "cache_control": ephemeral},
         ],
         messages=[
-            {"role": "user", "content": [{"type": "search_result", "title": "t"}]},
+            {"role": "user", "content": [{"type": "container_upload", "file_id": "f"}]},
             {"role": "user", "content": [{"type": "text", "text": "", "cache_control": ephemeral}]},
         ],
     )
@@ -456,7 +478,7 @@ def test_what_has_no_typed_form_is_listed_as_dropped():
         "service_tier",
         "tools.web_search_20250305",
         "cache_control",
-        "content.search_result",
+        "content.container_upload",
     )
 
 
@@ -570,6 +592,7 @@ def test_a_conversation_that_the_wire_can_say_survives_the_way_there_and_back(co
             "messages.0.content.0.source.url",
         ),
         ([{"role": "user", "content": [{"type": "text", "text": 3}]}], "messages.0.content.0.text"),
+        ([{"role": "user", "content": [{"type": "image", "source": "u"}]}], "messages.0.content.0.source"),
         ([{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": 3}]}], None),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import anthropic
 import httpx2
+import msgspec
 import openai
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from headgate.kernel.errors import Upstream
+from headgate.kernel.errors import Invalid, Upstream
 from headgate.kernel.model_call import ModelCall
 from headgate.wire import anthropic_messages, openai_chat
 from headgate.wire.anthropic_writing import unsaid
@@ -206,6 +207,15 @@ def test_an_anthropic_request_crosses_without_cache_marks_and_signatures():
     assert replayed["messages"][2]["reasoning_content"] == "Ask."
 
 
+def test_a_limit_of_no_tokens_is_refused_rather_than_lifted_on_the_way_to_openai():
+    """Trap 6: on Anthropic's own wire it may pass."""
+    call = anthropic_call(max_tokens=0)
+    assert json.loads(ANTHROPIC.write_call(call, Outgoing("claude")))["max_tokens"] == 0
+    with pytest.raises(Invalid) as caught:
+        cross(call, source=ANTHROPIC, target=OPENAI)
+    assert caught.value.param == "max_tokens"
+
+
 def test_an_openai_client_reads_an_anthropic_stream():
     """Traps 1, 3, 9, 11 and 19: text, reasoning, two tool calls, the stop reason and the arithmetic of tokens."""
     raw = stream(
@@ -228,6 +238,33 @@ def test_an_openai_client_reads_an_anthropic_stream():
     assert (usage.prompt_tokens, usage.completion_tokens) == (1325, 89)
     assert usage.prompt_tokens_details.cached_tokens == 1000
     assert "c2ln" not in raw.decode()
+
+
+@pytest.mark.parametrize("pieces", [[], [""], ["", " "], ["", "{", "}"]])
+def test_a_streamed_call_without_arguments_gives_an_openai_client_an_empty_object(pieces: list[str]):
+    """Trap 12: an SDK reads the arguments as JSON, and no text is none."""
+    begun: dict[str, Any] = {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {}}
+    said: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "msg_1", "model": "claude", "usage": {"input_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": begun},
+        *(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": piece}}
+            for piece in pieces
+        ),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ]
+    raw = b"".join(frame(msgspec.json.encode(event), event["type"]) for event in said)
+    (choice,) = openai_completion(
+        openai_chunks(stream(raw, upstream=ANTHROPIC, client=OPENAI, call=openai_call(stream=True)))
+    ).choices
+    (call,) = choice.message.tool_calls or []
+    assert call.type == "function"
+    assert json.loads(call.function.arguments) == {}
+    assert stream(raw, upstream=ANTHROPIC, client=ANTHROPIC, call=anthropic_call()) == raw.replace(
+        b'"claude"', b'"our-alias"'
+    )
 
 
 def test_an_openai_client_that_asked_for_no_usage_gets_no_usage_chunk():
@@ -281,6 +318,37 @@ def test_finish_reasons_become_stop_reasons(finish: str, stop: str):
     raw = openai_stream(chunk({"content": "x"}), chunk({}, finish=finish))
     message = anthropic_stream_message(stream(raw, upstream=OPENAI, client=ANTHROPIC, call=anthropic_call()))
     assert message.stop_reason == stop
+
+
+def test_calls_of_a_tool_that_the_client_named_are_to_be_run_though_openai_ends_them_with_stop():
+    """Trap 9: of a named `tool_choice` OpenAI says `stop`."""
+    call = {"index": 0, "id": "call_a", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    raw = openai_stream(chunk({"tool_calls": [call]}), chunk({}, finish="stop"))
+    streamed = anthropic_stream_message(stream(raw, upstream=OPENAI, client=ANTHROPIC, call=anthropic_call()))
+    assert (streamed.stop_reason, [block.type for block in streamed.content]) == ("tool_use", ["tool_use"])
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    body = {"id": "c", "model": "gpt", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    reply = OPENAI.read_reply(json.dumps(body).encode(), headers={})
+    whole = json.loads(ANTHROPIC.from_reply(OPENAI.to_reply(reply), model="our-alias"))
+    assert (whole["stop_reason"], whole["content"][0]["type"]) == ("tool_use", "tool_use")
+
+
+def test_calls_that_their_server_gave_no_id_are_told_apart():
+    """Trap 23."""
+    calls = [
+        {"index": index, "id": "", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+        for index in (0, 1)
+    ]
+    raw = openai_stream(*(chunk({"tool_calls": [call]}) for call in calls), chunk({}, finish="tool_calls"))
+    streamed = anthropic_stream_message(stream(raw, upstream=OPENAI, client=ANTHROPIC, call=anthropic_call()))
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    body = {"id": "c", "model": "gpt", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    reply = OPENAI.read_reply(json.dumps(body).encode(), headers={})
+    whole = json.loads(ANTHROPIC.from_reply(OPENAI.to_reply(reply), model="our-alias"))
+    for blocks in ([block.to_dict() for block in streamed.content], whole["content"]):
+        first, second = (str(block["id"]) for block in blocks)
+        assert first != second
+        assert first.startswith("toolu_")
 
 
 def test_a_finish_reason_that_nobody_knows_is_no_clean_end():

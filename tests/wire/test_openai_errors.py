@@ -135,6 +135,10 @@ def test_an_overflow_in_words_that_nobody_knows_keeps_its_code() -> None:
         ({"retry_after": "7", "retry_after_ms": "1500"}, 1.5),
         ({"retry_after": "1e9"}, 86_400.0),
         ({"retry_after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"retry_after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 07:27:30 GMT"}, 30.0),
+        ({"retry_after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 07:29:00 GMT"}, None),
+        ({"retry_after": "Wed, 21 Oct 2026 07:28:00 -0000", "date": "Wed, 21 Oct 2026 07:27:30 GMT"}, None),
+        ({"retry_after": "soon", "date": "Wed, 21 Oct 2026 07:27:30 GMT"}, None),
         ({"retry_after": "-3"}, None),
         ({"retry_after": "nan"}, None),
         ({}, None),
@@ -182,6 +186,26 @@ def test_what_the_caller_did_wrong_is_not_tried_elsewhere_and_what_the_gateway_d
     assert (error.retryable, error.upstream_status) == (retryable, status)
     assert rendered(error)[0] == client_status
     assert ("sk-secret" in error.message) is (status not in (401, 403, 404))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "seen"),
+    [
+        (400, "unsupported_parameter", ("unsupported_parameter", "max_tokens")),
+        (429, "insufficient_quota", ("insufficient_quota", "max_tokens")),
+        (400, 400, ("upstream_error", "max_tokens")),
+        (400, "x" * 201, ("upstream_error", "max_tokens")),
+        (401, "invalid_api_key", ("upstream_error", None)),
+        (500, "secret_detail", ("upstream_error", None)),
+    ],
+)
+def test_what_the_caller_did_wrong_keeps_the_providers_own_code_and_field(
+    status: int, code: str | int, seen: tuple[str, str | None]
+) -> None:
+    """Trap 33: clients drop the parameter that is named, or stop asking where the quota is used up."""
+    said = {"message": "no", "type": "invalid_request_error", "code": code, "param": "max_tokens"}
+    error = rendered(upstream(status, said))[2]
+    assert (error["code"], error["param"]) == seen
 
 
 def test_a_provider_that_advises_against_a_retry_is_heeded() -> None:

@@ -201,14 +201,29 @@ def test_text_after_the_end_is_a_channel_of_its_own_and_a_tool_call_after_the_en
 
 
 def test_a_tool_call_begins_even_without_a_function_or_an_id() -> None:
-    (event,) = feed(piece({"tool_calls": [{"index": 7}]}))
-    assert event.deltas()[1:] == [ToolBegin(0, "", "")]
+    first, last = feed(piece({"tool_calls": [{"index": 7}]}), piece(finish="tool_calls"))
+    assert [*first.deltas()[1:], *last.deltas()] == [ToolBegin(0, "", ""), End("tool_use")]
     (event,) = feed(piece({"tool_calls": [call(0, "{}", id="a")]}))
     assert event.deltas()[1:] == [ToolBegin(0, "a", ""), ToolDelta(0, "{}")]
     reader = OpenAiChatReader()
     with pytest.raises(Upstream, match="too many tool calls"):
         for number in range(1025):
             feed(piece({"tool_calls": [call(number, id=f"c{number}", name="f")]}), reader=reader)
+
+
+def test_a_name_that_comes_after_its_calls_id_is_seen_and_begins_the_call() -> None:
+    """Trap 3: and one that a server repeats is seen, and begins nothing."""
+    events = feed(
+        piece({"tool_calls": [call(0, id="a")]}),
+        piece({"tool_calls": [call(0, name="weather")]}),
+        piece({"tool_calls": [call(0, "{}", name="weather")]}),
+        piece(finish="tool_calls"),
+    )
+    name = ("tool_name/0/0", "weather")
+    assert channels(events) == [name, name, ("tool/0/0", "{}")]
+    assert [event.closes for event in events[:3]] == [(), (name[0],), (name[0],)]
+    deltas = [delta for event in events for delta in event.deltas()][1:]
+    assert deltas == [ToolBegin(0, "a", "weather"), ToolDelta(0, "{}"), End("tool_use")]
 
 
 def test_choices_are_kept_apart_and_close_one_by_one() -> None:

@@ -70,25 +70,34 @@ def test_a_whole_call_reads_into_the_typed_form() -> None:
     )
 
 
-def test_images_files_and_sounds_read_as_parts_or_are_named_as_dropped() -> None:
+def test_images_and_files_read_as_parts() -> None:
     """Trap 14."""
-    call = dialect.read_call((GOLDEN / "vision.client.json").read_bytes(), headers={})
-    conversation = dialect.to_conversation(call.content)
-    (message,) = conversation.messages
+    vision = json.loads((GOLDEN / "vision.client.json").read_bytes())
+    (message,) = typed({"messages": [{"role": "user", "content": vision["messages"][0]["content"][:3]}]}).messages
     assert message.parts == (
         Text("What is <this> & that?"),
         Image(PNG, "image/png", None, "low"),
         Image(None, None, "https://example.org/a.png", None),
     )
-    assert conversation.dropped == (
-        "messages[0].content[3].input_audio",
-        "messages[0].content[4].file",
-        "logit_bias",
-        "metadata",
-    )
     file = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}}
     (message,) = typed({"messages": [{"role": "user", "content": [file]}]}).messages
     assert message.parts == (Document("JVBERi0=", "application/pdf", None, "a.pdf"),)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
+        {"type": "file", "file": {"file_id": "file-1"}},
+        {"type": "video_url"},
+    ],
+)
+@pytest.mark.parametrize("turn", [{"role": "user"}, {"role": "system"}, {"role": "tool", "tool_call_id": "t"}])
+def test_parts_that_cannot_be_carried_are_refused_by_name(turn: dict[str, Any], part: dict[str, Any]) -> None:
+    """Trap 14: an answer to less than what was asked would look like one to all of it."""
+    with pytest.raises(Invalid, match=part["type"]) as caught:
+        typed({"messages": [{**turn, "content": [{"type": "text", "text": "x"}, part]}]})
+    assert caught.value.param == "messages[0].content[1]"
 
 
 def test_parallel_tool_results_become_one_turn() -> None:
@@ -137,16 +146,16 @@ def test_what_the_typed_form_cannot_carry_is_named_and_what_means_nothing_is_not
             **{"n": 2, "logprobs": True, "store": True, "prediction": {"x": 1}, "x-new": 1, "service_tier": "flex"},
             **{"frequency_penalty": 0, "metadata": {}, "verbosity": None, "presence_penalty": 1},
             "tools": [{"type": "custom", "custom": {"name": "c"}}],
-            "messages": [{"role": "user", "name": "anna", "content": [{"type": "video_url"}]}],
+            "messages": [{"role": "user", "name": "anna", "content": "x"}],
+            "functions": [{"name": "f"}],
             "response_format": {"type": "grammar"},
         }
     )
     assert conversation.dropped == (
-        "messages[0].content[0].video_url",
         "messages[0].name",
         "tools[0].custom",
         "response_format",
-        *("n", "logprobs", "store", "prediction", "x-new", "service_tier", "presence_penalty"),
+        *("n", "logprobs", "store", "prediction", "x-new", "service_tier", "presence_penalty", "functions"),
     )
     assert typed({"n": 1, "logprobs": False}).dropped == ()
 

@@ -32,7 +32,10 @@ Secrets = Callable[[str], str]
 _MAX_REPLY_BYTES = 64 << 20
 _MAX_ERROR_BYTES = 64 << 10
 _BYTES_PER_TOKEN = 4
-_REPLY_HEADERS = ("x-ratelimit-", "anthropic-ratelimit-", "retry-after", "request-id", "x-request-id", "x-should-retry")
+_REPLY_HEADERS = (
+    *("x-ratelimit-", "anthropic-ratelimit-", "retry-after", "request-id", "x-request-id", "x-should-retry"),
+    "date",
+)
 
 
 class ModelDispatcher:

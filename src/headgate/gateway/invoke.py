@@ -41,6 +41,7 @@ _UNKNOWN = "other/"
 _TOLD = ("masked.", "restored.", "withheld.", "removed.")
 
 InvokeRun = Run[ModelCall, ModelEvent, ModelReply]
+DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]
 
 
 class ModelInvoke:
@@ -66,7 +67,7 @@ class ModelInvoke:
                 except HeadgateError as error:
                     attempts.failed(deployment, error)
                 else:
-                    attempts.succeeded(deployment)
+                    attempts.succeeded(deployment, run.children[-1])
                     return reply
             raise attempts.refusal()
         finally:
@@ -95,7 +96,7 @@ class ModelInvoke:
                     except HeadgateError as error:
                         attempts.failed(deployment, error)
                         continue
-                    attempts.succeeded(deployment)
+                    attempts.succeeded(deployment, stream.run)
                     run.headers = stream.run.headers
                     for event in held.events:
                         yield event
@@ -171,11 +172,13 @@ class _Attempts:
         self.count += 1
         return self._left.pop(0)
 
-    def succeeded(self, deployment: Deployment) -> None:
-        """Note which deployment answered."""
+    def succeeded(self, deployment: Deployment, dispatched: DispatchRun) -> None:
+        """Note which deployment answered, and what could not be said to it."""
         self._health.succeeded(deployment.id)
         self._run.facts["deployment"] = deployment.id
         self._run.facts["attempts"] = self.count
+        if "dropped" in dispatched.facts:
+            self._run.facts["dropped"] = dispatched.facts["dropped"]
 
     def failed(self, deployment: Deployment, error: HeadgateError) -> None:
         """Go on to the next candidate, or raise where another would not help."""

@@ -125,6 +125,7 @@ class Upstream(HeadgateError):
 
     Args:
         upstream_status: the provider's HTTP status, or None when there was no answer.
+        upstream_code: the provider's own code for what the caller did wrong, or None.
         retryable: whether another deployment may be tried for the same request.
         headers: what the provider said of its limits, for the caller; names in lower case.
     """
@@ -137,12 +138,15 @@ class Upstream(HeadgateError):
         message: str,
         *,
         upstream_status: int | None = None,
+        upstream_code: str | None = None,
+        param: str | None = None,
         retryable: bool = True,
         retry_after_s: float | None = None,
         record_id: str | None = None,
     ) -> None:
-        super().__init__(message, retry_after_s=retry_after_s, record_id=record_id)
+        super().__init__(message, param=param, retry_after_s=retry_after_s, record_id=record_id)
         self.upstream_status = upstream_status
+        self.upstream_code = upstream_code
         self.retryable = retryable
         self.headers: tuple[tuple[str, str], ...] = ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -52,6 +53,9 @@ COMMIT_S = 10.0
 _PATIENCE = ("x-stainless-timeout", "x-stainless-read-timeout")
 _MOST_PATIENCE_S = 86_400.0
 """Nobody waits longer; deployments have limits of their own, and the shorter one counts."""
+
+_UNFIT = re.compile(r"[^!-~]")
+"""What of the names of fields, which clients choose, may not stand in a header."""
 
 ROUTES: Mapping[str, Dialect] = {
     "/v1/chat/completions": openai_chat.dialect,
@@ -294,7 +298,11 @@ def gate_headers(run: Run[Any, Any, Any]) -> list[tuple[str, str]]:
     labels: Labels = run.labelled.labels.join(run.output_labels)
     headers = [("x-headgate-record", str(run.record_id)), ("x-headgate-labels", str(labels))]
     deployment = run.facts.get("deployment")
-    return [*headers, ("x-headgate-deployment", str(deployment))] if deployment else headers
+    if deployment:
+        headers.append(("x-headgate-deployment", str(deployment)))
+    if "dropped" in run.facts:
+        headers.append(("x-headgate-dropped", _UNFIT.sub("?", str(run.facts["dropped"]))))
+    return headers
 
 
 async def _next(items: AsyncIterator[ModelEvent]) -> ModelEvent | HeadgateError | None:

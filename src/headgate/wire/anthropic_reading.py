@@ -65,7 +65,7 @@ class Block(msgspec.Struct):
     thinking: str | None = None
     signature: str | None = None
     data: str | None = None
-    source: _Source | None = None
+    source: _Source | str | None = None
     id: str | None = None
     name: str | None = None
     input: msgspec.Raw = _EMPTY_RAW
@@ -73,6 +73,7 @@ class Block(msgspec.Struct):
     content: msgspec.Raw = _EMPTY_RAW
     is_error: bool | None = None
     title: str | None = None
+    context: str | None = None
     cache_control: _CacheControl | None = None
 
 
@@ -312,15 +313,36 @@ def _readables(block: Block, place: _Place) -> Iterator[Text | Image | Document]
             if block.text:
                 yield Text(block.text, cache=_cache(block.cache_control))
                 return
-        case "image" if block.source is not None:
-            yield _image(block.source, place)
-        case "document" if block.source is not None:
-            yield from _document(block, block.source, place)
+        case "image":
+            yield _image(_source(block, place), place)
+        case "document":
+            if block.context:
+                yield Text(block.context)
+            yield from _document(block, _source(block, place), place)
+        case "search_result":
+            yield from _search_result(block, place)
         case _:
             place.dropped.append(f"content.{block.type[:60]}")
             return
     if block.cache_control is not None:
         place.dropped.append("cache_control")
+
+
+def _source(block: Block, place: _Place) -> _Source:
+    if not isinstance(block.source, _Source):
+        raise Invalid(f"{place.path}.source: must be an object", param=f"{place.path}.source")
+    return block.source
+
+
+def _search_result(block: Block, place: _Place) -> Iterator[Text | Image | Document]:
+    """Give a search result as one text that says first where it is from; `source` is a string there."""
+    parts = list(_readable(_BLOCKS, block.content, place))
+    source = block.source if isinstance(block.source, str) else None
+    texts = [text for text in (block.title, source) if text]
+    texts += [part.text for part in parts if isinstance(part, Text)]
+    if texts:
+        yield Text("\n".join(texts))
+    yield from (part for part in parts if not isinstance(part, Text))
 
 
 def _image(source: _Source, place: _Place) -> Image:

@@ -101,6 +101,7 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
         kind: its type, which is also its name on the wire.
         paths: where in `data` each slot's text is.
         tool: which of the answer's tool calls, counted from 0, the event belongs to.
+        is_bare: whether it ends a tool call that was given no arguments.
     """
 
     data: bytes
@@ -111,6 +112,7 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
     stop_reason: StopReason | None = None
     paths: tuple[Path, ...] = ()
     tool: int = 0
+    is_bare: bool = False
 
     @property
     def wire(self) -> str:
@@ -165,11 +167,12 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
 class AnthropicReader:
     """Decodes one upstream stream; implements `EventReader`."""
 
-    __slots__ = ("_is_ended", "_serial", "_tokens", "_tools")
+    __slots__ = ("_bare", "_is_ended", "_serial", "_tokens", "_tools")
 
     def __init__(self) -> None:
         self._tokens = Tokens()
         self._tools: dict[int, int] = {}
+        self._bare: set[int] = set()
         self._serial = 0
         self._is_ended = False
 
@@ -223,6 +226,8 @@ class AnthropicReader:
             return _one_slot(data, f"content/{index}", delta.text, field="text")
         if delta.type == "input_json_delta" and delta.partial_json is not None:
             tool = self._tools.get(index, 0)
+            if index in self._bare and delta.partial_json.strip():
+                self._bare.remove(index)
             return _one_slot(data, f"tool/0/{index}", delta.partial_json, field="partial_json", tool=tool)
         if delta.type == "thinking_delta" and delta.thinking is not None:
             return _one_slot(data, f"reasoning/{index}", delta.thinking, field="thinking")
@@ -245,6 +250,7 @@ class AnthropicReader:
                 given = bytes(block.input).strip()
                 opened = AnthropicEvent(data, "content_block_start", tool=tool)
                 if given in (b"", b"{}", b"null"):
+                    self._bare.add(index)
                     return (opened,)
                 slot = TextSlot(f"tool/0/{index}", given.decode())
                 opened = msgspec.structs.replace(opened, data=edit_fields(data, {("content_block", "input"): b"{}"}))
@@ -258,7 +264,7 @@ class AnthropicReader:
     def _stop(self, data: bytes, index: int) -> AnthropicEvent:
         tool = self._tools.get(index, 0)
         closes = (f"content/{index}", f"reasoning/{index}", f"tool/0/{index}")
-        return AnthropicEvent(data, "content_block_stop", closes=closes, tool=tool)
+        return AnthropicEvent(data, "content_block_stop", closes=closes, tool=tool, is_bare=index in self._bare)
 
     def _end(self, data: bytes, said: _Event, delta: _BlockDelta) -> AnthropicEvent:
         if said.usage is not None:
@@ -333,6 +339,9 @@ def _deltas(event: AnthropicEvent, said: _Event) -> Iterator[Delta]:
                 yield ReasoningDelta(redacted=block.data)
         case "content_block_delta" if said.delta is not None:
             yield from _block_deltas(event, said.delta)
+        case "content_block_stop" if event.is_bare:
+            # Other wires have no object but the one that is written out.
+            yield ToolDelta(event.tool, "{}")
         case "message_delta" if said.delta is not None:
             explanation = (said.delta.stop_details or {}).get("explanation")
             if isinstance(explanation, str) and explanation:

@@ -94,6 +94,7 @@ class AnthropicWriter:
         self._is_open = False
         self._waiting_chars = 0
         self._written_chars = 0
+        self._reply_id = ""
         self._is_begun = False
         self._is_passing = False
         self._end: End | None = None
@@ -164,7 +165,9 @@ class AnthropicWriter:
             case ReasoningDelta():
                 self._reason(delta)
             case ToolBegin(index, tool_id, name):
-                start: _Json = {"type": "tool_use", "id": anthropic_tool_id(tool_id), "name": name, "input": {}}
+                # Calls that their server gave no id are told apart all the same.
+                block_id = anthropic_tool_id(tool_id or f"{self._reply_id}.{index}")
+                start: _Json = {"type": "tool_use", "id": block_id, "name": name, "input": {}}
                 self._tools[index] = self._queue(_Block("tool", start, tool=index))
             case _:
                 self._call_more(delta.index, delta.arguments)
@@ -176,6 +179,7 @@ class AnthropicWriter:
             return
         self._is_begun = True
         if begin is not None:
+            self._reply_id = begin.id
             self._learn(begin.usage)
         usage = self._usage or Usage()
         if usage.input_tokens is None:
@@ -183,7 +187,7 @@ class AnthropicWriter:
             usage = replace(usage, input_tokens=estimated_tokens(self._call.content), is_estimate=True)
             self._usage = usage
         message: _Json = {
-            "id": anthropic_message_id(begin.id if begin is not None else ""),
+            "id": anthropic_message_id(self._reply_id),
             "type": "message",
             "role": "assistant",
             "model": self._call.model,

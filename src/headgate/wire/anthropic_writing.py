@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 import msgspec
@@ -77,13 +77,18 @@ def unsaid(conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
 def write_answer(reply: Reply, *, model: str) -> bytes:
     """Write an answer of another wire as a message; what the model refused with shows as text and as explanation."""
     refusal = "".join(part.text for part in reply.parts if isinstance(part, Refusal))
+    # Calls that their server gave no id are told apart all the same.
+    parts = [
+        replace(part, id=f"{reply.id}.{index}") if isinstance(part, ToolUse) and not part.id else part
+        for index, part in enumerate(reply.parts)
+    ]
     return msgspec.json.encode(
         {
             "id": anthropic_message_id(reply.id),
             "type": "message",
             "role": "assistant",
             "model": model,
-            "content": [block for part in reply.parts if (block := answer_block(part)) is not None],
+            "content": [block for part in parts if (block := answer_block(part)) is not None],
             "stop_reason": "refusal" if refusal else anthropic_reason_of(reply.stop_reason),
             "stop_sequence": reply.stop_sequence,
             "stop_details": refusal_details(refusal) if refusal else None,
@@ -399,13 +404,14 @@ def _limit_breakpoints(body: _Json) -> None:
 def _image_source(image: Image) -> _Json:
     if image.data is None:
         return {"type": "url", "url": image.url or ""}
-    if image.media_type not in _IMAGE_TYPES:
+    media_type = "image/jpeg" if image.media_type == "image/jpg" else image.media_type
+    if media_type not in _IMAGE_TYPES:
         raise Invalid(
             f"messages: an image of type {(image.media_type or 'unknown')[:40]!r} cannot be sent to this model; "
             "send jpeg, png, gif or webp",
             param="messages",
         )
-    return {"type": "base64", "media_type": image.media_type, "data": image.data}
+    return {"type": "base64", "media_type": media_type, "data": image.data}
 
 
 def _document_source(document: Document) -> _Json:

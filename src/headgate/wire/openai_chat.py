@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -35,6 +35,7 @@ _KEPT: Final = frozenset({"x-request-id", "retry-after", "retry-after-ms", "x-sh
 
 class _Message(msgspec.Struct):
     refusal: str | None = None
+    tool_calls: Any = None
 
 
 class _Choice(msgspec.Struct):
@@ -85,7 +86,10 @@ class OpenAiChat:
         if not completion.choices:
             raise Upstream("the provider's answer has no choices")
         first = completion.choices[0]
-        reason = stop_reason_of(first.finish_reason, has_refused=bool(first.message.refusal))
+        message = first.message
+        reason = stop_reason_of(
+            first.finish_reason, has_refused=bool(message.refusal), has_called=bool(message.tool_calls)
+        )
         if reason == "stop" and isinstance(first.stop_reason, str):
             reason = "stop_sequence"
         return ModelReply(

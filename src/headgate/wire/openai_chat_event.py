@@ -120,8 +120,10 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
                 case "refusal":
                     deltas.append(RefusalDelta(text))
                 case "tool_name":
-                    begin = begins.pop(int(tool))
-                    deltas.append(ToolBegin(begin.index, begin.id, text))
+                    # A name that a server repeats begins nothing.
+                    begin = begins.pop(int(tool), None)
+                    if begin is not None:
+                        deltas.append(ToolBegin(begin.index, begin.id, text))
                 case "tool":
                     if int(tool) in begins:
                         deltas.append(begins.pop(int(tool)))

@@ -115,15 +115,20 @@ class _Slots:
 
 
 class _ChoiceState:
-    """What a choice has sent so far; `tools` are the ids of its calls, `numbers` maps the server's indices to ours."""
+    """What a choice has sent so far.
 
-    __slots__ = ("generations", "has_refused", "is_finished", "kind", "numbers", "open", "tools")
+    `tools` are the ids of its calls, `unnamed` those of them that have no name yet, `numbers` maps the server's indices
+    to ours.
+    """
+
+    __slots__ = ("generations", "has_refused", "is_finished", "kind", "numbers", "open", "tools", "unnamed")
 
     def __init__(self) -> None:
         self.kind = ""
         self.generations: dict[str, int] = {}
         self.open: dict[str, None] = {}
         self.tools: list[str] = []
+        self.unnamed: dict[int, str] = {}
         self.numbers: dict[int, int] = {}
         self.has_refused = False
         self.is_finished = False
@@ -270,7 +275,11 @@ class OpenAiChatReader:
         if choice.finish_reason is not None:
             state.finish(slots)
             if index == 0:
-                slots.stop_reason = stop_reason_of(choice.finish_reason, has_refused=state.has_refused)
+                slots.begins += [ToolBegin(tool, tool_id, "") for tool, tool_id in state.unnamed.items()]
+                state.unnamed.clear()
+                slots.stop_reason = stop_reason_of(
+                    choice.finish_reason, has_refused=state.has_refused, has_called=bool(state.tools)
+                )
 
     def _take_reasoning(self, place: int, index: int, delta: _ChunkDelta, state: _ChoiceState, slots: _Slots) -> None:
         path: Path = ("choices", place, "delta")
@@ -319,12 +328,16 @@ def _take_call(
     if tool >= len(state.tools):
         tool = len(state.tools)
         state.tools.append(call.id or "")
+        state.unnamed[tool] = call.id or ""
+    if tool in state.unnamed and (function.name or function.arguments):
+        # Some servers send the name after the id.
+        tool_id = state.unnamed.pop(tool)
         if choice == 0:
-            slots.begins.append(ToolBegin(tool, call.id or "", function.name or ""))
-        if function.name:
-            name = f"tool_name/{choice}/{tool}"
-            slots.add(name, function.name, (*path, "function", "name"))
-            slots.closes.append(name)
+            slots.begins.append(ToolBegin(tool, tool_id, function.name or ""))
+    if function.name:
+        name = f"tool_name/{choice}/{tool}"
+        slots.add(name, function.name, (*path, "function", "name"))
+        slots.closes.append(name)
     if call.index != tool:
         repairs[(*path, "index")] = b"%d" % tool
     channel = f"tool/{choice}/{tool}"

@@ -35,6 +35,7 @@ from headgate.wire.retries import OURS, retry_after, retry_headers, with_rules
 OVERFLOW_CODE: Final = "context_length_exceeded"
 
 _MAX_MESSAGE_CHARS: Final = 2000
+_MAX_NAME_CHARS: Final = 200
 _CALLERS: Final = frozenset({400, 409, 413, 422})
 _OVERFLOW: Final = re.compile(
     r"maximum context length|context_length_exceeded|exceeds? the (?:available )?context|exceed context limit"
@@ -155,7 +156,20 @@ def _upstream(error: _Error, *, status: int, retry_after_s: float | None, may_re
         text = f"{text} ({OVERFLOW_CODE})"
     is_retryable = status in (408, 429) or (status >= 500 and may_retry)
     error_class = UpstreamTimeout if status in (408, 504) else Upstream
-    return error_class(text, upstream_status=status, retryable=is_retryable, retry_after_s=retry_after_s)
+    is_told = status == 429 or status in _CALLERS
+    return error_class(
+        text,
+        upstream_status=status,
+        upstream_code=_named(error.code) if is_told else None,
+        param=_named(error.param) if is_told else None,
+        retryable=is_retryable,
+        retry_after_s=retry_after_s,
+    )
+
+
+def _named(said: Any) -> str | None:
+    """Return what a provider says in a field that names something; None for what is no name."""
+    return said if isinstance(said, str) and 0 < len(said) <= _MAX_NAME_CHARS else None
 
 
 def _render(error: HeadgateError) -> _Rendering:
@@ -183,10 +197,10 @@ def _render(error: HeadgateError) -> _Rendering:
 def _render_upstream(error: Upstream) -> _Rendering:
     status = error.upstream_status
     if status in _CALLERS:
-        code = OVERFLOW_CODE if is_overflow(error.message) else error.code
+        code = OVERFLOW_CODE if is_overflow(error.message) else error.upstream_code or error.code
         return _Rendering(status, "invalid_request_error", code, error.message)
     if status == 429:
-        return _Rendering(429, "rate_limit_error", OverBudget.code, error.message)
+        return _Rendering(429, "rate_limit_error", error.upstream_code or OverBudget.code, error.message)
     if status in (503, 529):
         return _Rendering(503, "server_error", error.code, error.message)
     return _Rendering(error.status, "server_error", error.code, error.message)

@@ -1,4 +1,7 @@
-"""From OpenAI's chat requests and answers to the typed form. What no field can carry is named in `dropped`."""
+"""From OpenAI's chat requests and answers to the typed form.
+
+What no field can carry is named in `dropped`; parts of what the model is to answer are refused rather than lost.
+"""
 
 from __future__ import annotations
 
@@ -172,9 +175,9 @@ class _Reader:
             name = f"{where}.content[{index}]"
             read = _part(part)
             if read is None:
-                self._dropped.append(f"{name}.{part.get('type')}")
-            else:
-                yield read
+                # Left out, it would change what is asked.
+                raise Invalid(f"{name}: a {str(part.get('type'))[:40]} part cannot be sent to this model", param=name)
+            yield read
 
     def _tools(self) -> Iterator[Tool]:
         for index, tool in enumerate(_objects(self._fields.get("tools"))):
@@ -243,6 +246,7 @@ def _part(part: _Json) -> Part | None:
             data, media_type = _inline(url)
             return Image(data, media_type, None if data is not None else url, _text(image.get("detail")))
         case "file":
+            # One that only the provider holds, by its id, is none that another could be given.
             file = _object(part.get("file"))
             data, media_type = _inline(str(file.get("file_data") or ""))
             if data is None:

@@ -126,13 +126,18 @@ def tokens_of(usage: Usage) -> dict[str, Any]:
     }
 
 
-def stop_reason_of(finish_reason: str | None, *, has_refused: bool = False) -> StopReason:
+def stop_reason_of(finish_reason: str | None, *, has_refused: bool = False, has_called: bool = False) -> StopReason:
     """Return our word for theirs; one that we do not know is `unknown`, never `stop`.
 
-    OpenAI ends a refusal with `stop`; that the message has a `refusal` tells it from an answer.
+    OpenAI ends a refusal with `stop`, and calls of a tool that the client named too; what the message holds tells them
+    from an answer.
     """
     reason: StopReason = _STOP_REASONS.get(finish_reason or "", "unknown")
-    return "refusal" if has_refused and reason == "stop" else reason
+    if reason != "stop":
+        return reason
+    if has_refused:
+        return "refusal"
+    return "tool_use" if has_called else "stop"
 
 
 def finish_reason_of(reason: StopReason) -> str:

@@ -180,7 +180,11 @@ class _Writer:
         return body
 
     def _limit(self) -> _Json:
-        limits = [limit for limit in (self._conversation.max_tokens, self._outgoing.cap_output_tokens) if limit]
+        asked = self._conversation.max_tokens
+        if asked == 0:
+            # Anthropic takes it, to warm a cache; left out, it would mean as many tokens as there may be.
+            raise Invalid("max_tokens: must be at least 1 for this model", param="max_tokens")
+        limits = [limit for limit in (asked, self._outgoing.cap_output_tokens) if limit]
         return {limit_name(self._quirks): min(limits)} if limits else {}
 
     def _sampling(self) -> _Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from headgate.kernel.errors import Denied, HeadgateError, OverBudget, Unavailable, Upstream
@@ -36,13 +37,23 @@ def retry_headers(error: HeadgateError) -> list[tuple[str, str]]:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that an upstream asks to wait, at most a day; None where it does not say."""
     for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        if name not in headers:
+            continue
         try:
             seconds = float(headers[name]) / scale
-        except (KeyError, ValueError):
-            continue  # a date is allowed too, but needs a clock to be of use
+        except ValueError:
+            seconds = _until(headers[name], now=headers.get("date", ""))
         if math.isfinite(seconds) and seconds >= 0:
             return min(seconds, _MAX_RETRY_AFTER_S)
     return None
+
+
+def _until(date: str, *, now: str) -> float:
+    """Return the seconds until an HTTP date, by the upstream's own clock; NaN where either is none."""
+    try:
+        return (parsedate_to_datetime(date) - parsedate_to_datetime(now)).total_seconds()
+    except (ValueError, TypeError):
+        return math.nan
 
 
 def _is_worth_a_retry(error: HeadgateError) -> bool:
