@@ -24,6 +24,7 @@ from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Integ
 from headgate.kernel.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall, ModelReply
 from headgate.wire import openai_chat
 from headgate.wire.json_document import JsonDocument
+from headgate.wire.sse import SseEvent
 
 KEY = b"k" * 32
 TENANT = TenantId("acme")
@@ -42,6 +43,9 @@ class Piece:
 
     def edit(self, texts: Sequence[str]) -> Piece:
         return replace(self, slots=[slot._replace(text=text) for slot, text in zip(self.slots, texts, strict=True)])
+
+    def without_spelling(self) -> Piece:
+        return self
 
     def insert(self, slot: TextSlot) -> Piece:
         return Piece((slot,), is_inserted=True)
@@ -429,3 +433,53 @@ def test_a_secret_longer_than_any_window_is_still_not_released(engine: Engine) -
     key = f"-----BEGIN {'PRIVATE KEY'}-----\n" + "MIIEvQIBADANBgkq\n" * 2000
     made = exchange(engine, call("hi"), receiver=clearance("pii"))
     assert "MIIE" not in streamed(made, re.findall(r"(?s).{1,1000}", key))
+
+
+def spelled(*tokens: str) -> dict[str, Any]:
+    """Log probabilities as OpenAI gives them: each token as text, as bytes, and among its alternatives."""
+    pieces = [{"token": token, "logprob": -0.1, "bytes": list(token.encode())} for token in tokens]
+    return {"content": [{**piece, "top_logprobs": [piece]} for piece in pieces], "refusal": None}
+
+
+def answered(made: GuardExchange, *, is_streamed: bool, **choice: Any) -> list[Any]:
+    """What a client is given of a choice, with its last chunk where it is streamed."""
+    if not is_streamed:
+        body = {"choices": [{"index": 0, "finish_reason": "stop", "message": choice.pop("said"), **choice}]}
+        reply = openai_chat.dialect.read_reply(json.dumps(body).encode(), headers={})
+        return [json.loads(made.result(reply).content.to_bytes())]
+    reader = openai_chat.dialect.read_events()
+    chunk = {"choices": [{"index": 0, "finish_reason": "stop", "delta": choice.pop("said"), **choice}]}
+    items = [out for event in reader.feed(SseEvent("", json.dumps(chunk).encode())) for out in made.item(event)]
+    return [json.loads(item.data) for item in items]
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_where_something_is_removed_nothing_spells_it_token_by_token(engine: Engine, is_streamed: bool) -> None:
+    made = exchange(engine, call("hi"), receiver=clearance("pci"))
+    logprobs = spelled("jane", ".", "doe", "@", "example", ".org")
+    (given,) = answered(
+        made, is_streamed=is_streamed, said={"content": EMAIL, "x": "y"}, logprobs=logprobs, token_ids=[7, 8]
+    )
+    choice = given["choices"][0]
+    assert choice["delta" if is_streamed else "message"] == {"content": "[removed:pii]", "x": "y"}
+    assert choice["logprobs"] is None and choice["token_ids"] is None
+    assert made.closing_facts() == {"removed.email": 1, "removed.logprobs": 1}
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_refusal_is_not_spelled_either_and_null_stays_as_it_is(engine: Engine, is_streamed: bool) -> None:
+    made = exchange(engine, call("hi"), receiver=clearance("pci"))
+    logprobs = {"content": None, "refusal": spelled("No", "jane")["content"]}
+    (given,) = answered(made, is_streamed=is_streamed, said={"refusal": "No."}, logprobs=logprobs)
+    assert given["choices"][0]["logprobs"] is None
+    (given,) = answered(made, is_streamed=is_streamed, said={"content": "Yes."}, logprobs=None)
+    assert made.closing_facts() == {"removed.logprobs": 1}
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_receiver_who_may_see_everything_gets_log_probabilities(engine: Engine, is_streamed: bool) -> None:
+    logprobs = spelled("jane", ".", "doe")
+    (given,) = answered(
+        exchange(engine, call("hi")), is_streamed=is_streamed, said={"content": "jane.doe"}, logprobs=logprobs
+    )
+    assert given["choices"][0]["logprobs"] == logprobs

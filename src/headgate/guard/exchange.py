@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from headgate.guard.answers import MOST_CHARS
 from headgate.guard.engine import Engine
@@ -18,6 +18,8 @@ from headgate.kernel.action import Carrier, is_carrier
 from headgate.kernel.content import Finding, TextSlot
 from headgate.kernel.labels import BOTTOM, EMPTY, Clearance, Labels
 from headgate.kernel.record import Fact
+
+T = TypeVar("T")
 
 _FRAME = FRAME.encode()
 _WORDS = "content/"
@@ -98,6 +100,8 @@ class GuardExchange:
 
     def item(self, item: Any) -> Sequence[Any]:
         """Take one stream item; return what may be released now, in order."""
+        if self._forbidden and hasattr(item, "without_spelling"):
+            item = self._unspelled(item, item.without_spelling())
         slots: Sequence[TextSlot] = getattr(item, "slots", ())
         closes: Sequence[str] = getattr(item, "closes", ())
         if not slots and not closes:
@@ -130,6 +134,9 @@ class GuardExchange:
 
     def _seen(self, result: Carrier) -> Carrier:
         """Return the result restored, without what its receiver may not see."""
+        if self._forbidden:
+            content = result.content.without_spelling()
+            result = self._unspelled(result, result.with_content(content) if content is not result.content else result)
         surface = result.content.surface()
         if self._engine.is_clean(surface) and not (self._book and surface is not None and _FRAME in surface):
             return result
@@ -148,6 +155,12 @@ class GuardExchange:
             if text != segment.text:
                 texts[index] = text
         return result.with_content(result.content.edit(texts)) if texts else result
+
+    def _unspelled(self, before: T, after: T) -> T:
+        """Count what was taken out, if anything: no removal reaches a value that is cut into tokens, or into bytes."""
+        if after is not before:
+            self._counts["removed.logprobs"] += 1
+        return after
 
     def _say(self, channel: str, text: str) -> None:
         """Note words of the answer, as long as there is room."""

@@ -22,9 +22,10 @@ from headgate.kernel.errors import Upstream
 from headgate.kernel.model_call import StopReason
 from headgate.wire.conversation import ToolBegin
 from headgate.wire.json_edits import Path, edit_fields
+from headgate.wire.json_strings import spelled_at
 from headgate.wire.openai_chat_event import OpenAiChatEvent
 from headgate.wire.openai_errors import read_error_event
-from headgate.wire.openai_words import Tokens, stop_reason_of
+from headgate.wire.openai_words import SPELLING, Tokens, stop_reason_of
 from headgate.wire.sse import SseEvent
 
 _MAX_INDEX: Final = 1024
@@ -214,6 +215,7 @@ class OpenAiChatReader:
                 paths=tuple(slots.paths),
                 closes=tuple(slots.closes),
                 stop_sequence=_stop_sequence(value),
+                spelled=tuple(spelled_at(value, SPELLING)),
             ),
         )
 
