@@ -483,3 +483,63 @@ def test_a_receiver_who_may_see_everything_gets_log_probabilities(engine: Engine
         exchange(engine, call("hi")), is_streamed=is_streamed, said={"content": "jane.doe"}, logprobs=logprobs
     )
     assert given["choices"][0]["logprobs"] == logprobs
+
+
+ARGUMENTS = (
+    '{"card":4111111111111111,"n":1}',
+    '{"card": 4111111111111111 }',
+    '{"csv":"a,4111111111111111,b","card":[1,4111111111111111]}',
+    '{"said":"the \\"card\\" 4111111111111111","card":4111111111111111}',
+    '{"card":-4111111111111111.0,"path":"C:\\\\"}',
+    '{"4111111111111111":4111111111111111}',
+    '[{"card":4111111111111111}]',
+)
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS)
+@pytest.mark.parametrize("how", ["whole", "streamed", "in little pieces", "masked"])
+def test_a_number_that_is_taken_out_of_json_leaves_json(engine: Engine, arguments: str, how: str) -> None:
+    made = exchange(engine, call(arguments), receiver=clearance("pii", "pci_pseudonymous"))
+    match how:
+        case "whole":
+            given = whole(made, arguments)
+        case "masked":
+            given = sent(made)[0]
+        case _:
+            given = streamed(made, list(arguments) if how == "in little pieces" else [arguments], "tool/0/0")
+    assert "4111111111111111" not in given
+    before, after = json.loads(arguments), json.loads(given)
+    assert type(after) is type(before) and len(after) == len(before)
+
+
+def test_numbers_far_into_streamed_arguments_are_removed_whole(engine: Engine) -> None:
+    made = exchange(engine, call("hi"), receiver=clearance("pii"))
+    cards = [-4111111111111111, 1, "4111111111111111", 2] * 60
+    given = json.loads(streamed(made, list(json.dumps({"cards": cards})), "tool/0/0"))["cards"]
+    assert given == ["[removed:pci]", 1, "[removed:pci]", 2] * 60
+
+
+def test_an_address_far_into_streamed_json_is_removed_whole(engine: Engine) -> None:
+    made = exchange(engine, call("hi"), receiver=clearance("pci"))
+    given = streamed(made, list(json.dumps({"to": "jane@example.de " * 60})))
+    assert json.loads(given) == {"to": "[removed:pii] " * 60}
+
+
+@pytest.mark.parametrize("template", ['[{"k":"%s"}]', '```json\n{"k":"%s"}\n```', ' [ "%s" ]', '```\n["%s"]\n```'])
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_value_of_several_lines_comes_back_into_json_as_json(
+    engine: Engine, template: str, is_streamed: bool
+) -> None:
+    key = f"-----BEGIN {'PRIVATE KEY'}-----\nMIIEvQIBADANBgkq\n-----END {'PRIVATE KEY'}-----"
+    made = exchange(engine, call(f"use {key}"))
+    said = template % token_of(made)
+    given = streamed(made, list(said)) if is_streamed else whole(made, said)
+    assert json.loads(given.strip("`json\n")) in ({"k": key}, [{"k": key}], [key])
+
+
+@pytest.mark.parametrize("before", ["", "[link] ", "```python\n", "```bash\n[", "[1] ", " " * 300 + "{"])
+def test_a_value_of_several_lines_comes_back_into_prose_as_it_was(engine: Engine, before: str) -> None:
+    key = f"-----BEGIN {'PRIVATE KEY'}-----\nMIIEvQIBADANBgkq\n-----END {'PRIVATE KEY'}-----"
+    made = exchange(engine, call(f"use {key}"))
+    assert streamed(made, list(before + token_of(made))) == before + key
+    assert whole(made, before + token_of(made)) == before + key

@@ -12,7 +12,8 @@ from headgate.guard.answers import MOST_CHARS
 from headgate.guard.engine import Engine
 from headgate.guard.masking import removed
 from headgate.guard.pseudonyms import FRAME, Book, Entry
-from headgate.guard.restore import Restorer, is_json_object
+from headgate.guard.quotation import Quotation, is_json
+from headgate.guard.restore import Restorer
 from headgate.guard.windows import LabelWindow, RemovalWindow
 from headgate.kernel.action import Carrier, is_carrier
 from headgate.kernel.content import Finding, TextSlot
@@ -148,9 +149,9 @@ class GuardExchange:
         for index, segment in enumerate(segments):
             text = segment.text
             if index in forbidden:
-                text = removed(text, forbidden[index])
+                text = removed(text, forbidden[index], quotation=Quotation() if is_json(text) else None)
             if self._book and FRAME in text:
-                restorer = Restorer(self._book, may_see=self._may_see, is_json=is_json_object(text))
+                restorer = Restorer(self._book, may_see=self._may_see, is_json=is_json(text))
                 text = restorer.feed(text, is_last=True)
             if text != segment.text:
                 texts[index] = text
@@ -184,10 +185,14 @@ class GuardExchange:
         return channel
 
     def _new_channel(self, name: str) -> _Channel:
-        window = RemovalWindow(self._engine, self._found) if self._forbidden else LabelWindow(self._engine, self._found)
+        is_json = True if name.startswith(_ARGUMENTS) else None
+        window = (
+            RemovalWindow(self._engine, self._found, is_json=is_json)
+            if self._forbidden
+            else LabelWindow(self._engine, self._found)
+        )
         if not self._book:
             return _Channel(window, None)
-        is_json = True if name.startswith(_ARGUMENTS) else None
         return _Channel(window, Restorer(self._book, may_see=self._may_see, is_json=is_json))
 
     def _flushed(self, closes: Sequence[str], *, except_for: Sequence[TextSlot]) -> list[Any]:

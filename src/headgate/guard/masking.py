@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from headgate.guard.pseudonyms import FRAME, TOKEN, Book, Entry
-from headgate.guard.restore import is_json_object, json_unescaped
+from headgate.guard.quotation import SCALAR, Quotation, is_json
+from headgate.guard.restore import json_unescaped
 from headgate.kernel.content import Content, Finding, Segment
 
 LITERAL = "text"
@@ -53,15 +54,15 @@ def masked(content: Content, findings: Iterable[Finding], *, categories: frozens
     return Masked(content.edit(texts), dict(counts))
 
 
-def removed(text: str, findings: Sequence[Finding], *, base: int = 0) -> str:
-    """Return the text with these findings of it replaced by notices that say no more than the category."""
-    pieces: list[str] = []
-    done = 0
-    for place in _merged([_Place(f.start - base, f.end - base, f.kind, f.category, f.confidence) for f in findings]):
-        pieces += (text[done : place.start], f"[removed:{place.category}]")
-        done = place.end
-    pieces.append(text[done:])
-    return "".join(pieces)
+def removed(text: str, findings: Sequence[Finding], *, quotation: Quotation | None, base: int = 0) -> str:
+    """Return the text with these findings of it replaced by notices that say no more than the category.
+
+    Args:
+        quotation: where in JSON the text begins, moved on to where it ends; None where it is no JSON.
+        base: how many characters the findings are counted from before the text.
+    """
+    places = _merged([_Place(f.start - base, f.end - base, f.kind, f.category, f.confidence) for f in findings])
+    return _joined(text, places, [f"[removed:{place.category}]" for place in places], quotation)
 
 
 def _literals(text: str) -> list[_Place]:
@@ -83,31 +84,34 @@ def _merged(places: Iterable[_Place]) -> list[_Place]:
 
 def _replaced(segment: Segment, places: Sequence[_Place], book: Book, counts: Counter[str]) -> str:
     text = segment.text
-    is_json = is_json_object(text)
+    quotation = Quotation() if is_json(text) else None
     tokens: list[str] = []
     for place in places:
         value = text[place.start : place.end]
-        entry = Entry(json_unescaped(value) if is_json else value, place.kind, place.category)
+        entry = Entry(value if quotation is None else json_unescaped(value), place.kind, place.category)
         tokens.append(book.token(entry))
         if place.category is not None:
             counts[place.kind] += 1
-    written = _joined(text, places, tokens)
-    if is_json and not is_json_object(written):
-        return _joined(text, places, [_quoted(text, *pair) for pair in zip(places, tokens, strict=True)])
-    return written
+    return _joined(text, places, tokens, quotation)
 
 
-def _joined(text: str, places: Sequence[_Place], tokens: Sequence[str]) -> str:
+def _joined(text: str, places: Sequence[_Place], news: Sequence[str], quotation: Quotation | None) -> str:
+    """Return the text with the places replaced; in JSON, what takes the place of a bare number is a string."""
     pieces: list[str] = []
     done = 0
-    for place, token in zip(places, tokens, strict=True):
-        pieces += (text[done : place.start], token)
-        done = place.end
+    for (start, end, *_), new in zip(places, news, strict=True):
+        if end <= done:
+            continue
+        if quotation is not None:
+            quotation.advance(text[done:start])
+            if not quotation.is_inside:
+                # No number is replaced in part, for what would be left of it is no JSON.
+                start = max(done, len(text[:start].rstrip(SCALAR)))
+                end = len(text) - len(text[end:].lstrip(SCALAR))
+            new = quotation.replacing(text[start:end], new)
+        pieces += (text[done:start], new)
+        done = end
     pieces.append(text[done:])
+    if quotation is not None:
+        quotation.advance(pieces[-1])
     return "".join(pieces)
-
-
-def _quoted(text: str, place: _Place, token: str) -> str:
-    """Return the token as a JSON string where it takes the place of a bare number."""
-    before, after = text[: place.start].rstrip()[-1:], text[place.end :].lstrip()[:1]
-    return f'"{token}"' if before in (":", ",", "[") and after in (",", "}", "]") else token
