@@ -543,3 +543,45 @@ def test_a_value_of_several_lines_comes_back_into_prose_as_it_was(engine: Engine
     made = exchange(engine, call(f"use {key}"))
     assert streamed(made, list(before + token_of(made))) == before + key
     assert whole(made, before + token_of(made)) == before + key
+
+
+def given_for(made: GuardExchange, *deltas: dict[str, Any]) -> list[dict[str, Any]]:
+    """The choices of the chunks that a client of OpenAI's wire is given for these deltas of a stream."""
+    reader = openai_chat.dialect.read_events()
+    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
+    events = [
+        event for choice in choices for event in reader.feed(SseEvent("", json.dumps({"choices": [choice]}).encode()))
+    ]
+    items = [*(item for event in events for item in made.item(event)), *made.finish()]
+    return [json.loads(item.data)["choices"][0] for item in items]
+
+
+BETWEEN = (
+    {"reasoning_content": "hm"},
+    {"refusal": "no"},
+    {"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+)
+
+
+@pytest.mark.parametrize("between", BETWEEN, ids=["reasoning", "refusal", "tool call"])
+@pytest.mark.parametrize("key", ["content", "reasoning_content", "refusal"])
+def test_what_comes_between_the_halves_of_a_value_does_not_get_it_past_removal(
+    engine: Engine, between: dict[str, Any], key: str
+) -> None:
+    if key in between:
+        between = {"content": "hm"}
+    made = exchange(engine, call("hi"), receiver=clearance("pci"))
+    choices = given_for(made, {key: f"mail {EMAIL[:9]}"}, between, {key: EMAIL[9:]})
+    assert "".join(choice["delta"].get(key) or "" for choice in choices) == "mail [removed:pii]"
+    assert [choice["finish_reason"] for choice in choices] == [None] * (len(choices) - 1) + ["stop"]
+
+
+@pytest.mark.parametrize("between", BETWEEN, ids=["reasoning", "refusal", "tool call"])
+def test_what_comes_between_the_halves_of_a_token_does_not_keep_its_value_away(
+    engine: Engine, between: dict[str, Any]
+) -> None:
+    made = exchange(engine, call(f"mail {EMAIL}"))
+    token = token_of(made)
+    choices = given_for(made, {"content": f"To {token[:9]}"}, between, {"content": f"{token[9:]} now"})
+    assert "".join(choice["delta"].get("content") or "" for choice in choices) == f"To {EMAIL} now"
