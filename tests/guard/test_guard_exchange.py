@@ -548,7 +548,7 @@ def test_a_value_of_several_lines_comes_back_into_prose_as_it_was(engine: Engine
 def given_for(made: GuardExchange, *deltas: dict[str, Any]) -> list[dict[str, Any]]:
     """The choices of the chunks that a client of OpenAI's wire is given for these deltas of a stream."""
     reader = openai_chat.dialect.read_events()
-    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices: list[Any] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
     choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
     events = [
         event for choice in choices for event in reader.feed(SseEvent("", json.dumps({"choices": [choice]}).encode()))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from headgate.guard.pseudonyms import FRAME, TOKEN, Book, Entry
+from headgate.guard.answers import Thought
+from headgate.guard.pseudonyms import CODE_SIZE, FRAME, TOKEN, Book, Entry
 from headgate.guard.quotation import SCALAR, Quotation, is_json
 from headgate.guard.restore import json_unescaped
 from headgate.kernel.content import Content, Finding, Segment
@@ -16,10 +17,11 @@ LITERAL = "text"
 
 
 class Masked(NamedTuple):
-    """A content after masking, and how many values of each kind were replaced."""
+    """A content after masking, and how many values of each kind were replaced, or left to whom they came from."""
 
     content: Content
     counts: Mapping[str, int]
+    returned: Mapping[str, int]
 
 
 class _Place(NamedTuple):
@@ -30,11 +32,22 @@ class _Place(NamedTuple):
     confidence: float
 
 
-def masked(content: Content, findings: Iterable[Finding], *, categories: frozenset[str], book: Book) -> Masked:
+def masked(
+    content: Content,
+    findings: Iterable[Finding],
+    *,
+    categories: frozenset[str],
+    book: Book,
+    thought: Callable[[str], Thought | None],
+) -> Masked:
     """Return the content with every finding of these categories replaced by its token.
 
     Where anything is replaced, token-like text that the client wrote is replaced too, so that it can neither be
-    confused with a token nor read out what one stands for.
+    confused with a token nor read out what one stands for. A signed text goes back as its provider wrote it, with the
+    values that it brought up itself; one that is not known to be from there is masked as any, and no longer signed.
+
+    Args:
+        thought: what is known of a signed text at the place that the content goes to.
     """
     places: dict[int, list[_Place]] = {}
     for finding in findings:
@@ -42,16 +55,32 @@ def masked(content: Content, findings: Iterable[Finding], *, categories: frozens
             place = _Place(finding.start, finding.end, finding.kind, finding.category, finding.confidence)
             places.setdefault(finding.segment, []).append(place)
     if not places:
-        return Masked(content, {})
+        return Masked(content, {}, {})
     segments = content.segments()
     for index, segment in enumerate(segments):
         if FRAME in segment.text:
             places.setdefault(index, []).extend(_literals(segment.text))
     counts: Counter[str] = Counter()
-    texts = {
-        index: _replaced(segments[index], _merged(spots), book, counts) for index, spots in places.items() if spots
-    }
-    return Masked(content.edit(texts), dict(counts))
+    returned: Counter[str] = Counter()
+    texts: dict[int, str] = {}
+    for text, signature in content.sealed():
+        if signature not in places and not places.get(text):
+            continue
+        known = None if signature in places else thought(segments[text].text)
+        mine = [] if known is None else _from_here(segments[text].text, places[text], known, book)
+        written = _replaced(segments[text], mine, book, Counter())
+        if known is not None and known.is_said(written):
+            counts.update(place.kind for place in mine if place.category is not None)
+            returned.update(place.kind for place in _merged(places.pop(text)) if place not in mine and place.category)
+            if mine:
+                texts[text] = written
+        else:
+            places.pop(signature, None)
+            texts[signature] = ""
+    for index, spots in places.items():
+        if spots:
+            texts[index] = _replaced(segments[index], _merged(spots), book, counts)
+    return Masked(content.edit(texts), dict(counts), dict(returned))
 
 
 def removed(text: str, findings: Sequence[Finding], *, quotation: Quotation | None, base: int = 0) -> str:
@@ -82,16 +111,26 @@ def _merged(places: Iterable[_Place]) -> list[_Place]:
     return merged
 
 
+def _from_here(text: str, places: Iterable[_Place], thought: Thought, book: Book) -> list[_Place]:
+    """Return the places of a thought whose values were tokens where it came from."""
+    is_escaped = is_json(text)
+    return [
+        place
+        for place in _merged(places)
+        if book.token(_entry(text, place, is_escaped=is_escaped))[-CODE_SIZE:] in thought.codes
+    ]
+
+
+def _entry(text: str, place: _Place, *, is_escaped: bool) -> Entry:
+    value = text[place.start : place.end]
+    return Entry(json_unescaped(value) if is_escaped else value, place.kind, place.category)
+
+
 def _replaced(segment: Segment, places: Sequence[_Place], book: Book, counts: Counter[str]) -> str:
     text = segment.text
     quotation = Quotation() if is_json(text) else None
-    tokens: list[str] = []
-    for place in places:
-        value = text[place.start : place.end]
-        entry = Entry(value if quotation is None else json_unescaped(value), place.kind, place.category)
-        tokens.append(book.token(entry))
-        if place.category is not None:
-            counts[place.kind] += 1
+    tokens = [book.token(_entry(text, place, is_escaped=quotation is not None)) for place in places]
+    counts.update(place.kind for place in places if place.category is not None)
     return _joined(text, places, tokens, quotation)
 
 
