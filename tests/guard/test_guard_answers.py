@@ -10,16 +10,19 @@ from typing import Any
 import pytest
 
 from headgate.guard import AnswerMemory, Engine, GuardLabeller, GuardTransformer, Pseudonyms
+from headgate.guard.answers import MOST_CHARS
 from headgate.guard.exchange import GuardExchange
+from headgate.guard.pseudonyms import TOKEN
 from headgate.kernel.action import Action, Context, Resource
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, Obligations
 from headgate.kernel.identity import Principal, TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Confidentiality, Custody, Integrity, Labels
-from headgate.kernel.model_call import MODEL_DISPATCH
+from headgate.kernel.model_call import MODEL_DISPATCH, Deployment, ModelDispatch
 from headgate.testing.clock import FakeClock
 from headgate.testing.notes import Piece
 from headgate.wire.anthropic_messages import dialect as anthropic
+from headgate.wire.dialect import Outgoing
 from headgate.wire.openai_chat import dialect as openai
 
 ACME, GLOBEX = TenantId("acme"), TenantId("globex")
@@ -197,3 +200,142 @@ def test_what_a_stream_held_back_is_part_of_what_was_said(fast_engine: Engine, m
     made = answering(fast_engine, memory, "jane.doe@example.org", labels=SECRET)
     streamed(made, [("content/0", f"{SAID} HGX_EMAI")])
     assert memory.recall([f"{SAID} HGX_EMAI"], use_case=SUPPORT).readers == {"board"}
+
+
+ADDRESS, EMAIL, KEY = "203.0.113.7", "jane.doe@example.org", b"k" * 32
+MASKED = frozenset({"pii", "pci"})
+
+
+def thinking(
+    engine: Engine,
+    memory: AnswerMemory | None,
+    *thoughts: str,
+    user: str = f"mail {EMAIL}",
+    to: str = "claude",
+    url: str = "https://one.example",
+    use_case: UseCase = SUPPORT,
+    signature: str = "c2lnbmVk",
+    principal: str = "jane",
+) -> GuardExchange:
+    """The exchange of a call that takes thoughts back to a deployment of Anthropic's wire, where values are masked."""
+    blocks = [{"type": "thinking", "thinking": thought, "signature": signature} for thought in thoughts]
+    turns: list[Any] = [{"role": "user", "content": user}]
+    if blocks:
+        turns += [{"role": "assistant", "content": [*blocks, {"type": "text", "text": "Hm."}]}]
+    body = json.dumps({"model": "m", "max_tokens": 9, "messages": turns})
+    call = anthropic.read_call(body.encode(), headers={})
+    deployment = Deployment(to, provider="anthropic", model="claude", clearance=EVERYTHING, base_url=url)
+    payload = ModelDispatch(call, deployment)
+    action = Action(MODEL_DISPATCH, Principal(principal, ACME), Resource("deployment", to), payload, Context(use_case))
+    found = engine.scan_content(payload.content)
+    transformer = GuardTransformer(engine=engine, pseudonyms=Pseudonyms(KEY), answers=memory)
+    decision = Decision(Effect.ALLOW, obligations=Obligations(mask=MASKED))
+    made = transformer.transform(
+        action, labelled=Labelled(Labels(tenant=ACME), found), decision=decision, receiver=EVERYTHING
+    )
+    assert isinstance(made, GuardExchange)
+    return made
+
+
+def blocks_of(made: GuardExchange) -> list[dict[str, Any]]:
+    """The signed blocks as they go out."""
+    return json.loads(made.payload.content.to_bytes())["messages"][1]["content"][:-1]
+
+
+def token_in(made: GuardExchange) -> str:
+    found = TOKEN.search(made.payload.content.to_bytes().decode())
+    assert found is not None
+    return found.group()
+
+
+def thought(made: GuardExchange, said: str, *, is_streamed: bool) -> str:
+    """What a client is shown of a thought."""
+    if not is_streamed:
+        block = {"type": "thinking", "thinking": said, "signature": "c2lnbmVk"}
+        reply = anthropic.read_reply(json.dumps({"type": "message", "content": [block]}).encode(), headers={})
+        return json.loads(made.result(reply).content.to_bytes())["content"][0]["thinking"]
+    items = [made.item(Piece(text, "reasoning/0")) for text in (said[:9], said[9:])]
+    items.append(made.item(Piece("", "reasoning/0", closes=("reasoning/0",))))
+    made.finish()
+    made.closing_facts()
+    return "".join(piece.text for pieces in items for piece in pieces)
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_signed_thought_goes_back_to_its_provider_as_it_was(
+    engine: Engine, memory: AnswerMemory, is_streamed: bool
+) -> None:
+    """Trap 20."""
+    asked = thinking(engine, memory)
+    said = f"Bind {ADDRESS} and mail {token_in(asked)}, see https://example.com/?to={token_in(asked)}"
+    shown = thought(asked, said, is_streamed=is_streamed)
+    assert shown == f"Bind {ADDRESS} and mail {EMAIL}, see https://example.com/?to={token_in(asked)}"
+    made = thinking(engine, memory, shown, user=f"mail {EMAIL} from {ADDRESS}")
+    assert blocks_of(made) == [{"type": "thinking", "thinking": said, "signature": "c2lnbmVk"}]
+    assert ADDRESS not in json.loads(made.payload.content.to_bytes())["messages"][0]["content"]
+    assert made.facts == {"masked.email": 2, "masked.ip_address": 1, "returned.ip_address": 1}
+
+
+def test_a_thought_with_nothing_but_its_own_values_goes_back_byte_for_byte(
+    engine: Engine, memory: AnswerMemory
+) -> None:
+    """Trap 20."""
+    said = f"Bind {ADDRESS} é"
+    shown = thought(thinking(engine, memory), said, is_streamed=True)
+    made = thinking(engine, memory, shown)
+    assert json.dumps(said).encode() in made.payload.content.to_bytes()
+    assert blocks_of(made)[0]["signature"] == "c2lnbmVk"
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [{"to": "other"}, {"url": "https://two.example"}, {"use_case": CLAIMS}],
+    ids=["another deployment", "the same one, pointed elsewhere", "another use case"],
+)
+def test_a_thought_is_content_like_any_other_to_whoever_did_not_say_it(
+    engine: Engine, memory: AnswerMemory, elsewhere: Any
+) -> None:
+    shown = thought(thinking(engine, memory), f"Bind {ADDRESS}", is_streamed=True)
+    (block,) = blocks_of(thinking(engine, memory, shown, **elsewhere))
+    assert TOKEN.search(block["thinking"]) and ADDRESS not in block["thinking"] and not block["signature"]
+
+
+@pytest.mark.parametrize("has_memory", [True, False])
+def test_a_thought_that_nobody_remembers_is_masked_and_left_out(
+    engine: Engine, memory: AnswerMemory, has_memory: bool
+) -> None:
+    """Trap 20."""
+    made = thinking(engine, memory if has_memory else None, f"Bind {ADDRESS}", "Nothing to see.")
+    masked, clean = blocks_of(made)
+    assert ADDRESS not in masked["thinking"] and not masked["signature"]
+    assert clean == {"type": "thinking", "thinking": "Nothing to see.", "signature": "c2lnbmVk"}
+    sent = json.loads(anthropic.write_call(made.payload.call, Outgoing("claude")))
+    assert sent["messages"][1]["content"] == [clean, {"type": "text", "text": "Hm."}]
+
+
+def test_a_thought_with_a_word_more_is_not_what_was_said(engine: Engine, memory: AnswerMemory) -> None:
+    shown = thought(thinking(engine, memory), f"Bind {ADDRESS}", is_streamed=True)
+    (block,) = blocks_of(thinking(engine, memory, f"{shown} and 198.51.100.9"))
+    assert ADDRESS not in block["thinking"] and not block["signature"]
+
+
+def test_another_persons_thought_is_masked_for_its_values_had_other_tokens(
+    engine: Engine, memory: AnswerMemory
+) -> None:
+    asked = thinking(engine, memory, principal="bob")
+    shown = thought(asked, f"Mail {token_in(asked)}", is_streamed=True)
+    (block,) = blocks_of(thinking(engine, memory, shown))
+    assert TOKEN.search(block["thinking"]) and not block["signature"]
+
+
+def test_a_signature_in_which_something_is_found_signs_nothing(engine: Engine, memory: AnswerMemory) -> None:
+    shown = thought(thinking(engine, memory), f"Bind {ADDRESS}", is_streamed=True)
+    (block,) = blocks_of(thinking(engine, memory, shown, signature=EMAIL))
+    assert ADDRESS not in block["thinking"] and block["signature"] == ""
+
+
+def test_thoughts_beyond_all_measure_are_not_remembered(engine: Engine, memory: AnswerMemory) -> None:
+    tokens = [f"HGX_EMAIL_BCDFGHJKLMNPQ{one}{other}" for one in "BCDFGHJK" for other in "BCDFGHJK"]
+    for said in (f"{ADDRESS} " + "x" * MOST_CHARS, " ".join((ADDRESS, *tokens))):
+        shown = thought(thinking(engine, memory), said, is_streamed=True)
+        assert blocks_of(thinking(engine, memory, shown))[0]["signature"] == ""

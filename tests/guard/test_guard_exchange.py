@@ -24,6 +24,7 @@ from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Integ
 from headgate.kernel.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall, ModelReply
 from headgate.wire import openai_chat
 from headgate.wire.json_document import JsonDocument
+from headgate.wire.sse import SseEvent
 
 KEY = b"k" * 32
 TENANT = TenantId("acme")
@@ -42,6 +43,9 @@ class Piece:
 
     def edit(self, texts: Sequence[str]) -> Piece:
         return replace(self, slots=[slot._replace(text=text) for slot, text in zip(self.slots, texts, strict=True)])
+
+    def without_spelling(self) -> Piece:
+        return self
 
     def insert(self, slot: TextSlot) -> Piece:
         return Piece((slot,), is_inserted=True)
@@ -429,3 +433,155 @@ def test_a_secret_longer_than_any_window_is_still_not_released(engine: Engine) -
     key = f"-----BEGIN {'PRIVATE KEY'}-----\n" + "MIIEvQIBADANBgkq\n" * 2000
     made = exchange(engine, call("hi"), receiver=clearance("pii"))
     assert "MIIE" not in streamed(made, re.findall(r"(?s).{1,1000}", key))
+
+
+def spelled(*tokens: str) -> dict[str, Any]:
+    """Log probabilities as OpenAI gives them: each token as text, as bytes, and among its alternatives."""
+    pieces = [{"token": token, "logprob": -0.1, "bytes": list(token.encode())} for token in tokens]
+    return {"content": [{**piece, "top_logprobs": [piece]} for piece in pieces], "refusal": None}
+
+
+def answered(made: GuardExchange, *, is_streamed: bool, **choice: Any) -> list[Any]:
+    """What a client is given of a choice, with its last chunk where it is streamed."""
+    if not is_streamed:
+        body = {"choices": [{"index": 0, "finish_reason": "stop", "message": choice.pop("said"), **choice}]}
+        reply = openai_chat.dialect.read_reply(json.dumps(body).encode(), headers={})
+        return [json.loads(made.result(reply).content.to_bytes())]
+    reader = openai_chat.dialect.read_events()
+    chunk = {"choices": [{"index": 0, "finish_reason": "stop", "delta": choice.pop("said"), **choice}]}
+    items = [out for event in reader.feed(SseEvent("", json.dumps(chunk).encode())) for out in made.item(event)]
+    return [json.loads(item.data) for item in items]
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_where_something_is_removed_nothing_spells_it_token_by_token(engine: Engine, is_streamed: bool) -> None:
+    made = exchange(engine, call("hi"), receiver=clearance("pci"))
+    logprobs = spelled("jane", ".", "doe", "@", "example", ".org")
+    (given,) = answered(
+        made, is_streamed=is_streamed, said={"content": EMAIL, "x": "y"}, logprobs=logprobs, token_ids=[7, 8]
+    )
+    choice = given["choices"][0]
+    assert choice["delta" if is_streamed else "message"] == {"content": "[removed:pii]", "x": "y"}
+    assert choice["logprobs"] is None and choice["token_ids"] is None
+    assert made.closing_facts() == {"removed.email": 1, "removed.logprobs": 1}
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_refusal_is_not_spelled_either_and_null_stays_as_it_is(engine: Engine, is_streamed: bool) -> None:
+    made = exchange(engine, call("hi"), receiver=clearance("pci"))
+    logprobs = {"content": None, "refusal": spelled("No", "jane")["content"]}
+    (given,) = answered(made, is_streamed=is_streamed, said={"refusal": "No."}, logprobs=logprobs)
+    assert given["choices"][0]["logprobs"] is None
+    (given,) = answered(made, is_streamed=is_streamed, said={"content": "Yes."}, logprobs=None)
+    assert made.closing_facts() == {"removed.logprobs": 1}
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_receiver_who_may_see_everything_gets_log_probabilities(engine: Engine, is_streamed: bool) -> None:
+    logprobs = spelled("jane", ".", "doe")
+    (given,) = answered(
+        exchange(engine, call("hi")), is_streamed=is_streamed, said={"content": "jane.doe"}, logprobs=logprobs
+    )
+    assert given["choices"][0]["logprobs"] == logprobs
+
+
+ARGUMENTS = (
+    '{"card":4111111111111111,"n":1}',
+    '{"card": 4111111111111111 }',
+    '{"csv":"a,4111111111111111,b","card":[1,4111111111111111]}',
+    '{"said":"the \\"card\\" 4111111111111111","card":4111111111111111}',
+    '{"card":-4111111111111111.0,"path":"C:\\\\"}',
+    '{"4111111111111111":4111111111111111}',
+    '[{"card":4111111111111111}]',
+)
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS)
+@pytest.mark.parametrize("how", ["whole", "streamed", "in little pieces", "masked"])
+def test_a_number_that_is_taken_out_of_json_leaves_json(engine: Engine, arguments: str, how: str) -> None:
+    made = exchange(engine, call(arguments), receiver=clearance("pii", "pci_pseudonymous"))
+    match how:
+        case "whole":
+            given = whole(made, arguments)
+        case "masked":
+            given = sent(made)[0]
+        case _:
+            given = streamed(made, list(arguments) if how == "in little pieces" else [arguments], "tool/0/0")
+    assert "4111111111111111" not in given
+    before, after = json.loads(arguments), json.loads(given)
+    assert type(after) is type(before) and len(after) == len(before)
+
+
+def test_numbers_far_into_streamed_arguments_are_removed_whole(engine: Engine) -> None:
+    made = exchange(engine, call("hi"), receiver=clearance("pii"))
+    cards = [-4111111111111111, 1, "4111111111111111", 2] * 60
+    given = json.loads(streamed(made, list(json.dumps({"cards": cards})), "tool/0/0"))["cards"]
+    assert given == ["[removed:pci]", 1, "[removed:pci]", 2] * 60
+
+
+def test_an_address_far_into_streamed_json_is_removed_whole(engine: Engine) -> None:
+    made = exchange(engine, call("hi"), receiver=clearance("pci"))
+    given = streamed(made, list(json.dumps({"to": "jane@example.de " * 60})))
+    assert json.loads(given) == {"to": "[removed:pii] " * 60}
+
+
+@pytest.mark.parametrize("template", ['[{"k":"%s"}]', '```json\n{"k":"%s"}\n```', ' [ "%s" ]', '```\n["%s"]\n```'])
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_a_value_of_several_lines_comes_back_into_json_as_json(
+    engine: Engine, template: str, is_streamed: bool
+) -> None:
+    key = f"-----BEGIN {'PRIVATE KEY'}-----\nMIIEvQIBADANBgkq\n-----END {'PRIVATE KEY'}-----"
+    made = exchange(engine, call(f"use {key}"))
+    said = template % token_of(made)
+    given = streamed(made, list(said)) if is_streamed else whole(made, said)
+    assert json.loads(given.strip("`json\n")) in ({"k": key}, [{"k": key}], [key])
+
+
+@pytest.mark.parametrize("before", ["", "[link] ", "```python\n", "```bash\n[", "[1] ", " " * 300 + "{"])
+def test_a_value_of_several_lines_comes_back_into_prose_as_it_was(engine: Engine, before: str) -> None:
+    key = f"-----BEGIN {'PRIVATE KEY'}-----\nMIIEvQIBADANBgkq\n-----END {'PRIVATE KEY'}-----"
+    made = exchange(engine, call(f"use {key}"))
+    assert streamed(made, list(before + token_of(made))) == before + key
+    assert whole(made, before + token_of(made)) == before + key
+
+
+def given_for(made: GuardExchange, *deltas: dict[str, Any]) -> list[dict[str, Any]]:
+    """The choices of the chunks that a client of OpenAI's wire is given for these deltas of a stream."""
+    reader = openai_chat.dialect.read_events()
+    choices: list[Any] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
+    events = [
+        event for choice in choices for event in reader.feed(SseEvent("", json.dumps({"choices": [choice]}).encode()))
+    ]
+    items = [*(item for event in events for item in made.item(event)), *made.finish()]
+    return [json.loads(item.data)["choices"][0] for item in items]
+
+
+BETWEEN = (
+    {"reasoning_content": "hm"},
+    {"refusal": "no"},
+    {"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+)
+
+
+@pytest.mark.parametrize("between", BETWEEN, ids=["reasoning", "refusal", "tool call"])
+@pytest.mark.parametrize("key", ["content", "reasoning_content", "refusal"])
+def test_what_comes_between_the_halves_of_a_value_does_not_get_it_past_removal(
+    engine: Engine, between: dict[str, Any], key: str
+) -> None:
+    if key in between:
+        between = {"content": "hm"}
+    made = exchange(engine, call("hi"), receiver=clearance("pci"))
+    choices = given_for(made, {key: f"mail {EMAIL[:9]}"}, between, {key: EMAIL[9:]})
+    assert "".join(choice["delta"].get(key) or "" for choice in choices) == "mail [removed:pii]"
+    assert [choice["finish_reason"] for choice in choices] == [None] * (len(choices) - 1) + ["stop"]
+
+
+@pytest.mark.parametrize("between", BETWEEN, ids=["reasoning", "refusal", "tool call"])
+def test_what_comes_between_the_halves_of_a_token_does_not_keep_its_value_away(
+    engine: Engine, between: dict[str, Any]
+) -> None:
+    made = exchange(engine, call(f"mail {EMAIL}"))
+    token = token_of(made)
+    choices = given_for(made, {"content": f"To {token[:9]}"}, between, {"content": f"{token[9:]} now"})
+    assert "".join(choice["delta"].get("content") or "" for choice in choices) == f"To {EMAIL} now"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.kernel.content import Segment
+from headgate.kernel.content import Sealed, Segment
 from headgate.kernel.errors import Invalid, TooLarge
 from headgate.wire.anthropic_messages import counting, dialect, estimated_count
 from headgate.wire.anthropic_words import anthropic_tool_id
@@ -52,6 +52,12 @@ class PlainBody:
 
     def spoken(self) -> Sequence[str]:
         return ()
+
+    def sealed(self) -> Sequence[Sealed]:
+        return ()
+
+    def without_spelling(self) -> PlainBody:
+        return self
 
     def edit(self, texts: Mapping[int, str]) -> PlainBody:
         raise AssertionError(f"nothing edits this: {texts}")

@@ -52,6 +52,9 @@ class Foreign:
     def edit(self, texts: Sequence[str]) -> Foreign:
         raise AssertionError(f"nothing edits this: {texts}")
 
+    def without_spelling(self) -> Foreign:
+        return self
+
     def insert(self, slot: TextSlot) -> Foreign:
         raise AssertionError(f"nothing inserts here: {slot}")
 

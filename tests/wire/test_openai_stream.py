@@ -164,7 +164,7 @@ def test_reasoning_comes_by_either_name_and_is_never_dropped_as_empty(key: str) 
         piece(finish="stop"),
     )
     assert texts_by_channel(events) == {"reasoning/0": "first then", "content/0": "answer"}
-    assert events[2].closes == ("reasoning/0",)
+    assert [event.closes for event in events] == [(), (), (), ("reasoning/0", "content/0")]
     assert events[1].deltas() == [ReasoningDelta("then")]
     assert json.loads(events[1].edit(["x"]).data)["choices"][0]["delta"] == {"content": "", key: "x"}
 
@@ -182,13 +182,24 @@ def test_reasoning_sent_under_both_names_is_one_text_edited_twice() -> None:
     }
 
 
-def test_text_that_resumes_after_other_text_is_a_channel_of_its_own() -> None:
+@pytest.mark.parametrize("kind", ["reasoning", "refusal"])
+def test_text_that_resumes_after_other_text_goes_on_in_its_channel(kind: str) -> None:
     events = feed(
-        piece({"reasoning": "a"}), piece({"content": "b"}), piece({"reasoning": "c"}), piece({"content": "d"})
+        piece({kind: "a"}),
+        piece({"content": "b"}),
+        piece({kind: "c"}),
+        piece({"tool_calls": [call(0, "{}", id="a", name="f")]}),
+        piece({"content": "d"}),
+        piece(finish="stop"),
     )
-    assert channels(events) == [("reasoning/0", "a"), ("content/0", "b"), ("reasoning/0.1", "c"), ("content/0.1", "d")]
-    assert [event.closes for event in events] == [(), ("reasoning/0",), ("content/0",), ("reasoning/0.1",)]
-    assert [type(event.deltas()[-1]) for event in events] == [ReasoningDelta, TextDelta, ReasoningDelta, TextDelta]
+    assert texts_by_channel(events) == {
+        f"{kind}/0": "ac",
+        "content/0": "bd",
+        "tool_name/0/0": "f",
+        "tool/0/0": "{}",
+    }
+    assert [event.closes for event in events[:3]] == [(), (), ()]
+    assert events[-1].closes == (f"{kind}/0", "content/0", "tool/0/0")
 
 
 def test_text_after_the_end_is_a_channel_of_its_own_and_a_tool_call_after_the_end_fails() -> None:

@@ -47,6 +47,9 @@ class Foreign:
     def edit(self, texts: Sequence[str]) -> Foreign:
         return self
 
+    def without_spelling(self) -> Foreign:
+        return self
+
     def insert(self, slot: TextSlot) -> Foreign:
         return self
 

@@ -6,22 +6,30 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from headgate.guard.answers import MOST_CHARS
 from headgate.guard.engine import Engine
 from headgate.guard.masking import removed
 from headgate.guard.pseudonyms import FRAME, Book, Entry
-from headgate.guard.restore import Restorer, is_json_object
+from headgate.guard.quotation import Quotation, is_json
+from headgate.guard.restore import Restorer
 from headgate.guard.windows import LabelWindow, RemovalWindow
 from headgate.kernel.action import Carrier, is_carrier
 from headgate.kernel.content import Finding, TextSlot
 from headgate.kernel.labels import BOTTOM, EMPTY, Clearance, Labels
 from headgate.kernel.record import Fact
 
+T = TypeVar("T")
+
 _FRAME = FRAME.encode()
 _WORDS = "content/"
 """Channels that begin like this carry what a client sends back as the assistant's words."""
+
+_THOUGHTS = "reasoning/"
+"""Channels that begin like this carry what some providers sign."""
+
+_KEPT = (_WORDS, _THOUGHTS)
 
 _ARGUMENTS = "tool/"
 """Channels that begin like this carry pieces of JSON: the arguments of a tool call."""
@@ -92,12 +100,18 @@ class GuardExchange:
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._last: Any = None
         self._said: dict[str, list[str]] = {}
-        self._room_chars = MOST_CHARS
+        self._room_chars = self._room_for_thoughts_chars = MOST_CHARS
         self.remember: Callable[[Iterable[str], Labels], None] | None = None
         """Takes the texts that were released, with the labels of the answer, once it is over."""
+        self._thoughts: dict[str, list[tuple[str, str]]] = {}
+        self._has_found = False
+        self.remember_thought: Callable[[str, str], None] | None = None
+        """Takes a thought as it came and as it was released, where a client may have to give it back as it came."""
 
     def item(self, item: Any) -> Sequence[Any]:
         """Take one stream item; return what may be released now, in order."""
+        if self._forbidden and hasattr(item, "without_spelling"):
+            item = self._unspelled(item, item.without_spelling())
         slots: Sequence[TextSlot] = getattr(item, "slots", ())
         closes: Sequence[str] = getattr(item, "closes", ())
         if not slots and not closes:
@@ -109,8 +123,8 @@ class GuardExchange:
             released = self._channel(name).feed(text, is_last=name in closes or "*" in closes)
             is_changed = is_changed or released is not text
             texts.append(released)
-            if self.remember is not None and name.startswith(_WORDS):
-                self._say(name, released)
+            if self.remember is not None and name.startswith(_KEPT):
+                self._say(name, text, released)
         if is_changed:
             item = item.edit(texts)
         return (*self._flushed(closes, except_for=slots), item) if closes else (item,)
@@ -123,13 +137,18 @@ class GuardExchange:
         """Take the whole result; return it restored, without what its receiver may not see."""
         if not is_carrier(result):
             return result
-        result = self._seen(result)
+        came, result = result, self._seen(result)
         if self.remember is not None:
+            for text, _ in came.content.sealed() if self._has_found or _FRAME in came.content.to_bytes() else ():
+                self._keep_thought(came.content.segments()[text].text, result.content.segments()[text].text)
             self.remember(result.content.spoken(), self.output_labels)
         return result
 
     def _seen(self, result: Carrier) -> Carrier:
         """Return the result restored, without what its receiver may not see."""
+        if self._forbidden:
+            content = result.content.without_spelling()
+            result = self._unspelled(result, result.with_content(content) if content is not result.content else result)
         surface = result.content.surface()
         if self._engine.is_clean(surface) and not (self._book and surface is not None and _FRAME in surface):
             return result
@@ -141,19 +160,35 @@ class GuardExchange:
         for index, segment in enumerate(segments):
             text = segment.text
             if index in forbidden:
-                text = removed(text, forbidden[index])
+                text = removed(text, forbidden[index], quotation=Quotation() if is_json(text) else None)
             if self._book and FRAME in text:
-                restorer = Restorer(self._book, may_see=self._may_see, is_json=is_json_object(text))
+                restorer = Restorer(self._book, may_see=self._may_see, is_json=is_json(text))
                 text = restorer.feed(text, is_last=True)
             if text != segment.text:
                 texts[index] = text
         return result.with_content(result.content.edit(texts)) if texts else result
 
-    def _say(self, channel: str, text: str) -> None:
-        """Note words of the answer, as long as there is room."""
-        self._room_chars -= len(text)
-        if self._room_chars >= 0:
-            self._said.setdefault(channel, []).append(text)
+    def _unspelled(self, before: T, after: T) -> T:
+        """Count what was taken out, if anything: no removal reaches a value that is cut into tokens, or into bytes."""
+        if after is not before:
+            self._counts["removed.logprobs"] += 1
+        return after
+
+    def _say(self, channel: str, said: str, released: str) -> None:
+        """Note words and thoughts of the answer, as long as there is room."""
+        if channel.startswith(_WORDS):
+            self._room_chars -= len(released)
+            if self._room_chars >= 0:
+                self._said.setdefault(channel, []).append(released)
+        else:
+            self._room_for_thoughts_chars -= len(said)
+            if self._room_for_thoughts_chars >= 0:
+                self._thoughts.setdefault(channel, []).append((said, released))
+
+    def _keep_thought(self, said: str, shown: str) -> None:
+        """Remember a thought in which there may be something to mask when it comes back."""
+        if self.remember_thought is not None and (self._has_found or FRAME in said):
+            self.remember_thought(said, shown)
 
     def closing_facts(self) -> Mapping[str, Fact]:
         """Return how many values were restored, left as tokens (`withheld`) and removed; remember what was said."""
@@ -162,6 +197,10 @@ class GuardExchange:
             # A client of another wire gets all of it as one text.
             self.remember(texts if len(texts) < 2 else [*texts, "".join(texts)], self.output_labels)
             self._said.clear()
+        if self._room_for_thoughts_chars >= 0:
+            for pieces in self._thoughts.values():
+                self._keep_thought("".join(said for said, _ in pieces), "".join(shown for _, shown in pieces))
+            self._thoughts.clear()
         return dict(sorted(self._counts.items()))
 
     def _channel(self, name: str) -> _Channel:
@@ -171,10 +210,14 @@ class GuardExchange:
         return channel
 
     def _new_channel(self, name: str) -> _Channel:
-        window = RemovalWindow(self._engine, self._found) if self._forbidden else LabelWindow(self._engine, self._found)
+        is_json = True if name.startswith(_ARGUMENTS) else None
+        window = (
+            RemovalWindow(self._engine, self._found, is_json=is_json)
+            if self._forbidden
+            else LabelWindow(self._engine, self._found)
+        )
         if not self._book:
             return _Channel(window, None)
-        is_json = True if name.startswith(_ARGUMENTS) else None
         return _Channel(window, Restorer(self._book, may_see=self._may_see, is_json=is_json))
 
     def _flushed(self, closes: Sequence[str], *, except_for: Sequence[TextSlot]) -> list[Any]:
@@ -188,8 +231,8 @@ class GuardExchange:
                 continue
             rest = channel.feed("", is_last=True)
             if rest:
-                if self.remember is not None and name.startswith(_WORDS):
-                    self._say(name, rest)
+                if self.remember is not None and name.startswith(_KEPT):
+                    self._say(name, "", rest)
                 items.append(self._last.insert(TextSlot(name, rest)))
         return items
 
@@ -211,6 +254,7 @@ class GuardExchange:
         """Label the output by what was found in it; return what has to be removed instead."""
         forbidden: list[Finding] = []
         raised = EMPTY
+        self._has_found = self._has_found or bool(findings)
         for finding in findings:
             if finding.category in self._forbidden:
                 forbidden.append(finding)

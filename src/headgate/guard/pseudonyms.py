@@ -19,15 +19,15 @@ FRAME = "HGX_"
 """What every token begins with; text without it holds no token."""
 
 _ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels, no digits: neither words nor numbers come about by chance
-_CODE_SIZE = 15  # 20 letters to the power of 15: 64.8 bits
+CODE_SIZE = 15  # 20 letters to the power of 15: 64.8 bits
 _NAME_SIZE = 16
-LONGEST_TOKEN = len(FRAME) + _NAME_SIZE + 1 + _CODE_SIZE
+LONGEST_TOKEN = len(FRAME) + _NAME_SIZE + 1 + CODE_SIZE
 
-TOKEN = re.compile(rf"{FRAME}[A-Z]{{1,{_NAME_SIZE}}}_[{_ALPHABET}]{{{_CODE_SIZE}}}")
+TOKEN = re.compile(rf"{FRAME}[A-Z]{{1,{_NAME_SIZE}}}_[{_ALPHABET}]{{{CODE_SIZE}}}")
 """Exactly a token. Tokens have one length for each name, so none begins with another."""
 
 _TOKEN_BEGINNING = re.compile(
-    rf"H(?:G(?:X(?:_(?:[A-Z]{{1,{_NAME_SIZE}}}(?:_[{_ALPHABET}]{{0,{_CODE_SIZE - 1}}})?)?)?)?)?\Z"
+    rf"H(?:G(?:X(?:_(?:[A-Z]{{1,{_NAME_SIZE}}}(?:_[{_ALPHABET}]{{0,{CODE_SIZE - 1}}})?)?)?)?)?\Z"
 )
 _LEAST_KEY_BYTES = 16
 
@@ -66,7 +66,7 @@ class Book:
 
     __slots__ = ("_code_size", "_entries", "_key", "_make_key", "_tokens")
 
-    def __init__(self, make_key: Callable[[], bytes], *, code_size: int = _CODE_SIZE) -> None:
+    def __init__(self, make_key: Callable[[], bytes], *, code_size: int = CODE_SIZE) -> None:
         self._make_key = make_key
         self._key = b""
         self._code_size = code_size

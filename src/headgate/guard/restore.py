@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-import msgspec
-
 from headgate.guard.pseudonyms import TOKEN, Book, Entry, held_from
+from headgate.guard.quotation import begins_json
 from headgate.guard.urls import UrlContext
 
 
@@ -17,16 +16,17 @@ class Restorer:
     Args:
         book: the tokens that were sent.
         may_see: asked for every token before its value is put back; called once for each occurrence.
-        is_json: whether the text is JSON, so that values are escaped as its strings demand; None to tell by whether its
-            first character is a brace.
+        is_json: whether the text is JSON, so that values are escaped as its strings demand; None to tell by how it
+            begins.
     """
 
-    __slots__ = ("_book", "_held", "_is_json", "_may_see", "_url")
+    __slots__ = ("_beginning", "_book", "_held", "_is_json", "_may_see", "_url")
 
     def __init__(self, book: Book, *, may_see: Callable[[Entry, bool], bool], is_json: bool | None) -> None:
         self._book = book
         self._may_see = may_see
         self._is_json = is_json
+        self._beginning = ""
         self._held = ""
         self._url = UrlContext(is_json=bool(is_json))
 
@@ -52,11 +52,12 @@ class Restorer:
         return "".join(pieces)
 
     def _decided(self, text: str) -> bool:
-        start = text.lstrip()
-        if start:
-            self._is_json = start[0] == "{"
-            self._url = UrlContext(is_json=self._is_json)
-        return bool(start)
+        self._beginning += text
+        self._is_json = begins_json(self._beginning)
+        if self._is_json is None:
+            return False
+        self._url = UrlContext(is_json=self._is_json)
+        return True
 
     def _restored(self, token: str) -> str:
         entry = self._book.entry(token)
@@ -78,14 +79,3 @@ def json_unescaped(text: str) -> str:
         return str(json.loads(f'"{text}"', strict=False))
     except ValueError:
         return text
-
-
-def is_json_object(text: str) -> bool:
-    """Tell whether the whole text is one JSON object, as the arguments of a tool call are."""
-    if text.lstrip()[:1] != "{":
-        return False
-    try:
-        msgspec.json.decode(text.encode(), type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return False
-    return True

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from headgate.guard.answers import AnswerMemory
+from headgate.guard.answers import AnswerMemory, Thought
 from headgate.guard.engine import Engine
 from headgate.guard.exchange import GuardExchange, TransparentExchange
 from headgate.guard.masking import masked
 from headgate.guard.pseudonyms import Book, Pseudonyms
-from headgate.kernel.action import Action, is_carrier
+from headgate.kernel.action import Action, address_of, is_carrier
 from headgate.kernel.content import Content, Finding, Labelled
 from headgate.kernel.decision import Decision
 from headgate.kernel.identity import Principal, UseCase
@@ -48,17 +50,37 @@ class GuardTransformer:
         book = self._book(action.principal, action.context.use_case)
         mask = decision.obligations.mask
         payload, labels = action.payload, labelled.labels
-        counts: dict[str, int] = {}
+        counts: Mapping[str, int] = {}
+        returned: Mapping[str, int] = {}
         if mask and is_carrier(payload):
-            done = masked(payload.content, labelled.findings, categories=mask, book=book)
+            done = masked(
+                payload.content,
+                labelled.findings,
+                categories=mask,
+                book=book,
+                thought=partial(self._thought, action),
+            )
             payload = payload.with_content(done.content)
-            counts = dict(done.counts)
-            # Every finding of these categories was replaced; what the floor says no masking can lower.
+            counts, returned = done.counts, done.returned
+            # Every finding of these categories was replaced, or is no news where it goes, for it is from there; what
+            # the floor says no masking can lower.
             labels = labels.masked(mask).join(labelled.floor)
         exchange = GuardExchange(payload, labels, engine=self._engine, book=book, receiver=receiver, masked=counts)
+        if returned:
+            exchange.facts = {**exchange.facts, **{f"returned.{kind}": n for kind, n in sorted(returned.items())}}
         if self._answers is not None:
             exchange.remember = partial(self._answers.remember, use_case=action.context.use_case)
+            exchange.remember_thought = partial(self._remember_thought, self._answers, action)
         return exchange
+
+    def _thought(self, action: Action[Any, Any, Any], shown: str) -> Thought | None:
+        """Return what is known of a thought that the action takes back to where it came from, if it does."""
+        if self._answers is None:
+            return None
+        return self._answers.recall_thought(shown, place=_place(action), use_case=action.context.use_case)
+
+    def _remember_thought(self, answers: AnswerMemory, action: Action[Any, Any, Any], said: str, shown: str) -> None:
+        answers.remember_thought(said, shown, place=_place(action), use_case=action.context.use_case)
 
     def preview(
         self, content: Content, categories: frozenset[str], *, principal: Principal, use_case: UseCase
@@ -66,7 +88,16 @@ class GuardTransformer:
         """Return the content as it would go out with these categories masked, and all that was found in it."""
         findings = self._engine.scan_content(content)
         book = self._book(principal, use_case)
-        return Preview(masked(content, findings, categories=categories, book=book).content, findings)
+        return Preview(masked(content, findings, categories=categories, book=book, thought=_unknown).content, findings)
 
     def _book(self, principal: Principal, use_case: UseCase) -> Book:
         return self._pseudonyms.book(tenant=principal.tenant, use_case=use_case.id, principal=principal.id)
+
+
+def _place(action: Action[Any, Any, Any]) -> str:
+    """Return the name of the action's destination, with what stands behind its id at this moment."""
+    return json.dumps([action.resource.kind, action.resource.id, dict(address_of(action.payload))], sort_keys=True)
+
+
+def _unknown(shown: str) -> None:
+    """Know nothing of a thought: before it is decided where it goes, it is from nowhere."""

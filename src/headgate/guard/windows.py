@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from headgate.guard.engine import Engine
 from headgate.guard.masking import removed
+from headgate.guard.quotation import SCALAR, Quotation, begins_json
 from headgate.kernel.content import Finding
 
 HELD = 256
@@ -50,11 +51,24 @@ class RemovalWindow:
     ends cannot be told any more.
     """
 
-    __slots__ = ("_context", "_engine", "_held", "_is_lost", "_report")
+    __slots__ = ("_context", "_engine", "_held", "_is_json", "_is_lost", "_quotation", "_report")
 
-    def __init__(self, engine: Engine, report: Callable[[Sequence[Finding]], Sequence[Finding]]) -> None:
-        """Keep what it needs; `report` takes findings and returns those that have to be removed."""
+    def __init__(
+        self,
+        engine: Engine,
+        report: Callable[[Sequence[Finding]], Sequence[Finding]],
+        *,
+        is_json: bool | None,
+    ) -> None:
+        """Keep what it needs.
+
+        Args:
+            report: takes findings and returns those that have to be removed.
+            is_json: whether the text is JSON, and is to stay JSON; None to tell by how it begins.
+        """
         self._engine = engine
+        self._is_json = is_json
+        self._quotation = Quotation()
         self._report = report
         self._held = ""
         self._context = ""
@@ -66,16 +80,30 @@ class RemovalWindow:
         if not held or (len(held) <= HELD and not is_last):
             self._held = held
             return ""
+        if self._is_json is None:
+            # All that there is of the text: nothing of it was released yet.
+            self._is_json = begins_json(held) is True
         base = len(self._context)
         findings = [f for f in self._engine.scan_text(self._context + held) if f.end > base]
-        cut = len(held) if is_last or len(held) > _MOST_HELD else _cut(findings, base, len(held) - HELD)
+        cut = len(held) if is_last or len(held) > _MOST_HELD else self._cut(held, findings, base)
         forbidden = self._report([f for f in findings if f.end - base <= cut])
         ready, self._held = held[:cut], held[cut:]
         self._context = (self._context + ready)[-_CONTEXT:]
+        quotation = self._quotation if self._is_json else None
         if not forbidden:
+            if quotation is not None:
+                quotation.advance(ready)
             return ready
         self._is_lost = not self._held and forbidden[-1].end - base == len(held)
-        return removed(ready, [f._replace(start=max(f.start, base)) for f in forbidden], base=base)
+        return removed(ready, [f._replace(start=max(f.start, base)) for f in forbidden], quotation=quotation, base=base)
+
+    def _cut(self, held: str, findings: Sequence[Finding], base: int) -> int:
+        """Return how much may be released: no value in part, and no bare number of JSON."""
+        cut = _cut(findings, base, len(held) - HELD)
+        if self._is_json:
+            while (whole := _cut(findings, base, len(held[:cut].rstrip(SCALAR)))) < cut:
+                cut = whole
+        return cut
 
 
 def _cut(findings: Sequence[Finding], base: int, cut: int) -> int:

@@ -19,6 +19,13 @@ class Segment(NamedTuple):
     origin: Origin
 
 
+class Sealed(NamedTuple):
+    """A text and the signature over it, by their indices in `segments()`; with an empty signature it is unsigned."""
+
+    text: int
+    signature: int
+
+
 class Content(Protocol):
     """A payload that carries text. Implementations are immutable; `edit` returns another one."""
 
@@ -43,8 +50,16 @@ class Content(Protocol):
         """Return what the model said: the texts of the assistant's turns, or those of an answer."""
         ...
 
+    def sealed(self) -> Sequence[Sealed]:
+        """Return what of the assistant's turns its provider has signed, and takes back as it gave it or not at all."""
+        ...
+
     def edit(self, texts: Mapping[int, str]) -> Content:
         """Return the content with the segments of these indices replaced; all other bytes stay as they are."""
+        ...
+
+    def without_spelling(self) -> Content:
+        """Return the content without what spells its text once more, token by token, where no scan can read it."""
         ...
 
     def to_bytes(self) -> bytes:
@@ -106,6 +121,10 @@ class StreamItem(Protocol):
 
     def edit(self, texts: Sequence[str]) -> StreamItem:
         """Return the item with its slots' texts replaced, one for one; all other bytes stay as they are."""
+        ...
+
+    def without_spelling(self) -> StreamItem:
+        """Return the item without what spells its text once more, token by token, where no scan can read it."""
         ...
 
     def insert(self, slot: TextSlot) -> StreamItem:

@@ -206,6 +206,10 @@ class ModelEvent(StreamItem, Protocol):
         """As `StreamItem.edit`."""
         ...
 
+    def without_spelling(self) -> ModelEvent:
+        """As `StreamItem.without_spelling`."""
+        ...
+
     def insert(self, slot: TextSlot) -> ModelEvent:
         """As `StreamItem.insert`."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headgate.kernel.action import Action, Context, Resource, Verb
-from headgate.kernel.content import Content, Finding, Segment, TextSlot
+from headgate.kernel.content import Content, Finding, Sealed, Segment, TextSlot
 from headgate.kernel.identity import Principal, UseCase
 from headgate.kernel.labels import BOTTOM, EVERYTHING, Clearance, Labels
 from headgate.testing.people import BOT, SUPPORT
@@ -34,9 +34,17 @@ class PlainContent:
         """Return nothing: there is no assistant."""
         return ()
 
+    def sealed(self) -> Sequence[Sealed]:
+        """Return nothing: nobody signs."""
+        return ()
+
     def edit(self, texts: Mapping[int, str]) -> PlainContent:
         """Return the content with some strings replaced."""
         return PlainContent(tuple(texts.get(index, text) for index, text in enumerate(self.texts)))
+
+    def without_spelling(self) -> PlainContent:
+        """Return the content: nothing is said twice."""
+        return self
 
     @property
     def is_opaque(self) -> bool:
@@ -85,6 +93,10 @@ class Piece:
     def edit(self, texts: Sequence[str]) -> Piece:
         """Return the piece with another text."""
         return replace(self, text=texts[0])
+
+    def without_spelling(self) -> Piece:
+        """Return the piece: nothing is said twice."""
+        return self
 
     def insert(self, slot: TextSlot) -> Piece:
         """Return a piece of that slot alone."""

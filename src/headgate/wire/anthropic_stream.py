@@ -143,6 +143,10 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
         # Whoever repeats a field in escapes of their own must not have the wrong one replaced.
         return data if getattr(_EVENT.decode(data).delta, str(path[1])) == text else None
 
+    def without_spelling(self) -> AnthropicEvent:
+        """Return the event: this wire tells no tokens."""
+        return self
+
     def insert(self, slot: TextSlot) -> AnthropicEvent:
         """Return a `content_block_delta` of the slot's block that carries only its text.
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
-from headgate.kernel.content import Segment
+from headgate.kernel.content import Sealed, Segment
 from headgate.kernel.errors import Invalid, TooLarge
 from headgate.wire.embedded_text import encode_text
 from headgate.wire.json_edits import (
@@ -28,7 +28,16 @@ from headgate.wire.json_edits import (
     replace_text,
     splice,
 )
-from headgate.wire.json_strings import PLAIN, Layout, Strings, number_text, spoken_texts, strings_of
+from headgate.wire.json_strings import (
+    PLAIN,
+    Layout,
+    Strings,
+    number_text,
+    sealed_texts,
+    spelled_at,
+    spoken_texts,
+    strings_of,
+)
 
 __all__ = ["MAX_BODY_BYTES", "MAX_DEPTH", "PLAIN", "JsonDocument", "Layout", "Path"]
 
@@ -197,6 +206,23 @@ class JsonDocument:
         if has_edited_key:
             edited.value  # noqa: B018 - decodes now, and so refuses keys that have become equal
         return edited
+
+    def sealed(self) -> Sequence[Sealed]:
+        """Return the signed texts of the assistant's turns, or of an answer."""
+        key = self.layout.sealed
+        if key is None or (b'"%b"' % key.encode() not in self.raw and _ESCAPED_ASCII not in self.raw):
+            return ()
+        pairs = sealed_texts(self.value, self.layout)
+        if not pairs:
+            return ()
+        places = {id(segment.text): index for index, segment in enumerate(self.segments())}
+        found = [(places.get(id(text)), places.get(id(signature))) for text, signature in pairs]
+        return [Sealed(text, signature) for text, signature in found if text is not None and signature is not None]
+
+    def without_spelling(self) -> JsonDocument:
+        """Return the document with null in place of what the layout calls a spelling of its text."""
+        spelled = tuple(spelled_at(self.value, self.layout.spelling)) if self.layout.spelling else ()
+        return self._with_raw(edit_fields(self.raw, dict.fromkeys(spelled, b"null"))) if spelled else self
 
     def edit_fields(self, edits: Mapping[Path, bytes | None]) -> JsonDocument:
         """Return the document with values at paths replaced by JSON text, inserted where absent, removed where None.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 from headgate.kernel.content import Origin, Segment
 from headgate.wire.embedded_text import Embedding, embedded_text
+from headgate.wire.json_edits import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Layout:
             itself.
         types: origins by an object's `type`, at any depth below a turn, such as `tool_result`.
         media_keys: keys whose values are base64 of media.
+        sealed: key of texts that stand beside a `signature` over them, in parts of the assistant's turns.
+        spelling: keys whose values say an answer's text once more, token by token.
     """
 
     known_keys: frozenset[str] = frozenset()
@@ -32,6 +35,8 @@ class Layout:
     answers: Mapping[str, str] = field(default_factory=dict[str, str])
     types: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
     media_keys: frozenset[str] = frozenset()
+    sealed: str | None = None
+    spelling: frozenset[str] = frozenset()
     walked_for: tuple[bytes, ...] = field(init=False, default=())
     """Tokens of a body whose strings cannot be told without a walk: a tool may write them, or media stand in them."""
     spoken_for: tuple[bytes, ...] = field(init=False, default=())
@@ -94,20 +99,34 @@ def spoken_texts(value: Any, layout: Layout) -> list[str]:
     Other wires may give a client the parts of an answer in one piece, and it sends back what it got.
     """
     texts: list[str] = []
+    for turn, is_answer in _turns_of(value, layout):
+        found = _texts_of(turn)
+        texts += (*found, "".join(found)) if is_answer and len(found) > 1 else found
+    return texts
+
+
+def sealed_texts(value: Any, layout: Layout) -> list[tuple[str, str]]:
+    """Return the texts of the assistant's turns that are signed, each with its signature: the very strings."""
+    parts = [part for turn, _ in _turns_of(value, layout) for part in _parts_of(turn)]
+    pairs: list[tuple[Any, Any]] = [(part.get(layout.sealed or ""), part.get("signature")) for part in parts]
+    # Strings of one character are shared, so that they could not be told from others.
+    return [pair for pair in pairs if all(isinstance(text, str) and len(text) > 1 for text in pair)]
+
+
+def _turns_of(value: Any, layout: Layout) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """Give the assistant's turns, each with whether it is an answer."""
     if not isinstance(value, dict):
-        return texts
+        return
     fields = cast("dict[str, Any]", value)
     for name in layout.turns:
         turns = fields.get(name)
         for turn in cast("list[Any]", turns) if isinstance(turns, list) else ():
             if _role(turn, layout) == "assistant":
-                texts += _texts_of(turn)
+                yield turn, False
     for name, key in layout.answers.items():
         items: Any = fields.get(name, ()) if name else ({key: fields},)
         for item in items:
-            found = _texts_of(item[key])
-            texts += found if len(found) < 2 else (*found, "".join(found))
-    return texts
+            yield item[key], True
 
 
 def _role(turn: Any, layout: Layout) -> Origin | None:
@@ -119,9 +138,27 @@ def _texts_of(turn: Mapping[str, Any]) -> list[str]:
     content = turn.get("content")
     if isinstance(content, str):
         return [content]
-    parts = cast("list[Any]", content) if isinstance(content, list) else []
-    said: list[Any] = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
+    said: list[Any] = [part.get("text") for part in _parts_of(turn)]
     return [text for text in said if isinstance(text, str)]
+
+
+def _parts_of(turn: Mapping[str, Any]) -> list[dict[str, Any]]:
+    content = turn.get("content")
+    parts = cast("list[Any]", content) if isinstance(content, list) else []
+    return [cast("dict[str, Any]", part) for part in parts if isinstance(part, dict)]
+
+
+def spelled_at(value: Any, keys: frozenset[str], path: Path = ()) -> Iterator[Path]:
+    """Give the paths of what stands under these keys, at any depth and not null. Linear."""
+    if isinstance(value, dict):
+        for key, item in cast("dict[str, Any]", value).items():
+            if key not in keys:
+                yield from spelled_at(item, keys, (*path, key))
+            elif item is not None:
+                yield (*path, key)
+    elif isinstance(value, list):
+        for index, item in enumerate(cast("list[Any]", value)):
+            yield from spelled_at(item, keys, (*path, index))
 
 
 class _Walk:

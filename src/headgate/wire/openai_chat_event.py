@@ -23,7 +23,7 @@ from headgate.wire.conversation import (
     ToolDelta,
     UsageUpdate,
 )
-from headgate.wire.json_edits import Path, replace_text
+from headgate.wire.json_edits import Path, edit_fields, replace_text
 from headgate.wire.openai_words import CHAT
 
 
@@ -38,6 +38,7 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
         has_choices: whether it is more than a report of usage.
         reasoning_key: the name under which this server sends reasoning.
         begins: tool calls that begin here.
+        spelled: where in `data` the text is spelled once more, token by token.
     """
 
     data: bytes
@@ -54,6 +55,7 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
     has_choices: bool = True
     reasoning_key: str = "reasoning_content"
     begins: tuple[ToolBegin, ...] = ()
+    spelled: tuple[Path, ...] = ()
 
     @property
     def wire(self) -> str:
@@ -72,6 +74,23 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
             return self
         slots = tuple([TextSlot(slot.channel, text) for slot, text in zip(self.slots, texts, strict=True)])
         return msgspec.structs.replace(self, data=data, slots=slots)
+
+    def without_spelling(self) -> OpenAiChatEvent:
+        """Return the chunk with null in place of log probabilities and token ids."""
+        if not self.spelled:
+            return self
+        kept = [
+            index
+            for index, paths in enumerate(self.paths)
+            if not any(path[: len(place)] == place for path in paths for place in self.spelled)
+        ]
+        return msgspec.structs.replace(
+            self,
+            data=edit_fields(self.data, dict.fromkeys(self.spelled, b"null")),
+            slots=tuple(self.slots[index] for index in kept),
+            paths=tuple(self.paths[index] for index in kept),
+            spelled=(),
+        )
 
     def insert(self, slot: TextSlot) -> OpenAiChatEvent:
         """Return a chunk of the same answer that carries only the slot's text.

@@ -1,9 +1,9 @@
 """One streamed answer of OpenAI's chat wire: the reader that makes events of its chunks.
 
-Channels: `content/C`, `reasoning/C`, `refusal/C` and `tool/C/T`, where C is the choice and T the tool call in it. One
-that is taken up again after text of another kind is `content/C.1` and so on, so that it could be closed.
-`tool_name/C/T` and `other/N` (any other string that a server sends, such as the tokens of log probabilities) close as
-they come.
+Channels: `content/C`, `reasoning/C`, `refusal/C` and `tool/C/T`, where C is the choice and T the tool call in it. They
+stay open until their choice ends, for a client puts together whatever comes of each, however they take turns; text that
+comes after the end all the same is `content/C.1` and so on. `tool_name/C/T` and `other/N` (any other string that a
+server sends, such as the tokens of log probabilities) close as they come.
 
 Source: schema `CreateChatCompletionStreamResponse` of OpenAI's API document; vLLM, DeepSeek and OpenRouter for what
 they add to it.
@@ -22,9 +22,10 @@ from headgate.kernel.errors import Upstream
 from headgate.kernel.model_call import StopReason
 from headgate.wire.conversation import ToolBegin
 from headgate.wire.json_edits import Path, edit_fields
+from headgate.wire.json_strings import spelled_at
 from headgate.wire.openai_chat_event import OpenAiChatEvent
 from headgate.wire.openai_errors import read_error_event
-from headgate.wire.openai_words import Tokens, stop_reason_of
+from headgate.wire.openai_words import SPELLING, Tokens, stop_reason_of
 from headgate.wire.sse import SseEvent
 
 _MAX_INDEX: Final = 1024
@@ -121,26 +122,26 @@ class _ChoiceState:
     to ours.
     """
 
-    __slots__ = ("generations", "has_refused", "is_finished", "kind", "numbers", "open", "tools", "unnamed")
+    __slots__ = ("ends", "has_refused", "numbers", "open", "tools", "unnamed")
 
     def __init__(self) -> None:
-        self.kind = ""
-        self.generations: dict[str, int] = {}
+        self.ends = 0
         self.open: dict[str, None] = {}
         self.tools: list[str] = []
         self.unnamed: dict[int, str] = {}
         self.numbers: dict[int, int] = {}
         self.has_refused = False
-        self.is_finished = False
+
+    def channel(self, kind: str, index: int) -> str:
+        """Return the channel for more of a kind of text, now open."""
+        channel = f"{kind}/{index}.{self.ends}" if self.ends else f"{kind}/{index}"
+        self.open[channel] = None
+        return channel
 
     def finish(self, slots: _Slots) -> None:
         """Close every channel; text that comes all the same takes channels of its own."""
-        self.is_finished = True
-        self.kind = ""
-        for channel in self.open:
-            slots.closes.append(channel)
-            kind = channel.partition("/")[0]
-            self.generations[kind] = self.generations.get(kind, 0) + 1
+        self.ends += 1
+        slots.closes += self.open
         self.open.clear()
 
 
@@ -189,7 +190,7 @@ class OpenAiChatReader:
             raise Upstream("the provider's stream ended before it began")
         if self._is_done:
             return
-        if not self._choices or not all(state.is_finished for state in self._choices.values()):
+        if not self._choices or not all(state.ends for state in self._choices.values()):
             raise Upstream("the provider's stream was cut before its end")
 
     def _feed_slowly(self, data: bytes) -> Sequence[OpenAiChatEvent]:
@@ -219,6 +220,7 @@ class OpenAiChatReader:
                 paths=tuple(slots.paths),
                 closes=tuple(slots.closes),
                 stop_sequence=_stop_sequence(value),
+                spelled=tuple(spelled_at(value, SPELLING)),
             ),
         )
 
@@ -261,14 +263,11 @@ class OpenAiChatReader:
             if delta.reasoning_content or delta.reasoning:
                 self._take_reasoning(place, index, delta, state, slots)
             if delta.content:
-                channel = _channel("content", index, state, slots)
-                slots.add(channel, delta.content, ("choices", place, "delta", "content"))
+                slots.add(state.channel("content", index), delta.content, ("choices", place, "delta", "content"))
             if delta.refusal:
                 state.has_refused = True
-                channel = _channel("refusal", index, state, slots)
-                slots.add(channel, delta.refusal, ("choices", place, "delta", "refusal"))
+                slots.add(state.channel("refusal", index), delta.refusal, ("choices", place, "delta", "refusal"))
             if delta.tool_calls:
-                _channel("tool", index, state, slots)
                 for position, call in enumerate(delta.tool_calls):
                     path: Path = ("choices", place, "delta", "tool_calls", position)
                     _take_call(path, index, call, state, slots, repairs)
@@ -283,7 +282,7 @@ class OpenAiChatReader:
 
     def _take_reasoning(self, place: int, index: int, delta: _ChunkDelta, state: _ChoiceState, slots: _Slots) -> None:
         path: Path = ("choices", place, "delta")
-        channel = _channel("reasoning", index, state, slots)
+        channel = state.channel("reasoning", index)
         old, new = delta.reasoning_content, delta.reasoning
         self._reasoning_key = "reasoning_content" if old else "reasoning"
         if old and new and old != new:
@@ -294,27 +293,6 @@ class OpenAiChatReader:
             return
         keys = [key for key, text in (("reasoning_content", old), ("reasoning", new)) if text]
         slots.add(channel, old or new or "", *((*path, key) for key in keys))
-
-
-def _channel(kind: str, index: int, state: _ChoiceState, slots: _Slots) -> str:
-    """Return the channel for more of a kind of text; what came before of another kind, tool calls apart, is closed."""
-    generation = state.generations.get(kind, 0)
-    if state.kind != kind:
-        before = state.kind
-        state.kind = kind
-        if before and before != "tool":
-            closed = _named(before, index, state.generations.get(before, 0))
-            slots.closes.append(closed)
-            state.open.pop(closed, None)
-            state.generations[before] = state.generations.get(before, 0) + 1
-    channel = _named(kind, index, generation)
-    if kind != "tool":
-        state.open[channel] = None
-    return channel
-
-
-def _named(kind: str, index: int, generation: int) -> str:
-    return f"{kind}/{index}.{generation}" if generation else f"{kind}/{index}"
 
 
 def _take_call(
@@ -341,7 +319,7 @@ def _take_call(
     if call.index != tool:
         repairs[(*path, "index")] = b"%d" % tool
     channel = f"tool/{choice}/{tool}"
-    if state.is_finished:
+    if state.ends:
         raise Upstream("the provider sent more of a tool call after its end")
     state.open[channel] = None
     if function.arguments:

@@ -65,6 +65,14 @@ class EmbeddingsReply:
         """Return nothing."""
         return ()
 
+    def sealed(self) -> tuple[()]:
+        """Return nothing."""
+        return ()
+
+    def without_spelling(self) -> EmbeddingsReply:
+        """Return the same."""
+        return self
+
     def edit(self, texts: Mapping[int, str]) -> EmbeddingsReply:
         """Return the same.
 

@@ -52,10 +52,15 @@ CHAT_REQUEST: Final = Layout(
 )
 """Where the strings of a chat request come from."""
 
+SPELLING: Final = frozenset({"logprobs", "prompt_logprobs", "token_ids", "prompt_token_ids", "tokens"})
+"""Fields that say an answer's text once more, token by token, with bytes and ids as numbers; the last three are vLLM's
+and llama.cpp's."""
+
 CHAT_REPLY: Final = Layout(
     known_keys=_KEYS,
     fields={"choices": "assistant"},
     answers={"choices": "message"},
+    spelling=SPELLING,
     media_keys=frozenset({"data"}),
 )
 """Where the strings of a chat answer come from."""
