@@ -323,6 +323,21 @@ def test_a_deployment_at_an_address_inside_is_never_reached(
 METADATA = ["http://169.254.169.254/v1", "http://[fd00:ec2::254]/v1", "http://[::ffff:169.254.169.254]/v1"]
 
 
+def test_a_clouds_metadata_is_no_model_of_our_own_by_its_name_behind_a_proxy_that_resolves(
+    configured: RunningHeadgate, surroundings: Surroundings
+) -> None:
+    case = '[[use_case]]\nid = "lab"\nowner = "a@lab.test"\npurpose = "Test"\n'
+    proxy = f'proxy_url = "http://127.0.0.1:{surroundings.proxy_port}"\nproxy_resolves = true\n'
+    network = f'[[network]]\nid = "out"\n{proxy}allow = ["127.0.0.1/32"]\n'
+    ours = 'clearance = { custody = "organisation", categories = ["pii"] }\nnetwork = '
+    model = _model("meta", "http://metadata.google.internal/v1", network="out").replace("network = ", ours)
+    configured.apply(case + network + model)
+    answer = _call(configured, "meta")
+    assert answer.status_code == 403
+    assert "egress.address" in answer.json()["error"]["message"]
+    assert surroundings.tunnels == []
+
+
 @pytest.mark.parametrize("base_url", METADATA)
 def test_a_clouds_metadata_is_no_model_of_our_own_either(configured: RunningHeadgate, base_url: str) -> None:
     """Declaring a model as our own opens its very address; that must not open this one."""
