@@ -161,8 +161,8 @@ function partsOf(record: RecordView): RecordDetail["parts"] {
     choices: [{ message: { role: "assistant", content: "Dear HGX_EMAIL_BDFHKMPRTWZCGJL, thank you." } }],
   };
   return [
-    { name: "sent", text: JSON.stringify(sent), size_bytes: 214, digest: digest(1), erased: false },
-    { name: "answer", text: JSON.stringify(answer), size_bytes: 322, digest: digest(2), erased: false },
+    { name: "sent", text: JSON.stringify(sent), size_bytes: 214, digest: digest(1), erased: false, withheld: null },
+    { name: "answer", text: JSON.stringify(answer), size_bytes: 322, digest: digest(2), erased: false, withheld: null },
   ];
 }
 

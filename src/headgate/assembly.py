@@ -158,7 +158,7 @@ async def worker(
         limits = JournalLimits(backlog_bytes=settings.journal_backlog_mib << 20)
         journal = Journal(settings.journal_folder / base.ids.ulid(), limits=limits, on_broken=_end_this_worker)
         stack.push_async_callback(journal.aclose)
-        secrets, providers, pack = SecretStore(), _providers(), load_pack()
+        secrets, providers, pack = SecretStore(data=settings.data), _providers(), load_pack()
         holder = SnapshotHolder(base.clock)
         endpoint = settings.otlp_endpoint
         library = Library(

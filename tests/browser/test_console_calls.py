@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -198,3 +199,20 @@ def test_each_attempt_of_a_call_is_drawn_with_how_it_ended(page: Page, lab: Lab)
     expect(timeline.get_by_role("listitem")).to_have_count(2)
     expect(timeline.get_by_role("link", name="model.dispatch on onprem")).to_be_visible()
     expect(page.get_by_label("What happened")).to_contain_text("alias:hybrid → onprem")
+
+
+def test_content_that_a_reader_is_not_cleared_for_is_said_to_be_withheld(
+    stranger: Page, lab: Lab, sign_in_link: Callable[..., str]
+) -> None:
+    answered = call(lab, lab.clerk, "onprem", f"Write to {MAIL} about her claim")
+    found = lab.record(answered.headers["x-headgate-record"], logged=True)
+    ida = {"roles": ["auditor"], "confidentiality": "internal", "categories": ["pii_pseudonymous"]}
+    lab.gate.api.call("PUT", "/api/entries/person/ida", {"entry": ida})
+    stranger.goto(sign_in_link("ida"))
+    expect(stranger.get_by_text("ida · default")).to_be_visible()
+    stranger.goto(f"/records/{found['children'][0]['id']}")
+    parts = stranger.get_by_label("What was sent and what came back")
+    expect(parts).to_contain_text("sent is withheld from you: not cleared for pii")
+    expect(stranger.get_by_label("What happened")).to_contain_text("pii")
+    expect(stranger.get_by_role("region", name="Proof").get_by_role("status")).to_contain_text("Agrees with itself")
+    assert MAIL not in stranger.content()

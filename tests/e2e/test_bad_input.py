@@ -122,6 +122,26 @@ def test_an_embedding_of_no_such_form_is_refused(door: Lab, body: bytes) -> None
     _refused(answer, 413 if body is DEEP else 400, "/v1/embeddings")
 
 
+@pytest.mark.parametrize("levels", [129, 990, 20_000])
+def test_arguments_of_a_tool_call_that_are_too_deep_to_cross_wires_are_refused_with_a_record(
+    bare_lab: Lab, levels: int
+) -> None:
+    """They are a string in the body, which has a bound of its own, and an object of what would be sent."""
+    bare_lab.reset()
+    function = {"name": "weather", "arguments": '{"a":' * levels + "1" + "}" * levels}
+    asked = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "c", "type": "function", "function": function}],
+    }
+    messages = [*GOOD["messages"], asked, {"role": "tool", "tool_call_id": "c", "content": "sun"}]
+    with bare_lab.http() as client:
+        answer = client.post(CHAT, json={**GOOD, "model": "claude", "messages": messages})
+    _refused(answer, 400, CHAT, says="nested deeper than 128 levels")
+    assert answer.headers["x-headgate-record"]
+    assert bare_lab.cloud.requests == []
+
+
 @pytest.mark.parametrize("path", [CHAT, MESSAGES])
 def test_a_body_of_100_mb_is_refused_by_its_declared_length(door: Lab, path: str) -> None:
     head = f"content-type: application/json\r\ncontent-length: {100 << 20}\r\n"

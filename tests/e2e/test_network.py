@@ -200,7 +200,7 @@ def configured(gate: RunningHeadgate, simulator: ThreadedSimulator, surroundings
         "proxied": proxied + 'proxy_login = "env:LAB_PROXY_LOGIN"\n' + trusting + loopback,
         "without-login": proxied + trusting + loopback,
         "wrong-login": proxied + 'proxy_login = "env:LAB_WRONG_LOGIN"\n' + trusting + loopback,
-        "no-such-login": proxied + 'proxy_login = "env:LAB_NOT_SET"\n' + trusting + loopback,
+        "no-such-login": proxied + 'proxy_login = "env:LAB_UNSET_LOGIN"\n' + trusting + loopback,
         "untrusting": proxied + 'proxy_login = "env:LAB_PROXY_LOGIN"\n' + loopback,
         "direct": trusting + loopback,
         "distrustful": loopback,
@@ -323,6 +323,21 @@ def test_a_deployment_at_an_address_inside_is_never_reached(
 METADATA = ["http://169.254.169.254/v1", "http://[fd00:ec2::254]/v1", "http://[::ffff:169.254.169.254]/v1"]
 
 
+def test_a_clouds_metadata_is_no_model_of_our_own_by_its_name_behind_a_proxy_that_resolves(
+    configured: RunningHeadgate, surroundings: Surroundings
+) -> None:
+    case = '[[use_case]]\nid = "lab"\nowner = "a@lab.test"\npurpose = "Test"\n'
+    proxy = f'proxy_url = "http://127.0.0.1:{surroundings.proxy_port}"\nproxy_resolves = true\n'
+    network = f'[[network]]\nid = "out"\n{proxy}allow = ["127.0.0.1/32"]\n'
+    ours = 'clearance = { custody = "organisation", categories = ["pii"] }\nnetwork = '
+    model = _model("meta", "http://metadata.google.internal/v1", network="out").replace("network = ", ours)
+    configured.apply(case + network + model)
+    answer = _call(configured, "meta")
+    assert answer.status_code == 403
+    assert "egress.address" in answer.json()["error"]["message"]
+    assert surroundings.tunnels == []
+
+
 @pytest.mark.parametrize("base_url", METADATA)
 def test_a_clouds_metadata_is_no_model_of_our_own_either(configured: RunningHeadgate, base_url: str) -> None:
     """Declaring a model as our own opens its very address; that must not open this one."""
@@ -357,3 +372,35 @@ def test_a_provider_that_redirects_is_not_followed(
     simulator.script(Script(status=status, headers=(("location", location),), body=b""))
     assert _call(configured, "direct").status_code == 502
     assert [request.path for request in simulator.requests] == ["/v1/chat/completions"]
+
+
+OWN_SECRETS = ["admin.key", "secrets/principals", "secrets/../admin.key"]
+
+
+@pytest.mark.parametrize("reference", [*(f"file:{{data}}/{one}" for one in OWN_SECRETS), "file:/proc/self/cmdline"])
+def test_no_deployment_is_sent_what_headgate_keeps_for_itself(
+    configured: RunningHeadgate, simulator: ThreadedSimulator, reference: str
+) -> None:
+    """Whoever may write deployments chooses where the key goes too, so she may not choose any file as the key."""
+    named = reference.format(data=configured.data.resolve())
+    assert Path(named.partition(":")[2]).read_bytes(), "the file is there"
+    configured.apply(_model_with_key(simulator.port, named))
+    answer = _call(configured, "curious")
+    assert answer.status_code == 502
+    assert "may not be used" in answer.json()["error"]["message"]
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("name", ["PATH", "HOME", "HEADGATE_API_KEY", "HEADGATE_DATABASE_URL"])
+def test_a_variable_that_is_no_credential_is_refused_when_it_is_declared(
+    configured: RunningHeadgate, simulator: ThreadedSimulator, name: str
+) -> None:
+    with pytest.raises(ApiError, match="HEADGATE_"):
+        configured.apply(_model_with_key(simulator.port, f"env:{name}"))
+
+
+def _model_with_key(port: int, reference: str) -> str:
+    case = '[[use_case]]\nid = "lab"\nowner = "a@lab.test"\npurpose = "Test"\n'
+    network = '[[network]]\nid = "direct"\nallow = ["127.0.0.1/32"]\n'
+    model = _model("curious", f"http://127.0.0.1:{port}/v1", network="direct")
+    return case + network + model.replace("[[alias]]", f'key = "{reference}"\n[[alias]]')

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.kernel.errors import Denied, Unavailable, Upstream, UpstreamTimeout
-from headgate.substrate.egress import AddressPolicy, Egress, NetworkProfile, Request
+from headgate.substrate.egress import AddressPolicy, Egress, NetworkProfile, Origin, Request, is_metadata
+from headgate.substrate.egress.dialing import Route
 
 Serve = Callable[..., Awaitable[int]]
 
@@ -107,6 +109,33 @@ def _parsed(address: str) -> IPv4Address | IPv6Address:
 async def test_a_list_opens_no_more_than_it_says(allow: Sequence[str], host: str, port: int, address: str) -> None:
     with pytest.raises(Denied):
         await vet(allow, host, port, address)
+
+
+METADATA = ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"]
+
+
+@pytest.mark.parametrize("address", METADATA)
+@pytest.mark.parametrize("is_listed", [False, True])
+async def test_no_proxy_is_a_clouds_metadata_service(address: str, is_listed: bool) -> None:
+    """Naming a proxy lists it, which opens private addresses and not these."""
+    authority = Origin("http", address, 80).authority
+    for url, host in ((f"http://{authority}", address), ("http://proxy.corp:80", "proxy.corp")):
+        profile = NetworkProfile(proxy_url=url, allow=(authority,) if is_listed else ())
+        route = Route.of(profile, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        with pytest.raises(Denied, match="may not be reached"):
+            await route.proxy_policy.addresses(Scripted([address]), host, 80)
+
+
+async def test_a_proxy_on_a_private_network_is_listed_by_being_named() -> None:
+    route = Route.of(NetworkProfile(proxy_url="http://10.1.2.3:3128"), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    assert await route.proxy_policy.addresses(Scripted([]), "10.1.2.3", 3128) == ["10.1.2.3"]
+
+
+@pytest.mark.parametrize("host", ["metadata.google.internal", "metadata", "metadata.goog", "instance-data"])
+def test_a_metadata_service_is_known_by_its_name_where_somebody_else_resolves_it(host: str) -> None:
+    assert is_metadata(host)
+    with pytest.raises(Denied, match="a cloud's metadata service"):
+        AddressPolicy((f"{host}:80",)).vet_literal(host, 80)
 
 
 @given(st.integers(min_value=0, max_value=2**32 - 1).map(IPv4Address))

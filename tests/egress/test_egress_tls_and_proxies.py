@@ -313,6 +313,17 @@ async def test_a_tunnel_to_a_private_address_is_refused_before_the_proxy_is_aske
     assert proxy.requests == []
 
 
+async def test_a_proxy_that_resolves_is_never_asked_for_a_metadata_service_by_its_name(serve: Serve) -> None:
+    proxy = ProxyDouble()
+    url = f"http://127.0.0.1:{await serve(proxy)}"
+    allow = ("metadata.google.internal:80", "metadata.google.internal:443")
+    profile = NetworkProfile(proxy_url=url, proxy_login=LOGIN, proxy_resolves=True, allow=allow)
+    for scheme in ("http", "https"):
+        with pytest.raises(Denied, match="a cloud's metadata service"):
+            await fetch(profile, f"{scheme}://Metadata.Google.Internal/computeMetadata/v1")
+    assert proxy.requests == []
+
+
 async def test_plain_http_goes_to_the_proxy_in_absolute_form(serve: Serve) -> None:
     proxy = ProxyDouble()
     url = f"http://127.0.0.1:{await serve(proxy)}"

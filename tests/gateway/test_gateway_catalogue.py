@@ -83,7 +83,7 @@ async def egress() -> AsyncIterator[Egress]:
 
 
 def library(database: Database, egress: Egress, *, model_port: int | None = 9) -> Library:
-    secrets = SecretStore({"PROXY": "user:password"})
+    secrets = SecretStore(data=Path("unused"), environment={"PROXY_LOGIN": "user:password"})
     return Library(database=database, egress=egress, providers=PROVIDERS, secrets=secrets, model_port=model_port)
 
 
@@ -257,7 +257,7 @@ async def test_a_broken_entry_is_left_out_and_everything_else_works(
     fresh_database: TemporaryDatabase, admin: Database, database: Database, egress: Egress, tmp_path: Path, spec: str
 ) -> None:
     await apply(admin, FILE)
-    await put(fresh_database, "networks", "pierced", '{"id": "pierced", "proxy_login": "env:ABSENT"}')
+    await put(fresh_database, "networks", "pierced", '{"id": "pierced", "proxy_login": "env:ABSENT_LOGIN"}')
     absent = tmp_path / "absent.pem"
     await put(fresh_database, "networks", "unknown-authority", f'{{"id": "unknown-authority", "ca_file": "{absent}"}}')
     await put(fresh_database, "networks", "unreadable", '{"id": "unreadable", "proxy": "from a later version"}')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ from headgate.ledger.models import Leaf, encode_leaf
 from headgate.ledger.tiles import TileFiles
 
 IDS = [f"01KAM1V2P0000000000000{number:04d}" for number in range(600)]
+
+
+UMBRELLA = ("--tenant", "umbrella", "--consistent-with")
 
 
 def leaf(record_id: str, *, parent: str | None = None) -> bytes:
@@ -40,14 +44,31 @@ def leaf(record_id: str, *, parent: str | None = None) -> bytes:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A data folder with a log of 600 records of acme and one of 3 records of umbrella."""
-    keys = LogKeys(tmp_path / "secrets" / "ledger", public=tmp_path / "ledger")
     for tenant, ids in (("acme", IDS), ("umbrella", IDS[:3])):
-        key = keys.signing_key(tenant, origin=f"headgate/{tenant}")
-        files = TileFiles(tmp_path / "ledger" / tenant)
-        parents = [None, *ids]
-        head = files.append([leaf(i, parent=p) for i, p in zip(ids, parents, strict=False)], old_size=0)
-        files.publish(sign_checkpoint(Checkpoint(f"headgate/{tenant}", head.size, head.root), key))
-    return tmp_path
+        append(tmp_path / "data", tenant, ids)
+    return tmp_path / "data"
+
+
+def append(data: Path, tenant: str, ids: list[str], *, at: int = 0) -> None:
+    """Append records to a tenant's log, and sign it."""
+    keys = LogKeys(data / "secrets" / "ledger", public=data / "ledger")
+    key = keys.signing_key(tenant, origin=f"headgate/{tenant}")
+    files = TileFiles(data / "ledger" / tenant)
+    parents = [None, *ids]
+    head = files.append([leaf(i, parent=p) for i, p in zip(ids, parents, strict=False)], old_size=at)
+    files.publish(sign_checkpoint(Checkpoint(f"headgate/{tenant}", head.size, head.root), key))
+
+
+def append_more(data: Path, tenant: str, more: int) -> None:
+    """Append further records to a log."""
+    published = TileFiles(data / "ledger" / tenant).published()
+    assert published is not None
+    append(data, tenant, IDS[100 : 100 + more], at=published.size)
+
+
+def keep_checkpoint(data: Path, folder: Path) -> Path:
+    """Copy the head of umbrella's log to where an auditor keeps it."""
+    return Path(shutil.copy(data / "ledger" / "umbrella" / "checkpoint", folder / "kept"))
 
 
 def run(*arguments: str | Path) -> Result:
@@ -92,6 +113,74 @@ def test_another_key_than_the_logs_makes_it_faulty(data: Path) -> None:
     result = run("verify", "--data", data, "--tenant", "acme", "--key", other)
     assert result.exit_code == 1
     assert "No given key of the log has signed" in result.output
+
+
+@pytest.mark.parametrize("asked", [(), ("--tenant", "umbrella")])
+def test_a_log_that_is_gone_is_missed_by_its_key(data: Path, asked: tuple[str, ...]) -> None:
+    shutil.rmtree(data / "ledger" / "umbrella")
+    result = run("verify", "--data", data, *asked)
+    assert result.exit_code == 1, result.output
+    assert "umbrella: faulty" in result.output
+    assert "umbrella/checkpoint: is missing" in result.output
+    assert ("acme: self-consistent" in result.output) == (not asked)
+
+
+def test_where_every_log_is_gone_each_is_missed(data: Path) -> None:
+    for tenant in ("acme", "umbrella"):
+        shutil.rmtree(data / "ledger" / tenant)
+    result = run("verify", "--data", data)
+    assert (result.exit_code, result.output.count("is missing")) == (1, 2)
+
+
+def test_a_log_that_has_just_begun_is_sound(data: Path) -> None:
+    append(data, "fresh", [])
+    result = run("verify", "--data", data, "--tenant", "fresh")
+    assert result.exit_code == 0, result.output
+    assert "fresh: self-consistent, 0 entries checked" in result.output
+
+
+def test_a_log_continues_the_checkpoint_that_an_auditor_kept(data: Path, tmp_path: Path) -> None:
+    kept = keep_checkpoint(data, tmp_path)
+    for more in (0, 1, 400):
+        append_more(data, "umbrella", more)
+        result = run("verify", "--data", data, *UMBRELLA, kept)
+        assert result.exit_code == 0, result.output
+        assert f"holds  all 3 entries of {kept} unchanged" in result.output
+
+
+def test_a_log_that_was_set_back_to_an_older_copy_of_everything_is_found_by_the_kept_checkpoint(
+    data: Path, tmp_path: Path
+) -> None:
+    older = shutil.copytree(data, tmp_path / "older")
+    append_more(data, "umbrella", 2)
+    kept = keep_checkpoint(data, tmp_path)
+    assert run("verify", "--data", older).exit_code == 0, "by itself it cannot be told"
+    result = run("verify", "--data", older, *UMBRELLA, kept)
+    assert result.exit_code == 1
+    assert "holds 3 entries, the trusted one 5: cut back" in result.output
+    assert "unchanged" not in result.output
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_log_with_another_history_under_the_same_key_is_found_by_the_kept_checkpoint(
+    data: Path, tmp_path: Path, count: int
+) -> None:
+    kept = keep_checkpoint(data, tmp_path)
+    shutil.rmtree(data / "ledger" / "umbrella")
+    append(data, "umbrella", IDS[100 : 100 + count])
+    assert run("verify", "--data", data, "--tenant", "umbrella").exit_code == 0
+    result = run("verify", "--data", data, *UMBRELLA, kept)
+    assert result.exit_code == 1
+    assert "does not continue the trusted one of 3 entries" in result.output
+
+
+def test_a_kept_checkpoint_of_another_log_or_key_does_not_hold(data: Path, tmp_path: Path) -> None:
+    kept = keep_checkpoint(data, tmp_path)
+    (data / "bent").write_bytes(kept.read_bytes().replace(b"\n3\n", b"\n2\n"))
+    for arguments in (("--tenant", "acme", "--consistent-with", kept), (*UMBRELLA, data / "bent")):
+        result = run("verify", "--data", data, *arguments)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "is none of this log" in result.stderr
 
 
 @pytest.mark.parametrize("index", [0, 255, 256, 599])
@@ -139,6 +228,8 @@ def test_a_proof_of_what_is_not_there_is_refused_in_one_line(data: Path, tmp_pat
         ["verify", "--data", "{data}", "--tenant", "nobody"],
         ["verify", "--data", "{data}", "--key", "x+00000000+AAAA"],
         ["verify", "--data", "{data}", "--tenant", "acme", "--key", "nonsense"],
+        ["verify", "--data", "{data}", "--consistent-with", "{data}/ledger/acme/checkpoint"],
+        ["verify", "--data", "{data}", "--tenant", "acme", "--consistent-with", "{data}/nothing"],
         ["prove", "short", "--data", "{data}"],
         ["check-proof", "{data}/no-such-file"],
         ["check-proof", "{data}/ledger/acme.vkey"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from headgate.kernel.decision import RuleHit
-from headgate.kernel.errors import Invalid, NotFound
+from headgate.kernel.errors import Corrupt, Invalid, NotFound
 from headgate.kernel.identity import RecordId, TenantId
-from headgate.kernel.labels import Labels
+from headgate.kernel.labels import EVERYTHING, Confidentiality, Labels
 from headgate.kernel.record import Closing, Opening
 from headgate.ledger import store
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
+from headgate.ledger.models import LeafLabels, kernel_labels
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.reader import LedgerReader, RecordFilters, ulid_floor
 from headgate.ledger.recorder import JournalRecorder
@@ -34,6 +35,7 @@ ACME = TenantId("acme")
 IDS = SystemIds()
 PSEUDONYMS = Pseudonymiser(b"s" * 32)
 NOW = datetime.now(UTC)
+PII = frozenset({"pii"})
 
 
 class Office:
@@ -222,6 +224,34 @@ async def test_a_part_whose_key_was_destroyed_is_told_as_erased(office: Office) 
     office.ring.destroy(f"acme.{NOW:%Y-%m-%d}", at=NOW)
     (part,) = await office.reader.open_parts(opening.id, tenant=ACME)
     assert (part.name, part.state, part.text) == ("sent", "erased", None)
+
+
+async def test_a_part_is_shown_under_the_labels_of_its_direction(office: Office) -> None:
+    went_in, came_out = Labels(confidentiality=Confidentiality.RESTRICTED, categories=PII), Labels(as_of=NOW)
+    answered = office.open(labels=went_in, parts={"sent": b"question"})
+    office.close(answered, labels=came_out, parts={"answer": b"text"})
+    await office.ship()
+    record = (await office.reader.get_record(answered.id, tenant=ACME)).record
+    assert record.labels_of("sent") == record.labels_of("anything else") == went_in
+    assert record.labels_of("answer") == came_out
+
+
+async def test_where_labels_are_not_whole_a_part_is_for_those_who_may_see_everything(office: Office) -> None:
+    running = office.open(labels=Labels(categories=PII), parts={"sent": b"question"})
+    await office.ship()
+    record = (await office.reader.get_record(running.id, tenant=ACME)).record
+    all_known = replace(EVERYTHING, categories=PII, access=frozenset({"hr"}))
+    cut = replace(record, is_cut=True)
+    for labels in (record.labels_of("answer"), cut.labels_of("sent")):
+        assert labels.flows_to(EVERYTHING)
+        assert not labels.flows_to(all_known)
+        assert labels.categories > PII
+    assert record.labels_of("sent").flows_to(all_known)
+
+
+def test_labels_that_no_version_wrote_are_said_to_be_none() -> None:
+    with pytest.raises(Corrupt, match="labels that are none"):
+        kernel_labels(LeafLabels(confidentiality="cosmic"))
 
 
 async def test_the_feed_gives_every_closed_record_in_the_order_of_the_log(office: Office) -> None:

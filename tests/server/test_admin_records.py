@@ -10,8 +10,10 @@ import httpx2
 from headgate.ledger.prove import check_bundle
 from headgate.server.api.live import Watcher
 from headgate.testing.house import House, Streamed, events_of
+from headgate.testing.simulator import Script
 
 HOST = "127.0.0.1:8080"
+OF_ADA = "ada@example.org"
 SECRET = "AKIAIOSFODNN7EXAMPLE"
 
 
@@ -103,6 +105,81 @@ async def test_a_record_shows_its_children_and_what_was_sent_and_looking_is_reco
     assert SECRET not in str(detail)
     reveals = await house.records(verb="record.reveal")
     assert [record["resource"] for record in reveals] == [f"record:{child['id']}"]
+
+
+async def auditor(house: House, **clearance: Any) -> str:
+    """Register an auditor who is cleared for so much; returns a key of hers."""
+    async with house.admin as client:
+        await client.put("/api/entries/person/ida", json={"entry": {"roles": ["auditor"], **clearance}})
+        terms = {"name": "ida's", "principal": "ida", "roles": ["auditor"]}
+        return str((await client.post("/api/keys", json=terms)).json()["secret"])
+
+
+async def dispatched(house: House, text: str, key: str) -> dict[str, Any]:
+    """Have a model answer; returns the record of what was sent to it, as the key's holder is shown it."""
+    answer = await call(house, text)
+    await house.log_everything()
+    async with house.client(key) as client:
+        invoke = (await client.get(f"/api/records/{answer.headers['x-headgate-record']}")).json()
+        shown = await client.get(f"/api/records/{invoke['children'][0]['id']}")
+    assert shown.status_code == 200
+    return dict(shown.json())
+
+
+async def test_content_is_shown_only_to_a_reader_who_is_cleared_for_its_labels(house: House):
+    key = await auditor(house, confidentiality="internal", categories=["pii_pseudonymous"])
+    detail = await dispatched(house, f"{OF_ADA} is where I am", key)
+    assert "categories=pii" in detail["record"]["labels"]
+    assert {part["name"] for part in detail["parts"]} == {"sent", "answer"}
+    for part in detail["parts"]:
+        assert (part["text"], part["erased"], part["withheld"]) == (None, False, "not cleared for pii")
+        assert (part["size_bytes"] > 0, len(part["digest"])) == (True, 64), "what a proof needs is there"
+    assert OF_ADA not in str(detail)
+
+
+async def test_an_answer_is_withheld_by_its_own_labels(house: House):
+    house.simulator.script(Script(text=f"Write to {OF_ADA}"))
+    key = await auditor(house, confidentiality="internal", categories=["pii_pseudonymous"])
+    detail = await dispatched(house, "Whom do I write to?", key)
+    answer, sent = sorted(detail["parts"], key=lambda part: part["name"] == "sent")
+    assert "Whom do I write to?" in sent["text"]
+    assert (answer["text"], answer["withheld"]) == (None, "not cleared for pii")
+    assert OF_ADA not in str(detail)
+
+
+async def test_a_reader_who_is_cleared_for_all_of_it_sees_all_of_it_and_a_look_at_nothing_is_no_reveal(house: House):
+    await dispatched(house, f"{OF_ADA} is where I am", await auditor(house, confidentiality="public", categories=[]))
+    before = len(await house.records(verb="record.reveal"))
+    detail = await dispatched(house, f"{OF_ADA} is where I am", await auditor(house, categories=["pii"]))
+    assert all(part["withheld"] is None and part["text"] for part in detail["parts"])
+    assert OF_ADA in str(detail["parts"])
+    assert before + 1 == len(await house.records(verb="record.reveal"))
+
+
+async def test_a_part_that_policy_does_not_let_an_auditor_see_says_so(house: House):
+    rule = """@id("no-looks")
+        @reason("nobody looks")
+        forbid (principal, action == Headgate::Action::"record.reveal", resource);"""
+    async with house.admin as client:
+        put = await client.put("/api/entries/policy/no-looks", json={"entry": {"text": rule}})
+        assert put.status_code == 200, put.text
+    detail = await dispatched(house, "hello", house.admin_key)
+    assert [part["text"] for part in detail["parts"]] == [None, None]
+    assert {part["withheld"] for part in detail["parts"]} == {"policy lets you see the record, not its content"}
+
+
+async def test_lists_and_the_live_feed_hold_no_content(house: House):
+    headers = {"host": HOST, "authorization": f"Bearer {house.admin_key}"}
+    watcher = Streamed(house.app, "GET", "/api/records/live", headers)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watcher.run())
+        await watcher.until(": still here")
+        await call(house, f"{OF_ADA} is where I am")
+        listed = await house.records()
+        await watcher.until("model.invoke")
+        watcher.leave()
+    assert len(listed) == 2
+    assert OF_ADA not in str(listed) + watcher.text
 
 
 async def test_a_proof_checks_with_the_logs_own_key_and_is_recorded(house: House):

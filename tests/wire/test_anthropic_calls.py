@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
+from anthropic.types import AnthropicBetaParam
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,17 +94,49 @@ def talk(*messages: Message, **fields: Any) -> Conversation:
 
 def test_a_request_is_read_with_its_alias_its_stream_flag_and_the_headers_that_are_forwarded():
     """Trap 25: of the beta flags, those of the caller's own credential and second doors are dropped."""
-    headers = {
-        "anthropic-version": "2023-06-01",
-        "anthropic-beta": "interleaved-thinking-2025-05-14, oauth-2025-04-20,mcp-client-2025-04-04,b@d,context-1m-2025",
-        "x-api-key": "secret",
-    }
+    flags = "interleaved-thinking-2025-05-14, oauth-2025-04-20,mcp-client-2025-04-04,b@d,context-1m-2025-08-07"
+    headers = {"anthropic-version": "2023-06-01", "anthropic-beta": flags, "x-api-key": "secret"}
     call = dialect.read_call(body(stream=True), headers=headers)
     assert (call.wire, call.model, call.stream, call.operation) == ("anthropic_messages", "claude", True, "chat")
     assert call.headers == (
         ("anthropic-version", "2023-06-01"),
-        ("anthropic-beta", "interleaved-thinking-2025-05-14,context-1m-2025"),
+        ("anthropic-beta", "interleaved-thinking-2025-05-14,context-1m-2025-08-07"),
     )
+
+
+def forwarded_betas(*flags: str) -> list[str]:
+    headers = dialect.read_call(body(), headers={"anthropic-beta": ",".join(flags)}).headers
+    return dict(headers).get("anthropic-beta", "").split(",")
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        *("4111111111111111", "078-05-1120", "a-4111111111111111-2025-08-07", "a4111111111111111-2025-08-07"),
+        *("078-05-1120-2025-08-07", "ada@example.org", "ada-example-org", "context-1m-2025", "2025-08-07"),
+        *("a--b-2025-08-07", "A-2025-08-07", "a_b-2025-08-07", "a.b-2025-08-07", "a-2025-08-07-", "a-1925-08-07"),
+        *("x" * 54 + "-2025-08-07", "a-2025-08-07\nb", "a-2025-08-0\u0667", "a-202508", ""),
+    ],
+)
+def test_what_is_not_named_as_betas_are_is_not_forwarded(flag: str):
+    """Trap 25: the header is not scanned, so it carries names of betas and no values."""
+    assert forwarded_betas(flag) == [""]
+    assert forwarded_betas(flag, "skills-2025-10-02") == ["skills-2025-10-02"]
+
+
+def test_every_beta_that_the_sdk_knows_is_forwarded_except_those_that_are_closed():
+    """Trap 25, the other way round: a name may be long, and its date in either form."""
+    listed = [word for one in get_args(AnthropicBetaParam) for word in get_args(one)]
+    closed = ("oauth-", "mcp-client-", "mcp-tunnels-", "managed-agents-", "message-threads-", "agent-memory-")
+    wanted = [flag for flag in listed if not flag.startswith(closed)]
+    assert len(wanted) > 10
+    for flag in (*wanted, "claude-code-20250219", "x" * 53 + "-2025-08-07"):
+        assert forwarded_betas(flag) == [flag]
+
+
+def test_a_bounded_number_of_betas_is_forwarded():
+    flags = [f"beta-{number}-2025-08-07" for number in range(100)]
+    assert forwarded_betas(*flags) == flags[:32]
 
 
 MALFORMED: list[tuple[dict[str, Any], str]] = [

@@ -168,6 +168,54 @@ def test_a_request_that_crossed_and_came_back_asks_the_same():
     assert back["messages"][1]["content"][1]["image_url"]["url"] == "data:image/png;base64,iVBORw0KGgo="
 
 
+def nested(levels: int) -> str:
+    return '{"a":' * levels + "1" + "}" * levels
+
+
+def with_arguments(arguments: str) -> ModelCall:
+    call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": arguments}}
+    asked = {"role": "assistant", "content": None, "tool_calls": [call]}
+    return openai_call(messages=[asked, {"role": "tool", "tool_call_id": "call_1", "content": "sun"}])
+
+
+@pytest.mark.parametrize("levels", [129, 990, 100_000])
+def test_arguments_nested_deeper_than_a_body_may_be_are_the_callers_mistake(levels: int):
+    """In a body they are a string, and on the other wire an object of it."""
+    with pytest.raises(Invalid, match="nested deeper than 128 levels") as caught:
+        cross(with_arguments(nested(levels)), source=OPENAI, target=ANTHROPIC)
+    assert caught.value.status == 400
+    assert OPENAI.write_call(with_arguments(nested(levels)), Outgoing("m")), "on its own wire it stays a string"
+
+
+@pytest.mark.parametrize("arguments", [nested(128), nested(129)[:-1], "[" * 500])
+def test_arguments_within_the_bound_or_that_are_no_json_still_cross(arguments: str):
+    said = json.loads(cross(with_arguments(arguments), source=OPENAI, target=ANTHROPIC))
+    given = said["messages"][0]["content"][0]["input"]
+    assert given == (json.loads(arguments) if arguments == nested(128) else {"arguments": arguments})
+
+
+@pytest.mark.parametrize("levels", [129, 990, 100_000])
+def test_an_answer_whose_arguments_are_nested_too_deep_is_the_providers_mistake(levels: int):
+    call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": nested(levels)}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    answer = {"id": "chatcmpl-1", "model": "gpt", "choices": [choice]}
+    reply = OPENAI.to_reply(OPENAI.read_reply(json.dumps(answer).encode(), headers={}))
+    with pytest.raises(Upstream, match="nested deeper than 128 levels"):
+        ANTHROPIC.from_reply(reply, model="our-alias")
+
+
+@pytest.mark.parametrize("levels", [129, 990, 100_000])
+def test_a_stream_whose_arguments_are_nested_too_deep_to_tell_their_end_is_the_providers_mistake(levels: int):
+    calls = [
+        {"index": index, "id": f"c{index}", "type": "function", "function": {"name": "weather", "arguments": arguments}}
+        for index, arguments in enumerate((nested(levels), "{}"))
+    ]
+    raw = openai_stream(*(chunk({"tool_calls": [call]}) for call in calls), chunk({}, finish="tool_calls"))
+    with pytest.raises(Upstream, match="deeper than any body"):
+        stream(raw, upstream=OPENAI, client=ANTHROPIC, call=anthropic_call(stream=True))
+
+
 def test_an_anthropic_request_crosses_without_cache_marks_and_signatures():
     """Traps 7, 20, 21 and 23: what only the origin understands stays there."""
     ephemeral = {"type": "ephemeral", "ttl": "1h"}

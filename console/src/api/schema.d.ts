@@ -756,7 +756,7 @@ export interface components {
         };
         /**
          * PartView
-         * @description A sealed part, opened for this reader: `text` is null where it is not text or was erased.
+         * @description A sealed part, opened for this reader: `text` is null where it is no text, was erased, or `withheld` says why.
          */
         PartView: {
             name: string;
@@ -764,6 +764,7 @@ export interface components {
             size_bytes: number;
             digest: string;
             erased: boolean;
+            withheld: string | null;
         };
         /**
          * ProofView

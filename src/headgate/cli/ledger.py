@@ -11,7 +11,7 @@ import click
 
 from headgate.cli.client import settings_from
 from headgate.kernel.errors import Corrupt, HeadgateError, Invalid, NotFound
-from headgate.ledger.checkpoint import VerifierKey, verify_checkpoint
+from headgate.ledger.checkpoint import MAX_NOTE_BYTES, Checkpoint, VerifierKey, verify_checkpoint
 from headgate.ledger.log_keys import read_verifier, verifier_path
 from headgate.ledger.models import decode_leaf
 from headgate.ledger.prove import MAX_BUNDLE_BYTES, Bundle, check_bundle
@@ -49,13 +49,26 @@ def ledger() -> None:
 @_data
 @_tenant
 @_key
-def verify(data: Path, tenant: str | None, key_text: str | None) -> None:
-    """Check every byte of every log. Exits with 1 where anything is wrong."""
+@click.option(
+    "--consistent-with",
+    "kept",
+    metavar="CHECKPOINT",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A copy of the log's file `checkpoint`, kept from earlier elsewhere, which the log must continue.",
+)
+def verify(data: Path, tenant: str | None, key_text: str | None, kept: Path | None) -> None:
+    """Check every byte of every log. Exits with 1 where anything is wrong.
+
+    Only what an auditor keeps elsewhere tells a log from an older copy of it, or from another under another key: a
+    checkpoint and the verifier key.
+    """
     with _errors_told():
         logs = _logs(data, tenant)
         if key_text is not None and len(logs) != 1:
             raise Invalid("A key is the key of one log: say which with --tenant.", param="--key")
-        sound = [_verify(log, _trusted(log, key_text), is_own_key=key_text is None) for log in logs]
+        if kept is not None and len(logs) != 1:
+            raise Invalid("A checkpoint is of one log: say which with --tenant.", param="--consistent-with")
+        sound = [_verify(log, _trusted(log, key_text), is_own_key=key_text is None, kept=kept) for log in logs]
     raise SystemExit(0 if all(sound) else 1)
 
 
@@ -97,16 +110,18 @@ def check_proof(file: Path, key_text: str | None) -> None:
 
 
 def _logs(data: Path, tenant: str | None) -> list[Path]:
-    """The folders of the logs in a data folder, or of one tenant's."""
+    """The folders of the logs in a data folder, or of one tenant's. One whose key is there is among them when gone."""
     root = data / "ledger"
     if not root.is_dir():
         raise Invalid(f"{data} holds no ledger: name the data folder with --data.", param="--data")
     if tenant is None:
-        found = sorted(path for path in root.iterdir() if path.is_dir())
+        # A key is made with its log's first checkpoint, so that one without its log is what is left of it.
+        keys = {path.with_suffix("") for path in root.glob("*.vkey")}
+        found = sorted(keys | {path for path in root.iterdir() if path.is_dir()})
         if not found:
             raise Invalid(f"{root} holds no log yet: a tenant's begins with its first record.", param="--data")
         return found
-    if Path(tenant).name != tenant or not (root / tenant).is_dir():
+    if Path(tenant).name != tenant or not ((root / tenant).is_dir() or verifier_path(root, tenant).exists()):
         raise Invalid(f"{root} holds no log of that tenant.", param="--tenant")
     return [root / tenant]
 
@@ -135,15 +150,28 @@ class _Progress:
             click.echo(f"{self._what}: {done:,} of {size:,} entries", err=True)
 
 
-def _verify(log: Path, keys: Sequence[VerifierKey], *, is_own_key: bool) -> bool:
+def _kept_checkpoint(path: Path, keys: Sequence[VerifierKey]) -> Checkpoint:
+    """The checkpoint that an auditor kept, which the log's key must have signed too."""
+    try:
+        return verify_checkpoint(read_file(path, limit=MAX_NOTE_BYTES), keys=keys).checkpoint
+    except FileNotFoundError:
+        raise Invalid(f"There is no file {path}.", param="--consistent-with") from None
+    except Corrupt as problem:
+        raise Corrupt(f"The checkpoint in {path} is none of this log: {problem.message}") from problem
+
+
+def _verify(log: Path, keys: Sequence[VerifierKey], *, is_own_key: bool, kept: Path | None) -> bool:
     """Verify one log and tell of it; True where it is sound."""
-    found = verify_log(log, keys=keys, on_progress=_Progress(log.name))
+    trusted = None if kept is None else _kept_checkpoint(kept, keys)
+    found = verify_log(log, keys=keys, trusted=trusted, on_progress=_Progress(log.name))
     click.echo(f"{log.name}: {found.statement}, {found.entries_checked:,} entries checked")
     if found.checkpoint is not None:
         head = found.checkpoint.checkpoint
         click.echo(f"  log    {head.origin}\n  size   {head.size}\n  root   {head.root.hex()}")
         for signer in found.checkpoint.signed_by:
             click.echo(f"  key    {signer.encode()}")
+    if trusted is not None and found.statement != "faulty":
+        click.echo(f"  holds  all {trusted.size} entries of {kept} unchanged")
     for fault in found.faults:
         click.echo(f"  fault  {_described(log.name, fault)}")
     _tell_limits(found, is_own_key=is_own_key)

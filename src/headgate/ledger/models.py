@@ -8,6 +8,7 @@ same ones, and nobody encodes them again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final, TypeVar
@@ -16,7 +17,7 @@ import msgspec
 
 from headgate.kernel.decision import RuleHit
 from headgate.kernel.errors import Corrupt, Invalid
-from headgate.kernel.labels import Custody, Integrity, Labels
+from headgate.kernel.labels import Confidentiality, Custody, Integrity, Labels
 from headgate.kernel.record import Fact, Outcome
 
 LEAF_VERSION: Final = 1
@@ -189,6 +190,27 @@ def leaf_labels(labels: Labels) -> LeafLabels:
         integrity="trusted" if labels.integrity is Integrity.TRUSTED else "untrusted",
         as_of=None if labels.as_of is None else labels.as_of.isoformat(timespec="microseconds"),
     )
+
+
+def kernel_labels(labels: LeafLabels) -> Labels:
+    """The labels that a leaf has, as the lattice knows them; of no tenant, as the leaf's own reader is of its tenant.
+
+    Raises:
+        Corrupt: a word that no version wrote.
+    """
+    try:
+        return Labels(
+            confidentiality=Confidentiality[labels.confidentiality.upper()],
+            categories=frozenset(labels.categories),
+            readers=frozenset(labels.readers),
+            purposes=None if labels.purposes is None else frozenset(labels.purposes),
+            regions=None if labels.regions is None else frozenset(labels.regions),
+            custody=Custody[labels.custody.upper()],
+            integrity=Integrity[labels.integrity.upper()],
+            as_of=None if labels.as_of is None else datetime.fromisoformat(labels.as_of),
+        )
+    except (KeyError, ValueError) as problem:
+        raise Corrupt(f"A record has labels that are none: {problem}.") from problem
 
 
 def bounded_facts(facts: Mapping[str, Fact]) -> dict[str, Fact]:

@@ -12,10 +12,11 @@ import msgspec
 
 from headgate.kernel.errors import Corrupt, HeadgateError, Invalid, NotFound
 from headgate.kernel.identity import RecordId, TenantId
+from headgate.kernel.labels import Labels
 from headgate.kernel.ports import RecordPage
 from headgate.kernel.record import Fact, Outcome
 from headgate.ledger import store
-from headgate.ledger.models import Leaf, LeafLabels, LeafRule, PartDigest, decode_leaf
+from headgate.ledger.models import Leaf, LeafLabels, LeafRule, PartDigest, decode_leaf, kernel_labels
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.seal import Place, Sealer
 from headgate.substrate.clock import ulid_time
@@ -34,6 +35,7 @@ class StoredRecord:
     Args:
         principal: a pseudonym.
         parts: what was sealed with it: digests and sizes of the envelopes.
+        is_cut: the leaf was too large for the log, and its labels are not whole.
         leaf_index: where it stands in its tenant's log; None until the sequencer was there.
         leaf: the canonical bytes that the log holds, or will.
     """
@@ -61,6 +63,7 @@ class StoredRecord:
     duration_us: int | None
     facts: Mapping[str, Fact]
     parts: Mapping[str, PartDigest]
+    is_cut: bool
     leaf_index: int | None
     leaf: bytes = field(repr=False)
 
@@ -92,9 +95,24 @@ class StoredRecord:
             duration_us=None if leaf.outcome is None else leaf.duration_us,
             facts={**leaf.facts, **leaf.closing_facts},
             parts=leaf.parts,
+            is_cut=leaf.cut is not None,
             leaf_index=stored.leaf_index,
             leaf=stored.leaf,
         )
+
+    def labels_of(self, part: str) -> Labels:
+        """The labels under which a part may be shown: an answer has those of what came out, all else of what went in.
+
+        Where they are not known whole, they hold a category and an access list that only who may see everything has.
+        """
+        labels = self.output_labels if part == "answer" else self.labels
+        known = kernel_labels(self.labels if labels is None else labels)
+        if labels is None or self.is_cut:
+            return known.join(_UNKNOWN)
+        return known
+
+
+_UNKNOWN = Labels(categories=frozenset({"unknown"}), readers=frozenset({"unknown"}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class AnthropicAssembler:
         """Return the whole answer.
 
         Raises:
-            Upstream: none has begun.
+            Upstream: none has begun, or a tool call's input is nested deeper than any body may be.
         """
         if not self._message:
             raise Upstream("the provider's stream ended before it began")
@@ -117,7 +117,7 @@ class _Block:
         arguments = "".join(self._input)
         if arguments.strip():
             # An answer that ran into its limit may end within a call's input, which is then no JSON: it is wrapped.
-            block["input"] = tool_input(arguments)
+            block["input"] = tool_input(arguments, fault=Upstream)
         return block
 
     def _begun(self, name: str) -> list[str]:

@@ -71,7 +71,10 @@ _ANSWER: Final = Layout(
 )
 
 _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
-_BETA: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
+# As betas are named: words and small numbers, then a date. Nothing scans what is forwarded, so nothing else is.
+_BETA: Final = re.compile(
+    r"(?=.{1,64}\Z)[a-z]+[0-9]{0,3}(?:-(?:[a-z]+[0-9]{0,3}|[0-9]{1,3}[a-z]*))*-20[0-9]{2}(?:-[0-9]{2}-[0-9]{2}|[0-9]{4})"
+)
 _MAX_BETAS: Final = 32
 # Flags of the caller's own credential, and those that have the provider act for it through doors that are not here.
 _CLOSED_BETAS: Final = ("oauth-", "mcp-client-", "mcp-tunnels-", "managed-agents-", "message-threads-", "agent-memory-")

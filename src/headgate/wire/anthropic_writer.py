@@ -36,6 +36,7 @@ from headgate.wire.conversation import (
     UsageUpdate,
 )
 from headgate.wire.dialect import WireEvent
+from headgate.wire.json_document import TooDeep, decoded_inside
 from headgate.wire.json_edits import edit_fields
 from headgate.wire.sse import frame
 
@@ -70,17 +71,20 @@ class _Block:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing more can come, so that the block after it may be written."""
+        """Whether nothing more can come, so that the block after it may be written.
+
+        Raises:
+            Upstream: a tool call's arguments are nested deeper than any body may be.
+        """
         if self.is_done or self.kind != "tool":
             return True
         arguments = "".join((*self.written, *self.waiting))
         if not arguments.rstrip().endswith("}"):
             return False
         try:
-            msgspec.json.decode(arguments)
-        except msgspec.DecodeError:
-            return False
-        return True
+            return decoded_inside(arguments) is not None
+        except TooDeep as error:
+            raise Upstream("the provider nests a tool call's arguments deeper than any body may be") from error
 
 
 class AnthropicWriter:

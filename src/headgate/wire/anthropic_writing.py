@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from headgate.kernel.errors import Invalid
+from headgate.kernel.errors import Invalid, Upstream
 from headgate.wire.anthropic_words import (
     anthropic_message_id,
     anthropic_reason_of,
@@ -42,6 +42,7 @@ from headgate.wire.conversation import (
     ToolUse,
 )
 from headgate.wire.dialect import Outgoing
+from headgate.wire.json_document import MAX_DEPTH, TooDeep, decoded_inside
 
 _Json = dict[str, Any]
 
@@ -75,7 +76,11 @@ def unsaid(conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
 
 
 def write_answer(reply: Reply, *, model: str) -> bytes:
-    """Write an answer of another wire as a message; what the model refused with shows as text and as explanation."""
+    """Write an answer of another wire as a message; what the model refused with shows as text and as explanation.
+
+    Raises:
+        Upstream: arguments of a tool call are nested deeper than any body may be.
+    """
     refusal = "".join(part.text for part in reply.parts if isinstance(part, Refusal))
     # Calls that their server gave no id are told apart all the same.
     parts = [
@@ -112,19 +117,23 @@ def answer_block(part: Part) -> _Json | None:
         case Reasoning(text, signature):
             return {"type": "thinking", "thinking": text, "signature": signature or ""}
         case ToolUse():
-            return _tool_use(part)
+            return _tool_use(part, fault=Upstream)
         case _:
             return None
 
 
-def tool_input(arguments: str) -> msgspec.Raw | _Json:
-    """Return arguments as the object that the wire demands, byte for byte; text that is none is wrapped."""
+def tool_input(arguments: str, *, fault: type[Invalid | Upstream]) -> msgspec.Raw | _Json:
+    """Return arguments as the object that the wire demands, byte for byte; text that is none is wrapped.
+
+    Raises:
+        fault: they are nested deeper than any body may be.
+    """
     if not arguments.strip():
         return {}
     try:
-        value: object = msgspec.json.decode(arguments)
-    except msgspec.DecodeError:
-        value = None
+        value = decoded_inside(arguments)
+    except TooDeep as error:
+        raise fault(f"the arguments of a tool call are nested deeper than {MAX_DEPTH} levels") from error
     return msgspec.Raw(arguments.encode()) if isinstance(value, dict) else {"arguments": arguments}
 
 
@@ -334,7 +343,7 @@ class _Turns:
                 case ToolResult():
                     yield self._result(part)
                 case ToolUse():
-                    yield _tool_use(part)
+                    yield _tool_use(part, fault=Invalid)
                 case _:
                     yield from self._readable(part)
 
@@ -364,12 +373,12 @@ class _Turns:
         return block
 
 
-def _tool_use(call: ToolUse) -> _Json:
+def _tool_use(call: ToolUse, *, fault: type[Invalid | Upstream]) -> _Json:
     return {
         "type": "tool_use",
         "id": anthropic_tool_id(call.id),
         "name": call.name,
-        "input": tool_input(call.arguments),
+        "input": tool_input(call.arguments, fault=fault),
     }
 
 

@@ -312,6 +312,27 @@ def _decode(body: bytes, *, max_depth: int, name: str) -> Any:
     return value
 
 
+class TooDeep(Exception):
+    """JSON text inside a string of a body is nested deeper than a body may be; whose fault it is, its reader knows."""
+
+
+def decoded_inside(text: str) -> object:
+    """Return the value of JSON text that stands inside a string of a body; None where it is no JSON.
+
+    Raises:
+        TooDeep: it is nested deeper than `MAX_DEPTH`.
+    """
+    try:
+        value: object = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return None
+    except RecursionError as error:
+        raise TooDeep from error
+    if _has_more_brackets(text.encode(), MAX_DEPTH) and _is_deeper(value, MAX_DEPTH):
+        raise TooDeep
+    return value
+
+
 class _Refused(Exception):
     """What our hooks find wrong inside the decoder; a ValueError would look like the decoder's own."""
 

@@ -227,7 +227,9 @@ function Parts({ parts }: { parts: readonly Schemas["PartView"][] }) {
               {part.text === null ? (
                 <Text size="sm">
                   <b>{part.name}</b>{" "}
-                  {part.erased ? (
+                  {part.withheld !== null ? (
+                    <span className="hg-quiet">is withheld from you: {part.withheld}</span>
+                  ) : part.erased ? (
                     <Badge>erased</Badge>
                   ) : (
                     <span className="hg-quiet">not text, {formatSize(part.size_bytes)}</span>

@@ -57,8 +57,8 @@ async def get_approval(parts: AdminParts, request: Request) -> schemas.ApprovalD
         return schemas.ApprovalDetail(approval=view, content="absent", parts=[])
     if not parse_labels(approval.labels).flows_to(caller.principal.clearance):
         return schemas.ApprovalDetail(approval=view, content="withheld", parts=[])
-    opened = await reveal(parts, request, record, resource=_resource(approval))
-    shown = part_views(record, opened) if opened else []
+    opened = await reveal(parts, request, record, names=record.parts, resource=_resource(approval))
+    shown = part_views(record, opened, withheld={}) if opened else []
     return schemas.ApprovalDetail(approval=view, content="shown" if shown else "withheld", parts=shown)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from headgate.ledger.models import Leaf, LeafLabels, decode_leaf
@@ -59,8 +59,14 @@ def labels_text(labels: LeafLabels | None) -> str:
     return "; ".join(parts)
 
 
-def part_views(record: StoredRecord, opened: Sequence[OpenedPart]) -> list[schemas.PartView]:
-    """Return every part that the record names; one that was not opened for this reader has no text."""
+def part_views(
+    record: StoredRecord, opened: Sequence[OpenedPart], *, withheld: Mapping[str, str]
+) -> list[schemas.PartView]:
+    """Return every part that the record names; one that was not opened for this reader has no text.
+
+    Args:
+        withheld: why, by the names of parts.
+    """
     by_name = {part.name: part for part in opened}
     views: list[schemas.PartView] = []
     for name, digest in sorted(record.parts.items()):
@@ -72,6 +78,7 @@ def part_views(record: StoredRecord, opened: Sequence[OpenedPart]) -> list[schem
                 size_bytes=digest.size_bytes,
                 digest=digest.sha256,
                 erased=part is not None and part.state in ("erased", "missing"),
+                withheld=withheld.get(name),
             )
         )
     return views

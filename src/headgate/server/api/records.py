@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from headgate.kernel.administration import (
 )
 from headgate.kernel.errors import Denied, Invalid, NotFound
 from headgate.kernel.identity import TenantId
+from headgate.kernel.labels import Clearance
 from headgate.kernel.record import Outcome
 from headgate.ledger.checkpoint import VerifiedCheckpoint, VerifierKey, verify_checkpoint
 from headgate.ledger.log_keys import read_verifier, verifier_path
@@ -37,6 +38,7 @@ from headgate.server.api.requests import Request
 
 _OPEN = "open"
 _MAX_LIMIT = 200
+_NOT_ALLOWED = "policy lets you see the record, not its content"
 
 
 async def list_records(parts: AdminParts, request: Request) -> schemas.RecordList:
@@ -58,12 +60,18 @@ async def get_record(parts: AdminParts, request: Request) -> schemas.RecordDetai
     resource = Resource("record", record_id)
     parts.gate.authorise(caller, RECORD_READ, resource)
     family = await parts.records.get_record(record_id, tenant=caller.tenant_id)
-    opened = await reveal(parts, request, family.record, resource=resource) if family.record.parts else ()
+    withheld = _withheld(family.record, caller.principal.clearance)
+    cleared = family.record.parts.keys() - withheld.keys()
+    opened: Sequence[OpenedPart] = ()
+    if cleared:
+        opened = await reveal(parts, request, family.record, names=cleared, resource=resource)
+        if not opened:
+            withheld.update(dict.fromkeys(cleared, _NOT_ALLOWED))
     return schemas.RecordDetail(
         record=record_view(family.record),
         output_labels=labels_text(family.record.output_labels),
         children=[record_view(child) for child in family.children],
-        parts=part_views(family.record, opened),
+        parts=part_views(family.record, opened, withheld=withheld),
     )
 
 
@@ -103,17 +111,19 @@ async def get_ledger(parts: AdminParts, request: Request) -> schemas.LedgerView:
 
 
 async def reveal(
-    parts: AdminParts, request: Request, record: StoredRecord, *, resource: Resource
+    parts: AdminParts, request: Request, record: StoredRecord, *, names: Collection[str], resource: Resource
 ) -> Sequence[OpenedPart]:
-    """Open the parts; nothing where policy lets the caller see the record but not its content.
+    """Open parts; nothing where policy lets the caller see the record but not its content.
 
     Args:
+        names: of the parts whose labels may flow to the caller, which is for whoever calls this to ask.
         resource: as what it is looked at: the record itself, or the approval that it waits for.
     """
     caller = request.by
 
     async def do(facts: Facts) -> Sequence[OpenedPart]:
-        opened = await parts.records.open_parts(record.id, tenant=caller.tenant_id)
+        every = await parts.records.open_parts(record.id, tenant=caller.tenant_id)
+        opened = [part for part in every if part.name in names]
         facts["parts"] = len(opened)
         return opened
 
@@ -124,6 +134,12 @@ async def reveal(
         return ()
     request.reply_headers.append(("x-headgate-record", done.record))
     return cast("Sequence[OpenedPart]", done.result)
+
+
+def _withheld(record: StoredRecord, clearance: Clearance) -> dict[str, str]:
+    """Say of each part whose labels may not flow to a reader what keeps it from there."""
+    obstacles = {name: record.labels_of(name).obstacles(clearance) for name in record.parts}
+    return {name: "; ".join(found) for name, found in obstacles.items() if found}
 
 
 def _filters(request: Request) -> RecordFilters:

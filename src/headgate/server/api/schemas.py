@@ -254,13 +254,14 @@ class RecordList(Schema, frozen=True, kw_only=True):
 
 
 class PartView(Schema, frozen=True, kw_only=True):
-    """A sealed part, opened for this reader: `text` is null where it is not text or was erased."""
+    """A sealed part, opened for this reader: `text` is null where it is no text, was erased, or `withheld` says why."""
 
     name: str
     text: str | None
     size_bytes: int
     digest: str
     erased: bool
+    withheld: str | None
 
 
 class RecordDetail(Schema, frozen=True, kw_only=True):

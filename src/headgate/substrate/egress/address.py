@@ -42,6 +42,19 @@ _METADATA = frozenset(
         "192.0.0.192",  # Oracle Cloud
     )
 )
+# Names of metadata services; whoever resolves them, nothing else answers there.
+_METADATA_NAMES = frozenset(
+    (
+        "metadata",
+        "metadata.google.internal",
+        "metadata.goog",
+        "instance-data",
+        "instance-data.ec2.internal",
+        "metadata.tencentyun.com",
+        "metadata.platformequinix.com",
+        "api.metadata.cloud.ibm.com",
+    )
+)
 _PRIVATE_V4 = [
     ipaddress.IPv4Network(text)
     for text in (
@@ -126,14 +139,16 @@ class AddressPolicy:
 
     Args:
         allow: networks in CIDR form, or `host:port` for one exact destination.
+        admits_metadata: whether a metadata address may be such a destination.
 
     Raises:
         Invalid: an entry of neither form.
     """
 
-    __slots__ = ("_exact", "_networks")
+    __slots__ = ("_admits_metadata", "_exact", "_networks")
 
-    def __init__(self, allow: Sequence[str]) -> None:
+    def __init__(self, allow: Sequence[str], *, admits_metadata: bool = True) -> None:
+        self._admits_metadata = admits_metadata
         self._networks: list[_Network] = []
         self._exact: set[tuple[str, int]] = set()
         for entry in allow:
@@ -174,6 +189,8 @@ class AddressPolicy:
         """Vet a host that is an address; a name passes, because somebody else resolves it. Raises Denied."""
         if _is_literal(host):
             self._vet(ipaddress.ip_address(host), host, port)
+        elif host in _METADATA_NAMES:
+            raise _refused(host, port, _Class.METADATA.value)
         elif host.endswith(_INSIDE) and (host, port) not in self._exact:
             raise _refused(host, port, "a name of the inside")
 
@@ -182,13 +199,16 @@ class AddressPolicy:
             raise _refused(host, port, "an address with a zone")
         for layer in _layers(address):
             kind = _classify(layer)
-            if kind is _Class.PUBLIC or (kind is not _Class.NEVER and (str(layer), port) in self._exact):
+            if kind is _Class.PUBLIC or (self._may_be_listed(kind) and (str(layer), port) in self._exact):
                 continue
             listed = (host, port) in self._exact or any(
                 layer.version == network.version and layer in network for network in self._networks
             )
             if kind is not _Class.PRIVATE or not listed:
                 raise _refused(host, port, kind.value)
+
+    def _may_be_listed(self, kind: _Class) -> bool:
+        return kind is _Class.PRIVATE or (kind is _Class.METADATA and self._admits_metadata)
 
 
 def _refused(host: str, port: int, what: str) -> Denied:
@@ -199,8 +219,10 @@ def _refused(host: str, port: int, what: str) -> Denied:
 
 
 def is_metadata(host: str) -> bool:
-    """Tell whether a host is the address of a cloud's metadata service, however it is written."""
-    return _is_literal(host) and any(_classify(each) is _Class.METADATA for each in _layers(ipaddress.ip_address(host)))
+    """Tell whether a host is a cloud's metadata service: its address, however it is written, or a well-known name."""
+    if not _is_literal(host):
+        return host in _METADATA_NAMES
+    return any(_classify(each) is _Class.METADATA for each in _layers(ipaddress.ip_address(host)))
 
 
 def _is_literal(host: str) -> bool:

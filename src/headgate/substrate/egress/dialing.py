@@ -43,7 +43,7 @@ class Route:
             policy=AddressPolicy(profile.allow),
             tls=tls or client_context(profile),
             proxy=proxy,
-            proxy_policy=AddressPolicy((*profile.allow, *proxy_entry)),
+            proxy_policy=AddressPolicy((*profile.allow, *proxy_entry), admits_metadata=False),
         )
 
 

@@ -20,7 +20,7 @@ class NetworkProfile:
         client_cert_file: PEM chain shown to destinations that ask for a client certificate.
         client_key_file: its private key; None when the key is in the same file.
         allow: destinations that would be refused otherwise: networks (`10.1.0.0/16`) or one exact `host:port`. A
-            metadata address is only ever allowed by its own `address:port`.
+            metadata address is only ever allowed by its own `address:port`, and never as a proxy.
         connect_s: seconds to resolve, connect and shake hands.
         first_byte_s: seconds from the request written until the first byte of the answer's body.
         idle_s: seconds between two pieces of the body; does not run while our own reader is slow.
