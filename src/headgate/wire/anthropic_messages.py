@@ -59,7 +59,7 @@ _REQUEST: Final = Layout(
         "tool_search_tool_result": "tool",
         "mcp_tool_result": "tool",
     },
-    media_keys=frozenset({"data"}),
+    media_keys={"data": ("type", "base64")},
 )
 _ANSWER: Final = Layout(
     known_keys=_WIRE_KEYS, fields={"content": "assistant", "stop_details": "assistant"}, answers={"": "message"}

@@ -48,7 +48,7 @@ CHAT_REQUEST: Final = Layout(
         "tool": "tool",
         "function": "tool",
     },
-    media_keys=frozenset({"file_data", "data"}),
+    media_keys={"file_data": None, "data": ("format", "")},
 )
 """Where the strings of a chat request come from."""
 
@@ -56,7 +56,7 @@ CHAT_REPLY: Final = Layout(
     known_keys=_KEYS,
     fields={"choices": "assistant"},
     answers={"choices": "message"},
-    media_keys=frozenset({"data"}),
+    media_keys={"data": ("transcript", "")},
 )
 """Where the strings of a chat answer come from."""
 
