@@ -474,10 +474,47 @@ def test_tokens_that_no_scan_can_read_stay_on_our_own_machines(lab: Lab, tokens:
         plain = client.post("/v1/embeddings", json={"model": "cloud-embed", "input": ["text"]})
     assert (refused.status_code, answered.status_code, plain.status_code) == (403, 200, 200)
     said = refused.json()["error"]
-    assert "tokens cannot be looked at; send text" in said["message"]
+    assert "tokens and media cannot be looked at; send text" in said["message"]
     assert "lattice.flow" in said["message"]
     assert "unscanned" in answered.headers["x-headgate-labels"]
     assert lab.onprem.requests[0].json["input"] == tokens
+
+
+_PIXELS = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("/v1/chat/completions", {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_PIXELS}"}}),
+        ("/v1/chat/completions", {"type": "file", "file": {"filename": "a.bin", "file_data": "/wD+/w=="}}),
+        ("/v1/chat/completions", {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}),
+        ("/v1/messages", {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": _PIXELS}}),
+    ],
+    ids=["image", "file", "sound", "anthropic image"],
+)
+def test_media_that_no_scan_can_read_stay_on_our_own_machines(lab: Lab, path: str, part: Any) -> None:
+    body = {"model": "cloud", "max_tokens": 9, "messages": [{"role": "user", "content": [part]}]}
+    with lab.http() as client:
+        refused = client.post(path, json=body)
+    assert refused.status_code == 403
+    assert "media cannot be looked at" in refused.json()["error"]["message"]
+    assert lab.cloud.requests == []
+
+
+def test_an_image_is_answered_on_our_own_machines_and_where_the_deployment_may_have_it(lab: Lab) -> None:
+    part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_PIXELS}"}}
+    for key, model in ((lab.clerk, "seeing"), (lab.clerk, "onprem"), (lab.clerk, "hybrid")):
+        with lab.http(key) as client:
+            body = {"model": model, "messages": [{"role": "user", "content": [part]}]}
+            answer = client.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["choices"][0]["message"]["content"] == "Hello from the simulator."
+        assert "unscanned" in answer.headers["x-headgate-labels"]
+    assert len(lab.cloud.requests) == 1, "of several candidates it goes to the one that may have it"
+    with lab.http(lab.intern) as client:
+        withheld = client.post("/v1/chat/completions", json=body)
+    assert withheld.status_code == 403, "who may see no personal data sees no answer about what may show some"
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])

@@ -399,11 +399,11 @@ def test_an_anthropic_client_streams_parallel_tools_of_an_openai_deployment(
 def test_images_cross_both_ways(lab: Lab, openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic) -> None:
     part: Any = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}
     openai_client.chat.completions.create(
-        model="claude", messages=[{"role": "user", "content": [{"type": "text", "text": "What is it?"}, part]}]
+        model="seeing-claude", messages=[{"role": "user", "content": [{"type": "text", "text": "What is it?"}, part]}]
     )
     block: Any = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
     anthropic_client.messages.create(
-        model="cloud",
+        model="seeing",
         max_tokens=10,
         messages=[{"role": "user", "content": [{"type": "text", "text": "What is it?"}, block]}],
     )

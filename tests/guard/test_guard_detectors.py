@@ -138,12 +138,40 @@ def test_a_signed_token_is_told_from_dotted_words(engine: Engine) -> None:
         r"4\u0031\u00311 1111 1111 1111",
         r"4\\u0031\\u00311 1111 1111 1111",
         "%34111%31111%2011111111",
+        "%2534111%2531111%25201111%252531111",
         "&#52;111 1111 1111 1111",
+        "&#00000052;111&nbsp;1111 1111 1111",
+        r"\u{34}111 \U00000031111 1111 1111",
+        "④①①① ①①①① ①①①① ①①①①",
+        "⁴¹¹¹ ₁₁₁₁ 1111 1111",
+        "𝟜𝟙𝟙𝟙 𝟏𝟏𝟏𝟏 1111 1111",
+        "4111\u31641111\uffa01111\U000e01001111",
+        "4111\U000e00201111\u180f1111\U0001d1731111",
     ],
 )
 def test_a_disguised_card_is_found_with_the_characters_as_written(engine: Engine, written: str) -> None:
     text = f"Zahlung mit 😀 {written} danke"
     assert found(engine, text) == [("payment_card", written)]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "anna\ufe6bexample.org",
+        "anna&commat;example&period;org",
+        "".join(chr(0x1D5BA + ord(char) - 97) if char.isalpha() else char for char in "anna@example.org"),
+        "".join(chr(0xE0000 + ord(char)) for char in "anna@example.org"),
+        "anna@ex\U000e0020ample.org",
+        "a\u2099na@e\u2093ample.org".replace("\u2099", "ⓝ"),
+    ],
+)
+def test_a_disguised_address_is_found_with_the_characters_as_written(engine: Engine, written: str) -> None:
+    assert found(engine, f"write to {written} today") == [("email", written)]
+
+
+def test_an_escape_of_no_character_is_no_escape(engine: Engine) -> None:
+    text = r"\u{7fffffff} \UFFFFFFFF &nothing; &#99999999999; " + CARD
+    assert found(engine, text) == [("payment_card", CARD)]
 
 
 def test_a_value_behind_an_escaped_line_break_of_nested_json_is_found(engine: Engine) -> None:

@@ -34,6 +34,7 @@ VALUES = (
     "４１１１ １１１１ １１１１ １１１１",
     "jane%40example.org",
     "4111\u200b1111\u200b1111\u200b1111",
+    "jane&commat;example.org",
 )
 around = st.text(alphabet=' \n\t"\\/aZ9.,:;%&#é\x7f', max_size=8)
 texts = st.builds("{}{}{}".format, around, st.sampled_from((*VALUES, "nothing to see")), around)

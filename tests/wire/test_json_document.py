@@ -20,7 +20,7 @@ CHAT = Layout(
     turns={"messages": "user"},
     roles={"system": "system", "assistant": "assistant"},
     types={"tool_result": "tool"},
-    media_keys=frozenset(("file_data",)),
+    media_keys={"file_data": None, "data": ("type", "base64")},
 )
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -266,6 +266,72 @@ def test_images_are_skipped_only_if_they_are_images() -> None:
     ):
         ((text, _),) = texts_of(json.dumps({"messages": [{"content": smuggled}]}))
         assert text == smuggled
+
+
+def _coded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+_PNG = _coded(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"url": f"data:image/png;base64,{_PNG}"},
+        {"file_data": _PNG},
+        {"file_data": f"data:image/png;base64,{_PNG}"},
+        {"file_data": _coded(b"\xff\xfe\xfd of no known format")},
+        {"file_data": "/w=="},
+        {"file_data": "no base64!"},
+        {"type": "base64", "data": _coded(b"\xff" * 40)},
+        {"data": _PNG},
+        {"url": "data:text/plain;base64," + _coded("zażółć".encode("iso-8859-2"))},
+        {"url": "data:text/plain;base64," + _coded("anna@example.org".encode("utf-16-le"))},
+        {"url": "data:text/plain;name=anna@example.org;base64,aGk="},
+        {"url": "data:image/4111111111111111;base64,aGk="},
+        {"url": "data:image/png;base64,%%%"},
+        {"url": f"data:{'a' * 300}/b,hello"},
+    ],
+)
+def test_what_holds_more_than_can_be_scanned_makes_its_document_opaque(part: dict[str, str]) -> None:
+    document = parse(json.dumps({"messages": [{"role": "user", "content": [part]}]}))
+    assert document.is_opaque
+    assert document.replace(("model",), b'"m"').is_opaque
+
+
+def test_a_media_key_spelled_with_escapes_is_one() -> None:
+    assert parse(r'{"messages":[{"file\u005fdata":"/w=="}]}').is_opaque
+
+
+def test_what_a_uri_says_of_itself_is_scanned_where_it_says_more_than_a_type() -> None:
+    for uri in ("data:text/plain;name=anna@example.org;base64,aGk=", "data:image/4111111111111111;base64,aGk="):
+        assert texts_of(json.dumps({"messages": [{"url": uri}]}))[1:] == [(uri, "user")]
+
+
+@pytest.mark.parametrize("text", ["YW5uYUBl\r\neGFtcGxlLm9yZw==", "YW5uYUBleGFtcGxlLm9yZw", "YW5uYUBleGFtcGxlLm9yZw=="])
+def test_base64_as_lenient_decoders_read_it_is_scanned_as_text(text: str) -> None:
+    document = parse(json.dumps({"messages": [{"file_data": text}]}))
+    assert [segment.text for segment in document.segments()] == ["anna@example.org"]
+    assert not document.is_opaque
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"text": "my password"},
+        {"text": "data: my password, and 1/2 of yours"},
+        {"text": "data:1,2,3"},
+        {"url": "data:text/plain,hello"},
+        {"url": "data:text/plain;charset=utf-8;base64,aGVsbG8="},
+        {"type": "text", "data": "A document in plain words"},
+        {"type": "redacted_thinking", "data": _coded(b"\xff" * 40)},
+        {"input": {"data": "an argument of some tool, with a name that media have elsewhere"}},
+        {"url": "https://example.org/a.png"},
+    ],
+)
+def test_what_is_text_through_and_through_leaves_its_document_open(part: dict[str, Any]) -> None:
+    assert not parse(json.dumps({"messages": [{"role": "user", "content": [part]}]})).is_opaque
 
 
 def test_declared_text_that_is_not_utf8_is_scanned_with_replacements() -> None:

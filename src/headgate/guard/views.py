@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+import sys
 import unicodedata
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
@@ -17,12 +18,26 @@ _DIGITS = "".join(chr(point) for point in range(0x660, 0x1FC00) if chr(point).is
 _SPACES = "\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _DASHES = "\u2010-\u2015\u2043\u2212\ufe58\ufe63"
 _DOTS = "\u2024\u00b7\u2022\u3002\uff61"
-_FULLWIDTH = "\uff01-\uff5e"
-_NO_WIDTH = "\u00ad\u034f\u061c\u115f\u1160\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+_COMPATIBLE = (
+    # Letters, digits and signs in another dress: superscripts and subscripts, letterlike and mathematical ones, ones in
+    # circles and brackets, ligatures, small and full-width forms.
+    "\u00b2\u00b3\u00b9\u2070-\u209c\u2100-\u214f\u2460-\u24ff\ufb00-\ufb06\ufe50-\ufe6b\uff01-\uff5e"
+    "\U0001d400-\U0001d7ff\U0001f100-\U0001f1ff"
+)
+_NO_WIDTH = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""What Unicode lets nobody see (Default_Ignorable_Code_Point)."""
+_TAGS = "\U000e0020-\U000e007e"
+"""A second ASCII that nobody sees, though models read it."""
 _CONTROLS = "\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f"
 
-_ODD = f"[{_CONTROLS}{_DIGITS}{_SPACES}{_DASHES}{_DOTS}{_FULLWIDTH}{_NO_WIDTH}]"
-_ESCAPE = r"\\+(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[nrtbf\"/'])|%[2-7][0-9a-fA-F]|&#(?:[0-9]{2,6}|[xX][0-9a-fA-F]{2,5});"
+_ODD = f"[{_CONTROLS}{_DIGITS}{_SPACES}{_DASHES}{_DOTS}{_COMPATIBLE}{_NO_WIDTH}]"
+_ESCAPE = (
+    r"\\+(?:u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,8}\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[nrtbf\"/'])|%(?:25)*[2-7][0-9a-fA-F]"
+    r"|&(?:#[0-9]{2,12}|#[xX][0-9a-fA-F]{2,12}|[A-Za-z]{2,24});"
+)
 _ODD_PATTERN = re.compile(_ODD)
 _ALL_PATTERN = re.compile(f"{_ESCAPE}|{_ODD}")
 _ESCAPED_PATTERN = re.compile(_ESCAPE)
@@ -31,6 +46,8 @@ _SPACE = re.compile(f"[{_SPACES}]")
 _DASH = re.compile(f"[{_DASHES}]")
 _DOT = re.compile(f"[{_DOTS}]")
 _BLANK = re.compile(f"[{_NO_WIDTH}{_CONTROLS}]")
+_TAG = re.compile(f"[{_TAGS}]")
+_TAGS_PATTERN = re.compile(f"[{_TAGS}]+")
 _LETTER_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", '"': '"', "/": "/", "'": "'"}
 
 
@@ -85,16 +102,17 @@ class View(NamedTuple):
 
 def is_plain(text: str) -> bool:
     """Tell whether the text is its own only view: ASCII without any escape. Controls are the caller's affair."""
-    return text.isascii() and "\\" not in text and "%" not in text and "&#" not in text
+    return text.isascii() and "\\" not in text and "%" not in text and ("&" not in text or ";" not in text)
 
 
 def views(text: str) -> list[View]:
-    """Return what has to be scanned for this text: itself, folded, and with its escapes resolved if it has any."""
+    """Return what has to be scanned for this text: itself folded, with escapes resolved, and with its tags shown."""
     folded = _rewritten(text, _ODD_PATTERN)
     escapes = tuple([Span(*match.span()) for match in _ESCAPED_PATTERN.finditer(text)])
-    if not escapes:
-        return [folded]
-    return [folded._replace(escapes=escapes), _rewritten(text, _ALL_PATTERN)]
+    found = [folded._replace(escapes=escapes), _rewritten(text, _ALL_PATTERN)] if escapes else [folded]
+    if not text.isascii() and _TAG.search(text):
+        found.append(_rewritten(text, _TAGS_PATTERN))
+    return found
 
 
 def _rewritten(text: str, pattern: re.Pattern[str]) -> View:
@@ -103,7 +121,8 @@ def _rewritten(text: str, pattern: re.Pattern[str]) -> View:
     done = size = 0
     for match in pattern.finditer(text):
         start, end = match.span()
-        plain = _folded(_resolved(match.group()))
+        piece = match.group()
+        plain = _shown(piece) if pattern is _TAGS_PATTERN else "".join(map(_folded, _resolved(piece)))
         pieces += (text[done:start], plain)
         size += start - done
         changes.append((size, size + len(plain), start, end))
@@ -120,27 +139,36 @@ def _resolved(piece: str) -> str:
     match piece[0], piece[1:]:
         case "\\", rest:
             body = rest.lstrip("\\")
-            return chr(int(body[1:], 16)) if body[0] in "ux" else _LETTER_ESCAPES[body]
+            return _character(body[1:].strip("{}"), piece) if body[0] in "uUx" else _LETTER_ESCAPES[body]
         case "%", digits if digits:
-            return chr(int(digits, 16))
+            return chr(int(digits[-2:], 16))
         case "&", entity if entity:
             return html.unescape("&" + entity)
         case _:
             return piece
 
 
+def _character(digits: str, piece: str) -> str:
+    point = int(digits, 16)
+    return chr(point) if point <= sys.maxunicode else piece
+
+
+def _shown(tags: str) -> str:
+    """Return the ASCII that tag characters repeat."""
+    return "".join([chr(ord(tag) & 0x7F) for tag in tags])
+
+
 def _folded(char: str) -> str:
-    """Return the ASCII character that this one reads as; nothing where it has no width."""
+    """Return the ASCII characters that this one reads as; nothing where it has no width."""
     if char in "\t\n\r" or (char.isascii() and char.isprintable()):
         return char
     if char.isdecimal():
         return str(unicodedata.decimal(char))
-    if "\uff01" <= char <= "\uff5e":
-        return chr(ord(char) - 0xFEE0)
     for pattern, plain in ((_SPACE, " "), (_DASH, "-"), (_DOT, "."), (_BLANK, "")):
         if pattern.fullmatch(char):
             return plain
-    return char
+    plain = unicodedata.normalize("NFKC", char)
+    return plain if plain.isascii() else char
 
 
 def _start_of(place: tuple[int, ...]) -> int:

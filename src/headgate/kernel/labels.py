@@ -279,7 +279,7 @@ def _words(value: object) -> str:
 
 
 def _named(category: str) -> str:
-    return "unscanned (tokens cannot be looked at; send text)" if category == UNSCANNED else category
+    return "unscanned (tokens and media cannot be looked at; send text)" if category == UNSCANNED else category
 
 
 def _within(place: frozenset[str] | None, allowed: frozenset[str] | None) -> bool:

@@ -61,6 +61,24 @@ network = "lab"
 key = "env:LAB_PROVIDER_KEY"
 
 [[deployment]]
+id = "seeing-openai"
+provider = "openai"
+model = "gpt-sim"
+base_url = "http://127.0.0.1:{cloud}/v1"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+clearance = {{ categories = ["unscanned"] }}
+
+[[deployment]]
+id = "seeing-anthropic"
+provider = "anthropic"
+model = "claude-sim"
+base_url = "http://127.0.0.1:{cloud}"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+clearance = {{ categories = ["unscanned"] }}
+
+[[deployment]]
 id = "onprem"
 provider = "openai"
 model = "org/model-with-slash"
@@ -74,6 +92,14 @@ deployments = ["cloud-openai"]
 [[alias]]
 id = "claude"
 deployments = ["cloud-anthropic"]
+
+[[alias]]
+id = "seeing"
+deployments = ["seeing-openai"]
+
+[[alias]]
+id = "seeing-claude"
+deployments = ["seeing-anthropic"]
 
 [[alias]]
 id = "onprem"

@@ -60,7 +60,7 @@ _REQUEST: Final = Layout(
         "tool_search_tool_result": "tool",
         "mcp_tool_result": "tool",
     },
-    media_keys=frozenset({"data"}),
+    media_keys={"data": ("type", "base64")},
     sealed="thinking",
 )
 _ANSWER: Final = Layout(

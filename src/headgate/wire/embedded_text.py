@@ -5,19 +5,23 @@ What such a string decodes to decides, not what it claims to be:
 
 - valid UTF-8 is scanned as that text, and an edit encodes the new text again;
 - a declared text type that is not valid UTF-8 is scanned with replacement characters;
-- what opens with the signature of a known image, sound, video, PDF or archive format is binary and skipped. Its pixels,
-  samples and compressed pages are out of reach here: policy decides on media as such;
+- what opens with the signature of a known image, sound, video, PDF or archive format is binary and skipped;
 - anything else is scanned as the characters that stand there.
+
+Whatever of it is not text through and through is unread: pixels, samples and compressed pages are out of reach here,
+and so is what a more lenient decoder than ours may make of the rest. It may hold anything, and policy treats it so.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 from typing import Literal, NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
 _DATA = "data:"
-_MAX_PREFIX = 256
+_PREFIX = re.compile(r"data:(?:[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,80})?(?:;charset=[a-z0-9-]{1,20})?(?:;base64)?,", re.I)
+_LONG_NUMBER = re.compile(r"\d{7}")
 _MIN_BARE_CHARS = 24
 _HEAD_CHARS = 64
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
@@ -54,24 +58,48 @@ class Embedding(NamedTuple):
 
 
 class Embedded(NamedTuple):
-    """What a string holds: the decoded `text`, or None for binary that no scan can read."""
+    """What a string holds.
+
+    Args:
+        text: what is to be scanned, or None for binary, of which nothing can be.
+        embedding: how the text is embedded; None where it is the string as it stands.
+        is_read: whether the text is all that it holds.
+    """
 
     text: str | None
-    embedding: Embedding
+    embedding: Embedding | None
+    is_read: bool
 
 
-def embedded_text(value: str, *, is_media_key: bool) -> Embedded | None:
-    """Return what is embedded in a string, or None when it is an ordinary string. Linear in its length."""
+def embedded_text(value: str, *, is_media: bool, may_be_media: bool) -> Embedded | None:
+    """Return what is embedded in a string, or None when it is an ordinary string. Linear in its length.
+
+    Args:
+        is_media: it stands where its wire has base64.
+        may_be_media: it stands under a key that names base64 in some places and anything in others.
+    """
     if value[:5].lower() == _DATA:
-        comma = value.find(",", 0, _MAX_PREFIX) + 1
-        prefix = value[:comma]
-        if not comma:
-            return None
-        coding = "base64" if prefix.lower().endswith(";base64,") else "percent"
-        return _decoded(value[comma:], Embedding(prefix, coding))
-    if is_media_key and len(value) >= _MIN_BARE_CHARS:
-        return _decoded(value, Embedding("", "base64"))
+        return _of_uri(value)
+    if is_media or (may_be_media and len(value) >= _MIN_BARE_CHARS):
+        found = _decoded(value, Embedding("", "base64"), is_loose=is_media)
+        return found or (Embedded(value, None, is_read=False) if is_media else None)
     return None
+
+
+def _of_uri(value: str) -> Embedded | None:
+    """Return what a `data:` URI holds; None for words that only begin like one.
+
+    One with parameters that no media type needs is scanned as it stands, for they may say anything.
+    """
+    start = _PREFIX.match(value)
+    if start is None or _LONG_NUMBER.search(start.group()):
+        named = value.partition(",")[0]
+        is_uri = ("/" in named or ";" in named) and not any(map(str.isspace, named))
+        return Embedded(value, None, is_read=False) if is_uri else None
+    prefix = start.group()
+    coding = "base64" if prefix.lower().endswith(";base64,") else "percent"
+    found = _decoded(value[start.end() :], Embedding(prefix, coding), is_loose=True)
+    return found or Embedded(value, None, is_read=False)
 
 
 def encode_text(text: str, embedding: Embedding) -> str:
@@ -81,18 +109,18 @@ def encode_text(text: str, embedding: Embedding) -> str:
     return embedding.prefix + base64.b64encode(text.encode()).decode()
 
 
-def _decoded(payload: str, embedding: Embedding) -> Embedded | None:
-    is_uri = bool(embedding.prefix)
-    declares_text = is_uri and embedding.prefix.lower().startswith((*_TEXT_TYPES, ";", ","), len(_DATA))
+def _decoded(payload: str, embedding: Embedding, *, is_loose: bool) -> Embedded | None:
+    prefix = embedding.prefix.lower()
+    declares_text = bool(prefix) and prefix.startswith((*_TEXT_TYPES, ";", ","), len(_DATA))
     if not declares_text and embedding.coding == "base64" and _is_binary(payload):
-        return Embedded(None, embedding)
-    data = unquote_to_bytes(payload) if embedding.coding == "percent" else _from_base64(payload, is_loose=is_uri)
+        return Embedded(None, embedding, is_read=False)
+    data = unquote_to_bytes(payload) if embedding.coding == "percent" else _from_base64(payload, is_loose=is_loose)
     if not data:
         return None
     try:
-        return Embedded(data.decode(), embedding)
+        return Embedded(data.decode(), embedding, is_read=b"\0" not in data)  # a zero is in no text but UTF-16's
     except UnicodeDecodeError:
-        return Embedded(data.decode(errors="replace"), embedding) if declares_text else None
+        return Embedded(data.decode(errors="replace"), embedding, is_read=False) if declares_text else None
 
 
 def _is_binary(payload: str) -> bool:

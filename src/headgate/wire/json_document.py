@@ -72,7 +72,7 @@ class JsonDocument:
     Strings are counted in document order, so segment indices and edits agree without any offsets being kept.
     """
 
-    __slots__ = ("_found", "_segments", "_value", "is_opaque", "layout", "raw")
+    __slots__ = ("_found", "_is_opaque", "_segments", "_value", "layout", "raw")
 
     def __init__(
         self, raw: bytes, *, value: Any = _NOT_DECODED, layout: Layout = PLAIN, is_opaque: bool = False
@@ -80,7 +80,7 @@ class JsonDocument:
         """Wrap text that is known to be strict JSON; use `parse` for anything from outside."""
         self.raw = raw
         self.layout = layout
-        self.is_opaque = is_opaque
+        self._is_opaque = is_opaque
         self._value = value
         self._found: Strings | None = None
         self._segments: tuple[Segment, ...] | None = None
@@ -157,6 +157,11 @@ class JsonDocument:
             for escape, char in _SIMPLE_ESCAPES:
                 text = text.replace(escape, char)
         return text
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether it holds something that is in none of its segments: tokens, or media that no scan can read."""
+        return self._is_opaque or (self._may_hold_media() and bool(self._strings().unread))
 
     def runs(self) -> Sequence[Sequence[int]]:
         """Return the texts of parts that stand next to one another in a list, by their indices in `segments()`."""
@@ -270,8 +275,12 @@ class JsonDocument:
         """Return the document as one that holds text which no scan can read."""
         return JsonDocument(self.raw, value=self._value, layout=self.layout, is_opaque=True)
 
+    def _may_hold_media(self) -> bool:
+        raw = self.raw
+        return _DATA in raw.lower() or rb"\u" in raw or any(word in raw for word in self.layout.media_words)
+
     def _with_raw(self, raw: bytes) -> JsonDocument:
-        return JsonDocument(raw, layout=self.layout, is_opaque=self.is_opaque)
+        return JsonDocument(raw, layout=self.layout, is_opaque=self._is_opaque)
 
     def _strings(self) -> Strings:
         if self._found is None:

@@ -23,7 +23,8 @@ class Layout:
         answers: lists of an answer whose items hold a turn of the assistant's, with the key of it; "" for the answer
             itself.
         types: origins by an object's `type`, at any depth below a turn, such as `tool_result`.
-        media_keys: keys whose values are base64 of media.
+        media_keys: keys whose values may be base64 of media, with what makes it certain: a field beside it and that
+            field's value, "" for any; None where the key alone does.
         sealed: key of texts that stand beside a `signature` over them, in parts of the assistant's turns.
         spelling: keys whose values say an answer's text once more, token by token.
     """
@@ -34,11 +35,13 @@ class Layout:
     roles: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
     answers: Mapping[str, str] = field(default_factory=dict[str, str])
     types: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
-    media_keys: frozenset[str] = frozenset()
+    media_keys: Mapping[str, tuple[str, str] | None] = field(default_factory=dict[str, "tuple[str, str] | None"])
     sealed: str | None = None
     spelling: frozenset[str] = frozenset()
     walked_for: tuple[bytes, ...] = field(init=False, default=())
     """Tokens of a body whose strings cannot be told without a walk: a tool may write them, or media stand in them."""
+    media_words: tuple[bytes, ...] = field(init=False, default=())
+    """Tokens without one of which media stand in `data:` URIs only."""
     spoken_for: tuple[bytes, ...] = field(init=False, default=())
     """Tokens without one of which no turn of a request is the assistant's."""
 
@@ -48,6 +51,7 @@ class Layout:
             words |= {word for word, origin in origins.items() if origin == "tool"}
         walked_for = tuple(sorted(f'"{word}"'.encode() for word in words))
         object.__setattr__(self, "walked_for", walked_for)
+        object.__setattr__(self, "media_words", tuple(f'"{key}"'.encode() for key in self.media_keys))
         spoken_for = tuple(f'"{role}"'.encode() for role, origin in self.roles.items() if origin == "assistant")
         object.__setattr__(self, "spoken_for", spoken_for)
 
@@ -67,12 +71,14 @@ class Strings(NamedTuple):
         embeddings: by index into `found`, how a segment is embedded in its string.
         numbers: indices into `found` of the numbers.
         runs: indices into `found` of the texts of parts that stand next to one another in a list.
+        unread: indices into `found` of the strings that hold more than can be scanned.
     """
 
     found: list[Segment | None]
     embeddings: dict[int, Embedding]
     numbers: set[int]
     runs: list[list[int]]
+    unread: list[int]
 
 
 def number_text(value: object) -> str | None:
@@ -88,7 +94,7 @@ def number_text(value: object) -> str | None:
 
 def strings_of(value: Any, layout: Layout) -> Strings:
     """Return one item for each string token and long number of the text that `value` was decoded from. Linear."""
-    strings = Strings([], {}, set(), [])
+    strings = Strings([], {}, set(), [], [])
     _Walk(layout, strings).root(value)
     return strings
 
@@ -164,7 +170,7 @@ def spelled_at(value: Any, keys: frozenset[str], path: Path = ()) -> Iterator[Pa
 class _Walk:
     """Collects strings; recursion is bounded by the depth that decoding allows."""
 
-    __slots__ = ("_embeddings", "_layout", "_numbers", "_out", "_runs")
+    __slots__ = ("_embeddings", "_layout", "_numbers", "_out", "_runs", "_unread")
 
     def __init__(self, layout: Layout, strings: Strings) -> None:
         self._layout = layout
@@ -172,6 +178,7 @@ class _Walk:
         self._embeddings = strings.embeddings
         self._numbers = strings.numbers
         self._runs = strings.runs
+        self._unread = strings.unread
 
     def root(self, value: Any) -> None:
         if not isinstance(value, dict):
@@ -185,7 +192,7 @@ class _Walk:
             if turn is not None and isinstance(item, list):
                 self._turns(cast("list[Any]", item), turn)
             elif isinstance(item, str):
-                self._string(item, origin, is_media_key=key in layout.media_keys)
+                self._string(item, origin, key, cast("dict[str, Any]", value))
             else:
                 self._item(item, origin, is_turn=False)
 
@@ -204,7 +211,7 @@ class _Walk:
                 for item in value:
                     self._item(item, origin, is_turn=is_turn)
         elif kind is str:
-            self._string(value, origin, is_media_key=False)
+            self._string(value, origin, None, {})
         elif kind is int or kind is float:
             self._number(value, origin)
 
@@ -253,7 +260,7 @@ class _Walk:
             kind: Any = item.__class__
             if kind is str:
                 if item[:1] in "dD" or key in media:
-                    self._string(item, origin, is_media_key=key in media)
+                    self._string(item, origin, key, value)
                 else:
                     add(_segment(Segment, (item, origin)))
             elif kind is dict:
@@ -263,15 +270,25 @@ class _Walk:
             elif kind is int or kind is float:
                 self._number(item, origin)
 
-    def _string(self, text: str, origin: Origin, *, is_media_key: bool) -> None:
-        embedded = embedded_text(text, is_media_key=is_media_key)
+    def _string(self, text: str, origin: Origin, key: str | None, beside: Mapping[str, Any]) -> None:
+        media = self._layout.media_keys
+        may_be_media = key in media
+        is_media = False
+        if key is not None and may_be_media:
+            mark = media[key]
+            is_media = mark is None or (mark[0] in beside and mark[1] in ("", beside[mark[0]]))
+        embedded = embedded_text(text, is_media=is_media, may_be_media=may_be_media)
         if embedded is None:
             self._out.append(Segment(text, origin))
-        elif embedded.text is None:
+            return
+        if not embedded.is_read:
+            self._unread.append(len(self._out))
+        if embedded.text is None:
             self._out.append(None)
-        else:
+            return
+        if embedded.embedding is not None:
             self._embeddings[len(self._out)] = embedded.embedding
-            self._out.append(Segment(embedded.text, origin))
+        self._out.append(Segment(embedded.text, origin))
 
 
 _segment: Callable[[type[Segment], tuple[str, Origin]], Segment] = tuple.__new__  # pyright: ignore[reportUnknownVariableType] - typeshed's own overloads

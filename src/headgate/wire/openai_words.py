@@ -48,7 +48,7 @@ CHAT_REQUEST: Final = Layout(
         "tool": "tool",
         "function": "tool",
     },
-    media_keys=frozenset({"file_data", "data"}),
+    media_keys={"file_data": None, "data": ("format", "")},
 )
 """Where the strings of a chat request come from."""
 
@@ -61,7 +61,7 @@ CHAT_REPLY: Final = Layout(
     fields={"choices": "assistant"},
     answers={"choices": "message"},
     spelling=SPELLING,
-    media_keys=frozenset({"data"}),
+    media_keys={"data": ("transcript", "")},
 )
 """Where the strings of a chat answer come from."""
 
