@@ -137,6 +137,6 @@ def test_what_does_not_fit_together_is_the_upstreams_failure(raw: bytes):
 @pytest.mark.parametrize("levels", [129, 990, 100_000])
 def test_input_that_is_nested_deeper_than_a_body_may_be_is_the_providers_mistake(levels: int):
     deep = '{"a":' * levels + "1" + "}" * levels
-    start = {"type": "tool_use", "id": "t", "name": "n", "input": {}}
+    start: dict[str, Any] = {"type": "tool_use", "id": "t", "name": "n", "input": {}}
     with pytest.raises(Upstream, match="nested deeper than 128 levels"):
         content_of(start, {"type": "input_json_delta", "partial_json": deep})
