@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from headgate.guard import Engine, GuardLabeller, GuardTransformer, Pseudonyms
 from headgate.guard.exchange import GuardExchange
+from headgate.guard.masking import removed
 from headgate.guard.pseudonyms import LONGEST_TOKEN, TOKEN, Book, Entry
+from headgate.guard.quotation import Quotation
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.content import Labelled, TextSlot
 from headgate.kernel.decision import Decision, Effect, Obligations
@@ -22,7 +24,7 @@ from headgate.kernel.errors import Invalid
 from headgate.kernel.identity import Principal, TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Integrity, Labels
 from headgate.kernel.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall, ModelReply
-from headgate.wire import openai_chat
+from headgate.wire import anthropic_messages, openai_chat, openai_embeddings
 from headgate.wire.json_document import JsonDocument
 from headgate.wire.sse import SseEvent
 
@@ -585,3 +587,18 @@ def test_what_comes_between_the_halves_of_a_token_does_not_keep_its_value_away(
     token = token_of(made)
     choices = given_for(made, {"content": f"To {token[:9]}"}, between, {"content": f"{token[9:]} now"})
     assert "".join(choice["delta"].get("content") or "" for choice in choices) == f"To {EMAIL} now"
+
+
+def test_an_answer_that_spells_nothing_stays_byte_for_byte_for_whoever_may_see_little(engine: Engine) -> None:
+    made = exchange(engine, call("hi"), receiver=clearance("pci"))
+    vectors = openai_embeddings.dialect.read_reply(b'{"object":"list", "data":[]}', headers={})
+    assert made.result(vectors).content.to_bytes() == b'{"object":"list", "data":[]}'
+    data = b'{"type":"content_block_start", "index":0,"content_block":{"type":"text","text":""}}'
+    (event,) = anthropic_messages.dialect.read_events().feed(SseEvent("content_block_start", data))
+    assert [item.data for item in made.item(event)] == [data]
+
+
+def test_two_values_in_one_bare_number_are_removed_as_one(engine: Engine) -> None:
+    finding = next(iter(engine.scan_text("4111111111111111")))
+    twice = [finding._replace(start=8, end=12), finding._replace(start=13, end=17)]
+    assert removed('{"card":4111.4111}', twice, quotation=Quotation()) == '{"card":"[removed:pci]"}'
