@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from headgate.kernel.action import Resource
@@ -21,11 +22,12 @@ from headgate.policy.jobs import keep_fresh, load_snapshot, refresh
 from headgate.policy.keys import KeyTerms, authenticate, make_key
 from headgate.policy.models import DEFAULT_TENANT, CustomPolicy, KeyLimits, RegisteredPrincipal
 from headgate.policy.pack import load_pack
-from headgate.policy.service import Check, PolicyService
+from headgate.policy.service import EARLIEST, LATEST, Check, PolicyService
 from headgate.policy.snapshot import Snapshot, SnapshotHolder
 from headgate.substrate.clock import SystemIds
 from headgate.substrate.database import Database, Transaction
 from headgate.substrate.database_address import DatabaseAddress
+from headgate.substrate.migrate import migrations_in
 from headgate.testing.clock import FakeClock
 from headgate.testing.postgres import TemporaryDatabase
 
@@ -264,6 +266,44 @@ async def test_deleting_a_use_case_or_a_person_revokes_their_keys_and_built_in_o
         with pytest.raises(NotFound):
             async with office.change() as tx:
                 await office.service.delete_use_case(tx, built_in, tenant=DEFAULT_TENANT)
+
+
+@pytest.mark.parametrize("year", [1, 1969, 3001, 9999])
+async def test_the_database_takes_no_time_that_a_worker_might_not_read_back(office: Office, year: int) -> None:
+    late = datetime(year, 6, 1, tzinfo=UTC)
+    key = make_key(TERMS, tenant=DEFAULT_TENANT, created_by="x", now=NOW, ids=SystemIds()).key
+    with pytest.raises(Invalid, match="use_cases_expires_at_check"):
+        async with office.change() as tx:
+            await store.put_use_case(tx, replace(CHAT, expires_at=late), tenant=DEFAULT_TENANT, source="api")
+    with pytest.raises(Invalid, match="api_keys_expires_at_check"):
+        async with office.change() as tx:
+            await store.add_key(tx, replace(key, expires_at=late), tenant=DEFAULT_TENANT)
+
+
+async def test_an_installation_that_was_stopped_by_such_a_time_is_repaired_by_the_upgrade(
+    office: Office, fresh_database: TemporaryDatabase
+) -> None:
+    """And whom a file took over, from before what is built in stayed so, is built in again."""
+    await with_chat(office)
+    (repair,) = (migration for migration in migrations_in() if migration.number == 90)
+    async with office.change() as tx:
+        _, key = await office.service.ensure_first_key(tx, None)
+    with psycopg.connect(fresh_database.owner.conninfo) as owner:
+        owner.execute("ALTER TABLE policy.use_cases DROP CONSTRAINT use_cases_expires_at_check")
+        owner.execute("ALTER TABLE policy.api_keys DROP CONSTRAINT api_keys_expires_at_check")
+        owner.execute("UPDATE policy.use_cases SET expires_at = '10000-01-01 00:59:59+00' WHERE id = 'chat'")
+        owner.execute("UPDATE policy.api_keys SET expires_at = '0001-01-01 00:00:00+00 BC'")
+        owner.execute("UPDATE policy.principals SET source = 'file'")
+    with pytest.raises(Invalid):
+        await office.refresh()
+    with psycopg.connect(fresh_database.owner.conninfo) as owner:
+        owner.execute(repair.text)
+    await office.refresh()
+    tenant = office.holder.current.tenants[DEFAULT_TENANT]
+    assert tenant.use_cases["chat"].expires_at == LATEST
+    assert tenant.keys[key.id].expires_at == EARLIEST
+    async with office.change() as tx:
+        assert await store.ids_of_source(tx, "principal", tenant=DEFAULT_TENANT, source="file") == []
 
 
 async def test_a_person_comes_back_as_registered(office: Office) -> None:

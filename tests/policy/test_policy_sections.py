@@ -109,6 +109,8 @@ def test_each_section_is_what_the_kernel_asks_for() -> None:
         ("use_case", CHAT.replace('"chat"', '"Chat"'), "use_case[0].id", "begins with"),
         ("use_case", CHAT.replace('"chat"', '"jobs"'), "use_case[0].id", "built in"),
         ("use_case", CHAT.replace('"anna"', '""'), "use_case[0].owner", "1 to 200"),
+        ("use_case", CHAT + "expires = 9999-12-31", "use_case[0].expires", "1970 to 2999"),
+        ("use_case", CHAT + "expires = 1960-01-01", "use_case[0].expires", "1970 to 2999"),
         ("use_case", CHAT * 2, "use_case[1]", "two entries of [[use_case]] are chat"),
         ("use_case", "use_case = 3", "use_case", "write [[use_case]]"),
         ("policy", "[[policy]]\nid = 'a'", "policy[0].text", "either text or file"),
@@ -126,6 +128,12 @@ def test_each_section_is_what_the_kernel_asks_for() -> None:
             "[[imported_key]]\ndigest='md5:x'\nprincipal='a'\nuse_case='b'",
             "imported_key[0].digest",
             "bcrypt",
+        ),
+        (
+            "imported_key",
+            f"[[imported_key]]\ndigest='{DIGEST}'\nprincipal='a'\nuse_case='b'\nexpires=9999-12-31",
+            "imported_key[0].expires",
+            "1970 to 2999",
         ),
         ("person", "[[person]]\nid = 'a'\nconfidentiality = 'top'", "person[0].confidentiality", "top"),
     ],
@@ -250,6 +258,19 @@ async def test_an_entry_of_the_api_is_taken_over_when_the_file_names_it(apply: A
     named = "[[person]]\nid = 'ann'"
     assert await apply.run(named) == [Change("person", "ann", "change", "from now on the file looks after it")]
     assert await apply.run(named) == []
+
+
+async def test_what_is_built_in_stays_so_when_a_file_names_it_and_when_the_next_one_does_not(apply: Applier) -> None:
+    async with apply.database.transaction(tenant=DEFAULT_TENANT) as tx:
+        await SERVICE.ensure_first_key(tx, None)
+    named = "[[person]]\nid = 'admin'\nname = 'Boss'\nkind = 'person'\nroles = ['admin']"
+    assert await apply.run(named) == [Change("person", "admin", "change", "name")]
+    assert await apply.run(named) == []
+    assert await apply.run("") == []
+    async with apply.database.transaction(tenant=DEFAULT_TENANT) as tx:
+        admin = await store.principal(tx, "admin", tenant=DEFAULT_TENANT)
+    assert admin is not None
+    assert (admin.name, admin.roles) == ("Boss", {"admin"})
 
 
 async def test_a_renamed_policy_keeps_the_ids_of_its_rules(apply: Applier) -> None:

@@ -193,6 +193,33 @@ async def test_a_program_between_hides_nobody_also_once_its_key_is_revoked(house
     assert (tried.status_code, shown["makers"]) == (403, ["admin", "ci"])
 
 
+async def test_a_person_between_hides_nobody_either(house: House) -> None:
+    """Else whoever asks registers a person, makes that person's key, and by that key the one that approves."""
+    olga = await house.register("olga", "admin")
+    await house.register("grace", "approver")
+    bobs = await _made_for_somebody_new(olga, house, "bob")
+    graces = await _made(bobs, house, "grace", "approver")
+    await _apply(house)
+    approval = await _key_asked(house, olga)
+    async with house.client(graces) as client:
+        shown = (await client.get(f"/api/approvals/{approval}")).json()["approval"]
+        tried = await client.post(f"/api/approvals/{approval}/approve", json=REASON)
+    assert (tried.status_code, shown["can_decide"]) == (403, False)
+    assert "made by the one who asks" in tried.json()["error"]["message"]
+
+
+async def test_a_key_that_somebody_made_when_signed_in_is_theirs_alone(house: House) -> None:
+    await house.register("grace", "approver", "admin")
+    bot = await _made(house.admin_key, house, "bot", "admin")
+    async with house.browser("grace") as herself:
+        terms = {"name": "g", "principal": "grace", "roles": ["approver"]}
+        graces = (await herself.post("/api/keys", json=terms)).json()["secret"]
+    await _apply(house)
+    approval = await _key_asked(house, bot)
+    async with house.client(graces) as client:
+        assert (await client.post(f"/api/approvals/{approval}/approve", json=REASON)).status_code == 200
+
+
 async def test_a_question_asked_by_two_keys_is_decided_by_the_maker_of_neither(house: House) -> None:
     olga = await house.register("olga", "admin")
     keys = [await _made(maker, house, "bot", "admin") for maker in (house.admin_key, olga)]
@@ -290,6 +317,13 @@ async def _made(maker: str, house: House, principal: str, role: str) -> str:
     terms = {"name": principal, "principal": principal, "roles": [role]}
     async with house.client(maker) as client:
         return str((await client.post("/api/keys", json=terms)).json()["secret"])
+
+
+async def _made_for_somebody_new(maker: str, house: House, person: str) -> str:
+    """Have the holder of a key register an administrator, and make their key; returns its secret."""
+    async with house.client(maker) as client:
+        await client.put(f"/api/entries/person/{person}", json={"entry": {"roles": ["admin"]}})
+    return await _made(maker, house, person, "admin")
 
 
 async def _key_asked(house: House, key: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import httpx2
+import psycopg
+import pytest
 
 from headgate.kernel.identity import Principal
 from headgate.policy import approvals
@@ -80,6 +82,91 @@ async def test_a_mistake_is_named_with_its_line(house: House):
             answer = await client.post("/api/config/plan", json={"toml": text})
             assert answer.status_code == 400
             assert expected in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[[person]]\nid = "joe"\n\n[[person]]\nid = "admin"\n', "headgate.toml:4: person[1]: admin: somebody else"),
+        (
+            '[[person]]\nid = "headgate"\nroles = ["admin"]\n',
+            "headgate.toml:1: person[0]: headgate: headgate is built in",
+        ),
+    ],
+)
+async def test_a_file_locks_nobody_out_as_no_entry_does(house: House, text: str, says: str):
+    async with house.admin as client:
+        before = (await client.get("/api/entries/person")).json()
+        for what in ("plan", "apply"):
+            refused = await client.post(f"/api/config/{what}", json={"toml": text})
+            assert refused.status_code == 409
+            assert says in refused.json()["error"]["message"]
+        assert (await client.get("/api/entries/person")).json() == before
+
+
+async def test_an_administrator_whom_the_file_looks_after_does_not_take_herself_out_of_it(house: House):
+    people = '[[person]]\nid = "{}"\nroles = ["admin"]\n'
+    async with house.client(await house.register("olga", "admin")) as olga:
+        assert (await olga.post("/api/config/apply", json={"toml": people.format("olga")})).status_code == 200
+        refused = await olga.post("/api/config/apply", json={"toml": people.format("ada")})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (409, "person")
+    async with house.admin as somebody_else:
+        done = await somebody_else.post("/api/config/apply", json={"toml": people.format("ada")})
+    assert {(one["id"], one["does"]) for one in done.json()["changes"]} == {("ada", "create"), ("olga", "remove")}
+
+
+async def test_an_administrator_is_left_whoever_applies_the_file(house: House):
+    text = '@id("ed") @reason("r") permit (principal, action == Headgate::Action::"config.apply", resource) ' + (
+        'when { principal.roles.contains("editor") };'
+    )
+    async with house.admin as client:
+        allowed = await client.put("/api/entries/policy/editors", json={"entry": {"text": text}})
+        assert allowed.status_code == 200, allowed.text
+    async with house.client(await house.register("ed", "editor")) as editor:
+        refused = await editor.post("/api/config/apply", json={"toml": '[[person]]\nid = "admin"\n'})
+    assert refused.status_code == 409
+    assert "one with the role admin has to be left" in refused.json()["error"]["message"]
+
+
+async def test_a_file_takes_nothing_away_that_what_stays_needs(house: House):
+    whole = """
+[[network]]
+id = "corporate"
+proxy_url = "http://127.0.0.1:9"
+
+[[deployment]]
+id = "gpt"
+provider = "openai"
+model = "m"
+network = "corporate"
+
+[[alias]]
+id = "smart"
+deployments = ["gpt"]
+"""
+    other = '[[deployment]]\nid = "other"\nprovider = "openai"\nmodel = "m"\n'
+    async with house.admin as client:
+        assert (await client.post("/api/config/apply", json={"toml": whole})).status_code == 200
+        for text, says in (
+            ('[[network]]\nid = "other"\n', "headgate.toml:1: network: gpt: the deployment stays and needs it"),
+            (other, "headgate.toml:1: deployment: smart: the alias stays and needs it"),
+        ):
+            for what in ("plan", "apply"):
+                refused = await client.post(f"/api/config/{what}", json={"toml": text})
+                assert refused.status_code == 409
+                assert says in refused.json()["error"]["message"]
+        assert (await client.post("/api/config/plan", json={"toml": whole})).json()["changes"] == []
+        both = other + '[[alias]]\nid = "smart"\ndeployments = ["other"]\n'
+        assert (await client.post("/api/config/apply", json={"toml": both})).status_code == 200
+
+
+async def test_what_did_not_hold_before_keeps_no_file_out(house: House):
+    with psycopg.connect(house.database.owner.conninfo) as owner:
+        spec = '{"id": "odd", "provider": "openai", "model": "m", "network": "gone"}'
+        owner.execute("INSERT INTO gateway.deployments (tenant, id, spec) VALUES ('default', 'odd', %s)", (spec,))
+    async with house.admin as client:
+        done = await client.post("/api/config/apply", json={"toml": '[[network]]\nid = "other"\n'})
+    assert done.status_code == 200, done.text
 
 
 async def _post(house: House, what: str, text: str) -> dict[str, Any]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+
+import psycopg
+import pytest
 
 from headgate.testing.house import OTHER, House, add_tenant
 
@@ -144,6 +148,43 @@ async def test_what_a_key_must_not_ask_for_is_refused_in_words(house: House):
             assert answer.status_code in (400, 404), (body, answer.text)
             assert answer.json()["error"]["message"]
         assert len((await client.get("/api/keys")).json()["keys"]) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["9999-12-31T23:59:59.999999-23:59", "3000-01-01T00:00:01Z", "0001-01-01T00:00:00+14:00"]
+)
+async def test_a_time_that_nobody_means_is_refused_and_nothing_is_kept(house: House, text: str):
+    async with house.admin as client:
+        for method, path, body in (
+            ("POST", "/api/keys", {"name": "x"}),
+            ("PUT", "/api/use-cases/support", USE_CASE),
+        ):
+            answer = await client.request(method, path, json={**body, "expires_at": text})
+            assert (answer.status_code, answer.json()["error"]["param"]) == (400, "expires_at"), answer.text
+        assert len((await client.get("/api/keys")).json()["keys"]) == 1
+        assert "support" not in (await client.get("/api/use-cases")).text
+
+
+async def test_an_expiry_is_answered_in_utc(house: House):
+    at, in_utc = "2090-01-01T01:00:00+02:00", "2089-12-31T23:00:00Z"
+    async with house.admin as client:
+        key = (await client.post("/api/keys", json={"name": "x", "expires_at": at})).json()["key"]
+        use_case = (await client.put("/api/use-cases/support", json={**USE_CASE, "expires_at": at})).json()
+    assert (key["expires_at"], use_case["expires_at"]) == (in_utc, in_utc)
+
+
+async def test_what_could_not_be_read_back_is_not_committed(house: House, monkeypatch: pytest.MonkeyPatch):
+    def as_it_is(moment: datetime | None) -> datetime | None:
+        return moment
+
+    with psycopg.connect(house.database.owner.conninfo) as owner:
+        owner.execute("ALTER TABLE policy.api_keys DROP CONSTRAINT api_keys_expires_at_check")
+    monkeypatch.setattr("headgate.server.api.keys.expiry", as_it_is)
+    async with house.admin as client:
+        body = {"name": "x", "expires_at": "9999-12-31T23:59:59-01:00"}
+        assert (await client.post("/api/keys", json=body)).status_code == 400
+        assert len((await client.get("/api/keys")).json()["keys"]) == 1
+    await house.worker.refresh()
 
 
 def _mode(rules: dict[str, Any], rule: str) -> str:

@@ -87,6 +87,15 @@ async def test_guessing_links_is_slowed_down(house: House):
     assert int(answers[-1].headers["retry-after"]) > 0
 
 
+async def test_whoever_guesses_keeps_nobody_out_who_has_a_link(house: House):
+    token = await house.sign_in_token()
+    guesses = ["x"] * ATTEMPTS_PER_MINUTE + [f"default.{'x' * 43}"]
+    async with house.client() as client:
+        answers = [await client.post("/api/session", json={"token": guess}) for guess in guesses]
+        assert answers[-1].status_code == 429
+        assert (await client.post("/api/session", json={"token": token})).status_code == 200
+
+
 async def test_who_signed_in_and_out_is_recorded_and_nothing_of_the_link_or_cookie(house: House):
     token = await house.sign_in_token()
     async with house.client(origin=ORIGIN, **{"x-headgate-csrf": "1"}) as browser:
@@ -127,6 +136,27 @@ async def test_a_link_for_somebody_who_was_unregistered_opens_nothing(house: Hou
     async with house.client() as client:
         assert (await client.post("/api/session", json={"token": token})).status_code == 401
     assert [one["outcome"] for one in await house.records(verb="session.open")] == ["refused"]
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+async def test_whoever_is_registered_by_the_id_of_somebody_removed_is_somebody_else(house: House, *, by_file: bool):
+    """Neither the session nor the unused link nor the key of the one before lets anybody in."""
+    ann, joe = '[[person]]\nid = "ann"\nroles = ["auditor"]\n', '[[person]]\nid = "joe"\n'
+    async with house.admin as admin:
+        await admin.post("/api/config/apply", json={"toml": ann})
+        made = await admin.post("/api/keys", json={"name": "a", "principal": "ann", "roles": ["auditor"]})
+        token = await house.sign_in_token("ann")
+        async with house.browser("ann") as browser, house.client(made.json()["secret"]) as program:
+            assert (await browser.get("/api/keys")).status_code == 200
+            if by_file:
+                gone = await admin.post("/api/config/apply", json={"toml": joe})
+            else:
+                gone = await admin.delete("/api/entries/person/ann")
+            assert gone.status_code == 200, gone.text
+            await admin.put("/api/entries/person/ann", json={"entry": {"roles": ["admin"]}})
+            assert (await browser.get("/api/session")).status_code == 401
+            assert (await browser.post("/api/session", json={"token": token})).status_code == 401
+            assert (await program.get("/api/session")).status_code == 401
 
 
 async def test_no_session_is_opened_or_closed_without_a_record(house: House, monkeypatch: pytest.MonkeyPatch):

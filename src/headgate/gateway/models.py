@@ -22,6 +22,9 @@ Text = Annotated[str, msgspec.Meta(max_length=2000)]
 Level = Literal["public", "internal", "confidential", "restricted"]
 Money = Annotated[Decimal, msgspec.Meta(description="Money for a million tokens, such as 0.25.")]
 
+_DEAREST = 1_000_000_000
+"""For a million tokens; what a call of any length costs then still fits the 64 bits of the database."""
+
 CATEGORIES = ("pii", "phi", "pci", "secret")
 
 
@@ -202,6 +205,8 @@ def _custody(spec: DeploymentSpec) -> Custody:
 def _micros(money: Decimal | None) -> int | None:
     if money is None:
         return None
+    if not money.is_finite() or money > _DEAREST:
+        raise Invalid(f"a price is a number up to {_DEAREST:,}", param="price")
     micros = money * 1_000_000
     if money < 0 or micros != micros.to_integral_value():
         raise Invalid("a price has at most six decimals and is not negative", param="price")

@@ -175,7 +175,8 @@ class PolicyApprovals:
 async def makers_of(tx: Transaction, principal: Principal) -> frozenset[str]:
     """Return who made the key that the principal acts by; nobody for a session, and for a key that was imported.
 
-    Where a program made it, also who made the keys of that program, and so on: all who may hold it by what they made.
+    Also who made the key by which it was made, and so on, back to one that was made in a session; and where a program
+    made it, who made that program's keys: all who may hold it by what they made.
     """
     if principal.key_id is None:
         return frozenset()

@@ -23,7 +23,9 @@ INSERT INTO policy.principals (tenant, id, kind, name, roles, level, categories,
 VALUES (%(tenant)s, %(id)s, %(kind)s, %(name)s, %(roles)s, %(level)s, %(categories)s, %(access)s, %(source)s)
 ON CONFLICT (tenant, id) DO UPDATE SET
     kind = EXCLUDED.kind, name = EXCLUDED.name, roles = EXCLUDED.roles, level = EXCLUDED.level,
-    categories = EXCLUDED.categories, access = EXCLUDED.access, source = EXCLUDED.source, updated_at = now();
+    categories = EXCLUDED.categories, access = EXCLUDED.access, updated_at = now(),
+    -- What is built in stays so, whoever changes it: else a file that no longer names it would take it away.
+    source = CASE policy.principals.source WHEN 'built_in' THEN 'built_in' ELSE EXCLUDED.source END;
 
 -- name: delete_principal
 DELETE FROM policy.principals WHERE tenant = %(tenant)s AND id = %(id)s AND source <> 'built_in';
@@ -94,10 +96,10 @@ WHERE tenant = %(tenant)s AND id = %(id)s;
 
 -- name: add_key
 INSERT INTO policy.api_keys (tenant, id, principal, use_case, algorithm, digest, prefix, last_four, name, roles, scopes,
-    requests_per_minute, spend_micros_per_day, currency, created_at, created_by, expires_at, source)
+    requests_per_minute, spend_micros_per_day, currency, created_at, created_by, made_by_key, expires_at, source)
 VALUES (%(tenant)s, %(id)s, %(principal)s, %(use_case)s, %(algorithm)s, %(digest)s, %(prefix)s, %(last_four)s, %(name)s,
     %(roles)s, %(scopes)s, %(requests_per_minute)s, %(spend_micros_per_day)s, %(currency)s, %(created_at)s,
-    %(created_by)s, %(expires_at)s, %(source)s);
+    %(created_by)s, %(made_by_key)s, %(expires_at)s, %(source)s);
 
 -- name: put_imported_key
 INSERT INTO policy.api_keys (tenant, id, principal, use_case, algorithm, digest, prefix, last_four, name, roles, scopes,
@@ -141,16 +143,25 @@ DELETE FROM policy.policies WHERE tenant = %(tenant)s AND id = %(id)s;
 SELECT id FROM policy.policies WHERE tenant = %(tenant)s AND source = %(source)s ORDER BY id;
 
 -- name: makers_of_key
-WITH RECURSIVE made (maker) AS (
-    SELECT created_by FROM policy.api_keys WHERE tenant = %(tenant)s AND id = %(key_id)s AND source = 'api'
+-- UNION: each key once, so that it ends. Without a bound: whoever makes enough keys would get past any.
+WITH RECURSIVE made (maker, by_key) AS (
+    SELECT created_by, made_by_key FROM policy.api_keys
+    WHERE tenant = %(tenant)s AND id = %(key_id)s AND source = 'api'
     UNION
-    SELECT key.created_by
+    SELECT key.created_by, key.made_by_key
     FROM made
-    JOIN policy.principals program ON program.tenant = %(tenant)s AND program.id = made.maker
-        AND program.kind <> 'person'
-    JOIN policy.api_keys key ON key.tenant = %(tenant)s AND key.principal = made.maker AND key.source = 'api'
+    JOIN LATERAL (
+        SELECT created_by, made_by_key FROM policy.api_keys
+        WHERE tenant = %(tenant)s AND id = made.by_key AND source = 'api'
+        UNION ALL
+        SELECT theirs.created_by, theirs.made_by_key
+        FROM policy.principals program
+        JOIN policy.api_keys theirs ON theirs.tenant = %(tenant)s AND theirs.principal = program.id
+            AND theirs.source = 'api'
+        WHERE program.tenant = %(tenant)s AND program.id = made.maker AND program.kind <> 'person'
+    ) key ON true
 )
-SELECT coalesce(array_agg(maker ORDER BY maker), '{}') AS makers FROM made;
+SELECT coalesce(array_agg(DISTINCT maker ORDER BY maker), '{}') AS makers FROM made;
 
 -- name: unused_approval
 SELECT id FROM policy.approvals

@@ -35,7 +35,7 @@ from headgate.policy.keys import parse_digest
 from headgate.policy.models import ApiKey, CustomPolicy, KeyLimits, RegisteredPrincipal, Source
 from headgate.policy.pack import Pack
 from headgate.policy.rules import Rule, read_rules
-from headgate.policy.service import PolicyService, refuse_name, refuse_observe, refuse_use_case
+from headgate.policy.service import PolicyService, expiry, refuse_name, refuse_observe, refuse_use_case
 from headgate.policy.snapshot import compile_policies
 from headgate.substrate.database import Transaction
 from headgate.substrate.declarative import decode_table
@@ -144,6 +144,7 @@ class Section(Generic[E]):
         entries = cast("tuple[E, ...]", desired)
         stored = {entry.id: entry for entry in await self.stored(transaction, tenant)}
         mine = await store.ids_of_source(transaction, self.kind, tenant=tenant, source="file")
+        built_in = await store.ids_of_source(transaction, self.kind, tenant=tenant, source="built_in")
         changes: list[Change] = []
         for entry in entries:
             wanted, there = _of_tenant(entry, tenant), stored.get(entry.id)
@@ -151,7 +152,7 @@ class Section(Generic[E]):
                 changes.append(Change(self.name, entry.id, "create", f"a new {self.noun}"))
             elif detail := _difference(there, wanted):
                 changes.append(Change(self.name, entry.id, "change", detail))
-            elif entry.id not in mine:
+            elif entry.id not in (*mine, *built_in):
                 changes.append(Change(self.name, entry.id, "change", "from now on the file looks after it"))
         ids = {entry.id for entry in entries}
         return [
@@ -307,7 +308,7 @@ def _use_cases(table: Any, rules: Sequence[Rule]) -> tuple[UseCase, ...]:
             ceiling=store.ceiling(_level(entry.ceiling), _set(entry.ceiling_categories)),
             deployments=_set(entry.deployments),
             observe=frozenset(entry.observe),
-            expires_at=_end_of(entry.expires),
+            expires_at=with_position(f"use_case[{index}]", lambda day=entry.expires: _end_of(day)),
         )
         with_position(f"use_case[{index}]", lambda use_case=use_case: _refuse(use_case, rules))
         read.append(use_case)
@@ -358,7 +359,7 @@ def _keys(table: Any, now: datetime) -> tuple[ApiKey, ...]:
             limits=KeyLimits(entry.requests_per_minute, entry.spend_micros_per_day, entry.currency),
             created_at=now,
             created_by=_BY,
-            expires_at=_end_of(entry.expires),
+            expires_at=with_position(f"imported_key[{index}]", lambda day=entry.expires: _end_of(day)),
             source="file",
         )
         read.append(key)
@@ -410,8 +411,15 @@ def _of_tenant(entry: E, tenant: TenantId) -> E:
 
 
 def _end_of(day: date | None) -> datetime | None:
-    """The moment at which the day is over, UTC."""
-    return None if day is None else datetime.combine(day + timedelta(days=1), time(), UTC)
+    """The moment at which the day is over, UTC.
+
+    Raises:
+        Invalid: as `expiry`.
+    """
+    if day is None:
+        return None
+    next_day = min(day, date.max - timedelta(days=1)) + timedelta(days=1)  # none follows the last; too late, either
+    return expiry(datetime.combine(next_day, time(), UTC), param="expires")
 
 
 def _last_day(moment: datetime | None) -> date | None:

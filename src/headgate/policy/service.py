@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -39,6 +40,9 @@ from headgate.policy.pack import Pack
 from headgate.policy.rules import Does, Rule, RuleMode
 from headgate.policy.snapshot import SnapshotHolder, compile_policies
 from headgate.substrate.database import Transaction
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+"""Between them lies when something expires; the database has the same bounds."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SCOPE = re.compile(r"alias:\S{1,200}|[a-z_]+(\.[a-z_]+)+")
@@ -92,8 +96,14 @@ class PolicyService:
 
     # ---- keys
 
-    async def create_key(self, tx: Transaction, terms: KeyTerms, *, tenant: TenantId, by: str) -> NewKey:
+    async def create_key(
+        self, tx: Transaction, terms: KeyTerms, *, tenant: TenantId, by: str, by_key: str | None = None
+    ) -> NewKey:
         """Make a key. A principal that is not registered is registered as a service with the key's roles.
+
+        Args:
+            by: id of whoever makes it.
+            by_key: id of the key by which they do, or None for a session.
 
         Raises:
             NotFound: there is no such use case.
@@ -101,7 +111,7 @@ class PolicyService:
         """
         await self._refuse_terms(tx, terms, tenant=tenant)
         new = make_key(terms, tenant=tenant, created_by=by, now=self._clock.now(), ids=self._ids)
-        await store.add_key(tx, new.key, tenant=tenant)
+        await store.add_key(tx, new.key, tenant=tenant, made_by_key=by_key)
         return new
 
     async def import_key(self, tx: Transaction, key: ApiKey, *, tenant: TenantId) -> None:
@@ -330,6 +340,19 @@ class PolicyService:
         if not await store.delete(tx, kind, entry_id, tenant=tenant, now=self._clock.now()):
             what = kind.replace("_", " ")
             raise NotFound(f"there is no {what} {entry_id!r}, or it is built in and stays", param=kind)
+
+
+def expiry(moment: datetime | None, *, param: str = "expires_at") -> datetime | None:
+    """Return when something expires, in UTC.
+
+    Raises:
+        Invalid: it is no time that anybody means; the database keeps some that no worker could read back.
+    """
+    if moment is None:
+        return None
+    if not EARLIEST <= moment <= LATEST:
+        raise Invalid("an expiry lies in the years 1970 to 2999; leave it out for what never expires", param=param)
+    return moment.astimezone(UTC)
 
 
 def refuse_name(name: str, what: str) -> None:

@@ -239,13 +239,16 @@ async def keys_page(tx: Transaction, *, tenant: TenantId, after: str, limit: int
     return [row.key() for row in await tx.rows(_SQL["keys_page"], params, of=_KeyRow)]
 
 
-async def add_key(tx: Transaction, entry: ApiKey, *, tenant: TenantId) -> None:
+async def add_key(tx: Transaction, entry: ApiKey, *, tenant: TenantId, made_by_key: str | None = None) -> None:
     """Keep a new key.
+
+    Args:
+        made_by_key: id of the key by which it was made, or None where it was made in a session.
 
     Raises:
         Conflict: the same key, or its id, is already kept, for whichever tenant.
     """
-    await tx.execute(_SQL["add_key"], _key_params(entry, tenant))
+    await tx.execute(_SQL["add_key"], {**_key_params(entry, tenant), "made_by_key": made_by_key})
 
 
 async def put_imported_key(tx: Transaction, entry: ApiKey, *, tenant: TenantId) -> None:
@@ -283,7 +286,7 @@ async def put_policy(tx: Transaction, entry: CustomPolicy, *, tenant: TenantId) 
 async def delete(tx: Transaction, kind: Kind, entry_id: str, *, tenant: TenantId, now: datetime) -> bool:
     """Delete an entry that is not built in, and revoke the keys that hang on it; False where there is none.
 
-    A key is revoked, as records name it.
+    A key is revoked, as records name it. A principal's sign-in links and sessions go with it.
     """
     where = {"tenant": tenant, "id": entry_id, "now": now}
     if revokes := _REVOKES_KEYS.get(kind):

@@ -127,7 +127,10 @@ class Sessions:
 
 
 class Attempts:
-    """Counts attempts to sign in at this worker, so that links cannot be guessed at or the database be kept busy."""
+    """Counts attempts to sign in at this worker by links that do not hold; one that holds is never kept waiting.
+
+    Whoever tries one link after the other is told to wait. What keeps links from being guessed is their 256 bits.
+    """
 
     def __init__(self, clock: Clock, *, per_minute: int = ATTEMPTS_PER_MINUTE) -> None:
         self._clock = clock

@@ -83,9 +83,7 @@ def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgat
             if name in document:
                 values[name] = section.check(document[name], document)
     except Invalid as error:
-        line = locate(source, error.param or "")
-        where = f"{file}:{line}" if line else file
-        raise Invalid(f"{where}: {error.param}: {error.message}", param=error.param) from error
+        raise Invalid(placed(error.message, source, param=error.param or "", file=file), param=error.param) from error
     return Desired(values, {name: known[name] for name in values})
 
 
@@ -151,6 +149,13 @@ def _type_at(of: type[Any], path: str) -> Any:
 def _nearest(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+
+
+def placed(message: str, source: str, *, param: str, file: str = "headgate.toml") -> str:
+    """Return the message with the line and the dotted key that it is about."""
+    line = locate(source, param)
+    where = f"{file}:{line}" if line else file
+    return f"{where}: {param}: {message}"
 
 
 def locate(source: str, param: str) -> int | None:

@@ -290,6 +290,7 @@ CREATE TABLE policy.api_keys (
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
     source text DEFAULT 'api'::text NOT NULL,
+    made_by_key text,
     CONSTRAINT api_keys_algorithm_check CHECK ((algorithm = ANY (ARRAY['sha256'::text, 'sha512'::text, 'blake2b'::text]))),
     CONSTRAINT api_keys_check CHECK ((length(digest) =
 CASE algorithm
@@ -298,6 +299,7 @@ CASE algorithm
 END)),
     CONSTRAINT api_keys_check1 CHECK (((spend_micros_per_day IS NULL) = (currency IS NULL))),
     CONSTRAINT api_keys_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT api_keys_expires_at_check CHECK (((expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at <= '3000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT api_keys_id_check CHECK ((id ~ '^[0-9a-z]{8,64}$'::text)),
     CONSTRAINT api_keys_last_four_check CHECK ((length(last_four) <= 4)),
     CONSTRAINT api_keys_name_check CHECK ((length(name) <= 200)),
@@ -395,6 +397,7 @@ CREATE TABLE policy.use_cases (
     source text DEFAULT 'api'::text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT use_cases_ceiling_level_check CHECK (((ceiling_level >= 0) AND (ceiling_level <= 3))),
+    CONSTRAINT use_cases_expires_at_check CHECK (((expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at <= '3000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT use_cases_floor_level_check CHECK (((floor_level >= 0) AND (floor_level <= 3))),
     CONSTRAINT use_cases_id_check CHECK ((id ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text)),
     CONSTRAINT use_cases_owner_check CHECK (((owner <> ''::text) AND (length(owner) <= 200))),
@@ -627,6 +630,12 @@ ALTER TABLE ONLY policy.principals
 
 ALTER TABLE ONLY policy.use_cases
     ADD CONSTRAINT use_cases_tenant_fkey FOREIGN KEY (tenant) REFERENCES policy.tenants(id);
+
+ALTER TABLE ONLY server.sessions
+    ADD CONSTRAINT sessions_tenant_principal_fkey FOREIGN KEY (tenant, principal) REFERENCES policy.principals(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY server.sign_ins
+    ADD CONSTRAINT sign_ins_tenant_principal_fkey FOREIGN KEY (tenant, principal) REFERENCES policy.principals(tenant, id) ON DELETE CASCADE;
 
 ALTER TABLE gateway.aliases ENABLE ROW LEVEL SECURITY;
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from headgate.cli.client import ApiError, Client
+from headgate.cli.client import ApiError
 from headgate.testing.running import RunningHeadgate, running_headgate
 from headgate.testing.threaded import ThreadedSimulator
 
@@ -197,8 +197,8 @@ class Lab:
         intern: key of somebody who may see no personal data, under `support`.
         claims: key of the clerk under `claims`, whose content is restricted.
         watched: key of the clerk under `watched`, whose masking rules only observe.
-        careful: key of the clerk under `careful`, where somebody else approves each call to the cloud; olga made it, so
-            that the administrator, who made the others, may decide.
+        careful: key of the clerk under `careful`, where somebody else approves each call to the cloud; olga made it,
+            signed in, so that the administrator, who made the others, may decide.
         approver: key of grace, who may approve and nothing else.
     """
 
@@ -229,9 +229,10 @@ class Lab:
         return httpx2.Client(base_url=self.gate.base_url, headers=headers, timeout=60)
 
     @contextmanager
-    def console(self) -> Generator[httpx2.Client]:
+    def console(self, principal: str = "admin") -> Generator[httpx2.Client]:
         """A signed-in browser on the console's own page."""
         command = [sys.executable, "-m", "headgate.cli.main", "--data", str(self.gate.data), "sign-in"]
+        command += ["--principal", principal]
         port = str(httpx2.URL(self.gate.base_url).port)
         done = subprocess.run(  # noqa: S603 - our own command
             command, env={**os.environ, "HEADGATE_PORT": port}, capture_output=True, text=True, check=True, timeout=60
@@ -299,8 +300,8 @@ def open_lab(folder: Path, *arguments: str) -> Generator[Lab]:
         lab.intern = gate.new_key("intern's", principal="intern", use_case="support")
         lab.claims = gate.new_key("clerk's for claims", principal="clerk", use_case="claims")
         lab.watched = gate.new_key("clerk's for watching", principal="clerk", use_case="watched")
-        olga = Client(gate.base_url, gate.new_key("olga's", principal="olga", roles=["admin"]))
         terms = {"name": "clerk's for care", "principal": "clerk", "use_case": "careful"}
-        lab.careful = str(olga.call("POST", "/api/keys", terms)["secret"])
+        with lab.console("olga") as olga:
+            lab.careful = str(olga.post("/api/keys", json=terms).raise_for_status().json()["secret"])
         lab.approver = gate.new_key("grace's", principal="grace", roles=["approver"])
         yield lab

@@ -9,8 +9,9 @@ from typing import Any
 
 from headgate.kernel.action import Resource, Verb
 from headgate.kernel.administration import Command, Facts
-from headgate.kernel.errors import Unavailable
+from headgate.kernel.errors import HeadgateError
 from headgate.kernel.record import Fact
+from headgate.policy import store
 from headgate.server.administration import AdminCaller, Performed, perform
 from headgate.server.api.parts import AdminParts
 from headgate.substrate.database import Transaction
@@ -42,6 +43,8 @@ async def change(
     async def do(facts: Facts) -> Any:
         async with parts.admin_database.transaction(tenant=caller.tenant_id) as tx:
             result = await command.make(tx, facts)
+            # What could not be read back would stop every worker, for good: it is not committed.
+            await store.contents(tx, tenant=caller.tenant_id)
             await tx.notify(CHANNEL)
         return result
 
@@ -52,6 +55,6 @@ async def change(
         resource=resource,
         command=Command(summary=command.summary, arguments=command.arguments, do=do),
     )
-    with contextlib.suppress(Unavailable):  # what was committed stays; the worker's own look follows
+    with contextlib.suppress(HeadgateError):  # what was committed stays; the worker's own look follows
         await parts.changed()
     return done

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 from headgate.kernel.action import Resource
 from headgate.kernel.administration import CONFIG_APPLY, CONFIG_READ, Facts
+from headgate.kernel.errors import Conflict
 from headgate.kernel.ports import Change
-from headgate.server.administration import digest_of, summary
-from headgate.server.api import schemas
+from headgate.server.administration import AdminCaller, digest_of, summary
+from headgate.server.api import afterwards, schemas
+from headgate.server.api.afterwards import SECTIONS, section_of
 from headgate.server.api.changes import Pending, change
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
@@ -22,9 +24,10 @@ async def plan_config(parts: AdminParts, request: Request) -> schemas.ConfigPlan
     """Say what applying the file would change; reads only."""
     caller = request.by
     parts.gate.authorise(caller, CONFIG_READ, Resource("config", caller.tenant_id))
-    desired = await _read(parts, request.body_as(schemas.ConfigText).toml)
+    text = request.body_as(schemas.ConfigText).toml
+    desired = await _read(parts, text)
     async with parts.database.transaction(tenant=caller.tenant_id) as tx:
-        changes = await desired.plan(tenant=caller.tenant_id, transaction=tx)
+        changes = await _planned(parts, caller, desired, tx, text=text)
     return plan_view(changes, record=None)
 
 
@@ -36,7 +39,7 @@ async def apply_config(parts: AdminParts, request: Request) -> schemas.ConfigPla
     async def make(tx: Transaction, facts: Facts) -> Sequence[Change]:
         # Read here, after the decision: whoever may not apply a file cannot have us read one either.
         desired = await _read(parts, text)
-        changes = await desired.plan(tenant=caller.tenant_id, transaction=tx)
+        changes = await _planned(parts, caller, desired, tx, text=text)
         facts.update(_counts(changes))
         await desired.apply(tenant=caller.tenant_id, transaction=tx)
         return changes
@@ -50,6 +53,23 @@ async def apply_config(parts: AdminParts, request: Request) -> schemas.ConfigPla
 async def _read(parts: AdminParts, text: str) -> declarative.Desired:
     """Read and check the file beside the event loop: a large one takes a second."""
     return await asyncio.to_thread(declarative.read, text.encode(), parts.sections)
+
+
+async def _planned(
+    parts: AdminParts, caller: AdminCaller, desired: declarative.Desired, tx: Transaction, *, text: str
+) -> Sequence[Change]:
+    """Plan the file, and refuse it whole where what would be there afterwards does not hold."""
+    changes = await desired.plan(tenant=caller.tenant_id, transaction=tx)
+    before = await afterwards.stored(parts, tx, tenant=caller.tenant_id)
+    named = {name: section_of(parts, name).tables(value) for name, value in desired.values.items() if name in SECTIONS}
+    now = afterwards.after(before, named, changes)
+    fault = afterwards.lockout(caller, before, now)
+    fault = fault or await asyncio.to_thread(afterwards.dangling, parts, before, now, named=named)
+    if fault is not None:
+        ids = [table["id"] for table in named[fault.section]]
+        param = f"{fault.section}[{ids.index(fault.id)}]" if fault.id in ids else fault.section
+        raise Conflict(declarative.placed(f"{fault.id}: {fault.why}", text, param=param), param=param)
+    return changes
 
 
 def _counts(changes: Sequence[Change]) -> dict[str, int]:

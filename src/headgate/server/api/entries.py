@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from headgate.kernel.action import Resource
 from headgate.kernel.administration import CONFIG_APPLY, CONFIG_READ, Facts
 from headgate.kernel.errors import Conflict, NotFound
-from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Change, EntrySection
-from headgate.policy.models import ADMIN, HEADGATE
 from headgate.server.administration import AdminCaller, digest_of
-from headgate.server.api import schemas
+from headgate.server.api import afterwards, schemas
+from headgate.server.api.afterwards import REFERRING, SECTIONS, Document, section_of
 from headgate.server.api.changes import Pending, change
 from headgate.server.api.config import plan_view
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
 from headgate.substrate.database import Transaction
-
-SECTIONS = ("person", "use_case", "policy", "deployment", "alias", "network")
-"""What is read and written entry by entry; keys have operations of their own."""
-
-_REFERRING: Mapping[str, str] = {"deployment": "alias", "network": "deployment"}
-"""The sections whose entries name entries of others: they have to hold when one of those is gone."""
-
-Document = dict[str, Sequence[dict[str, Any]]]
 
 
 async def list_entries(parts: AdminParts, request: Request) -> schemas.EntryList:
@@ -55,13 +46,12 @@ async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
     table = {**request.body_as(schemas.EntryBody).entry, "id": entry_id}
 
     async def prepare(tx: Transaction) -> tuple[Any, list[Change]]:
-        document = await _document(parts, tx, tenant=caller.tenant_id)
-        before = _entry(document[section.name], entry_id)
-        document[section.name] = [*(one for one in document[section.name] if one["id"] != entry_id), table]
+        stored = await afterwards.stored(parts, tx, tenant=caller.tenant_id)
+        document = afterwards.after(stored, {section.name: [table]}, [])
         desired = await asyncio.to_thread(section.check, [table], document)
         (after,) = section.tables(desired)
-        _refuse_lockout(caller, section, entry_id, after)
-        return desired, _changes(section, entry_id, before, after)
+        _refuse_lockout(caller, stored, afterwards.after(stored, {section.name: [after]}, []))
+        return desired, _changes(section, entry_id, _entry(stored[section.name], entry_id), after)
 
     async def make(tx: Transaction, facts: Facts) -> list[Change]:
         desired, changes = await prepare(tx)
@@ -83,14 +73,15 @@ async def remove_entry(parts: AdminParts, request: Request) -> schemas.ConfigPla
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
 
     async def prepare(tx: Transaction) -> list[Change]:
-        document = await _document(parts, tx, tenant=caller.tenant_id)
-        if _entry(document[section.name], entry_id) is None:
+        stored = await afterwards.stored(parts, tx, tenant=caller.tenant_id)
+        if _entry(stored[section.name], entry_id) is None:
             raise NotFound(f"there is no {section.name} {entry_id!r}", param="entry")
-        document[section.name] = [one for one in document[section.name] if one["id"] != entry_id]
-        _refuse_lockout(caller, section, entry_id, {})
-        if (name := _REFERRING.get(section.name)) is not None:
-            _named(parts, name).check(document[name], document)
-        return [Change(section.name, entry_id, "remove")]
+        changes = [Change(section.name, entry_id, "remove")]
+        document = afterwards.after(stored, {}, changes)
+        _refuse_lockout(caller, stored, document)
+        if (name := REFERRING.get(section.name)) is not None:
+            section_of(parts, name).check(document[name], document)
+        return changes
 
     async def make(tx: Transaction, facts: Facts) -> list[Change]:
         changes = await prepare(tx)
@@ -110,16 +101,7 @@ def _section(parts: AdminParts, request: Request) -> EntrySection:
     name = request.path["section"]
     if name not in SECTIONS:
         raise NotFound(f"there is no section of that name here; there are {', '.join(SECTIONS)}", param="section")
-    return _named(parts, name)
-
-
-def _named(parts: AdminParts, name: str) -> EntrySection:
-    return cast("EntrySection", next(section for section in parts.sections if section.name == name))
-
-
-async def _document(parts: AdminParts, tx: Transaction, *, tenant: TenantId) -> Document:
-    """Return what is stored, as a file would have it, for what entries of one section say of another's."""
-    return {name: await _named(parts, name).entries(tenant=tenant, transaction=tx) for name in SECTIONS}
+    return section_of(parts, name)
 
 
 def _entry(entries: Sequence[dict[str, Any]], entry_id: str) -> dict[str, Any] | None:
@@ -135,11 +117,6 @@ def _changes(
     return [Change(section.name, entry_id, "change", ", ".join(names))] if names else []
 
 
-def _refuse_lockout(caller: AdminCaller, section: EntrySection, entry_id: str, after: Mapping[str, Any]) -> None:
-    """Refuse what would leave nobody to undo it, or would change Headgate's own principal."""
-    if section.name != "person":
-        return
-    if entry_id == HEADGATE:
-        raise Conflict(f"{HEADGATE} is built in and stays as it is", param="entry")
-    if entry_id == caller.principal.id and ADMIN not in after.get("roles", ()):
-        raise Conflict("somebody else has to take the role admin from you, so that one is left", param="entry")
+def _refuse_lockout(caller: AdminCaller, before: Document, now: Document) -> None:
+    if fault := afterwards.lockout(caller, before, now):
+        raise Conflict(fault.why, param="entry")

@@ -8,7 +8,7 @@ from headgate.kernel.action import Resource
 from headgate.kernel.administration import KEY_CREATE, KEY_LIST, KEY_REVOKE, Facts
 from headgate.policy.keys import KeyTerms, NewKey
 from headgate.policy.models import ApiKey, KeyLimits
-from headgate.policy.service import MAX_PAGE
+from headgate.policy.service import MAX_PAGE, expiry
 from headgate.server.administration import digest_of, summary
 from headgate.server.api import schemas
 from headgate.server.api.changes import Pending, change
@@ -47,11 +47,12 @@ async def create_key(parts: AdminParts, request: Request) -> schemas.CreatedKey:
         roles=frozenset(body.roles),
         scopes=frozenset(f"alias:{alias}" for alias in body.aliases or ()),
         limits=KeyLimits(body.requests_per_minute, spend, None if spend is None else body.currency),
-        expires_at=body.expires_at,
+        expires_at=expiry(body.expires_at),
     )
 
     async def make(tx: Transaction, facts: Facts) -> NewKey:
-        new = await parts.policy.create_key(tx, terms, tenant=caller.tenant_id, by=caller.principal.id)
+        who = caller.principal
+        new = await parts.policy.create_key(tx, terms, tenant=caller.tenant_id, by=who.id, by_key=who.key_id)
         facts["key"] = new.key.id
         return new
 

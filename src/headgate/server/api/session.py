@@ -29,15 +29,16 @@ UNKNOWN = "unknown"
 
 async def sign_in(parts: AdminParts, request: Request) -> schemas.Session:
     """Redeem a link, and give the browser its cookie."""
-    parts.attempts.count()
     snapshot = parts.holder.current
     token = read_token(request.body_as(schemas.SignIn).token, tenants=snapshot.tenants)
     if token is None:
+        parts.attempts.count()
         # Of no tenant, so in no tenant's ledger.
         raise Unauthenticated("this is no sign-in link of this Headgate: ask for a new one")
     async with parts.database.transaction(tenant=token.tenant) as tx:
         invited = await parts.sessions.invited(tx, token)
     if invited is None or invited not in snapshot.tenants[token.tenant].principals:
+        parts.attempts.count()
         raise await _refused(parts, snapshot, token)
     caller = caller_of_session(snapshot, token.tenant, invited, {})
     opened = await _open(parts, request, caller, token)

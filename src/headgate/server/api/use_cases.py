@@ -7,6 +7,7 @@ from headgate.kernel.administration import USE_CASE_DELETE, USE_CASE_LIST, USE_C
 from headgate.kernel.identity import UseCase
 from headgate.kernel.labels import EVERYTHING, Confidentiality, Labels
 from headgate.policy.models import BUILT_IN_USE_CASES
+from headgate.policy.service import expiry
 from headgate.server.administration import digest_of, summary
 from headgate.server.api import schemas
 from headgate.server.api.changes import Pending, change
@@ -27,6 +28,7 @@ async def list_use_cases(parts: AdminParts, request: Request) -> schemas.UseCase
 async def put_use_case(parts: AdminParts, request: Request) -> schemas.UseCaseView:
     """Register or change one; the ceiling that a file gave it stays as it is."""
     caller, use_case_id, body = request.by, request.path["use_case"], request.body_as(schemas.UseCaseBody)
+    expires_at = expiry(body.expires_at)
 
     async def make(tx: Transaction, facts: Facts) -> UseCase:
         found = await parts.policy.use_cases(tx, tenant=caller.tenant_id)
@@ -44,7 +46,7 @@ async def put_use_case(parts: AdminParts, request: Request) -> schemas.UseCaseVi
             ceiling=before.ceiling if before else EVERYTHING,
             deployments=None if body.deployments is None else frozenset(body.deployments),
             observe=frozenset(body.observe),
-            expires_at=body.expires_at,
+            expires_at=expires_at,
         )
         await parts.policy.put_use_case(tx, entry, tenant=caller.tenant_id)
         facts["is_new"] = before is None
