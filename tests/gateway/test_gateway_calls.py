@@ -535,6 +535,23 @@ async def test_a_call_that_no_candidate_can_answer_is_told_what_each_lacks(
     assert one.connections == 0
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_cannot_be_said_on_one_wire_is_asked_of_a_candidate_that_speaks_the_callers(
+    gateway: Gate, one: Simulator, two: Simulator, stream: bool
+) -> None:
+    file = [{"type": "file", "file": {"file_id": "file-held-by-its-provider"}}]
+    body = {"messages": [{"role": "user", "content": file}]}
+    gateway.add("first", one, provider="anthropic")
+    for ask in (gateway.frames, gateway.answer):
+        with pytest.raises(Invalid, match="file part cannot be sent"):
+            await ask(body=body)
+    gateway.add("second", two)
+    two.default = Script(text="second")
+    assert "second" in str(await (gateway.frames if stream else gateway.answer)(body=body))
+    assert not one.requests
+    assert [found.json["messages"] for found in two.requests] == [body["messages"]]
+
+
 async def test_what_a_deployment_lacks_is_no_reason_where_another_may_not_have_the_content(
     gateway: Gate, one: Simulator
 ) -> None:

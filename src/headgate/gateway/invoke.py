@@ -152,6 +152,7 @@ class _Attempts:
         self._why = [f"{skipped.deployment}: {skipped.why}" for skipped in plan.skipped]
         self._failed: Upstream | None = None
         self._denied: Denied | None = None
+        self._unsayable: Invalid | None = None
         self._recovers_in_s: list[float] = []
         self.count = 0
         if self._why:
@@ -193,6 +194,9 @@ class _Attempts:
             case Denied():
                 # Of several, a refusal that a person can lift is the one to tell.
                 self._denied = self._denied if isinstance(self._denied, NeedsApproval) else error
+            case Invalid():
+                # It cannot be said on that deployment's wire; another may speak the caller's.
+                self._unsayable = self._unsayable or error
             case _:
                 self.report()
                 raise error
@@ -205,6 +209,8 @@ class _Attempts:
             return self._failed
         if isinstance(self._denied, NeedsApproval):
             return self._denied
+        if self._unsayable is not None:
+            return self._unsayable
         if not self._why:
             return Unavailable(f"no deployment stands behind {self._run.payload.model}; add one to its alias")
         if self._denied is None and all(one.is_unable for one in self._plan.skipped):
