@@ -161,7 +161,16 @@ class JsonDocument:
     @property
     def is_opaque(self) -> bool:
         """Whether it holds something that is in none of its segments: tokens, or media that no scan can read."""
-        return self._is_opaque or (self._may_hold_media() and bool(self._strings().unread))
+        if self._is_opaque:
+            return True
+        raw = self.raw
+        for word in self.layout.media_words:
+            if word in raw:
+                break
+        else:
+            if rb"\u" not in raw and _DATA not in raw.lower():
+                return False
+        return bool(self._strings().unread)
 
     def runs(self) -> Sequence[Sequence[int]]:
         """Return the texts of parts that stand next to one another in a list, by their indices in `segments()`."""
@@ -274,10 +283,6 @@ class JsonDocument:
     def opaque(self) -> JsonDocument:
         """Return the document as one that holds text which no scan can read."""
         return JsonDocument(self.raw, value=self._value, layout=self.layout, is_opaque=True)
-
-    def _may_hold_media(self) -> bool:
-        raw = self.raw
-        return _DATA in raw.lower() or rb"\u" in raw or any(word in raw for word in self.layout.media_words)
 
     def _with_raw(self, raw: bytes) -> JsonDocument:
         return JsonDocument(raw, layout=self.layout, is_opaque=self._is_opaque)

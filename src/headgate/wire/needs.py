@@ -13,11 +13,15 @@ _IMAGES: Final = ("image_url", "image")
 def needs_of(fields: Mapping[str, Any]) -> frozenset[Need]:
     """Return what a checked request needs; tools that it forbids to call are not needed. Linear in its parts."""
     needs: list[Need] = []
-    if _lets_call(fields, "tools", "tool_choice") or _lets_call(fields, "functions", "function_call"):
+    if ("tools" in fields and _lets_call(fields, "tools", "tool_choice")) or (
+        "functions" in fields and _lets_call(fields, "functions", "function_call")
+    ):
         needs.append("tools")
     if _have_image(fields["messages"]):
         needs.append("images")
-    if _has_schema(fields.get("response_format")) or _has_schema(_inner(fields.get("output_config"), "format")):
+    if ("response_format" in fields and _has_schema(fields["response_format"])) or (
+        "output_config" in fields and _has_schema(_inner(fields["output_config"], "format"))
+    ):
         needs.append("json_schema")
     return frozenset(needs) if needs else NEEDS_NOTHING
 
