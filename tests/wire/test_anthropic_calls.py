@@ -12,7 +12,7 @@ from anthropic.types import AnthropicBetaParam
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.kernel.content import Sealed, Segment
+from headgate.kernel.content import Segment, Signed
 from headgate.kernel.errors import Invalid, TooLarge
 from headgate.wire.anthropic_messages import counting, dialect, estimated_count
 from headgate.wire.anthropic_words import anthropic_tool_id
@@ -54,7 +54,7 @@ class PlainBody:
     def spoken(self) -> Sequence[str]:
         return ()
 
-    def sealed(self) -> Sequence[Sealed]:
+    def signed(self) -> Sequence[Signed]:
         return ()
 
     def without_spelling(self) -> PlainBody:

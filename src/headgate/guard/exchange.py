@@ -139,7 +139,7 @@ class GuardExchange:
             return result
         came, result = result, self._seen(result)
         if self.remember is not None:
-            for text, _ in came.content.sealed() if self._has_found or _FRAME in came.content.to_bytes() else ():
+            for text, _ in came.content.signed() if self._has_found or _FRAME in came.content.to_bytes() else ():
                 self._keep_thought(came.content.segments()[text].text, result.content.segments()[text].text)
             self.remember(result.content.spoken(), self.output_labels)
         return result

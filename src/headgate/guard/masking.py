@@ -63,7 +63,7 @@ def masked(
     counts: Counter[str] = Counter()
     returned: Counter[str] = Counter()
     texts: dict[int, str] = {}
-    for text, signature in content.sealed():
+    for text, signature in content.signed():
         if signature not in places and not places.get(text):
             continue
         known = None if signature in places else thought(segments[text].text)

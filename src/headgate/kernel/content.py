@@ -19,7 +19,7 @@ class Segment(NamedTuple):
     origin: Origin
 
 
-class Sealed(NamedTuple):
+class Signed(NamedTuple):
     """A text and the signature over it, by their indices in `segments()`; with an empty signature it is unsigned."""
 
     text: int
@@ -50,7 +50,7 @@ class Content(Protocol):
         """Return what the model said: the texts of the assistant's turns, or those of an answer."""
         ...
 
-    def sealed(self) -> Sequence[Sealed]:
+    def signed(self) -> Sequence[Signed]:
         """Return what of the assistant's turns its provider has signed, and takes back as it gave it or not at all."""
         ...
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headgate.kernel.action import Action, Context, Resource, Verb
-from headgate.kernel.content import Content, Finding, Sealed, Segment, TextSlot
+from headgate.kernel.content import Content, Finding, Segment, Signed, TextSlot
 from headgate.kernel.identity import Principal, UseCase
 from headgate.kernel.labels import BOTTOM, EVERYTHING, Clearance, Labels
 from headgate.testing.people import BOT, SUPPORT
@@ -34,7 +34,7 @@ class PlainContent:
         """Return nothing: there is no assistant."""
         return ()
 
-    def sealed(self) -> Sequence[Sealed]:
+    def signed(self) -> Sequence[Signed]:
         """Return nothing: nobody signs."""
         return ()
 

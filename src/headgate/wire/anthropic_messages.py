@@ -61,13 +61,13 @@ _REQUEST: Final = Layout(
         "mcp_tool_result": "tool",
     },
     media_keys={"data": ("type", "base64")},
-    sealed="thinking",
+    signed="thinking",
 )
 _ANSWER: Final = Layout(
     known_keys=_WIRE_KEYS,
     fields={"content": "assistant", "stop_details": "assistant"},
     answers={"": "message"},
-    sealed="thinking",
+    signed="thinking",
 )
 
 _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")

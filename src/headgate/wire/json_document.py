@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
-from headgate.kernel.content import Sealed, Segment
+from headgate.kernel.content import Segment, Signed
 from headgate.kernel.errors import Invalid, TooLarge
 from headgate.wire.embedded_text import encode_text
 from headgate.wire.json_edits import (
@@ -33,7 +33,7 @@ from headgate.wire.json_strings import (
     Layout,
     Strings,
     number_text,
-    sealed_texts,
+    signed_texts,
     spelled_at,
     spoken_texts,
     strings_of,
@@ -221,17 +221,17 @@ class JsonDocument:
             edited.value  # noqa: B018 - decodes now, and so refuses keys that have become equal
         return edited
 
-    def sealed(self) -> Sequence[Sealed]:
+    def signed(self) -> Sequence[Signed]:
         """Return the signed texts of the assistant's turns, or of an answer."""
-        key = self.layout.sealed
+        key = self.layout.signed
         if key is None or (b'"%b"' % key.encode() not in self.raw and _ESCAPED_ASCII not in self.raw):
             return ()
-        pairs = sealed_texts(self.value, self.layout)
+        pairs = signed_texts(self.value, self.layout)
         if not pairs:
             return ()
         places = {id(segment.text): index for index, segment in enumerate(self.segments())}
         found = [(places.get(id(text)), places.get(id(signature))) for text, signature in pairs]
-        return [Sealed(text, signature) for text, signature in found if text is not None and signature is not None]
+        return [Signed(text, signature) for text, signature in found if text is not None and signature is not None]
 
     def without_spelling(self) -> JsonDocument:
         """Return the document with null in place of what the layout calls a spelling of its text."""

@@ -25,7 +25,7 @@ class Layout:
         types: origins by an object's `type`, at any depth below a turn, such as `tool_result`.
         media_keys: keys whose values may be base64 of media, with what makes it certain: a field beside it and that
             field's value, "" for any; None where the key alone does.
-        sealed: key of texts that stand beside a `signature` over them, in parts of the assistant's turns.
+        signed: key of texts that stand beside a `signature` over them, in parts of the assistant's turns.
         spelling: keys whose values say an answer's text once more, token by token.
     """
 
@@ -36,7 +36,7 @@ class Layout:
     answers: Mapping[str, str] = field(default_factory=dict[str, str])
     types: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
     media_keys: Mapping[str, tuple[str, str] | None] = field(default_factory=dict[str, "tuple[str, str] | None"])
-    sealed: str | None = None
+    signed: str | None = None
     spelling: frozenset[str] = frozenset()
     walked_for: tuple[bytes, ...] = field(init=False, default=())
     """Tokens of a body whose strings cannot be told without a walk: a tool may write them, or media stand in them."""
@@ -111,10 +111,10 @@ def spoken_texts(value: Any, layout: Layout) -> list[str]:
     return texts
 
 
-def sealed_texts(value: Any, layout: Layout) -> list[tuple[str, str]]:
+def signed_texts(value: Any, layout: Layout) -> list[tuple[str, str]]:
     """Return the texts of the assistant's turns that are signed, each with its signature: the very strings."""
     parts = [part for turn, _ in _turns_of(value, layout) for part in _parts_of(turn)]
-    pairs: list[tuple[Any, Any]] = [(part.get(layout.sealed or ""), part.get("signature")) for part in parts]
+    pairs: list[tuple[Any, Any]] = [(part.get(layout.signed or ""), part.get("signature")) for part in parts]
     # Strings of one character are shared, so that they could not be told from others.
     return [pair for pair in pairs if all(isinstance(text, str) and len(text) > 1 for text in pair)]
 

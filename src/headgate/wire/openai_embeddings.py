@@ -65,7 +65,7 @@ class EmbeddingsReply:
         """Return nothing."""
         return ()
 
-    def sealed(self) -> tuple[()]:
+    def signed(self) -> tuple[()]:
         """Return nothing."""
         return ()
 
