@@ -96,7 +96,6 @@ def test_a_file_of_the_data_folder_is_refused_by_whatever_way(
     assert "data folder" in refusal(tmp_path / "alias-of-data", f"file:{path}")
 
 
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 @pytest.mark.parametrize("path", ["/proc/self/environ", "/proc/self/cmdline", "/proc/thread-self/environ"])
 def test_what_the_system_tells_of_its_processes_is_refused(data: Path, path: str) -> None:
     assert "/proc" in refusal(data, f"file:{path}")
