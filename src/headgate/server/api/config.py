@@ -11,9 +11,9 @@ from headgate.kernel.administration import CONFIG_APPLY, CONFIG_READ, Facts
 from headgate.kernel.errors import Conflict
 from headgate.kernel.ports import Change
 from headgate.server.administration import AdminCaller, digest_of, summary
-from headgate.server.api import afterwards, schemas
-from headgate.server.api.afterwards import SECTIONS, section_of
+from headgate.server.api import config_checks, schemas
 from headgate.server.api.changes import Pending, change
+from headgate.server.api.config_checks import SECTIONS, section_of
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
 from headgate.substrate import declarative
@@ -58,13 +58,13 @@ async def _read(parts: AdminParts, text: str) -> declarative.Desired:
 async def _planned(
     parts: AdminParts, caller: AdminCaller, desired: declarative.Desired, tx: Transaction, *, text: str
 ) -> Sequence[Change]:
-    """Plan the file, and refuse it whole where what would be there afterwards does not hold."""
+    """Plan the file, and refuse it whole where what would be there config_checks does not hold."""
     changes = await desired.plan(tenant=caller.tenant_id, transaction=tx)
-    before = await afterwards.stored(parts, tx, tenant=caller.tenant_id)
+    before = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
     named = {name: section_of(parts, name).tables(value) for name, value in desired.values.items() if name in SECTIONS}
-    now = afterwards.after(before, named, changes)
-    fault = afterwards.lockout(caller, before, now)
-    fault = fault or await asyncio.to_thread(afterwards.dangling, parts, before, now, named=named)
+    now = config_checks.after(before, named, changes)
+    fault = config_checks.lockout(caller, before, now)
+    fault = fault or await asyncio.to_thread(config_checks.dangling, parts, before, now, named=named)
     if fault is not None:
         ids = [table["id"] for table in named[fault.section]]
         param = f"{fault.section}[{ids.index(fault.id)}]" if fault.id in ids else fault.section

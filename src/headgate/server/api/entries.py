@@ -11,10 +11,10 @@ from headgate.kernel.administration import CONFIG_APPLY, CONFIG_READ, Facts
 from headgate.kernel.errors import Conflict, NotFound
 from headgate.kernel.ports import Change, EntrySection
 from headgate.server.administration import AdminCaller, digest_of
-from headgate.server.api import afterwards, schemas
-from headgate.server.api.afterwards import REFERRING, SECTIONS, Document, section_of
+from headgate.server.api import config_checks, schemas
 from headgate.server.api.changes import Pending, change
 from headgate.server.api.config import plan_view
+from headgate.server.api.config_checks import REFERRING, SECTIONS, Document, section_of
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
 from headgate.substrate.database import Transaction
@@ -46,11 +46,11 @@ async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
     table = {**request.body_as(schemas.EntryBody).entry, "id": entry_id}
 
     async def prepare(tx: Transaction) -> tuple[Any, list[Change]]:
-        stored = await afterwards.stored(parts, tx, tenant=caller.tenant_id)
-        document = afterwards.after(stored, {section.name: [table]}, [])
+        stored = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
+        document = config_checks.after(stored, {section.name: [table]}, [])
         desired = await asyncio.to_thread(section.check, [table], document)
         (after,) = section.tables(desired)
-        _refuse_lockout(caller, stored, afterwards.after(stored, {section.name: [after]}, []))
+        _refuse_lockout(caller, stored, config_checks.after(stored, {section.name: [after]}, []))
         return desired, _changes(section, entry_id, _entry(stored[section.name], entry_id), after)
 
     async def make(tx: Transaction, facts: Facts) -> list[Change]:
@@ -73,11 +73,11 @@ async def remove_entry(parts: AdminParts, request: Request) -> schemas.ConfigPla
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
 
     async def prepare(tx: Transaction) -> list[Change]:
-        stored = await afterwards.stored(parts, tx, tenant=caller.tenant_id)
+        stored = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
         if _entry(stored[section.name], entry_id) is None:
             raise NotFound(f"there is no {section.name} {entry_id!r}", param="entry")
         changes = [Change(section.name, entry_id, "remove")]
-        document = afterwards.after(stored, {}, changes)
+        document = config_checks.after(stored, {}, changes)
         _refuse_lockout(caller, stored, document)
         if (name := REFERRING.get(section.name)) is not None:
             section_of(parts, name).check(document[name], document)
@@ -118,5 +118,5 @@ def _changes(
 
 
 def _refuse_lockout(caller: AdminCaller, before: Document, now: Document) -> None:
-    if fault := afterwards.lockout(caller, before, now):
+    if fault := config_checks.lockout(caller, before, now):
         raise Conflict(fault.why, param="entry")
