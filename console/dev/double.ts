@@ -64,6 +64,21 @@ const session: Schemas["Session"] = {
   principal: "admin",
   tenant: "default",
   roles: ["admin"],
+  may: [
+    "approval.decide",
+    "approval.list",
+    "config.apply",
+    "config.read",
+    "key.create",
+    "key.list",
+    "key.revoke",
+    "policy.list",
+    "record.list",
+    "rule.set_mode",
+    "use_case.delete",
+    "use_case.list",
+    "use_case.put",
+  ],
   expires_at: new Date(Date.now() + 8 * 3_600_000).toISOString(),
 };
 

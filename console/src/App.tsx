@@ -1,11 +1,13 @@
 /** Which page is shown for which path, each loaded when it is first needed. */
 
 import { useQuery } from "@tanstack/react-query";
-import { type ComponentType, Suspense, lazy } from "react";
+import { type ComponentType, Suspense, lazy, useEffect } from "react";
 
 import { sessionQuery } from "./api/queries";
+import { forgetDrafts } from "./draft";
 import { Empty, Failure, PageHead, Rows } from "./elements/page";
 import { ConversationHolder } from "./pages/chat/Conversation";
+import { ADMINISTER, USE, useMay } from "./places";
 import { Link, usePath } from "./router";
 import { Boundary } from "./shell/Boundary";
 import { Frame } from "./shell/Frame";
@@ -29,6 +31,10 @@ const PAGES: { [path: string]: ComponentType } = {
 export function App() {
   const path = usePath();
   const session = useQuery(sessionQuery);
+  const principal = session.data?.principal;
+  useEffect(() => {
+    if (principal !== undefined) forgetDrafts(principal);
+  }, [principal]);
   if (path === "/sign-in" || session.data === null) {
     return (
       <Suspense fallback={null}>
@@ -43,7 +49,7 @@ export function App() {
           {session.error ? (
             <Failure error={session.error} title="The console could not start" />
           ) : (
-            <Suspense fallback={<Rows />}>{session.data ? pageOf(path) : <Rows />}</Suspense>
+            <Suspense fallback={<Rows />}>{session.data ? <Page path={path} /> : <Rows />}</Suspense>
           )}
         </Boundary>
       </Frame>
@@ -51,13 +57,27 @@ export function App() {
   );
 }
 
-function pageOf(path: string) {
+function Page({ path }: { path: string }) {
+  const may = useMay();
+  const place = [...USE, ...ADMINISTER].find((one) => one.path === path);
+  if (place?.needs && !may(place.needs)) return <NotYours title={place.text} />;
   const record = /^\/records\/([^/]+)$/.exec(path);
   if (record) return <Record key={record[1]} id={decodeURIComponent(record[1]!)} />;
   const approval = /^\/approvals\/([^/]+)$/.exec(path);
   if (approval) return <Approval key={approval[1]} id={decodeURIComponent(approval[1]!)} />;
-  const Page = Object.hasOwn(PAGES, path) ? PAGES[path]! : NotHere;
-  return <Page />;
+  const Shown = Object.hasOwn(PAGES, path) ? PAGES[path]! : NotHere;
+  return <Shown />;
+}
+
+function NotYours({ title }: { title: string }) {
+  return (
+    <>
+      <PageHead title={title} />
+      <Empty title="Your role does not include this page." action={<Link href="/">Go to the start</Link>}>
+        Ask an administrator of this Headgate for a role that does.
+      </Empty>
+    </>
+  );
 }
 
 function NotHere() {

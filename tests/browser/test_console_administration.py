@@ -74,7 +74,7 @@ def test_a_rule_is_set_to_enforce_for_one_use_case_and_back(page: Page, lab: Lab
 
 def test_a_use_case_is_registered_changed_and_removed(page: Page) -> None:
     page.goto("/policies")
-    page.get_by_role("button", name="Register a use case").click()
+    page.get_by_role("button", name="Register use case").click()
     form = page.get_by_role("dialog")
     form.get_by_role("textbox", name="Id").fill("made-in-browser")
     form.get_by_label("Owner").fill("Ada")
@@ -93,12 +93,12 @@ def test_a_use_case_is_registered_changed_and_removed(page: Page) -> None:
 
 def test_a_key_is_made_and_shown_once_and_opens_nothing_after_it_was_revoked(page: Page, lab: Lab) -> None:
     page.goto("/keys")
-    page.get_by_role("button", name="Make a key").click()
+    page.get_by_role("button", name="Make key").click()
     form = page.get_by_role("dialog")
     form.get_by_label("Name").fill("from the browser")
     form.get_by_label("Use case").select_option("support")
     form.get_by_label("Requests a minute").fill("30")
-    form.get_by_role("button", name="Make the key").click()
+    form.get_by_role("button", name="Make key").click()
     secret = form.get_by_role("region", name="the secret").inner_text()
     form.get_by_role("button", name="Done").click()
     row = page.get_by_role("row").filter(has_text="from the browser")

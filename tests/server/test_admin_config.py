@@ -148,11 +148,11 @@ deployments = ["gpt"]
     async with house.admin as client:
         assert (await client.post("/api/config/apply", json={"toml": whole})).status_code == 200
         for text, says in (
-            ('[[network]]\nid = "other"\n', "headgate.toml:1: network: gpt: the deployment stays and needs it"),
-            (other, "headgate.toml:1: deployment: smart: the alias stays and needs it"),
+            ('[[network]]\nid = "other"\n', "other.toml:1: network: corporate: it is still used by deployment gpt"),
+            (other, "other.toml:1: deployment: gpt: it is still used by alias smart"),
         ):
             for what in ("plan", "apply"):
-                refused = await client.post(f"/api/config/{what}", json={"toml": text})
+                refused = await client.post(f"/api/config/{what}", json={"toml": text, "file": "other.toml"})
                 assert refused.status_code == 409
                 assert says in refused.json()["error"]["message"]
         assert (await client.post("/api/config/plan", json={"toml": whole})).json()["changes"] == []

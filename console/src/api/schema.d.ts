@@ -484,12 +484,13 @@ export interface components {
         };
         /**
          * Session
-         * @description Who is signed in, and what they may do.
+         * @description Who is signed in; `may` names the verbs of administration that they may do, or ask for.
          */
         Session: {
             principal: string;
             tenant: string;
             roles: string[];
+            may: string[];
             expires_at: string;
         };
         /**
@@ -916,10 +917,12 @@ export interface components {
         };
         /**
          * ConfigText
-         * @description A declarative file.
+         * @description A declarative file; `file` is its name in errors.
          */
         ConfigText: {
             toml: string;
+            /** @default headgate.toml */
+            file: string;
         };
         /**
          * ConfigPlan

@@ -55,9 +55,9 @@ export function Outcome({ outcome }: { outcome: string | null }) {
   );
 }
 
-/** What was decided. */
-export function EffectState({ effect }: { effect: string }) {
-  const known = EFFECTS[effect];
+/** What was decided. What policy allows can still be refused, by its labels or a limit. */
+export function EffectState({ effect, outcome = null }: { effect: string; outcome?: string | null }) {
+  const known = effect === "allow" && outcome === "refused" ? OUTCOMES.refused : EFFECTS[effect];
   return known ? (
     <State {...known}>{known.text}</State>
   ) : (

@@ -46,6 +46,28 @@ export function isUnsent(record: RecordView): boolean {
   return record.outcome === "refused" && !numberFact(record, "attempts") && costOf(record) === null;
 }
 
+/**
+ * The record that tells why an action ended without success: itself, or the last of the actions that it ran which did
+ * not succeed either. A plan is allowed by itself, and refused when each of its destinations is.
+ */
+export function decisiveOf(record: RecordView, children: readonly RecordView[]): RecordView {
+  if (record.outcome === null || record.outcome === "done" || record.effect !== "allow") return record;
+  const stopped = children.filter((child) => child.outcome !== null && child.outcome !== "done");
+  return stopped.findLast((child) => child.effect !== "allow") ?? stopped.at(-1) ?? record;
+}
+
+/** Why an action ended without success, as a sentence; null where nothing says so. */
+export function reasonOf(record: RecordView, children: readonly RecordView[]): string | null {
+  const reason = textFact(record, "reason") ?? textFact(decisiveOf(record, children), "reason");
+  return reason ?? ENDINGS[record.outcome ?? ""] ?? null;
+}
+
+const ENDINGS: { readonly [outcome: string]: string } = {
+  abandoned: "The caller left before the answer was complete.",
+  interrupted: "Headgate stopped while this was under way.",
+  in_doubt: "Headgate stopped while this was under way, and cannot tell whether it was done.",
+};
+
 /** How many values of each kind were masked or restored, out of facts such as `masked.email`. */
 export function countsOf(record: RecordView, what: "masked" | "restored"): Map<string, number> {
   const counts = new Map<string, number>();

@@ -6,28 +6,11 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 
 import { type Schemas, api, take } from "../api/client";
 import { changeSession } from "../api/queries";
-import { Icon, type IconName, Logo } from "../elements/icons";
+import { forgetDrafts } from "../draft";
+import { Icon, Logo } from "../elements/icons";
+import { ADMINISTER, type Place, USE, useMay } from "../places";
 import { Link } from "../router";
 import { ColorScheme } from "./ColorScheme";
-
-type Place = readonly [path: string, icon: IconName, text: string];
-
-const USE: readonly Place[] = [
-  ["/", "start", "Start"],
-  ["/preview", "preview", "Try the gate"],
-  ["/chat", "chat", "Chat"],
-  ["/activity", "activity", "Activity"],
-];
-const ADMINISTER: readonly Place[] = [
-  ["/approvals", "approvals", "Approvals"],
-  ["/models", "models", "Models"],
-  ["/policies", "policies", "Policies"],
-  ["/keys", "keys", "Keys"],
-  ["/configuration", "configuration", "Configuration"],
-];
-
-/** Where pages of one thing stand, by the page that lists them. */
-const BELOW: { [path: string]: string } = { "/activity": "/records/", "/approvals": "/approvals/" };
 
 export function Frame({
   path,
@@ -92,19 +75,19 @@ export function Frame({
 }
 
 function Places({ places, path }: { places: readonly Place[]; path: string }) {
+  const may = useMay();
   return (
     <ul>
-      {places.map(([to, icon, text]) => (
-        <li key={to}>
-          <Link
-            href={to}
-            aria-current={path === to || path.startsWith(BELOW[to] ?? "//") ? "page" : undefined}
-          >
-            <Icon name={icon} />
-            {text}
-          </Link>
-        </li>
-      ))}
+      {places
+        .filter(({ needs }) => !needs || may(needs))
+        .map(({ path: to, icon, text, below }) => (
+          <li key={to}>
+            <Link href={to} aria-current={path === to || path.startsWith(below ?? "//") ? "page" : undefined}>
+              <Icon name={icon} />
+              {text}
+            </Link>
+          </li>
+        ))}
     </ul>
   );
 }
@@ -113,7 +96,10 @@ function SignedIn({ session }: { session: Schemas["Session"] }) {
   const client = useQueryClient();
   const leave = useMutation({
     mutationFn: () => take(api.DELETE("/api/session")),
-    onSettled: () => changeSession(client, null),
+    onSettled: () => {
+      forgetDrafts(null);
+      changeSession(client, null);
+    },
   });
   return (
     <div>

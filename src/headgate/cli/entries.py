@@ -106,7 +106,7 @@ def _parsed(field: str) -> dict[str, Any]:
             return cast("dict[str, Any]", json.loads(json.dumps(tomllib.loads(line), default=str)))
         except tomllib.TOMLDecodeError:
             continue
-    raise Invalid(f"{key!r} is no key of headgate.toml", param=key)
+    raise Invalid(f"{key!r} is not the name of a key; write KEY=VALUE, such as owner=Anna", param=key)
 
 
 def _merge(into: dict[str, Any], table: dict[str, Any]) -> None:

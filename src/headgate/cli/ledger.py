@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from headgate.cli.client import settings_from
+from headgate.cli.printing import plural
 from headgate.kernel.errors import Corrupt, HeadgateError, Invalid, NotFound
 from headgate.ledger.checkpoint import MAX_NOTE_BYTES, Checkpoint, VerifierKey, verify_checkpoint
 from headgate.ledger.log_keys import read_verifier, verifier_path
@@ -164,7 +165,7 @@ def _verify(log: Path, keys: Sequence[VerifierKey], *, is_own_key: bool, kept: P
     """Verify one log and tell of it; True where it is sound."""
     trusted = None if kept is None else _kept_checkpoint(kept, keys)
     found = verify_log(log, keys=keys, trusted=trusted, on_progress=_Progress(log.name))
-    click.echo(f"{log.name}: {found.statement}, {found.entries_checked:,} entries checked")
+    click.echo(f"{log.name}: {found.statement}, {plural(found.entries_checked, 'entry', 'entries')} checked")
     if found.checkpoint is not None:
         head = found.checkpoint.checkpoint
         click.echo(f"  log    {head.origin}\n  size   {head.size}\n  root   {head.root.hex()}")
@@ -186,8 +187,10 @@ def _described(log: str, fault: Fault) -> str:
 
 def _tell_limits(found: Verification, *, is_own_key: bool) -> None:
     if found.unsigned:
+        are = "is" if len(found.unsigned) == 1 else "are"
         click.echo(
-            f"  note   {len(found.unsigned)} files are ahead of the checkpoint, by an append under way or cut short"
+            f"  note   {plural(len(found.unsigned), 'file')} {are} ahead of the checkpoint,"
+            " by an append under way or cut short"
         )
     if not found.is_complete:
         click.echo("  note   not everything was checked: restore the log from its backup and verify again")

@@ -25,3 +25,8 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     return ",".join(str(one) for one in cast("list[Any]", value)) if isinstance(value, list) else str(value)
+
+
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    """Return `1 change`, `2 changes`; `nouns` is the plural where it does not just take an `s`."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

@@ -19,6 +19,8 @@ import click
 
 from headgate import __version__
 from headgate.cli.client import Client, settings_from
+from headgate.cli.configuration import body_of
+from headgate.cli.printing import plural
 from headgate.cli.supervisor import ProcessPlan, SupervisedProcess
 from headgate.kernel.errors import Denied, HeadgateError, Invalid, Unavailable
 from headgate.server.setup import first_key, sign_in_link
@@ -150,7 +152,7 @@ class Supervisor:
     async def _prepare(self, address: DatabaseAddress, *, is_embedded: bool) -> None:
         applied = await migrate(address.conninfo)
         if applied:
-            self._say(f"the database was brought up to date with {len(applied)} migrations")
+            self._say(f"the database was brought up to date with {plural(len(applied), 'migration')}")
         if is_embedded:
             await give_logins(address, self._settings.data / "secrets")
         try:
@@ -227,8 +229,8 @@ class Supervisor:
         sys.stdout.flush()
 
     def _apply(self, file: Path) -> None:
-        answer = Client.of(self._settings).call("POST", "/api/config/apply", {"toml": file.read_text()})
-        self._say(f"{file}: {len(answer['changes'])} changes applied")
+        answer = Client.of(self._settings).call("POST", "/api/config/apply", body_of(file))
+        self._say(f"{file}: {plural(len(answer['changes']), 'change')} applied")
 
     def _say(self, text: str) -> None:
         click.echo(f"[{time.monotonic() - self._started_s:6.1f} s] {text}", err=True)

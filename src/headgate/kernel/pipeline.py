@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from headgate.kernel.action import Action, is_carrier
@@ -43,6 +44,7 @@ I = TypeVar("I")  # noqa: E741 - as in action.py
 R = TypeVar("R")
 
 _KEPT_ANSWER_BYTES = 1 << 20
+_REASON_CHARS = 500
 _LARGE_CONTENT_BYTES = 256 << 10
 
 FLOW_RULE = "lattice.flow"
@@ -103,10 +105,11 @@ class _Draft:
 
 
 class _Ending(NamedTuple):
-    """How an action ended: the outcome, and the code of the error that ended it."""
+    """How an action ended: the outcome, the code of the error that ended it, and what the record says of that error."""
 
     outcome: Outcome
     error: str | None
+    facts: Mapping[str, Fact] = MappingProxyType({})
 
 
 class Pipeline:
@@ -272,12 +275,10 @@ class Pipeline:
 
     def _refuse(self, action: Action[Any, Any, Any], draft: _Draft, error: BaseException) -> None:
         """Give back what was reserved and record that nothing was done, and why."""
-        facts: dict[str, Fact] = {}
         ending = _ABANDONED
         if isinstance(error, HeadgateError):
             error.record_id = draft.record_id
-            ending = _Ending("refused", error.code)
-            facts = {"reason": error.message[:500], "refused_by": _rules(error)}
+            ending = _Ending("refused", error.code, _facts_of(error))
         elif isinstance(error, Exception):
             ending = _FAILED
         try:
@@ -288,7 +289,7 @@ class Pipeline:
             with suppress(*(() if isinstance(error, Exception) else (HeadgateError,))):
                 opening = self._opening(action, draft)
                 self._stages.recorder.open(opening)
-                self._close_unperformed(opening, ending, started_s=draft.started_s, facts=facts)
+                self._close_unperformed(opening, ending, started_s=draft.started_s)
 
     async def _open(self, opening: Opening, reservation: Reservation, *, wait: bool, draft: _Draft) -> None:
         """Append the opening and wait until it is on disk; whatever stops us, nothing stays reserved or open."""
@@ -355,9 +356,7 @@ class Pipeline:
             parts=parts,
         )
 
-    def _close_unperformed(
-        self, opening: Opening, ending: _Ending, *, started_s: float, facts: Mapping[str, Fact] | None = None
-    ) -> None:
+    def _close_unperformed(self, opening: Opening, ending: _Ending, *, started_s: float) -> None:
         self._stages.recorder.close(
             Closing(
                 id=opening.id,
@@ -367,7 +366,7 @@ class Pipeline:
                 labels=opening.labels,
                 error=ending.error,
                 duration_us=int((self.clock.monotonic() - started_s) * 1_000_000),
-                facts=facts or {},
+                facts=ending.facts,
             )
         )
 
@@ -396,6 +395,7 @@ class Pipeline:
             ending = _FAILED
             raise
         finally:
+            facts.update(ending.facts)
             try:
                 admitted.reservation.settle(run.measures, performed=True)
             finally:
@@ -475,7 +475,12 @@ def _ended_by(error: Exception, record_id: RecordId) -> _Ending:
     if not isinstance(error, HeadgateError):
         return _FAILED
     error.record_id = error.record_id or record_id
-    return _Ending("refused" if isinstance(error, Denied) else "failed", error.code)
+    return _Ending("refused" if isinstance(error, Denied) else "failed", error.code, _facts_of(error))
+
+
+def _facts_of(error: HeadgateError) -> Mapping[str, Fact]:
+    """Return why an action ended as its record says it: the reason in words, and the rules that refused."""
+    return {"reason": error.message[:_REASON_CHARS], "refused_by": _rules(error)}
 
 
 def _late() -> UpstreamTimeout:

@@ -149,7 +149,7 @@ def authenticate(presented: str, snapshot: Snapshot, now: datetime) -> Authentic
     if found is None or found.revoked_at is not None:
         raise Unauthenticated(_UNKNOWN)
     if found.is_expired(now):
-        raise Unauthenticated(f"this key expired on {found.expires_at:%Y-%m-%d}; ask for a new one")
+        raise Unauthenticated(f"this key expired at {found.expires_at:%Y-%m-%d %H:%M} UTC; ask for a new one")
     tenant = snapshot.tenants[found.tenant]
     registered = tenant.principals.get(found.principal)
     use_case = tenant.use_cases.get(found.use_case)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal, cast
@@ -109,6 +109,35 @@ def checked_rules(text: str, schema: cedarpy.Schema, *, source: str) -> tuple[Ru
     rules = read_rules(text, source=source)
     validate(text, schema, source=source)
     return rules
+
+
+def roles_of(rules: Iterable[Rule]) -> frozenset[str]:
+    """Return the roles that the rules name; any other role would give its holder nothing."""
+    return frozenset(role for rule in rules for role in _roles_in(rule.condition))
+
+
+def _roles_in(node: Any) -> Iterator[str]:
+    """Give the texts that the roles of somebody are compared with, below a node of a policy's JSON form."""
+    if isinstance(node, Mapping):
+        for name, below in cast("Mapping[str, Any]", node).items():
+            if name in ("contains", "containsAny", "containsAll") and "roles" in _attributes(below["left"]):
+                yield from _texts(below["right"])
+            yield from _roles_in(below)
+    elif isinstance(node, list):
+        for below in cast("list[Any]", node):
+            yield from _roles_in(below)
+
+
+def _attributes(node: Mapping[str, Any]) -> set[str]:
+    return {node["."]["attr"]} if "." in node else set()
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, Mapping | list):
+        for below in cast("Mapping[str, Any]", node).values() if isinstance(node, Mapping) else cast("list[Any]", node):
+            yield from _texts(below)
 
 
 def _refuse_unbounded(text: str, source: str) -> None:

@@ -423,8 +423,8 @@ def _end_of(day: date | None) -> datetime | None:
 
 
 def _last_day(moment: datetime | None) -> date | None:
-    """The last whole day before the moment, UTC."""
-    return None if moment is None else (moment.astimezone(UTC) - timedelta(days=1)).date()
+    """The last day that begins before the moment, UTC: what ends within a day holds on that day."""
+    return None if moment is None else (moment.astimezone(UTC) - timedelta(microseconds=1)).date()
 
 
 def _list(values: frozenset[str] | None) -> list[str] | None:

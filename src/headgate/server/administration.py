@@ -12,7 +12,7 @@ import msgspec
 
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.administration import Command
-from headgate.kernel.decision import Effect
+from headgate.kernel.decision import Decision, Effect
 from headgate.kernel.errors import Denied, Invalid
 from headgate.kernel.identity import Principal, RecordId, TenantId, UseCase
 from headgate.kernel.labels import BOTTOM, Labels
@@ -107,8 +107,7 @@ class Gate:
         every few seconds, and in the list of records it would bury what an auditor looks for (and each look at that
         list would make it longer). What reveals content or leaves the house is run through the pipeline instead.
         """
-        action = _action(caller, verb, resource, None)
-        decision = self.decider.decide(action, self.labeller.label(action))
+        decision = self._decide(caller, verb, resource)
         if decision.effect is not Effect.ALLOW:
             rules = tuple(rule.id for rule in decision.refusing)
             reasons = "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing)
@@ -121,6 +120,14 @@ class Gate:
         except Denied:
             return False
         return True
+
+    def offers(self, caller: AdminCaller, verb: Verb[Command, Any, Any], resource: Resource) -> bool:
+        """Tell whether the caller may do it, or may ask a person to approve it."""
+        return self._decide(caller, verb, resource).effect is not Effect.DENY
+
+    def _decide(self, caller: AdminCaller, verb: Verb[Command, Any, Any], resource: Resource) -> Decision:
+        action = _action(caller, verb, resource, None)
+        return self.decider.decide(action, self.labeller.label(action))
 
 
 def digest_of(*arguments: Any) -> str:

@@ -2,10 +2,11 @@
 
 import { Button, Group, SimpleGrid, Stack, Text, Textarea } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 
 import { type Schemas, api, take } from "../../api/client";
 import { approvalQuery } from "../../api/queries";
+import { useDraft } from "../../draft";
 import { CopyButton, Json } from "../../elements/code";
 import { Icon } from "../../elements/icons";
 import { Failure, PageHead, RuleName, Rows, Section } from "../../elements/page";
@@ -219,7 +220,7 @@ function Next({ approval }: { approval: View }) {
 
 function Decide({ approval }: { approval: View }) {
   const client = useQueryClient();
-  const [reason, setReason] = useState("");
+  const [reason, setReason, forget] = useDraft(`approval:${approval.id}`, "");
   const decide = useMutation({
     mutationFn: (what: "approve" | "refuse") =>
       take(
@@ -229,6 +230,7 @@ function Decide({ approval }: { approval: View }) {
         }),
       ),
     onSuccess: (decided) => {
+      forget();
       // What was shown stays; reading it again would be another look at the content.
       client.setQueryData(approvalQuery(approval.id).queryKey, (before) => before && { ...before, approval: decided });
       void client.invalidateQueries({ queryKey: ["approvals"] });

@@ -2,10 +2,11 @@
 
 import { Button, Group, NativeSelect, Text, Textarea } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { type FormEvent, type KeyboardEvent, type ReactNode, useRef, useState } from "react";
 
 import { ApiError } from "../../api/client";
 import { modelsQuery, overviewQuery } from "../../api/queries";
+import { useDraft } from "../../draft";
 import { Icon } from "../../elements/icons";
 import { Empty, Failure, PageHead } from "../../elements/page";
 import { offerOf } from "../../models";
@@ -13,8 +14,7 @@ import { ApprovalLine } from "./ApprovalLine";
 import { useConversation } from "./Conversation";
 import { GateLine } from "./GateLine";
 import type { Turn } from "./conversation";
-
-const NEAR_END_PX = 160;
+import { useFollow } from "./follow";
 
 export default function Chat() {
   const models = useQuery(modelsQuery);
@@ -22,14 +22,9 @@ export default function Chat() {
   const [model, setModel] = useState<string | null>(null);
   const [useCase, setUseCase] = useState("getting-started");
   const { turns, isStreaming, latest, send, sendAgain, stop, clear } = useConversation();
-  const end = useRef<HTMLDivElement>(null);
+  const { isFollowing, toEnd } = useFollow(turns);
   const offer = offerOf(models.data);
   const chosen = model ?? offer.first;
-  useEffect(() => {
-    const root = document.documentElement;
-    const isNearEnd = root.scrollHeight - window.innerHeight - window.scrollY < NEAR_END_PX;
-    if (turns.length && isNearEnd) end.current?.scrollIntoView({ block: "end" });
-  }, [turns]);
   return (
     <div className="hg-chat">
       <PageHead
@@ -73,16 +68,24 @@ export default function Chat() {
             onSendAgain={(grant) => sendAgain(turn, grant)}
           />
         ))}
-        <div ref={end} style={{ scrollMarginBottom: 140 }} />
       </div>
       <p className="hg-unseen" role="status">
         {announced(latest)}
       </p>
       <Composer
         isStreaming={isStreaming}
-        onSend={(content) => send(content, { model: chosen, use_case: useCase })}
+        onSend={(content) => {
+          toEnd();
+          send(content, { model: chosen, use_case: useCase });
+        }}
         onStop={stop}
-      />
+      >
+        {!isFollowing && turns.length > 0 && (
+          <Button className="hg-to-end" size="compact-sm" variant="default" onClick={toEnd}>
+            {isStreaming ? "New messages ↓" : "Go to the end ↓"}
+          </Button>
+        )}
+      </Composer>
     </div>
   );
 }
@@ -152,17 +155,20 @@ function Composer({
   isStreaming,
   onSend,
   onStop,
+  children,
 }: {
   isStreaming: boolean;
   onSend: (content: string) => void;
   onStop: () => void;
+  children: ReactNode;
 }) {
-  const [draft, setDraft] = useState("");
+  const [draft, setDraft, forget] = useDraft("chat", "");
   const submit = (event?: FormEvent): void => {
     event?.preventDefault();
     if (isStreaming || !draft.trim()) return;
     onSend(draft);
     setDraft("");
+    forget();
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
@@ -171,6 +177,7 @@ function Composer({
   };
   return (
     <form className="hg-composer" onSubmit={submit}>
+      {children}
       <Group gap="xs" align="flex-end" wrap="nowrap">
         <Textarea
           flex={1}

@@ -2,12 +2,13 @@
 
 import { Button, Group, Stack, Table, Text } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
 
 import { ApiError, type Schemas, api, take } from "../../api/client";
+import { useDraft } from "../../draft";
 import { Empty, Failure, PageHead, Section } from "../../elements/page";
 import { State } from "../../elements/record";
 import { plural } from "../../format";
+import { useMay } from "../../places";
 import { Link } from "../../router";
 import { Editor } from "./Editor";
 import { lineOf } from "./lines";
@@ -35,18 +36,23 @@ purpose = "Drafts of answers to customers, checked by a person"
 observe = ["mask-personal-data"]
 `;
 
+/** How errors name what stands in the editor. */
+const FILE = "headgate.toml";
+
 const REMOVES = /^(remove|delete)/;
 
 export default function Configuration() {
   const client = useQueryClient();
-  const [toml, setToml] = useState("");
+  const may = useMay();
+  const [toml, setToml, forget] = useDraft("configuration", "");
   const plan = useMutation({
-    mutationFn: (text: string) => take(api.POST("/api/config/plan", { body: { toml: text } })),
+    mutationFn: (text: string) => take(api.POST("/api/config/plan", { body: { toml: text, file: FILE } })),
   });
   const apply = useMutation({
-    mutationFn: (text: string) => take(api.POST("/api/config/apply", { body: { toml: text } })),
+    mutationFn: (text: string) => take(api.POST("/api/config/apply", { body: { toml: text, file: FILE } })),
     onSuccess: () => {
       plan.reset();
+      forget();
       // Anything may have changed but who is signed in.
       void client.invalidateQueries({ predicate: (query) => query.queryKey[0] !== "session" });
     },
@@ -83,15 +89,17 @@ export default function Configuration() {
             >
               Plan
             </Button>
-            <Button
-              variant={planned.length ? "filled" : "default"}
-              color={removals ? "red" : undefined}
-              loading={apply.isPending}
-              disabled={!planned.length}
-              onClick={() => apply.mutate(toml)}
-            >
-              {removals ? `Apply, removing ${removals}` : "Apply"}
-            </Button>
+            {may("config.apply") && (
+              <Button
+                variant={planned.length ? "filled" : "default"}
+                color={removals ? "red" : undefined}
+                loading={apply.isPending}
+                disabled={!planned.length}
+                onClick={() => apply.mutate(toml)}
+              >
+                {removals ? `Apply, removing ${removals}` : "Apply"}
+              </Button>
+            )}
             <Button variant="subtle" onClick={() => change(EXAMPLE)} disabled={toml === EXAMPLE}>
               Fill in an example
             </Button>

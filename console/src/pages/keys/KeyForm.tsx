@@ -1,37 +1,51 @@
 /** The form of a new key, and its secret once it is made. */
 
-import { Button, Group, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, MultiSelect, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 
 import { type Schemas, api, take } from "../../api/client";
-import { keysQuery, overviewQuery } from "../../api/queries";
+import { keysQuery, modelsQuery, overviewQuery } from "../../api/queries";
+import { useDraft } from "../../draft";
 import { Code } from "../../elements/code";
 import { Failure } from "../../elements/page";
-import { endOfDay } from "../../record/days";
+import { LAST_DAY, endOfDay } from "../../record/days";
 
 /** The fields as they are typed; empty is no limit. */
 interface Fields {
   readonly name: string;
   readonly useCase: string;
-  readonly aliases: string;
+  readonly aliases: readonly string[];
   readonly perMinute: string;
   readonly perDay: string;
   readonly expires: string;
 }
 
-const EMPTY: Fields = { name: "", useCase: "getting-started", aliases: "", perMinute: "", perDay: "", expires: "" };
+const EMPTY: Fields = { name: "", useCase: "getting-started", aliases: [], perMinute: "", perDay: "", expires: "" };
 
-export function KeyForm({ onDone }: { onDone: () => void }) {
+interface Props {
+  readonly onMade: (made: Schemas["CreatedKey"]) => void;
+  readonly onCancel: () => void;
+}
+
+export function KeyForm({ onMade, onCancel }: Props) {
   const client = useQueryClient();
   const overview = useQuery(overviewQuery);
-  const [fields, setFields] = useState(EMPTY);
+  const models = useQuery(modelsQuery);
+  const [fields, setFields, forget] = useDraft("key", EMPTY);
   const make = useMutation({
     mutationFn: () => take(api.POST("/api/keys", { body: bodyOf(fields) })),
-    onSuccess: () => void client.invalidateQueries({ queryKey: keysQuery.queryKey }),
+    onSuccess: (made) => {
+      forget();
+      void client.invalidateQueries({ queryKey: keysQuery.queryKey });
+      onMade(made);
+    },
   });
-  if (make.data) return <Made made={make.data} onDone={onDone} />;
-  const set = (name: keyof Fields) => (event: { currentTarget: { value: string } }) =>
+  const cancel = (): void => {
+    forget();
+    onCancel();
+  };
+  const set = (name: Exclude<keyof Fields, "aliases">) => (event: { currentTarget: { value: string } }) =>
     setFields({ ...fields, [name]: event.currentTarget.value });
   const submit = (event: FormEvent): void => {
     event.preventDefault();
@@ -55,11 +69,14 @@ export function KeyForm({ onDone }: { onDone: () => void }) {
           value={fields.useCase}
           onChange={set("useCase")}
         />
-        <TextInput
+        <MultiSelect
           label="Models"
-          description="Aliases separated by commas; empty for every alias."
-          value={fields.aliases}
-          onChange={set("aliases")}
+          placeholder={fields.aliases.length ? undefined : "every model"}
+          data={[...new Set([...(models.data ?? []).map((model) => model.id), ...fields.aliases])]}
+          value={[...fields.aliases]}
+          onChange={(aliases) => setFields({ ...fields, aliases })}
+          searchable
+          clearable
         />
         <Group grow align="flex-start">
           <TextInput
@@ -86,17 +103,18 @@ export function KeyForm({ onDone }: { onDone: () => void }) {
         <TextInput
           type="date"
           label="Expires after"
-          description="Empty for never."
+          description="The last day on which it works, in UTC. Empty for never."
+          max={LAST_DAY}
           value={fields.expires}
           onChange={set("expires")}
         />
         {make.error && <Failure error={make.error} title="No key was made" />}
         <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onDone}>
+          <Button variant="default" onClick={cancel}>
             Cancel
           </Button>
           <Button type="submit" loading={make.isPending}>
-            Make the key
+            Make key
           </Button>
         </Group>
       </Stack>
@@ -105,16 +123,12 @@ export function KeyForm({ onDone }: { onDone: () => void }) {
 }
 
 function bodyOf(fields: Fields): Schemas["NewKey"] {
-  const aliases = fields.aliases
-    .split(",")
-    .map((name) => name.trim())
-    .filter(Boolean);
   return {
     name: fields.name.trim(),
     use_case: fields.useCase,
     principal: null,
     roles: [],
-    aliases: aliases.length ? aliases : null,
+    aliases: fields.aliases.length ? [...fields.aliases] : null,
     expires_at: endOfDay(fields.expires),
     requests_per_minute: fields.perMinute ? Number(fields.perMinute) : null,
     cost_micros_per_day: fields.perDay ? Math.round(Number(fields.perDay) * 1_000_000) : null,
@@ -122,7 +136,7 @@ function bodyOf(fields: Fields): Schemas["NewKey"] {
   };
 }
 
-function Made({ made, onDone }: { made: Schemas["CreatedKey"]; onDone: () => void }) {
+export function MadeKey({ made, onDone }: { made: Schemas["CreatedKey"]; onDone: () => void }) {
   return (
     <Stack gap="md">
       <Text size="sm" role="status">

@@ -6,21 +6,30 @@ import { useState } from "react";
 
 import { type Schemas, api, take } from "../../api/client";
 import { keysQuery } from "../../api/queries";
+import { FormDialog } from "../../elements/dialog";
 import { Icon } from "../../elements/icons";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { State, Time } from "../../elements/record";
 import { formatCost, formatCount, formatUtc } from "../../format";
-import { KeyForm } from "./KeyForm";
+import { useMay } from "../../places";
+import { lastDayOf } from "../../record/days";
+import { KeyForm, MadeKey } from "./KeyForm";
 
 type Key = Schemas["KeyView"];
 
 export default function Keys() {
   const keys = useQuery(keysQuery);
+  const may = useMay();
   const [isMaking, setMaking] = useState(false);
+  const [secret, setSecret] = useState<Schemas["CreatedKey"] | null>(null);
   const [revoking, setRevoking] = useState<Key | null>(null);
-  const make = (
+  const close = (): void => {
+    setMaking(false);
+    setSecret(null);
+  };
+  const make = may("key.create") && (
     <Button leftSection={<Icon name="add" size={13} />} onClick={() => setMaking(true)}>
-      Make a key
+      Make key
     </Button>
   );
   return (
@@ -36,17 +45,20 @@ export default function Keys() {
       ) : keys.data.length === 0 ? (
         <Empty title="No key yet." action={make} />
       ) : (
-        <KeyTable keys={keys.data} onRevoke={setRevoking} />
+        <KeyTable keys={keys.data} onRevoke={may("key.revoke") ? setRevoking : null} />
       )}
-      <Modal
-        opened={isMaking}
-        onClose={() => setMaking(false)}
-        title="Make a key"
-        size="lg"
-        closeOnClickOutside={false}
+      <FormDialog
+        title={secret === null ? "Make key" : "Key made"}
+        isOpen={isMaking}
+        isFinal={secret !== null}
+        onClose={close}
       >
-        <KeyForm onDone={() => setMaking(false)} />
-      </Modal>
+        {secret === null ? (
+          <KeyForm onMade={setSecret} onCancel={close} />
+        ) : (
+          <MadeKey made={secret} onDone={close} />
+        )}
+      </FormDialog>
       <Modal opened={revoking !== null} onClose={() => setRevoking(null)} title={`Revoke ${revoking?.name ?? ""}?`}>
         {revoking && <Revoke apiKey={revoking} onDone={() => setRevoking(null)} />}
       </Modal>
@@ -54,7 +66,7 @@ export default function Keys() {
   );
 }
 
-function KeyTable({ keys, onRevoke }: { keys: readonly Key[]; onRevoke: (key: Key) => void }) {
+function KeyTable({ keys, onRevoke }: { keys: readonly Key[]; onRevoke: ((key: Key) => void) | null }) {
   return (
     <div className="hg-scroll">
       <Table className="hg-cards">
@@ -105,7 +117,7 @@ function KeyTable({ keys, onRevoke }: { keys: readonly Key[]; onRevoke: (key: Ke
                 <KeyState apiKey={key} />
               </Table.Td>
               <Table.Td ta="right">
-                {!key.revoked_at && (
+                {onRevoke && !key.revoked_at && (
                   <Button
                     size="compact-xs"
                     variant="subtle"
@@ -154,7 +166,7 @@ function KeyState({ apiKey }: { apiKey: Key }) {
     );
   return (
     <span title={formatUtc(apiKey.expires_at)}>
-      <State tone="good" icon="good">{`Until ${formatUtc(apiKey.expires_at).slice(0, 10)}`}</State>
+      <State tone="good" icon="good">{`Until ${lastDayOf(apiKey.expires_at)}`}</State>
     </span>
   );
 }

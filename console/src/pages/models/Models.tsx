@@ -7,24 +7,34 @@ import type { Schemas } from "../../api/client";
 import { modelsQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { formatPrice } from "../../format";
+import { useMay } from "../../places";
 import { Link } from "../../router";
 
 const RIGHT = { base: "left", sm: "right" } as const;
 
 export default function Models() {
+  const may = useMay();
   const models = useQuery(modelsQuery);
   return (
     <>
       <PageHead title="Models">
         Programs call an alias; the gate tries the deployments behind it in order, and only those that the content may
-        flow to. They are declared under <Link href="/configuration">Configuration</Link>.
+        flow to.{" "}
+        {may("config.read") && (
+          <>
+            They are declared under <Link href="/configuration">Configuration</Link>.
+          </>
+        )}
       </PageHead>
       {models.error ? (
         <Failure error={models.error} />
       ) : !models.data ? (
         <Rows />
       ) : models.data.length === 0 ? (
-        <Empty title="No model yet." action={<Link href="/configuration">Add a deployment and an alias</Link>} />
+        <Empty
+          title="No model yet."
+          action={may("config.apply") && <Link href="/configuration">Add a deployment and an alias</Link>}
+        />
       ) : (
         <ModelTable models={models.data} />
       )}

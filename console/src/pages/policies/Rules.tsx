@@ -8,6 +8,7 @@ import { type Schemas, api, take } from "../../api/client";
 import { rulesQuery, useCasesQuery } from "../../api/queries";
 import { Failure, Rows, Section } from "../../elements/page";
 import { State } from "../../elements/record";
+import { useMay } from "../../places";
 import { Link } from "../../router";
 
 type Rule = Schemas["RuleView"];
@@ -87,6 +88,7 @@ function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
       void client.invalidateQueries({ queryKey: useCasesQuery.queryKey });
     },
   });
+  const may = useMay();
   const { tone, icon, text } = DOES[rule.does];
   const isFixed = rule.text.includes('@mode("always")');
   return (
@@ -110,7 +112,7 @@ function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
           </Text>
         ) : (
           <Group gap="sm">
-            {useCase && (
+            {useCase && may("record.list") && (
               <Text size="xs">
                 <Link
                   href={`/activity?use_case=${useCase}&rule=${rule.id}&roots=false`}
@@ -120,15 +122,19 @@ function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
                 </Link>
               </Text>
             )}
-            <Switch
-              size="sm"
-              label={rule.mode === "enforce" ? "enforces" : "observes"}
-              aria-label={`Enforce ${rule.id} for ${useCase}`}
-              checked={rule.mode === "enforce"}
-              disabled={!useCase || set.isPending}
-              onChange={(event) => set.mutate(event.currentTarget.checked ? "enforce" : "observe")}
-              styles={{ label: { minWidth: 62 } }}
-            />
+            {useCase && may("rule.set_mode") ? (
+              <Switch
+                size="sm"
+                label={rule.mode === "enforce" ? "enforces" : "observes"}
+                aria-label={`Enforce ${rule.id} for ${useCase}`}
+                checked={rule.mode === "enforce"}
+                disabled={set.isPending}
+                onChange={(event) => set.mutate(event.currentTarget.checked ? "enforce" : "observe")}
+                styles={{ label: { minWidth: 62 } }}
+              />
+            ) : (
+              <Text size="xs">{rule.mode === "enforce" ? "enforces" : "observes"}</Text>
+            )}
           </Group>
         )}
       </Group>

@@ -1,15 +1,21 @@
 /** The form of a use case. */
 
-import { Button, Checkbox, Group, NativeSelect, Stack, TextInput, Textarea } from "@mantine/core";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { Button, Checkbox, Group, MultiSelect, NativeSelect, Stack, TextInput, Textarea } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import type { FormEvent } from "react";
 
 import { type Schemas, api, take } from "../../api/client";
-import { overviewQuery, useCasesQuery } from "../../api/queries";
+import { modelsQuery, overviewQuery, useCasesQuery } from "../../api/queries";
+import { useDraft } from "../../draft";
 import { Failure } from "../../elements/page";
-import { endOfDay } from "../../record/days";
+import { LAST_DAY, endOfDay, lastDayOf } from "../../record/days";
 
 type Body = Schemas["UseCaseBody"];
+
+interface Draft {
+  readonly id: string;
+  readonly body: Body;
+}
 
 const NEW: Body = {
   owner: "",
@@ -30,25 +36,28 @@ const CATEGORIES = [
 
 export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView"] | null; onDone: () => void }) {
   const client = useQueryClient();
-  const [id, setId] = useState(useCase?.id ?? "");
-  const [body, setBody] = useState<Body>(() => (useCase ? bodyOf(useCase) : NEW));
-  const [deployments, setDeployments] = useState(useCase?.deployments?.join(", ") ?? "");
+  const models = useQuery(modelsQuery);
+  const [{ id, body }, setDraft, forget] = useDraft<Draft>(`use-case:${useCase?.id ?? ""}`, {
+    id: useCase?.id ?? "",
+    body: useCase ? bodyOf(useCase) : NEW,
+  });
+  const known = (models.data ?? []).flatMap((model) => model.deployments.map((deployment) => deployment.id));
   const put = useMutation({
-    mutationFn: () => {
-      const listed = deployments
-        .split(",")
-        .map((name) => name.trim())
-        .filter(Boolean);
-      const whole = { ...body, deployments: listed.length ? listed : null };
-      return take(api.PUT("/api/use-cases/{use_case}", { params: { path: { use_case: id.trim() } }, body: whole }));
-    },
+    mutationFn: () =>
+      take(api.PUT("/api/use-cases/{use_case}", { params: { path: { use_case: id.trim() } }, body })),
     onSuccess: () => {
+      forget();
       void client.invalidateQueries({ queryKey: useCasesQuery.queryKey });
       void client.invalidateQueries({ queryKey: overviewQuery.queryKey });
       onDone();
     },
   });
-  const set = <Name extends keyof Body>(name: Name, value: Body[Name]): void => setBody({ ...body, [name]: value });
+  const set = <Name extends keyof Body>(name: Name, value: Body[Name]): void =>
+    setDraft({ id, body: { ...body, [name]: value } });
+  const cancel = (): void => {
+    forget();
+    onDone();
+  };
   const submit = (event: FormEvent): void => {
     event.preventDefault();
     put.mutate();
@@ -65,7 +74,7 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
             pattern="[A-Za-z0-9][A-Za-z0-9._:\-]{0,126}"
             data-autofocus
             value={id}
-            onChange={(event) => setId(event.currentTarget.value)}
+            onChange={(event) => setDraft({ id: event.currentTarget.value, body })}
           />
         )}
         <TextInput
@@ -110,22 +119,26 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
             ))}
           </Group>
         </Checkbox.Group>
-        <TextInput
+        <MultiSelect
           label="Deployments"
-          description="Separated by commas; empty for every deployment that is cleared for the content."
-          value={deployments}
-          onChange={(event) => setDeployments(event.currentTarget.value)}
+          placeholder={body.deployments?.length ? undefined : "every deployment that is cleared for the content"}
+          data={[...new Set([...known, ...(body.deployments ?? [])])]}
+          value={body.deployments ?? []}
+          onChange={(chosen) => set("deployments", chosen.length ? chosen : null)}
+          searchable
+          clearable
         />
         <TextInput
           type="date"
           label="Expires after"
-          description="Empty for never."
-          value={body.expires_at?.slice(0, 10) ?? ""}
+          description="The last day on which it holds, in UTC. Empty for never."
+          max={LAST_DAY}
+          value={lastDayOf(body.expires_at)}
           onChange={(event) => set("expires_at", endOfDay(event.currentTarget.value))}
         />
         {put.error && <Failure error={put.error} title="It was not saved" />}
         <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onDone}>
+          <Button variant="default" onClick={cancel}>
             Cancel
           </Button>
           <Button type="submit" loading={put.isPending}>

@@ -6,9 +6,11 @@ import { useState } from "react";
 
 import { type Schemas, api, take } from "../../api/client";
 import { overviewQuery, useCasesQuery } from "../../api/queries";
+import { FormDialog } from "../../elements/dialog";
 import { Icon } from "../../elements/icons";
 import { Failure, Section } from "../../elements/page";
-import { formatUtc } from "../../format";
+import { useMay } from "../../places";
+import { lastDayOf } from "../../record/days";
 import { UseCaseForm } from "./UseCaseForm";
 
 type UseCase = Schemas["UseCaseView"];
@@ -24,19 +26,22 @@ export function UseCases({
   useCases: readonly UseCase[];
   onShowRules: (id: string) => void;
 }) {
+  const may = useMay();
   const [dialog, setDialog] = useState<Dialog>(null);
   const close = (): void => setDialog(null);
   return (
     <Section
       title="Use cases"
       aside={
-        <Button
-          size="xs"
-          leftSection={<Icon name="add" size={13} />}
-          onClick={() => setDialog({ kind: "edit", useCase: null })}
-        >
-          Register a use case
-        </Button>
+        may("use_case.put") && (
+          <Button
+            size="xs"
+            leftSection={<Icon name="add" size={13} />}
+            onClick={() => setDialog({ kind: "edit", useCase: null })}
+          >
+            Register use case
+          </Button>
+        )
       }
     >
       <div className="hg-scroll">
@@ -67,14 +72,13 @@ export function UseCases({
           </Table.Tbody>
         </Table>
       </div>
-      <Modal
-        opened={dialog?.kind === "edit"}
+      <FormDialog
+        title={dialog?.useCase ? `Change ${dialog.useCase.id}` : "Register use case"}
+        isOpen={dialog?.kind === "edit"}
         onClose={close}
-        title={dialog?.useCase ? `Change ${dialog.useCase.id}` : "Register a use case"}
-        size="lg"
       >
         {dialog?.kind === "edit" && <UseCaseForm useCase={dialog.useCase} onDone={close} />}
-      </Modal>
+      </FormDialog>
       <Modal opened={dialog?.kind === "remove"} onClose={close} title={`Remove ${dialog?.useCase?.id ?? ""}?`}>
         {dialog?.kind === "remove" && <Remove useCase={dialog.useCase} onDone={close} />}
       </Modal>
@@ -90,6 +94,7 @@ interface RowProps {
 }
 
 function Row({ useCase, onShowRules, onEdit, onRemove }: RowProps) {
+  const may = useMay();
   const { id, owner, purpose, risk, confidentiality, categories, deployments, observe, expires_at, is_built_in } =
     useCase;
   return (
@@ -105,12 +110,12 @@ function Row({ useCase, onShowRules, onEdit, onRemove }: RowProps) {
       <Table.Td data-label="Risk">{risk}</Table.Td>
       <Table.Td data-label="Data">
         <div>
-          at least {confidentiality}
+          Minimum confidentiality: {confidentiality}
           <br />
           <span className="hg-quiet">
-            {categories.length ? categories.join(", ") : "no floor of categories"}
+            {categories.length ? categories.join(", ") : "no category declared"}
             {deployments && `; only ${deployments.join(", ")}`}
-            {expires_at && `; until ${formatUtc(expires_at).slice(0, 10)}`}
+            {expires_at && `; until ${lastDayOf(expires_at)}`}
           </span>
         </div>
       </Table.Td>
@@ -122,15 +127,15 @@ function Row({ useCase, onShowRules, onEdit, onRemove }: RowProps) {
           <Button size="compact-xs" variant="subtle" onClick={onShowRules} aria-label={`Rules for ${id}`}>
             Rules
           </Button>
-          {!is_built_in && (
-            <>
-              <Button size="compact-xs" variant="subtle" onClick={onEdit} aria-label={`Change ${id}`}>
-                Change
-              </Button>
-              <Button size="compact-xs" variant="subtle" color="red" onClick={onRemove} aria-label={`Remove ${id}`}>
-                Remove
-              </Button>
-            </>
+          {!is_built_in && may("use_case.put") && (
+            <Button size="compact-xs" variant="subtle" onClick={onEdit} aria-label={`Change ${id}`}>
+              Change
+            </Button>
+          )}
+          {!is_built_in && may("use_case.delete") && (
+            <Button size="compact-xs" variant="subtle" color="red" onClick={onRemove} aria-label={`Remove ${id}`}>
+              Remove
+            </Button>
           )}
         </Group>
       </Table.Td>

@@ -9,16 +9,17 @@ import { CopyButton, Json } from "../../elements/code";
 import { Icon } from "../../elements/icons";
 import { Failure, PageHead, Rows, Section } from "../../elements/page";
 import { Counts, EffectState, Labels, Money, Outcome, RuleHits, Time, Would } from "../../elements/record";
-import { formatCount, formatDuration, formatSize, formatUtc, shortId } from "../../format";
+import { formatCount, formatDuration, formatSize, formatUtc, sentence, shortId } from "../../format";
 import {
   callsOf,
   costOf,
   countsOf,
+  decisiveOf,
   isModelCall,
   isUnsent,
   numberFact,
+  reasonOf,
   resourceName,
-  textFact,
 } from "../../record/facts";
 import { useLiveRecords } from "../../record/live";
 import { Link } from "../../router";
@@ -77,7 +78,7 @@ function Whole({ detail }: { detail: RecordDetail }) {
     <Stack gap="md">
       <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
         <Summary detail={detail} />
-        <Decision record={record} />
+        <Decision record={record} decisive={decisiveOf(record, children)} />
       </SimpleGrid>
       <Section title={children.length ? "Timing and attempts" : "Timing"}>
         <Timeline record={record} attempts={children} />
@@ -102,12 +103,12 @@ function Summary({ detail }: { detail: RecordDetail }) {
   return (
     <Section title="What happened" aside={<Outcome outcome={record.outcome} />}>
       <dl className="hg-facts">
-        {record.error && (
+        {record.outcome !== null && record.outcome !== "done" && (
           <>
             <dt>Why</dt>
             <dd>
-              {textFact(record, "reason") ?? "No reason was noted."}{" "}
-              <span className="hg-mono hg-quiet">{record.error}</span>
+              {sentence(reasonOf(record, children) ?? "the record gives no reason")}{" "}
+              {record.error && <span className="hg-mono hg-quiet">{record.error}</span>}
             </dd>
           </>
         )}
@@ -179,19 +180,24 @@ function Fact({ name, value }: { name: string; value: unknown }) {
   );
 }
 
-function Decision({ record }: { record: RecordView }) {
+function Decision({ record, decisive }: { record: RecordView; decisive: RecordView }) {
   return (
     <Section
       title="What was decided"
       aside={
         <Group gap="xs">
-          <EffectState effect={record.effect} />
-          <Would record={record} />
+          <EffectState effect={decisive.effect} outcome={decisive.outcome} />
+          <Would record={decisive} />
         </Group>
       }
     >
       <Stack gap="sm">
-        <RuleHits rules={record.rules} />
+        {decisive.id !== record.id && (
+          <Text size="sm">
+            Decided for {decisive.resource}: <Link href={`/records/${decisive.id}`}>see that attempt</Link>
+          </Text>
+        )}
+        <RuleHits rules={decisive.rules} />
         <dl className="hg-facts">
           <dt>Use case</dt>
           <dd>{record.use_case}</dd>

@@ -10,6 +10,7 @@ import { Code, CopyButton } from "../../elements/code";
 import { Icon } from "../../elements/icons";
 import { Failure, PageHead, Rows, Section } from "../../elements/page";
 import { offerOf } from "../../models";
+import { useMay } from "../../places";
 import { Link } from "../../router";
 import { Arrivals } from "./Arrivals";
 import { snippetsFor } from "./snippets";
@@ -34,17 +35,18 @@ export default function Start() {
 }
 
 function Ready({ overview }: { overview: Schemas["Overview"] }) {
+  const may = useMay();
   const [secret, setSecret] = useState<string | null>(null);
   return (
     <Stack gap="md">
       <EmbeddedModel state={overview.embedded_model} />
       <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="md" style={{ alignItems: "start" }}>
         <Stack gap="md" miw={0}>
-          <Key secret={secret} onMade={setSecret} />
+          {may("key.create") && <Key secret={secret} onMade={setSecret} />}
           <FirstCall overview={overview} secret={secret} />
         </Stack>
         <Stack gap="md" miw={0}>
-          <Arrivals hasCalled={overview.has_called} />
+          {may("record.list") && <Arrivals hasCalled={overview.has_called} />}
           <Addresses overview={overview} />
         </Stack>
       </SimpleGrid>
@@ -104,7 +106,7 @@ function Key({ secret, onMade }: { secret: string | null; onMade: (secret: strin
           loading={make.isPending}
           onClick={() => make.mutate()}
         >
-          {secret ? "Make another" : "Make a key"}
+          {secret ? "Make another key" : "Make key"}
         </Button>
       </Stack>
     </Section>
@@ -112,6 +114,7 @@ function Key({ secret, onMade }: { secret: string | null; onMade: (secret: strin
 }
 
 function FirstCall({ overview, secret }: { overview: Schemas["Overview"]; secret: string | null }) {
+  const may = useMay();
   const models = useQuery(modelsQuery);
   const offer = offerOf(models.data);
   const [chosen, setChosen] = useState<string | null>(null);
@@ -120,7 +123,7 @@ function FirstCall({ overview, secret }: { overview: Schemas["Overview"]; secret
   const snippets = snippetsFor(access);
   return (
     <Section
-      title="2. A call"
+      title={may("key.create") ? "2. A call" : "1. A call"}
       aside={
         offer.ids.length > 1 && (
           <NativeSelect
@@ -152,8 +155,10 @@ function FirstCall({ overview, secret }: { overview: Schemas["Overview"]; secret
       </Tabs>
       {!secret && (
         <Text size="sm" className="hg-quiet" mt="xs">
-          The code reads the key from <span className="hg-mono">HEADGATE_API_KEY</span>. Make a key above to have it
-          filled in.
+          The code reads the key from <span className="hg-mono">HEADGATE_API_KEY</span>.{" "}
+          {may("key.create")
+            ? "Make a key above to have it filled in."
+            : "Ask an administrator of this Headgate for a key."}
         </Text>
       )}
     </Section>
@@ -161,6 +166,7 @@ function FirstCall({ overview, secret }: { overview: Schemas["Overview"]; secret
 }
 
 function Addresses({ overview }: { overview: Schemas["Overview"] }) {
+  const may = useMay();
   return (
     <Section title="Addresses and models">
       <dl className="hg-facts">
@@ -184,7 +190,7 @@ function Addresses({ overview }: { overview: Schemas["Overview"] }) {
               <Badge key={id}>{id}</Badge>
             ))}
           </span>{" "}
-          <Link href="/policies">Details</Link>
+          {may("use_case.list") && <Link href="/policies">Details</Link>}
         </dd>
         <dt>Version</dt>
         <dd>{overview.version}</dd>

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NamedTuple, cast
 
-from headgate.kernel.errors import Invalid
+from headgate.gateway.sections import BUILT_IN_DEPLOYMENTS
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Change, EntrySection
 from headgate.policy.models import ADMIN, HEADGATE
+from headgate.policy.rules import Rule, read_rules, roles_of
 from headgate.server.administration import AdminCaller
 from headgate.server.api.parts import AdminParts
 from headgate.substrate.database import Transaction
@@ -16,8 +18,11 @@ from headgate.substrate.database import Transaction
 SECTIONS = ("person", "use_case", "policy", "deployment", "alias", "network")
 """What is read and written entry by entry; keys have operations of their own."""
 
-REFERRING: Mapping[str, str] = {"deployment": "alias", "network": "deployment"}
-"""The sections whose entries name entries of others: they have to hold when one of those is gone."""
+_USES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "deployment": (("alias", "deployments"), ("use_case", "deployments")),
+    "network": (("deployment", "network"),),
+}
+"""By section, which keys of which other sections name its entries."""
 
 Document = dict[str, Sequence[dict[str, Any]]]
 """Entries by section, as tables of the file."""
@@ -69,26 +74,61 @@ def lockout(caller: AdminCaller, before: Document, now: Document) -> Fault | Non
     return None
 
 
-def dangling(parts: AdminParts, before: Document, now: Document, *, named: Document) -> Fault | None:
-    """Return an entry of a section that nobody spoke of, and that would name what is not there any more."""
-    for name, referring in REFERRING.items():
-        if name not in named or referring in named:
-            continue
-        section = section_of(parts, referring)
-        for table in now[referring]:
-            why = _why_not(section, table, now)
-            if why is not None and _why_not(section, table, before) is None:
-                return Fault(name, table["id"], f"the {referring} stays and needs it: {why}")
+def users_of(section: str, entry_id: str, document: Document) -> str:
+    """Return what names this entry, such as `alias smart, use case support`; empty where nothing does."""
+    return ", ".join(
+        f"{user.replace('_', ' ')} {table['id']}"
+        for user, key in _USES.get(section, ())
+        for table in document[user]
+        if entry_id == table.get(key) or (isinstance(table.get(key), list) and entry_id in table[key])
+    )
+
+
+def dangling(before: Document, now: Document) -> Fault | None:
+    """Return an entry that would go while others still name it."""
+    for section in _USES:
+        left = {table["id"] for table in now[section]}
+        for table in before[section]:
+            if table["id"] not in left and (users := users_of(section, table["id"], now)):
+                return Fault(section, table["id"], in_use(users))
     return None
+
+
+def in_use(users: str) -> str:
+    """Return why an entry cannot be removed."""
+    return f"it is still used by {users}; take it out there first, or remove both in one file"
+
+
+def unknown_name(named: Document, now: Document, *, rules: Iterable[Rule]) -> Fault | None:
+    """Return an entry that names a role or a deployment that there is not.
+
+    Args:
+        rules: in force now; the roles that they name, and that policies of `now` name, are known.
+    """
+    roles = roles_of([*rules, *(rule for table in now["policy"] for rule in _rules_of(table))])
+    for table in named.get("person", ()):
+        if why := unknown("role", table.get("roles") or (), roles):
+            return Fault("person", table["id"], why)
+    deployments = {*BUILT_IN_DEPLOYMENTS, *(table["id"] for table in now["deployment"])}
+    for table in named.get("use_case", ()):
+        if why := unknown("deployment", table.get("deployments") or (), deployments):
+            return Fault("use_case", table["id"], why)
+    return None
+
+
+def unknown(noun: str, names: Iterable[str], known: Collection[str]) -> str | None:
+    """Return which of the names is not known, with the nearest one that is; None where all are."""
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known)[:20])}"
+            return f"there is no {noun} {name!r}; {hint}"
+    return None
+
+
+def _rules_of(policy: Mapping[str, Any]) -> tuple[Rule, ...]:
+    return read_rules(policy["text"], source=policy["id"]) if policy.get("text") else ()
 
 
 def _administrators(people: Mapping[str, Mapping[str, Any]]) -> set[str]:
     return {name for name, table in people.items() if ADMIN in table["roles"]}
-
-
-def _why_not(section: EntrySection, table: dict[str, Any], document: Document) -> str | None:
-    try:
-        section.check([table], document)
-    except Invalid as error:
-        return error.message
-    return None

@@ -8,13 +8,13 @@ from typing import Any
 
 from headgate.kernel.action import Resource
 from headgate.kernel.administration import CONFIG_APPLY, CONFIG_READ, Facts
-from headgate.kernel.errors import Conflict, NotFound
+from headgate.kernel.errors import Conflict, Invalid, NotFound
 from headgate.kernel.ports import Change, EntrySection
 from headgate.server.administration import AdminCaller, digest_of
 from headgate.server.api import config_checks, schemas
 from headgate.server.api.changes import Pending, change
 from headgate.server.api.config import plan_view
-from headgate.server.api.config_checks import REFERRING, SECTIONS, Document, section_of
+from headgate.server.api.config_checks import SECTIONS, Document, section_of
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
 from headgate.substrate.database import Transaction
@@ -50,7 +50,11 @@ async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
         document = config_checks.after(stored, {section.name: [table]}, [])
         desired = await asyncio.to_thread(section.check, [table], document)
         (after,) = section.tables(desired)
-        _refuse_lockout(caller, stored, config_checks.after(stored, {section.name: [after]}, []))
+        named: Document = {section.name: [after]}
+        now = config_checks.after(stored, named, [])
+        _refuse_lockout(caller, stored, now)
+        if fault := config_checks.unknown_name(named, now, rules=caller.tenant.engine.rules.values()):
+            raise Invalid(fault.why, param="entry")
         return desired, _changes(section, entry_id, _entry(stored[section.name], entry_id), after)
 
     async def make(tx: Transaction, facts: Facts) -> list[Change]:
@@ -79,8 +83,8 @@ async def remove_entry(parts: AdminParts, request: Request) -> schemas.ConfigPla
         changes = [Change(section.name, entry_id, "remove")]
         document = config_checks.after(stored, {}, changes)
         _refuse_lockout(caller, stored, document)
-        if (name := REFERRING.get(section.name)) is not None:
-            section_of(parts, name).check(document[name], document)
+        if users := config_checks.users_of(section.name, entry_id, document):
+            raise Conflict(f"{section.name} {entry_id}: {config_checks.in_use(users)}", param="entry")
         return changes
 
     async def make(tx: Transaction, facts: Facts) -> list[Change]:

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 
 from headgate.kernel.action import Resource
 from headgate.kernel.administration import KEY_CREATE, KEY_LIST, KEY_REVOKE, Facts
+from headgate.kernel.errors import Invalid
 from headgate.policy.keys import KeyTerms, NewKey
 from headgate.policy.models import ApiKey, KeyLimits
+from headgate.policy.rules import roles_of
 from headgate.policy.service import MAX_PAGE, expiry
 from headgate.server.administration import digest_of, summary
-from headgate.server.api import schemas
+from headgate.server.api import config_checks, schemas
 from headgate.server.api.changes import Pending, change
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
@@ -39,6 +41,11 @@ async def list_keys(parts: AdminParts, request: Request) -> schemas.KeyList:
 async def create_key(parts: AdminParts, request: Request) -> schemas.CreatedKey:
     """Make a key."""
     caller, body = request.by, request.body_as(schemas.NewKey)
+    aliases = parts.catalogues(caller.tenant_id).aliases
+    if why := config_checks.unknown("alias", body.aliases or (), aliases):
+        raise Invalid(why, param="aliases")
+    if why := config_checks.unknown("role", body.roles, roles_of(caller.tenant.engine.rules.values())):
+        raise Invalid(why, param="roles")
     spend = body.cost_micros_per_day
     terms = KeyTerms(
         principal=body.principal or caller.principal.id,

@@ -45,11 +45,12 @@ class SignIn(Schema, frozen=True, kw_only=True):
 
 
 class Session(Schema, frozen=True, kw_only=True):
-    """Who is signed in, and what they may do."""
+    """Who is signed in; `may` names the verbs of administration that they may do, or ask for."""
 
     principal: str
     tenant: str
     roles: list[str]
+    may: list[str]
     expires_at: datetime
 
 
@@ -429,9 +430,10 @@ class ApprovalDecision(Schema, frozen=True, kw_only=True):
 
 
 class ConfigText(Schema, frozen=True, kw_only=True):
-    """A declarative file."""
+    """A declarative file; `file` is its name in errors."""
 
     toml: Annotated[str, msgspec.Meta(max_length=4_000_000)]
+    file: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] = "headgate.toml"
 
 
 class ChangeView(Schema, frozen=True, kw_only=True):

@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
-from headgate.kernel.action import Resource
-from headgate.kernel.administration import SESSION_CLOSE, SESSION_OPEN, Command, Facts
+from collections.abc import Mapping
+from typing import Any
+
+from headgate.kernel.action import Resource, Verb
+from headgate.kernel.administration import (
+    APPROVAL_DECIDE,
+    APPROVAL_LIST,
+    CONFIG_APPLY,
+    CONFIG_READ,
+    KEY_CREATE,
+    KEY_LIST,
+    KEY_REVOKE,
+    POLICY_LIST,
+    RECORD_LIST,
+    RULE_SET_MODE,
+    SESSION_CLOSE,
+    SESSION_OPEN,
+    USE_CASE_DELETE,
+    USE_CASE_LIST,
+    USE_CASE_PUT,
+    Command,
+    Facts,
+)
 from headgate.kernel.errors import Denied, Unauthenticated
 from headgate.kernel.identity import Principal
 from headgate.policy.snapshot import Snapshot
@@ -22,6 +43,23 @@ from headgate.server.sessions import (
     read_token,
     set_cookie,
 )
+
+_OFFERED: Mapping[Verb[Command, Any, Any], str] = {
+    APPROVAL_DECIDE: "approval",
+    APPROVAL_LIST: "approvals",
+    CONFIG_APPLY: "config",
+    CONFIG_READ: "config",
+    KEY_CREATE: "key",
+    KEY_LIST: "keys",
+    KEY_REVOKE: "key",
+    POLICY_LIST: "rules",
+    RECORD_LIST: "ledger",
+    RULE_SET_MODE: "use_case",
+    USE_CASE_DELETE: "use_case",
+    USE_CASE_LIST: "use_cases",
+    USE_CASE_PUT: "use_case",
+}
+"""The verbs behind the console's pages and buttons, with the kind of resource that each is decided on."""
 
 UNKNOWN = "unknown"
 """The principal of attempts by links that do not hold; were somebody registered by that name, they would fail too."""
@@ -43,13 +81,13 @@ async def sign_in(parts: AdminParts, request: Request) -> schemas.Session:
     caller = caller_of_session(snapshot, token.tenant, invited, {})
     opened = await _open(parts, request, caller, token)
     request.reply_headers.append(("set-cookie", set_cookie(opened.cookie, is_secure=parts.is_secure)))
-    return _view(caller, opened.session)
+    return _view(parts, caller, opened.session)
 
 
 async def get_session(parts: AdminParts, request: Request) -> schemas.Session:
     """Say who is signed in; a key looks like a session that ends when a new one would."""
     session = request.session or SessionRow(request.by.principal.id, parts.clock.now() + SESSION_LASTS)
-    return _view(request.by, session)
+    return _view(parts, request.by, session)
 
 
 async def sign_out(parts: AdminParts, request: Request) -> None:
@@ -101,10 +139,15 @@ async def _refused(parts: AdminParts, snapshot: Snapshot, token: Token) -> Unaut
     raise AssertionError("a link that does not hold opened a session")
 
 
-def _view(caller: AdminCaller, session: SessionRow) -> schemas.Session:
+def _view(parts: AdminParts, caller: AdminCaller, session: SessionRow) -> schemas.Session:
     return schemas.Session(
         principal=caller.principal.id,
         tenant=caller.tenant_id,
         roles=sorted(caller.principal.roles),
+        may=sorted(
+            verb.name
+            for verb, kind in _OFFERED.items()
+            if parts.gate.offers(caller, verb, Resource(kind, caller.tenant_id))
+        ),
         expires_at=session.expires_at,
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from headgate.kernel.action import Resource
 from headgate.kernel.administration import USE_CASE_DELETE, USE_CASE_LIST, USE_CASE_PUT, Facts
+from headgate.kernel.errors import Invalid
 from headgate.kernel.identity import UseCase
 from headgate.kernel.labels import EVERYTHING, Confidentiality, Labels
 from headgate.policy.models import BUILT_IN_USE_CASES
 from headgate.policy.service import expiry
 from headgate.server.administration import digest_of, summary
-from headgate.server.api import schemas
+from headgate.server.api import config_checks, schemas
 from headgate.server.api.changes import Pending, change
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
@@ -29,6 +30,9 @@ async def put_use_case(parts: AdminParts, request: Request) -> schemas.UseCaseVi
     """Register or change one; the ceiling that a file gave it stays as it is."""
     caller, use_case_id, body = request.by, request.path["use_case"], request.body_as(schemas.UseCaseBody)
     expires_at = expiry(body.expires_at)
+    deployments = parts.catalogues(caller.tenant_id).deployments
+    if why := config_checks.unknown("deployment", body.deployments or (), deployments):
+        raise Invalid(why, param="deployments")
 
     async def make(tx: Transaction, facts: Facts) -> UseCase:
         found = await parts.policy.use_cases(tx, tenant=caller.tenant_id)
