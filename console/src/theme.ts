@@ -15,13 +15,27 @@ const gate: MantineColorsTuple = [
   "#08524e",
 ];
 
+/** White text on the seventh has a contrast of 5.6. */
+const red: MantineColorsTuple = [
+  "#fdecea",
+  "#f9d5d2",
+  "#f2aca6",
+  "#eb8178",
+  "#e35f55",
+  "#d94a40",
+  "#cd3d36",
+  "#c2322f",
+  "#ad2927",
+  "#93201f",
+];
+
 const SMALL = { defaultProps: { size: "sm" } };
 const SYSTEM = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
 
 export const theme = createTheme({
   primaryColor: "gate",
   primaryShade: 7,
-  colors: { gate },
+  colors: { gate, red },
   fontFamily: SYSTEM,
   fontFamilyMonospace: "ui-monospace, 'SF Mono', 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace",
   fontSizes: { xs: "0.75rem", sm: "0.84375rem", md: "0.9375rem", lg: "1.0625rem", xl: "1.25rem" },

@@ -52,6 +52,14 @@ FAINT = """
 """
 
 
+IS_RED = """
+(button) => {
+  const [red, green, blue] = getComputedStyle(button).color.match(/[0-9.]+/g).map(Number);
+  return red > 1.3 * green && red > 1.3 * blue;
+}
+"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_on_every_page(page: Page, lab: Lab, scheme: str) -> None:
     body = {"model": "cloud", "messages": [{"role": "user", "content": "Write to ada@example.org"}]}
@@ -77,4 +85,9 @@ def test_text_stands_out_on_every_page(page: Page, lab: Lab, scheme: str) -> Non
             page.get_by_label("Message").fill(f"Look at this in {scheme} too")
             page.get_by_label("Message").press("Enter")
             expect(page.get_by_text("for somebody to decide")).to_be_visible()
+        if path == "/keys":
+            revoke = page.get_by_role("button", name="Revoke").first
+            assert revoke.evaluate(IS_RED), scheme
+            revoke.click()
+            expect(page.get_by_role("dialog").get_by_role("button", name="Revoke")).to_be_visible()
         assert page.evaluate(FAINT) == [], path
