@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, cast
+from typing import Generic, Literal, NamedTuple, TypeVar, cast
 
+from headgate.kernel.errors import HeadgateError, Unavailable
 from headgate.kernel.hashing import same
 from headgate.kernel.identity import PrincipalKind, RiskClass, TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
 from headgate.policy.models import ApiKey, CustomPolicy, DigestAlgorithm, KeyLimits, RegisteredPrincipal, Source
-from headgate.policy.snapshot import TenantContents
+from headgate.policy.snapshot import TenantContents, Unreadable
 from headgate.substrate.database import Transaction, load_queries
 
 CHANNEL = "headgate_config"
 """Where PostgreSQL says that the configuration changed."""
 
 Kind = Literal["principal", "use_case", "key", "policy"]
+R = TypeVar("R")
+E = TypeVar("E")
 
 _SQL = load_queries("headgate.policy")
 
@@ -151,16 +154,70 @@ async def add_tenant(tx: Transaction, tenant: TenantId) -> None:
     await tx.execute(_SQL["add_tenant"], {"tenant": tenant})
 
 
+async def lock_configuration(tx: Transaction, *, tenant: TenantId) -> None:
+    """Let changes of a tenant's configuration take turns, so that each is checked against what the others left."""
+    await tx.execute(_SQL["lock_configuration"], {"tenant": tenant})
+
+
 async def contents(tx: Transaction, *, tenant: TenantId) -> TenantContents:
-    """Return all of a tenant that decisions rest on; four queries."""
-    where = {"tenant": tenant}
+    """Return all of a tenant that decisions rest on; four queries.
+
+    An entry that cannot be read is named in `unreadable` and harms no other.
+    """
+    unreadable: list[Unreadable] = []
     return TenantContents(
         tenant=tenant,
-        use_cases=tuple(row.use_case() for row in await tx.rows(_SQL["use_cases"], where, of=_UseCaseRow)),
-        principals=tuple(row.principal() for row in await tx.rows(_SQL["principals"], where, of=_PrincipalRow)),
-        keys=tuple(row.key() for row in await tx.rows(_SQL["live_keys"], where, of=_KeyRow)),
-        policies=tuple(await policies(tx, tenant=tenant)),
+        use_cases=await _readable(tx, _USE_CASES, tenant=tenant, unreadable=unreadable),
+        principals=await _readable(tx, _PRINCIPALS, tenant=tenant, unreadable=unreadable),
+        keys=await _readable(tx, _KEYS, tenant=tenant, unreadable=unreadable),
+        policies=await _readable(tx, _POLICIES, tenant=tenant, unreadable=unreadable),
+        unreadable=tuple(unreadable),
     )
+
+
+class _Reading(NamedTuple, Generic[R, E]):
+    """How entries of one kind are read: names of the queries for all, for their ids and for one; the row; the entry."""
+
+    kind: Kind
+    every: str
+    ids: str
+    one: str
+    row: type[R]
+    entry: Callable[[R], E]
+
+
+async def _readable(
+    tx: Transaction, reading: _Reading[R, E], *, tenant: TenantId, unreadable: list[Unreadable]
+) -> tuple[E, ...]:
+    try:
+        rows = await tx.rows(_SQL[reading.every], {"tenant": tenant}, of=reading.row)
+        return tuple(reading.entry(row) for row in rows)
+    except Unavailable:
+        raise
+    except (HeadgateError, ValueError, TypeError):
+        pass  # one of them is at fault: they are read one by one
+    found: list[E] = []
+    for entry_id in await tx.rows(_SQL[reading.ids], {"tenant": tenant}, of=_Id):
+        try:
+            row = await tx.row(_SQL[reading.one], {"tenant": tenant, "id": entry_id.id}, of=reading.row)
+            if row is not None:
+                found.append(reading.entry(row))
+        except Unavailable:
+            raise
+        except (HeadgateError, ValueError, TypeError) as problem:
+            why = problem.message if isinstance(problem, HeadgateError) else type(problem).__name__
+            unreadable.append(Unreadable(reading.kind, entry_id.id, why))
+    return tuple(found)
+
+
+def _itself(policy: CustomPolicy) -> CustomPolicy:
+    return policy
+
+
+_USE_CASES = _Reading("use_case", "use_cases", "use_case_ids", "use_case", _UseCaseRow, _UseCaseRow.use_case)
+_PRINCIPALS = _Reading("principal", "principals", "principal_ids", "principal", _PrincipalRow, _PrincipalRow.principal)
+_KEYS = _Reading("key", "live_keys", "live_key_ids", "key", _KeyRow, _KeyRow.key)
+_POLICIES = _Reading("policy", "policies", "policy_ids", "policy", CustomPolicy, _itself)
 
 
 async def principal(tx: Transaction, entry_id: str, *, tenant: TenantId) -> RegisteredPrincipal | None:

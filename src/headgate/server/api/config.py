@@ -11,8 +11,8 @@ from headgate.kernel.administration import CONFIG_APPLY, CONFIG_READ, Facts
 from headgate.kernel.errors import Conflict
 from headgate.kernel.ports import Change
 from headgate.server.administration import AdminCaller, digest_of, summary
-from headgate.server.api import config_checks, schemas
-from headgate.server.api.changes import Pending, change
+from headgate.server.api import changes, config_checks, schemas
+from headgate.server.api.changes import Pending, change, rehearse
 from headgate.server.api.config_checks import SECTIONS, section_of
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
@@ -21,33 +21,33 @@ from headgate.substrate.database import Transaction
 
 
 async def plan_config(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
-    """Say what applying the file would change; reads only."""
+    """Say what applying the file would change; nothing stays changed."""
     caller = request.by
     parts.gate.authorise(caller, CONFIG_READ, Resource("config", caller.tenant_id))
     text = request.body_as(schemas.ConfigText).toml
-    desired = await _read(parts, text)
-    async with parts.database.transaction(tenant=caller.tenant_id) as tx:
-        changes = await _planned(parts, caller, desired, tx, text=text)
-    return plan_view(changes, record=None)
+    return plan_view(await rehearse(parts, caller, _applying(parts, caller, text)), record=None)
 
 
 async def apply_config(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
     """Apply the file, whole or not at all; what is reported was planned in the same transaction."""
     caller = request.by
     text = request.body_as(schemas.ConfigText).toml
-
-    async def make(tx: Transaction, facts: Facts) -> Sequence[Change]:
-        # Read here, after the decision: whoever may not apply a file cannot have us read one either.
-        desired = await _read(parts, text)
-        changes = await _planned(parts, caller, desired, tx, text=text)
-        facts.update(_counts(changes))
-        await desired.apply(tenant=caller.tenant_id, transaction=tx)
-        return changes
-
-    pending = Pending(summary(size_bytes=len(text.encode())), digest_of(text), make)
+    pending = Pending(summary(size_bytes=len(text.encode())), digest_of(text), _applying(parts, caller, text))
     resource = Resource("config", caller.tenant_id)
     done = await change(parts, caller, CONFIG_APPLY, resource=resource, command=pending)
     return plan_view(done.result, record=done.record)
+
+
+def _applying(parts: AdminParts, caller: AdminCaller, text: str) -> changes.Change:
+    async def make(tx: Transaction, facts: Facts) -> Sequence[Change]:
+        # Read here, after the decision: whoever may not apply a file cannot have us read one either.
+        desired = await _read(parts, text)
+        planned = await _planned(parts, caller, desired, tx, text=text)
+        facts.update(_counts(planned))
+        await desired.apply(tenant=caller.tenant_id, transaction=tx)
+        return planned
+
+    return make
 
 
 async def _read(parts: AdminParts, text: str) -> declarative.Desired:
@@ -59,29 +59,29 @@ async def _planned(
     parts: AdminParts, caller: AdminCaller, desired: declarative.Desired, tx: Transaction, *, text: str
 ) -> Sequence[Change]:
     """Plan the file, and refuse it whole where what would be there config_checks does not hold."""
-    changes = await desired.plan(tenant=caller.tenant_id, transaction=tx)
+    planned = await desired.plan(tenant=caller.tenant_id, transaction=tx)
     before = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
     named = {name: section_of(parts, name).tables(value) for name, value in desired.values.items() if name in SECTIONS}
-    now = config_checks.after(before, named, changes)
+    now = config_checks.after(before, named, planned)
     fault = config_checks.lockout(caller, before, now)
     fault = fault or await asyncio.to_thread(config_checks.dangling, parts, before, now, named=named)
     if fault is not None:
         ids = [table["id"] for table in named[fault.section]]
         param = f"{fault.section}[{ids.index(fault.id)}]" if fault.id in ids else fault.section
         raise Conflict(declarative.placed(f"{fault.id}: {fault.why}", text, param=param), param=param)
-    return changes
+    return planned
 
 
-def _counts(changes: Sequence[Change]) -> dict[str, int]:
+def _counts(planned: Sequence[Change]) -> dict[str, int]:
     """Count the changes as facts such as `changes.deployment.create`."""
-    return dict(sorted(Counter(f"changes.{one.section}.{one.does}" for one in changes).items()))
+    return dict(sorted(Counter(f"changes.{one.section}.{one.does}" for one in planned).items()))
 
 
-def plan_view(changes: Sequence[Change], *, record: str | None) -> schemas.ConfigPlan:
+def plan_view(planned: Sequence[Change], *, record: str | None) -> schemas.ConfigPlan:
     """Return a plan as the API shows it; with a record where it was applied."""
     return schemas.ConfigPlan(
         changes=[
-            schemas.ChangeView(section=one.section, id=one.id, does=one.does, detail=one.detail) for one in changes
+            schemas.ChangeView(section=one.section, id=one.id, does=one.does, detail=one.detail) for one in planned
         ],
         applied=record is not None,
         record=record,
