@@ -19,6 +19,9 @@ CHANNEL = "headgate_config"
 """Where PostgreSQL says that the configuration changed."""
 
 Kind = Literal["principal", "use_case", "key", "policy"]
+_FAULTS = (HeadgateError, ValueError, TypeError)
+"""What a row can cause that is of another form than this version knows."""
+
 R = TypeVar("R")
 E = TypeVar("E")
 
@@ -194,17 +197,26 @@ async def _readable(
         return tuple(reading.entry(row) for row in rows)
     except Unavailable:
         raise
-    except (HeadgateError, ValueError, TypeError):
-        pass  # one of them is at fault: they are read one by one
+    except _FAULTS as fault:
+        return await _one_by_one(tx, reading, tenant=tenant, unreadable=unreadable, fault=fault)
+
+
+async def _one_by_one(
+    tx: Transaction, reading: _Reading[R, E], *, tenant: TenantId, unreadable: list[Unreadable], fault: Exception
+) -> tuple[E, ...]:
+    try:
+        ids = await tx.rows(_SQL[reading.ids], {"tenant": tenant}, of=_Id)
+    except HeadgateError:
+        raise fault from None  # not of a single row
     found: list[E] = []
-    for entry_id in await tx.rows(_SQL[reading.ids], {"tenant": tenant}, of=_Id):
+    for entry_id in ids:
         try:
             row = await tx.row(_SQL[reading.one], {"tenant": tenant, "id": entry_id.id}, of=reading.row)
             if row is not None:
                 found.append(reading.entry(row))
         except Unavailable:
             raise
-        except (HeadgateError, ValueError, TypeError) as problem:
+        except _FAULTS as problem:
             why = problem.message if isinstance(problem, HeadgateError) else type(problem).__name__
             unreadable.append(Unreadable(reading.kind, entry_id.id, why))
     return tuple(found)
@@ -227,8 +239,8 @@ async def principal(tx: Transaction, entry_id: str, *, tenant: TenantId) -> Regi
 
 
 async def principals(tx: Transaction, *, tenant: TenantId) -> list[RegisteredPrincipal]:
-    """Return all registered principals by id."""
-    return [row.principal() for row in await tx.rows(_SQL["principals"], {"tenant": tenant}, of=_PrincipalRow)]
+    """Return all registered principals that can be read, by id."""
+    return list(await _readable(tx, _PRINCIPALS, tenant=tenant, unreadable=[]))
 
 
 async def put_principal(tx: Transaction, entry: RegisteredPrincipal, *, tenant: TenantId, source: Source) -> None:
@@ -255,8 +267,8 @@ async def use_case(tx: Transaction, entry_id: str, *, tenant: TenantId) -> UseCa
 
 
 async def use_cases(tx: Transaction, *, tenant: TenantId) -> list[UseCase]:
-    """Return all use cases by id."""
-    return [row.use_case() for row in await tx.rows(_SQL["use_cases"], {"tenant": tenant}, of=_UseCaseRow)]
+    """Return all use cases that can be read, by id."""
+    return list(await _readable(tx, _USE_CASES, tenant=tenant, unreadable=[]))
 
 
 async def put_use_case(tx: Transaction, entry: UseCase, *, tenant: TenantId, source: Source) -> None:
@@ -324,8 +336,8 @@ async def revoke_key(tx: Transaction, entry_id: str, *, tenant: TenantId, now: d
 
 
 async def policies(tx: Transaction, *, tenant: TenantId) -> list[CustomPolicy]:
-    """Return a tenant's own policies by id."""
-    return await tx.rows(_SQL["policies"], {"tenant": tenant}, of=CustomPolicy)
+    """Return a tenant's own policies that can be read, by id."""
+    return list(await _readable(tx, _POLICIES, tenant=tenant, unreadable=[]))
 
 
 async def put_policy(tx: Transaction, entry: CustomPolicy, *, tenant: TenantId) -> None:

@@ -144,7 +144,8 @@ class Database:
     async def _wakes(self, channel: str, poll_s: float) -> AsyncGenerator[str | None]:
         failures = 0
         while True:
-            with _translated(), contextlib.suppress(psycopg.OperationalError):
+            # Whatever ends the connection: a wake-up is a convenience, and the look after it makes sure.
+            with contextlib.suppress(psycopg.Error, OSError):
                 async with await psycopg.AsyncConnection.connect(self._address.conninfo, autocommit=True) as connection:
                     await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                     failures = 0
