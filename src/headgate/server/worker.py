@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from headgate.assembly import Worker, worker
 from headgate.kernel.administration import RECORDED
 from headgate.kernel.ports import Recorder
+from headgate.ledger.set_aside import SetAside
 from headgate.server.administration import CommandPerformer
 from headgate.server.api.live import LiveRecords
 from headgate.server.api.parts import AdminParts
@@ -149,6 +150,7 @@ def health_of(parts: Worker, beside: Beside) -> Health:
             backlog_limit_bytes=settings.journal_backlog_mib << 20,
             is_journal_sound=lambda: parts.journal.is_sound,
             left_out=lambda: left_out(parts),
+            set_aside=SetAside(settings.journal_folder).count,
             model_state=beside.model_state,
             clock=clock,
             board=Board(settings.metrics_folder, worker=name, clock=clock),
