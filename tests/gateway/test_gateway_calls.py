@@ -210,7 +210,7 @@ def whole(wire: str, text: str) -> bytes:
     ).encode()
 
 
-BOUGHT = {
+BOUGHT: dict[str, Callable[[str], bytes]] = {
     "larger than can be read": lambda wire: whole(wire, "x" * (33 << 20)),
     "larger than can be taken": lambda wire: whole(wire, "x" * (65 << 20)),
     "no JSON": lambda wire: b"Sure! Here is what you asked for.",
