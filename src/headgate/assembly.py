@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from headgate.gateway.routing import Health
 from headgate.gateway.sections import CatalogueSection
 from headgate.guard import AnswerMemory, Engine, GuardLabeller, GuardTransformer, Pseudonyms, builtin_detectors
 from headgate.kernel.action import Action
-from headgate.kernel.errors import Unavailable
+from headgate.kernel.errors import HeadgateError, Unavailable
 from headgate.kernel.export import EXPORT_SEND
 from headgate.kernel.extensions import load
 from headgate.kernel.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall
@@ -38,7 +39,7 @@ from headgate.ledger.seal import Sealer
 from headgate.policy import store as policy_store
 from headgate.policy.approvals import PolicyApprovals
 from headgate.policy.decider import PolicyDecider
-from headgate.policy.jobs import refresh
+from headgate.policy.jobs import Refreshing, refresh
 from headgate.policy.pack import Pack, load_pack
 from headgate.policy.sections import policy_sections
 from headgate.policy.service import PolicyService
@@ -49,6 +50,7 @@ from headgate.substrate.clock import RandomPool, SystemClock, SystemIds
 from headgate.substrate.database import Database
 from headgate.substrate.egress import Egress
 from headgate.substrate.journal import Journal, JournalLimits
+from headgate.substrate.kept_jobs import Trouble, kept
 from headgate.substrate.secrets import SecretStore
 from headgate.substrate.settings import Settings
 from headgate.substrate.shared_table import SharedTable
@@ -130,9 +132,15 @@ class Worker:
         """Bring policy and catalogue up to date now.
 
         Raises:
-            Unavailable: the database is away; what is in memory stays.
+            HeadgateError: the database is away, or something cannot be read; what is in memory stays.
         """
-        await _load(self.holder, self.library, database=self.database, pack=self.pack)
+        try:
+            await _load(self.holder, self.library, database=self.database, pack=self.pack)
+        except HeadgateError:
+            raise
+        except Exception as error:
+            log.exception("configuration_not_refreshed")
+            raise Unavailable("the configuration could not be read again; the cause is in the log") from error
 
 
 @asynccontextmanager
@@ -182,9 +190,10 @@ async def worker(
         exports = {EXPORT_SEND.name: SpanSender(egress, endpoint=endpoint)} if endpoint else {}
         pipeline = Pipeline(stages=stages, performers={**ours, **exports, **performers}, clock=base.clock, ids=base.ids)
         service = PolicyService(pack=pack, holder=holder, clock=base.clock, ids=base.ids)
-        await _load(holder, library, database=database, pack=pack)
+        await _load_first(holder, library, database=database, pack=pack)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        keeper = group.create_task(_keep_fresh(holder, library, database=database, pack=pack))
+        keeping = partial(_keep_fresh, holder, library, database=database, pack=pack)
+        keeper = group.create_task(kept("configuration", keeping))
         stack.callback(keeper.cancel)
         yield Worker(
             base=base,
@@ -301,12 +310,39 @@ async def _load(holder: SnapshotHolder, library: Library, *, database: Database,
     await library.refresh(holder.current.tenants)
 
 
+async def _load_first(holder: SnapshotHolder, library: Library, *, database: Database, pack: Pack) -> None:
+    """Load policy and catalogue for the first time; without them a worker serves, is not ready, and tries again.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    try:
+        await _load(holder, library, database=database, pack=pack)
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("configuration_not_loaded")
+
+
 async def _keep_fresh(holder: SnapshotHolder, library: Library, *, database: Database, pack: Pack) -> None:
-    """Bring policy and catalogue up to date when woken, and every few seconds to make sure."""
+    """Bring policy and catalogue up to date when woken, and every few seconds to make sure.
+
+    What fails keeps its last good version; the other one is refreshed all the same.
+    """
+    policies = Refreshing(holder, database=database, pack=pack)
+    trouble = Trouble("catalogue_not_refreshed")
     async with database.listen(policy_store.CHANNEL, poll_s=_POLL_S) as wakes:
         async for _ in wakes:
-            with contextlib.suppress(Unavailable):  # the next wake-up tries again; policies that get too old refuse
-                await _load(holder, library, database=database, pack=pack)
+            await policies.look()
+            try:
+                if holder.latest is not None:
+                    await library.refresh(holder.latest.tenants)
+            except Unavailable:
+                continue
+            except Exception as error:  # noqa: BLE001 - it is logged, once for each cause
+                trouble.tell(error)
+            else:
+                trouble.is_over()
 
 
 def _end_this_worker() -> None:

@@ -50,6 +50,24 @@ def test_a_sign_in_link_opens_the_console_once_and_leaves_no_token_behind(
     expect(stranger.get_by_role("alert")).to_contain_text("The link did not work")
 
 
+def test_after_a_link_that_failed_the_next_one_works_in_the_same_tab(
+    stranger: Page, lab: Lab, sign_in_link: Callable[[], str]
+) -> None:
+    old = f"{lab.gate.base_url}/sign-in#token=default.{'x' * 43}"
+    for _ in range(2):
+        with stranger.expect_response("**/api/session") as answer:
+            stranger.goto(old)
+        assert answer.value.status == 401
+        expect(stranger.get_by_role("alert")).to_contain_text("The link did not work")
+        assert "token" not in stranger.url
+    stranger.get_by_label("Sign-in link or token").fill(old)
+    stranger.get_by_role("button", name="Sign in").click()
+    expect(stranger.get_by_role("alert")).to_contain_text("The link did not work")
+    stranger.goto(sign_in_link())
+    expect(stranger.get_by_role("heading", level=1)).to_have_text("Start")
+    assert stranger.url == f"{lab.gate.base_url}/"
+
+
 def test_signing_out_closes_every_page(stranger: Page, sign_in_link: Callable[[], str]) -> None:
     stranger.goto(sign_in_link())
     stranger.get_by_role("button", name="Sign out").click()

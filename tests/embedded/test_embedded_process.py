@@ -54,7 +54,7 @@ def test_it_writes_neither_prompts_nor_answers_to_its_output() -> None:
         assert process.embed("zanzibar").status == 200
         process.process.send_signal(signal.SIGTERM)
         assert process.process.stdout is not None
-        assert process.process.stdout.read() == ""
+        assert set(process.process.stdout.read().splitlines()) <= {"alive"}
 
 
 def test_without_the_model_packages_it_says_how_to_install_them() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -196,6 +197,69 @@ async def test_a_stream_that_breaks_before_any_content_goes_to_the_next_candidat
     two.script(Script(text="second"))
     assert streamed(await gateway.frames()) == "second"
     assert gateway.bench.recorder.outcomes(MODEL_DISPATCH.name) == ["failed", "done"]
+
+
+def whole(wire: str, text: str) -> bytes:
+    """An answer as the wire has it."""
+    if wire == "openai":
+        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        return json.dumps({"id": "1", "object": "chat.completion", "model": "m", "choices": [choice]}).encode()
+    block = {"type": "text", "text": text}
+    return json.dumps(
+        {"id": "1", "type": "message", "role": "assistant", "model": "m", "content": [block], "stop_reason": "end_turn"}
+    ).encode()
+
+
+BOUGHT: dict[str, Callable[[str], bytes]] = {
+    "larger than can be read": lambda wire: whole(wire, "x" * (33 << 20)),
+    "larger than can be taken": lambda wire: whole(wire, "x" * (65 << 20)),
+    "no JSON": lambda wire: b"Sure! Here is what you asked for.",
+    "nothing": lambda wire: b"",
+    "cut JSON": lambda wire: whole(wire, "x")[:-9],
+    "a list": lambda wire: b"[" + whole(wire, "x") + b"]",
+    "no content": lambda wire: b'{"type":"message","choices":[]}',
+    "nested too deep": lambda wire: whole(wire, "x")[:-1] + b',"a":' + b"[" * 500 + b"]" * 500 + b"}",
+    "a key twice": lambda wire: whole(wire, "x")[:-1] + b',"id":"2"}',
+    "half a character": lambda wire: whole(wire, "x")[:-1] + b',"a":"\\ud800"}',
+    "no UTF-8": lambda wire: whole(wire, "x")[:-1] + b',"a":"\xff"}',
+    "compressed": lambda wire: gzip.compress(whole(wire, "x" * (1 << 20))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("body", BOUGHT.values(), ids=BOUGHT)
+async def test_an_answer_that_came_and_cannot_be_read_is_not_bought_again(
+    gateway: Gate, one: Simulator, two: Simulator, body: Callable[[str], bytes], wire: str
+) -> None:
+    gateway.add("first", one, provider=wire)
+    gateway.add("second", two)
+    data = body(wire)
+    one.script(Script(body=data, headers=(("content-encoding", "gzip"),) if data[:2] == b"\x1f\x8b" else ()))
+    with pytest.raises(Upstream) as caught:
+        await gateway.ask(wire=wire)
+    assert not caught.value.retryable, "the client's SDK would buy it again"
+    assert (len(one.requests), len(two.requests)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(content_type="application/json"),
+        Script(headers=(("content-encoding", "gzip"),)),
+        Script(malformed=b"data: " + b"x" * (17 << 20) + b"\n\n", malformed_at=0),
+    ],
+    ids=["a whole answer", "compressed", "one event too large"],
+)
+async def test_a_stream_that_came_and_cannot_be_read_is_not_bought_again(
+    gateway: Gate, one: Simulator, two: Simulator, script: Script
+) -> None:
+    gateway.add("first", one)
+    gateway.add("second", two)
+    one.script(script)
+    with pytest.raises(Upstream) as caught:
+        await gateway.frames()
+    assert not caught.value.retryable
+    assert (len(one.requests), len(two.requests)) == (1, 0)
 
 
 @pytest.mark.parametrize("client", WIRES)
@@ -444,7 +508,7 @@ async def test_what_was_spent_before_a_fallback_is_charged_too(gateway: Gate, on
     """Trap 41: and charged once."""
     gateway.add("first", one)
     gateway.add("second", two)
-    one.script(Script(body=b'{"no": "answer"}'))
+    one.script(Script(body=b'{"error": {"code": 500, "message": "it broke"}}'))
     two.script(Script(tokens=Tokens(input=10, output=1)))
     done = await gateway.ask()
     assert done.run.measures.usage == Usage(input_tokens=10, output_tokens=1)

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from headgate.kernel.errors import Denied, Unavailable
+from headgate.kernel.errors import Denied, HeadgateError, Unavailable
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.record import Closing, Opening
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
@@ -27,11 +27,12 @@ from headgate.ledger.models import JournalEntry, encode_entry
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.recorder import JournalRecorder
 from headgate.ledger.seal import Sealer
+from headgate.ledger.set_aside import SetAside
 from headgate.ledger.shipper import Shipper, ShipperPace, run_shipper
 from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database
 from headgate.substrate.database_address import DatabaseAddress
-from headgate.substrate.journal import Journal
+from headgate.substrate.journal import Journal, JournalLimits
 from headgate.substrate.migrate import migrate
 from headgate.substrate.postgres import EmbeddedPostgres
 from headgate.substrate.roles import ROLES, Role, give_logins
@@ -44,8 +45,8 @@ QUICK = ShipperPace(shortest_s=0.005, longest_s=0.02, grace_s=0.05, retry_s=0.05
 class Worker:
     """A worker with a journal of its own, as the gateway has one."""
 
-    def __init__(self, root: Path, *, name: str | None = None) -> None:
-        self.journal = Journal(root / "journal" / (name or IDS.ulid()))
+    def __init__(self, root: Path, *, name: str | None = None, limits: JournalLimits | None = None) -> None:
+        self.journal = Journal(root / "journal" / (name or IDS.ulid()), limits=limits)
         keys = KeysOnDemand(FileKeyRing(root / "keys"), clock=SystemClock())
         self.recorder = JournalRecorder(self.journal, sealer=Sealer(keys), pseudonyms=Pseudonymiser(b"s" * 32))
 
@@ -307,7 +308,7 @@ async def test_a_leaf_may_say_more_than_the_database_wants_to_know(
         closing(LEAF.replace(b'"v":1', b'"rules":[3],"v":1')),
     ],
 )
-async def test_a_damaged_journal_is_neither_skipped_nor_removed(
+async def test_what_is_no_record_is_set_aside_and_what_follows_is_shipped(
     fresh_database: TemporaryDatabase, tmp_path: Path, damaged: bytes
 ) -> None:
     worker = Worker(tmp_path)
@@ -318,15 +319,130 @@ async def test_a_damaged_journal_is_neither_skipped_nor_removed(
     good.record(5)
     await worker.journal.aclose()
     async with owning(fresh_database) as owner, shipping(fresh_database.login["headgate_writer"], tmp_path):
-        await until(owner, Count(records=5, openings=0, pending=5, parts=10))
-        await asyncio.sleep(0.2)
-        assert worker.journal.folder.exists()
+        await until(owner, Count(records=7, openings=0, pending=7, parts=14))
+        await eventually(lambda: asyncio.to_thread(lambda: not worker.journal.folder.exists()))
+    assert frames_aside(tmp_path) == [damaged]
     await good.journal.aclose()
+
+
+def frames_aside(root: Path) -> list[bytes]:
+    aside = SetAside(root / "journal")
+    return [aside.data(one) for one in aside.every()]
+
+
+def poison(record: str, **changed: bytes) -> bytes:
+    """A closing that reads well and that PostgreSQL does not take."""
+    leaf = LEAF.replace(b'"id":"1"', b'"id":"%s"' % record.encode())
+    for name, value in changed.items():
+        before, _, rest = leaf.partition(b'"%s":"' % name.encode())
+        leaf = before + b'"%s":%s' % (name.encode(), value) + rest.partition(b'"')[2]
+    return encode_entry(JournalEntry(tenant="acme", id=record, is_closing=True, seal="", leaf=leaf, parts={}))
+
+
+POISONS = {
+    "a NUL in a text": poison("2", resource=rb'"a\u0000b"'),
+    "a time that is none": poison("2", closed_at=b'"no time"'),
+    "a time beyond all": poison("2", opened_at=b'"99999999-01-01T00:00:00Z"'),
+    "a text too long for an index": poison("2", resource=b'"%s"' % os.urandom(9_000).hex().encode()),
+    "of no tenant": poison("2", tenant=b'""'),
+}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("bad", POISONS.values(), ids=POISONS)
+async def test_what_the_database_refuses_is_set_aside_and_what_follows_is_shipped(
+    fresh_database: TemporaryDatabase, tmp_path: Path, bad: bytes
+) -> None:
+    worker = Worker(tmp_path)
+    worker.record(3)
+    for _ in range(2):
+        worker.journal.append(bad)
+    worker.record(3)
+    async with owning(fresh_database) as owner, shipping(fresh_database.login["headgate_writer"], tmp_path):
+        await until(owner, Count(records=6, openings=0, pending=6, parts=12))
+        worker.record(1)
+        await until(owner, Count(records=7, openings=0, pending=7, parts=14))
+    assert frames_aside(tmp_path) == [bad, bad]
+    await worker.journal.aclose()
+
+
+@pytest.mark.fault
+async def test_what_was_set_aside_is_shipped_at_the_next_start_that_can(
+    fresh_database: TemporaryDatabase, tmp_path: Path
+) -> None:
+    worker = Worker(tmp_path)
+    stopper = "ALTER TABLE ledger.records ADD CONSTRAINT no_odd CHECK (resource <> 'odd') NOT VALID"
+    worker.record(1)
+    odd = worker.open(resource="odd")
+    worker.close(odd)
+    worker.record(1)
+    async with owning(fresh_database) as owner:
+        async with owner.transaction(tenant=None) as tx:
+            await tx.execute(stopper)
+        async with shipping(fresh_database.login["headgate_writer"], tmp_path):
+            await until(owner, Count(records=2, openings=1, pending=2, parts=5))
+            await worker.journal.aclose()
+            # The worker is dead, and how the record ended stands in what was set aside.
+            await eventually(lambda: asyncio.to_thread(lambda: not worker.journal.folder.exists()))
+        assert len(frames_aside(tmp_path)) == 1
+        async with owner.transaction(tenant=None) as tx:
+            await tx.execute("ALTER TABLE ledger.records DROP CONSTRAINT no_odd")
+        async with shipping(fresh_database.login["headgate_writer"], tmp_path):
+            await until(owner, Count(records=3, openings=0, pending=3, parts=6))
+            await eventually(lambda: asyncio.to_thread(lambda: not frames_aside(tmp_path)))
+        assert (await outcomes(owner))[odd.id] == "done"
+
+
+@pytest.mark.fault
+async def test_a_database_that_refuses_everything_is_not_taken_for_poison(
+    fresh_database: TemporaryDatabase, tmp_path: Path
+) -> None:
+    worker = Worker(tmp_path)
+    login = fresh_database.login["headgate_writer"]
+    async with owning(fresh_database) as owner:
+        async with owner.transaction(tenant=None) as tx:
+            await tx.execute("ALTER TABLE ledger.records RENAME TO records_away")
+        worker.record(5)
+        async with Database(login) as database:
+            shipper = Shipper(database, root=tmp_path / "journal", clock=SystemClock())
+            for _ in range(3):
+                with pytest.raises(HeadgateError):
+                    await shipper.drain()
+        async with owner.transaction(tenant=None) as tx:
+            await tx.execute("ALTER TABLE ledger.records_away RENAME TO records")
+        assert frames_aside(tmp_path) == []
+        async with shipping(login, tmp_path):
+            await until(owner, Count(records=5, openings=0, pending=5, parts=10))
+    await worker.journal.aclose()
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("spoilt", [0, 4, 10])
+async def test_damage_on_the_disk_is_set_aside_and_whole_frames_around_it_are_shipped(
+    fresh_database: TemporaryDatabase, tmp_path: Path, spoilt: int
+) -> None:
+    """Of a frame's length, its checksum and its payload."""
+    worker = Worker(tmp_path, limits=JournalLimits(segment_bytes=4_000))
+    for _ in range(20):
+        worker.record(1)
+        worker.journal.flush()
+    await worker.journal.aclose()
+    first = worker.journal.folder / "00000001.log"
+    data = bytearray(first.read_bytes())
+    data[8 + int.from_bytes(data[:4], "little") + spoilt] ^= 0x55
+    first.write_bytes(data)
+    async with owning(fresh_database) as owner, shipping(fresh_database.login["headgate_writer"], tmp_path):
+        await eventually(lambda: asyncio.to_thread(lambda: not worker.journal.folder.exists()))
+        found = await counted(owner)
+        assert 15 < found.records <= 20
+    assert all(one in bytes(data) for one in frames_aside(tmp_path))
+    assert len(frames_aside(tmp_path)) == 1
 
 
 SHIP = """
 import asyncio, sys
 from pathlib import Path
+from headgate.ledger.set_aside import SetAside
 from headgate.ledger.shipper import run_shipper
 from headgate.substrate.database_address import DatabaseAddress
 address = DatabaseAddress.parse(sys.stdin.readline().strip())

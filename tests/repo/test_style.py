@@ -216,7 +216,7 @@ def test_tests_wait_for_what_happens_rather_than_for_a_time() -> None:
     )
 
 
-SLEEPS = {"test_database": 1, "test_database_away": 1, "test_egress_exchange": 3, "test_shipper": 2}
+SLEEPS = {"test_database": 1, "test_database_away": 1, "test_egress_exchange": 3, "test_shipper": 1}
 """How many there are: something that takes its time on purpose, or load that comes again and again. Never to grow."""
 
 

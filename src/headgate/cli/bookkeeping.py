@@ -22,7 +22,7 @@ from headgate.substrate import settings as settings_module
 from headgate.substrate.addresses import address_for
 from headgate.substrate.garbage import leave_what_stays_alone
 from headgate.substrate.logs import set_up_logs
-from headgate.substrate.parent import say_ready, stop_with_parent
+from headgate.substrate.parent import prove_alive, say_ready, stop_with_parent
 from headgate.substrate.settings import Settings
 
 _data = click.option("--data", type=click.Path(path_type=Path), required=True)
@@ -65,6 +65,7 @@ async def _until_told(run: Callable[[Settings, asyncio.Event], Awaitable[None]],
     stop_with_parent()
     leave_what_stays_alone()
     say_ready()
+    prove_alive()
     await run(settings, stop)
 
 

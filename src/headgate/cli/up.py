@@ -21,7 +21,7 @@ from headgate import __version__
 from headgate.cli.client import Client, settings_from
 from headgate.cli.configuration import body_of
 from headgate.cli.printing import plural
-from headgate.cli.supervisor import ProcessPlan, SupervisedProcess
+from headgate.cli.supervisor import LivenessWatch, ProcessPlan, SupervisedProcess
 from headgate.kernel.errors import Denied, HeadgateError, Invalid, Unavailable
 from headgate.server.setup import first_key, sign_in_link
 from headgate.substrate.database_address import DatabaseAddress
@@ -86,6 +86,7 @@ class Supervisor:
                 async with self._database(), asyncio.TaskGroup() as group:
                     children = self._children(listener)
                     tasks = [group.create_task(child.run()) for child in children]
+                    watch = group.create_task(LivenessWatch(children).run())
                     try:
                         await self._until_ready(children)
                         if not self._stop.is_set():
@@ -93,6 +94,7 @@ class Supervisor:
                         await self._stop.wait()
                         self._say("stopping")
                     finally:
+                        watch.cancel()
                         await _stop_in_order(tasks, workers=self._settings.workers)
         except* HeadgateError as errors:
             failed = True
@@ -145,7 +147,7 @@ class Supervisor:
                 try:
                     await postgres.start()
                     break
-                except Unavailable as error:
+                except (HeadgateError, OSError) as error:
                     self._say(f"{error}; trying again")
                     await asyncio.sleep(pause_s)
 

@@ -19,7 +19,7 @@ from headgate.server.worker import application
 from headgate.substrate import settings as settings_module
 from headgate.substrate.garbage import leave_what_stays_alone
 from headgate.substrate.logs import set_up_logs
-from headgate.substrate.parent import say_ready, stop_with_parent
+from headgate.substrate.parent import prove_alive, say_ready, stop_with_parent
 from headgate.substrate.settings import Settings
 
 _DRAIN_S = 10
@@ -62,6 +62,7 @@ async def _serve(settings: Settings, listener: socket.socket, model_port: int | 
         stop_with_parent()
         leave_what_stays_alone()
         say_ready()
+        prove_alive()
         await server.serve(sockets=[listener])
         # What was cancelled has yet to close its records, before the journal that takes them closes.
         if server.server_state.tasks:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import lru_cache
 
@@ -65,14 +65,16 @@ class ModelDispatcher:
             async with self._egress.send(request) as response:
                 await _raise_for_status(response, dialect)
                 if assembler is None:
+                    _refuse_foreign(response)
                     body = await response.read(limit=_MAX_REPLY_BYTES)
                     tally.began()
                 else:
                     body = await _assembled(response, dialect, assembler, tally)
-                reply = dialect.read_reply(body, headers=_headers(response))
-                tally.saw(reply.usage)
-                if reply.usage.output_tokens is None and run.payload.call.operation == "chat":
-                    tally.wrote(_written_chars(dialect.to_reply(reply)))
+                with _bought():
+                    reply = dialect.read_reply(body, headers=_headers(response))
+                    tally.saw(reply.usage)
+                    if reply.usage.output_tokens is None and run.payload.call.operation == "chat":
+                        tally.wrote(_written_chars(dialect.to_reply(reply)))
         except HeadgateError as error:
             tally.failed()
             _blame(error, run)
@@ -203,6 +205,11 @@ class _Tally:
         self._first_item_us: int | None = None
         self._is_sent = False
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the upstream answers."""
+        return self._first_item_us is not None
+
     def sends(self) -> None:
         """Note that the call leaves now: whoever cancels from here on may have caused cost."""
         self._is_sent = True
@@ -324,12 +331,47 @@ async def _assembled(response: Response, dialect: Dialect, assembler: Assembler,
         size_bytes += len(chunk)
         if size_bytes > _MAX_REPLY_BYTES:
             raise Upstream(f"the provider's answer is larger than {_MAX_REPLY_BYTES >> 20} MiB", retryable=False)
-        for sse_event in parser.feed(chunk):
-            _add_all(reader.feed(sse_event), assembler, tally)
+        with _bought(tally):
+            for sse_event in parser.feed(chunk):
+                _add_all(reader.feed(sse_event), assembler, tally)
     if (last := parser.finish()) is not None:
-        _add_all(reader.feed(last), assembler, tally)
+        with _bought(tally):
+            _add_all(reader.feed(last), assembler, tally)
     reader.finish()
-    return assembler.whole()
+    with _bought(tally):
+        return assembler.whole()
+
+
+@contextmanager
+def _bought(tally: _Tally | None = None) -> Generator[None]:
+    """Let nobody buy an answer again that came and cannot be read: it would cost as much and be no better.
+
+    What a provider itself calls an error stays as it is, and so does a stream that has not begun to answer.
+    """
+    try:
+        yield
+    except HeadgateError as error:
+        if tally is not None and not tally.has_begun:
+            raise
+        if isinstance(error, Upstream) and error.upstream_status is not None:
+            raise
+        cause = error.__cause__
+        why = f": {cause.message}" if isinstance(cause, Invalid) else ""
+        raise Upstream(f"{error.message}{why}", retryable=False) from error
+
+
+def _refuse_foreign(response: Response) -> None:
+    """Refuse an answer that no model gave or that cannot be read.
+
+    Raises:
+        Upstream: a page of a proxy came, which another deployment may not have in front, or a compressed answer.
+    """
+    kind = (response.headers.get("content-type") or "").lower()
+    if kind.startswith("text/html"):
+        raise Upstream("a web page came in place of the provider's answer; a proxy may have sent it")
+    encoding = (response.headers.get("content-encoding") or "identity").lower()
+    if encoding != "identity":
+        raise Upstream("the provider compressed its answer, which it was not asked to", retryable=False)
 
 
 def _add_all(events: Sequence[ModelEvent], assembler: Assembler, tally: _Tally) -> None:
@@ -339,9 +381,12 @@ def _add_all(events: Sequence[ModelEvent], assembler: Assembler, tally: _Tally) 
 
 
 def _check_is_stream(response: Response) -> None:
-    kind = response.headers.get("content-type") or ""
-    if not kind.lower().startswith("text/event-stream"):
-        raise Upstream("the provider answered a stream request without a stream")
+    _refuse_foreign(response)
+    kind = (response.headers.get("content-type") or "").lower()
+    if not kind.startswith("text/event-stream"):
+        # As JSON it is a whole answer that was bought.
+        is_whole = kind.startswith("application/json")
+        raise Upstream("the provider answered a stream request without a stream", retryable=not is_whole)
 
 
 def _headers(response: Response) -> dict[str, str]:

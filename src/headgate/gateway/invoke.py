@@ -154,6 +154,7 @@ class _Attempts:
         self._denied: Denied | None = None
         self._unsayable: Invalid | None = None
         self._recovers_in_s: list[float] = []
+        self._earlier = 0
         self.count = 0
         if self._why:
             run.facts["skipped"] = "; ".join(self._why)[:1000]
@@ -171,6 +172,7 @@ class _Attempts:
         if not self._left:
             raise StopIteration
         self.count += 1
+        self._earlier = len(self._run.children)
         return self._left.pop(0)
 
     def succeeded(self, deployment: Deployment, dispatched: DispatchRun) -> None:
@@ -186,6 +188,10 @@ class _Attempts:
         self._why.append(f"{deployment.id}: {error.message}")
         self._run.facts["attempts"] = self.count
         match error:
+            case _ if self._was_answered and not isinstance(error, Upstream):
+                # The answer was bought, and cannot be given to the caller: another would cost as much.
+                self.report()
+                raise error
             case Upstream(retryable=True):
                 self._health.failed(deployment.id, retry_after_s=error.retry_after_s)
                 self._failed = error
@@ -200,6 +206,12 @@ class _Attempts:
             case _:
                 self.report()
                 raise error
+
+    @property
+    def _was_answered(self) -> bool:
+        """Whether the attempt at hand got an answer, before it failed."""
+        children = self._run.children
+        return len(children) > self._earlier and children[-1].measures.first_item_us is not None
 
     def refusal(self) -> HeadgateError:
         """Return why nothing answered: a failure that may pass, else an approval to ask for, else the refusals."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -13,7 +14,7 @@ import structlog
 from headgate.gateway import store
 from headgate.gateway.catalogue import Alias, Catalogue
 from headgate.gateway.models import DeploymentSpec, NetworkSpec, alias_from, deployment_from, profile_from
-from headgate.kernel.errors import Conflict, HeadgateError, Invalid, NotFound
+from headgate.kernel.errors import Conflict, HeadgateError, NotFound
 from headgate.kernel.hashing import same
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Custody
@@ -26,6 +27,21 @@ from headgate.substrate.secrets import SecretStore
 log = structlog.get_logger(__name__)
 
 _LOCAL_NETWORK = "embedded"
+
+
+_FAULTS = (HeadgateError, ValueError, TypeError, LookupError, OSError)
+"""What a stored entry can cause that is not as it should be."""
+
+
+class LeftOut(NamedTuple):
+    """A declared entry that cannot be used, and why."""
+
+    tenant: TenantId
+    kind: str
+    id: str
+    why: str
+
+
 _NO_CHARGE = Price(
     "USD", input_micros=0, output_micros=0, cache_read_micros=0, cache_write_micros=0, cache_write_1h_micros=0
 )
@@ -58,6 +74,8 @@ class Library:
         self._built_in = _built_in(model_port)
         self._catalogues: Mapping[TenantId, Catalogue] = MappingProxyType({})
         self._profiles: Mapping[str, NetworkProfile] = {}
+        self.left_out: Sequence[LeftOut] = ()
+        """The declared entries that cannot be used, as of the last refresh."""
 
     def catalogue(self, tenant: TenantId) -> Catalogue:
         """Return the tenant's catalogue; the built-in one where the tenant has declared nothing."""
@@ -70,15 +88,20 @@ class Library:
             Unavailable: the database is away; what is in memory stays.
         """
         catalogues: dict[TenantId, Catalogue] = {}
+        left_out: list[LeftOut] = []
         profiles = dict(self._given_profiles)
         if self._model_port is not None:
             profiles[_LOCAL_NETWORK] = NetworkProfile(allow=(f"127.0.0.1:{self._model_port}",), first_byte_s=600.0)
         for tenant in tenants:
             async with self._database.transaction(tenant=tenant) as tx:
                 declared = await store.load(tx, tenant=tenant)
-            catalogues[tenant] = self._assemble(tenant, declared, profiles)
+            catalogues[tenant] = self._assemble(tenant, declared, profiles, left_out)
         self._install(profiles)
-        catalogues = {tenant: self._reachable(tenant, one) for tenant, one in catalogues.items()}
+        catalogues = {tenant: self._reachable(tenant, one, left_out) for tenant, one in catalogues.items()}
+        for one in left_out:
+            if one not in self.left_out:
+                log.warning("entry_left_out", **one._asdict())
+        self.left_out = tuple(left_out)
         is_changed = catalogues != self._catalogues
         self._catalogues = MappingProxyType(catalogues)
         return is_changed
@@ -89,7 +112,7 @@ class Library:
             return
         try:
             self._egress.set_profiles(profiles)
-        except Invalid:
+        except _FAULTS:
             profiles = {
                 name: profile
                 for name, profile in profiles.items()
@@ -100,16 +123,17 @@ class Library:
                 self._egress.set_profiles(profiles)
         self._profiles = profiles
 
-    def _reachable(self, tenant: TenantId, catalogue: Catalogue) -> Catalogue:
+    def _reachable(self, tenant: TenantId, catalogue: Catalogue, left_out: list[LeftOut]) -> Catalogue:
         """Return the catalogue without deployments whose network was refused."""
         reachable = {id_: one for id_, one in catalogue.deployments.items() if one.network in self._profiles}
         for id_ in catalogue.deployments.keys() - reachable.keys():
-            log.warning("deployment_left_out", tenant=tenant, deployment=id_, why="its network profile is not valid")
+            left_out.append(LeftOut(tenant, "deployment", id_, "its network profile is not valid"))
         return replace(catalogue, deployments=reachable)
 
-    def _assemble(self, tenant: TenantId, declared: store.Declared, profiles: dict[str, NetworkProfile]) -> Catalogue:
-        for unreadable in declared.unreadable:
-            log.warning("entry_left_out", tenant=tenant, kind=unreadable.kind, id=unreadable.id, why=unreadable.why)
+    def _assemble(
+        self, tenant: TenantId, declared: store.Declared, profiles: dict[str, NetworkProfile], left_out: list[LeftOut]
+    ) -> Catalogue:
+        left_out += [LeftOut(tenant, *unreadable) for unreadable in declared.unreadable]
         networks = {spec.id: spec for spec in declared.networks}
         deployments = dict(self._built_in.deployments)
         for spec in declared.deployments:
@@ -118,11 +142,16 @@ class Library:
                     raise Conflict(f"the deployment {spec.id} is built in")
                 deployment = deployment_from(spec, self._providers, tenant=tenant)
                 profiles[deployment.network] = self._profile(spec, networks, deployment)
-            except HeadgateError as error:
-                log.warning("deployment_left_out", tenant=tenant, deployment=spec.id, why=error.message)
+            except _FAULTS as error:
+                left_out.append(LeftOut(tenant, "deployment", spec.id, _why(error)))
                 continue
             deployments[deployment.id] = deployment
-        aliases: dict[str, Alias] = {spec.id: alias_from(spec) for spec in declared.aliases}
+        aliases: dict[str, Alias] = {}
+        for alias in declared.aliases:
+            try:
+                aliases[alias.id] = alias_from(alias)
+            except _FAULTS as error:
+                left_out.append(LeftOut(tenant, "alias", alias.id, _why(error)))
         version = hashlib.sha256(
             msgspec.json.encode([declared.deployments, declared.aliases, declared.networks])
         ).hexdigest()[:16]
@@ -143,10 +172,15 @@ class Library:
 def _is_usable(name: str, profile: NetworkProfile) -> bool:
     try:
         Egress(profiles={name: profile})
-    except Invalid as error:
-        log.warning("network_refused", profile=name, why=error.message)
+    except _FAULTS as error:
+        log.warning("network_refused", profile=name, why=_why(error))
         return False
     return True
+
+
+def _why(error: Exception) -> str:
+    """Return what is wrong; of an error that is not ours its kind alone, as its text may hold values."""
+    return error.message if isinstance(error, HeadgateError) else f"it cannot be used ({type(error).__name__})"
 
 
 def _built_in(model_port: int | None) -> Catalogue:

@@ -73,6 +73,6 @@ async def _specs(
     for row in await tx.rows(_QUERIES[_PLURAL[kind]], {"tenant": tenant}, of=_Row):
         try:
             specs.append(msgspec.json.decode(row.spec, type=of))
-        except msgspec.ValidationError as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             unreadable.append(Unreadable(kind, row.id, str(error)))
     return tuple(specs)

@@ -110,6 +110,11 @@ class Sequencer:
                 if failures & (failures - 1) == 0:
                     log.warning("sequencing_delayed", failures=failures, code=problem.code, reason=problem.message)
                 await pause(stop, min(0.1 * 2 ** min(failures, 10), _RETRY_S))
+            except Exception:
+                failures += 1
+                if failures & (failures - 1) == 0:
+                    log.exception("sequencing_delayed", failures=failures)
+                await pause(stop, min(0.1 * 2 ** min(failures, 10), _RETRY_S))
 
     async def catch_up(self) -> int:
         """Advance every log as far as it goes and return how many leaves that were; expects to be alone."""
@@ -173,6 +178,11 @@ class Sequencer:
             self._troubled[tenant] = now_s + _TROUBLE_S
             reason = problem.message if isinstance(problem, HeadgateError) else str(problem.strerror)
             log.error("log_not_advanced", tenant=tenant, reason=reason, retry_s=_TROUBLE_S)
+            return 0
+        except Exception:
+            self._logs.pop(tenant, None)
+            self._troubled[tenant] = now_s + _TROUBLE_S
+            log.exception("log_not_advanced", tenant=tenant, retry_s=_TROUBLE_S)
             return 0
 
     async def _advance(self, tenant: str) -> int:

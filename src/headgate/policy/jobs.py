@@ -9,6 +9,7 @@ from headgate.policy import store
 from headgate.policy.pack import Pack
 from headgate.policy.snapshot import Snapshot, SnapshotHolder, build_snapshot
 from headgate.substrate.database import Database
+from headgate.substrate.kept_jobs import Trouble
 
 POLL_S = 5.0
 """How often the version is looked at when nothing wakes us."""
@@ -48,12 +49,33 @@ async def refresh(holder: SnapshotHolder, *, database: Database, pack: Pack) -> 
     return True
 
 
+class Refreshing:
+    """Refreshes the holder whatever goes wrong: then the last good snapshot stays and ages.
+
+    The next look tries again; `SnapshotHolder.for_risk` refuses once the snapshot is too old.
+    """
+
+    def __init__(self, holder: SnapshotHolder, *, database: Database, pack: Pack) -> None:
+        self._holder = holder
+        self._database = database
+        self._pack = pack
+        self._trouble = Trouble("policies_not_refreshed")
+
+    async def look(self) -> None:
+        """Refresh once; an unexpected error is logged, once for each cause."""
+        try:
+            await refresh(self._holder, database=self._database, pack=self._pack)
+        except Unavailable:
+            return
+        except Exception as error:  # noqa: BLE001 - it is logged, once for each cause
+            self._trouble.tell(error)
+        else:
+            self._trouble.is_over()
+
+
 async def keep_fresh(holder: SnapshotHolder, *, database: Database, pack: Pack, poll_s: float = POLL_S) -> None:
-    """Refresh at once and for ever; end it by cancelling. While the database is away the snapshot ages, no more."""
+    """Refresh at once and for ever; end it by cancelling."""
+    refreshing = Refreshing(holder, database=database, pack=pack)
     async with database.listen(store.CHANNEL, poll_s=poll_s) as wakes:
         async for _ in wakes:
-            try:
-                await refresh(holder, database=database, pack=pack)
-            except Unavailable:
-                # The next wake-up tries again; `SnapshotHolder.for_risk` refuses once the snapshot is too old.
-                continue
+            await refreshing.look()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -27,6 +28,10 @@ ADMIN = "admin"
 """The role, and the first principal, that administers."""
 OPERATOR = Principal("machine operator", DEFAULT_TENANT, kind="person", roles=frozenset({"operator"}))
 """Whoever runs commands on Headgate's own machine; nobody can be registered by a name with a blank."""
+CONSOLE: Mapping[str, str] = {"channel": "admin-api"}
+"""What policies may ask about an action that came in by the admin API."""
+MACHINE: Mapping[str, str] = {"channel": "machine"}
+"""The same of what is done on Headgate's own machine, by whoever can read its secrets."""
 HEADGATE = "headgate"
 """The principal of background work, in every tenant."""
 BUILT_IN_USE_CASES = frozenset({GETTING_STARTED, ADMINISTRATION, JOBS})

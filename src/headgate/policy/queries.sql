@@ -7,6 +7,25 @@ SELECT id FROM policy.tenants ORDER BY id;
 -- name: add_tenant
 INSERT INTO policy.tenants (id) VALUES (%(tenant)s) ON CONFLICT DO NOTHING;
 
+-- name: lock_configuration
+SELECT pg_advisory_xact_lock(hashtextextended('headgate configuration of ' || %(tenant)s, 0));
+
+-- name: principal_ids
+SELECT id FROM policy.principals WHERE tenant = %(tenant)s ORDER BY id;
+
+-- name: use_case_ids
+SELECT id FROM policy.use_cases WHERE tenant = %(tenant)s ORDER BY id;
+
+-- name: live_key_ids
+SELECT id FROM policy.api_keys WHERE tenant = %(tenant)s AND revoked_at IS NULL ORDER BY id;
+
+-- name: policy_ids
+SELECT id FROM policy.policies WHERE tenant = %(tenant)s ORDER BY id;
+
+-- name: policy
+SELECT id, tenant, text, updated_by, updated_at, source FROM policy.policies
+WHERE tenant = %(tenant)s AND id = %(id)s;
+
 -- name: principals
 SELECT id, tenant, kind, name, roles, level, categories, access
 FROM policy.principals

@@ -25,6 +25,7 @@ from headgate.policy import store
 from headgate.policy.decider import decide_uncached, sentence_on
 from headgate.policy.engine import Engine, mode_of
 from headgate.policy.keys import KEY_PATTERN, KeyTerms, NewKey, key_of_secret, make_admin_key, make_key
+from headgate.policy.lockout import why_nobody_is_left
 from headgate.policy.models import (
     ADMIN,
     BUILT_IN_USE_CASES,
@@ -38,7 +39,13 @@ from headgate.policy.models import (
 )
 from headgate.policy.pack import Pack
 from headgate.policy.rules import Does, Rule, RuleMode
-from headgate.policy.snapshot import SnapshotHolder, compile_policies
+from headgate.policy.snapshot import (
+    SnapshotHolder,
+    TenantContents,
+    TenantPolicy,
+    build_snapshot,
+    compile_policies,
+)
 from headgate.substrate.database import Transaction
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
@@ -186,6 +193,35 @@ class PolicyService:
         elif not terms.roles <= holder.roles:
             lacking = ", ".join(sorted(terms.roles - holder.roles))
             raise Invalid(f"{terms.principal} does not have the roles: {lacking}", param="roles")
+
+    # ---- what may not happen
+
+    async def refuse_lockout(self, contents: TenantContents) -> None:
+        """Refuse a change after which nobody could undo it; for every change of a tenant, before it is committed.
+
+        Args:
+            contents: what would be stored.
+
+        Raises:
+            Conflict: somebody can undo changes now, and nobody could afterwards; the message says why.
+            Invalid: an entry could not be read back.
+        """
+        snapshot = self._holder.latest
+        known = snapshot.tenants.get(contents.tenant) if snapshot else None
+        if known is not None and _is_same(known, contents):
+            return
+        fresh = set(contents.unreadable) - set(known.unreadable if known else ())
+        if fresh:
+            one = min(fresh)
+            raise Invalid(
+                f"the {one.kind.replace('_', ' ')} {one.id} could not be read back: {one.why}", param=one.kind
+            )
+        after = await asyncio.to_thread(build_snapshot, [contents], pack=self._pack, version=0, previous=snapshot)
+        now = self._clock.now()
+        why = await asyncio.to_thread(why_nobody_is_left, after.tenants[contents.tenant], now=now)
+        if why is None or (known is not None and why_nobody_is_left(known, now=now) is not None):
+            return
+        raise Conflict(f"nobody could undo this change: {why}. Nothing was changed")
 
     # ---- people and programs
 
@@ -388,6 +424,17 @@ def _first_key(secret: str, *, like: ApiKey) -> ApiKey:
     if not KEY_PATTERN.fullmatch(secret):
         raise Invalid("admin.key holds no API key: delete it, and a new one is made at the next start")
     return key_of_secret(secret, like=like)
+
+
+def _is_same(known: TenantPolicy, contents: TenantContents) -> bool:
+    """Tell whether a change left everything as it is that decisions rest on."""
+    return (
+        known.policies == contents.policies
+        and known.unreadable == contents.unreadable
+        and tuple(known.use_cases.values()) == contents.use_cases
+        and tuple(known.principals.values()) == contents.principals
+        and tuple(known.keys.values()) == contents.keys
+    )
 
 
 def _view(rule: Rule, mode: Mode) -> RuleView:

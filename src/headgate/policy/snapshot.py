@@ -8,6 +8,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
+import structlog
+
 from headgate.kernel.errors import Denied, HeadgateError, Unavailable
 from headgate.kernel.identity import RiskClass, TenantId, UseCase
 from headgate.kernel.ports import Clock
@@ -16,6 +18,8 @@ from headgate.policy.models import ApiKey, Authenticated, CustomPolicy, DigestAl
 from headgate.policy.pack import Pack
 from headgate.policy.rules import checked_rules
 
+log = structlog.get_logger(__name__)
+
 MAX_AGE: Mapping[RiskClass, timedelta] = MappingProxyType(
     {"minimal": timedelta(hours=1), "limited": timedelta(minutes=15), "high": timedelta(seconds=60)}
 )
@@ -23,15 +27,24 @@ MAX_AGE: Mapping[RiskClass, timedelta] = MappingProxyType(
 tightened rule of that risk class can outlive the database's being away."""
 
 
+class Unreadable(NamedTuple):
+    """A stored entry that this version cannot read; `why` holds none of its values."""
+
+    kind: str
+    id: str
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class TenantContents:
-    """What is stored of a tenant."""
+    """What is stored of a tenant; entries that cannot be read are only named."""
 
     tenant: TenantId
     use_cases: tuple[UseCase, ...] = ()
     principals: tuple[RegisteredPrincipal, ...] = ()
     keys: tuple[ApiKey, ...] = ()
     policies: tuple[CustomPolicy, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,7 @@ class TenantPolicy:
         policies: the tenant's own, beside the baseline.
         policy_version: of the rules, for records; it changes only when a rule does.
         fault: what is wrong with the tenant's own policies, or None. With a fault, `engine` holds the baseline alone.
+        unreadable: stored entries that are left out: without them less is allowed, never more.
     """
 
     id: TenantId
@@ -53,6 +67,7 @@ class TenantPolicy:
     engine: Engine
     policy_version: str
     fault: str | None = None
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +102,14 @@ def build_snapshot(
         previous: a snapshot of the same pack, whose engines are kept where policies are the same: compiling takes about
             half a millisecond a rule.
     """
-    known = {tenant.policies: _Compiled(tenant.engine, tenant.fault) for tenant in _tenants_of(previous)}
+    known = {
+        (tenant.policies, _lost_policies(tenant)): _Compiled(tenant.engine, tenant.fault)
+        for tenant in _tenants_of(previous)
+    }
     tenants: dict[TenantId, TenantPolicy] = {}
     for content in contents:
-        compiled = known.get(content.policies) or _compiled(content.policies, pack)
-        known[content.policies] = compiled
+        key = (content.policies, _lost_policies(content))
+        compiled = known[key] = known.get(key) or _compiled(content, pack)
         tenants[content.tenant] = _tenant(content, compiled, pack)
     every = {key.id: key for tenant in tenants.values() for key in tenant.keys.values()}
     keys: dict[tuple[DigestAlgorithm, bytes], ApiKey] = {(key.algorithm, key.digest): key for key in every.values()}
@@ -113,12 +131,22 @@ def _tenants_of(snapshot: Snapshot | None) -> Iterable[TenantPolicy]:
     return () if snapshot is None else snapshot.tenants.values()
 
 
-def _compiled(policies: tuple[CustomPolicy, ...], pack: Pack) -> _Compiled:
+def _lost_policies(content: TenantContents | TenantPolicy) -> tuple[Unreadable, ...]:
+    return tuple(one for one in content.unreadable if one.kind == "policy")
+
+
+def _compiled(content: TenantContents, pack: Pack) -> _Compiled:
+    if lost := _lost_policies(content):
+        # It may be one that forbids: the others alone would allow too much.
+        return _Compiled(compile_policies((), pack), f"policy {lost[0].id} cannot be read: {lost[0].why}")
     try:
-        return _Compiled(compile_policies(policies, pack), None)
+        return _Compiled(compile_policies(content.policies, pack), None)
     except HeadgateError as error:
         # Checked when they were saved; an upgrade or a hand in the database can still break them.
         return _Compiled(compile_policies((), pack), error.message)
+    except Exception as error:
+        log.exception("policies_not_compiled", tenant=content.tenant)
+        return _Compiled(compile_policies((), pack), f"they cannot be compiled ({type(error).__name__})")
 
 
 def _tenant(content: TenantContents, compiled: _Compiled, pack: Pack) -> TenantPolicy:
@@ -131,6 +159,7 @@ def _tenant(content: TenantContents, compiled: _Compiled, pack: Pack) -> TenantP
         engine=compiled.engine,
         policy_version=f"{pack.name}-{pack.version}+{compiled.engine.digest}",
         fault=compiled.fault,
+        unreadable=content.unreadable,
     )
 
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, cast
+from typing import Generic, Literal, NamedTuple, TypeVar, cast
 
+from headgate.kernel.errors import HeadgateError, Unavailable
 from headgate.kernel.hashing import same
 from headgate.kernel.identity import PrincipalKind, RiskClass, TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
 from headgate.policy.models import ApiKey, CustomPolicy, DigestAlgorithm, KeyLimits, RegisteredPrincipal, Source
-from headgate.policy.snapshot import TenantContents
+from headgate.policy.snapshot import TenantContents, Unreadable
 from headgate.substrate.database import Transaction, load_queries
 
 CHANNEL = "headgate_config"
 """Where PostgreSQL says that the configuration changed."""
 
 Kind = Literal["principal", "use_case", "key", "policy"]
+_FAULTS = (HeadgateError, ValueError, TypeError)
+"""What a row can cause that is of another form than this version knows."""
+
+R = TypeVar("R")
+E = TypeVar("E")
 
 _SQL = load_queries("headgate.policy")
 
@@ -151,16 +157,79 @@ async def add_tenant(tx: Transaction, tenant: TenantId) -> None:
     await tx.execute(_SQL["add_tenant"], {"tenant": tenant})
 
 
+async def lock_configuration(tx: Transaction, *, tenant: TenantId) -> None:
+    """Let changes of a tenant's configuration take turns, so that each is checked against what the others left."""
+    await tx.execute(_SQL["lock_configuration"], {"tenant": tenant})
+
+
 async def contents(tx: Transaction, *, tenant: TenantId) -> TenantContents:
-    """Return all of a tenant that decisions rest on; four queries."""
-    where = {"tenant": tenant}
+    """Return all of a tenant that decisions rest on; four queries.
+
+    An entry that cannot be read is named in `unreadable` and harms no other.
+    """
+    unreadable: list[Unreadable] = []
     return TenantContents(
         tenant=tenant,
-        use_cases=tuple(row.use_case() for row in await tx.rows(_SQL["use_cases"], where, of=_UseCaseRow)),
-        principals=tuple(row.principal() for row in await tx.rows(_SQL["principals"], where, of=_PrincipalRow)),
-        keys=tuple(row.key() for row in await tx.rows(_SQL["live_keys"], where, of=_KeyRow)),
-        policies=tuple(await policies(tx, tenant=tenant)),
+        use_cases=await _readable(tx, _USE_CASES, tenant=tenant, unreadable=unreadable),
+        principals=await _readable(tx, _PRINCIPALS, tenant=tenant, unreadable=unreadable),
+        keys=await _readable(tx, _KEYS, tenant=tenant, unreadable=unreadable),
+        policies=await _readable(tx, _POLICIES, tenant=tenant, unreadable=unreadable),
+        unreadable=tuple(unreadable),
     )
+
+
+class _Reading(NamedTuple, Generic[R, E]):
+    """How entries of one kind are read: names of the queries for all, for their ids and for one; the row; the entry."""
+
+    kind: Kind
+    every: str
+    ids: str
+    one: str
+    row: type[R]
+    entry: Callable[[R], E]
+
+
+async def _readable(
+    tx: Transaction, reading: _Reading[R, E], *, tenant: TenantId, unreadable: list[Unreadable]
+) -> tuple[E, ...]:
+    try:
+        rows = await tx.rows(_SQL[reading.every], {"tenant": tenant}, of=reading.row)
+        return tuple(reading.entry(row) for row in rows)
+    except Unavailable:
+        raise
+    except _FAULTS as fault:
+        return await _one_by_one(tx, reading, tenant=tenant, unreadable=unreadable, fault=fault)
+
+
+async def _one_by_one(
+    tx: Transaction, reading: _Reading[R, E], *, tenant: TenantId, unreadable: list[Unreadable], fault: Exception
+) -> tuple[E, ...]:
+    try:
+        ids = await tx.rows(_SQL[reading.ids], {"tenant": tenant}, of=_Id)
+    except HeadgateError:
+        raise fault from None  # not of a single row
+    found: list[E] = []
+    for entry_id in ids:
+        try:
+            row = await tx.row(_SQL[reading.one], {"tenant": tenant, "id": entry_id.id}, of=reading.row)
+            if row is not None:
+                found.append(reading.entry(row))
+        except Unavailable:
+            raise
+        except _FAULTS as problem:
+            why = problem.message if isinstance(problem, HeadgateError) else type(problem).__name__
+            unreadable.append(Unreadable(reading.kind, entry_id.id, why))
+    return tuple(found)
+
+
+def _itself(policy: CustomPolicy) -> CustomPolicy:
+    return policy
+
+
+_USE_CASES = _Reading("use_case", "use_cases", "use_case_ids", "use_case", _UseCaseRow, _UseCaseRow.use_case)
+_PRINCIPALS = _Reading("principal", "principals", "principal_ids", "principal", _PrincipalRow, _PrincipalRow.principal)
+_KEYS = _Reading("key", "live_keys", "live_key_ids", "key", _KeyRow, _KeyRow.key)
+_POLICIES = _Reading("policy", "policies", "policy_ids", "policy", CustomPolicy, _itself)
 
 
 async def principal(tx: Transaction, entry_id: str, *, tenant: TenantId) -> RegisteredPrincipal | None:
@@ -170,8 +239,8 @@ async def principal(tx: Transaction, entry_id: str, *, tenant: TenantId) -> Regi
 
 
 async def principals(tx: Transaction, *, tenant: TenantId) -> list[RegisteredPrincipal]:
-    """Return all registered principals by id."""
-    return [row.principal() for row in await tx.rows(_SQL["principals"], {"tenant": tenant}, of=_PrincipalRow)]
+    """Return all registered principals that can be read, by id."""
+    return list(await _readable(tx, _PRINCIPALS, tenant=tenant, unreadable=[]))
 
 
 async def put_principal(tx: Transaction, entry: RegisteredPrincipal, *, tenant: TenantId, source: Source) -> None:
@@ -198,8 +267,8 @@ async def use_case(tx: Transaction, entry_id: str, *, tenant: TenantId) -> UseCa
 
 
 async def use_cases(tx: Transaction, *, tenant: TenantId) -> list[UseCase]:
-    """Return all use cases by id."""
-    return [row.use_case() for row in await tx.rows(_SQL["use_cases"], {"tenant": tenant}, of=_UseCaseRow)]
+    """Return all use cases that can be read, by id."""
+    return list(await _readable(tx, _USE_CASES, tenant=tenant, unreadable=[]))
 
 
 async def put_use_case(tx: Transaction, entry: UseCase, *, tenant: TenantId, source: Source) -> None:
@@ -267,8 +336,8 @@ async def revoke_key(tx: Transaction, entry_id: str, *, tenant: TenantId, now: d
 
 
 async def policies(tx: Transaction, *, tenant: TenantId) -> list[CustomPolicy]:
-    """Return a tenant's own policies by id."""
-    return await tx.rows(_SQL["policies"], {"tenant": tenant}, of=CustomPolicy)
+    """Return a tenant's own policies that can be read, by id."""
+    return list(await _readable(tx, _POLICIES, tenant=tenant, unreadable=[]))
 
 
 async def put_policy(tx: Transaction, entry: CustomPolicy, *, tenant: TenantId) -> None:

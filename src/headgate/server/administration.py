@@ -13,21 +13,15 @@ import msgspec
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.administration import Command
 from headgate.kernel.decision import Decision, Effect
-from headgate.kernel.errors import Denied, Invalid
+from headgate.kernel.errors import Denied, Invalid, Unavailable
 from headgate.kernel.identity import Principal, RecordId, TenantId, UseCase
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.pipeline import Pipeline
 from headgate.kernel.ports import Decider, Labeller
 from headgate.kernel.record import Fact
 from headgate.kernel.run import Run
-from headgate.policy.models import ADMINISTRATION
+from headgate.policy.models import ADMINISTRATION, CONSOLE
 from headgate.policy.snapshot import TenantPolicy
-
-CONSOLE: Mapping[str, str] = {"channel": "admin-api"}
-"""What policies may ask about an action that came in by the admin API."""
-
-MACHINE: Mapping[str, str] = {"channel": "machine"}
-"""The same of what is done on Headgate's own machine, by whoever can read its secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +51,17 @@ class AdminCaller:
 
     @property
     def administration(self) -> UseCase:
-        """The use case under which administration is decided."""
-        return self.tenant.use_cases[ADMINISTRATION]
+        """The use case under which administration is decided.
+
+        Raises:
+            Unavailable: the database lost it, or it cannot be read.
+        """
+        try:
+            return self.tenant.use_cases[ADMINISTRATION]
+        except KeyError:
+            raise Unavailable(
+                f"the built-in use case {ADMINISTRATION} is not there; run `headgate recover` on Headgate's machine"
+            ) from None
 
 
 class Performed(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +26,7 @@ ModelState = Literal["ready", "loading", "absent"]
 _LOOK_S = 1.0
 _CALM_LOOK_S = 10.0
 _SEEN_LASTS_S = 3.0
+_MOST_NAMED = 20
 
 
 class Counts:
@@ -64,6 +65,8 @@ class HealthParts:
         backlog_limit_bytes: over which the journal refuses.
         is_journal_sound: whether the disk took what was last written.
         board: where the numbers of the other workers are.
+        left_out: stored entries that cannot be used, by name.
+        set_aside: how many frames of the journal could not be shipped and were set aside.
     """
 
     worker: str
@@ -77,6 +80,8 @@ class HealthParts:
     model_state: Callable[[], ModelState]
     clock: Clock
     board: Board
+    left_out: Callable[[], Sequence[str]] = tuple
+    set_aside: Callable[[], int] = int
 
 
 class DatabaseWatch:
@@ -155,12 +160,15 @@ class Health:
         parts = self._parts
         is_loaded = parts.holder.latest is not None
         is_taking = parts.backlog_bytes() < parts.backlog_limit_bytes and parts.is_journal_sound()
-        state = {
+        state: dict[str, object] = {
             "database": parts.is_database_up(),
             "journal": is_taking,
             "policies": is_loaded,
             "embedded_model": parts.model_state(),
         }
+        # What does not keep this worker from answering, and needs a person all the same.
+        amiss = {"left_out": list(parts.left_out())[:_MOST_NAMED], "records_set_aside": parts.set_aside()}
+        state |= {name: value for name, value in amiss.items() if value}
         is_ready = is_loaded and is_taking
         await respond(send, 200 if is_ready else 503, msgspec.json.encode({"ready": is_ready, **state}))
 
@@ -193,6 +201,8 @@ class Health:
             ("headgate_open_streams", "Streams that are being answered.", float(len(parts.streams))),
             ("headgate_journal_backlog_bytes", "Records that wait for the database.", float(parts.backlog_bytes())),
             ("headgate_policy_age_seconds", "Since the database confirmed the policies.", age_s),
+            ("headgate_entries_left_out", "Stored entries that cannot be used.", float(len(parts.left_out()))),
+            ("headgate_records_set_aside", "Journal frames that could not be shipped.", float(parts.set_aside())),
         )
         return WorkerNumbers(
             parts.worker,

@@ -13,12 +13,12 @@ from headgate.assembly import Desk, desk
 from headgate.kernel.action import Resource
 from headgate.kernel.administration import KEY_CREATE, SESSION_INVITE, Command, Facts
 from headgate.kernel.errors import Denied, NotFound, Unavailable
-from headgate.policy.models import ADMIN, DEFAULT_TENANT, GETTING_STARTED, OPERATOR
+from headgate.policy.models import ADMIN, DEFAULT_TENANT, GETTING_STARTED, MACHINE, OPERATOR
 from headgate.policy.pack import load_pack
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.policy.store import CHANNEL
-from headgate.server.administration import MACHINE, AdminCaller, CommandPerformer, digest_of, perform, summary
+from headgate.server.administration import AdminCaller, CommandPerformer, digest_of, perform, summary
 from headgate.server.sessions import create_sign_in, read_token
 from headgate.substrate.addresses import address_for
 from headgate.substrate.clock import SystemClock, SystemIds

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib.resources
 import os
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from headgate.assembly import Worker, worker
 from headgate.kernel.administration import RECORDED
 from headgate.kernel.ports import Recorder
+from headgate.ledger.set_aside import SetAside
 from headgate.server.administration import CommandPerformer
 from headgate.server.api.live import LiveRecords
 from headgate.server.api.parts import AdminParts
@@ -27,9 +27,12 @@ from headgate.server.sessions import Attempts, RefusedSignIns, Sessions
 from headgate.server.static_files import StaticFiles
 from headgate.server.streams import OpenStreams
 from headgate.server.tracing import TracingRecorder
+from headgate.substrate.kept_jobs import kept
 from headgate.substrate.settings import Settings
 from headgate.substrate.telemetry import SpanExporter
 from headgate.wire.dialects import DIALECTS
+
+Job = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,17 @@ async def application(settings: Settings, *, model_port: int | None) -> AsyncGen
         console = StaticFiles(importlib.resources.files("headgate.server") / "static")
         beside = Beside(streams, live, counts, console, model.state, database.is_up)
         health = health_of(parts, beside)
-        jobs = [streams.sweep_forever(), live.run_forever(), model.run_forever(), database.run_forever()]
-        jobs.append(health.publish_forever())
+        jobs: dict[str, Job] = {
+            "streams": streams.sweep_forever,
+            "live records": live.run_forever,
+            "model": model.run_forever,
+            "database": database.run_forever,
+            "metrics": health.publish_forever,
+        }
         if endpoint is not None:
-            jobs.append(exporter.run_forever(exporting(parts.pipeline, parts.holder, endpoint=endpoint)))
-        async with _running(*jobs):
+            send = exporting(parts.pipeline, parts.holder, endpoint=endpoint)
+            jobs["telemetry"] = lambda: exporter.run_forever(send)
+        async with _running(jobs):
             yield application_of(parts, beside, health)
 
 
@@ -140,6 +149,8 @@ def health_of(parts: Worker, beside: Beside) -> Health:
             backlog_bytes=lambda: parts.journal.backlog_bytes,
             backlog_limit_bytes=settings.journal_backlog_mib << 20,
             is_journal_sound=lambda: parts.journal.is_sound,
+            left_out=lambda: left_out(parts),
+            set_aside=SetAside(settings.journal_folder).count,
             model_state=beside.model_state,
             clock=clock,
             board=Board(settings.metrics_folder, worker=name, clock=clock),
@@ -147,11 +158,20 @@ def health_of(parts: Worker, beside: Beside) -> Health:
     )
 
 
+def left_out(parts: Worker) -> list[str]:
+    """Return the stored entries that cannot be used, as `tenant: kind id`."""
+    snapshot = parts.holder.latest
+    tenants = tuple(snapshot.tenants.values()) if snapshot is not None else ()
+    policy = [(tenant.id, one.kind, one.id) for tenant in tenants for one in tenant.unreadable]
+    catalogue = [(one.tenant, one.kind, one.id) for one in parts.library.left_out]
+    return [f"{tenant}: {kind} {entry_id}" for tenant, kind, entry_id in (*policy, *catalogue)]
+
+
 @asynccontextmanager
-async def _running(*jobs: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
-    """Run jobs beside the block, and end them with it."""
+async def _running(jobs: Mapping[str, Job]) -> AsyncGenerator[None]:
+    """Run jobs beside the block, and end them with it; an error in one of them ends neither it nor the worker."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(job) for job in jobs]
+        tasks = [group.create_task(kept(name, job)) for name, job in jobs.items()]
         yield
         for task in tasks:
             task.cancel()

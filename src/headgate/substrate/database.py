@@ -5,7 +5,8 @@ security, see migration 0001). What the library raises becomes an error of the k
 
     server away or silent, pool full, timeout, deadlock  Unavailable (retry_after_s is set: nothing was done)
     unique or exclusion constraint, foreign key          Conflict
-    not-null or check constraint, value out of form      Invalid
+    not-null or check constraint, value out of form,
+    value over a limit of the server                     Invalid
     not granted, or a row of another tenant              Denied
     anything else (a mistake of ours)                    HeadgateError
 
@@ -144,7 +145,8 @@ class Database:
     async def _wakes(self, channel: str, poll_s: float) -> AsyncGenerator[str | None]:
         failures = 0
         while True:
-            with _translated(), contextlib.suppress(psycopg.OperationalError):
+            # Whatever ends the connection: a wake-up is a convenience, and the look after it makes sure.
+            with contextlib.suppress(psycopg.Error, OSError):
                 async with await psycopg.AsyncConnection.connect(self._address.conninfo, autocommit=True) as connection:
                     await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                     failures = 0
@@ -304,7 +306,7 @@ def _as_ours(exc: psycopg.Error) -> HeadgateError:
             return Denied(
                 f"The database refused the access ({what}): the row is another tenant's, or the role may not do this."
             )
-        case errors.NotNullViolation() | errors.CheckViolation() | psycopg.DataError():
+        case errors.NotNullViolation() | errors.CheckViolation() | errors.ProgramLimitExceeded() | psycopg.DataError():
             return Invalid(f"The database refused a value ({what}): correct it and try again.")
         case psycopg.IntegrityError():
             return Conflict(f"The change contradicts what is stored ({what}): read it again and decide anew.")

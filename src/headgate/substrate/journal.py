@@ -55,6 +55,14 @@ class Stretch(NamedTuple):
     after: Position
 
 
+class Damage(NamedTuple):
+    """Bytes of a segment that are no whole frame: from where, and the position behind them."""
+
+    data: bytes
+    at: Position
+    after: Position
+
+
 @dataclass(frozen=True, slots=True)
 class JournalLimits:
     """How much may wait to be shipped, and how the files are cut.
@@ -428,7 +436,7 @@ def read(folder: Path, after: Position, *, limit_bytes: int = 4 << 20, limit_fra
     Stops at the first frame that is not whole; on a segment that is still written to, it may be whole later.
 
     Raises:
-        Corrupt: a frame is broken though whole frames follow it in the same segment.
+        Corrupt: the very next frame is broken though whole frames or segments follow it; see `damaged`.
     """
     payloads: list[bytes] = []
     room = limit_bytes
@@ -448,8 +456,31 @@ def read(folder: Path, after: Position, *, limit_bytes: int = 4 << 20, limit_fra
         if room <= 0 or len(payloads) >= limit_frames:
             break
         if at < len(data) and segment != segments[-1]:
-            _refuse_broken_middle(folder, segment, data, at)
+            if payloads:
+                break  # what is whole comes first
+            raise Corrupt(
+                f"{folder.name}/{segment:08d}.log is damaged at byte {base + at}: its checksum does not match"
+            )
     return Stretch(payloads, after)
+
+
+def damaged(folder: Path, after: Position) -> Damage:
+    """Return the bytes that `read` found to be damaged after a position, and where whole frames may begin again.
+
+    That is one frame where whole ones follow it, else the rest of the segment.
+    """
+    for segment in sorted(int(path.stem) for path in folder.glob("*.log")):
+        if segment < after.segment:
+            continue
+        base = after.offset if segment == after.segment else 0
+        data = _tail(folder, segment, base)
+        if data:
+            length = _HEADER.unpack_from(data, 0)[0] if len(data) >= _HEADER.size else 0
+            behind = _HEADER.size + length
+            if not 0 < length <= _MAX_PAYLOAD_BYTES or _frame(data, behind) is None:
+                behind = len(data)
+            return Damage(data[:behind], Position(segment, base), Position(segment, base + behind))
+    raise Corrupt(f"{folder.name} holds nothing after {after}: there is no damage to step over")
 
 
 def _tail(folder: Path, segment: int, offset: int) -> bytes:
@@ -466,14 +497,6 @@ def _frame(data: bytes, at: int) -> bytes | None:
     if length > _MAX_PAYLOAD_BYTES or len(payload) < length or zlib.crc32(payload) != crc:
         return None
     return payload
-
-
-def _refuse_broken_middle(folder: Path, segment: int, data: bytes, at: int) -> None:
-    """A torn last frame is expected after a crash; a broken one with whole ones behind it is damage."""
-    length = _HEADER.unpack_from(data, at)[0] if len(data) - at >= _HEADER.size else 0
-    behind = at + _HEADER.size + length
-    if 0 < length <= _MAX_PAYLOAD_BYTES and behind < len(data) and _frame(data, behind) is not None:
-        raise Corrupt(f"{folder.name}/{segment:08d}.log is damaged at byte {at}: its checksum does not match")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,12 +1,16 @@
-"""A child process's tie to its supervisor: it ends when the supervisor is gone, however that died."""
+"""A child process's tie to its supervisor: it ends with the supervisor, and proves that its event loop runs."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import stat
 import sys
 import threading
+
+ALIVE = b"alive\n"
+ALIVE_EVERY_S = 1.0
 
 
 def stop_with_parent() -> None:
@@ -14,7 +18,7 @@ def stop_with_parent() -> None:
 
     The supervisor holds the other end and never writes; the kernel closes it even after kill -9.
     """
-    if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
+    if _is_supervised():
         threading.Thread(target=_wait_for_end, name="parent-watch", daemon=True).start()
 
 
@@ -22,6 +26,35 @@ def say_ready() -> None:
     """Tell the supervisor that this process serves."""
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+
+
+def prove_alive() -> None:
+    """Write a line to the supervisor each second from the running event loop, until the process ends.
+
+    A loop that stands still writes nothing, and the supervisor replaces the process. Without a supervisor nothing is
+    written.
+    """
+    if _is_supervised():
+        # A supervisor that does not read must not block the loop that tells it so.
+        os.set_blocking(sys.stdout.fileno(), False)
+        _beat(asyncio.get_running_loop(), sys.stdout.fileno())
+
+
+def _beat(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
+    try:
+        os.write(descriptor, ALIVE)
+    except BlockingIOError:
+        pass
+    except OSError:
+        return  # the supervisor is gone, and the end of our standard input says so too
+    loop.call_later(ALIVE_EVERY_S, _beat, loop, descriptor)
+
+
+def _is_supervised() -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
+    except (OSError, AttributeError, ValueError):  # started without a standard input
+        return False
 
 
 def _wait_for_end() -> None:

@@ -222,7 +222,7 @@ def read_answer(body: bytes) -> Reply:
         answer = _ANSWER.decode(body)
         parts = list(_parts(answer.content, _Place("content", [])))
     except (msgspec.DecodeError, Invalid) as exc:
-        raise Upstream("the provider's answer is not a message") from exc
+        raise Upstream("the provider's answer is not a message", retryable=False) from exc
     explanation = answer.stop_details.explanation if answer.stop_details else None
     if explanation:
         # An answer that came through `from_reply` says its refusal twice, for clients that show only content.

@@ -84,7 +84,9 @@ class _Block:
         try:
             return decoded_inside(arguments) is not None
         except TooDeep as error:
-            raise Upstream("the provider nests a tool call's arguments deeper than any body may be") from error
+            raise Upstream(
+                "the provider nests a tool call's arguments deeper than any body may be", retryable=False
+            ) from error
 
 
 class AnthropicWriter:

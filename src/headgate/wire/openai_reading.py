@@ -74,7 +74,7 @@ def read_answer(reply: ModelReply, document: JsonDocument) -> Reply:
     fields = document.fields()
     choices = _objects(fields.get("choices"))
     if not choices:
-        raise Upstream("the provider's answer has no choices")
+        raise Upstream("the provider's answer has no choices", retryable=False)
     choice = choices[0]
     message = _object(choice.get("message"))
     said = choice.get("stop_reason")

@@ -145,7 +145,10 @@ class SseParser:
 
     def _check_size(self) -> None:
         if self._size > self._max_event_bytes:
-            raise Upstream(f"the provider sent an event of more than {self._max_event_bytes} bytes; the stream is cut")
+            raise Upstream(
+                f"the provider sent an event of more than {self._max_event_bytes} bytes; the stream is cut",
+                retryable=False,  # an event of that size is an answer, and was bought
+            )
 
 
 def frame(data: bytes, name: str = "") -> bytes:

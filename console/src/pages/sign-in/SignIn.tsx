@@ -2,7 +2,7 @@
 
 import { Button, Code, Paper, PasswordInput, Stack, Text, Title } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useEffect, useRef, useState } from "react";
+import { type FormEvent, useEffect, useState } from "react";
 
 import { api, take } from "../../api/client";
 import { changeSession } from "../../api/queries";
@@ -12,7 +12,6 @@ import { navigate } from "../../router";
 
 export default function SignIn() {
   const [token, setToken] = useState("");
-  const redeemed = useRef<string | null>(null);
   const client = useQueryClient();
   const { mutate, error, isPending } = useMutation({
     mutationFn: (given: string) => take(api.POST("/api/session", { body: { token: given } })),
@@ -23,11 +22,17 @@ export default function SignIn() {
   });
   useEffect(() => {
     document.title = "Sign in · Headgate";
-    const given = new URLSearchParams(location.hash.slice(1)).get("token");
-    if (!given || redeemed.current === given) return;
-    redeemed.current = given;
-    history.replaceState(null, "", location.pathname);
-    mutate(given);
+    const redeem = (): void => {
+      const given = new URLSearchParams(location.hash.slice(1)).get("token");
+      if (!given) return;
+      // Out of the address bar and the history at once, whatever becomes of it.
+      history.replaceState(null, "", location.pathname + location.search);
+      mutate(given);
+    };
+    redeem();
+    // A link that is opened in a tab where this page is shown changes the fragment alone.
+    window.addEventListener("hashchange", redeem);
+    return () => window.removeEventListener("hashchange", redeem);
   }, [mutate]);
   const submit = (event: FormEvent): void => {
     event.preventDefault();

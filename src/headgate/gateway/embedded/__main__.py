@@ -26,6 +26,7 @@ import uvicorn
 from headgate.gateway.embedded.app import EmbeddedApp
 from headgate.gateway.embedded.models import Models
 from headgate.gateway.embedded.weights import WeightsMissing, find_weights
+from headgate.substrate.parent import prove_alive
 
 _PURPOSE = "Serve the embedded chat model and the embedder on loopback."
 _EXIT_MISSING = 3
@@ -78,6 +79,7 @@ def _server(models: Models) -> uvicorn.Server:
 
 
 async def _serve(server: uvicorn.Server, listener: socket.socket, models: Models) -> None:
+    prove_alive()
     async with asyncio.TaskGroup() as tasks:
         loading = tasks.create_task(models.load())
         await server.serve(sockets=[listener])

@@ -42,9 +42,7 @@ async def change(
 
     async def do(facts: Facts) -> Any:
         async with parts.admin_database.transaction(tenant=caller.tenant_id) as tx:
-            result = await command.make(tx, facts)
-            # What could not be read back would stop every worker, for good: it is not committed.
-            await store.contents(tx, tenant=caller.tenant_id)
+            result = await _made(parts, caller, tx, command.make, facts)
             await tx.notify(CHANNEL)
         return result
 
@@ -58,3 +56,33 @@ async def change(
     with contextlib.suppress(HeadgateError):  # what was committed stays; the worker's own look follows
         await parts.changed()
     return done
+
+
+async def rehearse(parts: AdminParts, caller: AdminCaller, make: Change) -> Any:
+    """Return what a change would return: it is made, checked and taken back.
+
+    Raises:
+        HeadgateError: the change would be refused or fail.
+    """
+    try:
+        async with parts.admin_database.transaction(tenant=caller.tenant_id) as tx:
+            raise _RehearsedError(await _made(parts, caller, tx, make, {}))
+    except _RehearsedError as rehearsed:
+        return rehearsed.result
+
+
+class _RehearsedError(Exception):
+    """Ends a transaction without committing it."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
+async def _made(parts: AdminParts, caller: AdminCaller, tx: Transaction, make: Change, facts: Facts) -> Any:
+    """Make a change and refuse what would leave nobody to undo it, or could not be read back."""
+    # One after the other: of two changes at once, each could leave only whom the other takes away.
+    await store.lock_configuration(tx, tenant=caller.tenant_id)
+    result = await make(tx, facts)
+    await parts.policy.refuse_lockout(await store.contents(tx, tenant=caller.tenant_id))
+    return result

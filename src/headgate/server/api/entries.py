@@ -12,7 +12,7 @@ from headgate.kernel.errors import Conflict, Invalid, NotFound
 from headgate.kernel.ports import Change, EntrySection
 from headgate.server.administration import AdminCaller, digest_of
 from headgate.server.api import config_checks, schemas
-from headgate.server.api.changes import Pending, change
+from headgate.server.api.changes import Pending, change, rehearse
 from headgate.server.api.config import plan_view
 from headgate.server.api.config_checks import SECTIONS, Document, section_of
 from headgate.server.api.parts import AdminParts
@@ -64,9 +64,7 @@ async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
 
     if request.query.get("dry_run") is True:
         parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, entry_id))
-        async with parts.database.transaction(tenant=caller.tenant_id) as tx:
-            _, planned = await prepare(tx)
-        return plan_view(planned, record=None)
+        return plan_view(await rehearse(parts, caller, make), record=None)
     pending = Pending({"does": "put"}, digest_of(section.name, table), make)
     done = await change(parts, caller, CONFIG_APPLY, resource=Resource(section.name, entry_id), command=pending)
     return plan_view(done.result, record=done.record)
@@ -94,8 +92,7 @@ async def remove_entry(parts: AdminParts, request: Request) -> schemas.ConfigPla
 
     if request.query.get("dry_run") is True:
         parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, entry_id))
-        async with parts.database.transaction(tenant=caller.tenant_id) as tx:
-            return plan_view(await prepare(tx), record=None)
+        return plan_view(await rehearse(parts, caller, make), record=None)
     pending = Pending({"does": "remove"}, digest_of(section.name, entry_id), make)
     done = await change(parts, caller, CONFIG_APPLY, resource=Resource(section.name, entry_id), command=pending)
     return plan_view(done.result, record=done.record)

@@ -1,0 +1,163 @@
+"""Whether somebody could still undo a change, asked of the real rules before the change is committed.
+
+At least one person has to be left who can come in: by a sign-in link that the machine's operator makes, or by a key
+that does not expire. That person may then change the configuration, every policy in it, and the modes of rules. Where a
+rule asks for approval, another person has to be left who may give it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from headgate.kernel.action import Action, Context, Resource, Verb
+from headgate.kernel.administration import (
+    APPROVAL_DECIDE,
+    CONFIG_APPLY,
+    RULE_SET_MODE,
+    SESSION_INVITE,
+    SESSION_OPEN,
+)
+from headgate.kernel.content import Labelled
+from headgate.kernel.decision import Decision, Effect
+from headgate.kernel.identity import Principal, UseCase
+from headgate.kernel.labels import Labels
+from headgate.policy.decider import decide_uncached
+from headgate.policy.models import (
+    ADMIN,
+    ADMINISTRATION,
+    CONSOLE,
+    MACHINE,
+    OPERATOR,
+    ApiKey,
+    RegisteredPrincipal,
+)
+from headgate.policy.snapshot import Snapshot, TenantPolicy
+
+_LATER = timedelta(days=3650)
+"""A policy that asks for the time is tried now and in ten years."""
+_HOURS_OF_A_WEEK = 7 * 24
+
+
+def why_nobody_is_left(tenant: TenantPolicy, *, now: datetime, only_by_link: bool = False) -> str | None:
+    """Return why nobody could undo what holds in this state of a tenant, or None where somebody could.
+
+    Args:
+        only_by_link: keys do not count, as a key may be lost.
+    """
+    use_case = tenant.use_cases.get(ADMINISTRATION)
+    if use_case is None:
+        return f"the built-in use case {ADMINISTRATION} is not there"
+    asks_for_time = any("context.now" in rule.text for rule in tenant.engine.rules.values())
+    hours = _HOURS_OF_A_WEEK if asks_for_time else 1
+    for start in (now, now + _LATER) if asks_for_time else (now,):
+        times = (start + timedelta(hours=hour) for hour in range(hours))
+        why: str | None = None
+        for at in times:
+            why = _State(tenant, use_case, at, only_by_link).why_nobody()
+            if why is None:
+                break
+        if why is not None:
+            return why
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A tenant at one moment."""
+
+    tenant: TenantPolicy
+    use_case: UseCase
+    now: datetime
+    only_by_link: bool
+
+    def why_nobody(self) -> str | None:
+        """Return why nobody could undo a change, or None where somebody could."""
+        people = [one for one in self.tenant.principals.values() if one.kind == "person"]
+        # Those who usually administer first: one who may is enough.
+        people.sort(key=lambda one: (ADMIN not in one.roles, one.id))
+        keys = self._keys()
+        first_refusal: str | None = None
+        for person in people:
+            for principal in self._ways_in(person, keys):
+                refused = self._refused(principal, people, keys)
+                if refused is None:
+                    return None
+                first_refusal = first_refusal or f"{person.id} would be refused {refused}"
+        if first_refusal is not None:
+            return first_refusal
+        return "no registered person could sign in, and no person has a key that does not expire"
+
+    def _keys(self) -> Mapping[str, list[ApiKey]]:
+        found: dict[str, list[ApiKey]] = defaultdict(list)
+        for key in self.tenant.keys.values():
+            if key.expires_at is None and key.use_case in self.tenant.use_cases and not self.only_by_link:
+                found[key.principal].append(key)
+        return found
+
+    def _ways_in(self, person: RegisteredPrincipal, keys: Mapping[str, list[ApiKey]]) -> Iterator[Principal]:
+        """Give the person as they come in: by a session, and by each of their keys."""
+        signed_in = person.acting()
+        invited = Resource("session", "new", attributes={"principal": person.id})
+        if (
+            self._decide(OPERATOR, SESSION_INVITE, invited, MACHINE).effect is Effect.ALLOW
+            and self._decide(signed_in, SESSION_OPEN, Resource("session", "new")).effect is Effect.ALLOW
+        ):
+            yield signed_in
+        for key in keys.get(person.id, ()):
+            yield person.acting(key)
+
+    def _refused(
+        self, principal: Principal, people: list[RegisteredPrincipal], keys: Mapping[str, list[ApiKey]]
+    ) -> str | None:
+        """Return the first of the actions that undo a change which this principal may not do, with the rules."""
+        for verb, resource in self._undoing(principal):
+            decision = self._decide(principal, verb, resource)
+            if decision.effect is Effect.ALLOW:
+                continue
+            if decision.effect is Effect.ASK and self._is_approver_left(principal, verb, resource, people, keys):
+                continue
+            reasons = "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing) or "no rule allows it"
+            needs = ", and nobody else could approve it" if decision.effect is Effect.ASK else ""
+            return f"{verb.name} on {resource.kind} {resource.id} by {reasons}{needs}"
+        return None
+
+    def _undoing(self, principal: Principal) -> Iterator[tuple[Verb[Any, Any, Any], Resource]]:
+        yield CONFIG_APPLY, Resource("config", self.tenant.id)
+        yield CONFIG_APPLY, Resource("person", principal.id)
+        for policy in self.tenant.policies:
+            yield CONFIG_APPLY, Resource("policy", policy.id)
+        yield RULE_SET_MODE, Resource("use_case", ADMINISTRATION)
+
+    def _is_approver_left(
+        self,
+        asking: Principal,
+        verb: Verb[Any, Any, Any],
+        resource: Resource,
+        people: list[RegisteredPrincipal],
+        keys: Mapping[str, list[ApiKey]],
+    ) -> bool:
+        """Tell whether another person could come in and approve it without an approval of their own."""
+        asked = {"verb": verb.name, "use_case": ADMINISTRATION, "resource": f"{resource.kind}:{resource.id}"}
+        approval = Resource("approval", "new", attributes=asked)
+        return any(
+            self._decide(principal, APPROVAL_DECIDE, approval).effect is Effect.ALLOW
+            for person in people
+            if person.id != asking.id
+            for principal in self._ways_in(person, keys)
+        )
+
+    def _decide(
+        self,
+        principal: Principal,
+        verb: Verb[Any, Any, Any],
+        resource: Resource,
+        attributes: Mapping[str, str] = CONSOLE,
+    ) -> Decision:
+        action = Action(verb, principal, resource, None, Context(self.use_case, attributes=attributes))
+        labels = Labels(tenant=self.tenant.id).join(self.use_case.floor)
+        snapshot = Snapshot(0, {self.tenant.id: self.tenant}, {}, ())
+        return decide_uncached(action, Labelled(labels), snapshot=snapshot, now=self.now)

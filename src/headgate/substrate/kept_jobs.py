@@ -1,0 +1,55 @@
+"""Background jobs that no single error ends: the cause is logged once, and the job begins again after a pause."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+_CALM_S = 60.0
+
+
+class Trouble:
+    """Logs why something fails: once for each cause, and once when it works again.
+
+    Args:
+        event: what the log calls it, such as `policies_not_refreshed`.
+        names: fields of every line, such as the job's name.
+    """
+
+    def __init__(self, event: str, **names: str) -> None:
+        self._event = event
+        self._names = names
+        self._cause: tuple[type[BaseException], str] | None = None
+
+    def tell(self, error: BaseException) -> None:
+        """Log the error with its traceback, unless the last one was the same."""
+        cause = (type(error), str(error))
+        if cause != self._cause:
+            self._cause = cause
+            log.error(self._event, **self._names, exc_info=error)
+
+    def is_over(self) -> None:
+        """Note that it works."""
+        if self._cause is not None:
+            self._cause = None
+            log.info(f"{self._event}_over", **self._names)
+
+
+async def kept(name: str, job: Callable[[], Awaitable[None]], *, pauses_s: Sequence[float] = _PAUSES_S) -> None:
+    """Run a job again whenever an error ends it; returns when the job does. End it by cancelling."""
+    trouble, failures, clock = Trouble("job_failed", job=name), 0, asyncio.get_running_loop().time
+    while True:
+        begun_s = clock()
+        try:
+            await job()
+            return
+        except Exception as error:  # noqa: BLE001 - it is logged, once for each cause
+            trouble.tell(error)
+        failures = 0 if clock() - begun_s > _CALM_S else failures
+        await asyncio.sleep(pauses_s[min(failures, len(pauses_s) - 1)])
+        failures += 1
