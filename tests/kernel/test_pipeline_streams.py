@@ -161,7 +161,7 @@ async def test_labels_that_rise_in_the_middle_of_a_stream_end_it_before_the_item
             async for item in stream.items:
                 seen.append(item.text)
     assert seen == ["a"]
-    assert bench.recorder.outcomes() == ["refused"]
+    assert bench.recorder.outcomes() == ["withheld"]
 
 
 async def test_a_receiver_who_is_cleared_sees_the_whole_stream_and_its_labels_are_recorded() -> None:

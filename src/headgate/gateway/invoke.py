@@ -185,6 +185,11 @@ class _Attempts:
         """Go on to the next candidate, or raise where another would not help."""
         self._why.append(f"{deployment.id}: {error.message}")
         self._run.facts["attempts"] = self.count
+        if error.is_final:
+            # It answered: to ask another would do, and pay for, the same twice.
+            self._health.succeeded(deployment.id)
+            self._run.facts["deployment"] = deployment.id
+            raise error
         match error:
             case Upstream(retryable=True):
                 self._health.failed(deployment.id, retry_after_s=error.retry_after_s)

@@ -12,12 +12,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from headgate.kernel.action import Action, is_carrier
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations
-from headgate.kernel.errors import Denied, HeadgateError, NeedsApproval, NotFound, UpstreamTimeout
+from headgate.kernel.errors import Denied, HeadgateError, NeedsApproval, NotFound, Upstream, UpstreamTimeout, Withheld
 from headgate.kernel.identity import RecordId
 from headgate.kernel.labels import Labels
 from headgate.kernel.model_call import NO_MEASURES
@@ -103,10 +104,11 @@ class _Draft:
 
 
 class _Ending(NamedTuple):
-    """How an action ended: the outcome, and the code of the error that ended it."""
+    """How an action ended: the outcome, the code of the error that ended it, and what the record says of it."""
 
     outcome: Outcome
     error: str | None
+    facts: Mapping[str, Fact] = MappingProxyType({})
 
 
 class Pipeline:
@@ -140,10 +142,7 @@ class Pipeline:
                 result = await self._in_time(work, deadline_s)
             if admitted.keeps_answer and is_carrier(result):
                 answer = result.content.to_bytes()
-            if not admitted.exchange.is_transparent:
-                result = cast("R", admitted.exchange.result(result))
-            if admitted.exchange.output_labels is not released:
-                self._release(admitted)
+            result = cast("R", self._handed_out(admitted, result, released))
             ending = _DONE
         except Exception as error:
             ending = _ended_by(error, admitted.run.record_id)
@@ -197,20 +196,36 @@ class Pipeline:
                 labels = exchange.output_labels
                 async for item in items:
                     progress.keep(item)
-                    outs = exchange.item(item)
-                    if exchange.output_labels is not labels:
-                        labels = exchange.output_labels
-                        self._release(admitted)
+                    try:
+                        outs = exchange.item(item)
+                        if exchange.output_labels is not labels:
+                            labels = self._release(admitted)
+                    except HeadgateError as error:
+                        raise _after_performing(error) from error
                     for out in outs:
                         yield out
-                rest = exchange.finish()
-                self._release(admitted)
+                try:
+                    rest = exchange.finish()
+                    self._release(admitted)
+                except HeadgateError as error:
+                    raise _after_performing(error) from error
                 for out in rest:
                     yield out
             progress.ends(_DONE)
         except Exception as error:
             progress.ends(_ended_by(error, admitted.run.record_id))
             raise
+
+    def _handed_out(self, admitted: _Admitted, result: Any, released: Labels) -> Any:
+        """Return what is released of a result; `released` are the labels that may be."""
+        try:
+            if not admitted.exchange.is_transparent:
+                result = admitted.exchange.result(result)
+            if admitted.exchange.output_labels is not released:
+                self._release(admitted)
+        except HeadgateError as error:
+            raise _after_performing(error) from error
+        return result
 
     async def _in_time(self, work: Awaitable[R], deadline_s: float) -> R:
         """Wait for the work until the deadline."""
@@ -277,7 +292,7 @@ class Pipeline:
         if isinstance(error, HeadgateError):
             error.record_id = draft.record_id
             ending = _Ending("refused", error.code)
-            facts = {"reason": error.message[:500], "refused_by": _rules(error)}
+            facts = {"reason": error.recorded[:500], "refused_by": _rules(error)}
         elif isinstance(error, Exception):
             ending = _FAILED
         try:
@@ -392,6 +407,7 @@ class Pipeline:
         try:
             _absorb(run, admitted.exchange)
             facts.update(admitted.exchange.closing_facts())
+            facts.update(ending.facts)
         except Exception:
             ending = _FAILED
             raise
@@ -475,7 +491,23 @@ def _ended_by(error: Exception, record_id: RecordId) -> _Ending:
     if not isinstance(error, HeadgateError):
         return _FAILED
     error.record_id = error.record_id or record_id
-    return _Ending("refused" if isinstance(error, Denied) else "failed", error.code)
+    match error:
+        case Withheld():
+            return _Ending("withheld", error.code, {"reason": error.recorded[:500], "refused_by": _rules(error)})
+        case Denied():
+            return _Ending("refused", error.code, {"reason": error.recorded[:500], "refused_by": _rules(error)})
+        case Upstream():
+            return _Ending("failed", error.code, {"reason": error.recorded[:500]})
+        case _:
+            return _Ending("failed", error.code)
+
+
+def _after_performing(error: HeadgateError) -> HeadgateError:
+    """Return the error for what may not be handed out although it was done: nothing else may be tried."""
+    if isinstance(error, Denied) and not isinstance(error, Withheld):
+        error = Withheld(error.message, rules=error.rules, detail=error.detail)
+    error.is_final = True
+    return error
 
 
 def _late() -> UpstreamTimeout:
@@ -502,7 +534,9 @@ def refuse(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decis
 
 def _refuse_denied(decision: Decision) -> None:
     if decision.effect is Effect.DENY:
-        raise Denied(f"refused by {_reasons(decision)}", rules=tuple(rule.id for rule in decision.refusing))
+        said = f"refused by {_reasons(decision)}"
+        told = f"{said}; {decision.advice}" if decision.advice else said
+        raise Denied(told, rules=tuple(rule.id for rule in decision.refusing), detail=said)
 
 
 def _refuse_flow(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, exchange: Exchange) -> None:
