@@ -34,7 +34,7 @@ HOME = TenantId("home")
 PACK = load_pack()
 CLOUD = Resource("deployment", "gpt", Clearance(level=Confidentiality.CONFIDENTIAL, categories=None))
 OURS = Resource("deployment", "local", EVERYTHING)
-CHAT = UseCase("chat", HOME, "anna", "help people")
+CHAT = UseCase("chat", HOME, "anna", "help people", members=frozenset({"*"}))
 ADMINISTRATION = UseCase("administration", HOME, "headgate", "administer")
 PII = Labels(categories=frozenset({"pii"}))
 

@@ -8,8 +8,11 @@ from typing import Any
 from headgate.kernel.action import Action
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, RuleHit
+from headgate.kernel.labels import EMPTY
 from headgate.kernel.ports import Clock
 from headgate.policy.attributes import Credential, Standing, cache_key, question
+from headgate.policy.engine import Verdict
+from headgate.policy.members import RULE, is_listed, whom_to_ask
 from headgate.policy.models import ADMINISTRATION, ApiKey
 from headgate.policy.snapshot import Snapshot, SnapshotHolder
 
@@ -76,11 +79,14 @@ def decide_uncached(
         reason = "the tenant's own policies do not hold; an administrator sees the fault in the list of policies"
         return _refusal(POLICY_RULE, reason, tenant.policy_version, now)
     key = tenant.keys.get(principal.key_id) if principal.key_id is not None else None
+    registered = tenant.principals.get(principal.id)
     standing = Standing(
-        registered=principal.id in tenant.principals,
+        registered=registered is not None,
         credential=_credential(principal.key_id, key, now),
         key=key,
         use_case_registered=use_case.id in tenant.use_cases,
+        groups=registered.groups if registered is not None else EMPTY,
+        is_member=is_listed(use_case, registered),
     )
     asked = question(action, labelled.labels, standing=standing, now=now)
     verdict = tenant.engine.decide(asked, observe=use_case.observe)
@@ -92,6 +98,7 @@ def decide_uncached(
         would=verdict.would,
         version=tenant.policy_version,
         valid_until=_valid_until(now, use_case.expires_at, key.expires_at if key else None),
+        advice=whom_to_ask(use_case) if _refuses(verdict, RULE) else "",
     )
 
 
@@ -100,6 +107,10 @@ def sentence_on(decision: Decision) -> str:
     did, does = _OUTCOMES[decision.effect]
     by = [f"{hit.id} ({hit.reason})" for hit in decision.rules if hit.does == does and hit.mode == "enforce"]
     return f"{did} by {', '.join(by)}" if by else f"{did}: no rule allows it"
+
+
+def _refuses(verdict: Verdict, rule: str) -> bool:
+    return any(hit.id == rule and hit.does == "deny" and hit.mode == "enforce" for hit in verdict.rules)
 
 
 def _credential(key_id: str | None, key: ApiKey | None, now: datetime) -> Credential:

@@ -37,6 +37,8 @@ class _PrincipalRow:
     level: int
     categories: list[str] | None
     access: list[str] | None
+    groups: list[str]
+    owner: str
 
     def principal(self) -> RegisteredPrincipal:
         clearance = Clearance(
@@ -52,6 +54,8 @@ class _PrincipalRow:
             name=self.name,
             roles=frozenset(self.roles),
             clearance=same(clearance),
+            groups=frozenset(self.groups),
+            owner=self.owner,
         )
 
 
@@ -67,6 +71,7 @@ class _UseCaseRow:
     ceiling_level: int
     ceiling_categories: list[str] | None
     deployments: list[str] | None
+    members: list[str]
     observe: list[str]
     expires_at: datetime | None
 
@@ -82,6 +87,7 @@ class _UseCaseRow:
             ),
             ceiling=same(ceiling(Confidentiality(self.ceiling_level), _set(self.ceiling_categories))),
             deployments=_set(self.deployments),
+            members=frozenset(self.members),
             observe=frozenset(self.observe),
             expires_at=self.expires_at,
         )
@@ -186,6 +192,8 @@ async def put_principal(tx: Transaction, entry: RegisteredPrincipal, *, tenant: 
         "level": int(clearance.level),
         "categories": _list(clearance.categories),
         "access": _list(clearance.access),
+        "groups": sorted(entry.groups),
+        "owner": entry.owner,
         "source": source,
     }
     await tx.execute(_SQL["put_principal"], params)
@@ -203,7 +211,7 @@ async def use_cases(tx: Transaction, *, tenant: TenantId) -> list[UseCase]:
 
 
 async def put_use_case(tx: Transaction, entry: UseCase, *, tenant: TenantId, source: Source) -> None:
-    """Add or replace a use case."""
+    """Add or replace a use case; without `members`, a stored one keeps those that it has."""
     params = {
         "tenant": tenant,
         "id": entry.id,
@@ -215,6 +223,7 @@ async def put_use_case(tx: Transaction, entry: UseCase, *, tenant: TenantId, sou
         "ceiling_level": int(entry.ceiling.level),
         "ceiling_categories": _list(entry.ceiling.categories),
         "deployments": _list(entry.deployments),
+        "members": _list(entry.members),
         "observe": sorted(entry.observe),
         "expires_at": entry.expires_at,
         "source": source,

@@ -5,7 +5,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 
 import { type Schemas, api, take } from "../../api/client";
-import { keysQuery, overviewQuery } from "../../api/queries";
+import { keysQuery, overviewQuery, sessionQuery } from "../../api/queries";
 import { Code } from "../../elements/code";
 import { Failure } from "../../elements/page";
 import { endOfDay } from "../../record/days";
@@ -14,20 +14,31 @@ import { endOfDay } from "../../record/days";
 interface Fields {
   readonly name: string;
   readonly useCase: string;
+  readonly standsFor: "program" | "me";
   readonly aliases: string;
   readonly perMinute: string;
   readonly perDay: string;
   readonly expires: string;
 }
 
-const EMPTY: Fields = { name: "", useCase: "getting-started", aliases: "", perMinute: "", perDay: "", expires: "" };
+const EMPTY: Fields = {
+  name: "",
+  useCase: "getting-started",
+  standsFor: "program",
+  aliases: "",
+  perMinute: "",
+  perDay: "",
+  expires: "",
+};
 
 export function KeyForm({ onDone }: { onDone: () => void }) {
   const client = useQueryClient();
   const overview = useQuery(overviewQuery);
+  const session = useQuery(sessionQuery);
+  const me = session.data?.principal ?? null;
   const [fields, setFields] = useState(EMPTY);
   const make = useMutation({
-    mutationFn: () => take(api.POST("/api/keys", { body: bodyOf(fields) })),
+    mutationFn: () => take(api.POST("/api/keys", { body: bodyOf(fields, me) })),
     onSuccess: () => void client.invalidateQueries({ queryKey: keysQuery.queryKey }),
   });
   if (make.data) return <Made made={make.data} onDone={onDone} />;
@@ -54,6 +65,16 @@ export function KeyForm({ onDone }: { onDone: () => void }) {
           data={overview.data?.use_cases ?? [fields.useCase]}
           value={fields.useCase}
           onChange={set("useCase")}
+        />
+        <NativeSelect
+          label="Stands for"
+          description="A program has an id of its own, by the key's name, and may see what you may."
+          data={[
+            { value: "program", label: "a program of its own" },
+            { value: "me", label: me ? `me, ${me}` : "me" },
+          ]}
+          value={fields.standsFor}
+          onChange={set("standsFor")}
         />
         <TextInput
           label="Models"
@@ -104,7 +125,7 @@ export function KeyForm({ onDone }: { onDone: () => void }) {
   );
 }
 
-function bodyOf(fields: Fields): Schemas["NewKey"] {
+function bodyOf(fields: Fields, me: string | null): Schemas["NewKey"] {
   const aliases = fields.aliases
     .split(",")
     .map((name) => name.trim())
@@ -112,7 +133,7 @@ function bodyOf(fields: Fields): Schemas["NewKey"] {
   return {
     name: fields.name.trim(),
     use_case: fields.useCase,
-    principal: null,
+    principal: fields.standsFor === "me" ? me : null,
     roles: [],
     aliases: aliases.length ? aliases : null,
     expires_at: endOfDay(fields.expires),

@@ -18,6 +18,7 @@ const NEW: Body = {
   confidentiality: "internal",
   categories: [],
   deployments: null,
+  members: [],
   observe: [],
   expires_at: null,
 };
@@ -33,13 +34,11 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
   const [id, setId] = useState(useCase?.id ?? "");
   const [body, setBody] = useState<Body>(() => (useCase ? bodyOf(useCase) : NEW));
   const [deployments, setDeployments] = useState(useCase?.deployments?.join(", ") ?? "");
+  const [members, setMembers] = useState(useCase?.members?.join(", ") ?? "");
   const put = useMutation({
     mutationFn: () => {
-      const listed = deployments
-        .split(",")
-        .map((name) => name.trim())
-        .filter(Boolean);
-      const whole = { ...body, deployments: listed.length ? listed : null };
+      const listed = namesIn(deployments);
+      const whole = { ...body, deployments: listed.length ? listed : null, members: namesIn(members) };
       return take(api.PUT("/api/use-cases/{use_case}", { params: { path: { use_case: id.trim() } }, body: whole }));
     },
     onSuccess: () => {
@@ -111,6 +110,12 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
           </Group>
         </Checkbox.Group>
         <TextInput
+          label="Members"
+          description="Who may use it besides its owner and administrators: ids and group:NAME, separated by commas; * for everyone."
+          value={members}
+          onChange={(event) => setMembers(event.currentTarget.value)}
+        />
+        <TextInput
           label="Deployments"
           description="Separated by commas; empty for every deployment that is cleared for the content."
           value={deployments}
@@ -135,6 +140,13 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
       </Stack>
     </form>
   );
+}
+
+function namesIn(text: string): string[] {
+  return text
+    .split(",")
+    .map((name) => name.trim())
+    .filter(Boolean);
 }
 
 function bodyOf(useCase: Schemas["UseCaseView"]): Body {

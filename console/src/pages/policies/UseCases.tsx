@@ -92,6 +92,7 @@ interface RowProps {
 function Row({ useCase, onShowRules, onEdit, onRemove }: RowProps) {
   const { id, owner, purpose, risk, confidentiality, categories, deployments, observe, expires_at, is_built_in } =
     useCase;
+  const members = useCase.members ?? [];
   return (
     <Table.Tr>
       <Table.Td>
@@ -101,7 +102,13 @@ function Row({ useCase, onShowRules, onEdit, onRemove }: RowProps) {
         </Group>
         <span className="hg-quiet">{purpose}</span>
       </Table.Td>
-      <Table.Td data-label="Owner">{owner}</Table.Td>
+      <Table.Td data-label="Owner">
+        {owner}
+        <br />
+        <span className="hg-quiet">
+          {members.includes("*") ? "open to everyone" : members.length ? `members: ${members.join(", ")}` : "no members"}
+        </span>
+      </Table.Td>
       <Table.Td data-label="Risk">{risk}</Table.Td>
       <Table.Td data-label="Data">
         <div>
