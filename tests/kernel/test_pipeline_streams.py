@@ -10,7 +10,7 @@ import pytest
 
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations
-from headgate.kernel.errors import Denied, Upstream
+from headgate.kernel.errors import Denied, TooLarge, Upstream
 from headgate.kernel.labels import Confidentiality, Labels
 from headgate.kernel.model_call import Measures
 from headgate.kernel.run import Run
@@ -63,6 +63,19 @@ async def test_a_whole_stream_is_released_recorded_and_settled() -> None:
     assert (closing.outcome, closing.parts) == ("done", {"answer": b"a\nb\nc\n"})
     assert [(one.measures.cost_micros, one.performed) for one in bench.admitter.settlements] == [(4, True)]
     assert bench.performer.closed == 1
+
+
+@pytest.mark.parametrize("is_searchable", [True, False])
+async def test_a_record_that_keeps_content_masked_keeps_what_can_be_searched(is_searchable: bool) -> None:
+    bench = Bench(performer=FakePerformer(items=THREE))
+    bench.decider.decision = Decision(Effect.ALLOW, obligations=Obligations(log=LogLevel.MASKED))
+    bench.transformer.keeper_error = None if is_searchable else TooLarge("too many candidates")
+    assert await texts(bench) == ["a", "b", "c"]
+    await bench.pipeline().run(send("hello Ada"))
+    assert [opening.parts for opening in bench.recorder.openings] == [{"sent": b"<masked>"}] * 2
+    streamed, whole = (closing.parts for closing in bench.recorder.closings)
+    assert streamed == ({"answer": b"<masked> content/0 True"} if is_searchable else {})
+    assert whole == ({"answer": b"<masked>"} if is_searchable else {})
 
 
 async def test_an_abandoned_stream_closes_everything_inside_and_its_record() -> None:

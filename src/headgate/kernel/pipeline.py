@@ -9,15 +9,15 @@ the pipeline knows only the ports. An action that a performer runs goes through 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from headgate.kernel.action import Action, is_carrier
-from headgate.kernel.content import Labelled
-from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations
+from headgate.kernel.content import Labelled, TextSlot
+from headgate.kernel.decision import NO_OBLIGATIONS, Decision, Effect, LogLevel, Obligations
 from headgate.kernel.errors import Denied, HeadgateError, NeedsApproval, NotFound, Upstream, UpstreamTimeout, Withheld
 from headgate.kernel.identity import RecordId
 from headgate.kernel.labels import Labels
@@ -84,9 +84,23 @@ class _Admitted(NamedTuple):
     reservation: Reservation
 
     @property
-    def keeps_answer(self) -> bool:
-        """Whether the answer is sealed with the record; that of a plan is kept by what it ran."""
-        return self.run.action.verb.effect != "plan" and self.run.decision.obligations.log is not LogLevel.NONE
+    def keeps(self) -> LogLevel:
+        """How much of the answer is sealed with the record; that of a plan is kept by what it ran."""
+        return LogLevel.NONE if self.run.action.verb.effect == "plan" else self.run.decision.obligations.log
+
+    def answer(self, result: Any) -> bytes | None:
+        """Return what the record keeps of a whole result, as it came."""
+        keeps = self.keeps
+        if keeps is LogLevel.NONE or not is_carrier(result):
+            return None
+        if keeps is LogLevel.FULL:
+            return result.content.to_bytes()
+        keeper = self.exchange.keeper
+        try:
+            return None if keeper is None else keeper.result(result.content)
+        except HeadgateError:
+            # What cannot be searched is not kept.
+            return None
 
 
 class _Draft:
@@ -140,8 +154,7 @@ class Pipeline:
                 result = await work
             else:
                 result = await self._in_time(work, deadline_s)
-            if admitted.keeps_answer and is_carrier(result):
-                answer = result.content.to_bytes()
+            answer = admitted.answer(result)
             result = cast("R", self._handed_out(admitted, result, released))
             ending = _DONE
         except Exception as error:
@@ -167,7 +180,7 @@ class Pipeline:
     ) -> AsyncGenerator[Stream[P, I, R], None]:
         performer = self._performer(action)
         admitted = await self._admit(action)
-        progress = _Progress(room_bytes=_KEPT_ANSWER_BYTES if admitted.keeps_answer else 0)
+        progress = _Progress(admitted.keeps)
         try:
             self._release(admitted)
             async with (
@@ -179,8 +192,7 @@ class Pipeline:
             progress.ends(_ended_by(error, admitted.run.record_id))
             raise
         finally:
-            answer = b"".join(progress.kept) if progress.kept else None
-            self._close(admitted, progress.ending or _ABANDONED, answer=answer, parent=parent)
+            self._close(admitted, progress.ending or _ABANDONED, answer=progress.answer(admitted), parent=parent)
 
     async def _released(
         self, admitted: _Admitted, items: AsyncIterator[Any], progress: _Progress
@@ -251,6 +263,13 @@ class Pipeline:
             return await asyncio.to_thread(self._stages.labeller.label, action)
         return self._stages.labeller.label(action)
 
+    def _decide(self, action: Action[Any, Any, Any], labelled: Labelled) -> Decision:
+        """Return the decision; what must be done for the action around must be done here too."""
+        decision, inherited = self._stages.decider.decide(action, labelled), action.context.obligations
+        if inherited is NO_OBLIGATIONS:
+            return decision
+        return replace(decision, obligations=decision.obligations | inherited)
+
     async def _admit(self, action: Action[Any, Any, Any]) -> _Admitted:
         """Go from labelling to the open record; what is refused or breaks on the way is recorded too."""
         stages = self._stages
@@ -259,7 +278,7 @@ class Pipeline:
             if action.context.deadline_s is not None and action.context.deadline_s <= self.clock.monotonic():
                 raise _late()
             labelled = draft.labelled = await self._label(action)
-            decision = draft.decision = stages.decider.decide(action, labelled)
+            decision = draft.decision = self._decide(action, labelled)
             exchange = draft.exchange = stages.transformer.transform(
                 action, labelled=labelled, decision=decision, receiver=action.principal.clearance
             )
@@ -347,8 +366,11 @@ class Pipeline:
         log = decision.obligations.log
         parts: dict[str, bytes] = {}
         payload = exchange.payload if exchange is not None else None
-        if log is not LogLevel.NONE and verb.effect != "plan" and is_carrier(payload):
-            parts["sent"] = payload.content.to_bytes()
+        if log is not LogLevel.NONE and verb.effect != "plan" and exchange is not None and is_carrier(payload):
+            keeper = exchange.keeper
+            masked = keeper.payload() if log is LogLevel.MASKED and keeper is not None else None
+            if (kept := payload.content.to_bytes() if log is LogLevel.FULL else masked) is not None:
+                parts["sent"] = kept
         return Opening(
             id=draft.record_id,
             tenant=principal.tenant,
@@ -431,14 +453,19 @@ class Pipeline:
 
 
 class _Progress:
-    """How far a stream came; `kept` is the answer as it arrived, before anything was restored."""
+    """How far a stream came, and the answer as it arrived, before anything was restored.
 
-    __slots__ = ("_room_bytes", "ending", "kept")
+    For a record that keeps content masked the answer is kept by channel: no value is found in pieces of it.
+    """
 
-    def __init__(self, *, room_bytes: int) -> None:
+    __slots__ = ("_is_masked", "_kept", "_room_bytes", "_texts", "ending")
+
+    def __init__(self, keeps: LogLevel) -> None:
         self.ending: _Ending | None = None
-        self.kept: list[bytes] = []
-        self._room_bytes = room_bytes
+        self._kept: list[bytes] = []
+        self._texts: dict[str, list[str]] = {}
+        self._is_masked = keeps is LogLevel.MASKED
+        self._room_bytes = 0 if keeps is LogLevel.NONE else _KEPT_ANSWER_BYTES
 
     def ends(self, ending: _Ending) -> None:
         """Note how it ended; the first ending counts."""
@@ -448,10 +475,31 @@ class _Progress:
         """Keep the item's bytes for the record, as long as there is room."""
         if self._room_bytes <= 0:
             return
+        if self._is_masked:
+            self._keep_texts(item)
+            return
         data: bytes = getattr(item, "data", b"")
         self._room_bytes -= len(data) + 1
         if self._room_bytes >= 0:
-            self.kept += (data, b"\n")
+            self._kept += (data, b"\n")
+
+    def answer(self, admitted: _Admitted) -> bytes | None:
+        """Return what the record keeps of it."""
+        if not self._is_masked:
+            return b"".join(self._kept) if self._kept else None
+        texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
+        keeper = admitted.exchange.keeper
+        try:
+            return keeper.channels(texts, is_whole=self._room_bytes > 0) if texts and keeper else None
+        except HeadgateError:
+            # What cannot be searched is not kept.
+            return None
+
+    def _keep_texts(self, item: Any) -> None:
+        slots: Sequence[TextSlot] = getattr(item, "slots", ())
+        for name, text in slots:
+            self._room_bytes -= len(text)
+            self._texts.setdefault(name, []).append(text)
 
 
 def _absorb(run: Run[Any, Any, Any], exchange: Exchange) -> None:

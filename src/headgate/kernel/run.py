@@ -99,6 +99,7 @@ class Run(Generic[P, I, R]):
             parent=self.record_id,
             root=outer.root or self.record_id,
             inherited=self.labelled,
+            obligations=self.decision.obligations,
             grant=outer.grant,
             deadline_s=outer.deadline_s,
             attributes=outer.attributes,
