@@ -58,6 +58,7 @@ from headgate.wire.dialects import DIALECTS
 log = structlog.get_logger(__name__)
 
 _POLL_S = 5.0
+_REVIEW_S = 1.0
 
 _REMEMBERED_ANSWERS = 1 << 16
 """Of all workers of this machine together; half a kilobyte each, in a sparse file."""
@@ -127,12 +128,13 @@ class Worker:
     model_port: int | None
 
     async def refresh(self) -> None:
-        """Bring policy and catalogue up to date now.
+        """Bring policy and catalogue up to date now, and end what is not allowed any more.
 
         Raises:
             Unavailable: the database is away; what is in memory stays.
         """
         await _load(self.holder, self.library, database=self.database, pack=self.pack)
+        self.pipeline.review()
 
 
 @asynccontextmanager
@@ -184,8 +186,10 @@ async def worker(
         service = PolicyService(pack=pack, holder=holder, clock=base.clock, ids=base.ids)
         await _load(holder, library, database=database, pack=pack)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        keeper = group.create_task(_keep_fresh(holder, library, database=database, pack=pack))
+        keeper = group.create_task(_keep_fresh(holder, library, database=database, pack=pack, then=pipeline.review))
         stack.callback(keeper.cancel)
+        reviewer = group.create_task(_review_forever(pipeline))
+        stack.callback(reviewer.cancel)
         yield Worker(
             base=base,
             pipeline=pipeline,
@@ -301,12 +305,25 @@ async def _load(holder: SnapshotHolder, library: Library, *, database: Database,
     await library.refresh(holder.current.tenants)
 
 
-async def _keep_fresh(holder: SnapshotHolder, library: Library, *, database: Database, pack: Pack) -> None:
-    """Bring policy and catalogue up to date when woken, and every few seconds to make sure."""
+async def _keep_fresh(
+    holder: SnapshotHolder, library: Library, *, database: Database, pack: Pack, then: Callable[[], None]
+) -> None:
+    """Bring policy and catalogue up to date when woken, and every few seconds to make sure; then call `then`."""
     async with database.listen(policy_store.CHANNEL, poll_s=_POLL_S) as wakes:
         async for _ in wakes:
             with contextlib.suppress(Unavailable):  # the next wake-up tries again; policies that get too old refuse
                 await _load(holder, library, database=database, pack=pack)
+                then()
+
+
+async def _review_forever(pipeline: Pipeline) -> None:
+    """End what is not allowed any more since a key, a use case or a decision expired; end it by cancelling."""
+    while True:
+        await asyncio.sleep(_REVIEW_S)
+        try:
+            pipeline.review()
+        except Exception:
+            log.exception("review_failed")
 
 
 def _end_this_worker() -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations
-from headgate.kernel.errors import Denied, TooLarge, Upstream
+from headgate.kernel.errors import Denied, TooLarge, Unavailable, Upstream, Withheld
 from headgate.kernel.labels import Confidentiality, Labels
 from headgate.kernel.model_call import Measures
 from headgate.kernel.run import Run
 from headgate.testing.notes import PLAN, SEND, Piece, finding, send
 from headgate.testing.people import VISITOR
 from headgate.testing.pipeline import Bench
-from headgate.testing.ports import FakePerformer
+from headgate.testing.ports import AnyAction, FakePerformer
 
 PII = frozenset({"pii"})
 THREE = (Piece("a"), Piece("b"), Piece("c", closes=("*",)))
@@ -76,6 +77,41 @@ async def test_a_record_that_keeps_content_masked_keeps_what_can_be_searched(is_
     streamed, whole = (closing.parts for closing in bench.recorder.closings)
     assert streamed == ({"answer": b"<masked> content/0 True"} if is_searchable else {})
     assert whole == ({"answer": b"<masked>"} if is_searchable else {})
+
+
+def _seen_by_a_visitor(action: AnyAction) -> AnyAction:
+    return replace(action, principal=replace(action.principal, clearance=VISITOR.clearance))
+
+
+@pytest.mark.parametrize("change", ["denied", "to be approved", "less cleared"])
+async def test_a_stream_that_would_be_refused_by_now_ends_before_its_next_item(change: str) -> None:
+    bench = Bench(performer=FakePerformer(items=THREE))
+    bench.transformer.output = Labels(categories=PII)
+    pipeline = bench.pipeline()
+    with pytest.raises(Withheld, match="not any more"):
+        async with pipeline.stream(send("hello Ada")) as stream:
+            assert (await anext(stream.items)).text == "a"
+            match change:
+                case "denied":
+                    bench.decider.decision = Decision(Effect.DENY)
+                case "to be approved":
+                    bench.decider.decision = Decision(Effect.ASK)
+                case _:
+                    bench.decider.now = _seen_by_a_visitor
+            pipeline.review()
+            pipeline.review()
+            await anext(stream.items)
+    assert bench.recorder.outcomes() == ["withheld"]
+
+
+async def test_a_stream_goes_on_while_nothing_can_be_decided() -> None:
+    bench = Bench(performer=FakePerformer(items=THREE))
+    pipeline = bench.pipeline()
+    async with pipeline.stream(send("hello Ada")) as stream:
+        bench.decider.error = Unavailable("policies are too old")
+        pipeline.review()
+        assert [item.text async for item in stream.items] == ["a", "b", "c"]
+    assert bench.recorder.outcomes() == ["done"]
 
 
 async def test_an_abandoned_stream_closes_everything_inside_and_its_record() -> None:

@@ -18,7 +18,15 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 from headgate.kernel.action import Action, is_carrier
 from headgate.kernel.content import Labelled, TextSlot
 from headgate.kernel.decision import NO_OBLIGATIONS, Decision, Effect, LogLevel, Obligations
-from headgate.kernel.errors import Denied, HeadgateError, NeedsApproval, NotFound, Upstream, UpstreamTimeout, Withheld
+from headgate.kernel.errors import (
+    Denied,
+    HeadgateError,
+    NeedsApproval,
+    NotFound,
+    Upstream,
+    UpstreamTimeout,
+    Withheld,
+)
 from headgate.kernel.identity import RecordId
 from headgate.kernel.labels import Labels
 from headgate.kernel.model_call import NO_MEASURES
@@ -126,7 +134,7 @@ class _Ending(NamedTuple):
 
 
 class Pipeline:
-    """Runs actions. One for a process; holds no state of its own between calls."""
+    """Runs actions. One for a process; holds no state between calls but what is being sent now."""
 
     def __init__(
         self, *, stages: Stages, performers: Mapping[str, Performer[Any, Any, Any]], clock: Clock, ids: Ids
@@ -134,6 +142,7 @@ class Pipeline:
         self._stages = stages
         self._performers = dict(performers)
         self._ids = ids
+        self._sending: dict[RecordId, _Admitted] = {}
         self.clock = clock
 
     async def run(self, action: Action[P, I, R], *, parent: Run[Any, Any, Any] | None = None) -> Done[P, I, R]:
@@ -198,7 +207,7 @@ class Pipeline:
         self, admitted: _Admitted, items: AsyncIterator[Any], progress: _Progress
     ) -> AsyncGenerator[Any, None]:
         """Give the released items; what ends them is noted here, since whoever reads may go on without raising it."""
-        exchange = admitted.exchange
+        run, exchange = admitted.run, admitted.exchange
         try:
             if exchange.is_transparent:
                 async for item in items:
@@ -208,6 +217,8 @@ class Pipeline:
                 labels = exchange.output_labels
                 async for item in items:
                     progress.keep(item)
+                    if run.stopped is not None:
+                        raise run.stopped
                     try:
                         outs = exchange.item(item)
                         if exchange.output_labels is not labels:
@@ -228,9 +239,43 @@ class Pipeline:
             progress.ends(_ended_by(error, admitted.run.record_id))
             raise
 
+    def review(self) -> None:
+        """End what is being sent and would be refused by now, such as a stream of a key that was revoked.
+
+        To be called when policies changed, and now and then, as keys expire. Costs some microseconds for each.
+        """
+        for admitted in tuple(self._sending.values()):
+            if admitted.run.stopped is not None:
+                continue
+            try:
+                self._refuse_by_now(admitted)
+            except Denied as refusal:
+                error = Withheld(
+                    f"this was allowed when it began, and is not any more: {refusal.message}",
+                    rules=refusal.rules,
+                    detail=f"ended on the way: {refusal.recorded}",
+                )
+                error.is_final = True
+                admitted.run.stop(error)
+            except HeadgateError:
+                # Policies that are too old end nothing; they let nothing begin.
+                continue
+
+    def _refuse_by_now(self, admitted: _Admitted) -> None:
+        run, exchange = admitted.run, admitted.exchange
+        action = self._stages.decider.as_of_now(run.action)
+        decision = self._decide(action, run.labelled)
+        refuse(action, labelled=run.labelled, decision=decision, exchange=exchange)
+        if decision.effect > run.decision.effect:
+            raise Denied(f"a person has to approve it: {_reasons(decision)}", rules=_rule_ids(decision))
+        if obstacles := exchange.output_labels.obstacles(action.principal.clearance):
+            raise Denied(f"the answer may not be released to this caller: {'; '.join(obstacles)}", rules=(FLOW_RULE,))
+
     def _handed_out(self, admitted: _Admitted, result: Any, released: Labels) -> Any:
         """Return what is released of a result; `released` are the labels that may be."""
         try:
+            if admitted.run.stopped is not None:
+                raise admitted.run.stopped
             if not admitted.exchange.is_transparent:
                 result = admitted.exchange.result(result)
             if admitted.exchange.output_labels is not released:
@@ -302,7 +347,10 @@ class Pipeline:
         )
         # Whoever holds the run reads there what was masked, as well as what was restored.
         run.facts.update(exchange.facts)
-        return _Admitted(run, exchange, reservation)
+        admitted = _Admitted(run, exchange, reservation)
+        if action.verb.effect == "send":
+            self._sending[draft.record_id] = admitted
+        return admitted
 
     def _refuse(self, action: Action[Any, Any, Any], draft: _Draft, error: BaseException) -> None:
         """Give back what was reserved and record that nothing was done, and why."""
@@ -346,7 +394,7 @@ class Pipeline:
         self, action: Action[Any, Any, Any], *, decision: Decision, exchange: Exchange, record: RecordId
     ) -> None:
         digest = action.digest(labels=exchange.labels, policy_version=decision.version)
-        rules = tuple(rule.id for rule in decision.refusing)
+        rules = _rule_ids(decision)
         if action.context.grant is None:
             approval_id = await self._stages.approvals.request(
                 action, digest=digest, decision=decision, labels=exchange.labels, record=record
@@ -423,6 +471,7 @@ class Pipeline:
     ) -> None:
         """Settle and close the record, whatever breaks; synchronous, so that cancellation cannot come between."""
         run = admitted.run
+        self._sending.pop(run.record_id, None)
         facts = run.facts = _facts(run)
         if parent is not None:
             parent.children.append(run)
@@ -566,6 +615,10 @@ def _rules(refusal: HeadgateError) -> str:
     return ",".join(refusal.rules) if isinstance(refusal, Denied) else ""
 
 
+def _rule_ids(decision: Decision) -> tuple[str, ...]:
+    return tuple(rule.id for rule in decision.refusing)
+
+
 def _reasons(decision: Decision) -> str:
     return "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing) or "no rule allows it"
 
@@ -584,7 +637,7 @@ def _refuse_denied(decision: Decision) -> None:
     if decision.effect is Effect.DENY:
         said = f"refused by {_reasons(decision)}"
         told = f"{said}; {decision.advice}" if decision.advice else said
-        raise Denied(told, rules=tuple(rule.id for rule in decision.refusing), detail=said)
+        raise Denied(told, rules=_rule_ids(decision), detail=said)
 
 
 def _refuse_flow(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, exchange: Exchange) -> None:

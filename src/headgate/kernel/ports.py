@@ -65,6 +65,10 @@ class Decider(Protocol):
         """
         ...
 
+    def as_of_now(self, action: Action[Any, Any, Any]) -> Action[Any, Any, Any]:
+        """Return a running action with what is known by now of its principal and its use case."""
+        ...
+
 
 class Keeper(Protocol):
     """Writes what a record keeps masked: everything that is found is replaced, whatever was masked on the way.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -64,6 +65,24 @@ class PolicyDecider:
         if len(self._cache) > self._size:
             del self._cache[next(iter(self._cache))]
         return decision
+
+    def as_of_now(self, action: Action[Any, Any, Any]) -> Action[Any, Any, Any]:
+        """Return a running action with what the snapshot says by now of its principal and its use case.
+
+        Of who or what is not there any more it keeps what was known; the rules see that it is gone.
+        """
+        principal, context = action.principal, action.context
+        tenant = self._holder.current.tenants.get(principal.tenant)
+        registered = tenant.principals.get(principal.id) if tenant is not None else None
+        if tenant is None or registered is None:
+            return action
+        key = tenant.keys.get(principal.key_id) if principal.key_id is not None else None
+        if principal.key_id is None or key is not None:
+            principal = replace(registered.acting(key), on_behalf_of=principal.on_behalf_of)
+        use_case = tenant.use_cases.get(context.use_case.id, context.use_case)
+        if principal == action.principal and use_case == context.use_case:
+            return action
+        return replace(action, principal=principal, context=replace(context, use_case=use_case))
 
 
 def decide_uncached(
