@@ -60,6 +60,7 @@ from headgate.wire.dialects import DIALECTS
 log = structlog.get_logger(__name__)
 
 _POLL_S = 5.0
+_REVIEW_S = 1.0
 
 _REMEMBERED_ANSWERS = 1 << 16
 """Of all workers of this machine together; half a kilobyte each, in a sparse file."""
@@ -129,7 +130,7 @@ class Worker:
     model_port: int | None
 
     async def refresh(self) -> None:
-        """Bring policy and catalogue up to date now.
+        """Bring policy and catalogue up to date now, and end what is not allowed any more.
 
         Raises:
             HeadgateError: the database is away, or something cannot be read; what is in memory stays.
@@ -141,6 +142,7 @@ class Worker:
         except Exception as error:
             log.exception("configuration_not_refreshed")
             raise Unavailable("the configuration could not be read again; the cause is in the log") from error
+        self.pipeline.review()
 
 
 @asynccontextmanager
@@ -192,9 +194,11 @@ async def worker(
         service = PolicyService(pack=pack, holder=holder, clock=base.clock, ids=base.ids)
         await _load_first(holder, library, database=database, pack=pack)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        keeping = partial(_keep_fresh, holder, library, database=database, pack=pack)
+        keeping = partial(_keep_fresh, holder, library, database=database, pack=pack, then=pipeline.review)
         keeper = group.create_task(kept("configuration", keeping))
         stack.callback(keeper.cancel)
+        reviewer = group.create_task(_review_forever(pipeline))
+        stack.callback(reviewer.cancel)
         yield Worker(
             base=base,
             pipeline=pipeline,
@@ -324,8 +328,10 @@ async def _load_first(holder: SnapshotHolder, library: Library, *, database: Dat
         log.exception("configuration_not_loaded")
 
 
-async def _keep_fresh(holder: SnapshotHolder, library: Library, *, database: Database, pack: Pack) -> None:
-    """Bring policy and catalogue up to date when woken, and every few seconds to make sure.
+async def _keep_fresh(
+    holder: SnapshotHolder, library: Library, *, database: Database, pack: Pack, then: Callable[[], None]
+) -> None:
+    """Bring policy and catalogue up to date when woken, and every few seconds to make sure; then call `then`.
 
     What fails keeps its last good version; the other one is refreshed all the same.
     """
@@ -343,6 +349,17 @@ async def _keep_fresh(holder: SnapshotHolder, library: Library, *, database: Dat
                 trouble.tell(error)
             else:
                 trouble.is_over()
+            then()
+
+
+async def _review_forever(pipeline: Pipeline) -> None:
+    """End what is not allowed any more since a key, a use case or a decision expired; end it by cancelling."""
+    while True:
+        await asyncio.sleep(_REVIEW_S)
+        try:
+            pipeline.review()
+        except Exception:
+            log.exception("review_failed")
 
 
 def _end_this_worker() -> None:

@@ -331,10 +331,8 @@ def test_a_clouds_metadata_is_no_model_of_our_own_by_its_name_behind_a_proxy_tha
     network = f'[[network]]\nid = "out"\n{proxy}allow = ["127.0.0.1/32"]\n'
     ours = 'clearance = { custody = "organisation", categories = ["pii"] }\nnetwork = '
     model = _model("meta", "http://metadata.google.internal/v1", network="out").replace("network = ", ours)
-    configured.apply(case + network + model)
-    answer = _call(configured, "meta")
-    assert answer.status_code == 403
-    assert "egress.address" in answer.json()["error"]["message"]
+    with pytest.raises(ApiError, match="base_url"):
+        configured.apply(case + network + model)
     assert surroundings.tunnels == []
 
 
@@ -347,10 +345,8 @@ def test_a_clouds_metadata_is_no_model_of_our_own_either(configured: RunningHead
     toml = '[[use_case]]\nid = "lab"\nowner = "a@lab.test"\npurpose = "Test"\n' + _model(
         "meta", base_url, network="default"
     ).replace("network = ", ours)
-    configured.apply(toml)
-    answer = _call(configured, "meta")
-    assert answer.status_code == 403
-    assert "egress.address" in answer.json()["error"]["message"]
+    with pytest.raises(ApiError, match="metadata service"):
+        configured.apply(toml)
 
 
 ODD = ["ftp://a.test", "file:///etc/passwd", "http://", "https://user:pw@a.test", "http://a b/", "http://a.test:99999"]

@@ -10,7 +10,7 @@ import pytest
 
 from headgate.kernel.content import Finding, Labelled, Segment
 from headgate.kernel.decision import Decision, Effect, Obligations, RuleHit
-from headgate.kernel.errors import Denied, NeedsApproval, Upstream
+from headgate.kernel.errors import Denied, NeedsApproval, Upstream, Withheld
 from headgate.kernel.identity import UseCase
 from headgate.kernel.labels import Confidentiality, Custody, Labels
 from headgate.kernel.model_call import MODEL_DISPATCH
@@ -233,6 +233,24 @@ async def test_an_answer_for_somebody_who_may_not_see_its_context_is_never_asked
         with pytest.raises(Denied, match="may not be released"):
             await ask(principal=VISITOR, floor=RESTRICTED)
     assert (cloud.connections, ours.connections) == (0, 0)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_that_may_not_be_released_is_paid_for_and_withheld_and_nobody_else_is_asked(
+    gateway: Gate, cloud: Simulator, ours: Simulator, stream: bool
+) -> None:
+    gateway.bench.transformer.output = [Labels(categories=PII)]
+    ask = gateway.frames if stream else gateway.answer
+    with pytest.raises(Withheld, match="may not be released"):
+        await ask(principal=VISITOR)
+    assert (cloud.connections, ours.connections) == (1, 0)
+    recorder = gateway.bench.recorder
+    assert recorder.outcomes() == ["withheld", "withheld"]
+    for record in recorder.records:
+        assert record.closing is not None
+        facts = record.closing.facts
+        assert facts["refused_by"] == "lattice.flow"
+        assert isinstance(facts["cost_micros"], int) and facts["cost_micros"] > 0
 
 
 async def test_two_hundred_hurried_callers_with_random_fates_leave_every_record_closed_and_the_cloud_untouched(

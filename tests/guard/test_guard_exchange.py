@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from headgate.guard import Engine, GuardLabeller, GuardTransformer, Pseudonyms
 from headgate.guard.exchange import GuardExchange
+from headgate.guard.keeping import Keeper
 from headgate.guard.masking import removed
 from headgate.guard.pseudonyms import LONGEST_TOKEN, TOKEN, Book, Entry
 from headgate.guard.quotation import Quotation
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.content import Labelled, TextSlot
-from headgate.kernel.decision import Decision, Effect, Obligations
+from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations
 from headgate.kernel.errors import Invalid
 from headgate.kernel.identity import Principal, TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Integrity, Labels
@@ -602,3 +603,30 @@ def test_two_values_in_one_bare_number_are_removed_as_one(engine: Engine) -> Non
     finding = next(iter(engine.scan_text("4111111111111111")))
     twice = [finding._replace(start=8, end=12), finding._replace(start=13, end=17)]
     assert removed('{"card":4111.4111}', twice, quotation=Quotation()) == '{"card":"[removed:pci]"}'
+
+
+def kept(engine: Engine, payload: ModelCall) -> Keeper:
+    asked = action(payload)
+    labelled = GuardLabeller(engine=engine).label(asked)
+    decision = Decision(Effect.ALLOW, obligations=Obligations(log=LogLevel.MASKED))
+    made = transformer(engine).transform(asked, labelled=labelled, decision=decision, receiver=EVERYTHING)
+    assert isinstance(made.keeper, Keeper)
+    return made.keeper
+
+
+def test_a_record_keeps_nothing_of_what_no_scan_can_read(engine: Engine) -> None:
+    tokens = JsonDocument.parse(b'{"model": "m", "input": [1, 2, 3]}')
+    opaque = openai_embeddings.dialect.read_call(tokens.to_bytes(), headers={})
+    assert opaque.content.is_opaque
+    assert kept(engine, opaque).payload() is None
+
+
+def test_a_stream_that_was_cut_is_kept_without_what_may_go_on_behind_the_cut(engine: Engine) -> None:
+    keeper = kept(engine, call("hello"))
+    early, through, late = f"{EMAIL} {'y' * 400}", f"to {EMAIL} {'z' * 245}", f"{'y' * 300} {EMAIL}"
+    for text in (early, through, late):
+        whole, cut = (
+            json.loads(keeper.channels({"content/0": text}, is_whole=one))["content/0"] for one in (True, False)
+        )
+        assert TOKEN.search(whole) and "jane" not in whole + cut
+        assert len(cut) < len(whole) - 200

@@ -14,6 +14,7 @@ TABLE = {
     "Unauthenticated": ("invalid_api_key", 401),
     "Denied": ("denied", 403),
     "NeedsApproval": ("needs_approval", 403),
+    "Withheld": ("withheld", 403),
     "NotFound": ("not_found", 404),
     "Conflict": ("conflict", 409),
     "OverBudget": ("rate_limit_exceeded", 429),

@@ -476,4 +476,4 @@ async def test_labels_that_only_the_answer_shows_keep_it_from_whoever_is_not_cle
     with pytest.raises(Denied, match="not cleared for pii"):
         await bench.pipeline().run(send(principal=VISITOR))
     assert len(bench.performer.runs) == 1
-    assert bench.recorder.outcomes() == ["refused"]
+    assert bench.recorder.outcomes() == ["withheld"]

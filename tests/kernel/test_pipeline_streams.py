@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations
-from headgate.kernel.errors import Denied, Upstream
+from headgate.kernel.errors import Denied, TooLarge, Unavailable, Upstream, Withheld
 from headgate.kernel.labels import Confidentiality, Labels
 from headgate.kernel.model_call import Measures
 from headgate.kernel.run import Run
 from headgate.testing.notes import PLAN, SEND, Piece, finding, send
 from headgate.testing.people import VISITOR
 from headgate.testing.pipeline import Bench
-from headgate.testing.ports import FakePerformer
+from headgate.testing.ports import AnyAction, FakePerformer
 
 PII = frozenset({"pii"})
 THREE = (Piece("a"), Piece("b"), Piece("c", closes=("*",)))
@@ -63,6 +64,54 @@ async def test_a_whole_stream_is_released_recorded_and_settled() -> None:
     assert (closing.outcome, closing.parts) == ("done", {"answer": b"a\nb\nc\n"})
     assert [(one.measures.cost_micros, one.performed) for one in bench.admitter.settlements] == [(4, True)]
     assert bench.performer.closed == 1
+
+
+@pytest.mark.parametrize("is_searchable", [True, False])
+async def test_a_record_that_keeps_content_masked_keeps_what_can_be_searched(is_searchable: bool) -> None:
+    bench = Bench(performer=FakePerformer(items=THREE))
+    bench.decider.decision = Decision(Effect.ALLOW, obligations=Obligations(log=LogLevel.MASKED))
+    bench.transformer.keeper_error = None if is_searchable else TooLarge("too many candidates")
+    assert await texts(bench) == ["a", "b", "c"]
+    await bench.pipeline().run(send("hello Ada"))
+    assert [opening.parts for opening in bench.recorder.openings] == [{"sent": b"<masked>"}] * 2
+    streamed, whole = (closing.parts for closing in bench.recorder.closings)
+    assert streamed == ({"answer": b"<masked> content/0 True"} if is_searchable else {})
+    assert whole == ({"answer": b"<masked>"} if is_searchable else {})
+
+
+def _seen_by_a_visitor(action: AnyAction) -> AnyAction:
+    return replace(action, principal=replace(action.principal, clearance=VISITOR.clearance))
+
+
+@pytest.mark.parametrize("change", ["denied", "to be approved", "less cleared"])
+async def test_a_stream_that_would_be_refused_by_now_ends_before_its_next_item(change: str) -> None:
+    bench = Bench(performer=FakePerformer(items=THREE))
+    bench.transformer.output = Labels(categories=PII)
+    pipeline = bench.pipeline()
+    with pytest.raises(Withheld, match="not any more"):
+        async with pipeline.stream(send("hello Ada")) as stream:
+            assert (await anext(stream.items)).text == "a"
+            match change:
+                case "denied":
+                    bench.decider.decision = Decision(Effect.DENY)
+                case "to be approved":
+                    bench.decider.decision = Decision(Effect.ASK)
+                case _:
+                    bench.decider.now = _seen_by_a_visitor
+            pipeline.review()
+            pipeline.review()
+            await anext(stream.items)
+    assert bench.recorder.outcomes() == ["withheld"]
+
+
+async def test_a_stream_goes_on_while_nothing_can_be_decided() -> None:
+    bench = Bench(performer=FakePerformer(items=THREE))
+    pipeline = bench.pipeline()
+    async with pipeline.stream(send("hello Ada")) as stream:
+        bench.decider.error = Unavailable("policies are too old")
+        pipeline.review()
+        assert [item.text async for item in stream.items] == ["a", "b", "c"]
+    assert bench.recorder.outcomes() == ["done"]
 
 
 async def test_an_abandoned_stream_closes_everything_inside_and_its_record() -> None:
@@ -161,7 +210,7 @@ async def test_labels_that_rise_in_the_middle_of_a_stream_end_it_before_the_item
             async for item in stream.items:
                 seen.append(item.text)
     assert seen == ["a"]
-    assert bench.recorder.outcomes() == ["refused"]
+    assert bench.recorder.outcomes() == ["withheld"]
 
 
 async def test_a_receiver_who_is_cleared_sees_the_whole_stream_and_its_labels_are_recorded() -> None:

@@ -43,6 +43,7 @@ CHAT = UseCase(
     floor=Labels(confidentiality=Confidentiality.INTERNAL, categories=frozenset({"pii"})),
     ceiling=store.ceiling(Confidentiality.CONFIDENTIAL, frozenset({"pii", "pci"})),
     deployments=frozenset({"local"}),
+    members=frozenset({"app", "group:care"}),
     observe=frozenset({"mask-personal-data"}),
     expires_at=NOW + timedelta(days=30),
 )
@@ -225,7 +226,8 @@ async def test_the_file_of_the_first_key_is_enough_for_a_new_database(office: Of
 
 async def test_a_use_case_comes_back_as_it_was_put(office: Office) -> None:
     await with_chat(office)
-    plain = UseCase("plain", DEFAULT_TENANT, "bob", "try", ceiling=store.ceiling(Confidentiality.RESTRICTED, None))
+    bounds = store.ceiling(Confidentiality.RESTRICTED, None)
+    plain = UseCase("plain", DEFAULT_TENANT, "bob", "try", ceiling=bounds, members=frozenset())
     async with office.change() as tx:
         await office.service.put_use_case(tx, plain, tenant=DEFAULT_TENANT)
         assert await store.use_case(tx, "chat", tenant=DEFAULT_TENANT) == CHAT

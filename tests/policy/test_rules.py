@@ -27,8 +27,6 @@ def one(annotations: str, effect: str = "permit") -> str:
         ('@duty("restrict") @custody("organisation")', Obligations(restrict=Custody.ORGANISATION)),
         ('@duty("cap") @output_tokens("512")', Obligations(cap_output_tokens=512)),
         ('@duty("log") @level("masked")', Obligations(log=LogLevel.MASKED)),
-        ('@duty("cite")', Obligations(cite=True)),
-        ('@duty("watermark")', Obligations(watermark=True)),
     ],
 )
 def test_a_duty_says_what_it_asks_for(annotations: str, obligations: Obligations) -> None:
@@ -58,6 +56,8 @@ def test_permits_forbids_and_asks_are_told_apart_and_keep_their_order() -> None:
         (one('@mode("observed")'), ["@mode", "did you mean observe"]),
         (one('@mode("xyz")'), ["enforce, observe, always", "'xyz'"]),
         (one('@does("ask")'), ["stands on a forbid"]),
+        (one('@duty("cite")'), ["rule r", "not enforced by this version"]),
+        (one('@duty("watermark")'), ["rule r", "not enforced by this version"]),
         (one('@does("tell")', "forbid"), ["@does", "ask"]),
         (one('@duty("mask") @categories("pii")', "forbid"), ["a duty is a permit"]),
         (one('@duty("mask") @does("ask") @categories("pii")'), ["a duty is a permit"]),
@@ -151,6 +151,6 @@ def test_a_pack_with_a_rule_in_the_wrong_file_or_a_missing_file_is_refused(tmp_p
     with pytest.raises(Invalid, match="cannot be read"):
         load_pack(tmp_path)
     (tmp_path / "s").write_text(str(PACK.schema))
-    (tmp_path / "a.cedar").write_text(one('@duty("cite")'))
+    (tmp_path / "a.cedar").write_text(one('@duty("log") @level("none")'))
     with pytest.raises(Invalid, match="rule r belongs in the other set"):
         load_pack(tmp_path)

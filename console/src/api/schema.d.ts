@@ -567,6 +567,7 @@ export interface components {
             name: string;
             prefix: string;
             principal: string;
+            created_by: string;
             use_case: string;
             roles: string[];
             aliases: string[] | null;
@@ -580,6 +581,9 @@ export interface components {
         /**
          * NewKey
          * @description A key to be made.
+         *
+         *         Without `principal` it stands for a program of its own, named after the key, with the maker's clearance. A person's
+         *         own key names that person.
          */
         NewKey: {
             name: string;
@@ -636,6 +640,8 @@ export interface components {
             categories: string[];
             /** @default null */
             deployments: string[] | null;
+            /** @default null */
+            members: string[] | null;
             /** @default [] */
             observe: string[];
             /** @default null */
@@ -646,6 +652,9 @@ export interface components {
         /**
          * UseCaseBody
          * @description A registered purpose.
+         *
+         *         `members` may use it besides its owner and administrators: ids, `group:NAME`, or `*` for everyone. Without them
+         *         a use case keeps the members that it has, and a new one has none.
          */
         UseCaseBody: {
             owner: string;
@@ -664,6 +673,8 @@ export interface components {
             categories: string[];
             /** @default null */
             deployments: string[] | null;
+            /** @default null */
+            members: string[] | null;
             /** @default [] */
             observe: string[];
             /** @default null */

@@ -14,6 +14,7 @@ type Tone = "good" | "warn" | "bad" | "quiet";
 const OUTCOMES: Record<string, { tone: Tone; icon: IconName; text: string }> = {
   done: { tone: "good", icon: "good", text: "Done" },
   refused: { tone: "bad", icon: "bad", text: "Refused" },
+  withheld: { tone: "bad", icon: "bad", text: "Withheld" },
   failed: { tone: "bad", icon: "warn", text: "Failed" },
   interrupted: { tone: "warn", icon: "warn", text: "Interrupted" },
   abandoned: { tone: "warn", icon: "warn", text: "Abandoned" },

@@ -33,7 +33,9 @@ def list_keys(url: str | None, as_json: bool) -> None:
 @keys.command("create")
 @click.argument("name")
 @click.option("--use-case", default="getting-started", show_default=True)
-@click.option("--principal", help="Whom the key stands for; by default its own name.")
+@click.option("--principal", help="A registered program that it stands for; by default one of its own, by its name.")
+@click.option("--for", "person", help="A registered person whom the key stands for.")
+@click.option("--as-me", is_flag=True, help="The key stands for you.")
 @click.option("--alias", "aliases", multiple=True, help="Only this model; may be given several times.")
 @click.option("--expires", "expires_at", help="RFC 3339 time after which it is refused.")
 @click.option("--requests-per-minute", type=click.IntRange(1))
@@ -44,6 +46,8 @@ def create_key(
     name: str,
     use_case: str,
     principal: str | None,
+    person: str | None,
+    as_me: bool,
     aliases: tuple[str, ...],
     expires_at: str | None,
     requests_per_minute: int | None,
@@ -51,18 +55,26 @@ def create_key(
     currency: str,
     url: str | None,
 ) -> None:
-    """Make a key and print its secret, this once."""
+    """Make a key and print its secret, this once.
+
+    By default it stands for a program of its own, which you own and which may see what you may.
+    """
+    client = client_at(url)
+    if sum((principal is not None, person is not None, as_me)) > 1:
+        raise click.UsageError("a key stands for one: give --principal, --for or --as-me")
+    if as_me:
+        person = client.call("GET", "/api/session")["principal"]
     body = {
         "name": name,
         "use_case": use_case,
-        "principal": principal,
+        "principal": principal or person,
         "aliases": list(aliases) or None,
         "expires_at": expires_at,
         "requests_per_minute": requests_per_minute,
         "cost_micros_per_day": None if cost_per_day is None else round(cost_per_day * 1_000_000),
         "currency": currency,
     }
-    click.echo(client_at(url).call("POST", "/api/keys", body)["secret"])
+    click.echo(client.call("POST", "/api/keys", body)["secret"])
 
 
 @keys.command("revoke")
@@ -85,9 +97,8 @@ def use_cases() -> None:
 def list_use_cases(url: str | None, as_json: bool) -> None:
     """List the use cases."""
     rows = client_at(url).call("GET", "/api/use-cases")["use_cases"]
-    print_rows(
-        rows, ("id", "owner", "risk", "confidentiality", "deployments", "observe", "expires_at"), as_json=as_json
-    )
+    columns = ("id", "owner", "risk", "confidentiality", "deployments", "members", "observe", "expires_at")
+    print_rows(rows, columns, as_json=as_json)
 
 
 @use_cases.command("put")
@@ -97,6 +108,9 @@ def list_use_cases(url: str | None, as_json: bool) -> None:
 @click.option("--risk", type=click.Choice(["minimal", "limited", "high"]), default="limited", show_default=True)
 @click.option("--confidentiality", type=click.Choice(["public", "internal", "confidential", "restricted"]))
 @click.option("--deployment", "deployments", multiple=True, help="Only this deployment; may be given several times.")
+@click.option(
+    "--member", "members", multiple=True, help="Who may use it: an id, group:NAME or '*'; may be given several times."
+)
 @click.option("--observe", multiple=True, help="A rule that only observes; may be given several times.")
 @click.option("--expires", "expires_at")
 @url_option
@@ -106,6 +120,7 @@ def put_use_case(use_case: str, url: str | None, **fields: Any) -> None:
         **fields,
         "confidentiality": fields["confidentiality"] or "public",
         "deployments": list(fields["deployments"]) or None,
+        "members": list(fields["members"]) or None,
         "observe": list(fields["observe"]),
     }
     client_at(url).call("PUT", f"/api/use-cases/{quote(use_case, safe='')}", body)

@@ -96,9 +96,11 @@ class ModelDispatcher:
         tally = _Tally(run)
         provider, endpoint, dialect = self._route(run.payload)
         request = self._request(run, provider, endpoint, dialect, streams=run.payload.call.stream)
+        sending = self._egress.send(request)
+        run.on_stop = sending.stop
         try:
             tally.sends()
-            async with self._egress.send(request) as response:
+            async with sending as response:
                 await _raise_for_status(response, dialect)
                 _check_is_stream(response)
                 run.headers = tuple(

@@ -187,6 +187,11 @@ class _Attempts:
         """Go on to the next candidate, or raise where another would not help."""
         self._why.append(f"{deployment.id}: {error.message}")
         self._run.facts["attempts"] = self.count
+        if error.is_final:
+            # It answered: to ask another would do, and pay for, the same twice.
+            self._health.succeeded(deployment.id)
+            self._run.facts["deployment"] = deployment.id
+            raise error
         match error:
             case _ if self._was_answered and not isinstance(error, Upstream):
                 # The answer was bought, and cannot be given to the caller: another would cost as much.

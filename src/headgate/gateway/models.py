@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -14,7 +15,7 @@ from headgate.kernel.hashing import same
 from headgate.kernel.labels import EMPTY, UNSCANNED, Clearance, Confidentiality, Custody, pseudonymous
 from headgate.kernel.model_call import Capability, Deployment, Operation, Price
 from headgate.kernel.provider import Provider
-from headgate.substrate.egress import NetworkProfile, is_metadata, parse_url
+from headgate.substrate.egress import NetworkProfile, is_metadata, parse_url, why_never
 from headgate.substrate.secrets import check_reference
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}$")]
@@ -24,6 +25,17 @@ Money = Annotated[Decimal, msgspec.Meta(description="Money for a million tokens,
 
 _DEAREST = 1_000_000_000
 """For a million tokens; what a call of any length costs then still fits the 64 bits of the database."""
+
+_QUIRKS = {
+    "openai_chat": frozenset(
+        {
+            *("max_completion_tokens", "max_tokens", "newer_limit_name", "fixed_sampling", "no_stream_options"),
+            *("developer_role", "reasoning_content", "reasoning", "reasoning_effort", "top_k"),
+        }
+    ),
+    "anthropic_messages": frozenset({"sampling", "thinking_budget", "system_turns"}),
+}
+"""What the dialects read of a deployment, as docs/configuration.md lists it."""
 
 CATEGORIES = ("pii", "phi", "pci", "secret")
 
@@ -107,7 +119,7 @@ def deployment_from(spec: DeploymentSpec, providers: Mapping[str, Provider], *, 
         raise Invalid(f"provider {spec.provider} has no usual address: give base_url", param="base_url")
     if spec.base_url is not None:
         try:
-            parse_url(spec.base_url)
+            refuse_address(spec.base_url)
         except Invalid as error:
             raise Invalid(error.message, param="base_url") from error
     usual = provider.capability
@@ -134,6 +146,40 @@ def deployment_from(spec: DeploymentSpec, providers: Mapping[str, Provider], *, 
         timeout_s=spec.timeout_s,
         tenant=tenant,
     )
+
+
+def refuse_address(url: str) -> None:
+    """Raise Invalid for a URL of no acceptable form, and for one of a place that nothing may be sent to."""
+    host = parse_url(url).origin.host
+    if why := why_never(host):
+        raise Invalid(f"{host} is {why}: nothing is sent there, whatever a network allows")
+
+
+def refuse_network(spec: NetworkSpec) -> None:
+    """Raise Invalid where a network names a place that nothing may be sent to, as its proxy or as what it allows."""
+    if spec.proxy_url is not None:
+        try:
+            refuse_address(spec.proxy_url)
+        except Invalid as error:
+            raise Invalid(error.message, param="proxy_url") from error
+    for entry in spec.allow:
+        host, _, mask = entry.partition("/") if "/" in entry else (entry.rpartition(":")[0], "", "")
+        # A wide network may hold such a place; what matters is one that is listed for itself.
+        if mask in ("", "32", "128") and (why := why_never(host.strip("[]").lower())):
+            raise Invalid(f"{host} is {why}: nothing is sent there", param="allow")
+
+
+def refuse_quirks(spec: DeploymentSpec, provider: Provider) -> None:
+    """Raise Invalid for a quirk that no dialect of the provider's reads: a word that does nothing is a mistake."""
+    dialects = {endpoint.dialect for endpoint in provider.endpoints.values()}
+    if not dialects & _QUIRKS.keys():
+        return  # a provider with a wire of its own knows its own
+    known = frozenset[str]().union(*(_QUIRKS.get(dialect, EMPTY) for dialect in dialects))
+    for quirk in spec.quirks:
+        if quirk not in known:
+            near = difflib.get_close_matches(quirk, sorted(known), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+            raise Invalid(f"deployments of {spec.provider} have no quirk {quirk!r}; {hint}", param="quirks")
 
 
 def clearance_from(spec: ClearanceSpec, *, custody: Custody) -> Clearance:

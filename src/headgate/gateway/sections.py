@@ -9,7 +9,15 @@ from typing import Any, cast
 import msgspec
 
 from headgate.gateway import store
-from headgate.gateway.models import AliasSpec, DeploymentSpec, NetworkSpec, alias_from, deployment_from
+from headgate.gateway.models import (
+    AliasSpec,
+    DeploymentSpec,
+    NetworkSpec,
+    alias_from,
+    deployment_from,
+    refuse_network,
+    refuse_quirks,
+)
 from headgate.gateway.store import Kind, Spec
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound
 from headgate.kernel.identity import TenantId
@@ -102,6 +110,7 @@ class CatalogueSection:
                     if spec.id in BUILT_IN_DEPLOYMENTS:
                         raise Invalid(f"the deployment {spec.id} is built in; choose another name", param="id")
                     deployment_from(spec, self._providers, tenant="check")
+                    refuse_quirks(spec, self._providers[spec.provider])
                     if spec.network != "default":
                         _refer(spec.network, _ids(document, "network"), "network", param="network")
                 case AliasSpec():
@@ -112,6 +121,7 @@ class CatalogueSection:
                     for name in spec.deployments:
                         _refer(name, known, "deployment", param="deployments")
                 case NetworkSpec():
+                    refuse_network(spec)
                     if spec.proxy_login is not None:
                         check_reference(spec.proxy_login, param="proxy_login")
         except HeadgateError as error:

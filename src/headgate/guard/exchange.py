@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from headgate.guard.answers import MOST_CHARS
 from headgate.guard.engine import Engine
+from headgate.guard.keeping import Keeper
 from headgate.guard.masking import removed
 from headgate.guard.pseudonyms import FRAME, Book, Entry
 from headgate.guard.quotation import Quotation, is_json
@@ -47,6 +48,7 @@ class TransparentExchange:
     output_labels: Labels = BOTTOM
     is_transparent: bool = True
     facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
+    keeper: None = None
 
     def item(self, item: Any) -> Sequence[Any]:
         """Return the item."""
@@ -105,6 +107,8 @@ class GuardExchange:
         """Takes the texts that were released, with the labels of the answer, once it is over."""
         self._thoughts: dict[str, list[tuple[str, str]]] = {}
         self._has_found = False
+        self.keeper: Keeper | None = None
+        """As `Exchange.keeper`."""
         self.remember_thought: Callable[[str, str], None] | None = None
         """Takes a thought as it came and as it was released, where a client may have to give it back as it came."""
 

@@ -94,6 +94,16 @@ def removed(text: str, findings: Sequence[Finding], *, quotation: Quotation | No
     return _joined(text, places, [f"[removed:{place.category}]" for place in places], quotation)
 
 
+def tokenized(text: str, findings: Sequence[Finding], book: Book) -> str:
+    """Return the text with every finding of it replaced by its token; one that begins behind its end is left out."""
+    places = [
+        _Place(f.start, min(f.end, len(text)), f.kind, f.category, f.confidence)
+        for f in findings
+        if f.start < len(text)
+    ]
+    return _replaced(Segment(text, "user"), _merged(places), book, Counter()) if places else text
+
+
 def _literals(text: str) -> list[_Place]:
     return [_Place(match.start(), match.end(), LITERAL, None, 0.0) for match in TOKEN.finditer(text)]
 

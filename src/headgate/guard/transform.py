@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 from headgate.guard.answers import AnswerMemory, Thought
 from headgate.guard.engine import Engine
 from headgate.guard.exchange import GuardExchange, TransparentExchange
+from headgate.guard.keeping import Keeper
 from headgate.guard.masking import masked
 from headgate.guard.pseudonyms import Book, Pseudonyms
 from headgate.kernel.action import Action, address_of, is_carrier
 from headgate.kernel.content import Content, Finding, Labelled
-from headgate.kernel.decision import Decision
+from headgate.kernel.decision import Decision, LogLevel
 from headgate.kernel.identity import Principal, UseCase
 from headgate.kernel.labels import Clearance
 from headgate.kernel.ports import Exchange
@@ -66,6 +67,10 @@ class GuardTransformer:
             # the floor says no masking can lower.
             labels = labels.masked(mask).join(labelled.floor)
         exchange = GuardExchange(payload, labels, engine=self._engine, book=book, receiver=receiver, masked=counts)
+        if decision.obligations.log is LogLevel.MASKED:
+            content = action.payload.content if is_carrier(action.payload) else None
+            new_book = partial(self._book, action.principal, action.context.use_case)
+            exchange.keeper = Keeper(content, labelled.findings, engine=self._engine, new_book=new_book)
         if returned:
             exchange.facts = {**exchange.facts, **{f"returned.{kind}": n for kind, n in sorted(returned.items())}}
         if self._answers is not None:

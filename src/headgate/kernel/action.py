@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Protocol, Self, TypeGuard, TypeVar
 
 from headgate.kernel.content import Content, Labelled
+from headgate.kernel.decision import NO_OBLIGATIONS, Obligations
 from headgate.kernel.identity import Principal, RecordId, UseCase
 from headgate.kernel.labels import BOTTOM, EVERYTHING, Clearance, Labels
 
@@ -54,6 +55,7 @@ class Context:
         parent: the record of the action that runs this one.
         root: the first record of the chain; with `parent` None, the action's own.
         inherited: the parent's labelling of the same content, so that it is scanned once.
+        obligations: of the actions around, which hold for this one too.
         grant: id of an approval to redeem.
         deadline_s: when it must be done, on the clock's monotonic scale, or None. Nothing begins after it, and what
             runs then is stopped; a stream, where the performer waits for its next item.
@@ -65,6 +67,7 @@ class Context:
     parent: RecordId | None = None
     root: RecordId | None = None
     inherited: Labelled | None = None
+    obligations: Obligations = NO_OBLIGATIONS
     grant: str | None = None
     deadline_s: float | None = None
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -85,6 +85,7 @@ class Decision:
         would: the effect if every rule were enforced.
         version: of the policies, for the record.
         valid_until: until when it may be cached, or None for as long as the version holds.
+        advice: what a refused caller can do, such as whom to ask. It may name people, so records leave it out.
     """
 
     effect: Effect
@@ -94,6 +95,7 @@ class Decision:
     would: Effect = Effect.ALLOW
     version: str = ""
     valid_until: datetime | None = None
+    advice: str = ""
 
     @property
     def refusing(self) -> tuple[RuleHit, ...]:

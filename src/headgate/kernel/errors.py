@@ -5,7 +5,8 @@
     │   └── TooLarge     413  it is larger, deeper or slower than allowed
     ├── Unauthenticated  401  nobody we know sent it
     ├── Denied           403  policy or the lattice refused it
-    │   └── NeedsApproval 403 a person has to approve it first
+    │   ├── NeedsApproval 403 a person has to approve it first
+    │   └── Withheld     403  it was done, and what came back may not be released
     ├── NotFound         404  it is not there, or not for this caller
     ├── Conflict         409  it contradicts what is there
     ├── OverBudget       429  a rate or a sum of money is used up
@@ -31,6 +32,8 @@ class HeadgateError(Exception):
         param: the input field at fault, as the caller would write it, or None.
         retry_after_s: seconds after which the same request may succeed, or None.
         record_id: the record that tells more, once one is open.
+        detail: what the record and the log say in place of the message: more than callers may know, such as a host's
+            name, or less than they are told, such as a name of a person. None: the message.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -43,12 +46,21 @@ class HeadgateError(Exception):
         param: str | None = None,
         retry_after_s: float | None = None,
         record_id: str | None = None,
+        detail: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
         self.record_id = record_id
+        self.detail = detail
+        self.is_final = False
+        """Whether it came up after the action was performed, so that trying another way would do it twice."""
+
+    @property
+    def recorded(self) -> str:
+        """What records and logs say."""
+        return self.message if self.detail is None else self.detail
 
 
 class Invalid(HeadgateError):
@@ -82,8 +94,10 @@ class Denied(HeadgateError):
     code = "denied"
     status = 403
 
-    def __init__(self, message: str, *, rules: tuple[str, ...] = (), record_id: str | None = None) -> None:
-        super().__init__(message, record_id=record_id)
+    def __init__(
+        self, message: str, *, rules: tuple[str, ...] = (), record_id: str | None = None, detail: str | None = None
+    ) -> None:
+        super().__init__(message, record_id=record_id, detail=detail)
         self.rules = rules
 
 
@@ -97,6 +111,12 @@ class NeedsApproval(Denied):
     ) -> None:
         super().__init__(message, rules=rules, record_id=record_id)
         self.approval_id = approval_id
+
+
+class Withheld(Denied):
+    """The action was performed, and what came back may not be released, or not any more; nothing else is tried."""
+
+    code = "withheld"
 
 
 class NotFound(HeadgateError):

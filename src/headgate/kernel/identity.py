@@ -60,6 +60,8 @@ class UseCase(HashedOnce):
         floor: labels that all content of this use case has at least.
         ceiling: what content it may handle at all.
         deployments: ids it may use, or None for every deployment whose clearance suffices.
+        members: who may use it besides its owner and administrators: ids of principals, `group:NAME`, or `*` for
+            everyone. None: nobody said; a stored use case keeps its members, a new one has none.
         observe: ids of rules that only record what they would have done.
         expires_at: aware UTC time after which it is refused, or None.
     """
@@ -72,5 +74,6 @@ class UseCase(HashedOnce):
     floor: Labels = BOTTOM
     ceiling: Clearance = EVERYTHING
     deployments: frozenset[str] | None = None
+    members: frozenset[str] | None = None
     observe: frozenset[str] = field(default_factory=frozenset[str])
     expires_at: datetime | None = None

@@ -9,16 +9,23 @@ the pipeline knows only the ports. An action that a performer runs goes through 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from headgate.kernel.action import Action, is_carrier
-from headgate.kernel.content import Labelled
-from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations
-from headgate.kernel.errors import Denied, HeadgateError, NeedsApproval, NotFound, UpstreamTimeout
+from headgate.kernel.content import Labelled, TextSlot
+from headgate.kernel.decision import NO_OBLIGATIONS, Decision, Effect, LogLevel, Obligations
+from headgate.kernel.errors import (
+    Denied,
+    HeadgateError,
+    NeedsApproval,
+    NotFound,
+    UpstreamTimeout,
+    Withheld,
+)
 from headgate.kernel.identity import RecordId
 from headgate.kernel.labels import Labels
 from headgate.kernel.model_call import NO_MEASURES
@@ -85,9 +92,23 @@ class _Admitted(NamedTuple):
     reservation: Reservation
 
     @property
-    def keeps_answer(self) -> bool:
-        """Whether the answer is sealed with the record; that of a plan is kept by what it ran."""
-        return self.run.action.verb.effect != "plan" and self.run.decision.obligations.log is not LogLevel.NONE
+    def keeps(self) -> LogLevel:
+        """How much of the answer is sealed with the record; that of a plan is kept by what it ran."""
+        return LogLevel.NONE if self.run.action.verb.effect == "plan" else self.run.decision.obligations.log
+
+    def answer(self, result: Any) -> bytes | None:
+        """Return what the record keeps of a whole result, as it came."""
+        keeps = self.keeps
+        if keeps is LogLevel.NONE or not is_carrier(result):
+            return None
+        if keeps is LogLevel.FULL:
+            return result.content.to_bytes()
+        keeper = self.exchange.keeper
+        try:
+            return None if keeper is None else keeper.result(result.content)
+        except HeadgateError:
+            # What cannot be searched is not kept.
+            return None
 
 
 class _Draft:
@@ -113,7 +134,7 @@ class _Ending(NamedTuple):
 
 
 class Pipeline:
-    """Runs actions. One for a process; holds no state of its own between calls."""
+    """Runs actions. One for a process; holds no state between calls but what is being sent now."""
 
     def __init__(
         self, *, stages: Stages, performers: Mapping[str, Performer[Any, Any, Any]], clock: Clock, ids: Ids
@@ -121,6 +142,7 @@ class Pipeline:
         self._stages = stages
         self._performers = dict(performers)
         self._ids = ids
+        self._sending: dict[RecordId, _Admitted] = {}
         self.clock = clock
 
     async def run(self, action: Action[P, I, R], *, parent: Run[Any, Any, Any] | None = None) -> Done[P, I, R]:
@@ -141,12 +163,8 @@ class Pipeline:
                 result = await work
             else:
                 result = await self._in_time(work, deadline_s)
-            if admitted.keeps_answer and is_carrier(result):
-                answer = result.content.to_bytes()
-            if not admitted.exchange.is_transparent:
-                result = cast("R", admitted.exchange.result(result))
-            if admitted.exchange.output_labels is not released:
-                self._release(admitted)
+            answer = admitted.answer(result)
+            result = cast("R", self._handed_out(admitted, result, released))
             ending = _DONE
         except Exception as error:
             ending = _ended_by(error, admitted.run.record_id)
@@ -171,7 +189,7 @@ class Pipeline:
     ) -> AsyncGenerator[Stream[P, I, R], None]:
         performer = self._performer(action)
         admitted = await self._admit(action)
-        progress = _Progress(room_bytes=_KEPT_ANSWER_BYTES if admitted.keeps_answer else 0)
+        progress = _Progress(admitted.keeps)
         try:
             self._release(admitted)
             async with (
@@ -183,14 +201,13 @@ class Pipeline:
             progress.ends(_ended_by(error, admitted.run.record_id))
             raise
         finally:
-            answer = b"".join(progress.kept) if progress.kept else None
-            self._close(admitted, progress.ending or _ABANDONED, answer=answer, parent=parent)
+            self._close(admitted, progress.ending or _ABANDONED, answer=progress.answer(admitted), parent=parent)
 
     async def _released(
         self, admitted: _Admitted, items: AsyncIterator[Any], progress: _Progress
     ) -> AsyncGenerator[Any, None]:
         """Give the released items; what ends them is noted here, since whoever reads may go on without raising it."""
-        exchange = admitted.exchange
+        run, exchange = admitted.run, admitted.exchange
         try:
             if exchange.is_transparent:
                 async for item in items:
@@ -200,20 +217,72 @@ class Pipeline:
                 labels = exchange.output_labels
                 async for item in items:
                     progress.keep(item)
-                    outs = exchange.item(item)
-                    if exchange.output_labels is not labels:
-                        labels = exchange.output_labels
-                        self._release(admitted)
+                    if run.stopped is not None:
+                        raise run.stopped
+                    try:
+                        outs = exchange.item(item)
+                        if exchange.output_labels is not labels:
+                            labels = self._release(admitted)
+                    except HeadgateError as error:
+                        raise _after_performing(error) from error
                     for out in outs:
                         yield out
-                rest = exchange.finish()
-                self._release(admitted)
+                try:
+                    rest = exchange.finish()
+                    self._release(admitted)
+                except HeadgateError as error:
+                    raise _after_performing(error) from error
                 for out in rest:
                     yield out
             progress.ends(_DONE)
         except Exception as error:
             progress.ends(_ended_by(error, admitted.run.record_id))
             raise
+
+    def review(self) -> None:
+        """End what is being sent and would be refused by now, such as a stream of a key that was revoked.
+
+        To be called when policies changed, and now and then, as keys expire. Costs some microseconds for each.
+        """
+        for admitted in tuple(self._sending.values()):
+            if admitted.run.stopped is not None:
+                continue
+            try:
+                self._refuse_by_now(admitted)
+            except Denied as refusal:
+                error = Withheld(
+                    f"this was allowed when it began, and is not any more: {refusal.message}",
+                    rules=refusal.rules,
+                    detail=f"ended on the way: {refusal.recorded}",
+                )
+                error.is_final = True
+                admitted.run.stop(error)
+            except HeadgateError:
+                # Policies that are too old end nothing; they let nothing begin.
+                continue
+
+    def _refuse_by_now(self, admitted: _Admitted) -> None:
+        run, exchange = admitted.run, admitted.exchange
+        action = self._stages.decider.as_of_now(run.action)
+        decision = self._decide(action, run.labelled)
+        refuse(action, labelled=run.labelled, decision=decision, exchange=exchange)
+        if decision.effect > run.decision.effect:
+            raise Denied(f"a person has to approve it: {_reasons(decision)}", rules=_rule_ids(decision))
+        if obstacles := exchange.output_labels.obstacles(action.principal.clearance):
+            raise Denied(f"the answer may not be released to this caller: {'; '.join(obstacles)}", rules=(FLOW_RULE,))
+
+    def _handed_out(self, admitted: _Admitted, result: Any, released: Labels) -> Any:
+        """Return what is released of a result; `released` are the labels that may be."""
+        try:
+            if admitted.run.stopped is not None:
+                raise admitted.run.stopped
+            if not admitted.exchange.is_transparent:
+                result = admitted.exchange.result(result)
+            if admitted.exchange.output_labels is not released:
+                self._release(admitted)
+        except HeadgateError as error:
+            raise _after_performing(error) from error
+        return result
 
     async def _in_time(self, work: Awaitable[R], deadline_s: float) -> R:
         """Wait for the work until the deadline."""
@@ -239,6 +308,13 @@ class Pipeline:
             return await asyncio.to_thread(self._stages.labeller.label, action)
         return self._stages.labeller.label(action)
 
+    def _decide(self, action: Action[Any, Any, Any], labelled: Labelled) -> Decision:
+        """Return the decision; what must be done for the action around must be done here too."""
+        decision, inherited = self._stages.decider.decide(action, labelled), action.context.obligations
+        if inherited is NO_OBLIGATIONS:
+            return decision
+        return replace(decision, obligations=decision.obligations | inherited)
+
     async def _admit(self, action: Action[Any, Any, Any]) -> _Admitted:
         """Go from labelling to the open record; what is refused or breaks on the way is recorded too."""
         stages = self._stages
@@ -247,7 +323,7 @@ class Pipeline:
             if action.context.deadline_s is not None and action.context.deadline_s <= self.clock.monotonic():
                 raise _late()
             labelled = draft.labelled = await self._label(action)
-            decision = draft.decision = stages.decider.decide(action, labelled)
+            decision = draft.decision = self._decide(action, labelled)
             exchange = draft.exchange = stages.transformer.transform(
                 action, labelled=labelled, decision=decision, receiver=action.principal.clearance
             )
@@ -271,7 +347,10 @@ class Pipeline:
         )
         # Whoever holds the run reads there what was masked, as well as what was restored.
         run.facts.update(exchange.facts)
-        return _Admitted(run, exchange, reservation)
+        admitted = _Admitted(run, exchange, reservation)
+        if action.verb.effect == "send":
+            self._sending[draft.record_id] = admitted
+        return admitted
 
     def _refuse(self, action: Action[Any, Any, Any], draft: _Draft, error: BaseException) -> None:
         """Give back what was reserved and record that nothing was done, and why."""
@@ -313,7 +392,7 @@ class Pipeline:
         self, action: Action[Any, Any, Any], *, decision: Decision, exchange: Exchange, record: RecordId
     ) -> None:
         digest = action.digest(labels=exchange.labels, policy_version=decision.version)
-        rules = tuple(rule.id for rule in decision.refusing)
+        rules = _rule_ids(decision)
         if action.context.grant is None:
             approval_id = await self._stages.approvals.request(
                 action, digest=digest, decision=decision, labels=exchange.labels, record=record
@@ -333,8 +412,11 @@ class Pipeline:
         log = decision.obligations.log
         parts: dict[str, bytes] = {}
         payload = exchange.payload if exchange is not None else None
-        if log is not LogLevel.NONE and verb.effect != "plan" and is_carrier(payload):
-            parts["sent"] = payload.content.to_bytes()
+        if log is not LogLevel.NONE and verb.effect != "plan" and exchange is not None and is_carrier(payload):
+            keeper = exchange.keeper
+            masked = keeper.payload() if log is LogLevel.MASKED and keeper is not None else None
+            if (kept := payload.content.to_bytes() if log is LogLevel.FULL else masked) is not None:
+                parts["sent"] = kept
         return Opening(
             id=draft.record_id,
             tenant=principal.tenant,
@@ -385,6 +467,7 @@ class Pipeline:
     ) -> None:
         """Settle and close the record, whatever breaks; synchronous, so that cancellation cannot come between."""
         run = admitted.run
+        self._sending.pop(run.record_id, None)
         facts = run.facts = _facts(run)
         if parent is not None:
             parent.children.append(run)
@@ -415,14 +498,19 @@ class Pipeline:
 
 
 class _Progress:
-    """How far a stream came; `kept` is the answer as it arrived, before anything was restored."""
+    """How far a stream came, and the answer as it arrived, before anything was restored.
 
-    __slots__ = ("_room_bytes", "ending", "kept")
+    For a record that keeps content masked the answer is kept by channel: no value is found in pieces of it.
+    """
 
-    def __init__(self, *, room_bytes: int) -> None:
+    __slots__ = ("_is_masked", "_kept", "_room_bytes", "_texts", "ending")
+
+    def __init__(self, keeps: LogLevel) -> None:
         self.ending: _Ending | None = None
-        self.kept: list[bytes] = []
-        self._room_bytes = room_bytes
+        self._kept: list[bytes] = []
+        self._texts: dict[str, list[str]] = {}
+        self._is_masked = keeps is LogLevel.MASKED
+        self._room_bytes = 0 if keeps is LogLevel.NONE else _KEPT_ANSWER_BYTES
 
     def ends(self, ending: _Ending) -> None:
         """Note how it ended; the first ending counts."""
@@ -432,10 +520,31 @@ class _Progress:
         """Keep the item's bytes for the record, as long as there is room."""
         if self._room_bytes <= 0:
             return
+        if self._is_masked:
+            self._keep_texts(item)
+            return
         data: bytes = getattr(item, "data", b"")
         self._room_bytes -= len(data) + 1
         if self._room_bytes >= 0:
-            self.kept += (data, b"\n")
+            self._kept += (data, b"\n")
+
+    def answer(self, admitted: _Admitted) -> bytes | None:
+        """Return what the record keeps of it."""
+        if not self._is_masked:
+            return b"".join(self._kept) if self._kept else None
+        texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
+        keeper = admitted.exchange.keeper
+        try:
+            return keeper.channels(texts, is_whole=self._room_bytes > 0) if texts and keeper else None
+        except HeadgateError:
+            # What cannot be searched is not kept.
+            return None
+
+    def _keep_texts(self, item: Any) -> None:
+        slots: Sequence[TextSlot] = getattr(item, "slots", ())
+        for name, text in slots:
+            self._room_bytes -= len(text)
+            self._texts.setdefault(name, []).append(text)
 
 
 def _absorb(run: Run[Any, Any, Any], exchange: Exchange) -> None:
@@ -475,12 +584,28 @@ def _ended_by(error: Exception, record_id: RecordId) -> _Ending:
     if not isinstance(error, HeadgateError):
         return _FAILED
     error.record_id = error.record_id or record_id
-    return _Ending("refused" if isinstance(error, Denied) else "failed", error.code, _facts_of(error))
+    outcome: Outcome = "failed"
+    match error:
+        case Withheld():
+            outcome = "withheld"
+        case Denied():
+            outcome = "refused"
+        case _:
+            pass
+    return _Ending(outcome, error.code, _facts_of(error))
 
 
 def _facts_of(error: HeadgateError) -> Mapping[str, Fact]:
     """Return why an action ended as its record says it: the reason in words, and the rules that refused."""
-    return {"reason": error.message[:_REASON_CHARS], "refused_by": _rules(error)}
+    return {"reason": error.recorded[:_REASON_CHARS], "refused_by": _rules(error)}
+
+
+def _after_performing(error: HeadgateError) -> HeadgateError:
+    """Return the error for what may not be handed out although it was done: nothing else may be tried."""
+    if isinstance(error, Denied) and not isinstance(error, Withheld):
+        error = Withheld(error.message, rules=error.rules, detail=error.detail)
+    error.is_final = True
+    return error
 
 
 def _late() -> UpstreamTimeout:
@@ -489,6 +614,10 @@ def _late() -> UpstreamTimeout:
 
 def _rules(refusal: HeadgateError) -> str:
     return ",".join(refusal.rules) if isinstance(refusal, Denied) else ""
+
+
+def _rule_ids(decision: Decision) -> tuple[str, ...]:
+    return tuple(rule.id for rule in decision.refusing)
 
 
 def _reasons(decision: Decision) -> str:
@@ -507,7 +636,9 @@ def refuse(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decis
 
 def _refuse_denied(decision: Decision) -> None:
     if decision.effect is Effect.DENY:
-        raise Denied(f"refused by {_reasons(decision)}", rules=tuple(rule.id for rule in decision.refusing))
+        said = f"refused by {_reasons(decision)}"
+        told = f"{said}; {decision.advice}" if decision.advice else said
+        raise Denied(told, rules=_rule_ids(decision), detail=said)
 
 
 def _refuse_flow(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, exchange: Exchange) -> None:

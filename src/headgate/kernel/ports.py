@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from headgate.kernel.action import Action
-from headgate.kernel.content import Labelled
+from headgate.kernel.content import Content, Labelled
 from headgate.kernel.decision import Decision, Grant
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.labels import Clearance, Labels
@@ -65,6 +65,29 @@ class Decider(Protocol):
         """
         ...
 
+    def as_of_now(self, action: Action[Any, Any, Any]) -> Action[Any, Any, Any]:
+        """Return a running action with what is known by now of its principal and its use case."""
+        ...
+
+
+class Keeper(Protocol):
+    """Writes what a record keeps masked: everything that is found is replaced, whatever was masked on the way.
+
+    None where nothing can be kept so, such as of content that no scan can read.
+    """
+
+    def payload(self) -> bytes | None:
+        """Return the payload."""
+        ...
+
+    def result(self, content: Content) -> bytes | None:
+        """Return a whole result as it came, before anything is restored in it."""
+        ...
+
+    def channels(self, texts: Mapping[str, str], *, is_whole: bool) -> bytes:
+        """Return a stream's texts by channel, as they came; `is_whole` is False where they were cut."""
+        ...
+
 
 class Exchange(Protocol):
     """One action's content on its way out and back.
@@ -92,6 +115,11 @@ class Exchange(Protocol):
     @property
     def output_labels(self) -> Labels:
         """The join of the context and of all that was released so far."""
+        ...
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """Writes what the record keeps, where the obligation is to keep it masked."""
         ...
 
     @property

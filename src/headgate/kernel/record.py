@@ -11,8 +11,9 @@ from headgate.kernel.decision import LogLevel, RuleHit
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.labels import BOTTOM, Labels
 
-Outcome = Literal["done", "refused", "failed", "interrupted", "abandoned", "in_doubt"]
-"""`abandoned`: the caller went away; `interrupted`: we died; `in_doubt`: sent, whether it took effect is unknown."""
+Outcome = Literal["done", "refused", "withheld", "failed", "interrupted", "abandoned", "in_doubt"]
+"""`withheld`: done, but what came back was not released, or not to its end; `abandoned`: the caller went away;
+`interrupted`: we died; `in_doubt`: sent, whether it took effect is unknown."""
 
 Fact = str | int | float | bool | None
 

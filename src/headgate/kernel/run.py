@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision
+from headgate.kernel.errors import HeadgateError
 from headgate.kernel.identity import RecordId
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.model_call import NO_MEASURES
@@ -29,7 +31,7 @@ class Run(Generic[P, I, R]):
 
     A performer reads `payload`, runs further actions with `perform` and `stream`, sets `measures` and adds to `facts`.
     One that streams sets `headers` before its first item: what the provider said at the head, for the caller; names in
-    lower case.
+    lower case. It sets `on_stop` to what ends a stream that waits for its next item.
     """
 
     __slots__ = (
@@ -41,10 +43,12 @@ class Run(Generic[P, I, R]):
         "headers",
         "labelled",
         "measures",
+        "on_stop",
         "output_labels",
         "payload",
         "record_id",
         "started_s",
+        "stopped",
     )
 
     def __init__(
@@ -70,6 +74,14 @@ class Run(Generic[P, I, R]):
         self.headers: tuple[tuple[str, str], ...] = ()
         self.children: list[Run[Any, Any, Any]] = []
         self.output_labels: Labels = BOTTOM
+        self.on_stop: Callable[[HeadgateError], None] | None = None
+        self.stopped: HeadgateError | None = None
+
+    def stop(self, error: HeadgateError) -> None:
+        """End the action with an error: a stream at once, a whole result when it would be released."""
+        self.stopped = error
+        if self.on_stop is not None:
+            self.on_stop(error)
 
     async def perform(self, verb: Verb[P2, I2, R2], resource: Resource, payload: P2) -> R2:
         """Run another action inside this one and return its result; same principal, same use case, own record."""
@@ -99,6 +111,7 @@ class Run(Generic[P, I, R]):
             parent=self.record_id,
             root=outer.root or self.record_id,
             inherited=self.labelled,
+            obligations=self.decision.obligations,
             grant=outer.grant,
             deadline_s=outer.deadline_s,
             attributes=outer.attributes,

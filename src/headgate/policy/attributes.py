@@ -6,14 +6,14 @@ Both functions read one list of facts, so that no rule can see what the cache do
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from headgate.kernel.action import Action
 from headgate.kernel.identity import PrincipalKind, UseCase
-from headgate.kernel.labels import Confidentiality, Custody, Integrity, Labels
+from headgate.kernel.labels import EMPTY, Confidentiality, Custody, Integrity, Labels
 from headgate.policy.engine import Question
 from headgate.policy.models import ApiKey
 
@@ -23,12 +23,19 @@ AttributeValue = str | int | bool | frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the snapshot knows of an action's principal and use case."""
+    """What the snapshot knows of an action's principal and use case.
+
+    Args:
+        groups: of the principal.
+        is_member: whether the use case's members name the principal.
+    """
 
     registered: bool
     credential: Credential
     key: ApiKey | None
     use_case_registered: bool
+    groups: frozenset[str] = EMPTY
+    is_member: bool = False
 
 
 def cache_key(action: Action[Any, Any, Any], labels: Labels) -> tuple[object, ...]:
@@ -54,7 +61,7 @@ def question(action: Action[Any, Any, Any], labels: Labels, *, standing: Standin
     """Write the action in the terms of the baseline's schema."""
     principal, resource = action.principal, action.resource
     entities = [
-        _entity("Principal", principal.id, _principal(action, standing)),
+        _entity("Principal", principal.id, _principal(action, standing), parents=_parents(action, standing)),
         _entity("Resource", f"{resource.kind}:{resource.id}", _resource(action)),
     ]
     context: dict[str, Any] = {
@@ -73,8 +80,20 @@ def question(action: Action[Any, Any, Any], labels: Labels, *, standing: Standin
     return Question(request, json.dumps(entities))
 
 
-def _entity(kind: str, name: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    return {"uid": {"type": f"Headgate::{kind}", "id": name}, "attrs": attributes, "parents": []}
+def _entity(
+    kind: str, name: str, attributes: dict[str, Any], *, parents: Sequence[dict[str, str]] = ()
+) -> dict[str, Any]:
+    return {"uid": _uid(kind, name), "attrs": attributes, "parents": list(parents)}
+
+
+def _uid(kind: str, name: str) -> dict[str, str]:
+    return {"type": f"Headgate::{kind}", "id": name}
+
+
+def _parents(action: Action[Any, Any, Any], standing: Standing) -> list[dict[str, str]]:
+    """Return what the principal is in: its groups, and the members of the use case that it acts under."""
+    parents = [_uid("Group", group) for group in sorted(standing.groups)]
+    return [*parents, _uid("Members", action.context.use_case.id)] if standing.is_member else parents
 
 
 def _principal(action: Action[Any, Any, Any], standing: Standing) -> dict[str, Any]:
@@ -88,6 +107,7 @@ def _principal(action: Action[Any, Any, Any], standing: Standing) -> dict[str, A
         "level": int(principal.clearance.level),
         "registered": standing.registered,
         "credential": standing.credential,
+        **({} if key is None or key.created_by == principal.id else {"key_given_for": key.use_case}),
         **_given("key_verbs", key.verbs if key else None),
         **_given("key_aliases", key.aliases if key else None),
     }
@@ -109,6 +129,7 @@ def _use_case(use_case: UseCase, *, registered: bool, now: datetime) -> dict[str
     return {
         "id": use_case.id,
         "owner": use_case.owner,
+        "members": {"__entity": _uid("Members", use_case.id)},
         "risk": use_case.risk,
         "registered": registered,
         "expired": use_case.expires_at is not None and use_case.expires_at <= now,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from headgate.kernel.action import Action
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, RuleHit
+from headgate.kernel.labels import EMPTY
 from headgate.kernel.ports import Clock
 from headgate.policy.attributes import Credential, Standing, cache_key, question
+from headgate.policy.engine import Verdict
+from headgate.policy.members import RULE, is_listed, whom_to_ask
 from headgate.policy.models import ADMINISTRATION, ApiKey
 from headgate.policy.snapshot import Snapshot, SnapshotHolder
 
@@ -62,6 +66,24 @@ class PolicyDecider:
             del self._cache[next(iter(self._cache))]
         return decision
 
+    def as_of_now(self, action: Action[Any, Any, Any]) -> Action[Any, Any, Any]:
+        """Return a running action with what the snapshot says by now of its principal and its use case.
+
+        Of who or what is not there any more it keeps what was known; the rules see that it is gone.
+        """
+        principal, context = action.principal, action.context
+        tenant = self._holder.current.tenants.get(principal.tenant)
+        registered = tenant.principals.get(principal.id) if tenant is not None else None
+        if tenant is None or registered is None:
+            return action
+        key = tenant.keys.get(principal.key_id) if principal.key_id is not None else None
+        if principal.key_id is None or key is not None:
+            principal = replace(registered.acting(key), on_behalf_of=principal.on_behalf_of)
+        use_case = tenant.use_cases.get(context.use_case.id, context.use_case)
+        if principal == action.principal and use_case == context.use_case:
+            return action
+        return replace(action, principal=principal, context=replace(context, use_case=use_case))
+
 
 def decide_uncached(
     action: Action[Any, Any, Any], labelled: Labelled, *, snapshot: Snapshot, now: datetime
@@ -76,11 +98,14 @@ def decide_uncached(
         reason = "the tenant's own policies do not hold; an administrator sees the fault in the list of policies"
         return _refusal(POLICY_RULE, reason, tenant.policy_version, now)
     key = tenant.keys.get(principal.key_id) if principal.key_id is not None else None
+    registered = tenant.principals.get(principal.id)
     standing = Standing(
-        registered=principal.id in tenant.principals,
+        registered=registered is not None,
         credential=_credential(principal.key_id, key, now),
         key=key,
         use_case_registered=use_case.id in tenant.use_cases,
+        groups=registered.groups if registered is not None else EMPTY,
+        is_member=is_listed(use_case, registered),
     )
     asked = question(action, labelled.labels, standing=standing, now=now)
     verdict = tenant.engine.decide(asked, observe=use_case.observe)
@@ -92,6 +117,7 @@ def decide_uncached(
         would=verdict.would,
         version=tenant.policy_version,
         valid_until=_valid_until(now, use_case.expires_at, key.expires_at if key else None),
+        advice=whom_to_ask(use_case) if _refuses(verdict, RULE) else "",
     )
 
 
@@ -100,6 +126,10 @@ def sentence_on(decision: Decision) -> str:
     did, does = _OUTCOMES[decision.effect]
     by = [f"{hit.id} ({hit.reason})" for hit in decision.rules if hit.does == does and hit.mode == "enforce"]
     return f"{did} by {', '.join(by)}" if by else f"{did}: no rule allows it"
+
+
+def _refuses(verdict: Verdict, rule: str) -> bool:
+    return any(hit.id == rule and hit.does == "deny" and hit.mode == "enforce" for hit in verdict.rules)
 
 
 def _credential(key_id: str | None, key: ApiKey | None, now: datetime) -> Credential:

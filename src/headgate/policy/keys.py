@@ -38,14 +38,19 @@ MAX_PRESENTED_CHARS = 512
 _DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512, "blake2b": hashlib.blake2b}
 _SIZES = {"sha256": 32, "sha512": 64, "blake2b": 64}
 _UNKNOWN = "this API key is not known here: check that it was copied whole, or ask an administrator for a new one"
+_NO_ID = re.compile(r"[^A-Za-z0-9._-]+")
 _NO_DIGEST = bytes(64)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTerms:
-    """What a new key is for; the fields are those of `ApiKey`."""
+    """What a new key is for; the fields are those of `ApiKey`.
 
-    principal: str
+    Args:
+        principal: whom it stands for. None: a program of its own, named after the key.
+    """
+
+    principal: str | None
     use_case: str
     name: str = ""
     roles: frozenset[str] = EMPTY
@@ -69,6 +74,12 @@ def make_key(terms: KeyTerms, *, tenant: TenantId, created_by: str, now: datetim
     return NewKey(secret, _key(terms, tenant=tenant, key_id=key_id, secret=secret, created_by=created_by, now=now))
 
 
+def program_id(name: str, *, key_id: str = "") -> str:
+    """Return the id of the program that a key of this name stands for; with the key's id where the name is taken."""
+    plain = _NO_ID.sub("-", name).strip("-._")[:60] or "program"
+    return f"{plain}-{key_id}" if key_id else plain
+
+
 def make_admin_key(*, now: datetime, ids: Ids) -> NewKey:
     """Make the first key of an installation: administration, and models on our own machines; never a cloud model."""
     terms = KeyTerms(principal=ADMIN, use_case=GETTING_STARTED, name="first key", roles=frozenset({ADMIN}))
@@ -79,7 +90,7 @@ def _key(terms: KeyTerms, *, tenant: TenantId, key_id: str, secret: str, created
     return ApiKey(
         id=key_id,
         tenant=tenant,
-        principal=terms.principal,
+        principal=program_id(terms.name) if terms.principal is None else terms.principal,
         use_case=terms.use_case,
         algorithm="sha256",
         digest=digest_of(secret, "sha256"),

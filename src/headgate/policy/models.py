@@ -43,6 +43,8 @@ class RegisteredPrincipal:
 
     Args:
         name: for display.
+        groups: names of the groups that it belongs to, such as an identity provider's.
+        owner: id of the principal who answers for a program, or empty.
         roles: everything that it may act as; a key or session may carry fewer.
     """
 
@@ -52,6 +54,8 @@ class RegisteredPrincipal:
     name: str = ""
     roles: frozenset[str] = EMPTY
     clearance: Clearance = EVERYTHING
+    groups: frozenset[str] = EMPTY
+    owner: str = ""
 
     def acting(self, key: ApiKey | None = None) -> Principal:
         """Return the kernel's principal, with all roles for a session, or limited to what a key carries."""

@@ -27,22 +27,25 @@ SELECT id, tenant, text, updated_by, updated_at, source FROM policy.policies
 WHERE tenant = %(tenant)s AND id = %(id)s;
 
 -- name: principals
-SELECT id, tenant, kind, name, roles, level, categories, access
+SELECT id, tenant, kind, name, roles, level, categories, access, groups, owner
 FROM policy.principals
 WHERE tenant = %(tenant)s
 ORDER BY id;
 
 -- name: principal
-SELECT id, tenant, kind, name, roles, level, categories, access
+SELECT id, tenant, kind, name, roles, level, categories, access, groups, owner
 FROM policy.principals
 WHERE tenant = %(tenant)s AND id = %(id)s;
 
 -- name: put_principal
-INSERT INTO policy.principals (tenant, id, kind, name, roles, level, categories, access, source)
-VALUES (%(tenant)s, %(id)s, %(kind)s, %(name)s, %(roles)s, %(level)s, %(categories)s, %(access)s, %(source)s)
+INSERT INTO policy.principals (tenant, id, kind, name, roles, level, categories, access, groups, owner, source)
+VALUES (%(tenant)s, %(id)s, %(kind)s, %(name)s, %(roles)s, %(level)s, %(categories)s, %(access)s, %(groups)s, %(owner)s,
+    %(source)s)
 ON CONFLICT (tenant, id) DO UPDATE SET
     kind = EXCLUDED.kind, name = EXCLUDED.name, roles = EXCLUDED.roles, level = EXCLUDED.level,
-    categories = EXCLUDED.categories, access = EXCLUDED.access, updated_at = now(),
+    categories = EXCLUDED.categories, access = EXCLUDED.access, groups = EXCLUDED.groups,
+    -- Who answers for a program is known from its first key; what does not say it leaves it so.
+    owner = CASE EXCLUDED.owner WHEN '' THEN policy.principals.owner ELSE EXCLUDED.owner END, updated_at = now(),
     -- What is built in stays so, whoever changes it: else a file that no longer names it would take it away.
     source = CASE policy.principals.source WHEN 'built_in' THEN 'built_in' ELSE EXCLUDED.source END;
 
@@ -54,26 +57,27 @@ SELECT id FROM policy.principals WHERE tenant = %(tenant)s AND source = %(source
 
 -- name: use_cases
 SELECT id, tenant, owner, purpose, risk, floor_level, floor_categories, ceiling_level, ceiling_categories, deployments,
-    observe, expires_at
+    members, observe, expires_at
 FROM policy.use_cases
 WHERE tenant = %(tenant)s
 ORDER BY id;
 
 -- name: use_case
 SELECT id, tenant, owner, purpose, risk, floor_level, floor_categories, ceiling_level, ceiling_categories, deployments,
-    observe, expires_at
+    members, observe, expires_at
 FROM policy.use_cases
 WHERE tenant = %(tenant)s AND id = %(id)s;
 
 -- name: put_use_case
 INSERT INTO policy.use_cases (tenant, id, owner, purpose, risk, floor_level, floor_categories, ceiling_level,
-    ceiling_categories, deployments, observe, expires_at, source)
+    ceiling_categories, deployments, members, observe, expires_at, source)
 VALUES (%(tenant)s, %(id)s, %(owner)s, %(purpose)s, %(risk)s, %(floor_level)s, %(floor_categories)s, %(ceiling_level)s,
-    %(ceiling_categories)s, %(deployments)s, %(observe)s, %(expires_at)s, %(source)s)
+    %(ceiling_categories)s, %(deployments)s, coalesce(%(members)s::text[], '{}'), %(observe)s, %(expires_at)s, %(source)s)
 ON CONFLICT (tenant, id) DO UPDATE SET
     owner = EXCLUDED.owner, purpose = EXCLUDED.purpose, risk = EXCLUDED.risk, floor_level = EXCLUDED.floor_level,
     floor_categories = EXCLUDED.floor_categories, ceiling_level = EXCLUDED.ceiling_level,
-    ceiling_categories = EXCLUDED.ceiling_categories, deployments = EXCLUDED.deployments, observe = EXCLUDED.observe,
+    ceiling_categories = EXCLUDED.ceiling_categories, deployments = EXCLUDED.deployments,
+    members = coalesce(%(members)s::text[], policy.use_cases.members), observe = EXCLUDED.observe,
     expires_at = EXCLUDED.expires_at, source = EXCLUDED.source, updated_at = now();
 
 -- name: set_observe

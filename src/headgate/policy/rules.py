@@ -7,8 +7,7 @@ Cedar answers permit or forbid. What else a rule says stands in annotations, whi
     @mode("observe")                only records what it would do; `always`: no use case may set it to observe
     @does("ask")                    on a forbid: a person has to approve, instead of a refusal
     @duty("mask") @categories("pii,pci")     on a permit: what must be done when the rule matches; also
-    @duty("restrict") @custody("organisation"), @duty("cap") @output_tokens("512"), @duty("log") @level("masked"),
-    @duty("cite"), @duty("watermark")
+    @duty("restrict") @custody("organisation"), @duty("cap") @output_tokens("512"), @duty("log") @level("masked")
 """
 
 from __future__ import annotations
@@ -254,9 +253,14 @@ def _meaning(effect: str, annotations: dict[str, str], where: str) -> tuple[Does
 
 
 def _obligations(duty: str, annotations: dict[str, str], where: str) -> Obligations:
+    if duty in _UNENFORCED:
+        raise Invalid(
+            f'{where}: @duty("{duty}") is not enforced by this version, so the rule is refused: take it out',
+            param="@duty",
+        )
     _one_of(duty, tuple(_DUTIES), where, "@duty")
     detail, make = _DUTIES[duty]
-    value = annotations.pop(detail, "").strip() if detail else ""
+    value = annotations.pop(detail, "").strip()
     made = make(value)
     if made is None:
         raise Invalid(f'{where}: @duty("{duty}") needs {_DETAILS[detail]}, not {value!r}', param=f"@{detail}")
@@ -282,22 +286,15 @@ def _log(value: str) -> Obligations | None:
     return Obligations(log=levels[value]) if value in levels else None
 
 
-def _cite(_: str) -> Obligations | None:
-    return Obligations(cite=True)
-
-
-def _watermark(_: str) -> Obligations | None:
-    return Obligations(watermark=True)
-
-
 _DUTIES: Mapping[str, tuple[str, Callable[[str], Obligations | None]]] = {
     "mask": ("categories", _mask),
     "restrict": ("custody", _restrict),
     "cap": ("output_tokens", _cap),
     "log": ("level", _log),
-    "cite": ("", _cite),
-    "watermark": ("", _watermark),
 }
+_UNENFORCED = ("cite", "watermark")
+"""Duties that rules may have one day. A rule that promises what nobody does is worse than none."""
+
 _DETAILS: Mapping[str, str] = {
     "categories": '@categories("...") with categories separated by commas',
     "custody": '@custody("organisation")',

@@ -13,6 +13,7 @@ API stays as it is until the file names it.
     categories = ["pii"]                    # and holds at least these
     ceiling = "confidential"                # and at most this
     ceiling_categories = ["pii", "pci"]     # and these; absent: any
+    members = ["group:support", "bob@example.com"]  # besides its owner and administrators; "*": everyone
     observe = ["mask-personal-data"]        # rules that only record; "*": all that can, "!id": but this one
     expires = 2027-12-31                    # the last day
 """
@@ -65,6 +66,7 @@ class UseCaseEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     categories: list[str] = []
     ceiling: Level = "restricted"
     ceiling_categories: list[str] | None = None
+    members: list[str] | None = None
     observe: list[str] = []
     expires: date | None = None
 
@@ -79,6 +81,8 @@ class PersonEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     confidentiality: Level = "restricted"
     categories: list[str] | None = None
     access: list[str] | None = None
+    groups: list[str] = []
+    owner: str = ""
 
 
 class PolicyEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -147,7 +151,8 @@ class Section(Generic[E]):
         built_in = await store.ids_of_source(transaction, self.kind, tenant=tenant, source="built_in")
         changes: list[Change] = []
         for entry in entries:
-            wanted, there = _of_tenant(entry, tenant), stored.get(entry.id)
+            there = stored.get(entry.id)
+            wanted = _like(there, _of_tenant(entry, tenant))
             if there is None:
                 changes.append(Change(self.name, entry.id, "create", f"a new {self.noun}"))
             elif detail := _difference(there, wanted):
@@ -256,6 +261,8 @@ def _people(table: Any) -> tuple[RegisteredPrincipal, ...]:
                 access=_set(entry.access),
                 custody=EVERYTHING.custody,
             ),
+            groups=frozenset(entry.groups),
+            owner=entry.owner,
         )
         for entry in decode_table(table, PersonEntry, section="person")
     )
@@ -271,6 +278,8 @@ def _person_table(entry: RegisteredPrincipal) -> dict[str, Any]:
         "confidentiality": clearance.level.name.lower(),
         "categories": _list(clearance.categories),
         "access": _list(clearance.access),
+        "groups": sorted(entry.groups),
+        "owner": entry.owner or None,
     }
 
 
@@ -289,6 +298,7 @@ def _use_case_table(entry: UseCase) -> dict[str, Any]:
         "categories": sorted(entry.floor.categories),
         "ceiling": entry.ceiling.level.name.lower(),
         "ceiling_categories": _list(entry.ceiling.categories),
+        "members": _list(entry.members),
         "observe": sorted(entry.observe),
         "expires": _last_day(entry.expires_at),
     }
@@ -307,6 +317,7 @@ def _use_cases(table: Any, rules: Sequence[Rule]) -> tuple[UseCase, ...]:
             floor=floor,
             ceiling=store.ceiling(_level(entry.ceiling), _set(entry.ceiling_categories)),
             deployments=_set(entry.deployments),
+            members=_set(entry.members),
             observe=frozenset(entry.observe),
             expires_at=with_position(f"use_case[{index}]", lambda day=entry.expires: _end_of(day)),
         )
@@ -404,6 +415,15 @@ def _difference(there: _Entry, wanted: _Entry) -> str:
 
 
 _BOOKKEEPING = {"source", "created_at", "created_by", "updated_at", "updated_by"}
+
+
+def _like(there: _Entry | None, wanted: E) -> E:
+    """Return the entry with what it leaves to the stored one: a use case's members, and a program's owner."""
+    if isinstance(wanted, UseCase) and wanted.members is None and isinstance(there, UseCase):
+        return cast("E", replace(wanted, members=there.members))
+    if isinstance(wanted, RegisteredPrincipal) and not wanted.owner and isinstance(there, RegisteredPrincipal):
+        return cast("E", replace(wanted, owner=there.owner))
+    return wanted
 
 
 def _of_tenant(entry: E, tenant: TenantId) -> E:

@@ -19,13 +19,14 @@ from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Mode
 from headgate.kernel.errors import Conflict, Invalid, NotFound
 from headgate.kernel.identity import TenantId, UseCase
-from headgate.kernel.labels import BOTTOM, Labels
+from headgate.kernel.labels import BOTTOM, EVERYTHING, Labels
 from headgate.kernel.ports import Clock, Ids
 from headgate.policy import store
 from headgate.policy.decider import decide_uncached, sentence_on
 from headgate.policy.engine import Engine, mode_of
-from headgate.policy.keys import KEY_PATTERN, KeyTerms, NewKey, key_of_secret, make_admin_key, make_key
+from headgate.policy.keys import KEY_PATTERN, KeyTerms, NewKey, key_of_secret, make_admin_key, make_key, program_id
 from headgate.policy.lockout import why_nobody_is_left
+from headgate.policy.members import refuse_members
 from headgate.policy.models import (
     ADMIN,
     BUILT_IN_USE_CASES,
@@ -106,7 +107,10 @@ class PolicyService:
     async def create_key(
         self, tx: Transaction, terms: KeyTerms, *, tenant: TenantId, by: str, by_key: str | None = None
     ) -> NewKey:
-        """Make a key. A principal that is not registered is registered as a service with the key's roles.
+        """Make a key. Whom it stands for is registered as a service where nobody of that id is.
+
+        Such a service has the key's roles and the clearance of its maker, who owns it: a person, or the owner of the
+        program that makes the key. A key that names no principal gets a service of its own.
 
         Args:
             by: id of whoever makes it.
@@ -116,8 +120,11 @@ class PolicyService:
             NotFound: there is no such use case.
             Invalid: a scope of no known form, a role that the principal has not, or an expiry in the past.
         """
-        await self._refuse_terms(tx, terms, tenant=tenant)
         new = make_key(terms, tenant=tenant, created_by=by, now=self._clock.now(), ids=self._ids)
+        if terms.principal is None and await store.principal(tx, new.key.principal, tenant=tenant) is not None:
+            own = program_id(terms.name, key_id=new.key.id)
+            new = NewKey(new.secret, replace(new.key, principal=own))
+        await self._refuse_terms(tx, new.key, tenant=tenant)
         await store.add_key(tx, new.key, tenant=tenant, made_by_key=by_key)
         return new
 
@@ -176,7 +183,7 @@ class PolicyService:
         if not await store.revoke_key(tx, key_id, tenant=tenant, now=self._clock.now()):
             raise NotFound(f"there is no key {key_id} that holds", param="key")
 
-    async def _refuse_terms(self, tx: Transaction, terms: KeyTerms | ApiKey, *, tenant: TenantId) -> None:
+    async def _refuse_terms(self, tx: Transaction, terms: ApiKey, *, tenant: TenantId) -> None:
         if terms.expires_at is not None and terms.expires_at <= self._clock.now():
             raise Invalid("a key expires in the future", param="expires_at")
         for scope in terms.scopes:
@@ -188,7 +195,15 @@ class PolicyService:
             raise Invalid("a key names who holds it, in at most 200 characters", param="principal")
         holder = await store.principal(tx, terms.principal, tenant=tenant)
         if holder is None:
-            entry = RegisteredPrincipal(terms.principal, tenant, roles=terms.roles)
+            maker = await store.principal(tx, terms.created_by, tenant=tenant)
+            entry = RegisteredPrincipal(
+                terms.principal,
+                tenant,
+                name=terms.name,
+                roles=terms.roles,
+                clearance=maker.clearance if maker else EVERYTHING,
+                owner=(maker.owner or maker.id) if maker else "",
+            )
             await store.put_principal(tx, entry, tenant=tenant, source="api")
         elif not terms.roles <= holder.roles:
             lacking = ", ".join(sorted(terms.roles - holder.roles))
@@ -402,6 +417,7 @@ def refuse_use_case(use_case: UseCase) -> None:
     refuse_name(use_case.id, "a use case's id")
     if use_case.id in BUILT_IN_USE_CASES:
         raise Conflict(f"the use case {use_case.id} is built in; register another one", param="id")
+    refuse_members(use_case.members)
     for field_name, value, limit in (("owner", use_case.owner, 200), ("purpose", use_case.purpose, 2000)):
         if not value.strip() or len(value) > limit:
             raise Invalid(f"a use case has {field_name}: 1 to {limit} characters", param=field_name)

@@ -43,6 +43,8 @@ class _PrincipalRow:
     level: int
     categories: list[str] | None
     access: list[str] | None
+    groups: list[str]
+    owner: str
 
     def principal(self) -> RegisteredPrincipal:
         clearance = Clearance(
@@ -58,6 +60,8 @@ class _PrincipalRow:
             name=self.name,
             roles=frozenset(self.roles),
             clearance=same(clearance),
+            groups=frozenset(self.groups),
+            owner=self.owner,
         )
 
 
@@ -73,6 +77,7 @@ class _UseCaseRow:
     ceiling_level: int
     ceiling_categories: list[str] | None
     deployments: list[str] | None
+    members: list[str]
     observe: list[str]
     expires_at: datetime | None
 
@@ -88,6 +93,7 @@ class _UseCaseRow:
             ),
             ceiling=same(ceiling(Confidentiality(self.ceiling_level), _set(self.ceiling_categories))),
             deployments=_set(self.deployments),
+            members=frozenset(self.members),
             observe=frozenset(self.observe),
             expires_at=self.expires_at,
         )
@@ -255,6 +261,8 @@ async def put_principal(tx: Transaction, entry: RegisteredPrincipal, *, tenant: 
         "level": int(clearance.level),
         "categories": _list(clearance.categories),
         "access": _list(clearance.access),
+        "groups": sorted(entry.groups),
+        "owner": entry.owner,
         "source": source,
     }
     await tx.execute(_SQL["put_principal"], params)
@@ -272,7 +280,7 @@ async def use_cases(tx: Transaction, *, tenant: TenantId) -> list[UseCase]:
 
 
 async def put_use_case(tx: Transaction, entry: UseCase, *, tenant: TenantId, source: Source) -> None:
-    """Add or replace a use case."""
+    """Add or replace a use case; without `members`, a stored one keeps those that it has."""
     params = {
         "tenant": tenant,
         "id": entry.id,
@@ -284,6 +292,7 @@ async def put_use_case(tx: Transaction, entry: UseCase, *, tenant: TenantId, sou
         "ceiling_level": int(entry.ceiling.level),
         "ceiling_categories": _list(entry.ceiling.categories),
         "deployments": _list(entry.deployments),
+        "members": _list(entry.members),
         "observe": sorted(entry.observe),
         "expires_at": entry.expires_at,
         "source": source,

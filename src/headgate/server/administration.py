@@ -16,6 +16,7 @@ from headgate.kernel.decision import Decision, Effect
 from headgate.kernel.errors import Denied, Invalid, Unavailable
 from headgate.kernel.identity import Principal, RecordId, TenantId, UseCase
 from headgate.kernel.labels import BOTTOM, Labels
+from headgate.kernel.model_call import MODEL_INVOKE
 from headgate.kernel.pipeline import Pipeline
 from headgate.kernel.ports import Decider, Labeller
 from headgate.kernel.record import Fact
@@ -115,6 +116,17 @@ class Gate:
             rules = tuple(rule.id for rule in decision.refusing)
             reasons = "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing)
             raise Denied(f"{verb.name} is refused: {reasons or 'no rule allows it to your roles'}", rules=rules)
+
+    def may_use(self, caller: AdminCaller, use_case: UseCase) -> bool:
+        """Tell whether policy lets the caller have models answer under a use case, for lists to choose from."""
+        context = Context(use_case=use_case, grant=caller.grant, attributes=caller.attributes)
+        resource = Resource("use_case", use_case.id)
+        asked: Action[Any, Any, Any] = Action(MODEL_INVOKE, caller.principal, resource, None, context)
+        try:
+            decision = self.decider.decide(asked, self.labeller.label(asked))
+        except Unavailable:
+            return False
+        return decision.effect is not Effect.DENY
 
     def allows(self, caller: AdminCaller, verb: Verb[Command, Any, Any], resource: Resource) -> bool:
         """Tell whether `authorise` would pass."""

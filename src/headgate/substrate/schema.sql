@@ -74,10 +74,11 @@ BEGIN
     PERFORM set_config('app.tenant', NEW.id, true);
     INSERT INTO policy.principals (tenant, id, kind, name, roles, source)
         VALUES (NEW.id, 'headgate', 'service', 'Headgate', '{job}', 'built_in');
-    INSERT INTO policy.use_cases (tenant, id, owner, purpose, risk, source) VALUES
-        (NEW.id, 'getting-started', 'headgate', 'Try Headgate out with models on our own machines', 'minimal', 'built_in'),
-        (NEW.id, 'administration', 'headgate', 'Administer Headgate', 'high', 'built_in'),
-        (NEW.id, 'jobs', 'headgate', 'Background work of Headgate itself', 'minimal', 'built_in');
+    INSERT INTO policy.use_cases (tenant, id, owner, purpose, risk, source, members) VALUES
+        (NEW.id, 'getting-started', 'headgate', 'Try Headgate out with models on our own machines', 'minimal', 'built_in',
+            '{*}'),
+        (NEW.id, 'administration', 'headgate', 'Administer Headgate', 'high', 'built_in', '{*}'),
+        (NEW.id, 'jobs', 'headgate', 'Background work of Headgate itself', 'minimal', 'built_in', '{*}');
     PERFORM set_config('app.tenant', coalesce(before, ''), true);
     RETURN NULL;
 END
@@ -246,8 +247,7 @@ CREATE TABLE ledger.records (
     parent text COLLATE pg_catalog."C",
     root text COLLATE pg_catalog."C",
     leaf bytea NOT NULL,
-    CONSTRAINT records_leaf_check CHECK ((octet_length(leaf) <= 65535)),
-    CONSTRAINT records_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'refused'::text, 'failed'::text, 'interrupted'::text, 'abandoned'::text, 'in_doubt'::text])))
+    CONSTRAINT records_leaf_check CHECK ((octet_length(leaf) <= 65535))
 )
 PARTITION BY RANGE (id);
 
@@ -266,8 +266,7 @@ CREATE TABLE ledger.records_other (
     parent text COLLATE pg_catalog."C",
     root text COLLATE pg_catalog."C",
     leaf bytea CONSTRAINT records_leaf_not_null NOT NULL,
-    CONSTRAINT records_leaf_check CHECK ((octet_length(leaf) <= 65535)),
-    CONSTRAINT records_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'refused'::text, 'failed'::text, 'interrupted'::text, 'abandoned'::text, 'in_doubt'::text])))
+    CONSTRAINT records_leaf_check CHECK ((octet_length(leaf) <= 65535))
 );
 
 CREATE TABLE policy.api_keys (
@@ -366,10 +365,13 @@ CREATE TABLE policy.principals (
     access text[],
     source text DEFAULT 'api'::text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    groups text[] DEFAULT '{}'::text[] NOT NULL,
+    owner text DEFAULT ''::text NOT NULL,
     CONSTRAINT principals_id_check CHECK (((id <> ''::text) AND (length(id) <= 200))),
     CONSTRAINT principals_kind_check CHECK ((kind = ANY (ARRAY['person'::text, 'service'::text, 'agent'::text]))),
     CONSTRAINT principals_level_check CHECK (((level >= 0) AND (level <= 3))),
     CONSTRAINT principals_name_check CHECK ((length(name) <= 200)),
+    CONSTRAINT principals_owner_check CHECK ((length(owner) <= 200)),
     CONSTRAINT principals_source_check CHECK ((source = ANY (ARRAY['api'::text, 'file'::text, 'built_in'::text])))
 );
 
@@ -396,6 +398,7 @@ CREATE TABLE policy.use_cases (
     expires_at timestamp with time zone,
     source text DEFAULT 'api'::text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    members text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT use_cases_ceiling_level_check CHECK (((ceiling_level >= 0) AND (ceiling_level <= 3))),
     CONSTRAINT use_cases_expires_at_check CHECK (((expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at <= '3000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT use_cases_floor_level_check CHECK (((floor_level >= 0) AND (floor_level <= 3))),
@@ -493,6 +496,9 @@ ALTER TABLE ONLY ledger.records
 
 ALTER TABLE ONLY ledger.records_other
     ADD CONSTRAINT records_other_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ledger.records
+    ADD CONSTRAINT records_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'refused'::text, 'withheld'::text, 'failed'::text, 'interrupted'::text, 'abandoned'::text, 'in_doubt'::text]))) NOT VALID;
 
 ALTER TABLE ONLY policy.api_keys
     ADD CONSTRAINT api_keys_algorithm_digest_key UNIQUE (algorithm, digest);

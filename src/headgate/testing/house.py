@@ -22,7 +22,7 @@ from headgate.kernel.identity import TenantId
 from headgate.ledger.sequencer import Sequencer, SequencerSetup
 from headgate.ledger.shipper import Shipper
 from headgate.policy.keys import KeyTerms
-from headgate.policy.models import ADMIN, DEFAULT_TENANT, RegisteredPrincipal
+from headgate.policy.models import ADMIN, DEFAULT_TENANT, GETTING_STARTED, RegisteredPrincipal
 from headgate.server.administration import CommandPerformer
 from headgate.server.api.live import LiveRecords
 from headgate.server.app import Application
@@ -82,15 +82,25 @@ class House:
             yield client
 
     async def register(
-        self, principal: str, *roles: str, tenant: TenantId = DEFAULT_TENANT, use_case: str = "getting-started"
+        self,
+        principal: str,
+        *roles: str,
+        tenant: TenantId = DEFAULT_TENANT,
+        use_case: str = "getting-started",
+        by: str | None = None,
     ) -> str:
-        """Register a person with roles and a key of their own that carries them; returns the key's secret."""
+        """Register a person with roles and a key that carries them; returns the key's secret.
+
+        Args:
+            by: who made the key; by default they did, or somebody else for a use case that has members.
+        """
         service, admin = self.worker.service, self.worker.administration
         async with admin.transaction(tenant=tenant) as tx:
             entry = RegisteredPrincipal(principal, tenant, "person", roles=frozenset(roles))
             await service.put_principal(tx, entry, tenant=tenant)
             terms = KeyTerms(principal=principal, use_case=use_case, roles=frozenset(roles))
-            new = await service.create_key(tx, terms, tenant=tenant, by=principal)
+            maker = principal if use_case == GETTING_STARTED else f"desk of {principal}"
+            new = await service.create_key(tx, terms, tenant=tenant, by=by or maker)
         await self.worker.refresh()
         return new.secret
 

@@ -59,6 +59,7 @@ class FakeDecider:
 
     decision: Decision | Callable[[AnyAction, Labelled], Decision] = ALLOW
     error: Exception | None = None
+    now: Callable[[AnyAction], AnyAction] | None = None
     asked: list[AnyAction] = field(default_factory=list[AnyAction])
 
     def decide(self, action: AnyAction, labelled: Labelled) -> Decision:
@@ -67,6 +68,10 @@ class FakeDecider:
         if self.error is not None:
             raise self.error
         return self.decision(action, labelled) if callable(self.decision) else self.decision
+
+    def as_of_now(self, action: AnyAction) -> AnyAction:
+        """Return the action as `now` changes it."""
+        return action if self.now is None else self.now(action)
 
 
 class Settlement(NamedTuple):

@@ -7,12 +7,35 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headgate.kernel.action import Action, Carrier, is_carrier
-from headgate.kernel.content import Labelled
+from headgate.kernel.content import Content, Labelled
 from headgate.kernel.decision import Decision
 from headgate.kernel.labels import Clearance, Labels
 from headgate.kernel.record import Fact
 
 AnyAction = Action[Any, Any, Any]
+
+
+class FakeKeeper:
+    """Keeps `<masked>` in place of everything, or raises `error`."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def payload(self) -> bytes | None:
+        """Return a note."""
+        return b"<masked>"
+
+    def result(self, content: Content) -> bytes | None:
+        """Return a note."""
+        if self.error is not None:
+            raise self.error
+        return b"<masked>"
+
+    def channels(self, texts: Mapping[str, str], *, is_whole: bool) -> bytes:
+        """Return a note of the channels, and of whether they are whole."""
+        if self.error is not None:
+            raise self.error
+        return f"<masked> {','.join(texts)} {is_whole}".encode()
 
 
 class FakeExchange:
@@ -35,6 +58,7 @@ class FakeExchange:
         self.is_transparent = False
         self.error: Exception | None = None
         self.closing_error: Exception | None = None
+        self.keeper = FakeKeeper()
         self._coming = [] if isinstance(output, Labels) else list(output)
         self._restored = 0
 
@@ -93,7 +117,7 @@ class FakeTransformer:
     Args:
         output: labels that what comes back has by itself; a list gives one for each stream item.
         error: raised instead of an answer; `exchange_error` by the exchange when something comes back,
-            `closing_error` by it when it is asked for its closing facts.
+            `closing_error` by it when it is asked for its closing facts, `keeper_error` by what keeps answers masked.
         is_transparent: whether all exchanges say that nothing needs to go through them.
     """
 
@@ -102,6 +126,7 @@ class FakeTransformer:
     is_transparent: bool = False
     exchange_error: Exception | None = None
     closing_error: Exception | None = None
+    keeper_error: Exception | None = None
     exchanges: list[FakeExchange] = field(default_factory=list[FakeExchange])
 
     def transform(
@@ -113,5 +138,6 @@ class FakeTransformer:
         exchange = FakeExchange(action.payload, labelled=labelled, mask=decision.obligations.mask, output=self.output)
         exchange.is_transparent = self.is_transparent or action.verb.effect == "plan"
         exchange.error, exchange.closing_error = self.exchange_error, self.closing_error
+        exchange.keeper.error = self.keeper_error
         self.exchanges.append(exchange)
         return exchange

@@ -21,7 +21,7 @@ const VERBS = [
   "use_case.put",
   "use_case.delete",
 ];
-const OUTCOMES = ["done", "refused", "failed", "interrupted", "abandoned", "in_doubt", "open"];
+const OUTCOMES = ["done", "refused", "withheld", "failed", "interrupted", "abandoned", "in_doubt", "open"];
 const SPAN_TEXTS: [Span, string][] = [
   ["15m", "last 15 minutes"],
   ["1h", "last hour"],

@@ -5,7 +5,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent } from "react";
 
 import { type Schemas, api, take } from "../../api/client";
-import { keysQuery, modelsQuery, overviewQuery } from "../../api/queries";
+import { keysQuery, modelsQuery, overviewQuery, sessionQuery } from "../../api/queries";
 import { useDraft } from "../../draft";
 import { Code } from "../../elements/code";
 import { Failure } from "../../elements/page";
@@ -15,13 +15,22 @@ import { LAST_DAY, endOfDay } from "../../record/days";
 interface Fields {
   readonly name: string;
   readonly useCase: string;
+  readonly standsFor: "program" | "me";
   readonly aliases: readonly string[];
   readonly perMinute: string;
   readonly perDay: string;
   readonly expires: string;
 }
 
-const EMPTY: Fields = { name: "", useCase: "getting-started", aliases: [], perMinute: "", perDay: "", expires: "" };
+const EMPTY: Fields = {
+  name: "",
+  useCase: "getting-started",
+  standsFor: "program",
+  aliases: [],
+  perMinute: "",
+  perDay: "",
+  expires: "",
+};
 
 interface Props {
   readonly onMade: (made: Schemas["CreatedKey"]) => void;
@@ -32,9 +41,11 @@ export function KeyForm({ onMade, onCancel }: Props) {
   const client = useQueryClient();
   const overview = useQuery(overviewQuery);
   const models = useQuery(modelsQuery);
+  const session = useQuery(sessionQuery);
+  const me = session.data?.principal ?? null;
   const [fields, setFields, forget] = useDraft("key", EMPTY);
   const make = useMutation({
-    mutationFn: () => take(api.POST("/api/keys", { body: bodyOf(fields) })),
+    mutationFn: () => take(api.POST("/api/keys", { body: bodyOf(fields, me) })),
     onSuccess: (made) => {
       forget();
       void client.invalidateQueries({ queryKey: keysQuery.queryKey });
@@ -68,6 +79,16 @@ export function KeyForm({ onMade, onCancel }: Props) {
           data={overview.data?.use_cases ?? [fields.useCase]}
           value={fields.useCase}
           onChange={set("useCase")}
+        />
+        <NativeSelect
+          label="Stands for"
+          description="A program has an id of its own, by the key's name, and may see what you may."
+          data={[
+            { value: "program", label: "a program of its own" },
+            { value: "me", label: me ? `me, ${me}` : "me" },
+          ]}
+          value={fields.standsFor}
+          onChange={set("standsFor")}
         />
         <MultiSelect
           label="Models"
@@ -122,11 +143,11 @@ export function KeyForm({ onMade, onCancel }: Props) {
   );
 }
 
-function bodyOf(fields: Fields): Schemas["NewKey"] {
+function bodyOf(fields: Fields, me: string | null): Schemas["NewKey"] {
   return {
     name: fields.name.trim(),
     use_case: fields.useCase,
-    principal: null,
+    principal: fields.standsFor === "me" ? me : null,
     roles: [],
     aliases: fields.aliases.length ? [...fields.aliases] : null,
     expires_at: endOfDay(fields.expires),

@@ -1,6 +1,6 @@
 /** The form of a use case. */
 
-import { Button, Checkbox, Group, MultiSelect, NativeSelect, Stack, TextInput, Textarea } from "@mantine/core";
+import { Button, Checkbox, Group, MultiSelect, NativeSelect, Stack, TagsInput, TextInput, Textarea } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent } from "react";
 
@@ -24,6 +24,7 @@ const NEW: Body = {
   confidentiality: "internal",
   categories: [],
   deployments: null,
+  members: [],
   observe: [],
   expires_at: null,
 };
@@ -119,6 +120,13 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
             ))}
           </Group>
         </Checkbox.Group>
+        <TagsInput
+          label="Members"
+          description="Who may use it besides its owner and administrators: ids and group:NAME; * for everyone."
+          value={body.members ?? []}
+          onChange={(members) => set("members", members)}
+          splitChars={[",", " "]}
+        />
         <MultiSelect
           label="Deployments"
           placeholder={body.deployments?.length ? undefined : "every deployment that is cleared for the content"}

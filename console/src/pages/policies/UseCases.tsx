@@ -97,6 +97,7 @@ function Row({ useCase, onShowRules, onEdit, onRemove }: RowProps) {
   const may = useMay();
   const { id, owner, purpose, risk, confidentiality, categories, deployments, observe, expires_at, is_built_in } =
     useCase;
+  const members = useCase.members ?? [];
   return (
     <Table.Tr>
       <Table.Td>
@@ -106,7 +107,13 @@ function Row({ useCase, onShowRules, onEdit, onRemove }: RowProps) {
         </Group>
         <span className="hg-quiet">{purpose}</span>
       </Table.Td>
-      <Table.Td data-label="Owner">{owner}</Table.Td>
+      <Table.Td data-label="Owner">
+        {owner}
+        <br />
+        <span className="hg-quiet">
+          {members.includes("*") ? "open to everyone" : members.length ? `members: ${members.join(", ")}` : "no members"}
+        </span>
+      </Table.Td>
       <Table.Td data-label="Risk">{risk}</Table.Td>
       <Table.Td data-label="Data">
         <div>

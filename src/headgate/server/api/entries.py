@@ -47,8 +47,9 @@ async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
 
     async def prepare(tx: Transaction) -> tuple[Any, list[Change]]:
         stored = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
-        document = config_checks.after(stored, {section.name: [table]}, [])
-        desired = await asyncio.to_thread(section.check, [table], document)
+        entry = _with_kept(section.name, table, _entry(stored[section.name], entry_id))
+        document = config_checks.after(stored, {section.name: [entry]}, [])
+        desired = await asyncio.to_thread(section.check, [entry], document)
         (after,) = section.tables(desired)
         named: Document = {section.name: [after]}
         now = config_checks.after(stored, named, [])
@@ -107,6 +108,15 @@ def _section(parts: AdminParts, request: Request) -> EntrySection:
 
 def _entry(entries: Sequence[dict[str, Any]], entry_id: str) -> dict[str, Any] | None:
     return next((one for one in entries if one["id"] == entry_id), None)
+
+
+_KEPT = {"use_case": "members", "person": "owner"}
+"""Keys that stay as they are where an entry does not have them, so that silence locks nobody out."""
+
+
+def _with_kept(section: str, table: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    name = _KEPT.get(section)
+    return table if name is None or before is None or name not in before else {name: before[name], **table}
 
 
 def _changes(

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 from headgate.kernel.action import Resource
 from headgate.kernel.administration import KEY_CREATE, KEY_LIST, KEY_REVOKE, Facts
-from headgate.kernel.errors import Invalid
+from headgate.kernel.errors import Denied, Invalid
 from headgate.policy.keys import KeyTerms, NewKey
-from headgate.policy.models import ApiKey, KeyLimits
+from headgate.policy.members import RULE, why_not_bound
+from headgate.policy.models import ADMIN, ApiKey, KeyLimits
 from headgate.policy.rules import roles_of
 from headgate.policy.service import MAX_PAGE, expiry
-from headgate.server.administration import digest_of, summary
+from headgate.server.administration import AdminCaller, digest_of, summary
 from headgate.server.api import config_checks, schemas
 from headgate.server.api.changes import Pending, change
 from headgate.server.api.parts import AdminParts
@@ -48,7 +49,7 @@ async def create_key(parts: AdminParts, request: Request) -> schemas.CreatedKey:
         raise Invalid(why, param="roles")
     spend = body.cost_micros_per_day
     terms = KeyTerms(
-        principal=body.principal or caller.principal.id,
+        principal=body.principal,
         use_case=body.use_case,
         name=body.name,
         roles=frozenset(body.roles),
@@ -59,6 +60,7 @@ async def create_key(parts: AdminParts, request: Request) -> schemas.CreatedKey:
 
     async def make(tx: Transaction, facts: Facts) -> NewKey:
         who = caller.principal
+        _refuse_beyond(caller, terms)
         new = await parts.policy.create_key(tx, terms, tenant=caller.tenant_id, by=who.id, by_key=who.key_id)
         facts["key"] = new.key.id
         return new
@@ -86,6 +88,27 @@ async def revoke_key(parts: AdminParts, request: Request) -> None:
     request.reply_headers.append(("x-headgate-record", done.record))
 
 
+def _refuse_beyond(caller: AdminCaller, terms: KeyTerms) -> None:
+    """Raise Denied where a key would let its maker do what the maker may not; administrators may give everything.
+
+    The baseline lets administrators alone make keys; a tenant's own rules may let others.
+    """
+    who = caller.principal
+    if ADMIN in who.roles:
+        return
+    tenant = caller.tenant
+    if not terms.roles <= who.roles:
+        lacking = ", ".join(sorted(terms.roles - who.roles))
+        raise Denied(f"you do not have the roles {lacking}, so a key of yours has not; ask an administrator")
+    other = tenant.principals.get(terms.principal or "")
+    if other is not None and who.id not in (other.id, other.owner):
+        raise Denied("you make keys for yourself and for your own programs; ask an administrator for others")
+    use_case = tenant.use_cases.get(terms.use_case)
+    registered = tenant.principals.get(who.id)
+    if use_case is not None and (why_not := why_not_bound(use_case, maker=who, registered=registered)):
+        raise Denied(why_not, rules=(RULE,), detail=f"no member of the use case {use_case.id}")
+
+
 def _view(key: ApiKey) -> schemas.KeyView:
     aliases = key.aliases
     return schemas.KeyView(
@@ -93,6 +116,7 @@ def _view(key: ApiKey) -> schemas.KeyView:
         name=key.name,
         prefix=key.prefix,
         principal=key.principal,
+        created_by=key.created_by,
         use_case=key.use_case,
         roles=sorted(key.roles),
         aliases=None if aliases is None else sorted(aliases),

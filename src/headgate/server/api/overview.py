@@ -12,6 +12,7 @@ from headgate.kernel.labels import Custody
 from headgate.kernel.model_call import MODEL_INVOKE, Deployment
 from headgate.ledger.reader import RecordFilters
 from headgate.policy.models import ADMINISTRATION, JOBS
+from headgate.server.administration import AdminCaller
 from headgate.server.api import schemas
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
@@ -36,10 +37,19 @@ async def get_overview(parts: AdminParts, request: Request) -> schemas.Overview:
         openai_base_url=f"{base_url}/v1",
         anthropic_base_url=base_url,
         models=visible_aliases(parts.catalogues(caller.tenant_id), caller.principal),
-        use_cases=sorted(name for name in caller.tenant.use_cases if name not in (ADMINISTRATION, JOBS)),
+        use_cases=_use_cases(parts, caller),
         records=count,
         has_called=has_called,
         embedded_model=parts.model_state(),
+    )
+
+
+def _use_cases(parts: AdminParts, caller: AdminCaller) -> list[str]:
+    """Return the use cases that the caller may use: of a key, the one that it is bound to."""
+    return sorted(
+        name
+        for name, use_case in caller.tenant.use_cases.items()
+        if name not in (ADMINISTRATION, JOBS) and caller.bound in (None, name) and parts.gate.may_use(caller, use_case)
     )
 
 

@@ -106,7 +106,11 @@ class ModelList(Schema, frozen=True, kw_only=True):
 
 
 class NewKey(Schema, frozen=True, kw_only=True):
-    """A key to be made."""
+    """A key to be made.
+
+    Without `principal` it stands for a program of its own, named after the key, with the maker's clearance. A person's
+    own key names that person.
+    """
 
     name: Text
     use_case: Name = "getting-started"
@@ -126,6 +130,7 @@ class KeyView(Schema, frozen=True, kw_only=True):
     name: str
     prefix: str
     principal: str
+    created_by: str
     use_case: str
     roles: list[str]
     aliases: list[str] | None
@@ -164,7 +169,11 @@ def level_of(confidentiality: Confidentiality) -> Level:
 
 
 class UseCaseBody(Schema, frozen=True, kw_only=True):
-    """A registered purpose."""
+    """A registered purpose.
+
+    `members` may use it besides its owner and administrators: ids, `group:NAME`, or `*` for everyone. Without them
+    a use case keeps the members that it has, and a new one has none.
+    """
 
     owner: Text
     purpose: Text
@@ -172,6 +181,7 @@ class UseCaseBody(Schema, frozen=True, kw_only=True):
     confidentiality: Level = "public"
     categories: list[Name] = []
     deployments: list[Name] | None = None
+    members: list[Text] | None = None
     observe: list[Name] = []
     expires_at: Moment | None = None
 

@@ -49,6 +49,7 @@ async def put_use_case(parts: AdminParts, request: Request) -> schemas.UseCaseVi
             ),
             ceiling=before.ceiling if before else EVERYTHING,
             deployments=None if body.deployments is None else frozenset(body.deployments),
+            members=_members(body, before),
             observe=frozenset(body.observe),
             expires_at=expires_at,
         )
@@ -78,6 +79,13 @@ async def delete_use_case(parts: AdminParts, request: Request) -> None:
     request.reply_headers.append(("x-headgate-record", done.record))
 
 
+def _members(body: schemas.UseCaseBody, before: UseCase | None) -> frozenset[str]:
+    """Return the members that the body names; without any, those that the use case has."""
+    if body.members is not None:
+        return frozenset(body.members)
+    return (before.members if before else None) or frozenset()
+
+
 def _view(use_case: UseCase) -> schemas.UseCaseView:
     return schemas.UseCaseView(
         id=use_case.id,
@@ -87,6 +95,7 @@ def _view(use_case: UseCase) -> schemas.UseCaseView:
         confidentiality=schemas.level_of(use_case.floor.confidentiality),
         categories=sorted(use_case.floor.categories),
         deployments=None if use_case.deployments is None else sorted(use_case.deployments),
+        members=sorted(use_case.members or ()),
         observe=sorted(use_case.observe),
         expires_at=use_case.expires_at,
         is_built_in=use_case.id in BUILT_IN_USE_CASES,

@@ -8,7 +8,7 @@ async with Egress(profiles={"lan": NetworkProfile(allow=("10.1.0.0/16",))}) as e
 
 from __future__ import annotations
 
-from headgate.substrate.egress.address import AddressPolicy, Resolver, SystemResolver, is_metadata
+from headgate.substrate.egress.address import AddressPolicy, Resolver, SystemResolver, is_metadata, why_never
 from headgate.substrate.egress.client import Egress, Sending
 from headgate.substrate.egress.profile import NetworkProfile
 from headgate.substrate.egress.redirects import follow
@@ -31,4 +31,5 @@ __all__ = [
     "follow",
     "is_metadata",
     "parse_url",
+    "why_never",
 ]

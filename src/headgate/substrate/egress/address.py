@@ -225,6 +225,24 @@ def is_metadata(host: str) -> bool:
     return any(_classify(each) is _Class.METADATA for each in _layers(ipaddress.ip_address(host)))
 
 
+_LINK_LOCAL = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
+
+
+def why_never(host: str) -> str | None:
+    """Return why a host is none that anybody may declare, or None: metadata, link-local, or no address of one machine.
+
+    A name that resolves to such an address is refused when a connection is opened.
+    """
+    if not _is_literal(host):
+        return _Class.METADATA.value if host in _METADATA_NAMES else None
+    for layer in _layers(ipaddress.ip_address(host)):
+        if (kind := _classify(layer)) in (_Class.METADATA, _Class.NEVER):
+            return kind.value
+        if any(layer.version == network.version and layer in network for network in _LINK_LOCAL):
+            return "a link-local address"
+    return None
+
+
 def _is_literal(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

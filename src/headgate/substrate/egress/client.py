@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from headgate.kernel.errors import Invalid, Unavailable, Upstream, UpstreamTimeout
+from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
 from headgate.substrate.egress.address import Resolver, SystemResolver
 from headgate.substrate.egress.connection import Connection, TimeLimit
 from headgate.substrate.egress.dialing import Dialer, Route
@@ -150,7 +150,8 @@ class Egress:
         """How many connections are open now, used or not."""
         return len(self._open)
 
-    async def _begin(self, request: Request) -> _Exchange:
+    async def _begin(self, sending: Sending) -> _Exchange:
+        request = sending.request
         target = parse_url(request.url)
         lane = self._lanes.get((request.profile, target.origin)) or self._new_lane(request.profile, target.origin)
         head = encode_head(request, lane.prefix + target.path, fixed=lane.fixed)
@@ -164,6 +165,7 @@ class Egress:
         is_head = request.method == "HEAD"
         connection = lane.checkout()
         if connection is not None:
+            sending.connection = connection
             try:
                 response = await connection.exchange(head, request.body, is_head=is_head, limit=limit)
                 return _Exchange(lane, connection, response)
@@ -171,7 +173,11 @@ class Egress:
                 was_dead = not connection.was_answered and not isinstance(error, UpstreamTimeout)
                 if not was_dead or request.method not in _IDEMPOTENT:
                     raise
-        connection = await self._dial(loop, lane)
+        sending.connection = None
+        connection = sending.connection = await self._dial(loop, lane)
+        if sending.stopped is not None:
+            connection.abort()
+            raise sending.stopped
         response = await connection.exchange(head, request.body, is_head=is_head, limit=limit)
         return _Exchange(lane, connection, response)
 
@@ -236,18 +242,27 @@ class Egress:
 class Sending:
     """A request on its way, as `Egress.send` gives it; entered once."""
 
-    __slots__ = ("_egress", "_exchange", "_request")
+    __slots__ = ("_egress", "_exchange", "connection", "request", "stopped")
 
     def __init__(self, egress: Egress, request: Request) -> None:
         self._egress = egress
-        self._request = request
+        self.request = request
+        self.connection: Connection | None = None
+        self.stopped: HeadgateError | None = None
 
     async def __aenter__(self) -> Response:
-        self._exchange = await self._egress._begin(self._request)
+        self._exchange = await self._egress._begin(self)
         return self._exchange.response
 
     async def __aexit__(self, *_: object) -> None:
+        self.connection = None
         self._egress._end(self._exchange)
+
+    def stop(self, error: HeadgateError) -> None:
+        """Close the connection, which tells the other side to stop; who waits for the answer gets the error."""
+        self.stopped = error
+        if self.connection is not None:
+            self.connection.abort(error)
 
 
 def _tls_settings(profile: NetworkProfile) -> tuple[str | None, ...]:

@@ -1,0 +1,66 @@
+"""What a record keeps of an action whose content is logged masked: every finding replaced, whatever left or came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from headgate.guard.engine import Engine
+from headgate.guard.masking import tokenized
+from headgate.guard.pseudonyms import Book
+from headgate.guard.windows import HELD
+from headgate.kernel.content import Content, Finding
+
+
+class Keeper:
+    """Writes contents with a token in place of every finding; equal values have the tokens that they have elsewhere.
+
+    Args:
+        content: as the client wrote it, or None where the action carries none.
+        findings: of `content`.
+        new_book: makes a book of the exchange's tokens; none of those made here is ever restored.
+    """
+
+    def __init__(
+        self,
+        content: Content | None,
+        findings: Sequence[Finding],
+        *,
+        engine: Engine,
+        new_book: Callable[[], Book],
+    ) -> None:
+        self._content = content
+        self._findings = findings
+        self._engine = engine
+        self._new_book = new_book
+
+    def payload(self) -> bytes | None:
+        """Return the payload for the record; None where no scan can read all of it."""
+        return None if self._content is None else self._written(self._content, self._findings)
+
+    def result(self, content: Content) -> bytes | None:
+        """Return a whole answer for the record; None where no scan can read all of it."""
+        content = content.without_spelling()
+        return self._written(content, self._engine.scan_content(content))
+
+    def channels(self, texts: Mapping[str, str], *, is_whole: bool) -> bytes:
+        """Return the texts of a stream's channels for the record, as JSON.
+
+        Args:
+            is_whole: False where the texts were cut: a value may go on behind the cut, so that their ends are left out.
+        """
+        book = self._new_book()
+        kept = {
+            name: tokenized(text if is_whole else text[:-HELD], self._engine.scan_text(text), book)
+            for name, text in texts.items()
+        }
+        return json.dumps(kept, ensure_ascii=False).encode("utf-8", "replace")
+
+    def _written(self, content: Content, findings: Sequence[Finding]) -> bytes | None:
+        if content.is_opaque:
+            return None
+        book, segments = self._new_book(), content.segments()
+        of: dict[int, list[Finding]] = {}
+        for finding in findings:
+            of.setdefault(finding.segment, []).append(finding)
+        return content.edit({index: tokenized(segments[index].text, one, book) for index, one in of.items()}).to_bytes()
