@@ -119,8 +119,11 @@ class GuardExchange:
         self._last = item
         texts: list[str] = []
         is_changed = False
-        for name, text in slots:
-            released = self._channel(name).feed(text, is_last=name in closes or "*" in closes)
+        for at, (name, text) in enumerate(slots, 1):
+            is_last = bool(closes) and (name in closes or "*" in closes)
+            if is_last and len(slots) > 1:
+                is_last = not any(slot.channel == name for slot in slots[at:])
+            released = self._channel(name).feed(text, is_last=is_last)
             is_changed = is_changed or released is not text
             texts.append(released)
             if self.remember is not None and name.startswith(_KEPT):

@@ -99,7 +99,7 @@ class Labelled:
 class TextSlot(NamedTuple):
     """Text that a stream item adds to a channel, such as `content/0` or `tool/0/1`.
 
-    `other/N` is for strings of which the wire does not say what they are.
+    `other/PLACE` is for strings of which the wire does not say what they are.
     """
 
     channel: str
@@ -111,7 +111,7 @@ class StreamItem(Protocol):
 
     @property
     def slots(self) -> Sequence[TextSlot]:
-        """The text that this item carries, in order; at most one slot a channel."""
+        """The text that this item carries, in order; several slots of one channel are one text."""
         ...
 
     @property
