@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from headgate.guard.engine import Engine
 from headgate.guard.masking import removed
 from headgate.guard.pseudonyms import FRAME, Book, Entry
 from headgate.guard.quotation import Quotation, is_json
-from headgate.guard.restore import Restorer
+from headgate.guard.restore import Answers, Restorer
+from headgate.guard.sent_urls import SentUrls
+from headgate.guard.spellings import BEGINNING
 from headgate.guard.windows import LabelWindow, RemovalWindow
 from headgate.kernel.action import Carrier, is_carrier
 from headgate.kernel.content import Finding, TextSlot
@@ -23,6 +26,8 @@ from headgate.kernel.record import Fact
 T = TypeVar("T")
 
 _FRAME = FRAME.encode()
+_MARK = re.compile(rb"[hH][gG]")
+"""What stands in every clean surface that holds a token, however it is spelled."""
 _WORDS = "content/"
 """Channels that begin like this carry what a client sends back as the assistant's words."""
 
@@ -99,6 +104,8 @@ class GuardExchange:
         self._channels: dict[str, _Channel] = {}
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._last: Any = None
+        self._sent: SentUrls | None = None
+        self._answers = Answers(self._may_see, self._sent_urls, self._tell_altered)
         self._said: dict[str, list[str]] = {}
         self._room_chars = self._room_for_thoughts_chars = MOST_CHARS
         self.remember: Callable[[Iterable[str], Labels], None] | None = None
@@ -153,7 +160,7 @@ class GuardExchange:
             content = result.content.without_spelling()
             result = self._unspelled(result, result.with_content(content) if content is not result.content else result)
         surface = result.content.surface()
-        if self._engine.is_clean(surface) and not (self._book and surface is not None and _FRAME in surface):
+        if surface is not None and self._engine.is_clean(surface) and not (self._book and _MARK.search(surface)):
             return result
         segments = result.content.segments()
         forbidden: dict[int, list[Finding]] = {}
@@ -164,8 +171,8 @@ class GuardExchange:
             text = segment.text
             if index in forbidden:
                 text = removed(text, forbidden[index], quotation=Quotation() if is_json(text) else None)
-            if self._book and FRAME in text:
-                restorer = Restorer(self._book, may_see=self._may_see, is_json=is_json(text))
+            if self._book and BEGINNING.search(text):
+                restorer = Restorer(self._book, answers=self._answers, is_json=is_json(text))
                 text = restorer.feed(text, is_last=True)
             if text != segment.text:
                 texts[index] = text
@@ -221,7 +228,7 @@ class GuardExchange:
         )
         if not self._book:
             return _Channel(window, None)
-        return _Channel(window, Restorer(self._book, may_see=self._may_see, is_json=is_json))
+        return _Channel(window, Restorer(self._book, answers=self._answers, is_json=is_json))
 
     def _flushed(self, closes: Sequence[str], *, except_for: Sequence[TextSlot]) -> list[Any]:
         """End the channels that close, and give what they still held as items of their own."""
@@ -252,6 +259,16 @@ class GuardExchange:
         self._counts[f"restored.{entry.kind}"] += 1
         self.output_labels = self.output_labels.with_categories(frozenset((entry.category,)))
         return True
+
+    def _sent_urls(self) -> SentUrls:
+        """Return the URLs that went out with tokens in them; read where a token comes back in a URL, and kept."""
+        if self._sent is None:
+            content = self.payload.content if is_carrier(self.payload) else None
+            self._sent = SentUrls([] if content is None else [segment.text for segment in content.segments()])
+        return self._sent
+
+    def _tell_altered(self) -> None:
+        self._counts["altered.tokens"] += 1
 
     def _found(self, findings: Sequence[Finding]) -> list[Finding]:
         """Label the output by what was found in it; return what has to be removed instead."""
