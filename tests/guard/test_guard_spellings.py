@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from tests.guard.test_guard_exchange import EMAIL, call, clearance, exchange, streamed, token_of, whole
@@ -56,17 +56,17 @@ def test_a_receiver_without_clearance_gets_it_as_it_was_spelled(fast_engine: Eng
     assert made.closing_facts() == {"withheld.email": 1}
 
 
-@pytest.mark.parametrize(
-    "damaged",
-    [
-        lambda token: token[:-1],
-        lambda token: token[:-1] + "A",
-        lambda token: token[:-1].lower() + "a",
-        lambda token: token.replace("EMAIL", "MAIL"),
-        lambda token: token.replace("_", "*"),
-        lambda token: token[:14] + token[15:],
-    ],
+DAMAGED: Sequence[Callable[[str], str]] = (
+    lambda token: token[:-1],
+    lambda token: token[:-1] + "A",
+    lambda token: token[:-1].lower() + "a",
+    lambda token: token.replace("EMAIL", "MAIL"),
+    lambda token: token.replace("_", "*"),
+    lambda token: token[:14] + token[15:],
 )
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
 def test_a_token_of_which_a_letter_is_missing_stays_and_is_told(
     fast_engine: Engine, damaged: Callable[[str], str]
 ) -> None:

@@ -14,12 +14,12 @@ from headgate.guard.engine import Engine
 from headgate.guard.masking import removed
 from headgate.guard.pseudonyms import FRAME, Book, Entry
 from headgate.guard.quotation import Quotation, is_json
-from headgate.guard.restore import Answers, Restorer
+from headgate.guard.restore import Answers, Restorer, is_number
 from headgate.guard.sent_urls import SentUrls
-from headgate.guard.spellings import BEGINNING
+from headgate.guard.spellings import BEGINNING, spelled
 from headgate.guard.windows import LabelWindow, RemovalWindow
 from headgate.kernel.action import Carrier, is_carrier
-from headgate.kernel.content import Finding, TextSlot
+from headgate.kernel.content import Finding, NumberedContent, TextSlot
 from headgate.kernel.labels import BOTTOM, EMPTY, Clearance, Labels
 from headgate.kernel.record import Fact
 
@@ -162,6 +162,8 @@ class GuardExchange:
         surface = result.content.surface()
         if surface is not None and self._engine.is_clean(surface) and not (self._book and _MARK.search(surface)):
             return result
+        if self._book.has_numbers and isinstance(result.content, NumberedContent):
+            result = result.with_content(result.content.with_numbers(self._number_of))
         segments = result.content.segments()
         forbidden: dict[int, list[Finding]] = {}
         for finding in self._found(self._engine.scan_content(result.content)):
@@ -177,6 +179,15 @@ class GuardExchange:
             if text != segment.text:
                 texts[index] = text
         return result.with_content(result.content.edit(texts)) if texts else result
+
+    def _number_of(self, text: str) -> str | None:
+        """Return the number that went out as this string, if its receiver may see it."""
+        place = next(spelled(text, self._book, is_last=True), None) if BEGINNING.match(text) else None
+        entry = None if place is None or place.end < len(text) else self._book.entry(place.token or "")
+        if entry is None or not is_number(entry) or not (entry.category is None or self._may_flow(entry.category)):
+            return None
+        self._may_see(entry, False)
+        return entry.value
 
     def _unspelled(self, before: T, after: T) -> T:
         """Count what was taken out, if anything: no removal reaches a value that is cut into tokens, or into bytes."""

@@ -18,9 +18,11 @@ class Tags:
     Source: HTML Living Standard, section 13.2.5, "Tokenization".
     """
 
-    __slots__ = ("_rest", "_states")
+    __slots__ = ("_rest", "_states", "is_idle")
 
     def __init__(self) -> None:
+        self.is_idle = True
+        """Whether text without a `<` changes nothing."""
         self._states = 0
         self._rest = ""
 
@@ -31,12 +33,13 @@ class Tags:
 
     def advance(self, text: str) -> None:
         """Take the next piece of text. Linear."""
-        if not self._states and not self._rest and "<" not in text:
+        if self.is_idle and "<" not in text:
             return
         self._states = self._states_after(text)
         whole = self._rest + text
         unfinished = _UNFINISHED.search(whole) if text else None
         self._rest = unfinished.group()[:1] if unfinished is not None else ("" if text else self._rest)
+        self.is_idle = not self._states and not self._rest
 
     def is_open_after(self, text: str) -> bool:
         """Whether a tag may be open behind the text that comes next."""

@@ -58,10 +58,12 @@ class Restorer:
         if self._is_json is None and not self._decided(text):
             self._advance(text)
             return text
-        has_numbers = bool(self._is_json) and self._book.has_numbers
+        has_numbers = self._is_json and self._book.has_numbers
         if not self._held and not BEGINNING.search(text) and not (has_numbers and text.endswith('"')):
-            self._advance(text)
-            self._before = text[-1:] or self._before
+            for context in self._urls:
+                context.advance(text)
+            if has_numbers:
+                self._before = text[-1:] or self._before
             return text
         whole = self._held + text
         pieces: list[str] = []
@@ -113,7 +115,7 @@ class Restorer:
         if place.is_open:
             return None
         entry = self._book.entry(place.token or "")
-        if entry is None or not entry.is_number or not _NUMBER.fullmatch(entry.value):
+        if entry is None or not is_number(entry):
             return False
         behind = _AFTER_STRING.match(whole, place.end)
         if behind is None:
@@ -145,6 +147,11 @@ class Restorer:
                 if not is_known:
                     return None if is_known is None else True
         return False
+
+
+def is_number(entry: Entry) -> bool:
+    """Tell whether an entry stands for a bare number of JSON."""
+    return entry.is_number and _NUMBER.fullmatch(entry.value) is not None
 
 
 def json_escaped(text: str) -> str:

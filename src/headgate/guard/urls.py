@@ -61,6 +61,9 @@ class UrlContext:
     def advance(self, text: str) -> None:
         """Take the next piece of text. Amortised O(characters)."""
         if not self.is_inside and not _ENDS_OPENING.search(text):
+            if self._tags.is_idle and "<" not in text:
+                self._tail = (self._tail + text)[-_KEPT:]
+                return
             self._tags.advance(text)
             self._keep(self._tail + text)
             return

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from headgate.kernel.labels import BOTTOM, Labels
 
@@ -69,6 +69,23 @@ class Content(Protocol):
     @property
     def is_opaque(self) -> bool:
         """Whether it holds text that is in none of its segments, for it came as tokens."""
+        ...
+
+
+@runtime_checkable
+class NumberedContent(Content, Protocol):
+    """A content that knows numbers from strings."""
+
+    def numbers(self) -> frozenset[int]:
+        """Return the indices of the segments that are bare numbers."""
+        ...
+
+    def with_numbers(self, number_of: Callable[[str], str | None]) -> Content:
+        """Return the content with bare numbers in place of strings in the input of tool calls.
+
+        Args:
+            number_of: the number that a string stands for; None for every other string.
+        """
         ...
 
 
