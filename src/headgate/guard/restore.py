@@ -41,14 +41,14 @@ class Restorer:
             begins.
     """
 
-    __slots__ = ("_answers", "_before", "_beginning", "_book", "_held", "_is_json", "_urls")
+    __slots__ = ("_answers", "_before", "_beginning", "_book", "_is_json", "_urls", "held")
 
     def __init__(self, book: Book, *, answers: Answers, is_json: bool | None) -> None:
         self._book = book
         self._answers = answers
         self._is_json = is_json
         self._beginning = ""
-        self._held = ""
+        self.held = ""
         self._before = ""
         # A text that only begins like JSON is both, for a client may show it, or read it.
         self._urls: tuple[UrlContext | JsonUrlContext, ...] = (JsonUrlContext(),) if is_json else (UrlContext(),)
@@ -59,13 +59,13 @@ class Restorer:
             self._advance(text)
             return text
         has_numbers = self._is_json and self._book.has_numbers
-        if not self._held and not BEGINNING.search(text) and not (has_numbers and text.endswith('"')):
+        if not self.held and not BEGINNING.search(text) and not (has_numbers and text.endswith('"')):
             for context in self._urls:
                 context.advance(text)
             if has_numbers:
                 self._before = text[-1:] or self._before
             return text
-        whole = self._held + text
+        whole = self.held + text
         pieces: list[str] = []
         done, end = 0, len(whole)
         for place in spelled(whole, self._book, is_last=is_last):
@@ -87,7 +87,7 @@ class Restorer:
         else:
             if has_numbers and not is_last and done < end and whole.endswith('"'):
                 end -= 1
-        rest, self._held = whole[done:end], whole[end:]
+        rest, self.held = whole[done:end], whole[end:]
         self._advance(rest)
         self._before = whole[end - 1 : end] or self._before
         pieces.append(rest)

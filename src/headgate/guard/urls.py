@@ -20,7 +20,7 @@ _ATTRIBUTES = (
 )
 # Each ends with the character that makes it one, so that it does not matter how a stream was cut.
 _OPENING = re.compile(
-    r"(?P<scheme>(?<![a-z0-9+.\-])(?:https?|ftp|wss?):|[a-z][a-z0-9+.\-]{0,30}:[/\\]{2}|www\.)|(?P<markdown>\]\(|\]:)|(?P<css>\burl\()"
+    r"(?P<scheme>(?<![a-z0-9+.\-])(?:https?|ftp|wss?):|www\.)|(?P<slashes>:[/\\]{2})|(?P<markdown>\][(:])|(?P<css>\burl\()"
     rf"|(?<![\w.\-])(?P<attribute>{_ATTRIBUTES})\s*+=",
     re.IGNORECASE,
 )
@@ -29,12 +29,14 @@ _ENDS_OPENING = re.compile(r"[:/.(=\\]")
 _LONGEST_OPENING = 40
 _LOOK_BACK = 40
 _KEPT = _LONGEST_OPENING + _LOOK_BACK
+_LONGEST_SCHEME = 31
 _LONGEST_URL = 2048
 _CLOSERS = {'"': '"', "'": "'", "<": ">", "`": "`"}
 _STOPS_LOOKING_BACK = frozenset(" \t\r\n()[]{}")
 _BLANK = re.compile(r"[ \t\r\n]")
 _BLANKS = re.compile(r"\s+")
 _UNFETCHED = re.compile(r"(?:mailto|tel|sms):\Z", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]{0,30}\Z")
 _INDEXED = re.compile(r"[\w)\]\"'}]\[[^\[\]]*\Z")
 _JSON_MARK = re.compile(r'\\u([0-9a-fA-F]{4})|\\([^u])|"', re.DOTALL)
 _UNFINISHED_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
@@ -105,18 +107,23 @@ class UrlContext:
                     # A definition begins its line; what an index stands after is code.
                     if not _INDEXED.search(whole, begin, match.start()):
                         return match
+                case "slashes":
+                    if _SCHEME.search(whole, max(begin, match.start() - _LONGEST_SCHEME), match.start()):
+                        return match
                 case _:
                     return match
         return None
 
     def _open(self, opening: re.Match[str], whole: str, begin: int) -> None:
         kind, start = opening.lastgroup, opening.start()
+        scheme = _SCHEME.search(whole, max(begin, start - _LONGEST_SCHEME), start) if kind == "slashes" else None
+        start = start if scheme is None else scheme.start()
         self.is_inside = True
-        self._is_fresh = kind != "scheme"
+        self._is_fresh = kind not in ("scheme", "slashes")
         self._is_attribute = kind == "attribute"
         self._may_be_unfetched = kind == "markdown" or opening.group(kind or 0).lower() == "href"
         self._closer = None if self._is_fresh else _closer_before(whole, max(begin, start - _LOOK_BACK), start)
-        self.url = "" if self._is_fresh else opening.group()
+        self.url = "" if self._is_fresh else whole[start : opening.end()]
 
     def _inside(self, whole: str, at: int) -> int:
         """Take text of the URL; return the position behind what ends it, or the end of the text."""

@@ -136,6 +136,15 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
         """The dialect of `data`."""
         return NAME
 
+    @property
+    def ends_runs(self) -> bool:
+        """Whether the answer ends here, so that no text goes on in another block."""
+        return "*" in self.closes
+
+    def run(self, channel: str) -> str | None:
+        """Return the name of the text that a channel is a part of: text and thinking blocks follow one another."""
+        return "words" if channel.startswith(("content/", "reasoning/")) else None
+
     def edit(self, texts: Sequence[str]) -> AnthropicEvent:
         """Return the event with its slots' texts replaced; all other bytes stay as they are."""
         edits = {

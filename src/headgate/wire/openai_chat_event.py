@@ -27,6 +27,7 @@ from headgate.wire.json_edits import Path, edit_fields, replace_text
 from headgate.wire.openai_words import CHAT
 from headgate.wire.stream_strings import Form, form_with
 
+_WORDS = ("content/", "reasoning/", "refusal/")
 _NO_FORMS: Mapping[str, Form] = {}
 
 
@@ -66,6 +67,15 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
     def wire(self) -> str:
         """The dialect of `data`."""
         return CHAT
+
+    @property
+    def ends_runs(self) -> bool:
+        """Whether a choice ends here, so that its text does not go on in another channel."""
+        return any(channel.startswith(_WORDS) for channel in self.closes)
+
+    def run(self, channel: str) -> str | None:
+        """Return the name of the text that a channel is a part of: a choice's words and thoughts take turns."""
+        return channel.partition("/")[2].partition(".")[0] if channel.startswith(_WORDS) else None
 
     def edit(self, texts: Sequence[str]) -> OpenAiChatEvent:
         """Return the chunk with its slots' texts replaced; all other bytes stay as they are."""
