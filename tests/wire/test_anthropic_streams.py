@@ -115,9 +115,11 @@ def test_slots_and_channels_follow_the_blocks():
         TextSlot("reasoning/0", " two cities – call twice."),
         TextSlot("content/2", "Let me look"),
         TextSlot("content/2", " <b>twice</b>."),
+        TextSlot("other/whole/0", "weather"),
         TextSlot("tool/0/3", ""),
         TextSlot("tool/0/3", '{"city": "Ro'),
         TextSlot("tool/0/3", 'me"}'),
+        TextSlot("other/whole/1", "weather"),
         TextSlot("tool/0/4", '{"city": "Oslo"}'),
     ]
 
@@ -178,7 +180,8 @@ def test_text_that_comes_with_the_start_of_a_block_moves_to_a_delta_of_its_own()
     cases: Sequence[tuple[dict[str, Any], str, str]] = (
         ({"type": "text", "text": "Hi"}, "content/0", "Hi"),
         ({"type": "thinking", "thinking": "Hm", "signature": ""}, "reasoning/0", "Hm"),
-        ({"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1.0}}, "tool/0/0", '{"a": 1.0}'),
+        ({"type": "tool_use", "id": "t", "input": {"a": 1.0}}, "tool/0/0", '{"a": 1.0}'),
+        ({"type": "server_tool_use", "id": "t", "input": {"a": 1.0}}, "tool/0/0", '{"a": 1.0}'),
     )
     for block, channel, text in cases:
         opened, delta = reader.feed(SseEvent("", json.dumps(start(block)).encode()))
@@ -192,7 +195,7 @@ def test_strings_of_blocks_that_nobody_knows_are_slots_that_close_as_they_come()
     result = {"type": "web_search_result", "title": "T", "url": "https://x.test", "encrypted_content": "abc"}
     event = event_of(**start({"type": "web_search_tool_result", "tool_use_id": "s", "content": [result]}, 4))
     assert [slot.text for slot in event.slots] == ["T", "https://x.test"]
-    assert event.closes == tuple(slot.channel for slot in event.slots) == ("other/0", "other/1")
+    assert event.closes == tuple(slot.channel for slot in event.slots) == ("other/whole/0", "other/whole/1")
     edited = json.loads(event.edit(["U", "https://x.test"]).data)
     assert edited["content_block"]["content"][0] == {**result, "title": "U"}
 
@@ -351,4 +354,4 @@ def test_usage_in_the_middle_and_events_that_say_nothing_typed():
 def test_an_edit_finds_the_right_one_of_fields_that_look_alike():
     raw = b'{"x":{"text":"a"},"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"\\u0061"}}'
     (event,) = dialect.read_events().feed(SseEvent("", raw))
-    assert event.edit(["b"]).data == raw.replace(b'"\\u0061"', b'"b"')
+    assert event.edit(["b", "a"]).data == raw.replace(b'"\\u0061"', b'"b"')

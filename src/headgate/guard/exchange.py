@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,21 +10,26 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from headgate.guard.answers import MOST_CHARS
+from headgate.guard.boundaries import Boundary, Channel
 from headgate.guard.engine import Engine
 from headgate.guard.keeping import Keeper
 from headgate.guard.masking import removed
 from headgate.guard.pseudonyms import FRAME, Book, Entry
 from headgate.guard.quotation import Quotation, is_json
-from headgate.guard.restore import Restorer
+from headgate.guard.restore import Answers, Restorer, is_number
+from headgate.guard.sent_urls import SentUrls
+from headgate.guard.spellings import BEGINNING, spelled
 from headgate.guard.windows import LabelWindow, RemovalWindow
 from headgate.kernel.action import Carrier, is_carrier
-from headgate.kernel.content import Finding, TextSlot
+from headgate.kernel.content import Finding, NumberedContent, TextSlot
 from headgate.kernel.labels import BOTTOM, EMPTY, Clearance, Labels
 from headgate.kernel.record import Fact
 
 T = TypeVar("T")
 
 _FRAME = FRAME.encode()
+_MARK = re.compile(rb"[hH][gG]")
+"""What stands in every clean surface that holds a token, however it is spelled."""
 _WORDS = "content/"
 """Channels that begin like this carry what a client sends back as the assistant's words."""
 
@@ -98,9 +104,16 @@ class GuardExchange:
         self._book = book
         self._receiver = receiver
         self._forbidden = _forbidden(labels, receiver, engine.categories)
-        self._channels: dict[str, _Channel] = {}
+        self._channels: dict[str, Channel] = {}
+        self._words: dict[str, str] = {}
+        self._word = ""
+        self._labelled: dict[str, LabelWindow] = {}
+        self._boundary: Boundary | None = None
+        self._skipped: dict[str, int] = {}
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._last: Any = None
+        self._sent: SentUrls | None = None
+        self._answers = Answers(self._may_see, self._sent_urls, self._tell_altered)
         self._said: dict[str, list[str]] = {}
         self._room_chars = self._room_for_thoughts_chars = MOST_CHARS
         self.remember: Callable[[Iterable[str], Labels], None] | None = None
@@ -118,24 +131,106 @@ class GuardExchange:
             item = self._unspelled(item, item.without_spelling())
         slots: Sequence[TextSlot] = getattr(item, "slots", ())
         closes: Sequence[str] = getattr(item, "closes", ())
+        if self._boundary is not None:
+            return self._wait(self._boundary, item)
         if not slots and not closes:
             return (item,)
         self._last = item
+        if len(slots) > 1 and (self._book or self._forbidden) and len(parts := _parts(item)) > 1:
+            return [out for part in parts for out in self.item(part)]
         texts: list[str] = []
         is_changed = False
-        for name, text in slots:
-            released = self._channel(name).feed(text, is_last=name in closes or "*" in closes)
+        for at, (name, text) in enumerate(slots, 1):
+            if name != self._word and text and hasattr(item, "run"):
+                boundary = self._switched(item.run(name), name)
+                if boundary is not None:
+                    return self._wait(boundary, item)
+            is_last = bool(closes) and (name in closes or "*" in closes)
+            if is_last and len(slots) > 1:
+                is_last = not any(slot.channel == name for slot in slots[at:])
+            said = text if not self._skipped else self._unmoved(item, name, text)
+            released = self._channel(name).feed(said, is_last=is_last)
             is_changed = is_changed or released is not text
             texts.append(released)
             if self.remember is not None and name.startswith(_KEPT):
                 self._say(name, text, released)
+        if closes and not slots and (boundary := self._left_open(item, closes)) is not None:
+            return self._wait(boundary, item)
         if is_changed:
             item = item.edit(texts)
         return (*self._flushed(closes, except_for=slots), item) if closes else (item,)
 
     def finish(self) -> Sequence[Any]:
         """Release what was held back when the stream ended without closing its channels."""
-        return self._flushed(("*",), except_for=())
+        items: list[Any] = []
+        while self._boundary is not None:
+            items += self._passed(self._boundary, is_last=True) or ()
+        return [*items, *self._flushed(("*",), except_for=())]
+
+    def _switched(self, run: str | None, name: str) -> Boundary | None:
+        """Take the first text of another channel; return the boundary before it, if something is held back there."""
+        if run is None:
+            return None
+        previous = self._words.get(run)
+        self._enter(run, name)
+        channel = self._channels.get(previous) if previous not in (None, name) else None
+        if previous is None or channel is None or not channel.has_held:
+            return None
+        return Boundary(run, previous, channel, is_closed=False)
+
+    def _enter(self, run: str, name: str) -> None:
+        """Note that a run goes on in this channel; values that are cut there label the output all the same."""
+        self._words[run] = self._word = name
+        window = None if self._forbidden else self._channel(name).window
+        if isinstance(window, LabelWindow):
+            before = self._labelled.get(run)
+            if before is not None and before is not window:
+                window.follow(before.recent)
+            self._labelled[run] = window
+
+    def _left_open(self, item: Any, closes: Sequence[str]) -> Boundary | None:
+        """Return the boundary at the end of a channel that the item closes, if its text may go on in another."""
+        if not hasattr(item, "run") or item.ends_runs:
+            return None
+        for name in closes:
+            channel = self._channels.get(name)
+            if channel is not None and channel.has_held and (run := item.run(name)) is not None:
+                return Boundary(run, name, channel, is_closed=True)
+        return None
+
+    def _wait(self, boundary: Boundary, item: Any) -> Sequence[Any]:
+        self._boundary = boundary
+        return self._passed(boundary, is_last=boundary.add(item)) or ()
+
+    def _passed(self, boundary: Boundary, *, is_last: bool) -> Sequence[Any] | None:
+        """Release what waits at a boundary, if it can be told what stands there; None if not."""
+        moved = boundary.crossing(self._engine, self._forbidden, self._book, is_last=is_last)
+        if moved is None:
+            return None
+        self._boundary = None
+        name, channel = boundary.name, boundary.channel
+        items: list[Any] = []
+        if boundary.is_closed:
+            del self._channels[name]
+        if moved or boundary.is_closed:
+            text = channel.feed(boundary.ahead[:moved], is_last=boundary.is_closed)
+            if text:
+                if self.remember is not None and name.startswith(_KEPT):
+                    self._say(name, "", text)
+                items.append(boundary.items[0].insert(TextSlot(name, text)))
+        if moved:
+            self._skipped[boundary.run] = moved
+        return [*items, *(out for item in boundary.items for out in self.item(item))]
+
+    def _unmoved(self, item: Any, name: str, text: str) -> str:
+        """Return the text without the part that was moved to the channel in which it began."""
+        run: str | None = item.run(name) if hasattr(item, "run") else None
+        moved = self._skipped.get(run, 0) if run is not None else 0
+        if moved and run is not None:
+            self._skipped[run] = moved - min(moved, len(text))
+            if not self._skipped[run]:
+                del self._skipped[run]
+        return text[moved:]
 
     def result(self, result: Any) -> Any:
         """Take the whole result; return it restored, without what its receiver may not see."""
@@ -154,8 +249,10 @@ class GuardExchange:
             content = result.content.without_spelling()
             result = self._unspelled(result, result.with_content(content) if content is not result.content else result)
         surface = result.content.surface()
-        if self._engine.is_clean(surface) and not (self._book and surface is not None and _FRAME in surface):
+        if surface is not None and self._engine.is_clean(surface) and not (self._book and _MARK.search(surface)):
             return result
+        if self._book.has_numbers and isinstance(result.content, NumberedContent):
+            result = result.with_content(result.content.with_numbers(self._number_of))
         segments = result.content.segments()
         forbidden: dict[int, list[Finding]] = {}
         for finding in self._found(self._engine.scan_content(result.content)):
@@ -165,12 +262,21 @@ class GuardExchange:
             text = segment.text
             if index in forbidden:
                 text = removed(text, forbidden[index], quotation=Quotation() if is_json(text) else None)
-            if self._book and FRAME in text:
-                restorer = Restorer(self._book, may_see=self._may_see, is_json=is_json(text))
+            if self._book and BEGINNING.search(text):
+                restorer = Restorer(self._book, answers=self._answers, is_json=is_json(text))
                 text = restorer.feed(text, is_last=True)
             if text != segment.text:
                 texts[index] = text
         return result.with_content(result.content.edit(texts)) if texts else result
+
+    def _number_of(self, text: str) -> str | None:
+        """Return the number that went out as this string, if its receiver may see it."""
+        place = next(spelled(text, self._book, is_last=True), None) if BEGINNING.match(text) else None
+        entry = None if place is None or place.end < len(text) else self._book.entry(place.token or "")
+        if entry is None or not is_number(entry) or not (entry.category is None or self._may_flow(entry.category)):
+            return None
+        self._may_see(entry, False)
+        return entry.value
 
     def _unspelled(self, before: T, after: T) -> T:
         """Count what was taken out, if anything: no removal reaches a value that is cut into tokens, or into bytes."""
@@ -207,13 +313,13 @@ class GuardExchange:
             self._thoughts.clear()
         return dict(sorted(self._counts.items()))
 
-    def _channel(self, name: str) -> _Channel:
+    def _channel(self, name: str) -> Channel:
         channel = self._channels.get(name)
         if channel is None:
             channel = self._channels[name] = self._new_channel(name)
         return channel
 
-    def _new_channel(self, name: str) -> _Channel:
+    def _new_channel(self, name: str) -> Channel:
         is_json = True if name.startswith(_ARGUMENTS) else None
         window = (
             RemovalWindow(self._engine, self._found, is_json=is_json)
@@ -221,8 +327,8 @@ class GuardExchange:
             else LabelWindow(self._engine, self._found)
         )
         if not self._book:
-            return _Channel(window, None)
-        return _Channel(window, Restorer(self._book, may_see=self._may_see, is_json=is_json))
+            return Channel(window, None)
+        return Channel(window, Restorer(self._book, answers=self._answers, is_json=is_json))
 
     def _flushed(self, closes: Sequence[str], *, except_for: Sequence[TextSlot]) -> list[Any]:
         """End the channels that close, and give what they still held as items of their own."""
@@ -254,6 +360,16 @@ class GuardExchange:
         self.output_labels = self.output_labels.with_categories(frozenset((entry.category,)))
         return True
 
+    def _sent_urls(self) -> SentUrls:
+        """Return the URLs that went out with tokens in them; read where a token comes back in a URL, and kept."""
+        if self._sent is None:
+            content = self.payload.content if is_carrier(self.payload) else None
+            self._sent = SentUrls([] if content is None else [segment.text for segment in content.segments()])
+        return self._sent
+
+    def _tell_altered(self) -> None:
+        self._counts["altered.tokens"] += 1
+
     def _found(self, findings: Sequence[Finding]) -> list[Finding]:
         """Label the output by what was found in it; return what has to be removed instead."""
         forbidden: list[Finding] = []
@@ -269,18 +385,15 @@ class GuardExchange:
         return forbidden
 
 
-class _Channel:
-    """One channel's way: what may not be seen is removed first, then tokens are restored."""
-
-    __slots__ = ("_restorer", "_window")
-
-    def __init__(self, window: LabelWindow | RemovalWindow, restorer: Restorer | None) -> None:
-        self._window = window
-        self._restorer = restorer
-
-    def feed(self, text: str, *, is_last: bool) -> str:
-        released = self._window.feed(text, is_last=is_last)
-        return released if self._restorer is None else self._restorer.feed(released, is_last=is_last)
+def _parts(item: Any) -> Sequence[Any]:
+    """Return the item as several, each with text of one channel of a run: a value may be cut between two of them."""
+    if not hasattr(item, "run"):
+        return (item,)
+    spoken = [at for at, (name, text) in enumerate(item.slots) if text and item.run(name) is not None]
+    if len({item.slots[at].channel for at in spoken}) < 2:
+        return (item,)
+    before = [item.insert(item.slots[at]) for at in spoken[:-1]]
+    return (*before, item.edit(["" if at in spoken[:-1] else text for at, (_, text) in enumerate(item.slots)]))
 
 
 @lru_cache(maxsize=1024)

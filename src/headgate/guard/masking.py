@@ -10,7 +10,7 @@ from headgate.guard.answers import Thought
 from headgate.guard.pseudonyms import CODE_SIZE, FRAME, TOKEN, Book, Entry
 from headgate.guard.quotation import SCALAR, Quotation, is_json
 from headgate.guard.restore import json_unescaped
-from headgate.kernel.content import Content, Finding, Segment
+from headgate.kernel.content import Content, Finding, NumberedContent
 
 LITERAL = "text"
 """The kind of what the client wrote that only looks like a token: it gets its own token, and comes back as it was."""
@@ -60,6 +60,7 @@ def masked(
     for index, segment in enumerate(segments):
         if FRAME in segment.text:
             places.setdefault(index, []).extend(_literals(segment.text))
+    numbers: frozenset[int] = content.numbers() if isinstance(content, NumberedContent) else frozenset()
     counts: Counter[str] = Counter()
     returned: Counter[str] = Counter()
     texts: dict[int, str] = {}
@@ -68,7 +69,7 @@ def masked(
             continue
         known = None if signature in places else thought(segments[text].text)
         mine = [] if known is None else _from_here(segments[text].text, places[text], known, book)
-        written = _replaced(segments[text], mine, book, Counter())
+        written = _replaced(segments[text].text, mine, book, Counter())
         if known is not None and known.is_said(written):
             counts.update(place.kind for place in mine if place.category is not None)
             returned.update(place.kind for place in _merged(places.pop(text)) if place not in mine and place.category)
@@ -79,7 +80,10 @@ def masked(
             texts[signature] = ""
     for index, spots in places.items():
         if spots:
-            texts[index] = _replaced(segments[index], _merged(spots), book, counts)
+            text, merged = segments[index].text, _merged(spots)
+            if index in numbers:
+                merged = [max(merged, key=lambda each: each.confidence)._replace(start=0, end=len(text))]
+            texts[index] = _replaced(text, merged, book, counts, is_number=index in numbers)
     return Masked(content.edit(texts), dict(counts), dict(returned))
 
 
@@ -123,25 +127,40 @@ def _merged(places: Iterable[_Place]) -> list[_Place]:
 
 def _from_here(text: str, places: Iterable[_Place], thought: Thought, book: Book) -> list[_Place]:
     """Return the places of a thought whose values were tokens where it came from."""
-    is_escaped = is_json(text)
+    merged = _merged(places)
+    entries = _entries(text, merged, Quotation() if is_json(text) else None, is_number=False)
     return [
-        place
-        for place in _merged(places)
-        if book.token(_entry(text, place, is_escaped=is_escaped))[-CODE_SIZE:] in thought.codes
+        place for place, entry in zip(merged, entries, strict=True) if book.token(entry)[-CODE_SIZE:] in thought.codes
     ]
 
 
-def _entry(text: str, place: _Place, *, is_escaped: bool) -> Entry:
-    value = text[place.start : place.end]
-    return Entry(json_unescaped(value) if is_escaped else value, place.kind, place.category)
+def _entries(text: str, places: Sequence[_Place], quotation: Quotation | None, *, is_number: bool) -> list[Entry]:
+    """Return what stands in each place; in JSON, a place in a bare number is all of the number."""
+    entries: list[Entry] = []
+    done = 0
+    for start, end, kind, category, _ in places:
+        if quotation is None:
+            entries.append(Entry(text[start:end], kind, category, is_number))
+            continue
+        quotation.advance(text[done:start])
+        done = start
+        if quotation.is_inside:
+            entries.append(Entry(json_unescaped(text[start:end]), kind, category))
+        else:
+            entries.append(Entry(text[slice(*_whole_number(text, start, end))], kind, category, is_number=True))
+    return entries
 
 
-def _replaced(segment: Segment, places: Sequence[_Place], book: Book, counts: Counter[str]) -> str:
-    text = segment.text
+def _whole_number(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return where the number begins and ends of which this is a part."""
+    return len(text[:start].rstrip(SCALAR)), len(text) - len(text[end:].lstrip(SCALAR))
+
+
+def _replaced(text: str, places: Sequence[_Place], book: Book, counts: Counter[str], *, is_number: bool = False) -> str:
     quotation = Quotation() if is_json(text) else None
-    tokens = [book.token(_entry(text, place, is_escaped=quotation is not None)) for place in places]
+    entries = _entries(text, places, quotation, is_number=is_number)
     counts.update(place.kind for place in places if place.category is not None)
-    return _joined(text, places, tokens, quotation)
+    return _joined(text, places, list(map(book.token, entries)), None if quotation is None else Quotation())
 
 
 def _joined(text: str, places: Sequence[_Place], news: Sequence[str], quotation: Quotation | None) -> str:
@@ -155,8 +174,8 @@ def _joined(text: str, places: Sequence[_Place], news: Sequence[str], quotation:
             quotation.advance(text[done:start])
             if not quotation.is_inside:
                 # No number is replaced in part, for what would be left of it is no JSON.
-                start = max(done, len(text[:start].rstrip(SCALAR)))
-                end = len(text) - len(text[end:].lstrip(SCALAR))
+                begin, end = _whole_number(text, start, end)
+                start = max(done, begin)
             new = quotation.replacing(text[start:end], new)
         pieces += (text[done:start], new)
         done = end

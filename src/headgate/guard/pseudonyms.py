@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -26,18 +27,19 @@ LONGEST_TOKEN = len(FRAME) + _NAME_SIZE + 1 + CODE_SIZE
 TOKEN = re.compile(rf"{FRAME}[A-Z]{{1,{_NAME_SIZE}}}_[{_ALPHABET}]{{{CODE_SIZE}}}")
 """Exactly a token. Tokens have one length for each name, so none begins with another."""
 
-_TOKEN_BEGINNING = re.compile(
-    rf"H(?:G(?:X(?:_(?:[A-Z]{{1,{_NAME_SIZE}}}(?:_[{_ALPHABET}]{{0,{CODE_SIZE - 1}}})?)?)?)?)?\Z"
-)
 _LEAST_KEY_BYTES = 16
 
 
 class Entry(NamedTuple):
-    """What a token stands for. `category` is None for text that merely looked like a token when the client sent it."""
+    """What a token stands for. `category` is None for text that merely looked like a token when the client sent it.
+
+    `is_number` says that the value was a bare number of JSON, so that it comes back as one.
+    """
 
     value: str
     kind: str
     category: str | None
+    is_number: bool = False
 
 
 class Pseudonyms:
@@ -64,7 +66,7 @@ class Book:
         make_key: derives the key of its tokens; not asked where there is nothing to mask.
     """
 
-    __slots__ = ("_code_size", "_entries", "_key", "_make_key", "_tokens")
+    __slots__ = ("_code_size", "_entries", "_key", "_make_key", "_sorted", "_tokens", "_words", "has_numbers")
 
     def __init__(self, make_key: Callable[[], bytes], *, code_size: int = CODE_SIZE) -> None:
         self._make_key = make_key
@@ -72,6 +74,9 @@ class Book:
         self._code_size = code_size
         self._entries: dict[str, Entry] = {}
         self._tokens: dict[Entry, str] = {}
+        self._words: dict[str, str | None] = {}
+        self._sorted: list[str] = []
+        self.has_numbers = False
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -84,11 +89,15 @@ class Book:
         self._key = self._key or self._make_key()
         name = token_name(entry)
         for attempt in range(1_000_000):
-            digest = _keyed(self._key, name, entry.kind, entry.value, str(attempt), size=16)
+            numbered = ("number",) if entry.is_number else ()
+            digest = _keyed(self._key, name, entry.kind, entry.value, str(attempt), *numbered, size=16)
             token = f"{FRAME}{name}_{_code(digest, self._code_size)}"
             if token not in self._entries:
                 self._entries[token] = entry
                 self._tokens[entry] = token
+                word = token.replace("_", "")
+                self._words[word] = None if word in self._words else token
+                self.has_numbers = self.has_numbers or entry.is_number
                 return token
         raise Invalid("the content holds more different values than there are tokens; send it in parts")
 
@@ -96,17 +105,22 @@ class Book:
         """Return what a token of this exchange stands for; None for every other."""
         return self._entries.get(token)
 
+    def token_of(self, word: str) -> str | None:
+        """Return the only token whose letters these are; None where there is none, or more than one."""
+        return self._words.get(word)
+
+    def may_begin(self, word: str) -> bool:
+        """Tell whether the letters of a token begin like this. O(log tokens), once they are sorted."""
+        if len(self._sorted) != len(self._words):
+            self._sorted = sorted(self._words)
+        at = bisect_left(self._sorted, word)
+        return at < len(self._sorted) and self._sorted[at].startswith(word)
+
 
 def token_name(entry: Entry) -> str:
     """Return the word within the token that tells the model what kind of value it stands for."""
     word = "SECRET" if entry.category == "secret" else entry.kind
     return "".join(char for char in word.upper() if "A" <= char <= "Z")[:_NAME_SIZE] or "VALUE"
-
-
-def held_from(text: str) -> int:
-    """Return where the end of the text may be the beginning of a token; its length where it cannot."""
-    match = _TOKEN_BEGINNING.search(text, max(0, len(text) - LONGEST_TOKEN))
-    return len(text) if match is None else match.start()
 
 
 def _keyed(key: bytes, *fields: str, size: int) -> bytes:

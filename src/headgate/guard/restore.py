@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from typing import NamedTuple
 
-from headgate.guard.pseudonyms import TOKEN, Book, Entry, held_from
+from headgate.guard.pseudonyms import Book, Entry
 from headgate.guard.quotation import begins_json
-from headgate.guard.urls import UrlContext
+from headgate.guard.sent_urls import SentUrls
+from headgate.guard.spellings import BEGINNING, Spelled, spelled
+from headgate.guard.urls import JsonUrlContext, UrlContext
+
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_AFTER_STRING = re.compile(r'"[ \t\r\n]*')
+
+
+class Answers(NamedTuple):
+    """What a restorer asks its exchange.
+
+    Args:
+        may_see: whether the receiver may see an entry, and whether the place is a URL that did not come with it; called
+            once for each occurrence.
+        sent: the URLs that were sent with tokens in them.
+        altered: told of each place that looks like a token and is none of this exchange.
+    """
+
+    may_see: Callable[[Entry, bool], bool]
+    sent: Callable[[], SentUrls]
+    altered: Callable[[], object]
 
 
 class Restorer:
@@ -15,57 +37,121 @@ class Restorer:
 
     Args:
         book: the tokens that were sent.
-        may_see: asked for every token before its value is put back; called once for each occurrence.
         is_json: whether the text is JSON, so that values are escaped as its strings demand; None to tell by how it
             begins.
     """
 
-    __slots__ = ("_beginning", "_book", "_held", "_is_json", "_may_see", "_url")
+    __slots__ = ("_answers", "_before", "_beginning", "_book", "_is_json", "_urls", "held")
 
-    def __init__(self, book: Book, *, may_see: Callable[[Entry, bool], bool], is_json: bool | None) -> None:
+    def __init__(self, book: Book, *, answers: Answers, is_json: bool | None) -> None:
         self._book = book
-        self._may_see = may_see
+        self._answers = answers
         self._is_json = is_json
         self._beginning = ""
-        self._held = ""
-        self._url = UrlContext(is_json=bool(is_json))
+        self.held = ""
+        self._before = ""
+        # A text that only begins like JSON is both, for a client may show it, or read it.
+        self._urls: tuple[UrlContext | JsonUrlContext, ...] = (JsonUrlContext(),) if is_json else (UrlContext(),)
 
     def feed(self, text: str, *, is_last: bool) -> str:
         """Take the next piece; return what may be released now."""
         if self._is_json is None and not self._decided(text):
+            self._advance(text)
             return text
-        if not self._held and "H" not in text:
-            self._url.advance(text)
+        has_numbers = self._is_json and self._book.has_numbers
+        if not self.held and not BEGINNING.search(text) and not (has_numbers and text.endswith('"')):
+            for context in self._urls:
+                context.advance(text)
+            if has_numbers:
+                self._before = text[-1:] or self._before
             return text
-        whole = self._held + text
+        whole = self.held + text
         pieces: list[str] = []
-        done = 0
-        for match in TOKEN.finditer(whole):
-            before = whole[done : match.start()]
-            self._url.advance(before)
-            pieces += (before, self._restored(match.group()))
-            done = match.end()
-        end = len(whole) if is_last else max(done, held_from(whole))
-        rest, self._held = whole[done:end], whole[end:]
-        self._url.advance(rest)
+        done, end = 0, len(whole)
+        for place in spelled(whole, self._book, is_last=is_last):
+            is_bare = self._is_bare(whole, place, is_last=is_last) if has_numbers else False
+            start = place.start - 1 if is_bare is not False else place.start
+            if place.is_open or is_bare is None:
+                end = start
+                break
+            self._advance(whole[done : place.start])
+            pieces.append(whole[done:start])
+            done = place.start
+            new = self._restored(whole, place, is_bare=is_bare, is_last=is_last)
+            if new is None:
+                end = done
+                break
+            done = place.end + is_bare
+            self._advance(whole[place.start : done])
+            pieces.append(new)
+        else:
+            if has_numbers and not is_last and done < end and whole.endswith('"'):
+                end -= 1
+        rest, self.held = whole[done:end], whole[end:]
+        self._advance(rest)
+        self._before = whole[end - 1 : end] or self._before
         pieces.append(rest)
         return "".join(pieces)
 
     def _decided(self, text: str) -> bool:
+        before = self._beginning
         self._beginning += text
         self._is_json = begins_json(self._beginning)
-        if self._is_json is None:
-            return False
-        self._url = UrlContext(is_json=self._is_json)
-        return True
+        if self._is_json:
+            context = JsonUrlContext()
+            context.advance(before)
+            self._urls = (*self._urls, context)
+        return self._is_json is not None
 
-    def _restored(self, token: str) -> str:
-        entry = self._book.entry(token)
-        is_inside = self._url.is_inside
-        self._url.advance(token)
-        if entry is None or not self._may_see(entry, is_inside):
-            return token
+    def _advance(self, text: str) -> None:
+        for context in self._urls:
+            context.advance(text)
+
+    def _is_bare(self, whole: str, place: Spelled, *, is_last: bool) -> bool | None:
+        """Tell whether a number goes here, in place of a string of JSON; None where that cannot be told yet."""
+        quote = place.start - 1
+        if quote < 0 or whole[quote] != '"' or (whole[quote - 1] if quote else self._before) == "\\":
+            return False
+        if place.is_open:
+            return None
+        entry = self._book.entry(place.token or "")
+        if entry is None or not is_number(entry):
+            return False
+        behind = _AFTER_STRING.match(whole, place.end)
+        if behind is None:
+            return None if place.end == len(whole) and not is_last else False
+        if behind.end() == len(whole):
+            return True if is_last else None
+        return whole[behind.end()] != ":"
+
+    def _restored(self, whole: str, place: Spelled, *, is_bare: bool, is_last: bool) -> str | None:
+        """Return what goes into the place, quotation marks of a bare number included; None to wait for more text."""
+        said = whole[place.start : place.end]
+        entry = None if place.token is None else self._book.entry(place.token)
+        if entry is None:
+            self._answers.altered()
+            return said
+        is_inside = self._is_elsewhere(place.token or "", whole[place.end :], is_last=is_last)
+        if is_inside is None:
+            return None
+        if not self._answers.may_see(entry, is_inside):
+            return f'"{said}"' if is_bare else said
         return json_escaped(entry.value) if self._is_json else entry.value
+
+    def _is_elsewhere(self, token: str, behind: str, *, is_last: bool) -> bool | None:
+        """Tell whether the token stands in a URL that did not come with it; None where that cannot be told yet."""
+        for context in self._urls:
+            if context.is_inside:
+                url = None if context.url is None else context.url + token
+                is_known = self._answers.sent().is_known(url, behind, is_last=is_last)
+                if not is_known:
+                    return None if is_known is None else True
+        return False
+
+
+def is_number(entry: Entry) -> bool:
+    """Tell whether an entry stands for a bare number of JSON."""
+    return entry.is_number and _NUMBER.fullmatch(entry.value) is not None
 
 
 def json_escaped(text: str) -> str:

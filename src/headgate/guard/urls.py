@@ -1,91 +1,216 @@
-"""Whether the text that comes next lies inside a URL, told piece by piece.
+"""Whether the text that comes next lies inside a URL that something may fetch or follow, told piece by piece.
 
-A value put into a URL leaves for wherever the URL points as soon as something renders it, so it is not put there. In
-doubt the answer is yes: that costs a token which stays a token, the opposite would cost the value.
+A value put into a URL leaves for wherever the URL points as soon as something renders it, so it is not put there unless
+it came in that URL. In doubt the answer is yes: that costs a token which stays a token, the opposite would cost the
+value. Decision 0011 says what counts as a URL.
+
+Source: CommonMark 0.31, sections 4.7, 6.3, 6.5 and 6.6; GFM, section 6.9; HTML Living Standard, section 13.2.5; URL
+Standard, section 4.4. The last three let a URL run on through every blank but those of ASCII.
 """
 
 from __future__ import annotations
 
 import re
 
-_SLASH = r"(?:/|\\/|\\u002[fF])"
+from headgate.guard.html_tags import Tags
+
+_ATTRIBUTES = (
+    "src|srcset|imagesrcset|href|action|formaction|data|poster|cite|background|ping|longdesc|codebase|archive|manifest"
+    "|profile|content|classid|dynsrc|lowsrc|from|to|values|by"
+)
 # Each ends with the character that makes it one, so that it does not matter how a stream was cut.
 _OPENING = re.compile(
-    rf"https?:|{_SLASH}{{2}}|www\.|\]\(|\]:|\burl\(|\b(?:src|srcset|href|action|data|poster|cite)[ ]{{0,3}}="
-    r"|[a-zA-Z0-9\-]\.[a-zA-Z]{2,24}(?::[0-9]{1,5})?[/?#]",
+    r"(?P<scheme>(?<![a-z0-9+.\-])(?:https?|ftp|wss?):|www\.)|(?P<slashes>:[/\\]{2})|(?P<markdown>\][(:])|(?P<css>\burl\()"
+    rf"|(?<![\w.\-])(?P<attribute>{_ATTRIBUTES})\s*+=",
     re.IGNORECASE,
 )
-# What every opening ends with, or holds within its last six characters: most text has none of it.
-_ENDS_OPENING = re.compile(r"[:/.(=?#\\]")
+# What every opening ends with: most text has none of it.
+_ENDS_OPENING = re.compile(r"[:/.(=\\]")
 _LONGEST_OPENING = 40
 _LOOK_BACK = 40
 _KEPT = _LONGEST_OPENING + _LOOK_BACK
+_LONGEST_SCHEME = 31
+_LONGEST_URL = 2048
 _CLOSERS = {'"': '"', "'": "'", "<": ">", "`": "`"}
 _STOPS_LOOKING_BACK = frozenset(" \t\r\n()[]{}")
+_BLANK = re.compile(r"[ \t\r\n]")
+_BLANKS = re.compile(r"\s+")
+_UNFETCHED = re.compile(r"(?:mailto|tel|sms):\Z", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]{0,30}\Z")
+_INDEXED = re.compile(r"[\w)\]\"'}]\[[^\[\]]*\Z")
+_JSON_MARK = re.compile(r'\\u([0-9a-fA-F]{4})|\\([^u])|"', re.DOTALL)
+_UNFINISHED_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 
 class UrlContext:
-    """The state of one channel.
+    """The state of one text that may be Markdown, HTML or CSS."""
 
-    Args:
-        is_json: whether the text is JSON, where a quotation mark that is not escaped ends every URL.
-    """
+    __slots__ = ("_closer", "_is_attribute", "_is_fresh", "_may_be_unfetched", "_tags", "_tail", "is_inside", "url")
 
-    __slots__ = ("_closer", "_is_fresh", "_is_json", "_tail", "is_inside")
+    def __init__(self) -> None:
+        self._start_over()
 
-    def __init__(self, *, is_json: bool) -> None:
+    def _start_over(self) -> None:
         self.is_inside = False
-        self._is_json = is_json
+        self.url: str | None = ""
+        """The URL so far; None where it is longer than any that is compared."""
         self._closer: str | None = None
-        self._is_fresh = False
+        self._is_attribute = self._is_fresh = self._may_be_unfetched = False
+        self._tags = Tags()
         self._tail = ""
 
     def advance(self, text: str) -> None:
         """Take the next piece of text. Amortised O(characters)."""
-        if not self.is_inside and not _ENDS_OPENING.search(text) and "\\" not in self._tail[-6:]:
-            self._tail = (self._tail + text)[-_KEPT:]
+        if not self.is_inside and not _ENDS_OPENING.search(text):
+            if self._tags.is_idle and "<" not in text:
+                self._tail = (self._tail + text)[-_KEPT:]
+                return
+            self._tags.advance(text)
+            self._keep(self._tail + text)
             return
         whole = self._tail + text
-        seen, begin = len(self._tail), 0
-        while True:
+        at, begin = len(self._tail), 0
+        while at < len(whole):
             if self.is_inside:
-                end = self._end(whole, seen)
-                if end is None:
-                    break
-                self.is_inside = False
-                seen = begin = end
+                at = self._inside(whole, at)
+                begin = len(whole) if self.is_inside else at
             else:
-                opening = next((m for m in _OPENING.finditer(whole, begin) if m.end() > seen), None)
+                opening = self._opening(whole, begin, at)
+                self._tags.advance(whole[at : len(whole) if opening is None else opening.end()])
                 if opening is None:
                     break
-                self.is_inside = True
-                self._closer = _closer_before(whole, max(begin, opening.start() - _LOOK_BACK), opening.start())
-                self._is_fresh = opening.group()[-1] in "(=:"
-                seen = opening.end()
-        self._tail = whole[max(begin, len(whole) - _KEPT) :]
+                at = opening.end()
+                self._open(opening, whole, begin)
+        self._keep(whole if self.is_inside else whole[begin:])
+
+    def end(self) -> None:
+        """Take the end of the text: what follows is another."""
+        self._start_over()
+
+    def _keep(self, text: str) -> None:
+        if self._tags.is_open and not self.is_inside:
+            # A browser takes any number of blanks between an attribute's name and its sign.
+            text = _BLANKS.sub(" ", text)
+        self._tail = text[-_KEPT:]
+
+    def _opening(self, whole: str, begin: int, at: int) -> re.Match[str] | None:
+        """Return the next opening of a URL that ends beyond `at`."""
+        for match in _OPENING.finditer(whole, begin):
+            if match.end() <= at:
+                continue
+            match match.lastgroup:
+                case "attribute":
+                    if self._tags.is_open_after(whole[at : match.end()]):
+                        return match
+                case "markdown" if match.group() == "]:":
+                    # A definition begins its line; what an index stands after is code.
+                    if not _INDEXED.search(whole, begin, match.start()):
+                        return match
+                case "slashes":
+                    if _SCHEME.search(whole, max(begin, match.start() - _LONGEST_SCHEME), match.start()):
+                        return match
+                case _:
+                    return match
+        return None
+
+    def _open(self, opening: re.Match[str], whole: str, begin: int) -> None:
+        kind, start = opening.lastgroup, opening.start()
+        scheme = _SCHEME.search(whole, max(begin, start - _LONGEST_SCHEME), start) if kind == "slashes" else None
+        start = start if scheme is None else scheme.start()
+        self.is_inside = True
+        self._is_fresh = kind not in ("scheme", "slashes")
+        self._is_attribute = kind == "attribute"
+        self._may_be_unfetched = kind == "markdown" or opening.group(kind or 0).lower() == "href"
+        self._closer = None if self._is_fresh else _closer_before(whole, max(begin, start - _LOOK_BACK), start)
+        self.url = "" if self._is_fresh else whole[start : opening.end()]
+
+    def _inside(self, whole: str, at: int) -> int:
+        """Take text of the URL; return the position behind what ends it, or the end of the text."""
+        start = at
+        while self._is_fresh and at < len(whole):
+            char = whole[at]
+            if char in " \t\r\n":
+                at += 1
+                continue
+            self._is_fresh = False
+            if char in _CLOSERS:
+                self._closer = _CLOSERS[char]
+                at += 1
+        end = self._end(whole, at)
+        stop = len(whole) if end is None else end
+        if self._may_be_unfetched and self.url is not None and len(self.url) < _LOOK_BACK:
+            for colon in range(at, min(stop, at + _LOOK_BACK)):
+                if whole[colon] == ":" and _UNFETCHED.fullmatch(self.url + whole[at : colon + 1]):
+                    end = stop = colon + 1
+                    break
+        if self.url is not None:
+            self.url = None if len(self.url) + stop - at > _LONGEST_URL else self.url + whole[at:stop]
+        self._tags.advance(whole[start:stop])
+        if end is not None:
+            self.is_inside = False
+        return stop
 
     def _end(self, whole: str, at: int) -> int | None:
         """Return the position after the character that ends the URL, or None."""
-        while at < len(whole):
-            char = whole[at]
-            at += 1
-            if self._is_fresh:
-                if char in " \t":
-                    continue
-                self._is_fresh = False
-                if self._closer is None and char in _CLOSERS:
-                    self._closer = _CLOSERS[char]
-                    continue
-            if self._ends(char, whole[at - 2] if at > 1 else ""):
-                return at
-        return None
+        if self._closer is None:
+            blank = _BLANK.search(whole, at)
+            return None if blank is None else blank.end()
+        closing = whole.find(self._closer, at)
+        if not self._is_attribute:
+            # A paragraph ends here, and a quotation that is none with it.
+            line = whole.find("\n", at)
+            while line >= 0 and (closing < 0 or line < closing):
+                if whole[max(0, line - 2) : line].rstrip("\r").endswith("\n"):
+                    return line + 1
+                line = whole.find("\n", line + 1)
+        return None if closing < 0 else closing + 1
 
-    def _ends(self, char: str, before: str) -> bool:
-        if self._is_json and char == '"':
-            return before != "\\"
-        if self._closer is not None:
-            return char == self._closer or (char == "\n" and before == "\n")
-        return char.isspace()
+
+class JsonUrlContext:
+    """The state of a JSON text, whose strings are texts of their own, with escapes resolved."""
+
+    __slots__ = ("_inner", "_rest")
+
+    def __init__(self) -> None:
+        self._inner = UrlContext()
+        self._rest = ""
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the text that comes next lies inside a URL."""
+        return self._inner.is_inside
+
+    @property
+    def url(self) -> str | None:
+        """The URL so far, without escapes."""
+        return self._inner.url
+
+    def advance(self, text: str) -> None:
+        """Take the next piece of JSON. Amortised O(characters)."""
+        whole = self._rest + text
+        if '"' not in whole and "\\" not in whole:
+            self._inner.advance(whole)
+            return
+        done = 0
+        pieces: list[str] = []
+        for mark in _JSON_MARK.finditer(whole):
+            pieces.append(whole[done : mark.start()])
+            done = mark.end()
+            if mark.group() != '"':
+                pieces.append(_unescaped(mark))
+                continue
+            self._inner.advance("".join(pieces))
+            self._inner.end()
+            pieces.clear()
+        unfinished = _UNFINISHED_ESCAPE.search(whole, done)
+        stop = len(whole) if unfinished is None else unfinished.start()
+        self._rest = whole[stop:]
+        self._inner.advance("".join((*pieces, whole[done:stop])))
+
+
+def _unescaped(mark: re.Match[str]) -> str:
+    return chr(int(mark[1], 16)) if mark[1] else _ESCAPED.get(mark[2], mark[2])
 
 
 def _closer_before(text: str, begin: int, at: int) -> str | None:

@@ -13,7 +13,9 @@ HELD = 256
 """Characters that are held back for a receiver who may not see everything: no value that is found is longer, or it is
 held back whole."""
 
-_MOST_HELD = 16_384
+MOST_HELD = 16_384
+"""And never more than this."""
+
 _CONTEXT = 64
 _SCANNED_AT_ONCE = 1024
 
@@ -21,24 +23,41 @@ _SCANNED_AT_ONCE = 1024
 class LabelWindow:
     """Reports what one channel's text holds, in pieces, without holding anything back."""
 
-    __slots__ = ("_engine", "_pending", "_report", "_size")
+    __slots__ = ("_engine", "_pending", "_report", "_seam", "_size")
+
+    held = ""
 
     def __init__(self, engine: Engine, report: Callable[[Sequence[Finding]], object]) -> None:
         self._engine = engine
         self._report = report
         self._pending: list[str] = []
         self._size = 0
+        self._seam = ""
+
+    @property
+    def recent(self) -> str:
+        """The end of the text so far, at least as long as any value that is found, where it is that long."""
+        return "".join(self._pending)[-HELD:]
+
+    def follow(self, before: str) -> None:
+        """Say that the text that comes next is read right after another one."""
+        self._seam = before
 
     def feed(self, text: str, *, is_last: bool) -> str:
         """Take the next piece and return it."""
         self._pending.append(text)
         self._size += len(text)
+        if self._seam:
+            self._seam += text[:HELD]
+            if len(self._seam) >= 2 * HELD or is_last:
+                self._report(self._engine.scan_text(self._seam))
+                self._seam = ""
         if self._size >= _SCANNED_AT_ONCE or is_last:
             whole = "".join(self._pending)
             found = self._engine.scan_text(whole)
             if found:
                 self._report(found)
-            overlap = "" if is_last else whole[-HELD:]
+            overlap = whole[-HELD:]
             self._pending = [overlap]
             self._size = len(overlap)
         return text
@@ -51,7 +70,7 @@ class RemovalWindow:
     ends cannot be told any more.
     """
 
-    __slots__ = ("_context", "_engine", "_held", "_is_json", "_is_lost", "_quotation", "_report")
+    __slots__ = ("_engine", "_is_json", "_is_lost", "_quotation", "_report", "context", "held")
 
     def __init__(
         self,
@@ -70,31 +89,31 @@ class RemovalWindow:
         self._is_json = is_json
         self._quotation = Quotation()
         self._report = report
-        self._held = ""
-        self._context = ""
+        self.held = ""
+        self.context = ""
         self._is_lost = False
 
     def feed(self, text: str, *, is_last: bool) -> str:
         """Take the next piece; return what may be released now, at most 256 characters late."""
-        held = "" if self._is_lost else self._held + text
+        held = "" if self._is_lost else self.held + text
         if not held or (len(held) <= HELD and not is_last):
-            self._held = held
+            self.held = held
             return ""
         if self._is_json is None:
             # All that there is of the text: nothing of it was released yet.
             self._is_json = begins_json(held) is True
-        base = len(self._context)
-        findings = [f for f in self._engine.scan_text(self._context + held) if f.end > base]
-        cut = len(held) if is_last or len(held) > _MOST_HELD else self._cut(held, findings, base)
+        base = len(self.context)
+        findings = [f for f in self._engine.scan_text(self.context + held) if f.end > base]
+        cut = len(held) if is_last or len(held) > MOST_HELD else self._cut(held, findings, base)
         forbidden = self._report([f for f in findings if f.end - base <= cut])
-        ready, self._held = held[:cut], held[cut:]
-        self._context = (self._context + ready)[-_CONTEXT:]
+        ready, self.held = held[:cut], held[cut:]
+        self.context = (self.context + ready)[-_CONTEXT:]
         quotation = self._quotation if self._is_json else None
         if not forbidden:
             if quotation is not None:
                 quotation.advance(ready)
             return ready
-        self._is_lost = not self._held and forbidden[-1].end - base == len(held)
+        self._is_lost = not self.held and forbidden[-1].end - base == len(held)
         return removed(ready, [f._replace(start=max(f.start, base)) for f in forbidden], quotation=quotation, base=base)
 
     def _cut(self, held: str, findings: Sequence[Finding], base: int) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from headgate.kernel.labels import BOTTOM, Labels
 
@@ -72,6 +72,23 @@ class Content(Protocol):
         ...
 
 
+@runtime_checkable
+class NumberedContent(Content, Protocol):
+    """A content that knows numbers from strings."""
+
+    def numbers(self) -> frozenset[int]:
+        """Return the indices of the segments that are bare numbers."""
+        ...
+
+    def with_numbers(self, number_of: Callable[[str], str | None]) -> Content:
+        """Return the content with bare numbers in place of strings in the input of tool calls.
+
+        Args:
+            number_of: the number that a string stands for; None for every other string.
+        """
+        ...
+
+
 class Finding(NamedTuple):
     """Something that a detector recognised: characters `start` to `end` of one segment."""
 
@@ -99,7 +116,7 @@ class Labelled:
 class TextSlot(NamedTuple):
     """Text that a stream item adds to a channel, such as `content/0` or `tool/0/1`.
 
-    `other/N` is for strings of which the wire does not say what they are.
+    `other/PLACE` is for strings of which the wire does not say what they are.
     """
 
     channel: str
@@ -111,7 +128,7 @@ class StreamItem(Protocol):
 
     @property
     def slots(self) -> Sequence[TextSlot]:
-        """The text that this item carries, in order; at most one slot a channel."""
+        """The text that this item carries, in order; several slots of one channel are one text."""
         ...
 
     @property

@@ -1,17 +1,18 @@
 """One streamed answer of Anthropic's wire: its events as items that guard can edit, and the reader that makes them.
 
 Channels: `content/B` for text, `reasoning/B` for thinking and `tool/0/B` for tool input, where B is the index of the
-content block; `refusal/0` for the explanation of a refusal; `other/N` for any other string that a block brings, such as
-search results and citations, each closed as it comes.
+content block; `refusal/0` for the explanation of a refusal; `other/B/PLACE` for any other string of a block's deltas
+and `other/EVENT/PLACE` for one of an event that we do not know. `other/whole/N` is for strings that are complete in
+their event, such as search results, each closed as it comes.
 
 Source: docs of the Messages API, "Streaming messages"; types of the `anthropic` SDK 2.x (raw_message_stream_event.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -33,11 +34,30 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.json_edits import Path, edit_fields
 from headgate.wire.sse import SseEvent
+from headgate.wire.stream_strings import Form, form_with, is_whole, place_of, strings_in
 
-_OPAQUE: Final = frozenset({"type", "id", "tool_use_id", "encrypted_content", "encrypted_index", "signature", "data"})
+_WHOLE: Final = frozenset({"message_start", "content_block_start", "content_block_stop", "message_delta"})
+"""Events whose strings are complete, outside the fields that we know."""
+
 _REFUSAL: Final = "refusal/0"
 _DELTAS: Final = {"content": ("text_delta", "text"), "reasoning": ("thinking_delta", "thinking")}
 _EVERY: Final = ("*",)
+_REDACTED: Final = ("content_block", "data")
+
+
+class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
+
+
+class _PlainEvent(msgspec.Struct, forbid_unknown_fields=True):
+    """A delta that holds no text beyond what is named here; any other event goes the slow way."""
+
+    type: Literal["content_block_delta"]
+    index: int
+    delta: _PlainDelta
 
 
 class _BlockDelta(msgspec.Struct):
@@ -84,13 +104,8 @@ class _Event(msgspec.Struct):
 
 
 _EVENT: Final = msgspec.json.Decoder(_Event)
-
-
-class _Place(NamedTuple):
-    """A string in an event that is a slot."""
-
-    path: Path
-    text: str
+_PLAIN: Final = msgspec.json.Decoder(_PlainEvent)
+_NO_FORMS: Mapping[str, Form] = {}
 
 
 class AnthropicEvent(msgspec.Struct, frozen=True):
@@ -100,8 +115,9 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
         data: its JSON.
         kind: its type, which is also its name on the wire.
         paths: where in `data` each slot's text is.
-        tool: which of the answer's tool calls, counted from 0, the event belongs to.
+        tool: which of the answer's tool calls, counted from 0, the event belongs to; -1 for one of the provider's own.
         is_bare: whether it ends a tool call that was given no arguments.
+        forms: how the stream sends text of channels that we do not know.
     """
 
     data: bytes
@@ -113,11 +129,21 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
     paths: tuple[Path, ...] = ()
     tool: int = 0
     is_bare: bool = False
+    forms: Mapping[str, Form] = _NO_FORMS
 
     @property
     def wire(self) -> str:
         """The dialect of `data`."""
         return NAME
+
+    @property
+    def ends_runs(self) -> bool:
+        """Whether the answer ends here, so that no text goes on in another block."""
+        return "*" in self.closes
+
+    def run(self, channel: str) -> str | None:
+        """Return the name of the text that a channel is a part of: text and thinking blocks follow one another."""
+        return "words" if channel.startswith(("content/", "reasoning/")) else None
 
     def edit(self, texts: Sequence[str]) -> AnthropicEvent:
         """Return the event with its slots' texts replaced; all other bytes stay as they are."""
@@ -141,7 +167,7 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
             return None
         data = self.data.replace(token, field + msgspec.json.encode(text))
         # Whoever repeats a field in escapes of their own must not have the wrong one replaced.
-        return data if getattr(_EVENT.decode(data).delta, str(path[1])) == text else None
+        return data if getattr(_EVENT.decode(data).delta, str(path[1]), None) == text else None
 
     def without_spelling(self) -> AnthropicEvent:
         """Return the event: this wire tells no tokens."""
@@ -154,6 +180,11 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
             ValueError: the channel is not one that takes deltas; such channels close as they come, so nothing of
                 theirs can be held back.
         """
+        form = self.forms.get(slot.channel)
+        if form is not None:
+            made, path = form_with(form, slot.text)
+            data = msgspec.json.encode(made)
+            return AnthropicEvent(data, made["type"], (slot,), paths=(path,), tool=self.tool, forms=self.forms)
         kind, _, rest = slot.channel.partition("/")
         if kind == "tool":
             kind, field, block = "input_json_delta", "partial_json", rest.removeprefix("0/")
@@ -171,13 +202,16 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
 class AnthropicReader:
     """Decodes one upstream stream; implements `EventReader`."""
 
-    __slots__ = ("_bare", "_is_ended", "_serial", "_tokens", "_tools")
+    __slots__ = ("_bare", "_calls", "_forms", "_is_ended", "_open", "_serial", "_tokens", "_tools")
 
     def __init__(self) -> None:
         self._tokens = Tokens()
         self._tools: dict[int, int] = {}
         self._bare: set[int] = set()
+        self._calls = 0
         self._serial = 0
+        self._forms: dict[str, Form] = {}
+        self._open: dict[int, dict[str, None]] = {}
         self._is_ended = False
 
     def feed(self, event: SseEvent) -> Sequence[AnthropicEvent]:
@@ -187,12 +221,50 @@ class AnthropicReader:
             Upstream: it is malformed, or it is the wire's error event.
         """
         data = event.data
-        try:
-            said = _EVENT.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-            raise Upstream("the provider sent a stream event that is not of its own wire") from exc
         if self._is_ended:
             return ()
+        try:
+            plain = _PLAIN.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._feed_slowly(event)
+        made = self._plain(data, plain.index, plain.delta)
+        return self._feed_slowly(event) if made is None else (made,)
+
+    def _plain(self, data: bytes, index: int, delta: _PlainDelta) -> AnthropicEvent | None:
+        """Return the event of a delta of a kind that we know; None where it says more than its kind."""
+        kind, text, thinking, piece, tool = delta.type, delta.text, delta.thinking, delta.partial_json, 0
+        if kind == "text_delta" and text is not None and thinking is None and piece is None:
+            channel, field = f"content/{index}", "text"
+        elif kind == "thinking_delta" and thinking is not None and text is None and piece is None:
+            channel, field, text = f"reasoning/{index}", "thinking", thinking
+        elif kind == "input_json_delta" and piece is not None and text is None and thinking is None:
+            channel, field, text, tool = f"tool/0/{index}", "partial_json", piece, self._tools.get(index, 0)
+            if index in self._bare and piece.strip():
+                self._bare.remove(index)
+        else:
+            return None
+        slots = (TextSlot(channel, text),)
+        return AnthropicEvent(
+            data, "content_block_delta", slots, paths=(("delta", field),), tool=tool, forms=self._forms
+        )
+
+    def _feed_slowly(self, event: SseEvent) -> Sequence[AnthropicEvent]:
+        """Take an event that is more than a piece of text: any string that we do not know becomes a slot, too."""
+        data = event.data
+        try:
+            said = _EVENT.decode(data)
+            events = self._read(event, said)
+            if not events:
+                return ()
+            events = (self._with_others(events[0], said.index), *events[1:])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+            raise Upstream("the provider sent a stream event that is not of its own wire") from exc
+        if not self._forms:
+            return events
+        return [msgspec.structs.replace(event, forms=self._forms) for event in events]
+
+    def _read(self, event: SseEvent, said: _Event) -> Sequence[AnthropicEvent]:
+        data = event.data
         kind = said.type or event.name
         match kind:
             case "content_block_delta" if said.delta is not None:
@@ -214,7 +286,7 @@ class AnthropicReader:
                 error = said.error or _Error()
                 raise upstream_error(error.type, error.message, status=None)
             case _:
-                return (self._other(data, kind),)
+                return (AnthropicEvent(data, kind),)
 
     def finish(self) -> None:
         """Say that the connection ended.
@@ -226,19 +298,20 @@ class AnthropicReader:
             raise Upstream("the provider's stream was cut before its end")
 
     def _delta(self, data: bytes, index: int, delta: _BlockDelta) -> AnthropicEvent:
-        if delta.type == "text_delta" and delta.text is not None:
-            return _one_slot(data, f"content/{index}", delta.text, field="text")
-        if delta.type == "input_json_delta" and delta.partial_json is not None:
-            tool = self._tools.get(index, 0)
-            if index in self._bare and delta.partial_json.strip():
-                self._bare.remove(index)
-            return _one_slot(data, f"tool/0/{index}", delta.partial_json, field="partial_json", tool=tool)
-        if delta.type == "thinking_delta" and delta.thinking is not None:
-            return _one_slot(data, f"reasoning/{index}", delta.thinking, field="thinking")
-        if delta.type == "signature_delta":
-            # What is held back of the reasoning goes out before the signature that seals it.
-            return AnthropicEvent(data, "content_block_delta", closes=(f"reasoning/{index}",))
-        return self._other(data, "content_block_delta")
+        """Return the event of a delta that says more than its kind, or is of another kind."""
+        known = _PlainDelta(delta.type)
+        if delta.type == "text_delta":
+            known.text = delta.text
+        elif delta.type == "input_json_delta":
+            known.partial_json = delta.partial_json
+        elif delta.type == "thinking_delta":
+            known.thinking = delta.thinking
+        made = self._plain(data, index, known)
+        if made is not None:
+            return made
+        # What is held back of the reasoning goes out before the signature that seals it.
+        is_seal = delta.type == "signature_delta" and delta.signature
+        return AnthropicEvent(data, "content_block_delta", closes=(f"reasoning/{index}",) if is_seal else ())
 
     def _start(self, data: bytes, index: int, block: _Block) -> Sequence[AnthropicEvent]:
         """Return the block's start, with what text it brings moved to a delta, where guard can hold parts of it."""
@@ -249,12 +322,14 @@ class AnthropicReader:
                 return _opened(data, index, kind="reasoning", text=block.thinking)
             case "redacted_thinking":
                 return (AnthropicEvent(data, "content_block_start"),)
-            case "tool_use":
-                tool = self._tools.setdefault(index, len(self._tools))
+            case _ if block.type == "tool_use" or block.type.endswith("_tool_use"):
+                tool = self._tools.setdefault(index, self._calls if block.type == "tool_use" else -1)
+                self._calls += tool == self._calls
                 given = bytes(block.input).strip()
                 opened = AnthropicEvent(data, "content_block_start", tool=tool)
                 if given in (b"", b"{}", b"null"):
-                    self._bare.add(index)
+                    if tool >= 0:
+                        self._bare.add(index)
                     return (opened,)
                 slot = TextSlot(f"tool/0/{index}", given.decode())
                 opened = msgspec.structs.replace(opened, data=edit_fields(data, {("content_block", "input"): b"{}"}))
@@ -263,17 +338,17 @@ class AnthropicReader:
                     _block_delta(index, kind="input_json_delta", field="partial_json", slot=slot, tool=tool),
                 )
             case _:
-                return (self._other(data, "content_block_start"),)
+                return (AnthropicEvent(data, "content_block_start"),)
 
     def _stop(self, data: bytes, index: int) -> AnthropicEvent:
         tool = self._tools.get(index, 0)
-        closes = (f"content/{index}", f"reasoning/{index}", f"tool/0/{index}")
+        closes = (f"content/{index}", f"reasoning/{index}", f"tool/0/{index}", *self._open.pop(index, ()))
         return AnthropicEvent(data, "content_block_stop", closes=closes, tool=tool, is_bare=index in self._bare)
 
     def _end(self, data: bytes, said: _Event, delta: _BlockDelta) -> AnthropicEvent:
         if said.usage is not None:
             self._tokens = self._tokens.updated(said.usage)
-        reason = stop_reason_of(delta.stop_reason) if delta.stop_reason is not None else None
+        reason = stop_reason_of(delta.stop_reason) if delta.stop_reason and delta.stop_reason.strip() else None
         explanation = (delta.stop_details or {}).get("explanation")
         slots: tuple[TextSlot, ...] = ()
         paths: tuple[Path, ...] = ()
@@ -289,13 +364,28 @@ class AnthropicReader:
             stop_reason=reason,
         )
 
-    def _other(self, data: bytes, kind: str) -> AnthropicEvent:
+    def _with_others(self, event: AnthropicEvent, index: int) -> AnthropicEvent:
         """Return an event with every string of it as a slot, for nothing passes unseen because it is new."""
-        strings = [place for place in _strings(msgspec.json.decode(data), ()) if place.path[-1] not in _OPAQUE]
-        slots = tuple(TextSlot(f"other/{serial}", place.text) for serial, place in enumerate(strings, self._serial))
-        self._serial += len(slots)
-        paths = tuple(place.path for place in strings)
-        return AnthropicEvent(data, kind, slots, paths=paths, closes=tuple(slot.channel for slot in slots))
+        value = msgspec.json.decode(event.data)
+        slots, paths, closes = list(event.slots), list(event.paths), list(event.closes)
+        is_delta = event.kind == "content_block_delta"
+        for path, text in strings_in(value):
+            if path in event.paths or (event.kind == "content_block_start" and path[:2] == _REDACTED):
+                continue
+            if event.kind in _WHOLE or is_whole(path):
+                channel = f"other/whole/{self._serial}"
+                self._serial += 1
+                closes.append(channel)
+            else:
+                channel = f"other/{index if is_delta else event.kind}/{place_of(value, path)}"
+                self._forms[channel] = Form({"type": event.kind, **value}, path)
+                if is_delta:
+                    self._open.setdefault(index, {})[channel] = None
+            slots.append(TextSlot(channel, text))
+            paths.append(path)
+        if len(slots) == len(event.slots):
+            return event
+        return msgspec.structs.replace(event, slots=tuple(slots), paths=tuple(paths), closes=tuple(closes))
 
 
 def _one_slot(data: bytes, channel: str, text: str, *, field: str, tool: int = 0) -> AnthropicEvent:
@@ -317,20 +407,6 @@ def _opened(data: bytes, index: int, *, kind: str, text: str) -> Sequence[Anthro
     return (opened, _block_delta(index, kind=delta_type, field=field, slot=slot, tool=0))
 
 
-def _strings(value: Any, path: Path) -> Iterator[_Place]:
-    match value:
-        case str():
-            yield _Place(path, value)
-        case list():
-            for index, item in enumerate(cast("list[Any]", value)):
-                yield from _strings(item, (*path, index))
-        case dict():
-            for key, item in cast("dict[str, Any]", value).items():
-                yield from _strings(item, (*path, key))
-        case _:
-            return
-
-
 def _deltas(event: AnthropicEvent, said: _Event) -> Iterator[Delta]:
     match event.kind:
         case "message_start" if said.message is not None:
@@ -343,7 +419,7 @@ def _deltas(event: AnthropicEvent, said: _Event) -> Iterator[Delta]:
                 yield ReasoningDelta(redacted=block.data)
         case "content_block_delta" if said.delta is not None:
             yield from _block_deltas(event, said.delta)
-        case "content_block_stop" if event.is_bare:
+        case "content_block_stop" if event.is_bare and event.tool >= 0:
             # Other wires have no object but the one that is written out.
             yield ToolDelta(event.tool, "{}")
         case "message_delta" if said.delta is not None:
@@ -366,7 +442,7 @@ def _block_deltas(event: AnthropicEvent, delta: _BlockDelta) -> Iterator[Delta]:
             yield ReasoningDelta(delta.thinking)
         case "signature_delta":
             yield ReasoningDelta(signature=delta.signature)
-        case "input_json_delta" if delta.partial_json:
+        case "input_json_delta" if delta.partial_json and event.tool >= 0:
             yield ToolDelta(event.tool, delta.partial_json)
         case _:
             return

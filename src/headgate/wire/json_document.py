@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, cast
 
@@ -38,6 +38,7 @@ from headgate.wire.json_strings import (
     spoken_texts,
     strings_of,
 )
+from headgate.wire.tool_inputs import tool_input_strings
 
 __all__ = ["MAX_BODY_BYTES", "MAX_DEPTH", "PLAIN", "JsonDocument", "Layout", "Path"]
 
@@ -179,6 +180,19 @@ class JsonDocument:
             return ()
         counts = list(accumulate((found is not None for found in strings.found), initial=0))
         return [[counts[position] for position in run] for run in strings.runs]
+
+    def numbers(self) -> frozenset[int]:
+        """Return the indices of the segments that are bare numbers."""
+        strings = self._strings()
+        if not strings.numbers:
+            return frozenset()
+        counts = list(accumulate((found is not None for found in strings.found), initial=0))
+        return frozenset([counts[position] for position in strings.numbers])
+
+    def with_numbers(self, number_of: Callable[[str], str | None]) -> JsonDocument:
+        """Return the document with bare numbers in place of the strings in tool calls' input that stand for one."""
+        found = {path: number_of(text) for path, text in tool_input_strings(self.value)}
+        return self.edit_fields({path: number.encode() for path, number in found.items() if number is not None})
 
     def spoken(self) -> Sequence[str]:
         """Return the texts of the assistant's turns, or of an answer."""

@@ -25,6 +25,10 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.json_edits import Path, edit_fields, replace_text
 from headgate.wire.openai_words import CHAT
+from headgate.wire.stream_strings import Form, form_with
+
+_WORDS = ("content/", "reasoning/", "refusal/")
+_NO_FORMS: Mapping[str, Form] = {}
 
 
 class OpenAiChatEvent(msgspec.Struct, frozen=True):
@@ -39,6 +43,7 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
         reasoning_key: the name under which this server sends reasoning.
         begins: tool calls that begin here.
         spelled: where in `data` the text is spelled once more, token by token.
+        forms: how the stream sends text of channels other than its wire's own.
     """
 
     data: bytes
@@ -56,11 +61,21 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
     reasoning_key: str = "reasoning_content"
     begins: tuple[ToolBegin, ...] = ()
     spelled: tuple[Path, ...] = ()
+    forms: Mapping[str, Form] = _NO_FORMS
 
     @property
     def wire(self) -> str:
         """The dialect of `data`."""
         return CHAT
+
+    @property
+    def ends_runs(self) -> bool:
+        """Whether a choice ends here, so that its text does not go on in another channel."""
+        return any(channel.startswith(_WORDS) for channel in self.closes)
+
+    def run(self, channel: str) -> str | None:
+        """Return the name of the text that a channel is a part of: a choice's words and thoughts take turns."""
+        return channel.partition("/")[2].partition(".")[0] if channel.startswith(_WORDS) else None
 
     def edit(self, texts: Sequence[str]) -> OpenAiChatEvent:
         """Return the chunk with its slots' texts replaced; all other bytes stay as they are."""
@@ -98,9 +113,22 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
         Raises:
             ValueError: the channel closes as it comes, so nothing of it can be held back.
         """
+        form = self.forms.get(slot.channel)
+        data, path = self._inserted(slot) if form is None else self._formed(form, slot.text)
+        return OpenAiChatEvent(
+            data,
+            slots=(slot,),
+            paths=((path,),),
+            id=self.id,
+            model=self.model,
+            created=self.created,
+            reasoning_key=self.reasoning_key,
+            forms=self.forms,
+        )
+
+    def _inserted(self, slot: TextSlot) -> tuple[bytes, Path]:
         kind, _, rest = slot.channel.partition("/")
         choice, _, tool = rest.partition("/")
-        index = int(choice.partition(".")[0])
         delta: dict[str, Any]
         path: Path = ("choices", 0, "delta")
         if kind == "tool":
@@ -112,15 +140,15 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
             path += (key,)
         else:
             raise ValueError(f"nothing can be inserted into {slot.channel}")
-        return OpenAiChatEvent(
-            chunk(self.id, self.model, self.created, index=index, delta=delta),
-            slots=(slot,),
-            paths=((path,),),
-            id=self.id,
-            model=self.model,
-            created=self.created,
-            reasoning_key=self.reasoning_key,
-        )
+        return chunk(self.id, self.model, self.created, index=int(choice.partition(".")[0]), delta=delta), path
+
+    def _formed(self, form: Form, text: str) -> tuple[bytes, Path]:
+        """Return a chunk that sends the text the way its server does."""
+        made, path = form_with(form, text)
+        head = {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model}
+        for choice in made.setdefault("choices", []):
+            choice.setdefault("finish_reason", None)
+        return msgspec.json.encode({**head, **made}), path
 
     def deltas(self) -> Sequence[Delta]:
         """Return the typed form of the first choice; other wires know only one."""

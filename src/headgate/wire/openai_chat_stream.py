@@ -2,8 +2,9 @@
 
 Channels: `content/C`, `reasoning/C`, `refusal/C` and `tool/C/T`, where C is the choice and T the tool call in it. They
 stay open until their choice ends, for a client puts together whatever comes of each, however they take turns; text that
-comes after the end all the same is `content/C.1` and so on. `tool_name/C/T` and `other/N` (any other string that a
-server sends, such as the tokens of log probabilities) close as they come.
+comes after the end all the same is `content/C.1` and so on. `other/C/PLACE` is any other string of a choice, such as
+the input of a custom tool, and `other/PLACE` one beside the choices. `tool_name/C/T` and `other/whole/N` (strings
+that are complete in their chunk, such as the tokens of log probabilities) close as they come.
 
 Source: schema `CreateChatCompletionStreamResponse` of OpenAI's API document; vLLM, DeepSeek and OpenRouter for what
 they add to it.
@@ -12,8 +13,8 @@ they add to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 
@@ -27,14 +28,22 @@ from headgate.wire.openai_chat_event import OpenAiChatEvent
 from headgate.wire.openai_errors import read_error_event
 from headgate.wire.openai_words import SPELLING, Tokens, stop_reason_of
 from headgate.wire.sse import SseEvent
+from headgate.wire.stream_strings import Form, is_whole, place_of, strings_in
 
 _MAX_INDEX: Final = 1024
 _DONE: Final = b"[DONE]"
 _LONE_SURROGATE: Final = re.compile(rb"(?<!\\)((?:\\\\)*+)(?:(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..)")
-_NO_TEXT: Final = frozenset(
-    {"id", "object", "model", "role", "type", "finish_reason", "native_finish_reason", "system_fingerprint"}
-    | {"service_tier", "obfuscation", "provider", "format", "signature", "encrypted_content"}
-)
+_NO_REASON: Final = frozenset({"", "null", "none"})
+"""Words that some servers send in every chunk but the last, where others send null."""
+
+_Others: TypeAlias = list[tuple[Path, str]]
+_NO_OTHERS: Final[Mapping[int, _Others]] = {}
+_BESIDE: Final = -1
+"""The position of what stands beside the choices."""
+
+_REASONING: Final[Path] = ("choices", 0, "delta", "reasoning")
+_PART_KEYS: Final = {"text": "content", "thinking": "reasoning"}
+"""What the parts of a content say, by the first key of theirs on the way to it; Mistral sends such."""
 
 
 class _Function(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,7 +73,7 @@ class _ChunkDelta(msgspec.Struct, forbid_unknown_fields=True):
 class _Choice(msgspec.Struct, forbid_unknown_fields=True):
     index: int = 0
     delta: _ChunkDelta | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
     logprobs: None = None
     stop_reason: int | None = None
     token_ids: None = None
@@ -101,9 +110,13 @@ class _Loose(msgspec.Struct):
 class _Slots:
     """What one chunk adds, in the making."""
 
-    __slots__ = ("begins", "closes", "paths", "slots", "stop_reason")
+    __slots__ = ("begins", "closes", "others", "paths", "slots", "stop_reason", "tools", "value")
 
-    def __init__(self) -> None:
+    def __init__(self, value: Any = None, others: Mapping[int, _Others] = _NO_OTHERS) -> None:
+        """Keep the decoded chunk and, by the positions of its choices, its strings in fields that we do not know."""
+        self.value = value
+        self.others = others
+        self.tools: dict[Path, int] = {}
         self.slots: list[TextSlot] = []
         self.paths: list[tuple[Path, ...]] = []
         self.closes: list[str] = []
@@ -134,9 +147,13 @@ class _ChoiceState:
 
     def channel(self, kind: str, index: int) -> str:
         """Return the channel for more of a kind of text, now open."""
-        channel = f"{kind}/{index}.{self.ends}" if self.ends else f"{kind}/{index}"
+        channel = self.name(kind, index)
         self.open[channel] = None
         return channel
+
+    def name(self, kind: str, index: int) -> str:
+        """Return the name of the channel for more of a kind of text."""
+        return f"{kind}/{index}.{self.ends}" if self.ends else f"{kind}/{index}"
 
     def finish(self, slots: _Slots) -> None:
         """Close every channel; text that comes all the same takes channels of its own."""
@@ -148,7 +165,9 @@ class _ChoiceState:
 class OpenAiChatReader:
     """Decodes one stream; implements `EventReader`."""
 
-    __slots__ = ("_choices", "_created", "_id", "_is_done", "_is_first", "_model", "_others", "_reasoning_key")
+    __slots__ = (
+        *("_choices", "_created", "_forms", "_id", "_is_done", "_is_first", "_model", "_reasoning_key", "_wholes"),
+    )
 
     def __init__(self) -> None:
         self._choices: dict[int, _ChoiceState] = {}
@@ -157,7 +176,8 @@ class OpenAiChatReader:
         self._created = 0
         self._is_first = True
         self._is_done = False
-        self._others = 0
+        self._wholes = 0
+        self._forms: dict[str, Form] = {}
         self._reasoning_key = "reasoning_content"
 
     def feed(self, event: SseEvent) -> Sequence[OpenAiChatEvent]:
@@ -206,13 +226,14 @@ class OpenAiChatReader:
             parsed, others = _known_part(value)
         except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
             raise Upstream("the provider sent a chunk that is not of its wire's form") from error
-        slots = _Slots()
+        slots = _Slots(value, others)
         event = self._event(data, parsed, slots)
-        for path, text in others:
-            channel = f"other/{self._others}"
-            self._others += 1
-            slots.add(channel, text, path)
-            slots.closes.append(channel)
+        for path, text in others.get(_BESIDE, ()):
+            self._take_other(f"other/{place_of(value, path)}", path, text, slots)
+        # Perplexity repeats the whole answer so far in every chunk, and so says a part of a value before the rest.
+        said_twice = [
+            ("choices", at, "message") for at, one in enumerate(value.get("choices") or ()) if "message" in one
+        ]
         return (
             msgspec.structs.replace(
                 event,
@@ -220,16 +241,39 @@ class OpenAiChatReader:
                 paths=tuple(slots.paths),
                 closes=tuple(slots.closes),
                 stop_sequence=_stop_sequence(value),
-                spelled=tuple(spelled_at(value, SPELLING)),
+                spelled=(*spelled_at(value, SPELLING), *said_twice),
             ),
         )
+
+    def _take_other(self, channel: str, path: Path, text: str, slots: _Slots) -> bool:
+        """Take a string of a field that we do not know; tell whether its channel stays open."""
+        if is_whole(path):
+            channel = f"other/whole/{self._wholes}"
+            self._wholes += 1
+            slots.closes.append(channel)
+            slots.add(channel, text, path)
+            return False
+        self._forms[channel] = Form(slots.value, path)
+        slots.add(channel, text, path)
+        return True
+
+    def _take_others(self, place: int, index: int, state: _ChoiceState, slots: _Slots) -> None:
+        """Take what a choice says in fields that we do not know; words and thoughts in parts are still those."""
+        for path, text in slots.others.get(place, ()):
+            kind = _PART_KEYS.get(str(path[5])) if path[3:4] == ("content",) and len(path) > 5 else None
+            channel = state.name(kind or "other", index)
+            if kind is None:
+                tool = slots.tools.get(path[:5])
+                channel += f"/{place_of(slots.value, path)}" if tool is None else f"/{tool}.{path[5:]}"
+            if self._take_other(channel, path, text, slots):
+                state.open[channel] = None
 
     def _event(self, data: bytes, parsed: _Chunk, slots: _Slots) -> OpenAiChatEvent:
         choices = parsed.choices or ()
         repairs: dict[Path, bytes | None] = {}
         for place, choice in enumerate(choices):
             self._take_choice(place, choice, slots, repairs)
-        if len(slots.slots) > 1 and len({slot.channel for slot in slots.slots}) != len(slots.slots):
+        if len(choices) > 1 and len({choice.index for choice in choices}) != len(choices):
             raise Upstream("the provider sent a chunk with two pieces of the same text")
         is_first = self._is_first and bool(choices)
         if is_first:
@@ -249,6 +293,7 @@ class OpenAiChatReader:
             has_choices=bool(choices),
             reasoning_key=self._reasoning_key,
             begins=tuple(slots.begins),
+            forms=self._forms,
         )
 
     def _take_choice(self, place: int, choice: _Choice, slots: _Slots, repairs: dict[Path, bytes | None]) -> None:
@@ -271,14 +316,15 @@ class OpenAiChatReader:
                 for position, call in enumerate(delta.tool_calls):
                     path: Path = ("choices", place, "delta", "tool_calls", position)
                     _take_call(path, index, call, state, slots, repairs)
-        if choice.finish_reason is not None:
+        if slots.others:
+            self._take_others(place, index, state, slots)
+        reason = choice.finish_reason
+        if reason and isinstance(reason, str) and reason.strip().lower() not in _NO_REASON:
             state.finish(slots)
             if index == 0:
                 slots.begins += [ToolBegin(tool, tool_id, "") for tool, tool_id in state.unnamed.items()]
                 state.unnamed.clear()
-                slots.stop_reason = stop_reason_of(
-                    choice.finish_reason, has_refused=state.has_refused, has_called=bool(state.tools)
-                )
+                slots.stop_reason = stop_reason_of(reason, has_refused=state.has_refused, has_called=bool(state.tools))
 
     def _take_reasoning(self, place: int, index: int, delta: _ChunkDelta, state: _ChoiceState, slots: _Slots) -> None:
         path: Path = ("choices", place, "delta")
@@ -287,9 +333,10 @@ class OpenAiChatReader:
         self._reasoning_key = "reasoning_content" if old else "reasoning"
         if old and new and old != new:
             slots.add(channel, old, (*path, "reasoning_content"))
-            self._others += 1
-            slots.add(f"other/{self._others}", new, (*path, "reasoning"))
-            slots.closes.append(f"other/{self._others}")
+            channel = f"{state.name('other', index)}/reasoning"
+            state.open[channel] = None
+            self._forms[channel] = Form({"choices": [{"index": index, "delta": {"reasoning": ""}}]}, _REASONING)
+            slots.add(channel, new, (*path, "reasoning"))
             return
         keys = [key for key, text in (("reasoning_content", old), ("reasoning", new)) if text]
         slots.add(channel, old or new or "", *((*path, key) for key in keys))
@@ -318,11 +365,15 @@ def _take_call(
         slots.closes.append(name)
     if call.index != tool:
         repairs[(*path, "index")] = b"%d" % tool
+    if slots.others:
+        slots.tools[path] = tool
     channel = f"tool/{choice}/{tool}"
     if state.ends:
         raise Upstream("the provider sent more of a tool call after its end")
     state.open[channel] = None
     if function.arguments:
+        if any(slot.channel == channel for slot in slots.slots):
+            raise Upstream("the provider sent a chunk with two pieces of the same text")
         slots.add(channel, function.arguments, (*path, "function", "arguments"))
 
 
@@ -339,10 +390,14 @@ def _tool_index(call: _Call, state: _ChoiceState) -> int:
     return ours
 
 
-def _known_part(value: Any) -> tuple[_Chunk, list[tuple[Path, str]]]:
-    """Split a chunk into the part that we know and the strings of the rest, by their paths."""
-    others: list[tuple[Path, str]] = []
-    known = cast("dict[str, Any]", _pick(value, _SHAPE, (), others))
+def _known_part(value: Any) -> tuple[_Chunk, dict[int, _Others]]:
+    """Split a chunk into the part that we know and the strings of the rest, by the positions of their choices."""
+    others: dict[int, _Others] = {}
+    found: _Others = []
+    known = cast("dict[str, Any]", _pick(value, _SHAPE, (), found))
+    for path, text in found:
+        place = path[1] if len(path) > 1 and path[0] == "choices" else _BESIDE
+        others.setdefault(cast("int", place), []).append((path, text))
     return msgspec.convert(known, _Chunk), others
 
 
@@ -363,7 +418,7 @@ _SHAPE: Final[Mapping[str, Any]] = {
 }
 
 
-def _pick(value: Any, shape: Mapping[str, Any], path: Path, others: list[tuple[Path, str]]) -> Any:
+def _pick(value: Any, shape: Mapping[str, Any], path: Path, others: _Others) -> Any:
     if isinstance(value, list):
         return [_pick(item, shape, (*path, i), others) for i, item in enumerate(cast("list[Any]", value))]
     if not isinstance(value, dict):
@@ -371,24 +426,12 @@ def _pick(value: Any, shape: Mapping[str, Any], path: Path, others: list[tuple[P
     picked: dict[str, Any] = {}
     for key, item in cast("dict[str, Any]", value).items():
         if key not in shape or (key == "content" and isinstance(item, (list, dict))):
-            others.extend(_strings(item, (*path, key)))
+            others.extend(strings_in(item, (*path, key)))
         elif (inner := shape[key]) is None:
             picked[key] = item
         else:
             picked[key] = _pick(item, inner, (*path, key), others)
     return picked
-
-
-def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, str):
-        if value and path[-1] not in _NO_TEXT:
-            yield path, value
-    elif isinstance(value, list):
-        for index, item in enumerate(cast("list[Any]", value)):
-            yield from _strings(item, (*path, index))
-    elif isinstance(value, dict):
-        for key, item in cast("dict[str, Any]", value).items():
-            yield from _strings(item, (*path, key))
 
 
 def _stop_sequence(value: Any) -> str | None:

@@ -1,0 +1,98 @@
+"""Values that are cut where one channel's text ends and another's goes on, such as two text blocks of one answer.
+
+A client shows them as one text, so that half a card number in each is a card number. The items behind the cut wait
+until it is clear what stands there; then the rest of a value is moved to the channel in which it began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from headgate.guard.engine import Engine
+from headgate.guard.pseudonyms import Book
+from headgate.guard.restore import Restorer
+from headgate.guard.spellings import spelled
+from headgate.guard.windows import HELD, MOST_HELD, LabelWindow, RemovalWindow
+
+_MOST_ITEMS = 1024
+_ENDING = ("tool", "other/whole/")
+"""Channels that begin like this stand between two texts that nobody reads as one."""
+
+
+class Channel:
+    """One channel's way: what may not be seen is removed first, then tokens are restored."""
+
+    __slots__ = ("restorer", "window")
+
+    def __init__(self, window: LabelWindow | RemovalWindow, restorer: Restorer | None) -> None:
+        self.window = window
+        self.restorer = restorer
+
+    def feed(self, text: str, *, is_last: bool) -> str:
+        """Take the next piece; return what may be released now."""
+        released = self.window.feed(text, is_last=is_last)
+        return released if self.restorer is None else self.restorer.feed(released, is_last=is_last)
+
+    @property
+    def has_held(self) -> bool:
+        """Whether something is held back."""
+        return bool(self.window.held) or (self.restorer is not None and bool(self.restorer.held))
+
+
+@dataclass(slots=True)
+class Boundary:
+    """The end of a channel's text so far, and what came behind it.
+
+    Args:
+        run: the text that the channel is a part of.
+        is_closed: whether the channel gets no more text.
+        ahead: the text of the run's next channels.
+        items: what waits, in order.
+    """
+
+    run: str
+    name: str
+    channel: Channel
+    is_closed: bool
+    ahead: str = ""
+    chars_elsewhere: int = 0
+    items: list[Any] = field(default_factory=list[Any])
+
+    def add(self, item: Any) -> bool:
+        """Take the next item; tell whether the run ends with it, or goes on elsewhere."""
+        self.items.append(item)
+        for name, text in item.slots:
+            if not text:
+                continue
+            if name.startswith(_ENDING) or (name == self.name and not self.is_closed):
+                return True
+            if item.run(name) == self.run:
+                self.ahead += text
+            else:
+                self.chars_elsewhere += len(text)
+        if len(self.items) > _MOST_ITEMS or len(self.ahead) > MOST_HELD or self.chars_elsewhere > HELD:
+            return True
+        return item.ends_runs
+
+    def crossing(self, engine: Engine, forbidden: frozenset[str], book: Book, *, is_last: bool) -> int | None:
+        """Return how much of the text ahead belongs to a value that begins before it; None where more may tell."""
+        window, restorer = self.channel.window, self.channel.restorer
+        moved = 0
+        if isinstance(window, RemovalWindow):
+            if len(self.ahead) < HELD and not is_last:
+                return None
+            before = window.context + window.held
+            for one in engine.scan_text(before + self.ahead):
+                if one.category in forbidden and one.start < len(before) < one.end:
+                    if one.end == len(before) + len(self.ahead) and not is_last:
+                        return None
+                    moved = max(moved, one.end - len(before))
+        if restorer is not None:
+            before = restorer.held + window.held
+            for place in spelled(before + self.ahead, book, is_last=is_last):
+                if place.start < len(before) and place.is_open:
+                    return None
+                if place.token is not None and place.start < len(before):
+                    moved = max(moved, place.end - len(before))
+        return moved

@@ -1,0 +1,23 @@
+"""The input of tool calls where a wire has it as JSON of its own and not as a string."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from headgate.wire.json_edits import Path
+
+
+def tool_input_strings(value: Any, path: Path = (), *, is_input: bool = False) -> Iterator[tuple[Path, str]]:
+    """Give the strings in the input of every tool call, keys aside, each with its path. Linear."""
+    if isinstance(value, str):
+        if is_input:
+            yield path, value
+    elif isinstance(value, list):
+        for index, item in enumerate(cast("list[Any]", value)):
+            yield from tool_input_strings(item, (*path, index), is_input=is_input)
+    elif isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        is_call = str(fields.get("type", "")).endswith("tool_use")
+        for key, item in fields.items():
+            yield from tool_input_strings(item, (*path, key), is_input=is_input or (is_call and key == "input"))
