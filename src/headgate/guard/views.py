@@ -35,7 +35,8 @@ _CONTROLS = "\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f"
 
 _ODD = f"[{_CONTROLS}{_DIGITS}{_SPACES}{_DASHES}{_DOTS}{_COMPATIBLE}{_NO_WIDTH}]"
 _ESCAPE = (
-    r"\\+(?:u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,8}\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[nrtbf\"/'])|%(?:25)*[2-7][0-9a-fA-F]"
+    # Not behind a backslash: a run of them is tried from its first one only, so that the search stays linear.
+    r"(?<!\\)\\++(?:u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,8}\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[nrtbf\"/'])|%(?:25)*[2-7][0-9a-fA-F]"
     r"|&(?:#[0-9]{2,12}|#[xX][0-9a-fA-F]{2,12}|[A-Za-z]{2,24});"
 )
 _ODD_PATTERN = re.compile(_ODD)
