@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -14,6 +15,9 @@ from headgate.kernel.content import Content, Finding, Segment
 
 LITERAL = "text"
 """The kind of what the client wrote that only looks like a token: it gets its own token, and comes back as it was."""
+
+
+_SCALARS = re.compile(f"[{re.escape(SCALAR)}]*+")
 
 
 class Masked(NamedTuple):
@@ -145,8 +149,8 @@ def _joined(text: str, places: Sequence[_Place], news: Sequence[str], quotation:
             quotation.advance(text[done:start])
             if not quotation.is_inside:
                 # No number is replaced in part, for what would be left of it is no JSON.
-                start = max(done, len(text[:start].rstrip(SCALAR)))
-                end = len(text) - len(text[end:].lstrip(SCALAR))
+                start = done + len(text[done:start].rstrip(SCALAR))
+                end = _SCALARS.match(text, end).end()  # pyright: ignore[reportOptionalMemberAccess] - it may be empty
             new = quotation.replacing(text[start:end], new)
         pieces += (text[done:start], new)
         done = end

@@ -12,9 +12,11 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from functools import partial
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from headgate.kernel.action import Action, is_carrier
+from headgate.kernel.beside import Beside
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations
 from headgate.kernel.errors import Denied, HeadgateError, NeedsApproval, NotFound, UpstreamTimeout
@@ -43,7 +45,11 @@ I = TypeVar("I")  # noqa: E741 - as in action.py
 R = TypeVar("R")
 
 _KEPT_ANSWER_BYTES = 1 << 20
-_LARGE_CONTENT_BYTES = 256 << 10
+_SMALL_BYTES = 8 << 10
+"""Content of this size is scanned within milliseconds, whatever it holds; larger content beside the event loop."""
+
+_GLANCED_BYTES = 256 << 10
+"""One pass over content of this size takes less than a millisecond."""
 
 FLOW_RULE = "lattice.flow"
 """The id under which the lattice's own refusals are recorded; it is always enforced."""
@@ -118,6 +124,7 @@ class Pipeline:
         self._stages = stages
         self._performers = dict(performers)
         self._ids = ids
+        self._beside = Beside()
         self.clock = clock
 
     async def run(self, action: Action[P, I, R], *, parent: Run[Any, Any, Any] | None = None) -> Done[P, I, R]:
@@ -141,7 +148,9 @@ class Pipeline:
             if admitted.keeps_answer and is_carrier(result):
                 answer = result.content.to_bytes()
             if not admitted.exchange.is_transparent:
-                result = cast("R", admitted.exchange.result(result))
+                exchange = admitted.exchange
+                is_small = _size_bytes(result) <= _SMALL_BYTES
+                result = exchange.result(result) if is_small else await self._beside.run(exchange.result, result)
             if admitted.exchange.output_labels is not released:
                 self._release(admitted)
             ending = _DONE
@@ -196,8 +205,8 @@ class Pipeline:
             else:
                 labels = exchange.output_labels
                 async for item in items:
-                    progress.keep(item)
-                    outs = exchange.item(item)
+                    is_small = progress.keep(item) <= _SMALL_BYTES
+                    outs = exchange.item(item) if is_small else await self._beside.run(exchange.item, item)
                     if exchange.output_labels is not labels:
                         labels = exchange.output_labels
                         self._release(admitted)
@@ -230,11 +239,24 @@ class Pipeline:
             raise NotFound(f"nothing here performs {action.verb.name}") from None
 
     async def _label(self, action: Action[Any, Any, Any]) -> Labelled:
-        """Label the action; beside the event loop where the content is so large that scanning takes milliseconds."""
-        payload = action.payload
-        if is_carrier(payload) and len(payload.content.to_bytes()) > _LARGE_CONTENT_BYTES:
-            return await asyncio.to_thread(self._stages.labeller.label, action)
-        return self._stages.labeller.label(action)
+        """Label the action; beside the event loop where that may take more than a glance."""
+        labeller, size_bytes = self._stages.labeller, _size_bytes(action.payload)
+        if size_bytes <= _SMALL_BYTES:
+            return labeller.label(action)
+        glanced = labeller.glance(action) if size_bytes <= _GLANCED_BYTES else None
+        return await self._beside.run(labeller.label, action) if glanced is None else glanced
+
+    async def _transform(self, action: Action[Any, Any, Any], labelled: Labelled, decision: Decision) -> Exchange:
+        """Transform the action; beside the event loop where much may have to be replaced."""
+        transform = partial(
+            self._stages.transformer.transform,
+            action,
+            labelled=labelled,
+            decision=decision,
+            receiver=action.principal.clearance,
+        )
+        is_small = not labelled.findings or _size_bytes(action.payload) <= _SMALL_BYTES
+        return transform() if is_small else await self._beside.run(transform)
 
     async def _admit(self, action: Action[Any, Any, Any]) -> _Admitted:
         """Go from labelling to the open record; what is refused or breaks on the way is recorded too."""
@@ -245,9 +267,7 @@ class Pipeline:
                 raise _late()
             labelled = draft.labelled = await self._label(action)
             decision = draft.decision = stages.decider.decide(action, labelled)
-            exchange = draft.exchange = stages.transformer.transform(
-                action, labelled=labelled, decision=decision, receiver=action.principal.clearance
-            )
+            exchange = draft.exchange = await self._transform(action, labelled, decision)
             final = action if exchange.payload is action.payload else action.with_payload(exchange.payload)
             refuse(final, labelled=labelled, decision=decision, exchange=exchange)
             reservation = draft.reservation = await stages.admitter.reserve(final, decision)
@@ -428,14 +448,20 @@ class _Progress:
         """Note how it ended; the first ending counts."""
         self.ending = self.ending or ending
 
-    def keep(self, item: Any) -> None:
-        """Keep the item's bytes for the record, as long as there is room."""
-        if self._room_bytes <= 0:
-            return
+    def keep(self, item: Any) -> int:
+        """Keep the item's bytes for the record, as long as there is room; return how many there are."""
         data: bytes = getattr(item, "data", b"")
-        self._room_bytes -= len(data) + 1
-        if self._room_bytes >= 0:
-            self.kept += (data, b"\n")
+        size_bytes = len(data)
+        if self._room_bytes > 0:
+            self._room_bytes -= size_bytes + 1
+            if self._room_bytes >= 0:
+                self.kept += (data, b"\n")
+        return size_bytes
+
+
+def _size_bytes(payload: Any) -> int:
+    """Return the size of what a payload or a result carries; 0 where it carries nothing."""
+    return len(payload.content.to_bytes()) if is_carrier(payload) else 0
 
 
 def _absorb(run: Run[Any, Any, Any], exchange: Exchange) -> None:
