@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import textwrap
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from headgate.guard import Engine, GuardLabeller, GuardTransformer
 from headgate.guard.pseudonyms import Pseudonyms
-from headgate.kernel.action import Action, Context, Resource
+from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.decision import Decision, Effect, Obligations
 from headgate.kernel.identity import Principal, TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING
@@ -19,6 +20,7 @@ from headgate.kernel.model_call import MODEL_DISPATCH, ModelCall, ModelReply
 from headgate.wire.json_document import JsonDocument
 from headgate.wire.openai_words import CHAT_REQUEST
 
+DISPATCH: Verb[Any, Any, Any] = MODEL_DISPATCH
 TENANT = TenantId("acme")
 PERSON = b"Patient: Jane Doe, jane.doe@example.org, card 4111 1111 1111 1111, once more for a second line."
 PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(256))).decode()
@@ -28,12 +30,12 @@ PNG = f"data:image/png;base64,{PICTURE}"
 LOGO = f"<image href='{PNG}'/>".encode()
 
 
-def asking(text: str) -> Action[ModelCall, object, ModelReply]:
+def asking(text: str) -> Action[Any, Any, Any]:
     """The action of sending a tool's answer, in which anything may stand."""
     body = json.dumps({"model": "m", "messages": [{"role": "tool", "tool_call_id": "1", "content": text}]}).encode()
     payload = ModelCall("openai_chat", JsonDocument.parse(body, layout=CHAT_REQUEST), "m")
     use_case = UseCase("support", TENANT, owner="o", purpose="p")
-    return Action(MODEL_DISPATCH, Principal("jane", TENANT), Resource("deployment", "d"), payload, Context(use_case))
+    return Action(DISPATCH, Principal("jane", TENANT), Resource("deployment", "d"), payload, Context(use_case))
 
 
 def categories(engine: Engine, text: str) -> set[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from headgate.kernel.action import Action
 from headgate.kernel.content import Labelled
+from headgate.kernel.decision import Decision
+from headgate.kernel.labels import Clearance, Labels
 from headgate.testing.notes import Piece, finding, send
 from headgate.testing.pipeline import Bench
 from headgate.testing.ports import FakeLabeller, FakePerformer
@@ -33,6 +35,20 @@ class Watched(FakeLabeller):
         return self.label(action) if self.is_clear else None
 
 
+class WatchedExchange(FakeExchange):
+    """Remembers on which thread it was asked."""
+
+    threads: list[int]
+
+    def item(self, item: Any) -> Sequence[Any]:
+        self.threads.append(threading.get_ident())
+        return super().item(item)
+
+    def result(self, result: Any) -> Any:
+        self.threads.append(threading.get_ident())
+        return super().result(result)
+
+
 class WatchedTransformer(FakeTransformer):
     """Remembers on which thread it was asked, and on which its exchanges were."""
 
@@ -40,19 +56,13 @@ class WatchedTransformer(FakeTransformer):
         super().__init__()
         self.threads: list[int] = []
 
-    def transform(self, action: Action[Any, Any, Any], **how: Any) -> FakeExchange:
+    def transform(
+        self, action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, receiver: Clearance
+    ) -> FakeExchange:
         self.threads.append(threading.get_ident())
-        exchange = super().transform(action, **how)
-        exchange.item = self._watched(exchange.item)
-        exchange.result = self._watched(exchange.result)
+        exchange = WatchedExchange(action.payload, labelled=labelled, mask=frozenset(), output=Labels())
+        exchange.threads = self.threads
         return exchange
-
-    def _watched(self, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def watched(given: Any) -> Any:
-            self.threads.append(threading.get_ident())
-            return call(given)
-
-        return watched
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from headgate.guard.embedded import PREFILTER, embedded_in
 from headgate.guard.overlaps import resolved
 from headgate.guard.prefilter import Matcher, compiled, prefilter
 from headgate.guard.seams import found_across
-from headgate.guard.views import View, is_plain, views
+from headgate.guard.views import Span, View, is_plain, views
 from headgate.kernel.content import Content, Finding, Segment
 from headgate.kernel.detection import Candidate, Detector, Hit, Pattern
 from headgate.kernel.errors import Invalid, TooLarge
@@ -152,23 +152,23 @@ class Engine:
     def _inside(self, scanned: Sequence[_Scanned], *, levels: int) -> tuple[list[Finding], list[Finding]]:
         """Return what is found in embedded text, at the place of all of it, and what of it no scan can read."""
         texts: list[Segment] = []
-        places: list[tuple[int, int, int]] = []
+        places: list[tuple[int, Span]] = []
         unread: list[Finding] = []
         for segment, view in scanned:
             for start, end, text in embedded_in(view.text):
-                place = (segment, *view.written(start, end))
+                written = view.written(start, end)
                 if text is None or not levels:
-                    unread.append(Finding("media", UNSCANNED, *place, 1.0, "embedded"))
+                    unread.append(Finding("media", UNSCANNED, segment, written.start, written.end, 1.0, "embedded"))
                 else:
                     texts.append(Segment(text, "user"))
-                    places.append(place)
+                    places.append((segment, written))
         found: list[Finding] = []
         inner = self.scan(texts, levels=levels - 1) if texts else ()
         surest: dict[int, float] = {}
         for one in inner:
             surest[one.segment] = max(surest.get(one.segment, 0.0), one.confidence)
         for one in inner:
-            segment, start, end = places[one.segment]
+            segment, (start, end) = places[one.segment]
             # As sure as the surest one there: they have one place now, but none is a coincidence within another.
             sure = one._replace(segment=segment, start=start, end=end, confidence=surest[one.segment])
             (unread if one.category == UNSCANNED else found).append(sure)

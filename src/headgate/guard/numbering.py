@@ -43,7 +43,7 @@ def _is_of(digits: str, plan: Plan) -> bool:
 
 def _plan(region: str) -> Plan:
     metadata = _metadata(region)
-    sharing: Sequence[str] = COUNTRY_CODE_TO_REGION_CODE[metadata.country_code]
+    sharing: Sequence[str] = COUNTRY_CODE_TO_REGION_CODE[metadata.country_code or 0]
     trunk = metadata.national_prefix_for_parsing
     numbers = "|".join(_numbers(_metadata(other)) for other in sharing)
     return Plan(re.compile(trunk) if trunk else None, re.compile(numbers))
@@ -52,7 +52,8 @@ def _plan(region: str) -> Plan:
 def _numbers(metadata: PhoneMetadata) -> str:
     kinds: list[PhoneNumberDesc | None] = [getattr(metadata, kind) for kind in _KINDS]
     patterns = [kind.national_number_pattern for kind in kinds if kind is not None and kind.national_number_pattern]
-    return f"(?={metadata.general_desc.national_number_pattern}\\Z)(?:{'|'.join(patterns)})"
+    general = metadata.general_desc
+    return f"(?={general.national_number_pattern if general else ''}\\Z)(?:{'|'.join(patterns)})"
 
 
 def _metadata(region: str) -> PhoneMetadata:

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from headgate.kernel.action import Action, is_carrier
 from headgate.kernel.beside import Beside
@@ -150,7 +150,8 @@ class Pipeline:
             if not admitted.exchange.is_transparent:
                 exchange = admitted.exchange
                 is_small = _size_bytes(result) <= _SMALL_BYTES
-                result = exchange.result(result) if is_small else await self._beside.run(exchange.result, result)
+                seen = exchange.result(result) if is_small else await self._beside.run(exchange.result, result)
+                result = cast("R", seen)
             if admitted.exchange.output_labels is not released:
                 self._release(admitted)
             ending = _DONE
