@@ -237,7 +237,7 @@ def test_the_words_of_a_neighbour_are_not_taken_for_more_of_a_value(engine: Engi
     ]
 
 
-def test_two_messages_are_not_one_text(engine: Engine) -> None:
+def test_two_objects_are_not_one_text(engine: Engine) -> None:
     messages = [{"role": "user", "content": text} for text in ("4111 1111", "1111 1111")]
     assert engine.scan_content(JsonDocument.parse(json.dumps({"messages": messages}).encode())) == ()
 

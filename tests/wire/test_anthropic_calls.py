@@ -12,7 +12,7 @@ from anthropic.types import AnthropicBetaParam
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.kernel.content import Segment, Signed
+from headgate.kernel.content import Run, Segment, Signed
 from headgate.kernel.errors import Invalid, TooLarge
 from headgate.wire.anthropic_messages import counting, dialect, estimated_count
 from headgate.wire.anthropic_words import anthropic_tool_id
@@ -48,7 +48,7 @@ class PlainBody:
     def segments(self) -> Sequence[Segment]:
         return ()
 
-    def runs(self) -> Sequence[Sequence[int]]:
+    def runs(self) -> Sequence[Run]:
         return ()
 
     def spoken(self) -> Sequence[str]:

@@ -391,17 +391,19 @@ def test_long_numbers_are_segments_and_give_way_to_strings() -> None:
     ("content", "runs"),
     [
         ('[{"type": "text", "text": "a"}, {"text": "b", "type": "text"}]', [["a", "b"]]),
-        ('[{"text": "a"}, {"image": {"url": "u"}}, {"text": "b"}, {"text": "c"}, {"text": "d"}]', [["b", "c", "d"]]),
-        ('[{"text": "a", "more": [{"text": "x"}, {"text": "y"}]}, {"text": "b"}]', [["x", "y"], ["a", "b"]]),
-        ('[{"text": "a"}, {"text": 1}, 7, {"text": "b"}]', []),
+        ('[{"text": "a"}, {"image": {"url": "u"}}, {"text": "b"}, {"text": "c"}]', [["a", "b", "c"]]),
+        ('[{"text": "a", "more": [{"text": "x"}, {"text": "y"}]}, {"text": "b"}]', [["a", "x", "y", "b"]]),
+        ('[{"text": "a"}, {"text": 1}, 7, {"text": "b"}]', [["a", "b"]]),
         ('[{"text": "data:;base64,aGVsbG8="}, {"text": "b"}]', []),
         ('["a", {"text": "b"}]', []),
     ],
 )
 def test_texts_of_neighbouring_parts_are_a_run(content: str, runs: list[list[str]]) -> None:
-    document = parse(f'{{"role": "x", "messages": [{{"role": "user", "content": {content}}}, {{"content": "z"}}]}}')
+    turns = f'{{"role": "user", "content": {content}}}, {{"role": "assistant", "content": "z"}}'
+    document = parse(f'{{"role": "x", "messages": [{turns}]}}')
     segments = document.segments()
-    assert [[segments[index].text for index in run] for run in document.runs()] == runs
+    assert [[segments[index].text for index in run.segments] for run in document.runs()] == runs
+    assert all(run.is_one_text for run in document.runs())
 
 
 def test_an_opaque_document_stays_one_when_it_is_edited() -> None:

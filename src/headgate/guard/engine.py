@@ -14,25 +14,33 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from headgate.guard.embedded import PREFILTER, embedded_in
 from headgate.guard.overlaps import resolved
 from headgate.guard.prefilter import Matcher, compiled, prefilter
 from headgate.guard.seams import found_across
-from headgate.guard.views import View, is_plain, views
+from headgate.guard.views import Span, View, is_plain, views
 from headgate.kernel.content import Content, Finding, Segment
 from headgate.kernel.detection import Candidate, Detector, Hit, Pattern
 from headgate.kernel.errors import Invalid, TooLarge
 from headgate.kernel.extensions import load
+from headgate.kernel.labels import UNSCANNED
 
 # Between two texts of a buffer: no pattern matches it, and views never hold it.
 _SEPARATOR = "\x1c"
 _CONTROLS = Pattern("controls", r"[\x00-\x08\x0b\x0c\x0e-\x1b\x1d-\x1f\x7f]")
+_EMBEDDED = Pattern("embedded", PREFILTER, is_caseless=True)
+_LEVELS = 2
+"""How often something is decoded that is embedded in what was embedded; what lies deeper counts as unread."""
 _CONTINUATION = bytes(range(0x80, 0xC0))
 _CHECKPOINT_BYTES = 4096
 _ESCAPES_AND_CLASSES = re.compile(r"\\[^AzZB]|\[\^?\]?(?:\\.|[^\]\\])*\]")
 _ANCHOR = re.compile(r"[\^$]|\\[AzZB]")
 
-MOST_CANDIDATES = 200_000
-"""More candidates than this in one content are refused: about a second of work."""
+MOST_CANDIDATES = 300_000
+"""More candidates than this in one content are refused: a few seconds of work."""
+
+_CHARS_OF_ONE = 64
+"""A longer candidate counts as several, for it takes as much work."""
 
 
 class _Rule(NamedTuple):
@@ -75,13 +83,17 @@ class Engine:
         self._threshold = threshold
         self.categories = frozenset(detector.category for detector in detectors.values())
         self._controls = len(self._rules)
+        self._embedded = self._controls + 1
         # A pattern that asks where a text begins or ends sees another text in a surface.
         self._is_surface_enough = not any(_has_anchor(rule.pattern) for rule in self._rules)
-        self._prefilter = prefilter([*(rule.pattern for rule in self._rules), _CONTROLS], cache=cache, matcher=matcher)
+        self._prefilter = prefilter(
+            [*(rule.pattern for rule in self._rules), _CONTROLS, _EMBEDDED], cache=cache, matcher=matcher
+        )
 
     def scan_text(self, text: str) -> tuple[Finding, ...]:
-        """Return what is found in one text, in order."""
-        return self.scan((Segment(text, "user"),))
+        """Return what the detectors find in one text, in order."""
+        found = self.scan((Segment(text, "user"),))
+        return tuple([one for one in found if one.category != UNSCANNED]) if found else found
 
     def is_clean(self, surface: bytes | None) -> bool:
         """Tell whether nothing can be found in a content of this surface, by one pass; False says nothing."""
@@ -102,8 +114,13 @@ class Engine:
             return found
         return resolved((*found, *found_across(segments, runs, scan=self.scan, known=found)))
 
-    def scan(self, segments: Sequence[Segment]) -> tuple[Finding, ...]:
+    def scan(self, segments: Sequence[Segment], *, levels: int = _LEVELS) -> tuple[Finding, ...]:
         """Return what is found in these segments, in order, without overlaps within a category.
+
+        Media that stand in a segment are findings of the category `unscanned`.
+
+        Args:
+            levels: how often what is embedded is decoded, and what is embedded in that.
 
         Raises:
             TooLarge: there are more candidates than can be judged in bounded time.
@@ -115,25 +132,59 @@ class Engine:
             if not occurring:
                 return ()
             if self._controls not in occurring:
-                return self._judge(_Buffer(data, _plain_views(segments)), occurring)
+                return self._judged(_Buffer(data, _plain_views(segments)), occurring, levels=levels)
         elif not segments:
             return ()
         scanned = [_Scanned(index, view) for index, segment in enumerate(segments) for view in views(segment.text)]
         data = _SEPARATOR.join([view.text for _, view in scanned]).encode("utf-8", "surrogatepass")
         occurring = self._prefilter.occurring(data)
-        return self._judge(_Buffer(data, scanned), occurring) if occurring else ()
+        return self._judged(_Buffer(data, scanned), occurring, levels=levels) if occurring else ()
+
+    def _judged(self, buffer: _Buffer, occurring: Sequence[int], *, levels: int) -> tuple[Finding, ...]:
+        """Return what the detectors and what is embedded hold."""
+        found = self._judge(buffer, occurring)
+        if self._embedded not in occurring:
+            return found
+        inside, unread = self._inside(buffer.scanned, levels=levels)
+        found = resolved((*found, *inside)) if inside else found
+        return tuple(sorted((*found, *unread), key=lambda one: (one.segment, one.start))) if unread else found
+
+    def _inside(self, scanned: Sequence[_Scanned], *, levels: int) -> tuple[list[Finding], list[Finding]]:
+        """Return what is found in embedded text, at the place of all of it, and what of it no scan can read."""
+        texts: list[Segment] = []
+        places: list[tuple[int, Span]] = []
+        unread: list[Finding] = []
+        for segment, view in scanned:
+            for start, end, text in embedded_in(view.text):
+                written = view.written(start, end)
+                if text is None or not levels:
+                    unread.append(Finding("media", UNSCANNED, segment, written.start, written.end, 1.0, "embedded"))
+                else:
+                    texts.append(Segment(text, "user"))
+                    places.append((segment, written))
+        found: list[Finding] = []
+        inner = self.scan(texts, levels=levels - 1) if texts else ()
+        surest: dict[int, float] = {}
+        for one in inner:
+            surest[one.segment] = max(surest.get(one.segment, 0.0), one.confidence)
+        for one in inner:
+            segment, (start, end) = places[one.segment]
+            # As sure as the surest one there: they have one place now, but none is a coincidence within another.
+            sure = one._replace(segment=segment, start=start, end=end, confidence=surest[one.segment])
+            (unread if one.category == UNSCANNED else found).append(sure)
+        return found, unread
 
     def _judge(self, buffer: _Buffer, occurring: Sequence[int]) -> tuple[Finding, ...]:
         found: list[Finding] = []
         room = MOST_CANDIDATES
         for index in occurring:
-            if index == self._controls:
+            if index >= self._controls:
                 continue
             rule = self._rules[index]
             at = 0
             while (place := buffer.next(rule, at)) is not None:
                 scanned, candidate = place.scanned, place.candidate
-                room -= 1
+                room -= 1 + (place.end - place.start) // _CHARS_OF_ONE
                 if room < 0:
                     raise TooLarge(
                         f"the content holds more than {MOST_CANDIDATES} numbers and addresses; send it in parts"
@@ -172,23 +223,24 @@ class _Buffer:
 
     def __init__(self, data: bytes, scanned: Sequence[_Scanned]) -> None:
         self._data = data
-        self._scanned = scanned
+        self.scanned = scanned
 
     def next(self, rule: _Rule, at: int) -> _Place | None:
         """Return the next match of the rule's pattern from this byte on, or None."""
         match = rule.regex.search(self._data, at)
         if match is None:
             return None
-        start, end = self._chars(match.start()), self._chars(match.end())
+        begin, stop = match.span()
+        start, end = self._chars(begin), self._chars(stop)
         index = bisect_right(self._char_starts, start) - 1
-        scanned, base = self._scanned[index], self._char_starts[index]
+        scanned, base = self.scanned[index], self._char_starts[index]
         candidate = Candidate(scanned.view.text, start - base, end - base, rule.pattern.id)
-        return _Place(scanned, candidate, match.start(), match.end())
+        return _Place(scanned, candidate, begin, stop)
 
     @cached_property
     def _char_starts(self) -> list[int]:
         """The character at which each view begins in the decoded buffer."""
-        return [0, *accumulate(len(scanned.view.text) + 1 for scanned in self._scanned)][:-1]
+        return [0, *accumulate(len(scanned.view.text) + 1 for scanned in self.scanned)][:-1]
 
     @cached_property
     def _is_ascii(self) -> bool:

@@ -22,7 +22,7 @@ from headgate.guard.spellings import BEGINNING, spelled
 from headgate.guard.windows import LabelWindow, RemovalWindow
 from headgate.kernel.action import Carrier, is_carrier
 from headgate.kernel.content import Finding, NumberedContent, TextSlot
-from headgate.kernel.labels import BOTTOM, EMPTY, Clearance, Labels
+from headgate.kernel.labels import BOTTOM, EMPTY, UNSCANNED, Clearance, Labels
 from headgate.kernel.record import Fact
 
 T = TypeVar("T")
@@ -374,6 +374,8 @@ class GuardExchange:
         """Label the output by what was found in it; return what has to be removed instead."""
         forbidden: list[Finding] = []
         raised = EMPTY
+        # Media in an answer are its model's, and no scan looks at those that stand by themselves either.
+        findings = [finding for finding in findings if finding.category != UNSCANNED]
         self._has_found = self._has_found or bool(findings)
         for finding in findings:
             if finding.category in self._forbidden:

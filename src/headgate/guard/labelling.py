@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from headgate.guard.answers import AnswerMemory
 from headgate.guard.engine import Engine
@@ -23,6 +23,13 @@ class ScannedContent(Labelled):
     """A labelling that knows which content it is of, so that it is inherited only for that."""
 
     content: Content | None = None
+
+
+class _Begun(NamedTuple):
+    """A labelling, and whether it says all that there is to say."""
+
+    labelled: ScannedContent
+    is_whole: bool
 
 
 class GuardLabeller:
@@ -43,29 +50,44 @@ class GuardLabeller:
         Raises:
             TooLarge: the content holds more candidates than can be judged in bounded time.
         """
+        begun = self._begun(action)
+        content = begun.labelled.content
+        if begun.is_whole or content is None:
+            return begun.labelled
+        segments = content.segments()
+        findings = self._engine.scan_content(content)
+        categories = frozenset(finding.category for finding in findings)
+        floor = begun.labelled.floor
+        if UNSCANNED in categories:
+            floor = floor.with_categories(_UNSCANNED)
+        labels = _tainted(begun.labelled.labels, segments).with_categories(categories)
+        return ScannedContent(labels=labels, findings=findings, floor=floor, content=content)
+
+    def glance(self, action: Action[Any, Any, Any]) -> Labelled | None:
+        """Return the labelling of content in which one pass finds nothing to look at; else None."""
+        begun = self._begun(action)
+        return begun.labelled if begun.is_whole else None
+
+    def _begun(self, action: Action[Any, Any, Any]) -> _Begun:
+        """Return what is known of the content before its strings are looked at one by one."""
         inherited = action.context.inherited
         content = action.payload.content if is_carrier(action.payload) else None
         if isinstance(inherited, ScannedContent) and inherited.content is content:
-            return inherited
+            return _Begun(inherited, is_whole=True)
         floor = _of_tenant(action.principal.tenant).join(action.context.use_case.floor).join(action.context.floor)
         if inherited is not None:
             # Other content than before, made from it: it is scanned anew and is no less than what it was made from.
             floor = floor.join(inherited.labels)
         if content is None:
-            return ScannedContent(labels=floor, floor=floor)
+            return _Begun(ScannedContent(labels=floor, floor=floor), is_whole=True)
         if content.is_opaque:
             # No masking can lower it: what is not seen cannot be masked.
             floor = floor.with_categories(_UNSCANNED)
         spoken = content.spoken()
         regained = self._regained(spoken, action.context.use_case) if spoken else BOTTOM
         floor = floor.join(self._lasting(regained))
-        labels = floor.join(regained)
-        if self._engine.is_clean(content.surface()):
-            return ScannedContent(labels=labels, floor=floor, content=content)
-        segments = content.segments()
-        findings = self._engine.scan_content(content)
-        labels = _tainted(labels, segments).with_categories(frozenset(finding.category for finding in findings))
-        return ScannedContent(labels=labels, findings=findings, floor=floor, content=content)
+        labelled = ScannedContent(labels=floor.join(regained), floor=floor, content=content)
+        return _Begun(labelled, is_whole=self._engine.is_clean(content.surface()))
 
     def _regained(self, spoken: Sequence[str], use_case: UseCase) -> Labels:
         """Return the labels of what the client says that the model said; unless we know it, anyone may have said it."""

@@ -16,6 +16,10 @@ LITERAL = "text"
 """The kind of what the client wrote that only looks like a token: it gets its own token, and comes back as it was."""
 
 
+_LONGEST_NUMBER = 4096
+"""Characters; a bound, so that many places in one endless number cost no more than in many numbers."""
+
+
 class Masked(NamedTuple):
     """A content after masking, and how many values of each kind were replaced, or left to whom they came from."""
 
@@ -105,7 +109,7 @@ def tokenized(text: str, findings: Sequence[Finding], book: Book) -> str:
         for f in findings
         if f.start < len(text)
     ]
-    return _replaced(Segment(text, "user"), _merged(places), book, Counter()) if places else text
+    return _replaced(text, _merged(places), book, Counter()) if places else text
 
 
 def _literals(text: str) -> list[_Place]:
@@ -152,8 +156,9 @@ def _entries(text: str, places: Sequence[_Place], quotation: Quotation | None, *
 
 
 def _whole_number(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return where the number begins and ends of which this is a part."""
-    return len(text[:start].rstrip(SCALAR)), len(text) - len(text[end:].lstrip(SCALAR))
+    """Return where the number begins and ends of which this is a part; it reaches no further than `_LONGEST_NUMBER`."""
+    before, after = text[max(0, start - _LONGEST_NUMBER) : start], text[end : end + _LONGEST_NUMBER]
+    return start - len(before) + len(before.rstrip(SCALAR)), end + len(after) - len(after.lstrip(SCALAR))
 
 
 def _replaced(text: str, places: Sequence[_Place], book: Book, counts: Counter[str], *, is_number: bool = False) -> str:

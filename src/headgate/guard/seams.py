@@ -1,16 +1,19 @@
-"""Values that are split over parts which the model reads as one text.
+"""Values that are split over texts which the model reads one after the other.
 
-A message may be sent in parts, and half a card number in each is a card number to whoever reads them. Only the seams
-are looked at: what lies inside a part was found there.
+A message may be sent in parts, and half a card number in each is a card number to whoever reads them; so it is where
+several messages of one author follow one another. Only the seams are looked at: what lies inside a text was found
+there.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
-from headgate.kernel.content import Finding, Segment
+from headgate.kernel.content import Finding, Run, Segment
 
 _REACH = 128
 """Characters on each side of a seam that are looked at, and on to the end of the word: keys are words."""
@@ -22,9 +25,24 @@ _JOINTS = ("", "\n")
 """Models are given parts one right after the other, or one a line."""
 
 _SPACE = re.compile(r"\s")
+_SENTENCE_OF_NUMBER = re.compile(r"[0-9][.,;:!?)]{1,3}\s{0,8}\Z")
 
 _CHECKED = frozenset({"pii", "pci", "phi"})
 """Categories whose values are complete where they are found: what follows such a value is not more of it."""
+
+
+class _Seam(NamedTuple):
+    """Ends that meet, with the joint between them; `begins` is where each begins in the whole text."""
+
+    ends: Sequence[_End]
+    joint: str
+    is_one_text: bool
+    begins: Sequence[int]
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return self.joint.join([end.text for end in self.ends])
 
 
 class _End(NamedTuple):
@@ -37,30 +55,53 @@ class _End(NamedTuple):
 
 def found_across(
     segments: Sequence[Segment],
-    runs: Sequence[Sequence[int]],
+    runs: Sequence[Run],
     *,
     scan: Callable[[Sequence[Segment]], Sequence[Finding]],
     known: Sequence[Finding],
 ) -> list[Finding]:
-    """Return what is split over the parts of these runs, one finding for each piece of it.
+    """Return what is split over the texts of these runs, one finding for each piece of it.
 
     Args:
-        runs: indices of the segments that are read as one text, in order.
         scan: finds values in segments.
         known: what was found in the segments by themselves.
     """
     open_ends = {one.segment: one.start for one in known if one.end == len(segments[one.segment].text)}
-    seams = [(ends, joint) for run in runs for ends in _ends(segments, run, open_ends) for joint in _JOINTS]
-    texts = [joint.join([end.text for end in ends]) for ends, joint in seams]
+    seams = [
+        _seam(ends, joint, is_one_text)
+        for run, is_one_text in runs
+        for ends in _ends(segments, run, open_ends)
+        for joint in _JOINTS
+    ]
     found: list[Finding] = []
     whole: dict[int, list[Finding]] = {}
     for one in known:
         whole.setdefault(one.segment, []).append(one)
-    for finding in scan([Segment(text, "user") for text in texts]):
-        pieces = list(_cut(finding, *seams[finding.segment]))
-        if len(pieces) > 1 and not (finding.category in _CHECKED and _is_known(pieces[0], whole)):
+    for finding in scan([Segment(seam.text, "user") for seam in seams]):
+        seam = seams[finding.segment]
+        pieces = list(_cut(finding, seam))
+        if len(pieces) > 1 and not _is_chance(pieces, whole, seam):
             found += pieces
     return found
+
+
+def _seam(ends: Sequence[_End], joint: str, is_one_text: bool) -> _Seam:
+    sizes = (len(end.text) + len(joint) for end in ends)
+    return _Seam(ends, joint, is_one_text, [0, *accumulate(sizes)][:-1])
+
+
+def _is_chance(pieces: Sequence[Finding], known: Mapping[int, Sequence[Finding]], seam: _Seam) -> bool:
+    """Tell a value that is split from one that is whole by itself and has words of a neighbour beside it.
+
+    Of messages, a value that is whole in one of them says that nothing was split, save where it goes on line by line;
+    and a number that ends with its sentence does not go on.
+    """
+    if seam.is_one_text:
+        return pieces[0].category in _CHECKED and _is_known(pieces[0], known)
+    if (pieces[0].category in _CHECKED or not seam.joint) and any(_is_known(piece, known) for piece in pieces):
+        return True
+    inner = {piece.segment for piece in pieces[:-1]}
+    return any(end.segment in inner and _SENTENCE_OF_NUMBER.search(end.text) for end in seam.ends)
 
 
 def _ends(segments: Sequence[Segment], run: Sequence[int], open_ends: Mapping[int, int]) -> Iterator[list[_End]]:
@@ -96,14 +137,13 @@ def _word_start(text: str) -> int:
     return least if at <= least else max(least, *(text.rfind(space, least, at) + 1 for space in (" ", "\n")))
 
 
-def _cut(finding: Finding, ends: Sequence[_End], joint: str) -> Iterator[Finding]:
-    """Give what of the finding lies in each part."""
-    at = 0
-    for segment, written, text in ends:
+def _cut(finding: Finding, seam: _Seam) -> Iterator[Finding]:
+    """Give what of the finding lies in each text."""
+    for index in range(bisect_right(seam.begins, finding.start) - 1, bisect_left(seam.begins, finding.end)):
+        (segment, written, text), at = seam.ends[index], seam.begins[index]
         start, end = max(finding.start, at), min(finding.end, at + len(text))
         if start < end:
             yield finding._replace(segment=segment, start=start - at + written, end=end - at + written)
-        at += len(text) + len(joint)
 
 
 def _is_known(piece: Finding, known: Mapping[int, Sequence[Finding]]) -> bool:

@@ -2,6 +2,9 @@
 
 A value hides behind digits of another script, spaces without width, or escapes of a format inside a format (tool
 arguments are JSON inside a string inside JSON). A view is the text with that undone; spans found in it map back.
+
+A text is taken in slices, so that no single step over it holds the interpreter for long, and the way back is worked out
+only for the slices in which something is found. Everything is linear in the text.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ import re
 import sys
 import unicodedata
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 # Decimal digits beyond ASCII; no script has any beyond U+1FBF9 (Unicode 16).
@@ -31,24 +36,23 @@ _NO_WIDTH = (
 """What Unicode lets nobody see (Default_Ignorable_Code_Point)."""
 _TAGS = "\U000e0020-\U000e007e"
 """A second ASCII that nobody sees, though models read it."""
-_CONTROLS = "\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f"
+_CONTROLS = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
 
-_ODD = f"[{_CONTROLS}{_DIGITS}{_SPACES}{_DASHES}{_DOTS}{_COMPATIBLE}{_NO_WIDTH}]"
-_ESCAPE = (
-    r"\\+(?:u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,8}\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[nrtbf\"/'])|%(?:25)*[2-7][0-9a-fA-F]"
-    r"|&(?:#[0-9]{2,12}|#[xX][0-9a-fA-F]{2,12}|[A-Za-z]{2,24});"
+_ESCAPE = re.compile(
+    r"[\\%&](?:"
+    # A run of backslashes is tried from its first one only, so that the search stays linear.
+    r"(?<=\\)(?<!\\\\)\\*+"
+    r"(?:u[0-9a-fA-F]{4}|u\{[0-9a-fA-F]{1,8}\}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[nrtbf\"/'])"
+    r"|(?<=%)(?:25)*[2-7][0-9a-fA-F]"
+    r"|(?<=&)(?:#[0-9]{2,12}|#[xX][0-9a-fA-F]{2,12}|[A-Za-z]{2,24});)"
 )
-_ODD_PATTERN = re.compile(_ODD)
-_ALL_PATTERN = re.compile(f"{_ESCAPE}|{_ODD}")
-_ESCAPED_PATTERN = re.compile(_ESCAPE)
-
-_SPACE = re.compile(f"[{_SPACES}]")
-_DASH = re.compile(f"[{_DASHES}]")
-_DOT = re.compile(f"[{_DOTS}]")
-_BLANK = re.compile(f"[{_NO_WIDTH}{_CONTROLS}]")
-_TAG = re.compile(f"[{_TAGS}]")
-_TAGS_PATTERN = re.compile(f"[{_TAGS}]+")
 _LETTER_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", '"': '"', "/": "/", "'": "'"}
+_TAG = re.compile(f"[{_TAGS}]")
+
+_SLICE = 1 << 16
+_CUT = re.compile(r"(?<!\\)[\\%&]|[^\\%&#;{}\"'/0-9A-Za-z]")
+"""Where no escape goes on: before the character that begins one, and before one that stands in none."""
+_LONGEST_WORD = 1 << 12
 
 
 class Span(NamedTuple):
@@ -58,46 +62,88 @@ class Span(NamedTuple):
     end: int
 
 
-class View(NamedTuple):
-    """A text to scan in place of the written one.
+class _Change(NamedTuple):
+    """Characters `start` to `end` of a view, and the written ones that they stand for."""
 
-    `changes` are, in order, `(start, end, written_start, written_end)` of every piece that differs. `escapes` are the
-    written places that stand for one character in another view of the text: no finding begins or ends inside one.
-    """
+    start: int
+    end: int
+    written_start: int
+    written_end: int
 
-    text: str
-    changes: tuple[tuple[int, int, int, int], ...] = ()
-    escapes: tuple[Span, ...] = ()
+
+class View:
+    """A text to scan in place of the written one; as it is, it is the written one."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
     def written(self, start: int, end: int) -> Span:
-        """Return the written characters that characters `start` to `end` of the view stand for."""
-        if self.changes:
-            start, end = self._written_start(start), self._written_end(end)
-        if not self.escapes:
+        """Return the written characters that characters `start` to `end` of the view stand for; none is empty."""
+        return Span(start, end)
+
+
+class _Rewritten(View):
+    """A text with odd characters folded, and with escapes resolved or left as they are.
+
+    No finding begins or ends inside an escape that is left as it is: in another view it is one character.
+    """
+
+    __slots__ = ("_begins", "_changes", "_cuts", "_escapes", "_is_resolved", "_source")
+
+    def __init__(self, source: str, cuts: Sequence[int], pieces: Sequence[str], *, is_resolved: bool) -> None:
+        """Join the rewritten pieces, each of which stands for the source from one cut to the next."""
+        super().__init__("".join(pieces))
+        self._source = source
+        self._cuts = cuts
+        self._begins = _begins(pieces)
+        self._is_resolved = is_resolved
+        self._changes: dict[int, list[_Change]] = {}
+        self._escapes: dict[int, list[Span]] = {}
+
+    def written(self, start: int, end: int) -> Span:
+        """As `View.written`."""
+        start, end = self._written_start(start), self._written_end(end)
+        if self._is_resolved:
             return Span(start, end)
         begin, stop = self._around_escape(start).end, self._around_escape(end).start
         return Span(begin, stop) if begin < stop else Span(start, end)
 
-    def _around_escape(self, at: int) -> Span:
-        """Return the escape that this position cuts through, or the position itself."""
-        index = bisect_left(self.escapes, at, key=_start_of) - 1
-        if index >= 0 and at < self.escapes[index].end:
-            return self.escapes[index]
-        return Span(at, at)
-
     def _written_start(self, at: int) -> int:
-        index = bisect_right(self.changes, at, key=_start_of) - 1
+        piece = bisect_right(self._begins, at) - 1
+        changes, at = self._changes_of(piece), at - self._begins[piece]
+        index = bisect_right(changes, at, key=_start_of) - 1
         if index < 0:
-            return at
-        _, end, written_start, written_end = self.changes[index]
+            return self._cuts[piece] + at
+        _, end, written_start, written_end = changes[index]
         return written_start if at < end else written_end + at - end
 
     def _written_end(self, at: int) -> int:
-        index = bisect_left(self.changes, at, key=_start_of) - 1
+        piece = bisect_right(self._begins, at - 1) - 1
+        changes, at = self._changes_of(piece), at - self._begins[piece]
+        index = bisect_left(changes, at, key=_start_of) - 1
         if index < 0:
-            return at
-        _, end, _, written_end = self.changes[index]
+            return self._cuts[piece] + at
+        _, end, _, written_end = changes[index]
         return written_end if at <= end else written_end + at - end
+
+    def _changes_of(self, piece: int) -> list[_Change]:
+        """Return what differs in a piece, counted from where it begins in the view."""
+        if piece not in self._changes:
+            begin, end = self._cuts[piece], self._cuts[piece + 1]
+            self._changes[piece] = list(_changes(self._source, begin, end, is_resolved=self._is_resolved))
+        return self._changes[piece]
+
+    def _around_escape(self, at: int) -> Span:
+        """Return the escape that this written position cuts through, or the position itself."""
+        piece = min(bisect_right(self._cuts, at) - 1, len(self._cuts) - 2)
+        if piece not in self._escapes:
+            found = _ESCAPE.finditer(self._source, self._cuts[piece], self._cuts[piece + 1])
+            self._escapes[piece] = [Span(*match.span()) for match in found]
+        escapes = self._escapes[piece]
+        index = bisect_left(escapes, at, key=_start_of) - 1
+        return escapes[index] if index >= 0 and at < escapes[index].end else Span(at, at)
 
 
 def is_plain(text: str) -> bool:
@@ -106,46 +152,85 @@ def is_plain(text: str) -> bool:
 
 
 def views(text: str) -> list[View]:
-    """Return what has to be scanned for this text: itself folded, with escapes resolved, and with its tags shown."""
-    folded = _rewritten(text, _ODD_PATTERN)
-    escapes = tuple([Span(*match.span()) for match in _ESCAPED_PATTERN.finditer(text)])
-    found = [folded._replace(escapes=escapes), _rewritten(text, _ALL_PATTERN)] if escapes else [folded]
-    if not text.isascii() and _TAG.search(text):
-        found.append(_rewritten(text, _TAGS_PATTERN))
+    """Return what has to be scanned for this text: itself folded, with escapes resolved, and with its tags shown.
+
+    The second one, where there is one, has every escape resolved.
+    """
+    cuts = _cuts(text)
+    pieces = [text[start:end] for start, end in pairwise(cuts)]
+    found: list[View] = [_Rewritten(text, cuts, [piece.translate(_FOLDS) for piece in pieces], is_resolved=False)]
+    resolved = [_ESCAPE.subn(_Plain().of, piece) for piece in pieces]
+    if any(count for _, count in resolved):
+        plain = [piece.translate(_FOLDS) for piece, _ in resolved]
+        found.append(_Rewritten(text, cuts, plain, is_resolved=True))
+    if not text.isascii() and any(_TAG.search(piece) for piece in pieces):
+        found.append(View("".join([piece.translate(_SHOWN_TAGS) for piece in pieces])))
     return found
 
 
-def _rewritten(text: str, pattern: re.Pattern[str]) -> View:
-    pieces: list[str] = []
-    changes: list[tuple[int, int, int, int]] = []
-    done = size = 0
-    for match in pattern.finditer(text):
-        start, end = match.span()
-        piece = match.group()
-        plain = _shown(piece) if pattern is _TAGS_PATTERN else "".join(map(_folded, _resolved(piece)))
-        pieces += (text[done:start], plain)
-        size += start - done
-        changes.append((size, size + len(plain), start, end))
-        size += len(plain)
-        done = end
-    if not changes:
-        return View(text)
-    pieces.append(text[done:])
-    return View("".join(pieces), tuple(changes))
+class _Plain(dict[str, str]):
+    """What escapes stand for, folded; each is worked out once."""
+
+    def __missing__(self, piece: str) -> str:
+        plain = self[piece] = "".join(map(_folded, _resolved(piece)))
+        return plain
+
+    def of(self, match: re.Match[str]) -> str:
+        return self[match.group()]
+
+
+def _cuts(text: str) -> list[int]:
+    """Return where the slices of a text begin, and its end; no escape goes on over a cut."""
+    cuts = [0]
+    while cuts[-1] + _SLICE < len(text):
+        at = cuts[-1] + _SLICE
+        match = _CUT.search(text, at, at + _LONGEST_WORD)
+        cuts.append(min(len(text), at + _LONGEST_WORD) if match is None else match.start())
+    if cuts[-1] < len(text) or len(cuts) < 2:
+        cuts.append(len(text))
+    return cuts
+
+
+def _begins(pieces: Sequence[str]) -> list[int]:
+    begins = [0]
+    for piece in pieces:
+        begins.append(begins[-1] + len(piece))
+    return begins[:-1]
+
+
+def _changes(source: str, begin: int, end: int, *, is_resolved: bool) -> Iterator[_Change]:
+    """Give what of this slice has another length in its view."""
+    grown = -begin
+    for start, stop, plain in _marks(source, begin, end, is_resolved=is_resolved):
+        yield _Change(start + grown, start + grown + len(plain), start, stop)
+        grown += len(plain) - (stop - start)
+
+
+def _marks(source: str, begin: int, end: int, *, is_resolved: bool) -> Iterator[tuple[int, int, str]]:
+    plain, done = _Plain(), begin
+    for match in _ESCAPE.finditer(source, begin, end) if is_resolved else ():
+        yield from _uneven(source, done, match.start())
+        yield match.start(), match.end(), plain[match.group()]
+        done = match.end()
+    yield from _uneven(source, done, end)
+
+
+def _uneven(source: str, begin: int, end: int) -> Iterator[tuple[int, int, str]]:
+    for at, char in enumerate(source[begin:end], start=begin):
+        if char in _UNEVEN:
+            yield at, at + 1, _UNEVEN[char]
 
 
 def _resolved(piece: str) -> str:
-    """Return the character that an escape stands for, or the piece itself."""
+    """Return the character that an escape stands for."""
     match piece[0], piece[1:]:
         case "\\", rest:
             body = rest.lstrip("\\")
             return _character(body[1:].strip("{}"), piece) if body[0] in "uUx" else _LETTER_ESCAPES[body]
-        case "%", digits if digits:
+        case "%", digits:
             return chr(int(digits[-2:], 16))
-        case "&", entity if entity:
-            return html.unescape("&" + entity)
         case _:
-            return piece
+            return html.unescape(piece)
 
 
 def _character(digits: str, piece: str) -> str:
@@ -153,23 +238,34 @@ def _character(digits: str, piece: str) -> str:
     return chr(point) if point <= sys.maxunicode else piece
 
 
-def _shown(tags: str) -> str:
-    """Return the ASCII that tag characters repeat."""
-    return "".join([chr(ord(tag) & 0x7F) for tag in tags])
-
-
 def _folded(char: str) -> str:
     """Return the ASCII characters that this one reads as; nothing where it has no width."""
-    if char in "\t\n\r" or (char.isascii() and char.isprintable()):
-        return char
-    if char.isdecimal():
-        return str(unicodedata.decimal(char))
-    for pattern, plain in ((_SPACE, " "), (_DASH, "-"), (_DOT, "."), (_BLANK, "")):
-        if pattern.fullmatch(char):
-            return plain
+    if (plain := _FOLDS.get(ord(char))) is not None or char.isascii():
+        return char if plain is None else plain
     plain = unicodedata.normalize("NFKC", char)
     return plain if plain.isascii() else char
 
 
+def _folds() -> dict[int, str]:
+    """Return what odd characters read as, where that is something else."""
+    folds = {ord(char): unicodedata.normalize("NFKC", char) for char in _chars(_COMPATIBLE)}
+    folds = {point: plain for point, plain in folds.items() if plain.isascii()}
+    for chars, plain in ((_SPACES, " "), (_DASHES, "-"), (_DOTS, "."), (_NO_WIDTH, ""), (_CONTROLS, "")):
+        folds |= dict.fromkeys(map(ord, _chars(chars)), plain)
+    return folds | {ord(char): str(unicodedata.decimal(char)) for char in _DIGITS}
+
+
+def _chars(ranges: str) -> Iterator[str]:
+    """Give the characters of what stands in the brackets of a regular expression."""
+    for first, last in re.findall("(.)(?:-(.))?", ranges, re.DOTALL):
+        yield from map(chr, range(ord(first), ord(last or first) + 1))
+
+
 def _start_of(place: tuple[int, ...]) -> int:
     return place[0]
+
+
+_FOLDS: Mapping[int, str] = _folds()
+_UNEVEN = {chr(point): plain for point, plain in _FOLDS.items() if len(plain) != 1}
+"""What has another length once it is folded."""
+_SHOWN_TAGS = {ord(tag): chr(ord(tag) & 0x7F) for tag in _chars(_TAGS)}

@@ -19,6 +19,17 @@ class Segment(NamedTuple):
     origin: Origin
 
 
+class Run(NamedTuple):
+    """Segments that a model reads one after the other, by their indices in `segments()`, in order.
+
+    Args:
+        is_one_text: whether they are parts of one message; else they are messages of one author in a row.
+    """
+
+    segments: Sequence[int]
+    is_one_text: bool
+
+
 class Signed(NamedTuple):
     """A text and the signature over it, by their indices in `segments()`; with an empty signature it is unsigned."""
 
@@ -42,8 +53,8 @@ class Content(Protocol):
         """
         ...
 
-    def runs(self) -> Sequence[Sequence[int]]:
-        """Return the indices of segments that follow one another as parts of one text, such as a message in parts."""
+    def runs(self) -> Sequence[Run]:
+        """Return what is read in one go: the parts of a message, and messages that another wire may put together."""
         ...
 
     def spoken(self) -> Sequence[str]:

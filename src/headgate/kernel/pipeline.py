@@ -12,10 +12,12 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from headgate.kernel.action import Action, is_carrier
+from headgate.kernel.beside import Beside
 from headgate.kernel.content import Labelled, TextSlot
 from headgate.kernel.decision import NO_OBLIGATIONS, Decision, Effect, LogLevel, Obligations
 from headgate.kernel.errors import (
@@ -52,7 +54,11 @@ R = TypeVar("R")
 
 _KEPT_ANSWER_BYTES = 1 << 20
 _REASON_CHARS = 500
-_LARGE_CONTENT_BYTES = 256 << 10
+_SMALL_BYTES = 8 << 10
+"""Content of this size is scanned within milliseconds, whatever it holds; larger content beside the event loop."""
+
+_GLANCED_BYTES = 256 << 10
+"""One pass over content of this size takes less than a millisecond."""
 
 FLOW_RULE = "lattice.flow"
 """The id under which the lattice's own refusals are recorded; it is always enforced."""
@@ -143,6 +149,7 @@ class Pipeline:
         self._performers = dict(performers)
         self._ids = ids
         self._sending: dict[RecordId, _Admitted] = {}
+        self._beside = Beside()
         self.clock = clock
 
     async def run(self, action: Action[P, I, R], *, parent: Run[Any, Any, Any] | None = None) -> Done[P, I, R]:
@@ -164,7 +171,7 @@ class Pipeline:
             else:
                 result = await self._in_time(work, deadline_s)
             answer = admitted.answer(result)
-            result = cast("R", self._handed_out(admitted, result, released))
+            result = cast("R", await self._handed_out(admitted, result, released))
             ending = _DONE
         except Exception as error:
             ending = _ended_by(error, admitted.run.record_id)
@@ -216,11 +223,11 @@ class Pipeline:
             else:
                 labels = exchange.output_labels
                 async for item in items:
-                    progress.keep(item)
+                    is_small = progress.keep(item) <= _SMALL_BYTES
                     if run.stopped is not None:
                         raise run.stopped
                     try:
-                        outs = exchange.item(item)
+                        outs = exchange.item(item) if is_small else await self._beside.run(exchange.item, item)
                         if exchange.output_labels is not labels:
                             labels = self._release(admitted)
                     except HeadgateError as error:
@@ -271,14 +278,16 @@ class Pipeline:
         if obstacles := exchange.output_labels.obstacles(action.principal.clearance):
             raise Denied(f"the answer may not be released to this caller: {'; '.join(obstacles)}", rules=(FLOW_RULE,))
 
-    def _handed_out(self, admitted: _Admitted, result: Any, released: Labels) -> Any:
+    async def _handed_out(self, admitted: _Admitted, result: Any, released: Labels) -> Any:
         """Return what is released of a result; `released` are the labels that may be."""
         try:
             if admitted.run.stopped is not None:
                 raise admitted.run.stopped
-            if not admitted.exchange.is_transparent:
-                result = admitted.exchange.result(result)
-            if admitted.exchange.output_labels is not released:
+            exchange = admitted.exchange
+            if not exchange.is_transparent:
+                is_small = _size_bytes(result) <= _SMALL_BYTES
+                result = exchange.result(result) if is_small else await self._beside.run(exchange.result, result)
+            if exchange.output_labels is not released:
                 self._release(admitted)
         except HeadgateError as error:
             raise _after_performing(error) from error
@@ -302,11 +311,24 @@ class Pipeline:
             raise NotFound(f"nothing here performs {action.verb.name}") from None
 
     async def _label(self, action: Action[Any, Any, Any]) -> Labelled:
-        """Label the action; beside the event loop where the content is so large that scanning takes milliseconds."""
-        payload = action.payload
-        if is_carrier(payload) and len(payload.content.to_bytes()) > _LARGE_CONTENT_BYTES:
-            return await asyncio.to_thread(self._stages.labeller.label, action)
-        return self._stages.labeller.label(action)
+        """Label the action; beside the event loop where that may take more than a glance."""
+        labeller, size_bytes = self._stages.labeller, _size_bytes(action.payload)
+        if size_bytes <= _SMALL_BYTES:
+            return labeller.label(action)
+        glanced = labeller.glance(action) if size_bytes <= _GLANCED_BYTES else None
+        return await self._beside.run(labeller.label, action) if glanced is None else glanced
+
+    async def _transform(self, action: Action[Any, Any, Any], labelled: Labelled, decision: Decision) -> Exchange:
+        """Transform the action; beside the event loop where much may have to be replaced."""
+        transform = partial(
+            self._stages.transformer.transform,
+            action,
+            labelled=labelled,
+            decision=decision,
+            receiver=action.principal.clearance,
+        )
+        is_small = not labelled.findings or _size_bytes(action.payload) <= _SMALL_BYTES
+        return transform() if is_small else await self._beside.run(transform)
 
     def _decide(self, action: Action[Any, Any, Any], labelled: Labelled) -> Decision:
         """Return the decision; what must be done for the action around must be done here too."""
@@ -324,9 +346,7 @@ class Pipeline:
                 raise _late()
             labelled = draft.labelled = await self._label(action)
             decision = draft.decision = self._decide(action, labelled)
-            exchange = draft.exchange = stages.transformer.transform(
-                action, labelled=labelled, decision=decision, receiver=action.principal.clearance
-            )
+            exchange = draft.exchange = await self._transform(action, labelled, decision)
             final = action if exchange.payload is action.payload else action.with_payload(exchange.payload)
             refuse(final, labelled=labelled, decision=decision, exchange=exchange)
             reservation = draft.reservation = await stages.admitter.reserve(final, decision)
@@ -516,17 +536,19 @@ class _Progress:
         """Note how it ended; the first ending counts."""
         self.ending = self.ending or ending
 
-    def keep(self, item: Any) -> None:
-        """Keep the item's bytes for the record, as long as there is room."""
+    def keep(self, item: Any) -> int:
+        """Keep what the record shows of the item, as long as there is room; return how many bytes the item has."""
+        data: bytes = getattr(item, "data", b"")
+        size_bytes = len(data)
         if self._room_bytes <= 0:
-            return
+            return size_bytes
         if self._is_masked:
             self._keep_texts(item)
-            return
-        data: bytes = getattr(item, "data", b"")
-        self._room_bytes -= len(data) + 1
+            return size_bytes
+        self._room_bytes -= size_bytes + 1
         if self._room_bytes >= 0:
             self._kept += (data, b"\n")
+        return size_bytes
 
     def answer(self, admitted: _Admitted) -> bytes | None:
         """Return what the record keeps of it."""
@@ -545,6 +567,11 @@ class _Progress:
         for name, text in slots:
             self._room_bytes -= len(text)
             self._texts.setdefault(name, []).append(text)
+
+
+def _size_bytes(payload: Any) -> int:
+    """Return the size of what a payload or a result carries; 0 where it carries nothing."""
+    return len(payload.content.to_bytes()) if is_carrier(payload) else 0
 
 
 def _absorb(run: Run[Any, Any, Any], exchange: Exchange) -> None:

@@ -53,6 +53,10 @@ class Labeller(Protocol):
         """Return labels and findings of the action's payload; bounded time, no I/O. Large ones come from any thread."""
         ...
 
+    def glance(self, action: Action[Any, Any, Any]) -> Labelled | None:
+        """Return the same where one pass over the content tells it; None where that would take longer."""
+        ...
+
 
 class Decider(Protocol):
     """Says whether an action may be done, and what must be done with it. No I/O; an error inside is a refusal."""
@@ -93,8 +97,8 @@ class Exchange(Protocol):
     """One action's content on its way out and back.
 
     `payload` is what will be performed; `labels` is what it is after transformation. Items and results that come back
-    go through `item`, `finish` and `result`, which label them, restore what this exchange masked where the receiver may
-    see it, and hold back what is not yet decided.
+    go through `item`, `finish` and `result`, one at a time, large ones on any thread: these label them, restore what
+    this exchange masked where the receiver may see it, and hold back what is not yet decided.
     """
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headgate.kernel.action import Action, Context, Resource, Verb
-from headgate.kernel.content import Content, Finding, Segment, Signed, TextSlot
+from headgate.kernel.content import Content, Finding, Run, Segment, Signed, TextSlot
 from headgate.kernel.identity import Principal, UseCase
 from headgate.kernel.labels import BOTTOM, EVERYTHING, Clearance, Labels
 from headgate.testing.people import BOT, SUPPORT
@@ -26,7 +26,7 @@ class PlainContent:
         """Return the strings."""
         return tuple(Segment(text, "user") for text in self.texts)
 
-    def runs(self) -> Sequence[Sequence[int]]:
+    def runs(self) -> Sequence[Run]:
         """Return nothing: each string is a text of its own."""
         return ()
 

@@ -52,6 +52,10 @@ class FakeLabeller:
         floor = found.floor.join(action.context.use_case.floor).join(action.context.floor)
         return replace(found, labels=found.labels.join(floor), floor=floor)
 
+    def glance(self, action: AnyAction) -> Labelled | None:
+        """Return nothing: it would ask for the labelling again."""
+        return None
+
 
 @dataclass(slots=True)
 class FakeDecider:

@@ -35,10 +35,6 @@ _SIGNATURES = (
     b"MM\x00*",
     b"RIFF",
     b"ID3",
-    b"\xff\xfb",
-    b"\xff\xf3",
-    b"\xff\xf2",
-    b"\xff\xf1",
     b"OggS",
     b"fLaC",
     b"\x1aE\xdf\xa3",
@@ -47,6 +43,8 @@ _SIGNATURES = (
     b"\x1f\x8b",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
 )
+_SHORT_SIGNATURES = (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xf1")
+"""Of sound; too short to be told by them alone."""
 _LOOSE = str.maketrans({"-": "+", "_": "/", " ": None, "\t": None, "\r": None, "\n": None})
 
 
@@ -109,6 +107,11 @@ def encode_text(text: str, embedding: Embedding) -> str:
     return embedding.prefix + base64.b64encode(text.encode()).decode()
 
 
+def is_known_binary(head: bytes) -> bool:
+    """Tell whether bytes begin as a known format of images, sound, video, documents or archives does."""
+    return head.startswith(_SIGNATURES) or head[4:8] == b"ftyp"
+
+
 def _decoded(payload: str, embedding: Embedding, *, is_loose: bool) -> Embedded | None:
     prefix = embedding.prefix.lower()
     declares_text = bool(prefix) and prefix.startswith((*_TEXT_TYPES, ";", ","), len(_DATA))
@@ -126,7 +129,7 @@ def _decoded(payload: str, embedding: Embedding, *, is_loose: bool) -> Embedded 
 def _is_binary(payload: str) -> bool:
     """Whether this is base64 to its end, so that nothing readable stands in it, and opens as a known binary format."""
     head = _from_base64(payload[:_HEAD_CHARS], is_loose=True) or b""
-    if not head.startswith(_SIGNATURES) and head[4:8] != b"ftyp":
+    if not is_known_binary(head) and not head.startswith(_SHORT_SIGNATURES):
         return False
     return payload.isascii() and not payload.encode().translate(None, _ALPHABET)
 

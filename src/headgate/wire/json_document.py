@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
-from headgate.kernel.content import Segment, Signed
+from headgate.kernel.content import Run, Segment, Signed
 from headgate.kernel.errors import Invalid, TooLarge
 from headgate.wire.embedded_text import encode_text
 from headgate.wire.json_edits import (
@@ -28,6 +28,7 @@ from headgate.wire.json_edits import (
     replace_text,
     splice,
 )
+from headgate.wire.json_runs import may_join_turns
 from headgate.wire.json_strings import (
     PLAIN,
     Layout,
@@ -136,7 +137,7 @@ class JsonDocument:
         """Return every string token with its simple escapes resolved, side by side.
 
         None where a string may hold media or a tool's text, or names a character by its number in an escape, where
-        parts of a message may stand side by side, and where a number may be long.
+        parts of a message or messages of one author may stand side by side, and where a number may be long.
         """
         raw = self.raw
         for word in self.layout.walked_for:
@@ -149,9 +150,10 @@ class JsonDocument:
                     return None
             raw = raw.replace(rb"\"", _INNER_QUOTE)
         pieces = raw.split(b'"')  # strings and what stands between them take turns
-        if _LONG_NUMBER.search(b" ".join(pieces[::2])) is not None:
+        strings, between = pieces[1::2], b" ".join(pieces[::2])
+        if _LONG_NUMBER.search(between) is not None or may_join_turns(strings, between, self.layout):
             return None
-        text = b'"%b"' % _BESIDE.join(pieces[1::2])
+        text = b'"%b"' % _BESIDE.join(strings)
         if _DATA in text.lower() or (text.count(_TEXT) > 1 and len(_TEXT_KEY.findall(raw)) > 1):
             return None
         if has_escapes:
@@ -173,13 +175,13 @@ class JsonDocument:
                 return False
         return bool(self._strings().unread)
 
-    def runs(self) -> Sequence[Sequence[int]]:
-        """Return the texts of parts that stand next to one another in a list, by their indices in `segments()`."""
+    def runs(self) -> Sequence[Run]:
+        """Return the texts of a message in parts, and those of messages of one author in a row."""
         strings = self._strings()
         if not strings.runs:
             return ()
         counts = list(accumulate((found is not None for found in strings.found), initial=0))
-        return [[counts[position] for position in run] for run in strings.runs]
+        return [Run([counts[position] for position in run], is_one_text) for run, is_one_text in strings.runs]
 
     def numbers(self) -> frozenset[int]:
         """Return the indices of the segments that are bare numbers."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 from headgate.kernel.content import Origin, Segment
 from headgate.wire.embedded_text import Embedding, embedded_text
 from headgate.wire.json_edits import Path
+from headgate.wire.json_runs import Joined, Said, Talk, is_silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,14 @@ class Strings(NamedTuple):
         found: the segment, or None for the wire's own keys and for binary data.
         embeddings: by index into `found`, how a segment is embedded in its string.
         numbers: indices into `found` of the numbers.
-        runs: indices into `found` of the texts of parts that stand next to one another in a list.
+        runs: indices into `found` of texts that are read in one go.
         unread: indices into `found` of the strings that hold more than can be scanned.
     """
 
     found: list[Segment | None]
     embeddings: dict[int, Embedding]
     numbers: set[int]
-    runs: list[list[int]]
+    runs: list[Joined]
     unread: list[int]
 
 
@@ -170,7 +171,7 @@ def spelled_at(value: Any, keys: frozenset[str], path: Path = ()) -> Iterator[Pa
 class _Walk:
     """Collects strings; recursion is bounded by the depth that decoding allows."""
 
-    __slots__ = ("_embeddings", "_layout", "_numbers", "_out", "_runs", "_unread")
+    __slots__ = ("_embeddings", "_layout", "_numbers", "_out", "_runs", "_said", "_talk", "_unread")
 
     def __init__(self, layout: Layout, strings: Strings) -> None:
         self._layout = layout
@@ -179,6 +180,9 @@ class _Walk:
         self._numbers = strings.numbers
         self._runs = strings.runs
         self._unread = strings.unread
+        self._said: list[Said] | None = None
+        """Texts of the turn that is walked, if one is."""
+        self._talk = Talk(strings.runs)
 
     def root(self, value: Any) -> None:
         if not isinstance(value, dict):
@@ -191,14 +195,35 @@ class _Walk:
             turn = layout.turns.get(key)
             if turn is not None and isinstance(item, list):
                 self._turns(cast("list[Any]", item), turn)
+            elif origin == "system":
+                self._turn(item, origin, key=key)
             elif isinstance(item, str):
                 self._string(item, origin, key, cast("dict[str, Any]", value))
             else:
                 self._item(item, origin, is_turn=False)
+        self._talk.end()
 
     def _turns(self, turns: list[Any], default: Origin) -> None:
         for turn in turns:
-            self._item(turn, _role(turn, self._layout) or default, is_turn=True)
+            self._turn(turn, _role(turn, self._layout) or default, key=None)
+
+    def _turn(self, turn: Any, origin: Origin, *, key: str | None) -> None:
+        """Walk one turn, or what stands under a key that is the system's."""
+        said: list[Said] = []
+        self._said = said
+        if isinstance(turn, str):
+            self._string(turn, origin, key, {})
+            self._say(turn, origin)
+        else:
+            self._item(turn, origin, is_turn=key is None)
+        self._said = None
+        self._talk.turn(said, is_answer=origin == "assistant" and not is_silent(turn))
+
+    def _say(self, text: str, origin: Origin) -> None:
+        """Note where a text of the turn is, unless it is an encoding of something else."""
+        found = self._out[-1]
+        if self._said is not None and found is not None and found.text is text:
+            self._said.append(Said(len(self._out) - 1, origin))
 
     def _item(self, value: Any, origin: Origin, *, is_turn: bool) -> None:
         kind: Any = value.__class__
@@ -222,23 +247,17 @@ class _Walk:
             self._out.append(Segment(text, origin))
 
     def _parts(self, parts: list[Any], origin: Origin, *, is_turn: bool) -> None:
-        """Walk a list of objects; texts of neighbours are one text to whoever reads them."""
+        """Walk a list of objects; outside of turns, which see to it, their texts are one text to whoever reads them."""
         run: list[int] = []
         for part in parts:
             start = len(self._out)
             self._item(part, origin, is_turn=is_turn)
-            text: Any = part.get("text") if part.__class__ is dict else None
+            text: Any = part.get("text") if self._said is None and part.__class__ is dict else None
             at = self._position(text, start) if text.__class__ is str else None
             if at is not None:
                 run.append(at)
-                continue
-            self._end_run(run)
-            run = []
-        self._end_run(run)
-
-    def _end_run(self, run: list[int]) -> None:
         if len(run) > 1:
-            self._runs.append(run)
+            self._runs.append(Joined(run, is_one_text=True))
 
     def _position(self, text: str, start: int) -> int | None:
         """Return where this very string is; None where it is an encoding of something else."""
@@ -263,6 +282,8 @@ class _Walk:
                     self._string(item, origin, key, value)
                 else:
                     add(_segment(Segment, (item, origin)))
+                if key == "text" or key == "content":
+                    self._say(item, origin)
             elif kind is dict:
                 self._object(item, origin, is_turn=is_turn)
             elif kind is list:

@@ -69,7 +69,20 @@ class _PaymentCard:
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
         """Look for cards in a run of digits; a card begins and ends where a group of digits does. O(digits)."""
-        return list(_cards(_Run(candidate)))
+        return [hit for run in _runs(candidate) for hit in _cards(_Run(candidate.text, run))]
+
+
+def _runs(candidate: Candidate) -> Iterator[list[tuple[int, int]]]:
+    """Give the groups of digits between those that are longer than any card, which begins and ends with a group."""
+    groups: list[tuple[int, int]] = []
+    for match in _GROUP.finditer(candidate.text, candidate.start, candidate.end):
+        if match.end() - match.start() <= _LONGEST:
+            groups.append(match.span())
+        elif groups:
+            yield groups
+            groups = []
+    if groups:
+        yield groups
 
 
 class _Run:
@@ -77,11 +90,11 @@ class _Run:
 
     __slots__ = ("_sums", "digits", "groups", "offsets", "text")
 
-    def __init__(self, candidate: Candidate) -> None:
-        self.text = candidate.text
-        self.groups = [match.span() for match in _GROUP.finditer(candidate.text, candidate.start, candidate.end)]
-        self.offsets = [0, *accumulate(end - start for start, end in self.groups)]
-        self.digits = "".join([candidate.text[start:end] for start, end in self.groups])
+    def __init__(self, text: str, groups: Sequence[tuple[int, int]]) -> None:
+        self.text = text
+        self.groups = groups
+        self.offsets = [0, *accumulate(end - start for start, end in groups)]
+        self.digits = "".join([text[start:end] for start, end in groups])
         values = [int(digit) for digit in self.digits]
         self._sums = tuple(
             [0, *accumulate(_DOUBLED[value] if at % 2 == parity else value for at, value in enumerate(values))]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import phonenumbers
 
+from headgate.guard.numbering import is_national, plans_of
 from headgate.kernel.detection import Candidate, Hit, Pattern
 from headgate.kernel.extensions import Manifest
 
@@ -34,7 +35,7 @@ _DATE = re.compile(
     r"^(?:(?:19|20)\d\d[\-./ ]\d{1,2}[\-./ ]\d{1,2}|\d{1,2}[\-./ ]\d{1,2}[\-./ ](?:19|20)\d\d)(?:\D|$)"
     r"|^(?:19|20)\d\d[\-/ ](?:19|20)\d\d$"
 )
-_REGIONS = ("US", "GB", "DE", "FR", "CH", "AT", "IT", "ES", "NL", "BE", "SE", "AU", "IN", "BR", "JP")
+_PLANS = plans_of(("US", "GB", "DE", "FR", "CH", "AT", "IT", "ES", "NL", "BE", "SE", "AU", "IN", "BR", "JP"))
 
 
 class _Phone:
@@ -71,18 +72,20 @@ def _confidence(candidate: Candidate) -> float:
     value = candidate.value
     if candidate.pattern == "international":
         plain = value if value.startswith("+") else "+" + re.sub(r"^(?:00|011[ -])", "", value)
-        return 0.9 if _is_possible(plain.replace("(0)", ""), None) else 0.0
+        return 0.9 if _is_possible(plain.replace("(0)", "")) else 0.0
     before = candidate.before(60)
-    if _OTHERWISE.search(before) or _DATE.match(value):
+    # Searching for words takes most of the time, and there are none among figures.
+    has_words = not before.isascii() or before.lower() != before.upper()
+    if (has_words and _OTHERWISE.search(before)) or _DATE.match(value):
         return 0.0
-    is_announced = _ANNOUNCED.search(before) is not None or _LABELLED.match(candidate.after(16)) is not None
+    is_announced = bool(has_words and _ANNOUNCED.search(before)) or bool(_LABELLED.match(candidate.after(16)))
     match candidate.pattern:
         case "american":
             return 0.85 if is_announced else 0.75
         case "trunk":
             if is_announced:
                 return 0.8
-            return 0.6 if any(_is_valid(value, region) for region in _REGIONS) else 0.0
+            return 0.6 if is_national("".join(filter(str.isdigit, value)), _PLANS) else 0.0
         case "grouped":
             return 0.7 if is_announced else 0.0
         case _:
@@ -101,16 +104,9 @@ def _is_part_of_more(candidate: Candidate) -> bool:
     return (after[:1] in ("-", ".", "/", ":", "%", "_") and after[1:].isdigit()) or after[:1] in ("%", "_", "€", "$")
 
 
-def _is_possible(value: str, region: str | None) -> bool:
+def _is_possible(value: str) -> bool:
     try:
-        return phonenumbers.is_possible_number(phonenumbers.parse(value, region))
-    except phonenumbers.NumberParseException:
-        return False
-
-
-def _is_valid(value: str, region: str) -> bool:
-    try:
-        return phonenumbers.is_valid_number(phonenumbers.parse(value, region))
+        return phonenumbers.is_possible_number(phonenumbers.parse(value))
     except phonenumbers.NumberParseException:
         return False
 

@@ -1,0 +1,160 @@
+"""Text that is encoded inside text, and media that no scan can read: `data:` URLs and long runs of base64.
+
+What a run decodes to decides, not what is said of it: UTF-8 through and through is text, which is scanned in its
+place. Other bytes are media in a `data:` URL, and where they open as a known format; elsewhere they are nothing, for
+many words look like base64. Media may hold anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from headgate.wire.embedded_text import is_known_binary
+
+PREFILTER = r"[A-Za-z0-9+/_\-]{22}|data:[ \t\r\n]{0,4}(?:[A-Za-z0-9.+\-]{1,40}/|;)"
+"""Text in which this does not occur, letters in any case, embeds nothing."""
+
+_LEAST_CHARS = 22
+_HEAD_CHARS = 64
+_URL = re.compile(
+    r"data:\s{0,4}(?P<type>[a-z0-9.+\-]{1,40}/[a-z0-9.+\-*]{1,80})?"
+    r"(?:\s{0,4};\s{0,4}(?:[^\s,;\"'<>()]{1,100}|[a-z0-9_\-]{1,40}=\"[^\"\r\n]{0,100}\")){0,8}?(?P<base64>\s{0,4};\s{0,4}base64)?\s{0,4},\s{0,4}",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile("data:", re.IGNORECASE)
+_LINE = re.compile(r"[A-Za-z0-9+/_\-]++={0,2}")
+_RUN = re.compile(rf"[A-Za-z0-9+/_\-]{{{_LEAST_CHARS},}}+={{0,2}}")
+_PATH_PART = re.compile(rf"(?<=/)[A-Za-z0-9+_\-]{{{_LEAST_CHARS},}}+={{0,2}}")
+_LINE_END = re.compile(r"[ \t]{0,4}\r?\n[ \t]{0,16}")
+_PERCENT_CODED = re.compile(r"[^\s\"'<>()\\`]*+")
+_URL_SAFE = str.maketrans("-_", "+/")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+
+
+class _Line(NamedTuple):
+    start: int
+    end: int
+
+
+class Embedded(NamedTuple):
+    """Characters `start` to `end` of a text, and the text that they encode; None for what no scan can read."""
+
+    start: int
+    end: int
+    text: str | None
+
+
+def embedded_in(text: str) -> Iterator[Embedded]:
+    """Give what is embedded in a text, in order. Linear in its length."""
+    at = 0
+    for scheme in _SCHEME.finditer(text):
+        url = _URL.match(text, scheme.start()) if scheme.start() >= at else None
+        if url is None or not (url["type"] or url["base64"]):
+            continue
+        yield from _runs(text, at, url.start())
+        found = _payload(text, url)
+        at = url.end() if found is None else found.end
+        if found is not None:
+            yield found
+    yield from _runs(text, at, len(text))
+
+
+def _payload(text: str, url: re.Match[str]) -> Embedded | None:
+    """Return what a `data:` URL holds; None for nothing, and for text that stands there as it is."""
+    start = url.end()
+    if url["base64"]:
+        lines = list(_lines(text, start, len(text)))
+        return (_block(text, lines) or Embedded(start, lines[-1].end, None)) if lines else None
+    match = _PERCENT_CODED.match(text, start)
+    end = start if match is None else match.end()
+    data = unquote_to_bytes(text[start:end])
+    return Embedded(start, end, None) if data and _text(data) is None else None
+
+
+def _runs(text: str, begin: int, end: int) -> Iterator[Embedded]:
+    """Give the runs of base64 that are text, or media by their first bytes."""
+    at = begin
+    while (run := _RUN.search(text, at, end)) is not None:
+        lines = list(_lines(text, run.start(), end))
+        block = _block(text, lines)
+        if block is not None:
+            yield block
+            at = block.end
+            continue
+        if _is_media(text[lines[0].start : lines[0].end]):
+            yield Embedded(lines[0].start, lines[-1].end, None)
+        else:
+            yield from (one for line in lines for one in _parts(text, line, is_whole=len(lines) == 1))
+        at = lines[-1].end
+
+
+def _block(text: str, lines: Sequence[_Line]) -> Embedded | None:
+    """Return the text that lines of base64 encode; the last one may be a word that only stands below them."""
+    for last in (lines[-1], lines[-2]) if len(lines) > 1 else lines:
+        decoded = _decoded(text[lines[0].start : last.end])
+        if decoded is not None:
+            return Embedded(lines[0].start, last.end, decoded)
+    return None
+
+
+def _parts(text: str, line: _Line, *, is_whole: bool) -> Iterator[Embedded]:
+    """Give what a line encodes, or the parts of a path, which is written in the same characters."""
+    decoded = None if is_whole or line.end - line.start < _LEAST_CHARS else _decoded(text[line.start : line.end])
+    if decoded is not None:
+        yield Embedded(line.start, line.end, decoded)
+        return
+    for part in _PATH_PART.finditer(text, line.start, line.end):
+        decoded = _decoded(part.group())
+        if decoded is not None:
+            yield Embedded(part.start(), part.end(), decoded)
+
+
+def _lines(text: str, begin: int, end: int) -> Iterator[_Line]:
+    """Give the lines of a block of base64 that begins here: as long as the first one each, but the last is shorter."""
+    line = _LINE.match(text, begin, end)
+    size = 0 if line is None else line.end() - begin
+    while line is not None:
+        yield _Line(*line.span())
+        if line.end() - line.start() < size:
+            return
+        line_end = _LINE_END.match(text, line.end(), end)
+        line = None if line_end is None else _LINE.match(text, line_end.end(), end)
+        if line is not None and line.end() - line.start() > size:
+            return
+
+
+def _is_media(run: str) -> bool:
+    """Tell whether a run of base64 opens as a known format of images, sound, documents or archives."""
+    return len(run) >= _HEAD_CHARS and is_known_binary(_bytes(run[:_HEAD_CHARS]))
+
+
+def _decoded(run: str) -> str | None:
+    """Return the text that a run of base64 encodes; None where it is no text. The head decides about most of them."""
+    if len(run) > 2 * _HEAD_CHARS:
+        head = _bytes(run[:_HEAD_CHARS])
+        try:
+            codecs.utf_8_decode(head, "strict", False)
+        except UnicodeDecodeError:
+            return None
+    return _text(_bytes(run))
+
+
+def _bytes(run: str) -> bytes:
+    """Decode as lenient decoders do: in both alphabets, over white space, without padding and up to its last group."""
+    chars = "".join(run.split()).rstrip("=").translate(_URL_SAFE).replace("=", "")
+    if len(chars) % 4 == 1:
+        chars = chars[:-1]
+    return base64.b64decode(chars + "=" * (-len(chars) % 4))
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    return None if not text or _CONTROL.search(text) else text
