@@ -40,6 +40,17 @@ class Usage:
     reasoning_tokens: int = 0
     is_estimate: bool = False
 
+    def updated(self, later: Usage) -> Usage:
+        """Return what both reports of one stream say together. They are cumulative: a later zero was not said."""
+        said = {name: value for name in _COUNTS if not getattr(later, name) and (value := getattr(self, name))}
+        return replace(later, **said) if said else later
+
+
+_COUNTS = (
+    *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    *("reasoning_tokens", "is_estimate"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Price:

@@ -10,7 +10,6 @@ Source: docs of the Messages API, "Streaming messages"; types of the `anthropic`
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Final, NamedTuple, cast
 
 import msgspec
@@ -19,7 +18,7 @@ from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import Upstream
 from headgate.kernel.model_call import StopReason, Usage
 from headgate.wire.anthropic_errors import upstream_error
-from headgate.wire.anthropic_words import NAME, Tokens, stop_reason_of
+from headgate.wire.anthropic_words import NAME, Tokens, stop_reason_of, tokens_from
 from headgate.wire.conversation import (
     Begin,
     Delta,
@@ -33,6 +32,7 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.json_edits import Path, edit_fields
 from headgate.wire.sse import SseEvent
+from headgate.wire.token_counts import leniently_decoded, object_of
 
 _OPAQUE: Final = frozenset({"type", "id", "tool_use_id", "encrypted_content", "encrypted_index", "signature", "data"})
 _REFUSAL: Final = "refusal/0"
@@ -165,7 +165,25 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
 
     def deltas(self) -> Sequence[Delta]:
         """Return the typed form of the event as it is now."""
-        return tuple(_deltas(self, _EVENT.decode(self.data)))
+        return tuple(_deltas(self, _decoded(self.data)))
+
+
+def _decoded(data: bytes) -> _Event:
+    """Decode an event, whatever its usage is made of."""
+    try:
+        return _EVENT.decode(data)
+    except msgspec.ValidationError:
+        value = object_of(leniently_decoded(data))
+    message = object_of(value.get("message"))
+    edits: dict[Path, bytes | None] = {("usage",): None} if "usage" in value else {}
+    if "usage" in message:
+        edits["message", "usage"] = None
+    said = _EVENT.decode(edit_fields(data, edits))
+    if "usage" in value:
+        said.usage = tokens_from(value["usage"])
+    if said.message is not None and "usage" in message:
+        said.message.usage = tokens_from(message["usage"])
+    return said
 
 
 class AnthropicReader:
@@ -188,8 +206,8 @@ class AnthropicReader:
         """
         data = event.data
         try:
-            said = _EVENT.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            said = _decoded(data)
+        except (msgspec.DecodeError, ValueError, RecursionError) as exc:
             raise Upstream("the provider sent a stream event that is not of its own wire") from exc
         if self._is_ended:
             return ()
@@ -204,7 +222,8 @@ class AnthropicReader:
             case "message_start" if said.message is not None:
                 self._tokens = said.message.usage or Tokens()
                 # The output tokens said here are a beginning, not a count: of a stream cut short they would be billed.
-                return (AnthropicEvent(data, kind, usage=replace(self._tokens.usage(), output_tokens=None)),)
+                self._tokens.output_tokens = None
+                return (AnthropicEvent(data, kind, usage=self._tokens.usage()),)
             case "message_delta" if said.delta is not None:
                 return (self._end(data, said, said.delta),)
             case "message_stop":
