@@ -23,6 +23,7 @@ from headgate.kernel.run import Run
 from headgate.substrate.egress import Egress, Request, Response
 from headgate.wire.conversation import Reasoning, Refusal, Text, ToolUse
 from headgate.wire.dialect import Assembler, Dialect, Outgoing
+from headgate.wire.prompt_size import prompt_tokens
 from headgate.wire.sse import SseParser
 
 DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]
@@ -254,7 +255,7 @@ class _Tally:
     def _estimated(self, usage: Usage) -> Usage:
         """Fill in what the provider did not say. Zero tokens of a prompt, or of text, were not said."""
         known = (usage.input_tokens, usage.output_tokens)
-        sent = usage.input_tokens or len(self._run.payload.content.to_bytes()) // _BYTES_PER_TOKEN
+        sent = usage.input_tokens or prompt_tokens(self._run.payload.content, bytes_per_token=_BYTES_PER_TOKEN)
         written = usage.output_tokens or -(-self._written_chars // _BYTES_PER_TOKEN)
         is_estimate = usage.is_estimate or known != (sent, written)
         return replace(usage, input_tokens=sent, output_tokens=written, is_estimate=is_estimate)

@@ -141,9 +141,9 @@ class OpenAiEmbeddings:
         """
         try:
             answer = msgspec.json.decode(body, type=_Embeddings)
+            tokens = tokens_from(leniently_decoded(bytes(answer.usage)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Upstream("the provider's answer holds no embeddings") from error
-        tokens = tokens_from(leniently_decoded(bytes(answer.usage)))
         return ModelReply(
             wire=NAME,
             content=EmbeddingsReply(body),
