@@ -124,12 +124,14 @@ class KeyAdmitter:
         Raises:
             Unavailable: the store is away; what was leased stays here.
         """
+        if self._probe_s is not None:
+            await self._store.check()
+            self._probe_s = None
         now = self._clock.now()
         for key, lease in list(self._leases.items()):
             if lease.end <= now:
                 self._end(key)
-        now_s = self._clock.monotonic()
-        due = [lease for lease in self._leases.values() if lease.is_due(now_s)]
+        due = [lease for lease in self._leases.values() if lease.is_due(now)]
         for lease in (*due, *self._ended):
             await self._tell(lease)
         self._ended = [lease for lease in self._ended if not lease.is_told()]
@@ -165,11 +167,11 @@ class KeyAdmitter:
     async def _take(self, principal: Principal, kind: Kind, *, amount: int, cap: int, now: datetime) -> Lease:
         key = (principal.tenant, principal.key_id or "", kind)
         lease = self._leases.get(key)
-        if lease is None or not lease.place.start <= now < lease.end:
+        if lease is None or not lease.start <= now < lease.end:
             self._end(key)
             place = Place(*key, start_of(kind, now))
-            lease = self._leases[key] = Lease(place, cap, place.end)
-        lease.used_s = self._clock.monotonic()
+            lease = self._leases[key] = Lease(place, cap, place.start, place.end, used_at=now)
+        lease.used_at = now
         if lease.cap != cap:
             lease.cap, lease.refused, lease.is_stale = cap, None, True
         elif lease.take(amount):
@@ -265,9 +267,6 @@ class KeyAdmitter:
                     await self._wake.wait()
             self._wake.clear()
             try:
-                if self._probe_s is not None:
-                    await self._store.check()
-                    self._probe_s = None
                 await self.give_back()
             except HeadgateError as error:
                 if not isinstance(error, Unavailable):

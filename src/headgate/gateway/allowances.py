@@ -125,7 +125,10 @@ class PostgresAllowances:
         async for payload in wakes:
             if payload is None:
                 continue
-            call = msgspec.json.decode(payload, type=Wanted)
+            try:
+                call = msgspec.json.decode(payload, type=Wanted)
+            except msgspec.DecodeError:
+                continue  # a newer version says it otherwise
             if call.worker != self._worker:
                 yield call
 

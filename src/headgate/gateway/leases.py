@@ -20,6 +20,7 @@ _CALLS = 16
 _MOST_CALLS = 1024
 _SOON_S = 1.0
 _LONG_S = 10.0
+_IDLE = timedelta(seconds=_LONG_S)
 _UNSURE = (-1, -1)
 
 
@@ -95,7 +96,9 @@ class Lease:
 
     place: Place
     cap: int
+    start: datetime
     end: datetime
+    used_at: datetime
     spent: int = 0
     held: int = 0
     left: int = 0
@@ -103,7 +106,6 @@ class Lease:
     is_wanted: bool = False
     is_alone: bool = False
     is_stale: bool = False
-    used_s: float = 0.0
     refused: tuple[int, Answer] | None = None
     refused_s: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -125,13 +127,13 @@ class Lease:
         self.left += amount - cost
         self.spent += cost
 
-    def is_due(self, now_s: float) -> bool:
+    def is_due(self, now: datetime) -> bool:
         """Whether the store should hear of this part now."""
         if self.left == 0 and (self.spent, self.held) == self._told:
             # A call that is in flight for long is told again, so that nobody takes its worker for dead.
             return self.is_wanted and self.held > 0
         is_at_once = self.left < 0 or self.is_near or self.is_wanted or self.is_alone
-        return is_at_once or now_s - self.used_s >= _LONG_S
+        return is_at_once or now - self.used_at >= _IDLE
 
     def is_told(self) -> bool:
         """Whether the store knows all there is to know of this part."""
@@ -140,7 +142,7 @@ class Lease:
     def begin(self, *, need: int, now_s: float) -> tuple[Report, int]:
         """Return the report for the store, and what was left: nothing can be taken of it until `finish` or `fail`."""
         spare = self._calls_ahead(now_s) * need if need and not self.is_wanted else 0
-        left, self.left = self.left, 0
+        left, self.left, self.refused = self.left, 0, None
         return Report(self.spent, self.held, need, spare, self.cap), left
 
     def finish(self, report: Report, *, now_s: float) -> None:
