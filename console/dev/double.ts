@@ -90,7 +90,7 @@ const local: Schemas["DeploymentView"] = {
   level: "restricted",
   categories: null,
   regions: [],
-  price: { currency: "USD", input_micros: 0, output_micros: 0 },
+  price: { currency: "USD", input_micros: 0, output_micros: 0, tiers: [] },
   is_built_in: true,
 };
 const cloud: Schemas["DeploymentView"] = {
@@ -101,7 +101,7 @@ const cloud: Schemas["DeploymentView"] = {
   level: "internal",
   categories: ["pii_pseudonymous"],
   regions: ["eu"],
-  price: { currency: "USD", input_micros: 250_000, output_micros: 2_000_000 },
+  price: { currency: "USD", input_micros: 250_000, output_micros: 2_000_000, tiers: [] },
   is_built_in: false,
 };
 const models: Schemas["ModelView"][] = [

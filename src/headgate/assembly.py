@@ -16,6 +16,7 @@ from typing import Any, cast
 import structlog
 
 from headgate.gateway.admission import KeyAdmitter
+from headgate.gateway.allowances import PostgresAllowances
 from headgate.gateway.dispatch import ModelDispatcher
 from headgate.gateway.invoke import ModelInvoke
 from headgate.gateway.library import Library
@@ -117,6 +118,7 @@ class Worker:
     pipeline: Pipeline
     stages: Stages
     holder: SnapshotHolder
+    admitter: KeyAdmitter
     library: Library
     service: PolicyService
     sections: Sequence[ConfigSection]
@@ -179,7 +181,8 @@ async def worker(
             model_port=model_port,
             profiles={PROFILE: telemetry_profile(endpoint)} if endpoint else None,
         )
-        admitter = KeyAdmitter(database=database, clock=base.clock, estimate=_estimator(library))
+        store = PostgresAllowances(database, worker=base.ids.ulid())
+        admitter = KeyAdmitter(store=store, clock=base.clock, estimate=_estimator(library))
         stack.push_async_callback(_quietly, admitter.aclose)
         recorder = JournalRecorder(journal, sealer=base.sealer(), pseudonyms=base.pseudonymiser())
         stages = _stages(base, database=database, holder=holder, recorder=watch(recorder), admitter=admitter)
@@ -199,11 +202,14 @@ async def worker(
         stack.callback(keeper.cancel)
         reviewer = group.create_task(_review_forever(pipeline))
         stack.callback(reviewer.cancel)
+        accountant = group.create_task(admitter.run_forever(lambda: holder.current.tenants))
+        stack.callback(accountant.cancel)
         yield Worker(
             base=base,
             pipeline=pipeline,
             stages=stages,
             holder=holder,
+            admitter=admitter,
             library=library,
             service=service,
             sections=_sections(providers, pack=pack, service=service, clock=base.clock),
@@ -256,7 +262,11 @@ async def desk(settings: Settings, *, performers: Mapping[str, Performer[Any, An
             labeller=GuardLabeller(engine=engine),
             decider=PolicyDecider(holder, clock=base.clock),
             transformer=GuardTransformer(engine=engine, pseudonyms=Pseudonyms(base.secret("pseudonyms"))),
-            admitter=KeyAdmitter(database=database, clock=base.clock, estimate=lambda action: None),
+            admitter=KeyAdmitter(
+                store=PostgresAllowances(database, worker=base.ids.ulid()),
+                clock=base.clock,
+                estimate=lambda action: None,
+            ),
             recorder=JournalRecorder(journal, sealer=base.sealer(), pseudonyms=base.pseudonymiser()),
             approvals=PolicyApprovals(database, clock=base.clock, ids=base.ids),
         )

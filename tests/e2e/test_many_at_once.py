@@ -14,7 +14,7 @@ import openai
 import pytest
 
 from headgate.testing.lab import Lab, open_lab, until
-from headgate.testing.simulator import Script
+from headgate.testing.simulator import Script, Tokens
 
 pytestmark = pytest.mark.e2e
 
@@ -76,6 +76,33 @@ def test_two_workers_together_keep_to_the_rate_of_a_key(two_workers: Lab) -> Non
     minutes = int(time.time()) // 60 - first_minute + 1
     assert set(statuses) == {200, 429}
     assert 10 <= statuses[200] <= 20 * minutes
+
+
+@pytest.mark.parametrize(
+    ("limit_usd", "output_tokens", "admitted"),
+    [(1.0, None, range(40, 41)), (1.0, 20_000, range(40, 41)), (0.01, 400, range(12, 15))],
+    ids=["small calls", "calls that reserve more than there is", "a limit that is reached"],
+)
+def test_two_workers_together_refuse_only_what_would_pass_a_limit_of_money(
+    two_workers: Lab, limit_usd: float, output_tokens: int | None, admitted: range
+) -> None:
+    """Each call costs 0.0007 USD."""
+    two_workers.cloud.answer_always(Script(tokens=Tokens(input=100, output=300)))
+    name = f"{limit_usd} and {output_tokens}"
+    key = two_workers.gate.new_key(name, use_case="support", cost_micros_per_day=int(limit_usd * 1_000_000))
+    until(lambda: _is_known(two_workers, key) or None, what="the key everywhere")
+    body = {**CHAT, "max_tokens": output_tokens} if output_tokens else CHAT
+    statuses = Counter(asyncio.run(_fresh_calls(two_workers, key, count=40, body=body)))
+    assert set(statuses) <= {200, 429}
+    assert statuses[200] in admitted
+    assert statuses[200] * 700 <= limit_usd * 1_000_000
+
+
+def _is_known(lab: Lab, key: str) -> bool:
+    """Whether every worker knows a key; asks over so many connections that each is asked."""
+    headers = {"authorization": f"Bearer {key}", "connection": "close"}
+    with httpx2.Client(base_url=lab.gate.base_url, headers=headers, timeout=30) as client:
+        return all(client.get("/v1/models").status_code == 200 for _ in range(12))
 
 
 def test_a_key_that_was_revoked_is_refused_by_every_worker(two_workers: Lab) -> None:

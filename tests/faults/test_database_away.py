@@ -118,6 +118,7 @@ async def test_while_the_database_hangs_and_then_is_gone_for_over_a_minute_calls
                     await load.more(40)
                 status, said = await readiness(gate)
                 assert (status, said["database"], said["journal"]) == (200, False, True)
+                assert said["degraded"] == ["database", "limits"]
                 await eventually("what is of high risk is refused", lambda: risky.refused_s is not None)
                 refused_s, answered = risky.refused_s, len(risky.answered)
                 assert risky.answered_s < away_s + MAX_AGE["high"].total_seconds()

@@ -7,22 +7,28 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from psycopg import sql
 
 from headgate.gateway.admission import FREE, KeyAdmitter
+from headgate.gateway.allowances import PostgresAllowances, Wanted
 from headgate.kernel.action import Action
-from headgate.kernel.errors import Denied, OverBudget, Unavailable
+from headgate.kernel.errors import Denied, ExceedsLimit, OverBudget, Unavailable, Upstream
 from headgate.kernel.identity import Limits
-from headgate.kernel.model_call import Measures
+from headgate.kernel.model_call import Measures, Usage
+from headgate.substrate.clock import SystemClock
 from headgate.substrate.database import Database, PoolLimits
-from headgate.testing.clock import FakeClock
+from headgate.testing.allowances import FakeWindows
+from headgate.testing.clock import FakeClock, FakeIds
 from headgate.testing.gate import Gate, gate
 from headgate.testing.people import BOT, METERED
 from headgate.testing.ports import ALLOW
 from headgate.testing.postgres import TemporaryDatabase
 from headgate.testing.simulator import Script, Simulator, Tokens
+
+IDS = FakeIds()
 
 
 @pytest.fixture
@@ -42,7 +48,30 @@ def asking(gateway: Gate, limits: Limits, *, key: str = "k1") -> Action[Any, Any
 
 
 def admitters(database: Database, clock: FakeClock, *, cost: int | None = 100, count: int = 3) -> list[KeyAdmitter]:
-    return [KeyAdmitter(database=database, clock=clock, estimate=lambda action: cost) for _ in range(count)]
+    """Workers that hear one another whenever one waits."""
+
+    async def let_others_answer(seconds: float) -> None:
+        clock.advance(seconds)
+        for worker in crew:
+            for kind in ("requests", "cost"):
+                worker.hear(Wanted("another", "acme", "k1", kind))
+            await worker.give_back()
+
+    crew = [
+        KeyAdmitter(
+            store=PostgresAllowances(database, worker=IDS.ulid()),
+            clock=clock,
+            estimate=lambda action: cost,
+            pause=let_others_answer,
+        )
+        for _ in range(count)
+    ]
+    return crew
+
+
+def charged(cost: int | None, *, currency: str | None = None) -> Measures:
+    """What a provider that answered has cost."""
+    return Measures(usage=Usage(1, 1), cost_micros=cost, currency=currency)
 
 
 async def test_a_key_without_limits_and_an_inner_action_cost_nothing_here(database: Database, gateway: Gate) -> None:
@@ -77,7 +106,7 @@ async def test_several_workers_together_never_admit_more_requests_than_the_key_m
             return
         admitted += 1
         await asyncio.sleep(0)
-        reservation.settle(Measures(), performed=True)
+        reservation.settle(charged(None), performed=True)
 
     for _ in range(4):
         async with asyncio.TaskGroup() as group:
@@ -117,7 +146,7 @@ async def test_several_workers_together_never_spend_more_money_than_the_key_may_
         cost = random.choice([0, 1, 50, 99, 100])
         held -= estimate
         spent += cost
-        reservation.settle(Measures(cost_micros=cost), performed=True)
+        reservation.settle(charged(cost), performed=True)
 
     for _ in range(5):
         async with asyncio.TaskGroup() as group:
@@ -144,7 +173,7 @@ async def test_a_call_that_cost_more_than_estimated_is_made_up_for(
     one, two = admitters(database, clock, cost=100, count=2)
     action = asking(gateway, Limits(cost_micros_per_day=1000))
     reservation = await one.reserve(action, ALLOW)
-    reservation.settle(Measures(cost_micros=950), performed=True)
+    reservation.settle(charged(950), performed=True)
     if asks_again:
         with pytest.raises(OverBudget):
             await one.reserve(action, ALLOW)
@@ -157,7 +186,7 @@ async def test_a_call_that_cost_more_than_estimated_is_made_up_for(
 async def test_a_cost_in_another_currency_is_charged_as_estimated(database: Database, gateway: Gate) -> None:
     [worker] = admitters(database, FakeClock(), cost=100, count=1)
     reservation = await worker.reserve(asking(gateway, Limits(cost_micros_per_day=1000)), ALLOW)
-    reservation.settle(Measures(cost_micros=1, currency="EUR"), performed=True)
+    reservation.settle(charged(1, currency="EUR"), performed=True)
     await worker.aclose()
     assert await taken(database, "cost") == 100
 
@@ -165,7 +194,7 @@ async def test_a_cost_in_another_currency_is_charged_as_estimated(database: Data
 async def test_a_cost_that_stays_unknown_is_charged_as_estimated(database: Database, gateway: Gate) -> None:
     [worker] = admitters(database, FakeClock(), cost=100, count=1)
     reservation = await worker.reserve(asking(gateway, Limits(cost_micros_per_day=1000)), ALLOW)
-    reservation.settle(Measures(), performed=True)
+    reservation.settle(charged(None), performed=True)
     await worker.aclose()
     assert await taken(database, "cost") == 100
 
@@ -174,7 +203,7 @@ async def test_settling_twice_gives_back_once(database: Database, gateway: Gate)
     [worker] = admitters(database, FakeClock(), cost=100, count=1)
     reservation = await worker.reserve(asking(gateway, Limits(cost_micros_per_day=1000)), ALLOW)
     for _ in range(2):
-        reservation.settle(Measures(cost_micros=40), performed=True)
+        reservation.settle(charged(40), performed=True)
     await worker.aclose()
     assert await taken(database, "cost") == 40
 
@@ -192,26 +221,79 @@ async def test_a_limit_opens_again_with_the_next_window(database: Database, gate
     await worker.reserve(action, ALLOW)
 
 
-async def test_a_day_of_money_ends_at_midnight(database: Database, gateway: Gate) -> None:
+async def test_money_that_calls_in_flight_hold_may_come_back_soon_and_what_is_spent_at_midnight(
+    database: Database, gateway: Gate
+) -> None:
     clock = FakeClock()
-    [worker] = admitters(database, clock, cost=600, count=1)
+    one, two = admitters(database, clock, cost=600, count=2)
     action = asking(gateway, Limits(cost_micros_per_day=1000))
-    await worker.reserve(action, ALLOW)
-    with pytest.raises(OverBudget, match="USD a day is used up") as caught:
-        await worker.reserve(action, ALLOW)
-    assert caught.value.retry_after_s == 15 * 3600
-    clock.advance(15 * 3600)
-    await worker.reserve(action, ALLOW)
+    reservation = await one.reserve(action, ALLOW)
+    for worker in (one, two):
+        with pytest.raises(OverBudget, match="calls in flight hold") as caught:
+            await worker.reserve(action, ALLOW)
+        assert caught.value.retry_after_s == 2.0
+    reservation.settle(charged(500), performed=True)
+    midnight_s = 15 * 3600
+    for worker in (one, two):
+        with pytest.raises(OverBudget, match=r"used up but for 0\.0005, and this call may cost 0\.0006") as caught:
+            await worker.reserve(action, ALLOW)
+        assert caught.value.retry_after_s == pytest.approx(midnight_s - clock.monotonic())
+    clock.advance(midnight_s)
+    await two.reserve(action, ALLOW)
 
 
-async def test_a_refused_sum_of_money_gives_the_request_back(database: Database, gateway: Gate) -> None:
+async def test_a_call_that_no_limit_of_its_key_could_hold_is_told_so_and_takes_nothing(
+    database: Database, gateway: Gate
+) -> None:
     [worker] = admitters(database, FakeClock(), cost=5000, count=1)
     action = asking(gateway, Limits(requests_per_minute=1, cost_micros_per_day=1000))
     for _ in range(3):
-        with pytest.raises(OverBudget, match="too small for this call"):
+        with pytest.raises(ExceedsLimit, match=r"0\.005 USD, which is more than this key's whole limit") as caught:
             await worker.reserve(action, ALLOW)
+        assert caught.value.retry_after_s is None
     await worker.aclose()
     assert (await taken(database, "requests"), await taken(database, "cost")) == (0, 0)
+
+
+async def test_what_another_worker_leased_and_does_not_use_is_given_to_who_needs_it(
+    database: Database, gateway: Gate
+) -> None:
+    costs = iter([100, 9_900])
+    one, two = (
+        KeyAdmitter(
+            store=PostgresAllowances(database, worker=IDS.ulid()), clock=SystemClock(), estimate=lambda _: next(costs)
+        )
+        for _ in range(2)
+    )
+    action = asking(gateway, Limits(cost_micros_per_day=10_000))
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(worker.run_forever(lambda: ("acme",))) for worker in (one, two)]
+        await listening(database, 2)
+        await one.reserve(action, ALLOW)
+        assert await taken(database, "cost") > 100, "it leased for further calls"
+        await two.reserve(action, ALLOW)
+        assert await taken(database, "cost") == 10_000
+        for task in running:
+            task.cancel()
+
+
+async def listening(database: Database, count: int) -> None:
+    """Wait until so many connections listen for calls."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+    found = 0
+    async with asyncio.timeout(20):
+        while found < count:
+            async with database.transaction(tenant=None) as tx:
+                found = int(str(await tx.value(query)))
+
+
+async def test_an_ordinary_call_asks_the_database_only_now_and_then(gateway: Gate) -> None:
+    windows = FakeWindows()
+    worker = KeyAdmitter(store=windows.store("w1"), clock=FakeClock(), estimate=lambda action: 100)
+    action = asking(gateway, Limits(requests_per_minute=100_000, cost_micros_per_day=1_000_000_000))
+    for _ in range(2_000):
+        (await worker.reserve(action, ALLOW)).settle(charged(100), performed=True)
+    assert windows.calls < 30
 
 
 async def test_a_price_that_is_not_known_and_a_limit_of_money_do_not_go_together(
@@ -242,24 +324,61 @@ async def test_a_limit_that_is_raised_counts_at_once(database: Database, gateway
         await worker.reserve(asking(gateway, Limits(requests_per_minute=3)), ALLOW)
 
 
-async def test_many_keys_of_yesterday_are_forgotten(database: Database, gateway: Gate) -> None:
+async def test_windows_that_are_over_are_forgotten_by_the_worker_and_later_by_the_database(
+    database: Database, gateway: Gate
+) -> None:
     clock = FakeClock()
-    [worker] = admitters(database, clock, count=1)
-    limits = Limits(requests_per_minute=1)
-    windows: dict[Any, Any] = vars(worker)["_windows"]
-    await worker.reserve(asking(gateway, limits), ALLOW)
-    windows.update({("acme", f"old-{place}", "requests"): windows[("acme", "k1", "requests")] for place in range(4096)})
-    clock.advance(2 * 86_400)
-    await worker.reserve(asking(gateway, limits), ALLOW)
-    assert len(windows) == 1
+    [worker] = admitters(database, clock, cost=400, count=1)
+    action = asking(gateway, Limits(requests_per_minute=5, cost_micros_per_day=1000))
+    (await worker.reserve(action, ALLOW)).settle(charged(40), performed=True)
+    days: list[tuple[int, int]] = []
+    for passed_s in (7_200, 34 * 86_400, 2 * 86_400):
+        clock.advance(passed_s)
+        await worker.give_back()
+        await worker.forget(["acme"])
+        days.append((await taken(database, "requests"), await taken(database, "cost")))
+    assert days == [(0, 40), (0, 40), (0, 0)]
+    assert await counted(database, "allowances") == await counted(database, "allowance_shares") == 0
+    assert not vars(worker)["_leases"]
+    assert not vars(worker)["_ended"]
 
 
-async def test_a_database_that_is_away_admits_nothing(fresh_database: TemporaryDatabase, gateway: Gate) -> None:
-    gone = fresh_database.login["headgate_app"].having(port="1")
-    async with Database(gone, limits=PoolLimits(size=1, wait_s=0.2)) as database:
-        [worker] = admitters(database, FakeClock(), count=1)
-        with pytest.raises(Unavailable):
-            await worker.reserve(asking(gateway, Limits(requests_per_minute=5)), ALLOW)
+async def counted(database: Database, table: Literal["allowances", "allowance_shares"]) -> int:
+    async with database.transaction(tenant="acme") as tx:
+        query = sql.SQL("SELECT count(*) FROM gateway.{}").format(sql.Identifier(table))
+        return int(str(await tx.value(query)))
+
+
+async def test_without_the_database_rates_are_counted_by_each_worker_and_money_by_what_it_has_leased(
+    gateway: Gate,
+) -> None:
+    windows, clock = FakeWindows(), FakeClock()
+    worker = KeyAdmitter(store=windows.store("w1"), clock=clock, estimate=lambda action: 100)
+    rated = asking(gateway, Limits(requests_per_minute=5))
+    metered = asking(gateway, Limits(cost_micros_per_day=100_000), key="k2")
+    await worker.reserve(rated, ALLOW)
+    await worker.reserve(metered, ALLOW)
+    windows.fails = "before"
+    for _ in range(4):
+        await worker.reserve(rated, ALLOW)
+    with pytest.raises(OverBudget, match="5 requests a minute"):
+        await worker.reserve(rated, ALLOW)
+    with pytest.raises(Unavailable, match="counts this key's limit is away") as caught:
+        for _ in range(40):
+            await worker.reserve(metered, ALLOW)
+    assert caught.value.retry_after_s == 1.0
+    assert 1_000 < windows.taken() < 5_000
+    assert not worker.is_store_up
+    asked = windows.calls
+    with pytest.raises(Unavailable):
+        await worker.reserve(metered, ALLOW)
+    assert windows.calls == asked, "a store that is away is not asked for every call"
+    windows.fails = "no"
+    clock.advance(11)
+    await worker.reserve(metered, ALLOW)
+    assert worker.is_store_up
+    await worker.give_back()
+    assert windows.taken("requests") == 5
 
 
 async def test_a_call_through_the_pipeline_is_charged_what_it_really_cost(database: Database, gateway: Gate) -> None:
@@ -275,6 +394,25 @@ async def test_a_call_through_the_pipeline_is_charged_what_it_really_cost(databa
         assert len(simulator.requests) == 2
     await worker.aclose()
     assert (await taken(database, "requests"), await taken(database, "cost")) == (2, 40)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_call_that_nobody_answered_takes_neither_a_request_nor_money(
+    database: Database, gateway: Gate, streams: bool
+) -> None:
+    [worker] = admitters(database, gateway.bench.clock, cost=500, count=1)
+    gateway.bench.admission = worker
+    principal = replace(BOT, limits=Limits(requests_per_minute=1, cost_micros_per_day=500))
+    ask = gateway.frames if streams else gateway.answer
+    async with Simulator(default=Script(tokens=Tokens(input=10, output=5))) as simulator:
+        gateway.add("d1", simulator)
+        for script in (Script(status=500), Script(status=400), Script(status=429)):
+            simulator.script(script)
+            with pytest.raises(Upstream):
+                await ask(principal=principal)
+        await ask(principal=principal)
+    await worker.aclose()
+    assert (await taken(database, "requests"), await taken(database, "cost")) == (1, 20)
 
 
 async def test_workers_that_are_cancelled_while_leasing_lose_no_more_than_the_lease(

@@ -21,7 +21,7 @@ from headgate.gateway.store import Kind
 from headgate.kernel.errors import Invalid, NotFound, Unavailable
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import Confidentiality, Custody
-from headgate.kernel.model_call import Price
+from headgate.kernel.model_call import Price, PriceTier
 from headgate.substrate.database import Database, PoolLimits
 from headgate.substrate.declarative import read
 from headgate.substrate.egress import Egress
@@ -48,7 +48,7 @@ provider = "anthropic"
 model = "claude-x"
 key = "env:CLOUD_KEY"
 clearance = { level = "confidential", categories = ["pii"], regions = ["eu"] }
-price = { input = 3, output = 15, cache_read = 0.3 }
+price = { input = 3, output = 15, cache_read = 0.3, tiers = [{ above_input_tokens = 200000, input = 6 }] }
 
 [[deployment]]
 id = "ours"
@@ -166,6 +166,10 @@ async def test_tenants_do_not_see_one_anothers_catalogue(admin: Database) -> Non
         (b"input = 3", b"input = nan", "deployment[0].price", "a number up to"),
         (b"input = 3", b"input = -inf", "deployment[0].price", "a number up to"),
         (b"input = 3", b"input = 1e300", "deployment[0].price", "a number up to"),
+        (b"input = 6", b"input = -6", "deployment[0].price", "not negative"),
+        (b", input = 6", b"", "deployment[0].price.tiers", "at least one price"),
+        (b"= 200000", b"= 0", "deployment[0].price.tiers[0].above_input_tokens", ">= 1"),
+        (b"[{ above", b"[{ above_input_tokens = 200000, input = 1 }, { above", "deployment[0].price.tiers", "rise by"),
         (b"idle_s = 7.5", b"idle_s = 0", "network[0].idle_s", ""),
         (b"idle_s = 7.5", b'proxy_login = "user:secret"', "network[0].proxy_login", "by reference"),
         (b'level = "restricted"', b'level = "top"', "deployment[1].clearance.level", ""),
@@ -227,7 +231,8 @@ async def test_what_was_applied_is_what_calls_are_routed_by(
     assert "phi" not in cloud.clearance.categories
     assert cloud.clearance.custody is Custody.ANY
     assert (ours.clearance.custody, embedded.clearance.custody) == (Custody.ORGANISATION, Custody.ORGANISATION)
-    assert cloud.price == Price("USD", 3_000_000, 15_000_000, 300_000)
+    longer = PriceTier(200_000, Price("USD", 6_000_000, 15_000_000, 300_000))
+    assert cloud.price == Price("USD", 3_000_000, 15_000_000, 300_000, tiers=(longer,))
     assert ours.price is None
     assert embedded.price == Price("USD", 0, 0, 0, 0, 0), "also where the model says that it took tokens from its cache"
 

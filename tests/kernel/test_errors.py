@@ -18,6 +18,7 @@ TABLE = {
     "NotFound": ("not_found", 404),
     "Conflict": ("conflict", 409),
     "OverBudget": ("rate_limit_exceeded", 429),
+    "ExceedsLimit": ("call_exceeds_limit", 429),
     "Upstream": ("upstream_error", 502),
     "UpstreamTimeout": ("upstream_timeout", 504),
     "Unavailable": ("unavailable", 503),

@@ -45,11 +45,12 @@ forbid (principal, action == Headgate::Action::"model.dispatch", resource)
 when { context.use_case.id == "hr" };
 '''
 """
+PRICE = {"input": "1.5", "tiers": [{"above_input_tokens": 200_000, "input": "3"}]}
 ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
     "person": ("bob", {"name": "Bob", "roles": ["approver"], "categories": ["pii"]}),
     "use_case": ("hr", {"owner": "bob", "purpose": "Answer people", "ceiling": "confidential"}),
     "policy": ("mine", {"text": '@id("mine")\n@reason("r")\nforbid (principal, action, resource)\nwhen { false };'}),
-    "deployment": ("two", {"provider": "openai", "model": "m", "network": "lab", "price": {"input": "1.5"}}),
+    "deployment": ("two", {"provider": "openai", "model": "m", "network": "lab", "price": PRICE}),
     "alias": ("fast", {"deployments": ["gpt"]}),
     "network": ("out", {"proxy_url": "http://proxy.example:3128"}),
 }
@@ -67,6 +68,8 @@ async def test_an_entry_is_planned_put_changed_and_removed_like_one_of_the_file(
         assert put["changes"] == planned.json()["changes"] == [_change(section, name, "create")]
         found = (await client.get(path)).json()["entry"]
         assert {key: found[key] for key in entry if key != "price"} == {k: v for k, v in entry.items() if k != "price"}
+        if "price" in entry:
+            assert found["price"]["tiers"] == entry["price"]["tiers"]
         assert found in (await client.get(f"/api/entries/{section}")).json()["entries"]
         same = await client.put(path, json={"entry": found})
         assert (same.json()["changes"], same.status_code) == ([], 200)

@@ -59,9 +59,11 @@ async def test_health_answers_orchestrators_that_know_only_our_address(house: Ho
     assert ready.status_code == 200
     assert ready.json() == {
         "ready": True,
+        "degraded": [],
         "database": True,
         "journal": True,
         "policies": True,
+        "limits": True,
         "embedded_model": "ready",
     }
 

@@ -47,6 +47,7 @@ def health(
             counts=Counts(),
             holder=holder,
             is_database_up=lambda: False,
+            counts_limits=lambda: True,
             streams=OpenStreams(clock),
             backlog_bytes=backlog or (lambda: backlog_bytes),
             backlog_limit_bytes=LIMIT_BYTES,

@@ -110,11 +110,21 @@ def test_blocks_stand_by_their_index_and_fields_beside_the_delta_are_the_message
     assert "usage" not in message
 
 
-def test_usage_that_a_later_report_leaves_out_survives():
-    start = {"type": "message_start", "message": {"id": "msg_1", "usage": {"input_tokens": 5, "output_tokens": 1}}}
-    end = {**END, "usage": {"input_tokens": None, "output_tokens": 9}}
-    message = json.loads(assembled(stream(start, end, STOP)))
-    assert message["usage"] == {"input_tokens": 5, "output_tokens": 9}
+@pytest.mark.parametrize("later", ["null", "0", '"0"', "-3", "[]", '{"a": 0}', "1" * 5000])
+def test_usage_that_a_later_report_leaves_out_or_takes_back_survives(later: str):
+    start = {
+        "type": "message_start",
+        "message": {"id": "msg_1", "usage": {"input_tokens": 5, "output_tokens": 1, "service_tier": "standard"}},
+    }
+    end = {**END, "usage": {"input_tokens": "LATER", "output_tokens": 9, "service_tier": "priority"}}
+    raw = stream(start, end, STOP).replace(b'"LATER"', later.encode())
+    message = json.loads(assembled(raw))
+    assert message["usage"] == {"input_tokens": 5, "output_tokens": 9, "service_tier": "priority"}
+
+
+def test_usage_that_is_no_object_is_passed_over():
+    start = {"type": "message_start", "message": {"id": "msg_1", "usage": {"input_tokens": 5}}}
+    assert json.loads(assembled(stream(start, {**END, "usage": [1]}, STOP)))["usage"] == {"input_tokens": 5}
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ def test_a_count_passes_and_costs_nothing():
     assert reply.usage == Usage(0, 0)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"type":"message","usage":3}', b'{"a":1,"a":2}'])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"type":"message","stop_reason":3}', b'{"a":1,"a":2}'])
 def test_what_is_not_an_answer_of_the_wire_is_the_upstreams_failure(body: bytes):
     with pytest.raises(Upstream):
         dialect.read_reply(body, headers={})

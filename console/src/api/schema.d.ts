@@ -550,6 +550,16 @@ export interface components {
             currency: string;
             input_micros: number | null;
             output_micros: number | null;
+            tiers: components["schemas"]["PriceTierView"][];
+        };
+        /**
+         * PriceTierView
+         * @description Micro-units for a million tokens of calls with a longer prompt.
+         */
+        PriceTierView: {
+            above_input_tokens: number;
+            input_micros: number | null;
+            output_micros: number | null;
         };
         /**
          * KeyList

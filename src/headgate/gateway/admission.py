@@ -1,32 +1,45 @@
-"""Rates and money per key: leased from PostgreSQL to each worker, pre-debited, so that N workers never exceed a cap.
+"""Rates and money per key, over all workers together.
 
-A worker takes a slice of a key's window (a minute of requests, a UTC day of money) and spends it in memory; a request
-asks the database only when the slice is used up. What a worker leased and did not spend is given back when it stops;
-what a killed worker held is lost until the window ends, which errs on the safe side.
+A worker leases a small part of a key's window (a minute of requests, a UTC day of money) and admits calls from it in
+memory. Near the cap it leases for each call alone and gives back at once what a call did not cost. A call is refused
+only where the window, with the calls in flight, has no room for it: parts that other workers leased and do not use are
+called for first. See docs/decisions/0010-limits-across-workers.md.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final
 
+import structlog
+
+from headgate.gateway.allowances import Allowances, Wanted
+from headgate.gateway.leases import Answer, Kind, Lease, Place, start_of
 from headgate.kernel.action import Action
 from headgate.kernel.decision import Decision
-from headgate.kernel.errors import Denied, OverBudget
+from headgate.kernel.errors import Denied, ExceedsLimit, HeadgateError, OverBudget, Unavailable
 from headgate.kernel.identity import Limits, Principal
 from headgate.kernel.model_call import MODEL_INVOKE, Measures
 from headgate.kernel.ports import Clock, Reservation
-from headgate.substrate.database import Database, Transaction, load_queries
 
-_QUERIES = load_queries("headgate.gateway")
-_SLICES = 20
-_WINDOWS_KEPT = 4096
+log = structlog.get_logger(__name__)
 
-Kind = Literal["requests", "cost"]
-_LENGTHS: Mapping[Kind, timedelta] = {"requests": timedelta(minutes=1), "cost": timedelta(days=1)}
+_PAUSE_S: Final = 0.05
+_PAUSES: Final = 30
+"""How often a call looks again whether others gave back, before it is refused."""
+_REFUSED_S: Final = 0.04
+"""For so long a refusal holds for calls as large, so that many at once do not ask the store each."""
+_IN_FLIGHT_S: Final = 2.0
+"""After so long a call in flight may have ended and given back what it did not cost."""
+_TICK_S: Final = 1.0
+_AWAY_S: Final = 1.0
+_PROBE_S: Final = 10.0
+_FORGET_S: Final = 3600.0
+_KEPT: Final[dict[Kind, timedelta]] = {"requests": timedelta(hours=1), "cost": timedelta(days=35)}
+
 Estimator = Callable[[Action[Any, Any, Any]], int | None]
 """Upper estimate of an action's cost in micro-units; None where a price is unknown."""
 
@@ -41,55 +54,105 @@ class _Free:
 FREE: Reservation = _Free()
 
 
-@dataclass(slots=True)
-class _Window:
-    """One key's share of one window in this worker."""
-
-    start: datetime
-    end: datetime
-    cap: int
-    left: int = 0
-    is_used_up: bool = False
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
 class KeyAdmitter:
-    """Admits model calls within their key's limits. One for a worker."""
+    """Admits model calls within their key's limits. One for a worker.
 
-    def __init__(self, *, database: Database, clock: Clock, estimate: Estimator) -> None:
-        self._database = database
+    Args:
+        pause: waits so many seconds; tests let time pass here.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Allowances,
+        clock: Clock,
+        estimate: Estimator,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
         self._clock = clock
         self._estimate = estimate
-        self._windows: dict[tuple[str, str, Kind], _Window] = {}
+        self._pause = pause
+        self._leases: dict[tuple[str, str, Kind], Lease] = {}
+        self._ended: list[Lease] = []
+        self._wake = asyncio.Event()
+        self._probe_s: float | None = None
+
+    @property
+    def is_store_up(self) -> bool:
+        """Whether the store answered when it was last asked."""
+        return self._probe_s is None
 
     async def reserve(self, action: Action[Any, Any, Any], decision: Decision) -> Reservation:
-        """Take one request and the estimated cost from the key's limits; a call without limits costs nothing here."""
+        """Take one request and the estimated cost from the key's limits; a call without limits costs nothing here.
+
+        Raises:
+            OverBudget: the limit is used up; with `retry_after_s`, when calls in flight may end or the window does.
+            ExceedsLimit: the call alone may cost more than the whole limit.
+            Denied: the key has a limit of money and a price is not known.
+            Unavailable: the store is away and what this worker has leased is used up.
+        """
         principal = action.principal
         limits = principal.limits
         if action.verb.name != MODEL_INVOKE.name or principal.key_id is None or limits == _UNLIMITED:
             return FREE
-        taken: list[tuple[_Window, int]] = []
-        try:
-            if limits.requests_per_minute is not None:
-                taken.append(await self._take(principal, "requests", amount=1, cap=limits.requests_per_minute))
-            if limits.cost_micros_per_day is not None:
-                amount = self._cost(action, limits)
-                taken.append(await self._take(principal, "cost", amount=amount, cap=limits.cost_micros_per_day))
-        except BaseException:
-            for window, amount in taken:
-                window.left += amount
-            raise
-        money = taken[-1] if limits.cost_micros_per_day is not None else None
-        return _Held(taken, money, currency=limits.currency)
+        now = self._clock.now()
+        rate, money, amount = None, None, 0
+        if limits.cost_micros_per_day is not None:
+            amount = self._cost(action, limits)
+        if limits.requests_per_minute is not None:
+            rate = await self._take(principal, "requests", amount=1, cap=limits.requests_per_minute, now=now)
+        if limits.cost_micros_per_day is not None:
+            try:
+                money = await self._take(principal, "cost", amount=amount, cap=limits.cost_micros_per_day, now=now)
+            except BaseException:
+                if rate is not None:
+                    self._settle(rate, 1, 0)
+                raise
+        return _Held(self._settle, rate=rate, money=money, amount=amount, currency=limits.currency)
+
+    async def run_forever(self, tenants: Callable[[], Iterable[str]]) -> None:
+        """Give back what is not used, hear what other workers need, and delete old windows; end it by cancelling."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._give_back_forever())
+            group.create_task(self._hear_forever())
+            group.create_task(self._forget_forever(tenants))
+
+    async def give_back(self) -> None:
+        """Tell the store of every part that it should hear of now.
+
+        Raises:
+            Unavailable: the store is away; what was leased stays here.
+        """
+        if self._probe_s is not None:
+            await self._store.check()
+            self._probe_s = None
+        now = self._clock.now()
+        for key, lease in list(self._leases.items()):
+            if lease.end <= now:
+                self._end(key)
+        due = [lease for lease in self._leases.values() if lease.is_due(now)]
+        for lease in (*due, *self._ended):
+            await self._tell(lease)
+        self._ended = [lease for lease in self._ended if not lease.is_told()]
+
+    def hear(self, call: Wanted) -> None:
+        """Take another worker's call for what is leased here and not reserved."""
+        lease = self._leases.get((call.tenant, call.key_id, call.kind))
+        if lease is not None:
+            lease.is_wanted = lease.is_near = True
+            self._wake.set()
 
     async def aclose(self) -> None:
-        """Give back what was leased and not spent, and charge what was spent beyond it."""
-        for (tenant, key_id, kind), window in self._windows.items():
-            if window.left:
-                values = {"tenant": tenant, "key_id": key_id, "kind": kind, "window_start": window.start}
-                async with self._database.transaction(tenant=tenant) as tx:
-                    await tx.execute(_QUERIES["return_allowance"], {**values, "amount": window.left})
-        self._windows.clear()
+        """Give back what was leased and not spent, and charge what was spent beyond it.
+
+        Raises:
+            Unavailable: the store is away; what was leased stays taken until its window ends.
+        """
+        for lease in (*self._leases.values(), *self._ended):
+            await self._tell(lease)
+        self._leases.clear()
+        self._ended.clear()
 
     def _cost(self, action: Action[Any, Any, Any], limits: Limits) -> int:
         amount = self._estimate(action)
@@ -101,81 +164,215 @@ class KeyAdmitter:
             )
         return amount
 
-    async def _take(self, principal: Principal, kind: Kind, *, amount: int, cap: int) -> tuple[_Window, int]:
+    async def _take(self, principal: Principal, kind: Kind, *, amount: int, cap: int, now: datetime) -> Lease:
+        key = (principal.tenant, principal.key_id or "", kind)
+        lease = self._leases.get(key)
+        if lease is None or not lease.start <= now < lease.end:
+            self._end(key)
+            place = Place(*key, start_of(kind, now))
+            lease = self._leases[key] = Lease(place, cap, place.start, place.end, used_at=now)
+        lease.used_at = now
+        if lease.cap != cap:
+            lease.cap, lease.refused, lease.is_stale = cap, None, True
+        elif lease.take(amount):
+            return lease
+        if amount > cap:
+            raise ExceedsLimit(_too_large(kind, amount, cap, principal.limits.currency))
+        try:
+            answer = await self._lease(lease, amount)
+        except Unavailable:
+            if kind != "requests":
+                raise
+            # A rate protects against bursts; while nobody can count for all workers, each counts for itself.
+            lease.lend()
+            answer = None if lease.take(amount) else Answer(0)
+        if answer is not None:
+            raise self._refusal(lease, amount, answer, currency=principal.limits.currency)
+        return lease
+
+    async def _lease(self, lease: Lease, amount: int) -> Answer | None:
+        """Reserve an amount, asking the store; waits a moment for what may come back. Returns why it does not fit."""
+        pauses_left = _PAUSES
+        while True:
+            async with lease.lock:
+                if lease.take(amount):
+                    return None
+                answer = self._remembered(lease, amount)
+                if answer is None:
+                    answer = await self._sync(lease, need=amount)
+                    if lease.take(amount):
+                        return None
+                    lease.refused, lease.refused_s = (amount, answer), self._clock.monotonic()
+            if answer.free + _returnable(lease, answer) < amount or not pauses_left:
+                return answer
+            pauses_left -= 1
+            await self._pause(_PAUSE_S)
+
+    def _remembered(self, lease: Lease, amount: int) -> Answer | None:
+        """Return the last refusal where it holds for this amount too."""
+        if lease.refused is None or amount < lease.refused[0]:
+            return None
+        is_fresh = self._clock.monotonic() - lease.refused_s < _REFUSED_S
+        return lease.refused[1] if is_fresh else None
+
+    async def _sync(self, lease: Lease, *, need: int = 0) -> Answer:
+        """Tell the store of a part, and lease more of the window where more is needed."""
+        now_s = self._clock.monotonic()
+        if self._probe_s is not None and now_s < self._probe_s:
+            raise Unavailable(_AWAY, retry_after_s=_AWAY_S)
+        report, left = lease.begin(need=need, now_s=now_s)
+        try:
+            answer = await self._store.sync(lease.place, report)
+        except BaseException as error:
+            lease.fail(report, left)
+            if isinstance(error, Unavailable):
+                self._probe_s = now_s + _PROBE_S
+                raise Unavailable(_AWAY, retry_after_s=_AWAY_S) from error
+            raise
+        self._probe_s = None
+        lease.finish(report, now_s=now_s)
+        return answer
+
+    async def _tell(self, lease: Lease) -> None:
+        """Tell the store of a part and give back what is not reserved."""
+        async with lease.lock:
+            if lease.is_wanted or not lease.is_told():
+                await self._sync(lease)
+
+    def _settle(self, lease: Lease, amount: int, cost: int) -> None:
+        """Turn a reservation into what it cost, and see that others learn of it where it matters to them."""
+        lease.settle(amount, cost)
+        if lease.is_near or lease.left < 0:
+            self._wake.set()
+
+    def _end(self, key: tuple[str, str, Kind]) -> None:
+        """Forget a lease whose window is over; sums of money are still told, for they are kept."""
+        lease = self._leases.pop(key, None)
+        if lease is not None and lease.place.kind == "cost" and not lease.is_told():
+            self._ended.append(lease)
+
+    def _refusal(self, lease: Lease, amount: int, answer: Answer, *, currency: str) -> OverBudget:
+        if answer.free + _returnable(lease, answer) >= amount:
+            what = _limit(lease.place.kind, lease.cap, currency)
+            return OverBudget(
+                f"calls in flight hold what is left of this key's limit of {what}", retry_after_s=_IN_FLIGHT_S
+            )
+        left_s = (lease.end - self._clock.now()).total_seconds()
+        return OverBudget(_used_up(lease, amount, answer, currency), retry_after_s=max(1.0, left_s))
+
+    async def _give_back_forever(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_S):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self.give_back()
+            except HeadgateError as error:
+                if not isinstance(error, Unavailable):
+                    log.error("limits_not_told", code=error.code)
+                await asyncio.sleep(_TICK_S)
+
+    async def _hear_forever(self) -> None:
+        async with self._store.wanted() as calls:
+            async for call in calls:
+                self.hear(call)
+
+    async def _forget_forever(self, tenants: Callable[[], Iterable[str]]) -> None:
+        while True:
+            await self.forget(tenants())
+            await asyncio.sleep(_FORGET_S)
+
+    async def forget(self, tenants: Iterable[str]) -> None:
+        """Delete windows that ended: of requests after an hour, of money after 35 days, for those are reported."""
         now = self._clock.now()
-        place = (principal.tenant, principal.key_id or "", kind)
-        window = self._windows.get(place)
-        if window is None or not window.start <= now < window.end or window.cap != cap:
-            start = _start(kind, now)
-            window = self._windows[place] = _Window(start, start + _LENGTHS[kind], cap)
-            if len(self._windows) > _WINDOWS_KEPT:
-                self._forget(start)
-        if window.left < amount:
-            async with window.lock:
-                if window.left < amount and not window.is_used_up:
-                    await self._lease(window, place, amount=amount)
-        if window.left < amount:
-            left_s = (window.end - self._clock.now()).total_seconds()
-            raise OverBudget(self._used_up(kind, cap, principal.limits.currency), retry_after_s=max(1.0, left_s))
-        window.left -= amount
-        return window, amount
-
-    async def _lease(self, window: _Window, place: tuple[str, str, Kind], *, amount: int) -> None:
-        wanted = max(amount - window.left, window.cap // _SLICES)
-        values = {"tenant": place[0], "key_id": place[1], "kind": place[2], "window_start": window.start}
-        async with self._database.transaction(tenant=place[0]) as tx:
-            granted = await _grant(tx, values, wanted=wanted, cap=window.cap)
-        window.left += granted
-        window.is_used_up = granted < wanted and place[2] == "requests"
-
-    def _used_up(self, kind: Kind, cap: int, currency: str) -> str:
-        if kind == "requests":
-            return f"this key's limit of {cap} requests a minute is used up"
-        return f"this key's limit of {cap / 1_000_000:.2f} {currency} a day is used up or too small for this call"
-
-    def _forget(self, now: datetime) -> None:
-        for place, window in list(self._windows.items()):
-            if window.start < now - timedelta(days=1):
-                del self._windows[place]
+        for tenant in tenants:
+            for kind, kept in _KEPT.items():
+                try:
+                    await self._store.forget(tenant, kind, before=now - kept)
+                except HeadgateError as error:
+                    log.warning("old_limits_kept", code=error.code)
 
 
 class _Held:
     """What one call holds of its key's windows."""
 
-    __slots__ = ("_currency", "_money", "_taken")
+    __slots__ = ("_amount", "_currency", "_money", "_rate", "_settle")
 
-    def __init__(self, taken: list[tuple[_Window, int]], money: tuple[_Window, int] | None, *, currency: str) -> None:
-        self._taken = taken
+    def __init__(
+        self,
+        settle: Callable[[Lease, int, int], None],
+        *,
+        rate: Lease | None,
+        money: Lease | None,
+        amount: int,
+        currency: str,
+    ) -> None:
+        self._settle = settle
+        self._rate = rate
         self._money = money
+        self._amount = amount
         self._currency = currency
 
     def settle(self, measures: Measures, *, performed: bool) -> None:
-        """Give back the estimate and charge what it cost; a cost that is not known in the limit's currency stays."""
-        if not performed:
-            for window, amount in self._taken:
-                window.left += amount
-        elif self._money is not None and measures.cost_micros is not None and self._is_ours(measures.currency):
-            window, amount = self._money
-            window.left += amount - measures.cost_micros
-        self._taken, self._money = [], None
+        """Charge what the call cost; one that nobody answered costs neither money nor a request.
 
-    def _is_ours(self, currency: str | None) -> bool:
-        return currency in (None, self._currency)
+        A cost that is not known in the limit's currency is charged as estimated.
+        """
+        is_used = performed and _is_used(measures)
+        if self._rate is not None:
+            self._settle(self._rate, 1, 1 if is_used else 0)
+        if self._money is not None:
+            cost = self._cost(measures) if is_used else 0
+            self._settle(self._money, self._amount, cost)
+        self._rate = self._money = None
+
+    def _cost(self, measures: Measures) -> int:
+        is_known = measures.cost_micros is not None and measures.currency in (None, self._currency)
+        return measures.cost_micros if is_known and measures.cost_micros is not None else self._amount
 
 
-def _start(kind: Kind, now: datetime) -> datetime:
+def _is_used(measures: Measures) -> bool:
+    """Whether a provider answered, or may have been at work when the caller left."""
+    usage = measures.usage
+    return usage.output_tokens is not None or bool(measures.cost_micros) or measures.first_item_us is not None
+
+
+def _returnable(lease: Lease, answer: Answer) -> int:
+    """Return how much may still come back before the window ends: of money also what calls in flight do not cost."""
+    return answer.spare if lease.place.kind == "requests" else answer.spare + answer.held + lease.held + lease.left
+
+
+def _limit(kind: Kind, cap: int, currency: str) -> str:
+    return f"{cap} requests a minute" if kind == "requests" else f"{_money(cap)} {currency} a day"
+
+
+def _used_up(lease: Lease, amount: int, answer: Answer, currency: str) -> str:
+    limit = _limit(lease.place.kind, lease.cap, currency)
+    free = answer.free + _returnable(lease, answer)
+    if lease.place.kind == "requests" or free <= 0:
+        return f"this key's limit of {limit} is used up"
+    return (
+        f"this key's limit of {limit} is used up but for {_money(free)}, and this call may cost {_money(amount)};"
+        " ask for fewer output tokens"
+    )
+
+
+def _too_large(kind: Kind, amount: int, cap: int, currency: str) -> str:
+    limit = _limit(kind, cap, currency)
     if kind == "requests":
-        return now.replace(second=0, microsecond=0)
-    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+        return f"this key's limit of {limit} admits no call"
+    return (
+        f"this call may cost {_money(amount)} {currency}, which is more than this key's whole limit of {limit};"
+        " ask for fewer output tokens, send less, or have the limit raised"
+    )
 
 
-async def _grant(tx: Transaction, values: dict[str, Any], *, wanted: int, cap: int) -> int:
-    """Add up to `wanted` to what is taken of the window, never over the cap; the row is locked in between."""
-    await tx.execute(_QUERIES["open_allowance"], values)
-    before = await tx.value(_QUERIES["lock_allowance"], values)
-    granted = max(0, min(wanted, cap - int(str(before))))
-    await tx.execute(_QUERIES["take_allowance"], {**values, "amount": granted})
-    return granted
+def _money(micros: int) -> str:
+    """Return an amount with two decimals, or with as many as it has."""
+    whole, part = divmod(micros, 1_000_000)
+    return f"{whole}.{f'{part:06}'.rstrip('0').ljust(2, '0')}"
 
 
+_AWAY: Final = "the database that counts this key's limit is away; try again in a moment"
 _UNLIMITED = Limits()

@@ -21,8 +21,9 @@ from headgate.kernel.model_call import (
 from headgate.kernel.provider import Endpoint, Headers, Provider
 from headgate.kernel.run import Run
 from headgate.substrate.egress import Egress, Request, Response
-from headgate.wire.conversation import Reasoning, Refusal, Reply, Text, ToolUse
+from headgate.wire.conversation import Reasoning, Refusal, Text, ToolUse
 from headgate.wire.dialect import Assembler, Dialect, Outgoing
+from headgate.wire.prompt_size import prompt_tokens
 from headgate.wire.sse import SseParser
 
 DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]
@@ -73,8 +74,8 @@ class ModelDispatcher:
                 with _bought():
                     reply = dialect.read_reply(body, headers=_headers(response))
                     tally.saw(reply.usage)
-                    if reply.usage.output_tokens is None and run.payload.call.operation == "chat":
-                        tally.wrote(_written_chars(dialect.to_reply(reply)))
+                    if not reply.usage.output_tokens and run.payload.call.operation == "chat":
+                        tally.wrote(_written_chars(reply, dialect))
         except HeadgateError as error:
             tally.failed()
             _blame(error, run)
@@ -232,14 +233,14 @@ class _Tally:
         for slot in event.slots:
             self._written_chars += len(slot.text)
         if event.usage is not None:
-            self._usage = event.usage
+            self._usage = event.usage if self._usage is None else self._usage.updated(event.usage)
 
     def saw(self, usage: Usage) -> None:
         """Take the usage that a whole reply states."""
         self._usage = usage
 
     def wrote(self, chars: int) -> None:
-        """Count text of a whole reply that states no usage."""
+        """Count text of a whole reply that does not say how much it is."""
         self._written_chars += chars
 
     def report(self) -> None:
@@ -250,22 +251,23 @@ class _Tally:
             return
         deployment = self._run.payload.deployment
         usage = self._usage or Usage()
-        if usage.input_tokens is None or usage.output_tokens is None:
-            sent = len(self._run.payload.content.to_bytes()) // _BYTES_PER_TOKEN
-            usage = replace(
-                usage,
-                input_tokens=sent if usage.input_tokens is None else usage.input_tokens,
-                output_tokens=-(-self._written_chars // _BYTES_PER_TOKEN)
-                if usage.output_tokens is None
-                else usage.output_tokens,
-                is_estimate=True,
-            )
+        is_free = self._run.payload.call.operation in FREE
+        if not is_free and (not usage.input_tokens or not usage.output_tokens):
+            usage = self._estimated(usage)
         self._run.measures = Measures(
             usage=usage,
-            cost_micros=0 if self._run.payload.call.operation in FREE else cost_micros(usage, deployment.price),
+            cost_micros=0 if is_free else cost_micros(usage, deployment.price),
             currency=deployment.price.currency if deployment.price else None,
             first_item_us=self._first_item_us,
         )
+
+    def _estimated(self, usage: Usage) -> Usage:
+        """Fill in what the provider did not say. Zero tokens of a prompt, or of text, were not said."""
+        known = (usage.input_tokens, usage.output_tokens)
+        sent = usage.input_tokens or prompt_tokens(self._run.payload.content, bytes_per_token=_BYTES_PER_TOKEN)
+        written = usage.output_tokens or -(-self._written_chars // _BYTES_PER_TOKEN)
+        is_estimate = usage.is_estimate or known != (sent, written)
+        return replace(usage, input_tokens=sent, output_tokens=written, is_estimate=is_estimate)
 
 
 @lru_cache(maxsize=256)  # most calls to a deployment have the same
@@ -273,10 +275,14 @@ def _encoded(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes],
     return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
 
 
-def _written_chars(reply: Reply) -> int:
+def _written_chars(reply: ModelReply, dialect: Dialect) -> int:
     """Return how many characters the model wrote; the wire's own words are not among them."""
+    try:
+        parts = dialect.to_reply(reply).parts
+    except HeadgateError:  # it can only not be counted
+        return len(reply.content.to_bytes())
     chars = 0
-    for part in reply.parts:
+    for part in parts:
         match part:
             case Text(text=text) | Reasoning(text=text) | Refusal(text=text):
                 chars += len(text)

@@ -56,7 +56,7 @@ class ModelInvoke:
         attempts = _Attempts(self._plan(run), run, self._health)
         if run.payload.operation == "count_tokens" and not attempts.is_offered:
             run.facts["estimated"] = True
-            attempts.report()
+            run.measures = Measures(usage=_NO_TOKENS, cost_micros=0)
             return ModelReply(run.payload.wire, JsonDocument.parse(estimated_count(run.payload.content)), _NO_TOKENS)
         try:
             for deployment in attempts:
@@ -254,14 +254,14 @@ class _Attempts:
 
 
 def _summed(children: Sequence[Measures]) -> Measures:
-    """Return what several dispatches used together: the tokens of the last, the cost of all."""
+    """Return what several dispatches used together: the tokens of the last that answered, the cost of all."""
     charged = [child for child in children if child.usage.output_tokens is not None]
     costs = [child.cost_micros for child in charged]
     is_one_currency = len({child.currency for child in charged}) == 1
     return Measures(
-        usage=children[-1].usage,
+        usage=(charged or children)[-1].usage,
         cost_micros=sum(cost or 0 for cost in costs) if is_one_currency and None not in costs else None,
-        currency=children[-1].currency,
+        currency=(charged or children)[-1].currency,
         first_item_us=children[-1].first_item_us,
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -13,7 +14,7 @@ from headgate.gateway.catalogue import Alias
 from headgate.kernel.errors import Invalid
 from headgate.kernel.hashing import same
 from headgate.kernel.labels import EMPTY, UNSCANNED, Clearance, Confidentiality, Custody, pseudonymous
-from headgate.kernel.model_call import Capability, Deployment, Operation, Price
+from headgate.kernel.model_call import Capability, Deployment, Operation, Price, PriceTier
 from headgate.kernel.provider import Provider
 from headgate.substrate.egress import NetworkProfile, is_metadata, parse_url, why_never
 from headgate.substrate.secrets import check_reference
@@ -50,8 +51,19 @@ class ClearanceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     custody: Literal["any", "organisation"] = "any"
 
 
+class PriceTierSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Prices of whole calls with a longer prompt; what is absent is as in the price that it belongs to."""
+
+    above_input_tokens: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
+    input: Money | None = None
+    output: Money | None = None
+    cache_read: Money | None = None
+    cache_write: Money | None = None
+    cache_write_1h: Money | None = None
+
+
 class PriceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Prices for a million tokens; what is absent is unknown, not free."""
+    """Prices for a million tokens; what is absent is unknown, not free. Cached tokens then cost what others do."""
 
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
     input: Money | None = None
@@ -59,6 +71,7 @@ class PriceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     cache_read: Money | None = None
     cache_write: Money | None = None
     cache_write_1h: Money | None = None
+    tiers: Annotated[list[PriceTierSpec], msgspec.Meta(max_length=16)] = []
 
 
 class DeploymentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -199,16 +212,50 @@ def clearance_from(spec: ClearanceSpec, *, custody: Custody) -> Clearance:
 
 
 def price_from(spec: PriceSpec | None) -> Price | None:
-    """Return the price in micro-units."""
+    """Return the price in micro-units.
+
+    Raises:
+        Invalid: a price has too many decimals, or the tiers do not rise.
+    """
     if spec is None:
         return None
-    return Price(
-        currency=spec.currency,
-        input_micros=_micros(spec.input),
-        output_micros=_micros(spec.output),
-        cache_read_micros=_micros(spec.cache_read),
-        cache_write_micros=_micros(spec.cache_write),
-        cache_write_1h_micros=_micros(spec.cache_write_1h),
+    rates = _rates(spec)
+    base = Price(spec.currency, *rates)
+    bounds = [tier.above_input_tokens for tier in spec.tiers]
+    if bounds != sorted(set(bounds)):
+        raise Invalid("the tiers of a price rise by above_input_tokens", param="price.tiers")
+    return replace(base, tiers=tuple([_tier(tier, base, rates) for tier in spec.tiers])) if bounds else base
+
+
+def _tier(spec: PriceTierSpec, base: Price, rates: _Rates) -> PriceTier:
+    """Return a tier, with what it leaves out as in the price that it belongs to."""
+    told = _rates(spec)
+    if told == _NO_RATES:
+        raise Invalid("a tier of a price has at least one price", param="price.tiers")
+    own = _Rates(*[rate if one is None else one for one, rate in zip(told, rates, strict=True)])
+    return PriceTier(spec.above_input_tokens, Price(base.currency, *own))
+
+
+class _Rates(NamedTuple):
+    """The rates of a price, in the order in which `Price` has them."""
+
+    input_micros: int | None = None
+    output_micros: int | None = None
+    cache_read_micros: int | None = None
+    cache_write_micros: int | None = None
+    cache_write_1h_micros: int | None = None
+
+
+_NO_RATES = _Rates()
+
+
+def _rates(spec: PriceSpec | PriceTierSpec) -> _Rates:
+    return _Rates(
+        _micros(spec.input),
+        _micros(spec.output),
+        _micros(spec.cache_read),
+        _micros(spec.cache_write),
+        _micros(spec.cache_write_1h),
     )
 
 

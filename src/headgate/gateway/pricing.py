@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headgate.kernel.model_call import Deployment, ModelCall, Operation, Price, Usage
+from headgate.wire.prompt_size import prompt_tokens
 
 FREE: frozenset[Operation] = frozenset({"count_tokens"})
 """Operations that nobody charges for: they cost nothing also where a deployment's price is not known."""
@@ -18,19 +19,23 @@ def cost_micros(usage: Usage, price: Price | None) -> int | None:
     """Return the cost in micro-units of the price's currency, rounded up.
 
     None where tokens or a price that is needed are unknown. `usage.input_tokens` includes cached tokens, which are
-    charged at their own rates and subtracted first.
+    subtracted first and charged at their own rates; without one, at that of other input.
     """
     if price is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
-    cached = usage.cache_read_tokens + usage.cache_write_tokens + usage.cache_write_1h_tokens
+    if price.tiers:
+        price = price.at(usage.input_tokens)
+    read, written, written_1h = usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens
+    cached = read + written + written_1h
     if not cached:
         return _plain_micros(usage.input_tokens, usage.output_tokens, price)
+    write_micros = _first(price.cache_write_micros, price.input_micros)
     charges = (
         (max(0, usage.input_tokens - cached), price.input_micros),
         (usage.output_tokens, price.output_micros),
-        (usage.cache_read_tokens, price.cache_read_micros),
-        (usage.cache_write_tokens, price.cache_write_micros),
-        (usage.cache_write_1h_tokens, price.cache_write_1h_micros),
+        (read, _first(price.cache_read_micros, price.input_micros)),
+        (written, write_micros),
+        (written_1h, _first(price.cache_write_1h_micros, write_micros)),
     )
     total = 0
     for tokens, micros in charges:
@@ -44,23 +49,35 @@ def estimate_micros(call: ModelCall, candidates: Iterable[Deployment], *, curren
     """Return what the dearest candidate would charge for a call of this size.
 
     Zero where the operation is free; None where a price is unknown or in another currency. Three bytes a token is more
-    than any common tokenizer makes of text; the output is what the client allows at most, or an assumption where it
-    does not say.
+    than any common tokenizer makes of text. The output is what the client and the deployment allow at most, or an
+    assumption where the client does not say.
     """
     if call.operation in FREE:
         return 0
-    input_tokens = len(call.content.to_bytes()) // _BYTES_PER_TOKEN + 1
-    output_tokens = call.output_limit if call.output_limit is not None else _ASSUMED_OUTPUT_TOKENS
+    input_tokens = prompt_tokens(call.content, bytes_per_token=_BYTES_PER_TOKEN)
     dearest = 0
     for deployment in candidates:
         price = deployment.price
         if price is None or price.currency != currency:
             return None
-        cost = _plain_micros(input_tokens, output_tokens, price)
+        cost = _plain_micros(input_tokens, _output_tokens(call, deployment), price.at(input_tokens))
         if cost is None:
             return None
         dearest = max(dearest, cost)
     return dearest
+
+
+def _output_tokens(call: ModelCall, deployment: Deployment) -> int:
+    """Return how many tokens the deployment may write."""
+    if call.operation == "embed":
+        return 0
+    asked = call.output_limit if call.output_limit is not None else _ASSUMED_OUTPUT_TOKENS
+    most = deployment.capability.output_tokens
+    return asked if most is None else min(asked, most)
+
+
+def _first(micros: int | None, otherwise: int | None) -> int | None:
+    return otherwise if micros is None else micros
 
 
 def _plain_micros(input_tokens: int, output_tokens: int, price: Price) -> int | None:

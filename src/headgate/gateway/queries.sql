@@ -38,13 +38,35 @@ SELECT taken FROM gateway.allowances
 WHERE tenant = %(tenant)s AND key_id = %(key_id)s AND kind = %(kind)s AND window_start = %(window_start)s
 FOR UPDATE
 
--- name: take_allowance
-UPDATE gateway.allowances SET taken = taken + %(amount)s
+-- name: own_share
+SELECT spent + held + spare FROM gateway.allowance_shares
 WHERE tenant = %(tenant)s AND key_id = %(key_id)s AND kind = %(kind)s AND window_start = %(window_start)s
+  AND worker = %(worker)s
 
--- name: return_allowance
-UPDATE gateway.allowances SET taken = greatest(taken - %(amount)s, 0)
+-- name: other_shares
+SELECT coalesce(sum(spare), 0)::bigint AS spare, coalesce(sum(held), 0)::bigint AS held
+FROM gateway.allowance_shares
+WHERE tenant = %(tenant)s AND key_id = %(key_id)s AND kind = %(kind)s AND window_start = %(window_start)s
+  AND worker <> %(worker)s AND renewed_at > now() - make_interval(secs => %(lost_s)s)
+
+-- name: put_share
+INSERT INTO gateway.allowance_shares (tenant, key_id, kind, window_start, worker, spent, held, spare)
+VALUES (%(tenant)s, %(key_id)s, %(kind)s, %(window_start)s, %(worker)s, %(spent)s, %(held)s, %(spare)s)
+ON CONFLICT (tenant, key_id, kind, window_start, worker) DO UPDATE
+SET spent = excluded.spent, held = excluded.held, spare = excluded.spare, renewed_at = now()
+
+-- name: take_allowance
+UPDATE gateway.allowances SET taken = greatest(taken + %(amount)s, 0)
 WHERE tenant = %(tenant)s AND key_id = %(key_id)s AND kind = %(kind)s AND window_start = %(window_start)s
 
 -- name: forget_allowances
-DELETE FROM gateway.allowances WHERE tenant = %(tenant)s AND window_start < %(before)s
+DELETE FROM gateway.allowances WHERE (tenant, key_id, kind, window_start) IN (
+    SELECT tenant, key_id, kind, window_start FROM gateway.allowances
+    WHERE tenant = %(tenant)s AND kind = %(kind)s AND window_start < %(before)s LIMIT %(limit)s
+)
+
+-- name: forget_shares
+DELETE FROM gateway.allowance_shares WHERE (tenant, key_id, kind, window_start, worker) IN (
+    SELECT tenant, key_id, kind, window_start, worker FROM gateway.allowance_shares
+    WHERE tenant = %(tenant)s AND kind = %(kind)s AND window_start < %(before)s LIMIT %(limit)s
+)

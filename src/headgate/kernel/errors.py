@@ -10,6 +10,7 @@
     ├── NotFound         404  it is not there, or not for this caller
     ├── Conflict         409  it contradicts what is there
     ├── OverBudget       429  a rate or a sum of money is used up
+    │   └── ExceedsLimit 429  the call alone would pass the whole limit
     ├── Upstream         502  a provider failed
     │   └── UpstreamTimeout 504  a provider did not answer in time
     ├── Unavailable      503  a part of ours is away
@@ -138,6 +139,12 @@ class OverBudget(HeadgateError):
 
     code = "rate_limit_exceeded"
     status = 429
+
+
+class ExceedsLimit(OverBudget):
+    """One call may cost more than the whole limit of its key; waiting does not help."""
+
+    code = "call_exceeds_limit"
 
 
 class Upstream(HeadgateError):

@@ -40,10 +40,25 @@ class Usage:
     reasoning_tokens: int = 0
     is_estimate: bool = False
 
+    def updated(self, later: Usage) -> Usage:
+        """Return what both reports of one stream say together. They are cumulative: a later zero was not said."""
+        said = {name: value for name in _COUNTS if not getattr(later, name) and (value := getattr(self, name))}
+        return replace(later, **said) if said else later
+
+
+_COUNTS = (
+    *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    *("reasoning_tokens", "is_estimate"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Micro-units of `currency` for a million tokens. A None is unknown, never zero."""
+    """Micro-units of `currency` for a million tokens. A None is unknown, never zero.
+
+    Args:
+        tiers: prices of longer prompts, by rising length.
+    """
 
     currency: str
     input_micros: int | None
@@ -51,6 +66,23 @@ class Price:
     cache_read_micros: int | None = None
     cache_write_micros: int | None = None
     cache_write_1h_micros: int | None = None
+    tiers: tuple[PriceTier, ...] = ()
+
+    def at(self, input_tokens: int) -> Price:
+        """Return the price of a whole call whose prompt, cached tokens included, has so many tokens."""
+        price = self
+        for tier in self.tiers:
+            if input_tokens > tier.above_input_tokens:
+                price = tier.price
+        return price
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTier:
+    """The price of calls whose prompt is longer than `above_input_tokens`: of all of their tokens."""
+
+    above_input_tokens: int
+    price: Price
 
 
 @dataclass(frozen=True, slots=True)

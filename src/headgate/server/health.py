@@ -62,6 +62,7 @@ class HealthParts:
         worker: its label in the metrics.
         backlog_bytes: of this worker's journal.
         is_database_up: whether it answered lately.
+        counts_limits: whether keys' limits are counted over all workers.
         backlog_limit_bytes: over which the journal refuses.
         is_journal_sound: whether the disk took what was last written.
         board: where the numbers of the other workers are.
@@ -73,6 +74,7 @@ class HealthParts:
     counts: Counts
     holder: SnapshotHolder
     is_database_up: Callable[[], bool]
+    counts_limits: Callable[[], bool]
     streams: OpenStreams
     backlog_bytes: Callable[[], int]
     backlog_limit_bytes: int
@@ -156,6 +158,8 @@ class Health:
         """Answer 200 when calls can be decided and recorded, else 503; the body says what is amiss.
 
         With the database away, a worker stays ready as long as its journal takes records and its policies are at hand.
+        `degraded` then names what does not work as it should: keys with a limit of money are answered from what the
+        worker has leased, and then refused with 503.
         """
         parts = self._parts
         is_loaded = parts.holder.latest is not None
@@ -164,13 +168,16 @@ class Health:
             "database": parts.is_database_up(),
             "journal": is_taking,
             "policies": is_loaded,
+            "limits": parts.is_database_up() and parts.counts_limits(),
             "embedded_model": parts.model_state(),
         }
         # What does not keep this worker from answering, and needs a person all the same.
         amiss = {"left_out": list(parts.left_out())[:_MOST_NAMED], "records_set_aside": parts.set_aside()}
         state |= {name: value for name, value in amiss.items() if value}
         is_ready = is_loaded and is_taking
-        await respond(send, 200 if is_ready else 503, msgspec.json.encode({"ready": is_ready, **state}))
+        degraded = [name for name, is_well in state.items() if is_well is False]
+        said = {"ready": is_ready, "degraded": degraded, **state}
+        await respond(send, 200 if is_ready else 503, msgspec.json.encode(said))
 
     async def metrics(self, send: Send) -> None:
         """Answer with the numbers of every worker that lives, in Prometheus' text format."""

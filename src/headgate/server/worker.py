@@ -145,6 +145,7 @@ def health_of(parts: Worker, beside: Beside) -> Health:
             counts=beside.counts,
             holder=parts.holder,
             is_database_up=beside.is_database_up,
+            counts_limits=lambda: parts.admitter.is_store_up,
             streams=beside.streams,
             backlog_bytes=lambda: parts.journal.backlog_bytes,
             backlog_limit_bytes=settings.journal_backlog_mib << 20,

@@ -117,6 +117,24 @@ CREATE TABLE gateway.aliases (
 
 ALTER TABLE ONLY gateway.aliases FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE gateway.allowance_shares (
+    tenant text NOT NULL,
+    key_id text NOT NULL,
+    kind text NOT NULL,
+    window_start timestamp with time zone NOT NULL,
+    worker text NOT NULL,
+    spent bigint NOT NULL,
+    held bigint NOT NULL,
+    spare bigint NOT NULL,
+    renewed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT allowance_shares_held_check CHECK ((held >= 0)),
+    CONSTRAINT allowance_shares_kind_check CHECK ((kind = ANY (ARRAY['requests'::text, 'cost'::text]))),
+    CONSTRAINT allowance_shares_spare_check CHECK ((spare >= 0)),
+    CONSTRAINT allowance_shares_spent_check CHECK ((spent >= 0))
+);
+
+ALTER TABLE ONLY gateway.allowance_shares FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE gateway.allowances (
     tenant text NOT NULL,
     key_id text NOT NULL,
@@ -455,6 +473,9 @@ ALTER TABLE ONLY ledger.records ATTACH PARTITION ledger.records_other DEFAULT;
 ALTER TABLE ONLY gateway.aliases
     ADD CONSTRAINT aliases_pkey PRIMARY KEY (tenant, id);
 
+ALTER TABLE ONLY gateway.allowance_shares
+    ADD CONSTRAINT allowance_shares_pkey PRIMARY KEY (tenant, key_id, kind, window_start, worker);
+
 ALTER TABLE ONLY gateway.allowances
     ADD CONSTRAINT allowances_pkey PRIMARY KEY (tenant, key_id, kind, window_start);
 
@@ -645,6 +666,8 @@ ALTER TABLE ONLY server.sign_ins
 
 ALTER TABLE gateway.aliases ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE gateway.allowance_shares ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE gateway.allowances ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE gateway.deployments ENABLE ROW LEVEL SECURITY;
@@ -652,6 +675,8 @@ ALTER TABLE gateway.deployments ENABLE ROW LEVEL SECURITY;
 ALTER TABLE gateway.networks ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant_only ON gateway.aliases USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON gateway.allowance_shares USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant_only ON gateway.allowances USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
@@ -756,6 +781,8 @@ REVOKE ALL ON FUNCTION substrate.protect(target regclass) FROM PUBLIC;
 
 GRANT SELECT ON TABLE gateway.aliases TO headgate_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.aliases TO headgate_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.allowance_shares TO headgate_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.allowances TO headgate_app;
 

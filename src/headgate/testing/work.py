@@ -28,7 +28,7 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 _OURS = str(Path(__file__).parents[1])
 _FAKES = str(Path(__file__).parent)
-_BESIDE = frozenset({"run_forever", "_keep_fresh"})
+_BESIDE = frozenset({"run_forever", "_keep_fresh", "_give_back_forever", "_hear_forever", "_forget_forever"})
 """Where the loops begin that every worker has."""
 
 _WARM, _ROUNDS = 3, 7

@@ -8,7 +8,7 @@ Source: docs of the Messages API, "Streaming messages"; `lib/streaming` of the `
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -16,6 +16,7 @@ from headgate.kernel.errors import Upstream
 from headgate.kernel.model_call import ModelEvent
 from headgate.wire.anthropic_stream import AnthropicEvent
 from headgate.wire.anthropic_writing import tool_input
+from headgate.wire.token_counts import count_of, leniently_decoded
 
 _Fields = dict[str, msgspec.Raw]
 _FIELDS: Final = msgspec.json.Decoder(_Fields)
@@ -76,10 +77,13 @@ class AnthropicAssembler:
                 pass
 
     def _learn(self, said: _Fields) -> None:
-        """Take a report of usage; each is cumulative, and what a later one leaves out survives."""
-        usage = said.get("usage", _NULL)
-        if usage != _NULL:
-            self._usage |= {name: value for name, value in _FIELDS.decode(usage).items() if value != _NULL}
+        """Take a report of usage; each is cumulative, and what a later one leaves out or says is 0 survives."""
+        usage = bytes(said.get("usage", _NULL))
+        if not usage.lstrip().startswith(b"{"):
+            return
+        for name, value in _FIELDS.decode(usage).items():
+            if name not in self._usage or _says_something(value):
+                self._usage[name] = value
 
 
 class _Block:
@@ -123,6 +127,14 @@ class _Block:
     def _begun(self, name: str) -> list[str]:
         value = self._fields.get(name, _NULL)
         return [] if value == _NULL else [_TEXT.decode(value)]
+
+
+def _says_something(value: msgspec.Raw) -> bool:
+    """Whether a value of a report is more than a zero, a null, or what is no count."""
+    said = leniently_decoded(bytes(value))
+    if isinstance(said, dict):
+        return any(count_of(count) for count in cast("dict[str, Any]", said).values())
+    return bool(count_of(said)) or (isinstance(said, str) and count_of(said) is None)
 
 
 def _index(said: _Fields) -> int:

@@ -22,7 +22,7 @@ from headgate.wire.anthropic_assembling import AnthropicAssembler
 from headgate.wire.anthropic_errors import read_upstream_error, write_http_error
 from headgate.wire.anthropic_reading import misfit, read_answer, read_conversation
 from headgate.wire.anthropic_stream import AnthropicReader
-from headgate.wire.anthropic_words import NAME, Tokens, estimated_tokens, stop_reason_of
+from headgate.wire.anthropic_words import NAME, estimated_tokens, stop_reason_of, tokens_from
 from headgate.wire.anthropic_writer import AnthropicWriter
 from headgate.wire.anthropic_writing import MIN_THINKING_TOKENS, unsaid, write_answer, write_request
 from headgate.wire.conversation import Conversation, Reply
@@ -30,6 +30,7 @@ from headgate.wire.dialect import HttpError, Outgoing
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path
 from headgate.wire.needs import needs_of
+from headgate.wire.token_counts import count_of
 
 _WIRE_KEYS: Final = frozenset(
     {
@@ -126,8 +127,8 @@ class _Request(msgspec.Struct):
 class _ReplyHead(msgspec.Struct):
     type: str = ""
     stop_reason: str | None = None
-    usage: Tokens | None = None
-    input_tokens: int | None = None
+    usage: Any = None
+    input_tokens: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +198,8 @@ class AnthropicMessages:
         except (Invalid, msgspec.ValidationError) as exc:
             raise Upstream("the provider's answer is not a message") from exc
         if head.type == "message":
-            usage = (head.usage or Tokens()).usage()
-        elif head.input_tokens is not None:
+            usage = tokens_from(head.usage).usage()
+        elif count_of(head.input_tokens) is not None:
             # Counting costs nothing, whatever it counted.
             usage = Usage(input_tokens=0, output_tokens=0)
         else:
@@ -260,7 +261,7 @@ class AnthropicMessages:
 
     def to_reply(self, reply: ModelReply) -> Reply:
         """Build the typed form of an answer."""
-        return read_answer(reply.content.to_bytes())
+        return read_answer(reply.content.to_bytes(), usage=reply.usage)
 
     def from_reply(self, reply: Reply, *, model: str) -> bytes:
         """Write an answer of another wire as one of this."""

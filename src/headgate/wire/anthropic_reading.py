@@ -15,7 +15,8 @@ import msgspec
 
 from headgate.kernel.content import Content
 from headgate.kernel.errors import Invalid, Upstream
-from headgate.wire.anthropic_words import Tokens, stop_reason_of
+from headgate.kernel.model_call import Usage
+from headgate.wire.anthropic_words import stop_reason_of
 from headgate.wire.conversation import (
     Conversation,
     Document,
@@ -144,7 +145,6 @@ class _Answer(msgspec.Struct):
     stop_reason: str | None = None
     stop_sequence: str | None = None
     stop_details: _StopDetails | None = None
-    usage: Tokens | None = None
 
 
 _REQUEST: Final = msgspec.json.Decoder(_Request)
@@ -212,8 +212,8 @@ def read_conversation(content: Content) -> Conversation:
     )
 
 
-def read_answer(body: bytes) -> Reply:
-    """Build the typed form of an answer.
+def read_answer(body: bytes, *, usage: Usage) -> Reply:
+    """Build the typed form of an answer whose usage was read already.
 
     Raises:
         Upstream: it is not a message.
@@ -234,7 +234,7 @@ def read_answer(body: bytes) -> Reply:
         parts=tuple(parts),
         stop_reason=stop_reason_of(answer.stop_reason),
         stop_sequence=answer.stop_sequence,
-        usage=(answer.usage or Tokens()).usage(),
+        usage=usage,
     )
 
 

@@ -11,7 +11,6 @@ Source: docs of the Messages API, "Streaming messages"; types of the `anthropic`
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final, Literal
 
 import msgspec
@@ -20,7 +19,7 @@ from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import Upstream
 from headgate.kernel.model_call import StopReason, Usage
 from headgate.wire.anthropic_errors import upstream_error
-from headgate.wire.anthropic_words import NAME, Tokens, stop_reason_of
+from headgate.wire.anthropic_words import NAME, Tokens, stop_reason_of, tokens_from
 from headgate.wire.conversation import (
     Begin,
     Delta,
@@ -35,6 +34,7 @@ from headgate.wire.conversation import (
 from headgate.wire.json_edits import Path, edit_fields
 from headgate.wire.sse import SseEvent
 from headgate.wire.stream_strings import Form, form_with, is_whole, place_of, strings_in
+from headgate.wire.token_counts import leniently_decoded, object_of
 
 _WHOLE: Final = frozenset({"message_start", "content_block_start", "content_block_stop", "message_delta"})
 """Events whose strings are complete, outside the fields that we know."""
@@ -196,7 +196,25 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
 
     def deltas(self) -> Sequence[Delta]:
         """Return the typed form of the event as it is now."""
-        return tuple(_deltas(self, _EVENT.decode(self.data)))
+        return tuple(_deltas(self, _decoded(self.data)))
+
+
+def _decoded(data: bytes) -> _Event:
+    """Decode an event, whatever its usage is made of."""
+    try:
+        return _EVENT.decode(data)
+    except msgspec.ValidationError:
+        value = object_of(leniently_decoded(data))
+    message = object_of(value.get("message"))
+    edits: dict[Path, bytes | None] = {("usage",): None} if "usage" in value else {}
+    if "usage" in message:
+        edits["message", "usage"] = None
+    said = _EVENT.decode(edit_fields(data, edits))
+    if "usage" in value:
+        said.usage = tokens_from(value["usage"])
+    if said.message is not None and "usage" in message:
+        said.message.usage = tokens_from(message["usage"])
+    return said
 
 
 class AnthropicReader:
@@ -252,12 +270,12 @@ class AnthropicReader:
         """Take an event that is more than a piece of text: any string that we do not know becomes a slot, too."""
         data = event.data
         try:
-            said = _EVENT.decode(data)
+            said = _decoded(data)
             events = self._read(event, said)
             if not events:
                 return ()
             events = (self._with_others(events[0], said.index), *events[1:])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        except (msgspec.DecodeError, ValueError, RecursionError) as exc:
             raise Upstream("the provider sent a stream event that is not of its own wire") from exc
         if not self._forms:
             return events
@@ -276,7 +294,8 @@ class AnthropicReader:
             case "message_start" if said.message is not None:
                 self._tokens = said.message.usage or Tokens()
                 # The output tokens said here are a beginning, not a count: of a stream cut short they would be billed.
-                return (AnthropicEvent(data, kind, usage=replace(self._tokens.usage(), output_tokens=None)),)
+                self._tokens.output_tokens = None
+                return (AnthropicEvent(data, kind, usage=self._tokens.usage()),)
             case "message_delta" if said.delta is not None:
                 return (self._end(data, said, said.delta),)
             case "message_stop":

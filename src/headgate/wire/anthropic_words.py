@@ -14,6 +14,7 @@ import msgspec
 
 from headgate.kernel.content import Content
 from headgate.kernel.model_call import StopReason, Usage
+from headgate.wire.token_counts import count_of, object_of
 
 NAME: Final = "anthropic_messages"
 """The dialect's name, as `ModelCall.wire` says it."""
@@ -61,32 +62,60 @@ class Tokens(msgspec.Struct):
     output_tokens_details: OutputDetails | None = None
 
     def updated(self, later: Tokens) -> Tokens:
-        """Return what is known after a later, cumulative report: what it does not say survives."""
+        """Return what is known after a later report. Reports are cumulative: a zero was not said, as a None was not."""
         merged = Tokens()
         for field in Tokens.__struct_fields__:
             said = getattr(later, field)
-            setattr(merged, field, getattr(self, field) if said is None else said)
+            setattr(merged, field, said if _says_something(said) else getattr(self, field))
         return merged
 
     def usage(self) -> Usage:
         """Return it in our arithmetic, in which `input_tokens` includes what was read from and written to caches."""
-        written_1h = (self.cache_creation.ephemeral_1h_input_tokens or 0) if self.cache_creation else 0
-        written_5m = (self.cache_creation.ephemeral_5m_input_tokens or 0) if self.cache_creation else 0
-        if self.cache_creation_input_tokens is not None:
+        kinds, details = self.cache_creation, self.output_tokens_details
+        written_1h = count_of(kinds.ephemeral_1h_input_tokens if kinds else None) or 0
+        written_5m = count_of(kinds.ephemeral_5m_input_tokens if kinds else None) or 0
+        written = count_of(self.cache_creation_input_tokens)
+        if written:
             # The breakdown is absent from message_delta, so what it does not explain counts as five-minute writes.
-            written_1h = min(written_1h, self.cache_creation_input_tokens)
-            written_5m = self.cache_creation_input_tokens - written_1h
-        read = self.cache_read_input_tokens or 0
-        fresh = self.input_tokens
-        details = self.output_tokens_details
+            written_1h = min(written_1h, written)
+            written_5m = written - written_1h
+        read, fresh = count_of(self.cache_read_input_tokens) or 0, count_of(self.input_tokens)
+        thinking = count_of(details.thinking_tokens if details else None) or 0
+        output = count_of(self.output_tokens)
+        if output is not None and thinking > output:
+            output += thinking
         return Usage(
             input_tokens=None if fresh is None else fresh + read + written_5m + written_1h,
-            output_tokens=self.output_tokens,
+            output_tokens=output,
             cache_read_tokens=read,
             cache_write_tokens=written_5m,
             cache_write_1h_tokens=written_1h,
-            reasoning_tokens=(details.thinking_tokens or 0) if details else 0,
+            reasoning_tokens=thinking,
         )
+
+
+def _says_something(said: int | CacheCreation | OutputDetails | None) -> bool:
+    if isinstance(said, msgspec.Struct):
+        return any(count_of(value) for value in msgspec.structs.astuple(said))
+    return bool(count_of(said))
+
+
+def tokens_from(value: Any) -> Tokens:
+    """Return what can be read of a decoded `usage` of any form."""
+    fields = object_of(value)
+    kinds, details = object_of(fields.get("cache_creation")), object_of(fields.get("output_tokens_details"))
+    return Tokens(
+        input_tokens=count_of(fields.get("input_tokens")),
+        output_tokens=count_of(fields.get("output_tokens")),
+        cache_read_input_tokens=count_of(fields.get("cache_read_input_tokens")),
+        cache_creation_input_tokens=count_of(fields.get("cache_creation_input_tokens")),
+        cache_creation=CacheCreation(
+            count_of(kinds.get("ephemeral_5m_input_tokens")), count_of(kinds.get("ephemeral_1h_input_tokens"))
+        )
+        if kinds
+        else None,
+        output_tokens_details=OutputDetails(count_of(details.get("thinking_tokens"))) if details else None,
+    )
 
 
 def tokens_of(usage: Usage) -> dict[str, Any]:

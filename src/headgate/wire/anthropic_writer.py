@@ -188,7 +188,7 @@ class AnthropicWriter:
             self._reply_id = begin.id
             self._learn(begin.usage)
         usage = self._usage or Usage()
-        if usage.input_tokens is None:
+        if not usage.input_tokens:
             # Clients show the prompt's size from here on; the true one may come with the end.
             usage = replace(usage, input_tokens=estimated_tokens(self._call.content), is_estimate=True)
             self._usage = usage
@@ -206,7 +206,7 @@ class AnthropicWriter:
 
     def _learn(self, usage: Usage | None) -> None:
         """Take a cumulative report; the estimate of the input stands until somebody says better."""
-        if usage is not None and usage.input_tokens is None and self._usage is not None:
+        if usage is not None and not usage.input_tokens and self._usage is not None:
             usage = replace(usage, input_tokens=self._usage.input_tokens, is_estimate=True)
         self._usage = usage or self._usage
 

@@ -26,7 +26,7 @@ from headgate.wire.openai_chat_stream import OpenAiChatReader
 from headgate.wire.openai_chat_writer import OpenAiChatWriter
 from headgate.wire.openai_errors import read_error_event, read_upstream_error, write_http_error
 from headgate.wire.openai_reading import read_answer, read_conversation
-from headgate.wire.openai_words import CHAT, CHAT_REPLY, CHAT_REQUEST, Tokens, document_of, stop_reason_of
+from headgate.wire.openai_words import CHAT, CHAT_REPLY, CHAT_REQUEST, document_of, stop_reason_of, tokens_from
 from headgate.wire.openai_writing import unsaid, write_answer, write_request
 
 _KEPT_PREFIXES: Final = ("x-ratelimit-", "openai-")
@@ -46,7 +46,7 @@ class _Choice(msgspec.Struct):
 
 class _Completion(msgspec.Struct):
     choices: list[_Choice]
-    usage: Tokens | None = None
+    usage: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class OpenAiChat:
         return ModelReply(
             wire=CHAT,
             content=document,
-            usage=(completion.usage or Tokens()).usage(),
+            usage=tokens_from(completion.usage).usage(),
             stop_reason=reason,
             headers=kept_headers(headers),
         )

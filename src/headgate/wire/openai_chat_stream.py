@@ -26,9 +26,10 @@ from headgate.wire.json_edits import Path, edit_fields
 from headgate.wire.json_strings import spelled_at
 from headgate.wire.openai_chat_event import OpenAiChatEvent
 from headgate.wire.openai_errors import read_error_event
-from headgate.wire.openai_words import SPELLING, Tokens, stop_reason_of
+from headgate.wire.openai_words import SPELLING, Tokens, stop_reason_of, tokens_from
 from headgate.wire.sse import SseEvent
 from headgate.wire.stream_strings import Form, is_whole, place_of, strings_in
+from headgate.wire.token_counts import leniently_decoded
 
 _MAX_INDEX: Final = 1024
 _DONE: Final = b"[DONE]"
@@ -103,7 +104,6 @@ class _Loose(msgspec.Struct):
     """What a chunk must be, whatever else it holds."""
 
     choices: list[Any] | None = None
-    usage: Tokens | None = None
     error: Any = None
 
 
@@ -219,12 +219,12 @@ class OpenAiChatReader:
             # A server cut a character in two; no decoder but a lenient one takes the halves.
             data = _LONE_SURROGATE.sub(lambda found: found[0] if found[2] else found[1] + b"\\ufffd", data)
         try:
-            value = msgspec.json.decode(data)
+            value = _decoded(data)
             loose = msgspec.convert(value, _Loose)
             if loose.error:
                 raise read_error_event(data)
             parsed, others = _known_part(value)
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Upstream("the provider sent a chunk that is not of its wire's form") from error
         slots = _Slots(value, others)
         event = self._event(data, parsed, slots)
@@ -398,7 +398,19 @@ def _known_part(value: Any) -> tuple[_Chunk, dict[int, _Others]]:
     for path, text in found:
         place = path[1] if len(path) > 1 and path[0] == "choices" else _BESIDE
         others.setdefault(cast("int", place), []).append((path, text))
-    return msgspec.convert(known, _Chunk), others
+    usage = known.pop("usage", None)
+    chunk = msgspec.convert(known, _Chunk)
+    if usage is not None:
+        chunk.usage = tokens_from(usage)
+    return chunk, others
+
+
+def _decoded(data: bytes) -> Any:
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.ValidationError:
+        # It is JSON, with a number out of range: a good answer may have one in its usage.
+        return leniently_decoded(data)
 
 
 _SHAPE: Final[Mapping[str, Any]] = {

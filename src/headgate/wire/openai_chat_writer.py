@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from typing import Any, Final, cast
 
 import msgspec
@@ -75,7 +74,7 @@ class OpenAiChatWriter:
 
     def _write_own(self, event: OpenAiChatEvent) -> bytes:
         if event.usage is not None:
-            self._usage = _merged(self._usage, event.usage)
+            self._note(event.usage)
             if not event.has_choices:
                 if not self._wants_usage or self._is_usage_told:
                     return b""
@@ -121,7 +120,7 @@ class OpenAiChatWriter:
 
     def _note(self, usage: Usage | None) -> None:
         if usage is not None:
-            self._usage = _merged(self._usage, usage)
+            self._usage = usage if self._usage is None else self._usage.updated(usage)
 
     def _chunk(self, delta: Mapping[str, Any], finish_reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
@@ -138,15 +137,3 @@ class OpenAiChatWriter:
         if self._wants_usage:
             said["usage"] = usage
         return frame(msgspec.json.encode(said))
-
-
-def _merged(earlier: Usage | None, later: Usage) -> Usage:
-    """Return what both reports say together; each is cumulative, and what the later leaves out survives."""
-    if earlier is None:
-        return later
-    said = {
-        name: getattr(earlier, name)
-        for name in (field.name for field in fields(Usage))
-        if not getattr(later, name) and getattr(earlier, name)
-    }
-    return replace(later, **said) if said else later

@@ -24,7 +24,8 @@ from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path, replace_text
 from headgate.wire.openai_calls import read_model
 from headgate.wire.openai_errors import read_upstream_error, write_http_error
-from headgate.wire.openai_words import Tokens, document_of
+from headgate.wire.openai_words import document_of, tokens_from
+from headgate.wire.token_counts import leniently_decoded
 
 NAME: Final = "openai_embeddings"
 
@@ -37,7 +38,7 @@ class _Embeddings(msgspec.Struct):
     """What is checked of an answer; vectors are not decoded."""
 
     data: list[msgspec.Raw]
-    usage: Tokens | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
     model: str | None = None
 
 
@@ -140,13 +141,13 @@ class OpenAiEmbeddings:
         """
         try:
             answer = msgspec.json.decode(body, type=_Embeddings)
+            tokens = tokens_from(leniently_decoded(bytes(answer.usage)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Upstream("the provider's answer holds no embeddings") from error
-        usage = (answer.usage or Tokens()).usage()
         return ModelReply(
             wire=NAME,
             content=EmbeddingsReply(body),
-            usage=Usage(input_tokens=usage.input_tokens, output_tokens=0),
+            usage=Usage(input_tokens=tokens.prompt_tokens or tokens.total_tokens, output_tokens=0),
             stop_reason="stop",
         )
 

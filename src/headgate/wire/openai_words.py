@@ -14,6 +14,7 @@ import msgspec
 from headgate.kernel.content import Content
 from headgate.kernel.model_call import StopReason, Usage
 from headgate.wire.json_document import JsonDocument, Layout
+from headgate.wire.token_counts import count_of, object_of
 
 CHAT: Final = "openai_chat"
 """The name of the chat dialect, as `ModelCall.wire` says it."""
@@ -94,25 +95,64 @@ class _CompletionDetails(msgspec.Struct):
 
 
 class Tokens(msgspec.Struct):
-    """The `usage` object; `prompt_tokens` includes cached ones already. `prompt_cache_hit_tokens` is DeepSeek's."""
+    """The `usage` object in the form that it should have; `prompt_cache_hit_tokens` is DeepSeek's."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
     prompt_cache_hit_tokens: int | None = None
 
     def usage(self) -> Usage:
-        """Return it in our arithmetic, which is the same."""
-        prompt = self.prompt_tokens_details or _PromptDetails()
-        completion = self.completion_tokens_details or _CompletionDetails()
+        """Return it in our arithmetic, in which the prompt includes cached tokens, and the output reasoning.
+
+        Servers that count either beside the others are told by their sums: xAI's total has reasoning in it that its
+        completion has not, and Gemini's total has reasoning that nothing else tells of.
+        """
+        prompt, completion = count_of(self.prompt_tokens), count_of(self.completion_tokens)
+        total = count_of(self.total_tokens)
+        inner, outer = self.prompt_tokens_details, self.completion_tokens_details
+        read = count_of(inner.cached_tokens if inner else None) or count_of(self.prompt_cache_hit_tokens) or 0
+        written = count_of(inner.cache_write_tokens if inner else None) or 0
+        reasoning = count_of(outer.reasoning_tokens if outer else None) or 0
+        if total is not None:
+            if not prompt:
+                prompt = prompt if completion is None else max(0, total - completion)
+            elif completion is None:
+                completion = max(0, total - prompt)
+        if prompt is not None and completion is not None:
+            beyond = max(0, total - prompt - completion) if total is not None else 0
+            cached = read + written
+            if cached and (cached > prompt or (beyond in (cached, cached + reasoning) and beyond != reasoning)):
+                prompt, beyond = prompt + cached, max(0, beyond - cached)
+            if not beyond and reasoning > completion:
+                beyond = reasoning
+            completion, reasoning = completion + beyond, max(reasoning, beyond)
         return Usage(
-            input_tokens=_natural(self.prompt_tokens),
-            output_tokens=_natural(self.completion_tokens),
-            cache_read_tokens=_natural(prompt.cached_tokens or self.prompt_cache_hit_tokens) or 0,
-            cache_write_tokens=_natural(prompt.cache_write_tokens) or 0,
-            reasoning_tokens=_natural(completion.reasoning_tokens) or 0,
+            input_tokens=prompt,
+            output_tokens=completion,
+            cache_read_tokens=read,
+            cache_write_tokens=written,
+            reasoning_tokens=reasoning,
         )
+
+
+def tokens_from(value: Any) -> Tokens:
+    """Return what can be read of a decoded `usage` of any form."""
+    fields = object_of(value)
+    prompt = object_of(fields.get("prompt_tokens_details"))
+    completion = object_of(fields.get("completion_tokens_details"))
+    return Tokens(
+        prompt_tokens=count_of(fields.get("prompt_tokens")),
+        completion_tokens=count_of(fields.get("completion_tokens")),
+        total_tokens=count_of(fields.get("total_tokens")),
+        prompt_tokens_details=_PromptDetails(
+            count_of(prompt.get("cached_tokens")), count_of(prompt.get("cache_write_tokens"))
+        ),
+        completion_tokens_details=_CompletionDetails(count_of(completion.get("reasoning_tokens"))),
+        prompt_cache_hit_tokens=count_of(fields.get("prompt_cache_hit_tokens")),
+    )
 
 
 def tokens_of(usage: Usage) -> dict[str, Any]:
@@ -160,7 +200,3 @@ def openai_tool_id(tool_id: str) -> str:
 def document_of(content: Content, layout: Layout) -> JsonDocument:
     """Return the content as a document, which it is unless a test or an extension made it."""
     return content if isinstance(content, JsonDocument) else JsonDocument.parse(content.to_bytes(), layout=layout)
-
-
-def _natural(count: int | None) -> int | None:
-    return None if count is None else max(0, count)

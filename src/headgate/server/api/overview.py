@@ -9,7 +9,7 @@ from headgate.gateway.catalogue import Alias, Catalogue
 from headgate.kernel.action import Resource
 from headgate.kernel.administration import RECORD_LIST
 from headgate.kernel.labels import Custody
-from headgate.kernel.model_call import MODEL_INVOKE, Deployment
+from headgate.kernel.model_call import MODEL_INVOKE, Deployment, Price
 from headgate.ledger.reader import RecordFilters
 from headgate.policy.models import ADMINISTRATION, JOBS
 from headgate.server.administration import AdminCaller
@@ -79,12 +79,24 @@ def _deployment(deployment: Deployment) -> schemas.DeploymentView:
         level=clearance.level.name.lower(),
         categories=None if clearance.categories is None else sorted(clearance.categories),
         regions=sorted(clearance.regions or ()),
-        price=None
-        if price is None
-        else schemas.PriceView(
-            currency=price.currency, input_micros=price.input_micros, output_micros=price.output_micros
-        ),
+        price=None if price is None else _price(price),
         is_built_in=deployment.tenant is None,
+    )
+
+
+def _price(price: Price) -> schemas.PriceView:
+    return schemas.PriceView(
+        currency=price.currency,
+        input_micros=price.input_micros,
+        output_micros=price.output_micros,
+        tiers=[
+            schemas.PriceTierView(
+                above_input_tokens=tier.above_input_tokens,
+                input_micros=tier.price.input_micros,
+                output_micros=tier.price.output_micros,
+            )
+            for tier in price.tiers
+        ],
     )
 
 

@@ -68,12 +68,21 @@ class Overview(Schema, frozen=True, kw_only=True):
     embedded_model: Literal["ready", "loading", "absent"]
 
 
+class PriceTierView(Schema, frozen=True, kw_only=True):
+    """Micro-units for a million tokens of calls with a longer prompt."""
+
+    above_input_tokens: int
+    input_micros: int | None
+    output_micros: int | None
+
+
 class PriceView(Schema, frozen=True, kw_only=True):
     """Micro-units for a million tokens; null is unknown."""
 
     currency: str
     input_micros: int | None
     output_micros: int | None
+    tiers: list[PriceTierView]
 
 
 class DeploymentView(Schema, frozen=True, kw_only=True):

@@ -1,0 +1,85 @@
+"""The windows of keys' limits in memory, as several workers share them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from headgate.gateway.allowances import Wanted
+from headgate.gateway.leases import Answer, Kind, Place, Report
+from headgate.kernel.errors import Unavailable
+
+
+@dataclass(slots=True)
+class FakeWindows:
+    """What every worker has of every window: spent, held and spare.
+
+    Args:
+        fails: lets every call fail before anything is written, or after it.
+    """
+
+    parts: dict[Place, dict[str, tuple[int, int, int]]] = field(
+        default_factory=dict[Place, dict[str, tuple[int, int, int]]]
+    )
+    lost: set[str] = field(default_factory=set[str])
+    fails: Literal["no", "before", "after"] = "no"
+    calls: int = 0
+
+    def taken(self, kind: Kind = "cost") -> int:
+        """Return the sum over all windows of a kind."""
+        places = [parts for place, parts in self.parts.items() if place.kind == kind]
+        return sum(sum(part) for parts in places for part in parts.values())
+
+    def store(self, worker: str) -> FakeAllowances:
+        """Return one worker's door to them."""
+        return FakeAllowances(self, worker)
+
+
+@dataclass(slots=True)
+class FakeAllowances:
+    """Implements `Allowances`; other workers' calls are delivered by whoever waits."""
+
+    windows: FakeWindows
+    worker: str
+
+    async def sync(self, place: Place, report: Report) -> Answer:
+        """As `Allowances.sync`."""
+        windows = self.windows
+        windows.calls += 1
+        await asyncio.sleep(0)
+        if windows.fails == "before":
+            raise Unavailable("the windows are away", retry_after_s=1.0)
+        parts = windows.parts.setdefault(place, {})
+        others = {name: part for name, part in parts.items() if name != self.worker}
+        free = report.cap - sum(map(sum, others.values())) - report.spent - report.held
+        report.granted = report.grant(free)
+        parts[self.worker] = (report.spent, report.held, report.granted)
+        await asyncio.sleep(0)
+        if windows.fails == "after":
+            raise Unavailable("the windows went away", retry_after_s=1.0)
+        living = [part for name, part in others.items() if name not in windows.lost]
+        return Answer(free, spare=sum(part[2] for part in living), held=sum(part[1] for part in living))
+
+    async def check(self) -> None:
+        """As `Allowances.check`."""
+        if self.windows.fails != "no":
+            raise Unavailable("the windows are away", retry_after_s=1.0)
+
+    @asynccontextmanager
+    async def wanted(self) -> AsyncGenerator[Any]:
+        """Give no call."""
+        yield self._no_calls()
+
+    async def forget(self, tenant: str, kind: Kind, *, before: datetime) -> None:
+        """As `Allowances.forget`."""
+        for place in list(self.windows.parts):
+            if place.tenant == tenant and place.kind == kind and place.start < before:
+                del self.windows.parts[place]
+
+    async def _no_calls(self) -> AsyncGenerator[Wanted]:
+        for call in ():
+            yield call

@@ -1,0 +1,46 @@
+"""Counts of tokens as servers write them: numbers, numbers in strings, and what is no count at all.
+
+An answer is never refused over what it says of its usage. What cannot be read as a count was not said.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+_MOST: Final = 1_000_000_000
+"""More than any call has; what a call of so many tokens costs still fits the 64 bits of the database."""
+_MOST_CHARS: Final = 20
+
+
+def count_of(value: Any) -> int | None:
+    """Return a count, also of `10.0` and `"10"`; None for anything else, such as a negative number."""
+    if isinstance(value, str) and len(value) <= _MOST_CHARS and value.isascii():
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST:
+        return None
+    return int(value) if value == int(value) else None
+
+
+def object_of(value: Any) -> Mapping[str, Any]:
+    """Return a decoded object, or an empty one in place of anything else."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def leniently_decoded(data: bytes) -> Any:
+    """Decode JSON with numbers beyond what other decoders take, such as `1e400`.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deep.
+    """
+    return json.loads(data, parse_int=_whole)
+
+
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) <= _MOST_CHARS else math.inf
