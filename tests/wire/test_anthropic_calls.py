@@ -503,21 +503,25 @@ def test_what_has_no_typed_form_is_listed_as_dropped():
     """Traps 13, 21 and 27."""
     ephemeral = {"type": "ephemeral"}
     conversation = read(
-        service_tier="auto",
+        service_tier="standard_only",
+        speed="standard",
         tools=[
             {"type": "web_search_20250305", "name": "web_search"},
-            {"name": "f", "input_schema": {"type": "object"}, "cache_control": ephemeral},
+            {"name": "g", "input_schema": {"type": "object"}, "allowed_callers": ["code_execution_20260120"]},
+            {"name": "f", "input_schema": {"type": "object"}, "cache_control": ephemeral, "defer_loading": True},
         ],
         messages=[
-            {"role": "user", "content": [{"type": "container_upload", "file_id": "f"}]},
+            {"role": "user", "content": [{"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}]},
             {"role": "user", "content": [{"type": "text", "text": "", "cache_control": ephemeral}]},
         ],
     )
     assert conversation.dropped == (
         "service_tier",
         "tools.web_search_20250305",
+        "tools.custom",
+        "tools.defer_loading",
         "cache_control",
-        "content.container_upload",
+        "content.server_tool_use",
     )
 
 

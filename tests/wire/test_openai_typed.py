@@ -118,14 +118,15 @@ def test_parallel_tool_results_become_one_turn() -> None:
 
 def test_an_assistants_turn_keeps_reasoning_refusal_and_calls() -> None:
     """Traps 8, 11 and 12."""
-    message = {"role": "assistant", "reasoning_content": "hm", "content": "a", "refusal": "no", "audio": {"id": "z"}}
+    message = {"role": "assistant", "reasoning_content": "hm", "content": "a", "refusal": "no"}
     conversation = typed({"messages": [message]})
     assert conversation.messages == (Message("assistant", (Reasoning("hm"), Text("a"), Refusal("no"))),)
-    assert conversation.dropped == ("messages[0].audio",)
-    listed = [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "no"}, {"type": "thinking"}]
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    listed = [thinking, {"type": "text", "text": "a"}, {"type": "refusal", "refusal": "no"}, {"type": "reference"}]
     conversation = typed({"messages": [{"role": "assistant", "content": listed, "function_call": {"name": "f"}}]})
-    assert conversation.messages == (Message("assistant", (Text("a"), Refusal("no"))),)
-    assert conversation.dropped == ("messages[0].function_call", "messages[0].content[2].thinking")
+    parts = (Reasoning("hm"), Text("a"), Refusal("no"), ToolUse("f", "f", "{}"))
+    assert conversation.messages == (Message("assistant", parts),)
+    assert conversation.dropped == ("messages[0].content[3].reference",)
 
 
 def test_marks_of_cached_prefixes_are_read() -> None:
@@ -143,11 +144,11 @@ def test_what_the_typed_form_cannot_carry_is_named_and_what_means_nothing_is_not
     """Trap 13."""
     conversation = typed(
         {
-            **{"n": 2, "logprobs": True, "store": True, "prediction": {"x": 1}, "x-new": 1, "service_tier": "flex"},
+            **{"n": 2, "logprobs": True, "store": False, "prediction": {"x": 1}, "x-new": 1, "service_tier": "flex"},
             **{"frequency_penalty": 0, "metadata": {}, "verbosity": None, "presence_penalty": 1},
-            "tools": [{"type": "custom", "custom": {"name": "c"}}],
+            "tools": [{"type": "custom", "custom": {"name": "c"}}, {"type": "function", "function": {"name": "f"}}],
             "messages": [{"role": "user", "name": "anna", "content": "x"}],
-            "functions": [{"name": "f"}],
+            "functions": [],
             "response_format": {"type": "grammar"},
         }
     )
@@ -155,7 +156,7 @@ def test_what_the_typed_form_cannot_carry_is_named_and_what_means_nothing_is_not
         "messages[0].name",
         "tools[0].custom",
         "response_format",
-        *("n", "logprobs", "store", "prediction", "x-new", "service_tier", "presence_penalty", "functions"),
+        *("n", "logprobs", "prediction", "x-new", "service_tier", "presence_penalty"),
     )
     assert typed({"n": 1, "logprobs": False}).dropped == ()
 

@@ -58,6 +58,15 @@ _OVERFLOW: Final = re.compile(
 _OVERFLOWS: Final = ("maximum context length", "context_length_exceeded", "exceeds the available context size")
 
 
+class ThreadUnsupported(Invalid):
+    """The request leaves its history to the provider, where no label and no rule sees it; SDKs then send all of it.
+
+    Source: `lib/threads/_thread_state.py` of the `anthropic` SDK 2.x, which goes on without a thread at this code.
+    """
+
+    code = "thread_unsupported_request"
+
+
 class _Error(msgspec.Struct):
     type: str = ""
     message: str = ""

@@ -19,7 +19,7 @@ from headgate.kernel.content import Content
 from headgate.kernel.errors import HeadgateError, Invalid, Upstream
 from headgate.kernel.model_call import ModelCall, ModelReply, Operation, Usage
 from headgate.wire.anthropic_assembling import AnthropicAssembler
-from headgate.wire.anthropic_errors import read_upstream_error, write_http_error
+from headgate.wire.anthropic_errors import ThreadUnsupported, read_upstream_error, write_http_error
 from headgate.wire.anthropic_reading import misfit, read_answer, read_conversation
 from headgate.wire.anthropic_stream import AnthropicReader
 from headgate.wire.anthropic_words import NAME, Tokens, estimated_tokens, stop_reason_of
@@ -154,6 +154,10 @@ class AnthropicMessages:
             request = msgspec.convert(document.value, _Request)
         except msgspec.ValidationError as exc:
             raise misfit(exc) from exc
+        if fields.get("thread") is not None:
+            raise ThreadUnsupported(
+                "thread: conversations are not held here; send the whole conversation without `thread`", param="thread"
+            )
         _check(request, counts=self.operation == "count_tokens")
         return ModelCall(
             wire=NAME,

@@ -32,6 +32,7 @@ from headgate.wire.conversation import (
     ToolResult,
     ToolUse,
 )
+from headgate.wire.unportable import check_offered, is_meaningless, refuse_anthropic
 
 _T = TypeVar("_T")
 
@@ -41,6 +42,7 @@ _CARRIED: Final = frozenset(
         *("temperature", "top_p", "top_k", "stop_sequences", "tools", "tool_choice"),
     }
 )
+_TOOL_HINTS: Final = ("defer_loading", "eager_input_streaming", "input_examples")
 _EMPTY_RAW: Final = msgspec.Raw(b"")
 
 
@@ -70,7 +72,10 @@ class Block(msgspec.Struct):
     name: str | None = None
     input: msgspec.Raw = _EMPTY_RAW
     tool_use_id: str | None = None
+    tool_name: str | None = None
+    tool_changes: list[Any] | None = None
     content: msgspec.Raw = _EMPTY_RAW
+    citations: Any = None
     is_error: bool | None = None
     title: str | None = None
     context: str | None = None
@@ -88,6 +93,10 @@ class _ToolDefinition(msgspec.Struct):
     description: str | None = None
     input_schema: dict[str, Any] | None = None
     strict: bool | None = None
+    allowed_callers: list[str] | None = None
+    defer_loading: bool | None = None
+    eager_input_streaming: bool | None = None
+    input_examples: list[Any] | None = None
     cache_control: _CacheControl | None = None
 
 
@@ -189,13 +198,16 @@ def read_conversation(content: Content) -> Conversation:
     """
     body = content.to_bytes()
     request = decoded(_REQUEST, body)
-    dropped = [key for key in decoded(_KEYS, body) if key not in _CARRIED]
-    tools = tuple(_tools(request.tools or [], dropped))
+    dropped = list(_unsaid_fields(body))
+    left_out: dict[str, str] = {}
+    tools = tuple(_tools(request.tools or [], dropped, left_out))
+    choice = _choice(request.tool_choice)
+    check_offered(tools, left_out, choice)
     thinking, output = request.thinking, request.output_config
     return Conversation(
         messages=tuple(_messages(request, dropped)),
         tools=tools,
-        tool_choice=_choice(request.tool_choice),
+        tool_choice=choice,
         parallel_tools=_parallel(request.tool_choice),
         max_tokens=request.max_tokens,
         temperature=request.temperature,
@@ -236,6 +248,14 @@ def read_answer(body: bytes) -> Reply:
         stop_sequence=answer.stop_sequence,
         usage=(answer.usage or Tokens()).usage(),
     )
+
+
+def _unsaid_fields(body: bytes) -> Iterator[str]:
+    """Give the names of fields that no other wire has; what carries state or authority is refused."""
+    for name, raw in decoded(_KEYS, body).items():
+        if name not in _CARRIED and not is_meaningless(name, msgspec.json.decode(raw)):
+            refuse_anthropic(name)
+            yield name
 
 
 class _Place(NamedTuple):
@@ -321,11 +341,20 @@ def _readables(block: Block, place: _Place) -> Iterator[Text | Image | Document]
             yield from _document(block, _source(block, place), place)
         case "search_result":
             yield from _search_result(block, place)
+        case "compaction" if not block.tool_changes:
+            # It stands for the messages before it, so its summary has to reach whoever goes on.
+            yield from _readable(_BLOCKS, block.content, place)
+        case "tool_reference" if block.tool_name:
+            yield Text(block.tool_name)
+        case "compaction" | "tool_addition" | "tool_removal" | "container_upload":
+            raise Invalid(f"{place.path}: a {block.type} block cannot be sent to this model", param=place.path)
         case _:
             place.dropped.append(f"content.{block.type[:60]}")
             return
     if block.cache_control is not None:
         place.dropped.append("cache_control")
+    if block.citations and block.type in ("document", "search_result"):
+        place.dropped.append("citations")
 
 
 def _source(block: Block, place: _Place) -> _Source:
@@ -393,12 +422,17 @@ def _cache(control: _CacheControl | None) -> Literal["5m", "1h"] | None:
     return "1h" if control.ttl == "1h" else "5m"
 
 
-def _tools(definitions: Iterable[_ToolDefinition], dropped: list[str]) -> Iterator[Tool]:
+def _tools(definitions: Iterable[_ToolDefinition], dropped: list[str], left_out: dict[str, str]) -> Iterator[Tool]:
+    """Give the tools that any model can call; `left_out` takes the kinds of the others by their names."""
     for index, tool in enumerate(definitions):
-        if tool.type not in (None, "custom"):
-            # Tools that the provider itself runs have no counterpart elsewhere.
-            dropped.append(f"tools.{tool.type[:60]}")
+        is_for_model = tool.allowed_callers is None or "direct" in tool.allowed_callers
+        if tool.type not in (None, "custom") or not is_for_model:
+            # Tools that the provider runs, or that only its own code may call, have no counterpart elsewhere.
+            kind = tool.type or "custom"
+            dropped.append(f"tools.{kind[:60]}")
+            left_out[tool.name or kind] = kind
             continue
+        dropped += [f"tools.{name}" for name in _TOOL_HINTS if getattr(tool, name)]
         if tool.cache_control is not None:
             dropped.append("cache_control")
         name = _needed(tool.name, f"tools.{index}.name")

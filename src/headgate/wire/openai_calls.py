@@ -123,6 +123,11 @@ def wants_usage(fields: Mapping[str, Any]) -> bool:
     return isinstance(options, dict) and cast("dict[str, Any]", options).get("include_usage") is True
 
 
+def is_legacy(fields: Mapping[str, Any]) -> bool:
+    """Whether a request offers functions in the form before tools, and so wants `function_call` in the answer."""
+    return bool(fields.get("functions")) and not fields.get("tools")
+
+
 def limit_name(quirks: frozenset[str]) -> str:
     """Return the name by which a deployment takes a limit that the client did not name itself."""
     if "max_tokens" in quirks:
