@@ -183,7 +183,8 @@ async def test_a_failure_before_any_content_goes_to_the_next_candidate(
         Script(cut="rst", cut_after=1),
         Script(cut="short", cut_after=1),
         Script(malformed=b"data: {]\n\n", malformed_at=0),
-        Script(content_type="text/html"),
+        Script(content_type="text/html", body=b"<html>busy</html>"),
+        Script(body=b'{"error":{"message":"busy"}}'),
         Script(breaks=Failure(500), text=()),
     ],
 )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
 
 from headgate.kernel.errors import Invalid
 from headgate.testing.gate import Gate, gate
-from headgate.testing.simulator import Simulator
+from headgate.testing.simulator import Script, Simulator, ToolCall
 
 PARAMETERS: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 OPENAI_TOOL: dict[str, Any] = {"type": "function", "function": {"name": "weather", "parameters": PARAMETERS}}
@@ -158,3 +161,276 @@ async def test_allowed_tools_become_the_only_tools(gateway: Gate, upstream: Simu
         with pytest.raises(Invalid):
             body = {"tools": [OPENAI_TOOL, CUSTOM_TOOL], "tool_choice": {**choice, "allowed_tools": wrong}}
             await sent(gateway, upstream, "openai", body)
+
+
+# ---- Answers of servers that deviate from their wire
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, **choice: Any) -> dict[str, Any]:
+    said = {"index": 0, "delta": delta, "finish_reason": finish, **choice}
+    return {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [said]}
+
+
+def called(index: int, arguments: Any, **more: Any) -> dict[str, Any]:
+    function = {"arguments": arguments, **({"name": more.pop("name")} if "name" in more else {})}
+    return {"index": index, "type": "function", "function": function, **more}
+
+
+def stream_of(*events: dict[str, Any]) -> bytes:
+    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events) + b"data: [DONE]\n\n"
+
+
+def heard(frames: bytes, wire: str) -> dict[str, Any]:
+    """What a client of that wire makes of a stream: its text, reasoning, calls and reason to stop."""
+    events = [json.loads(line[6:]) for line in frames.decode().splitlines() if line[:7] == "data: {"]
+    said: dict[str, Any] = {"text": "", "reasoning": "", "calls": {}}
+    for event in events:
+        if wire == "anthropic":
+            block, delta = event.get("content_block", {}), event.get("delta", {})
+            if block.get("type") == "tool_use":
+                said["calls"][event["index"]] = [block["id"], block["name"], ""]
+            said["text"] += delta.get("text", "")
+            said["reasoning"] += delta.get("thinking", "")
+            if "partial_json" in delta:
+                said["calls"][event["index"]][2] += delta["partial_json"]
+            if "stop_reason" in delta:
+                said["stop"] = (delta["stop_reason"], delta.get("stop_sequence"))
+            continue
+        for choice in event["choices"]:
+            delta = choice["delta"]
+            said["text"] += delta.get("content") or ""
+            said["reasoning"] += delta.get("reasoning_content") or ""
+            for call in delta.get("tool_calls") or ():
+                found = said["calls"].setdefault(call["index"], [call.get("id"), call["function"].get("name"), ""])
+                found[2] += call["function"].get("arguments") or ""
+            if choice["finish_reason"]:
+                said["stop"] = (choice["finish_reason"], None)
+    said["calls"] = list(said["calls"].values())
+    return said
+
+
+WEATHER = called(0, '{"city":', name="weather", id="call_1")
+STREAMS: dict[str, tuple[tuple[dict[str, Any], ...], dict[str, Any]]] = {
+    "two pieces of one call in one chunk": (
+        (chunk({"tool_calls": [WEATHER, called(0, '"Rome"}')]}), chunk({}, "tool_calls")),
+        {"calls": [["call_1", "weather", '{"city":"Rome"}']], "stop": "tool_use"},
+    ),
+    "two pieces of one choice in one chunk": (
+        ({**chunk({}), "choices": [*chunk({"content": "a"})["choices"], *chunk({"content": "b"})["choices"]]},),
+        {"text": "ab", "stop": "end_turn"},
+    ),
+    "arguments as an object": (
+        (chunk({"tool_calls": [called(0, {"city": "Rome"}, name="weather", id="call_1")]}), chunk({}, "tool_calls")),
+        {"calls": [["call_1", "weather", '{"city":"Rome"}']], "stop": "tool_use"},
+    ),
+    "a list of parts": (
+        (
+            chunk({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}]}),
+            chunk({"content": [{"type": "text", "text": "Ro"}, {"type": "reference", "reference_ids": [1]}]}),
+            chunk({"content": "me"}, "stop"),
+        ),
+        {"reasoning": "Hm", "text": "Rome", "stop": "end_turn"},
+    ),
+    "half a character at the end of a chunk": (
+        (chunk({"content": "a\ud83d"}), chunk({"content": "\ude00b\ud83d"}), chunk({}, "stop")),
+        {"text": "a😀b\ufffd", "stop": "end_turn"},
+    ),
+    "half a character in reasoning and in arguments": (
+        (
+            chunk({"reasoning_content": "\ud83d"}),
+            chunk({"reasoning_content": "\ude00"}),
+            chunk({"tool_calls": [called(0, '{"city":"\ud83d', name="weather", id="call_1")]}),
+            chunk({"tool_calls": [called(0, '\ude00"}')]}, "tool_calls"),
+        ),
+        {"reasoning": "😀", "calls": [["call_1", "weather", '{"city":"😀"}']], "stop": "tool_use"},
+    ),
+    "a stop sequence as vLLM tells it": (
+        (chunk({"content": "a"}, "stop", stop_reason="END"),),
+        {"text": "a", "stop": "stop_sequence"},
+    ),
+    "a stop sequence as SGLang tells it": (
+        (chunk({"content": "a"}, "stop", matched_stop="END"),),
+        {"text": "a", "stop": "stop_sequence"},
+    ),
+    "no reason": ((chunk({"content": "a"}),), {"text": "a", "stop": "end_turn"}),
+    "empty reasons": (
+        (chunk({"content": "a"}, ""), chunk({"content": "b"}, "stop")),
+        {"text": "ab", "stop": "end_turn"},
+    ),
+    "no reason after a call": ((chunk({"tool_calls": [called(0, "{}", name="f", id="c")]}),), {"stop": "tool_use"}),
+    "an unknown reason after a call": (
+        (chunk({"tool_calls": [called(0, "{}", name="f", id="c")]}), chunk({}, "cosmic_ray")),
+        {"stop": "tool_use"},
+    ),
+    "another server's word": ((chunk({"content": "a"}, "model_length"),), {"stop": "max_tokens"}),
+    "one id for two calls": (
+        (
+            chunk({"tool_calls": [called(0, "{}", name="f", id="c"), called(1, "{}", name="g", id="c2")]}),
+            chunk({"tool_calls": [called(2, "{}", name="h", id="")]}),
+            chunk({}, "tool_calls"),
+        ),
+        {"stop": "tool_use"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+async def test_streams_that_deviate_from_openais_wire_reach_an_anthropic_client(
+    gateway: Gate, upstream: Simulator, name: str
+) -> None:
+    events, expected = STREAMS[name]
+    gateway.add("d1", upstream)
+    upstream.script(Script(body=stream_of(*events), content_type="text/event-stream"))
+    said = heard(await gateway.frames(wire="anthropic"), "anthropic")
+    stop, sequence = said.pop("stop")
+    assert {key: said[key] for key in expected if key != "stop"} == {k: v for k, v in expected.items() if k != "stop"}
+    assert stop == expected["stop"]
+    assert sequence == ("END" if stop == "stop_sequence" else None)
+    assert len({call[0] for call in said["calls"]}) == len(said["calls"])
+
+
+@pytest.mark.parametrize("name", [name for name in STREAMS if "reason" not in name])
+async def test_streams_that_deviate_from_openais_wire_reach_an_openai_client(
+    gateway: Gate, upstream: Simulator, name: str
+) -> None:
+    events, expected = STREAMS[name]
+    gateway.add("d1", upstream)
+    upstream.script(Script(body=stream_of(*events), content_type="text/event-stream"))
+    said = heard(await gateway.frames(wire="openai"), "openai")
+    assert {key: said[key] for key in expected if key != "stop"} == {k: v for k, v in expected.items() if k != "stop"}
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic"])
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@pytest.mark.parametrize("kind", ["text/event-stream", "application/json", "text/plain", ""])
+async def test_a_stream_is_known_by_its_start_and_a_whole_answer_becomes_one(
+    gateway: Gate, upstream: Simulator, client: str, provider: str, kind: str
+) -> None:
+    tools = (ToolCall("weather", '{"city":"Rome"}', "call_1"),)
+    script = Script(text="Hello", reasoning=("Hm",), tool_calls=tools, content_type=kind)
+    gateway.add("d1", upstream, provider=provider)
+    upstream.script(script)
+    streamed = heard(await gateway.frames(wire=client), client)
+    path, headers = "/v1/chat/completions", dict[str, str]()
+    if provider == "anthropic":
+        path, headers = "/v1/messages", {"anthropic-version": "2023-06-01"}
+    request = {key: value for key, value in upstream.requests[0].json.items() if not key.startswith("stream")}
+    upstream.script(script)
+    async with httpx2.AsyncClient() as asked:
+        whole = await asked.post(upstream.base_url + path, json=request, headers=headers)
+    upstream.script(Script(body=whole.content, content_type=None if kind == "text/event-stream" else kind))
+    assert heard(await gateway.frames(wire=client), client) == streamed
+    assert streamed["text"] == "Hello"
+    assert [call[1:] for call in streamed["calls"]] == [["weather", '{"city":"Rome"}']]
+
+
+async def test_what_the_provider_itself_runs_is_no_call_of_the_clients(gateway: Gate, upstream: Simulator) -> None:
+    def block(index: int, begun: dict[str, Any], *pieces: str) -> list[dict[str, Any]]:
+        deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+        told = [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+        start = {"type": "content_block_start", "index": index, "content_block": begun}
+        return [start, *told, {"type": "content_block_stop", "index": index}]
+
+    search: dict[str, Any] = {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {}}
+    weather: dict[str, Any] = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "msg_1", "model": "m", "usage": {"input_tokens": 1}}},
+        *block(0, search, '{"query":', '"rain"}'),
+        *block(1, weather, '{"city":', '"Rome"}'),
+        *block(2, search, '{"query":"sun"}'),
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ]
+    gateway.add("d1", upstream, provider="anthropic")
+    upstream.script(Script(body=stream_of(*events), content_type="text/event-stream"))
+    said = heard(await gateway.frames(wire="openai"), "openai")
+    assert said["calls"] == [["toolu_1", "weather", '{"city":"Rome"}']]
+
+
+@pytest.mark.parametrize("wire", ["openai", "anthropic"])
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+async def test_half_a_character_in_a_whole_answer_is_no_failure(
+    gateway: Gate, upstream: Simulator, provider: str, wire: str
+) -> None:
+    gateway.add("d1", upstream, provider=provider)
+    texts = {
+        "openai": {"id": "c", "choices": [{"index": 0, "message": {"role": "assistant", "content": "a\ud83d"}}]},
+        "anthropic": {"id": "m", "type": "message", "content": [{"type": "text", "text": "a\ud83d"}]},
+    }
+    upstream.script(Script(body=json.dumps(texts[provider]).encode()))
+    assert "a\ufffd" in json.dumps(await gateway.answer(wire=wire), ensure_ascii=False)
+
+
+async def test_halves_of_characters_in_an_anthropic_stream_are_joined(gateway: Gate, upstream: Simulator) -> None:
+    gateway.add("d1", upstream, provider="anthropic")
+    pieces = [{"type": "text_delta", "text": text} for text in ("a\ud83d", "\ude00b")]
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "msg_1", "model": "m", "usage": {"input_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *({"type": "content_block_delta", "index": 0, "delta": piece} for piece in pieces),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ]
+    for wire in ("openai", "anthropic"):
+        upstream.script(Script(body=stream_of(*events), content_type="text/event-stream"))
+        assert heard(await gateway.frames(wire=wire), wire)["text"] == "a😀b"
+
+
+async def test_ids_of_calls_are_made_unique_alike_in_call_and_result(gateway: Gate, upstream: Simulator) -> None:
+    ids = ["call_0", "call_0", "functions.f:0", "", "x" * 70]
+    messages: list[dict[str, Any]] = []
+    for number, call_id in enumerate(ids):
+        function = {"name": "f", "arguments": json.dumps({"n": number})}
+        messages.append(
+            {"role": "assistant", "tool_calls": [{"id": call_id, "type": "function", "function": function}]}
+        )
+        messages.append({"role": "tool", "tool_call_id": call_id, "content": str(number)})
+    twice = [
+        {"id": "t", "type": "function", "function": {"name": "f", "arguments": json.dumps({"n": n})}} for n in (5, 6)
+    ]
+    messages += [{"role": "assistant", "tool_calls": twice}]
+    messages += [{"role": "tool", "tool_call_id": "t", "content": str(n)} for n in (5, 6)]
+    messages += [{"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": '{"n":7}'}}]
+    messages += [{"role": "function", "name": "f", "content": "7"}]
+    said = await sent(gateway, upstream, "openai", {"messages": messages, "tools": [OPENAI_TOOL]})
+    blocks = [block for message in said["messages"] for block in message["content"]]
+    calls = {block["id"]: block["input"]["n"] for block in blocks if block["type"] == "tool_use"}
+    results = {block["tool_use_id"]: block["content"][0]["text"] for block in blocks if block["type"] == "tool_result"}
+    assert list(calls.values()) == list(range(8))
+    assert results == {call_id: str(number) for call_id, number in calls.items()}
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", call_id) for call_id in calls)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_functions_of_the_form_before_tools_cross_and_are_answered_in_kind(
+    gateway: Gate, upstream: Simulator, stream: bool
+) -> None:
+    gateway.add("d1", upstream, provider="anthropic")
+    upstream.script(Script(text="", tool_calls=(ToolCall("weather", '{"city":"Rome"}'),)))
+    body: dict[str, Any] = {"functions": [OPENAI_TOOL["function"]], "function_call": {"name": "weather"}}
+    if stream:
+        lines = (await gateway.frames(body=body)).decode().splitlines()
+        choices = [json.loads(line[6:])["choices"][0] for line in lines if line[:7] == "data: {"]
+        pieces = [choice["delta"].get("function_call", {}) for choice in choices]
+        name, arguments = ("".join(piece.get(key, "") for piece in pieces) for key in ("name", "arguments"))
+        finish = choices[-1]["finish_reason"]
+    else:
+        (choice,) = (await gateway.answer(body=body))["choices"]
+        name, arguments = choice["message"]["function_call"]["name"], choice["message"]["function_call"]["arguments"]
+        finish = choice["finish_reason"]
+    assert (name, json.loads(arguments), finish) == ("weather", {"city": "Rome"}, "function_call")
+    said = upstream.requests[0].json
+    assert said["tool_choice"] == {"type": "tool", "name": "weather", "disable_parallel_tool_use": True}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_answers_that_cross_tell_when_they_were_made(gateway: Gate, upstream: Simulator, stream: bool) -> None:
+    gateway.add("d1", upstream, provider="anthropic")
+    now = int(gateway.bench.clock.now().timestamp())
+    if stream:
+        lines = (await gateway.frames()).decode().splitlines()
+        times = {json.loads(line[6:])["created"] for line in lines if line[:7] == "data: {"}
+    else:
+        times = {(await gateway.answer())["created"]}
+    assert times == {now}

@@ -595,8 +595,8 @@ def conversations(draw: st.DrawFn) -> Conversation:
     if draw(st.booleans()):
         messages.append(Message("system", (Text(draw(WORDS), cache=draw(CACHE)),)))
     messages.append(Message("user", tuple(draw(USER_PARTS))))
-    for _ in range(draw(st.integers(0, 2))):
-        ids = draw(st.lists(IDS, unique=True, max_size=3))
+    for turn in range(draw(st.integers(0, 2))):
+        ids = [f"{turn}{tool_id}"[:64] for tool_id in draw(st.lists(IDS, unique=True, max_size=3))]
         calls = tuple(ToolUse(tool_id, "weather", '{"city":1.0}') for tool_id in ids)
         messages.append(Message("assistant", (Text(draw(WORDS)), *calls)))
         results = tuple(ToolResult(tool_id, (Text(draw(WORDS)),), is_error=draw(st.booleans())) for tool_id in ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
@@ -32,6 +33,8 @@ Secrets = Callable[[str], str]
 _MAX_REPLY_BYTES = 64 << 20
 _MAX_ERROR_BYTES = 64 << 10
 _BYTES_PER_TOKEN = 4
+_SSE_FIELD = re.compile(rb"(?:data|event|id|retry)?:")
+_FIELD_CHARS = len("event:")
 _REPLY_HEADERS = (
     *("x-ratelimit-", "anthropic-ratelimit-", "retry-after", "request-id", "x-request-id", "x-should-retry"),
     "date",
@@ -98,7 +101,6 @@ class ModelDispatcher:
             tally.sends()
             async with self._egress.send(request) as response:
                 await _raise_for_status(response, dialect)
-                _check_is_stream(response)
                 run.headers = tuple(
                     (name, value)
                     for name, value in _headers(response).items()
@@ -106,7 +108,7 @@ class ModelDispatcher:
                 )
                 reader = dialect.read_events()
                 parser = SseParser()
-                async for chunk in response.chunks():
+                async for chunk in _stream_of(response, dialect):
                     for sse_event in parser.feed(chunk):
                         for event in reader.feed(sse_event):
                             tally.count(event)
@@ -318,9 +320,8 @@ def _is_too_long_for_one_piece(run: DispatchRun) -> bool:
 
 async def _assembled(response: Response, dialect: Dialect, assembler: Assembler, tally: _Tally) -> bytes:
     """Read a stream to its end and return the whole answer; one that is cut is an error, never a shorter answer."""
-    _check_is_stream(response)
     reader, parser, size_bytes = dialect.read_events(), SseParser(), 0
-    async for chunk in response.chunks():
+    async for chunk in _stream_of(response, dialect):
         size_bytes += len(chunk)
         if size_bytes > _MAX_REPLY_BYTES:
             raise Upstream(f"the provider's answer is larger than {_MAX_REPLY_BYTES >> 20} MiB", retryable=False)
@@ -338,10 +339,36 @@ def _add_all(events: Sequence[ModelEvent], assembler: Assembler, tally: _Tally) 
         assembler.add(event)
 
 
-def _check_is_stream(response: Response) -> None:
+def _stream_of(response: Response, dialect: Dialect) -> AsyncIterator[bytes]:
+    """Return the pieces of a stream, also where its server does not say that it is one, or gave a whole answer."""
     kind = response.headers.get("content-type") or ""
-    if not kind.lower().startswith("text/event-stream"):
+    return response.chunks() if kind.lower().startswith("text/event-stream") else _told_by_its_start(response, dialect)
+
+
+async def _told_by_its_start(response: Response, dialect: Dialect) -> AsyncGenerator[bytes, None]:
+    chunks, head = response.chunks(), b""
+    async for chunk in chunks:
+        head += chunk
+        start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+        if start[:1] == b"{" or len(start) >= _FIELD_CHARS:
+            break
+    else:
+        start = head.lstrip()
+    if _SSE_FIELD.match(start) is not None:
+        yield head
+        async for chunk in chunks:
+            yield chunk
+        return
+    if start[:1] != b"{":
         raise Upstream("the provider answered a stream request without a stream")
+    body = [head]
+    size_bytes = len(head)
+    async for chunk in chunks:
+        body.append(chunk)
+        size_bytes += len(chunk)
+        if size_bytes > _MAX_REPLY_BYTES:
+            raise Upstream(f"the provider's answer is larger than {_MAX_REPLY_BYTES >> 20} MiB", retryable=False)
+    yield dialect.replay(b"".join(body))
 
 
 def _headers(response: Response) -> dict[str, str]:

@@ -30,6 +30,8 @@ from headgate.wire.dialect import HttpError, Outgoing
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path
 from headgate.wire.needs import needs_of
+from headgate.wire.replaying import anthropic_stream_of
+from headgate.wire.surrogates import parse_answer
 
 _WIRE_KEYS: Final = frozenset(
     {
@@ -196,7 +198,7 @@ class AnthropicMessages:
             Upstream: it is not what the wire promises.
         """
         try:
-            document = JsonDocument.parse(body, layout=_ANSWER, name="the provider's answer")
+            document = parse_answer(body, _ANSWER)
             head = msgspec.convert(document.value, _ReplyHead)
         except (Invalid, msgspec.ValidationError) as exc:
             raise Upstream("the provider's answer is not a message") from exc
@@ -226,12 +228,16 @@ class AnthropicMessages:
         """Return a decoder for one stream."""
         return AnthropicReader()
 
+    def replay(self, body: bytes) -> bytes:
+        """Return a whole answer as a stream."""
+        return anthropic_stream_of(dict(_document(self.read_reply(body, headers={}).content).fields()))
+
     def assembler(self) -> AnthropicAssembler:
         """Return what makes a whole answer of a stream."""
         return AnthropicAssembler()
 
-    def write_events(self, call: ModelCall) -> AnthropicWriter:
-        """Return an encoder for the client that sent `call`."""
+    def write_events(self, call: ModelCall, *, created: int = 0) -> AnthropicWriter:
+        """Return an encoder for the client that sent `call`; this wire tells no time."""
         return AnthropicWriter(call)
 
     def read_error(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
@@ -266,8 +272,8 @@ class AnthropicMessages:
         """Build the typed form of an answer."""
         return read_answer(reply.content.to_bytes())
 
-    def from_reply(self, reply: Reply, *, model: str) -> bytes:
-        """Write an answer of another wire as one of this."""
+    def from_reply(self, reply: Reply, *, model: str, call: ModelCall | None = None, created: int = 0) -> bytes:
+        """Write an answer of another wire as one of this, which depends on neither the call nor the time."""
         return write_answer(reply, model=model)
 
     def operations(self) -> frozenset[Operation]:

@@ -9,6 +9,7 @@ Source: docs of the Messages API, "Streaming messages"; types of the `anthropic`
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, cast
@@ -33,6 +34,7 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.json_edits import Path, edit_fields
 from headgate.wire.sse import SseEvent
+from headgate.wire.surrogates import Halves, has_halves, whole_characters
 
 _OPAQUE: Final = frozenset({"type", "id", "tool_use_id", "encrypted_content", "encrypted_index", "signature", "data"})
 _REFUSAL: Final = "refusal/0"
@@ -100,7 +102,7 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
         data: its JSON.
         kind: its type, which is also its name on the wire.
         paths: where in `data` each slot's text is.
-        tool: which of the answer's tool calls, counted from 0, the event belongs to.
+        tool: which of the answer's tool calls, counted from 0, the event belongs to; -1 for none that is the client's.
         is_bare: whether it ends a tool call that was given no arguments.
     """
 
@@ -171,12 +173,13 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
 class AnthropicReader:
     """Decodes one upstream stream; implements `EventReader`."""
 
-    __slots__ = ("_bare", "_is_ended", "_serial", "_tokens", "_tools")
+    __slots__ = ("_bare", "_halves", "_is_ended", "_serial", "_tokens", "_tools")
 
     def __init__(self) -> None:
         self._tokens = Tokens()
         self._tools: dict[int, int] = {}
         self._bare: set[int] = set()
+        self._halves = Halves()
         self._serial = 0
         self._is_ended = False
 
@@ -187,12 +190,14 @@ class AnthropicReader:
             Upstream: it is malformed, or it is the wire's error event.
         """
         data = event.data
-        try:
-            said = _EVENT.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-            raise Upstream("the provider sent a stream event that is not of its own wire") from exc
         if self._is_ended:
             return ()
+        try:
+            if self._halves or has_halves(data):
+                data = _with_whole_characters(data, self._halves)
+            said = _EVENT.decode(data)
+        except (msgspec.DecodeError, ValueError, RecursionError) as exc:
+            raise Upstream("the provider sent a stream event that is not of its own wire") from exc
         kind = said.type or event.name
         match kind:
             case "content_block_delta" if said.delta is not None:
@@ -229,7 +234,7 @@ class AnthropicReader:
         if delta.type == "text_delta" and delta.text is not None:
             return _one_slot(data, f"content/{index}", delta.text, field="text")
         if delta.type == "input_json_delta" and delta.partial_json is not None:
-            tool = self._tools.get(index, 0)
+            tool = self._tools.get(index, -1)
             if index in self._bare and delta.partial_json.strip():
                 self._bare.remove(index)
             return _one_slot(data, f"tool/0/{index}", delta.partial_json, field="partial_json", tool=tool)
@@ -317,6 +322,20 @@ def _opened(data: bytes, index: int, *, kind: str, text: str) -> Sequence[Anthro
     return (opened, _block_delta(index, kind=delta_type, field=field, slot=slot, tool=0))
 
 
+def _with_whole_characters(data: bytes, halves: Halves) -> bytes:
+    """Return an event with no half of a character in it; one at the end of a delta waits for the next."""
+    value: Any = json.loads(data)
+    fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    delta: Any = fields.get("delta")
+    if isinstance(delta, dict):
+        said = cast("dict[str, Any]", delta)
+        place = str(fields.get("index"))
+        for key in ("text", "thinking", "partial_json"):
+            if isinstance(said.get(key), str):
+                said[key] = halves.joined((place, key), said[key])
+    return whole_characters(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
+
+
 def _strings(value: Any, path: Path) -> Iterator[_Place]:
     match value:
         case str():
@@ -366,7 +385,7 @@ def _block_deltas(event: AnthropicEvent, delta: _BlockDelta) -> Iterator[Delta]:
             yield ReasoningDelta(delta.thinking)
         case "signature_delta":
             yield ReasoningDelta(signature=delta.signature)
-        case "input_json_delta" if delta.partial_json:
+        case "input_json_delta" if delta.partial_json and event.tool >= 0:
             yield ToolDelta(event.tool, delta.partial_json)
         case _:
             return

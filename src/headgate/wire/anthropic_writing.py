@@ -15,7 +15,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -82,11 +82,7 @@ def write_answer(reply: Reply, *, model: str) -> bytes:
         Upstream: arguments of a tool call are nested deeper than any body may be.
     """
     refusal = "".join(part.text for part in reply.parts if isinstance(part, Refusal))
-    # Calls that their server gave no id are told apart all the same.
-    parts = [
-        replace(part, id=f"{reply.id}.{index}") if isinstance(part, ToolUse) and not part.id else part
-        for index, part in enumerate(reply.parts)
-    ]
+    parts = list(_told_apart(reply))
     return msgspec.json.encode(
         {
             "id": anthropic_message_id(reply.id),
@@ -100,6 +96,18 @@ def write_answer(reply: Reply, *, model: str) -> bytes:
             "usage": tokens_of(reply.usage),
         }
     )
+
+
+def _told_apart(reply: Reply) -> Iterator[Part]:
+    """Give the parts of an answer; calls that their server gives one id, or none, get ids of their own."""
+    seen: set[str] = set()
+    for index, part in enumerate(reply.parts):
+        if not isinstance(part, ToolUse):
+            yield part
+            continue
+        unique = f"{reply.id}.{index}.{part.id}" if not part.id or part.id in seen else part.id
+        seen.add(part.id)
+        yield replace(part, id=unique)
 
 
 def refusal_details(explanation: str) -> _Json:
@@ -260,6 +268,13 @@ class _Writer:
         return {"thinking": {"type": "enabled", "budget_tokens": budget}}
 
 
+class _OpenCall(NamedTuple):
+    """A call that has no result yet: its id in the conversation, and the one that it gets."""
+
+    said: str
+    unique: str
+
+
 class _Turns:
     """Messages as this wire wants them: turns alternate, tool results come first and right after their calls."""
 
@@ -268,7 +283,8 @@ class _Turns:
         self.turns: list[_Json] = []
         self.tools_used: list[str] = []
         self._calls: list[str] = []
-        self._open: list[str] = []
+        self._open: list[_OpenCall] = []
+        self._ids: set[str] = set()
 
     @property
     def continues_a_tool_call(self) -> bool:
@@ -293,7 +309,7 @@ class _Turns:
     def check_answered(self) -> None:
         """Refuse calls that nothing answers; elsewhere it would be an error of the provider that is harder to read."""
         if self._open and self.turns[-1]["role"] == "user":
-            raise _unanswered(self._open[0])
+            raise _unanswered(self._open[0].said)
 
     def trim_prefill(self) -> None:
         """Take white space off the end of an assistant's last turn, which is refused there."""
@@ -307,9 +323,7 @@ class _Turns:
             return
         results = [block for block in blocks if block["type"] == "tool_result"]
         if role == "assistant" and self._open and self.turns[-1]["role"] != "assistant":
-            raise _unanswered(self._open[0])
-        for result in results:
-            self._close(result["tool_use_id"])
+            raise _unanswered(self._open[0].said)
         if not self.turns or self.turns[-1]["role"] != role:
             self.turns.append({"role": role, "content": []})
             if role == "assistant":
@@ -324,15 +338,27 @@ class _Turns:
         calls = [block for block in blocks if block["type"] == "tool_use"]
         self.tools_used += [call["name"] for call in calls]
         self._calls += [call["id"] for call in calls]
-        self._open += [call["id"] for call in calls]
+        said = [part.id for part in parts if isinstance(part, ToolUse)]
+        self._open += [_OpenCall(said_id, call["id"]) for said_id, call in zip(said, calls, strict=True)]
 
-    def _close(self, tool_use_id: str) -> None:
-        if tool_use_id not in self._open:
-            raise Invalid(
-                f"messages: the result for tool call {tool_use_id[:80]!r} does not follow a turn that makes this call",
-                param="messages",
-            )
-        self._open.remove(tool_use_id)
+    def _unique_id(self, said: str) -> str:
+        """Return an id that no call before has; some servers count theirs anew in each answer, or give none."""
+        unique = anthropic_tool_id(said)
+        if unique in self._ids:
+            unique = anthropic_tool_id(f"{said}#{len(self._ids)}")
+        self._ids.add(unique)
+        return unique
+
+    def _answered(self, said: str) -> str:
+        """Return the id of the first open call of that name, which is open no longer."""
+        for call in self._open:
+            if call.said == said:
+                self._open.remove(call)
+                return call.unique
+        raise Invalid(
+            f"messages: the result for tool call {said[:80]!r} does not follow a turn that makes this call",
+            param="messages",
+        )
 
     def _blocks(self, parts: Iterable[Part]) -> Iterator[_Json]:
         for part in parts:
@@ -343,7 +369,7 @@ class _Turns:
                 case ToolResult():
                     yield self._result(part)
                 case ToolUse():
-                    yield _tool_use(part, fault=Invalid)
+                    yield {**_tool_use(part, fault=Invalid), "id": self._unique_id(part.id)}
                 case _:
                     yield from self._readable(part)
 
@@ -364,7 +390,7 @@ class _Turns:
                 yield {"type": "document", "source": _document_source(part), **title}
 
     def _result(self, result: ToolResult) -> _Json:
-        block: _Json = {"type": "tool_result", "tool_use_id": anthropic_tool_id(result.tool_use_id)}
+        block: _Json = {"type": "tool_result", "tool_use_id": self._answered(result.tool_use_id)}
         content = [block for part in result.parts for block in self._readable(part)]
         if content:
             block["content"] = content

@@ -11,7 +11,6 @@ they add to it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -24,13 +23,14 @@ from headgate.wire.conversation import ToolBegin
 from headgate.wire.json_edits import Path, edit_fields
 from headgate.wire.json_strings import spelled_at
 from headgate.wire.openai_chat_event import OpenAiChatEvent
+from headgate.wire.openai_chunks import Piece, has_twins, pieces_of
 from headgate.wire.openai_errors import read_error_event
-from headgate.wire.openai_words import SPELLING, Tokens, stop_reason_of
+from headgate.wire.openai_words import SPELLING, Tokens, matched_stop, stop_reason_of
 from headgate.wire.sse import SseEvent
+from headgate.wire.surrogates import Halves
 
 _MAX_INDEX: Final = 1024
 _DONE: Final = b"[DONE]"
-_LONE_SURROGATE: Final = re.compile(rb"(?<!\\)((?:\\\\)*+)(?:(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..)")
 _NO_TEXT: Final = frozenset(
     {"id", "object", "model", "role", "type", "finish_reason", "native_finish_reason", "system_fingerprint"}
     | {"service_tier", "obfuscation", "provider", "format", "signature", "encrypted_content"}
@@ -148,10 +148,21 @@ class _ChoiceState:
 class OpenAiChatReader:
     """Decodes one stream; implements `EventReader`."""
 
-    __slots__ = ("_choices", "_created", "_id", "_is_done", "_is_first", "_model", "_others", "_reasoning_key")
+    __slots__ = (
+        "_choices",
+        "_created",
+        "_halves",
+        "_id",
+        "_is_done",
+        "_is_first",
+        "_model",
+        "_others",
+        "_reasoning_key",
+    )
 
     def __init__(self) -> None:
         self._choices: dict[int, _ChoiceState] = {}
+        self._halves = Halves()
         self._id = ""
         self._model = ""
         self._created = 0
@@ -178,6 +189,8 @@ class OpenAiChatReader:
             parsed = _CHUNK.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._feed_slowly(data)
+        if self._halves or (parsed.choices and _needs_splitting(parsed.choices)):
+            return self._feed_slowly(data)
         return (self._event(data, parsed, _Slots()),)
 
     def finish(self) -> None:
@@ -194,18 +207,19 @@ class OpenAiChatReader:
             raise Upstream("the provider's stream was cut before its end")
 
     def _feed_slowly(self, data: bytes) -> Sequence[OpenAiChatEvent]:
-        """Take a chunk with fields that we do not know: their strings become slots of their own."""
-        if b"\\ud" in data or b"\\uD" in data:
-            # A server cut a character in two; no decoder but a lenient one takes the halves.
-            data = _LONE_SURROGATE.sub(lambda found: found[0] if found[2] else found[1] + b"\\ufffd", data)
+        """Take a chunk that is not of the usual form, or that has fields that we do not know."""
         try:
-            value = msgspec.json.decode(data)
-            loose = msgspec.convert(value, _Loose)
-            if loose.error:
-                raise read_error_event(data)
-            parsed, others = _known_part(value)
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+            return [self._slow_event(piece) for piece in pieces_of(data, self._halves)]
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Upstream("the provider sent a chunk that is not of its wire's form") from error
+
+    def _slow_event(self, piece: Piece) -> OpenAiChatEvent:
+        """Return the event of a chunk; strings of fields that we do not know become slots of their own."""
+        data, value = piece
+        loose = msgspec.convert(value, _Loose)
+        if loose.error:
+            raise read_error_event(data)
+        parsed, others = _known_part(value)
         slots = _Slots()
         event = self._event(data, parsed, slots)
         for path, text in others:
@@ -213,15 +227,15 @@ class OpenAiChatReader:
             self._others += 1
             slots.add(channel, text, path)
             slots.closes.append(channel)
-        return (
-            msgspec.structs.replace(
-                event,
-                slots=tuple(slots.slots),
-                paths=tuple(slots.paths),
-                closes=tuple(slots.closes),
-                stop_sequence=_stop_sequence(value),
-                spelled=tuple(spelled_at(value, SPELLING)),
-            ),
+        stop_sequence = _stop_sequence(value)
+        return msgspec.structs.replace(
+            event,
+            slots=tuple(slots.slots),
+            paths=tuple(slots.paths),
+            closes=tuple(slots.closes),
+            stop_reason="stop_sequence" if stop_sequence and event.stop_reason == "stop" else event.stop_reason,
+            stop_sequence=stop_sequence,
+            spelled=tuple(spelled_at(value, SPELLING)),
         )
 
     def _event(self, data: bytes, parsed: _Chunk, slots: _Slots) -> OpenAiChatEvent:
@@ -271,7 +285,7 @@ class OpenAiChatReader:
                 for position, call in enumerate(delta.tool_calls):
                     path: Path = ("choices", place, "delta", "tool_calls", position)
                     _take_call(path, index, call, state, slots, repairs)
-        if choice.finish_reason is not None:
+        if choice.finish_reason:
             state.finish(slots)
             if index == 0:
                 slots.begins += [ToolBegin(tool, tool_id, "") for tool, tool_id in state.unnamed.items()]
@@ -391,10 +405,18 @@ def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
             yield from _strings(item, (*path, key))
 
 
+def _needs_splitting(choices: Sequence[_Choice]) -> bool:
+    """Whether a chunk holds two pieces of one choice or of one tool call."""
+    if len(choices) > 1 and len({choice.index for choice in choices}) < len(choices):
+        return True
+    for choice in choices:
+        calls = choice.delta.tool_calls if choice.delta is not None else None
+        if calls and len(calls) > 1 and has_twins([(call.index, call.id) for call in calls]):
+            return True
+    return False
+
+
 def _stop_sequence(value: Any) -> str | None:
-    """Return the stop string that vLLM names in the first choice."""
-    try:
-        found: Any = value["choices"][0]["stop_reason"]
-    except (KeyError, IndexError, TypeError):
-        return None
-    return found if isinstance(found, str) else None
+    """Return the stop string that the first choice names."""
+    choices: Any = value.get("choices")
+    return matched_stop(choices[0]) if choices else None

@@ -30,6 +30,7 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.json_document import JsonDocument
 from headgate.wire.openai_calls import is_legacy, wants_usage
+from headgate.wire.openai_words import matched_stop
 from headgate.wire.unportable import check_offered, is_meaningless, refuse_openai
 
 _Json = Mapping[str, Any]
@@ -65,13 +66,12 @@ def read_answer(reply: ModelReply, document: JsonDocument) -> Reply:
         raise Upstream("the provider's answer has no choices")
     choice = choices[0]
     message = _object(choice.get("message"))
-    said = choice.get("stop_reason")
     return Reply(
         id=str(fields.get("id") or ""),
         model=str(fields.get("model") or ""),
         parts=tuple(_assistant_parts(message)),
         stop_reason=reply.stop_reason,
-        stop_sequence=said if isinstance(said, str) else None,
+        stop_sequence=matched_stop(choice),
         usage=reply.usage,
     )
 

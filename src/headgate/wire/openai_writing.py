@@ -57,8 +57,8 @@ def unsaid(conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
     return tuple(dict.fromkeys(writer.unsaid))
 
 
-def write_answer(reply: Reply, *, model: str) -> bytes:
-    """Write an answer of another wire as a chat completion; `created` is 0, for nothing here tells the time."""
+def write_answer(reply: Reply, *, model: str, created: int = 0, legacy: bool = False) -> bytes:
+    """Write an answer of another wire as a chat completion; `legacy`: its first call as `function_call`."""
     text = "".join(part.text for part in reply.parts if isinstance(part, Text))
     refusal = "".join(part.text for part in reply.parts if isinstance(part, Refusal))
     reasoning = "".join(part.text for part in reply.parts if isinstance(part, Reasoning))
@@ -66,19 +66,18 @@ def write_answer(reply: Reply, *, model: str) -> bytes:
     message: _Json = {"role": "assistant", "content": text or None, "refusal": refusal or None}
     if reasoning:
         message["reasoning_content"] = reasoning
-    if calls:
+    finish = finish_reason_of(reply.stop_reason, has_called=bool(calls))
+    if calls and legacy:
+        message["function_call"] = calls[0]["function"]
+        finish = "function_call" if finish == "tool_calls" else finish
+    elif calls:
         message["tool_calls"] = calls
-    choice: _Json = {
-        "index": 0,
-        "message": message,
-        "logprobs": None,
-        "finish_reason": finish_reason_of(reply.stop_reason),
-    }
+    choice: _Json = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
     return msgspec.json.encode(
         {
             "id": reply.id,
             "object": "chat.completion",
-            "created": 0,
+            "created": created,
             "model": model,
             "choices": [choice],
             "usage": tokens_of(reply.usage),
