@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -13,6 +14,7 @@ import pytest
 from headgate.kernel.errors import Invalid
 from headgate.testing.gate import Gate, gate
 from headgate.testing.simulator import Script, Simulator, ToolCall
+from headgate.testing.simulator.server import Received
 
 PARAMETERS: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 OPENAI_TOOL: dict[str, Any] = {"type": "function", "function": {"name": "weather", "parameters": PARAMETERS}}
@@ -434,3 +436,224 @@ async def test_answers_that_cross_tell_when_they_were_made(gateway: Gate, upstre
     else:
         times = {(await gateway.answer())["created"]}
     assert times == {now}
+
+
+# ---- Requests of Anthropic's clients for models of OpenAI's wire
+
+
+async def test_system_text_is_one_string_at_the_start_unless_the_server_takes_more(
+    gateway: Gate, upstream: Simulator
+) -> None:
+    body = {
+        "system": [{"type": "text", "text": "Be brief."}, {"type": "text", "text": "Be kind."}],
+        "messages": [
+            *user({"type": "text", "text": "a"}, {"type": "text", "text": "b"}),
+            {"role": "system", "content": "Now in French."},
+            {"role": "user", "content": "c"},
+        ],
+    }
+    said = await sent(gateway, upstream, "anthropic", body)
+    assert said["messages"] == [
+        {"role": "system", "content": "Be brief.\n\nBe kind.\n\nNow in French."},
+        {"role": "user", "content": "a\nb"},
+        {"role": "user", "content": "c"},
+    ]
+    assert said["dropped"] == ["system_position"]
+    gateway.deployments["d1"] = replace(
+        gateway.deployments["d1"], quirks=frozenset({"system_turns", "text_parts", "cache_breakpoints"})
+    )
+    body["system"] = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]
+    said = await sent(gateway, upstream, "anthropic", body)
+    assert [message["role"] for message in said["messages"]] == ["system", "user", "system", "user"]
+    assert said["messages"][0]["content"][0]["prompt_cache_breakpoint"] == {"mode": "explicit"}
+    assert [part["text"] for part in said["messages"][1]["content"]] == ["a", "b"]
+    assert said["dropped"] == []
+
+
+NAMES = ("weather", "mcp.files/read:all", "größe", "a" * 64, "a" * 65, "b" * 200, "mcp files/read:all")
+
+
+@pytest.mark.parametrize(("client", "provider"), [("anthropic", "openai"), ("openai", "anthropic")])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+async def test_names_of_tools_are_sent_as_the_wire_takes_them_and_come_back_as_they_were(
+    gateway: Gate, upstream: Simulator, client: str, provider: str, stream: bool, name: str
+) -> None:
+    def answer(received: Received) -> Script:
+        tool = received.json["tools"][-1]
+        return Script(text="", tool_calls=(ToolCall(tool.get("function", tool)["name"], '{"city":"Rome"}', "call_2"),))
+
+    gateway.add("d1", upstream, provider=provider)
+    upstream.script(answer)
+    if client == "anthropic":
+        call: dict[str, Any] = {"type": "tool_use", "id": "call_1", "name": name, "input": {}}
+        result = {"type": "tool_result", "tool_use_id": "call_1", "content": "sun"}
+        turns: list[dict[str, Any]] = [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+        choice: dict[str, Any] = {"type": "tool", "name": name}
+        tools = [{**ANTHROPIC_TOOL, "name": other} for other in (*NAMES, name)]
+    else:
+        call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": "{}"}}
+        turns = [
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "sun"},
+        ]
+        choice = {"type": "function", "function": {"name": name}}
+        tools = [
+            {"type": "function", "function": {**OPENAI_TOOL["function"], "name": other}} for other in (*NAMES, name)
+        ]
+    body: dict[str, Any] = {
+        "messages": [{"role": "user", "content": "x"}, *turns],
+        "tools": tools,
+        "tool_choice": choice,
+    }
+    if stream:
+        (found,) = heard(await gateway.frames(wire=client, body=body), client)["calls"]
+        assert found[1:] == [name, '{"city":"Rome"}']
+    else:
+        assert json.dumps(name) in json.dumps(await gateway.answer(wire=client, body=body))
+    said = upstream.requests[0].json
+    sent_names = [tool.get("function", tool)["name"] for tool in said["tools"]]
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", one) for one in sent_names)
+    assert len(set(sent_names)) == len(NAMES)
+    assert json.dumps(said["messages"]).count(json.dumps(sent_names[-1])) == 1
+    assert said["tool_choice"].get("function", said["tool_choice"])["name"] == sent_names[-1]
+
+
+async def test_documents_images_and_users_reach_an_openai_model(gateway: Gate, upstream: Simulator) -> None:
+    image = {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}
+    plain = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Rome is old."}}
+    blocks = {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "So is Athens."}]}}
+    pdf = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}}
+    calls: list[dict[str, Any]] = [{"type": "tool_use", "id": f"call_{n}", "name": "shot", "input": {}} for n in (1, 2)]
+    results = [
+        {"type": "tool_result", "tool_use_id": "call_1", "content": [image, {"type": "text", "text": "one"}]},
+        {"type": "tool_result", "tool_use_id": "call_2", "content": [{**plain, "title": "Notes"}, image]},
+    ]
+    messages: list[dict[str, Any]] = [
+        *user(plain, blocks, pdf),
+        {"role": "assistant", "content": calls},
+        {"role": "user", "content": [*results, {"type": "text", "text": "And?"}]},
+    ]
+    tools = [{"name": "shot", "input_schema": {"type": "object"}, "cache_control": {"type": "ephemeral"}}]
+    body: dict[str, Any] = {"messages": messages, "tools": tools, "metadata": {"user_id": "user_" * 20}}
+    said = await sent(gateway, upstream, "anthropic", body)
+    first, _, one, two, last = said["messages"]
+    assert [part["type"] for part in first["content"]] == ["text", "text", "file"]
+    assert [part["text"] for part in first["content"][:2]] == ["Rome is old.", "So is Athens."]
+    assert (one["content"], two["content"]) == ("one", "Notes\n\nRome is old.")
+    assert [part.get("text") for part in last["content"]] == [
+        *("From the result of tool call call_1 of shot:", None, "From the result of tool call call_2 of shot:", None),
+        "And?",
+    ]
+    assert said["tools"][0]["function"]["parameters"] == {"type": "object", "properties": {}}
+    assert len(said["user"]) == 64
+    assert sorted(said["dropped"]) == ["cache_control", "user"]
+
+
+OPEN: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string"}}}
+CLOSED = {**OPEN, "required": ["a"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (CLOSED, True),
+        (OPEN, False),
+        ({**CLOSED, "required": []}, False),
+        ({**CLOSED, "properties": {"a": OPEN}}, False),
+        ({**CLOSED, "properties": {"a": {"anyOf": [CLOSED, {"type": "null"}]}}}, True),
+        ({**CLOSED, "properties": {"a": {"type": "array", "items": OPEN}}}, False),
+        ({**CLOSED, "properties": {"a": {"const": OPEN}}}, True),
+        ({**CLOSED, "properties": {"a": {"not": {}}}}, False),
+        ({"type": "array", "items": CLOSED}, False),
+    ],
+)
+async def test_openai_is_asked_to_enforce_only_schemas_that_it_can(
+    gateway: Gate, upstream: Simulator, schema: dict[str, Any], strict: bool
+) -> None:
+    tool = {"name": "f", "input_schema": schema, "strict": True}
+    output = {"format": {"type": "json_schema", "schema": schema}}
+    said = await sent(gateway, upstream, "anthropic", {"tools": [tool], "output_config": output})
+    assert said["tools"][0]["function"]["strict"] is strict
+    assert said["response_format"]["json_schema"]["strict"] is strict
+    assert said["response_format"]["json_schema"]["schema"] == schema
+    assert said["dropped"] == ([] if strict else ["tools.strict", "output.strict"])
+
+
+# ---- Requests of OpenAI's clients for models of Anthropic's wire
+
+
+async def test_schemas_lose_what_anthropic_refuses_and_nothing_that_merely_looks_like_it(
+    gateway: Gate, upstream: Simulator
+) -> None:
+    lookalike = {"type": "object", "properties": {"minimum": 1}, "minLength": 3}
+    schema = {
+        "type": "object",
+        "properties": {
+            "minimum": {"type": "integer", "minimum": 1, "description": "A number"},
+            "kind": {"const": lookalike},
+            "default": {"type": "object", "properties": {}, "default": lookalike, "examples": [lookalike]},
+            "choice": {"oneOf": [{"enum": [lookalike]}, {"type": "array", "items": OPEN, "minItems": 2}]},
+            "open": {**OPEN, "additionalProperties": {"type": "string", "format": "iban"}},
+        },
+        "$defs": {"name": {"type": "string", "maxLength": 5}},
+    }
+    asked = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    said = await sent(gateway, upstream, "openai", {"response_format": asked})
+    found = said["output_config"]["format"]["schema"]
+    inner = found["properties"]
+    assert inner["minimum"] == {"type": "integer", "description": "A number (minimum: 1)"}
+    assert inner["kind"] == {"const": lookalike}
+    assert (inner["default"]["default"], inner["default"]["examples"]) == (lookalike, [lookalike])
+    assert inner["choice"]["anyOf"][0] == {"enum": [lookalike]}
+    assert inner["choice"]["anyOf"][1]["items"] == {**OPEN, "additionalProperties": False}
+    assert found["$defs"]["name"] == {"type": "string", "description": "(maxLength: 5)"}
+    assert [part["additionalProperties"] for part in (found, inner["default"], inner["open"])] == [False] * 3
+    names = ("minimum", "oneOf", "minItems", "additionalProperties", "format", "maxLength")
+    assert set(said["dropped"]) == {f"output.{name}" for name in names}
+
+
+async def test_tools_with_a_choice_at_the_top_of_their_schema_become_plain_objects(
+    gateway: Gate, upstream: Simulator
+) -> None:
+    variants = [{"properties": {"a": {"type": "string"}}}, {"properties": {"b": {"type": "string"}}, "required": ["b"]}]
+    tools = [{"type": "function", "function": {"name": k, "parameters": {k: variants}}} for k in ("anyOf", "allOf")]
+    said = await sent(gateway, upstream, "openai", {"tools": tools})
+    both = {"a": {"type": "string"}, "b": {"type": "string"}}
+    plain = {"type": "object", "properties": both}
+    assert [tool["input_schema"] for tool in said["tools"]] == [plain, {**plain, "required": ["b"]}]
+    assert said["dropped"] == ["tools.anyOf", "tools.allOf"]
+
+
+async def test_a_json_object_is_asked_for_in_words(gateway: Gate, upstream: Simulator) -> None:
+    said = await sent(gateway, upstream, "openai", {"response_format": {"type": "json_object"}})
+    assert "JSON object" in said["system"][-1]["text"]
+    assert said["messages"][0]["content"] == [{"type": "text", "text": "Good day"}]
+    assert said["dropped"] == ["output"]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "dropped"),
+    [
+        ({"temperature": 0.3, "top_p": 0.5}, {"temperature": 0.3}, ["top_p"]),
+        ({"top_p": 0.5}, {"top_p": 0.5}, []),
+        (
+            {"temperature": 0.3, "top_k": 4, "reasoning_effort": "high"},
+            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+            ["temperature", "top_k"],
+        ),
+        ({"top_p": 0.5, "reasoning_effort": "xhigh"}, {"output_config": {"effort": "xhigh"}}, ["top_p"]),
+        ({"top_p": 0.97, "reasoning_effort": "low"}, {"top_p": 0.97}, []),
+        ({"reasoning_effort": "minimal"}, {"output_config": {"effort": "low"}}, ["reasoning_effort"]),
+        ({"reasoning_effort": "none", "temperature": 0.3}, {"thinking": {"type": "disabled"}, "temperature": 0.3}, []),
+    ],
+)
+async def test_sampling_and_effort_become_what_the_model_takes(
+    gateway: Gate, upstream: Simulator, body: dict[str, Any], expected: dict[str, Any], dropped: list[str]
+) -> None:
+    gateway.add("d1", upstream, provider="anthropic")
+    gateway.deployments["d1"] = replace(gateway.deployments["d1"], quirks=frozenset({"sampling"}))
+    said = await sent(gateway, upstream, "openai", body)
+    assert {key: said.get(key) for key in expected} == expected
+    assert not {"temperature", "top_p", "top_k"} & set(dropped) & set(said)
+    assert said["dropped"] == dropped

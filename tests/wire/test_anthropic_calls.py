@@ -316,7 +316,8 @@ def test_sampling_is_left_out_and_disclosed_unless_the_model_takes_it():
     assert said["stop_sequences"] == ["END"]
     assert unsaid(conversation, TO) == ("temperature", "top_p", "top_k", "stop", "user", "seed")
     said = write(conversation, Outgoing("m", quirks=frozenset({"sampling"})))
-    assert (said["temperature"], said["top_p"], said["top_k"]) == (1.0, 0.5, 3)
+    assert (said["temperature"], said["top_k"]) == (1.0, 3)
+    assert "top_p" not in said, "models take one of the two"
 
 
 def test_effort_becomes_adaptive_thinking_and_budgets_are_kept_for_models_that_take_them():
@@ -688,5 +689,6 @@ def test_a_cap_leaves_a_budget_below_it_and_turns_that_hold_nothing_else_alone()
 def test_tools_without_a_description_or_a_type_and_old_models_without_effort_are_written_plainly():
     bare = Tool("f", None, {"properties": {"a": {}}}, strict=True)
     said = write(talk(Message("assistant", (Refusal(""), Text("Sure"))), tools=(bare,)), Outgoing("m"))
-    assert said["tools"] == [{"name": "f", "input_schema": {"type": "object", "properties": {"a": {}}}, "strict": True}]
+    schema = {"type": "object", "properties": {"a": {}}, "additionalProperties": False}
+    assert said["tools"] == [{"name": "f", "input_schema": schema, "strict": True}]
     assert "thinking" not in write(talk(), Outgoing("m", quirks=frozenset({"thinking_budget"})))

@@ -28,7 +28,10 @@ from headgate.wire.openai_writing import unsaid
 
 GOLDEN = Path(__file__).parent / "golden" / "openai"
 PNG = "iVBORw0KGgoAAAANSUhEUg=="
-WEATHER = Tool("weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}}, strict=True)
+CLOSED = {"required": ["city"], "additionalProperties": False}
+WEATHER = Tool(
+    "weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}, **CLOSED}, strict=True
+)
 
 
 def typed(body: Any) -> Conversation:
@@ -167,8 +170,8 @@ def test_what_the_typed_form_cannot_carry_is_named_and_what_means_nothing_is_not
         ({"type": "text"}, None),
         ({"type": "json_object"}, OutputSchema("answer", None)),
         (
-            {"type": "json_schema", "json_schema": {"name": "a", "schema": {"$defs": {}}, "strict": True}},
-            OutputSchema("a", {"$defs": {}}, strict=True),
+            {"type": "json_schema", "json_schema": {"name": "a", "schema": WEATHER.schema, "strict": True}},
+            OutputSchema("a", WEATHER.schema, strict=True),
         ),
     ],
 )
@@ -290,6 +293,7 @@ def test_a_conversation_of_another_wire_becomes_a_request() -> None:
             {
                 "role": "user",
                 "content": [
+                    {"type": "text", "text": f"From the result of tool call {call_id} of weather:"},
                     {"type": "image_url", "image_url": {"url": "https://x/y"}},
                     {"type": "text", "text": "so?"},
                 ],
@@ -352,7 +356,8 @@ def test_quirks_change_what_is_written() -> None:
 def test_odd_turns_are_written_as_servers_want_them() -> None:
     """Trap 12."""
     assert turns() == []
-    assert turns(Text("a"), Text(""), Text("b"))[0]["content"] == [
+    assert turns(Text("a"), Text(""), Text("b"))[0]["content"] == "a\nb"
+    assert turns(Text("a"), Text(""), Text("b"), quirks=("text_parts",))[0]["content"] == [
         {"type": "text", "text": "a"},
         {"type": "text", "text": "b"},
     ]

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from headgate.gateway.pricing import FREE, cost_micros
 from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
@@ -25,6 +26,7 @@ from headgate.substrate.egress import Egress, Request, Response
 from headgate.wire.conversation import Reasoning, Refusal, Reply, Text, ToolUse
 from headgate.wire.dialect import Assembler, Dialect, Outgoing
 from headgate.wire.sse import SseParser
+from headgate.wire.tool_names import RestoringReader, names_to_restore, restored_reply
 
 DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]
 Secrets = Callable[[str], str]
@@ -33,6 +35,7 @@ Secrets = Callable[[str], str]
 _MAX_REPLY_BYTES = 64 << 20
 _MAX_ERROR_BYTES = 64 << 10
 _BYTES_PER_TOKEN = 4
+_NO_NAMES: Mapping[str, str] = {}
 _SSE_FIELD = re.compile(rb"(?:data|event|id|retry)?:")
 _FIELD_CHARS = len("event:")
 _REPLY_HEADERS = (
@@ -62,7 +65,7 @@ class ModelDispatcher:
         tally = _Tally(run)
         provider, endpoint, dialect = self._route(run.payload)
         assembler = dialect.assembler() if _is_too_long_for_one_piece(run) else None
-        request = self._request(run, provider, endpoint, dialect, streams=assembler is not None)
+        request, names = self._request(run, provider, endpoint, dialect, streams=assembler is not None)
         try:
             tally.sends()
             async with self._egress.send(request) as response:
@@ -72,7 +75,7 @@ class ModelDispatcher:
                     tally.began()
                 else:
                     body = await _assembled(response, dialect, assembler, tally)
-                reply = dialect.read_reply(body, headers=_headers(response))
+                reply = restored_reply(dialect.read_reply(body, headers=_headers(response)), names)
                 tally.saw(reply.usage)
                 if reply.usage.output_tokens is None and run.payload.call.operation == "chat":
                     tally.wrote(_written_chars(dialect.to_reply(reply)))
@@ -96,7 +99,7 @@ class ModelDispatcher:
     async def _events(self, run: DispatchRun) -> AsyncGenerator[ModelEvent, None]:
         tally = _Tally(run)
         provider, endpoint, dialect = self._route(run.payload)
-        request = self._request(run, provider, endpoint, dialect, streams=run.payload.call.stream)
+        request, names = self._request(run, provider, endpoint, dialect, streams=run.payload.call.stream)
         try:
             tally.sends()
             async with self._egress.send(request) as response:
@@ -106,7 +109,7 @@ class ModelDispatcher:
                     for name, value in _headers(response).items()
                     if "ratelimit" in name or "request-id" in name
                 )
-                reader = dialect.read_events()
+                reader = RestoringReader(dialect.read_events(), names) if names else dialect.read_events()
                 parser = SseParser()
                 async for chunk in _stream_of(response, dialect):
                     for sse_event in parser.feed(chunk):
@@ -136,7 +139,7 @@ class ModelDispatcher:
 
     def _request(
         self, run: DispatchRun, provider: Provider, endpoint: Endpoint, dialect: Dialect, *, streams: bool
-    ) -> Request:
+    ) -> _Prepared:
         deployment, call = run.payload.deployment, run.payload.call
         if streams and not call.stream:
             call = replace(call, stream=True)
@@ -157,18 +160,20 @@ class ModelDispatcher:
         )
         run.facts["deployment"] = deployment.id
         run.facts["attempt"] = run.payload.attempt
-        return Request(
+        body, names = self._body(call, dialect, outgoing, run)
+        request = Request(
             "POST",
             base_url.rstrip("/") + endpoint.path,
             _encoded(headers),
-            self._body(call, dialect, outgoing, run),
+            body,
             profile=deployment.network,
             within_s=run.left_s(),
         )
+        return _Prepared(request, names)
 
-    def _body(self, call: ModelCall, dialect: Dialect, outgoing: Outgoing, run: DispatchRun) -> bytes:
+    def _body(self, call: ModelCall, dialect: Dialect, outgoing: Outgoing, run: DispatchRun) -> _Body:
         if call.wire == dialect.name:
-            return dialect.write_call(call, outgoing)
+            return _Body(dialect.write_call(call, outgoing), _NO_NAMES)
         conversation = self._dialects[call.wire].to_conversation(call.content)
         if call.stream and not conversation.stream:
             conversation = replace(conversation, stream=True)
@@ -177,7 +182,7 @@ class ModelDispatcher:
             run.facts["dropped"] = ",".join(dropped)[:500]
         if call.operation != "chat":
             raise Invalid(f"{call.operation} cannot cross from {call.wire} to {dialect.name}")
-        return dialect.from_conversation(conversation, outgoing)
+        return _Body(dialect.from_conversation(conversation, outgoing), names_to_restore(conversation))
 
     def _outgoing_headers(self, provider: Provider, run: DispatchRun) -> Headers:
         deployment = run.payload.deployment
@@ -193,6 +198,20 @@ class ModelDispatcher:
             # The fault of this one deployment: another may do.
             raise Upstream(f"deployment {deployment.id}: {error.message}", retryable=True) from error
         return (*always, *given.items(), *provider.credential(secret))
+
+
+class _Body(NamedTuple):
+    """The body of a request, and the tools' own names by those that it sends."""
+
+    data: bytes
+    names: Mapping[str, str]
+
+
+class _Prepared(NamedTuple):
+    """A request, and the tools' own names by those that it sends."""
+
+    request: Request
+    names: Mapping[str, str]
 
 
 class _Tally:

@@ -43,11 +43,17 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.dialect import Outgoing
 from headgate.wire.json_document import MAX_DEPTH, TooDeep, decoded_inside
+from headgate.wire.names import sent_name
+from headgate.wire.schemas import anthropic_input, anthropic_strict
 
 _Json = dict[str, Any]
 
 MAX_BREAKPOINTS: Final = 4
 MIN_THINKING_TOKENS: Final = 1024
+_LEAST_TOP_P: Final = 0.95
+"""The least that thinking allows."""
+
+_JSON_ONLY: Final = "Answer with one JSON object and nothing else: no words before or after it, no code fence."
 _MAX_USER_CHARS: Final = 256
 _IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _EFFORTS: Final = frozenset({"low", "medium", "high", "xhigh", "max"})
@@ -157,6 +163,9 @@ class _Writer:
         talk = self.conversation
         turns = _Turns(self)
         system = turns.add_all(talk.messages)
+        if talk.output is not None and talk.output.schema is None:
+            # The wire has no mode for it, so the model is asked.
+            system.append({"type": "text", "text": _JSON_ONLY})
         if not turns.turns and system:
             # A prompt of nothing but system text is common on other wires; here somebody has to speak.
             turns.turns, system = [{"role": "user", "content": system}], []
@@ -203,9 +212,21 @@ class _Writer:
             # Turns with tool calls are refused without definitions, so the tools of old are declared and forbidden.
             declared = [{"name": name, "input_schema": _ANY_OBJECT} for name in dict.fromkeys(used)]
             return {"tools": declared, "tool_choice": {"type": "none"}} if declared else {}
-        said: _Json = {"tools": [_tool(tool) for tool in talk.tools]}
+        said: _Json = {"tools": [self._tool(tool) for tool in talk.tools]}
         if choice is not None or talk.parallel_tools is False:
             said["tool_choice"] = _choice(choice, parallel=talk.parallel_tools)
+        return said
+
+    def _tool(self, tool: Tool) -> _Json:
+        said: _Json = {"name": sent_name(tool.name)}
+        if tool.description:
+            said["description"] = tool.description
+        removed: list[str] = []
+        schema = anthropic_input(tool.schema, removed)
+        said["input_schema"] = anthropic_strict(schema, removed) if tool.strict else schema
+        if tool.strict:
+            said["strict"] = True
+        self.unsaid += [f"tools.{keyword}" for keyword in removed]
         return said
 
     def _sampling(self) -> _Json:
@@ -222,6 +243,9 @@ class _Writer:
             # Other wires go up to 2.
             said["temperature"] = 1.0
             self.unsaid.append("temperature")
+        if "temperature" in said and said.pop("top_p", None) is not None:
+            # Models take one of the two.
+            self.unsaid.append("top_p")
         # Sequences of nothing but white space are refused.
         stop = [sequence for sequence in talk.stop if sequence.strip()]
         if len(stop) < len(talk.stop):
@@ -236,8 +260,13 @@ class _Writer:
             if talk.output.schema is None:
                 self.unsaid.append("output")
             else:
-                config["format"] = {"type": "json_schema", "schema": _closed(talk.output.schema)}
-        effort = "low" if talk.reasoning_effort == "minimal" else talk.reasoning_effort
+                removed: list[str] = []
+                config["format"] = {"type": "json_schema", "schema": anthropic_strict(talk.output.schema, removed)}
+                self.unsaid += [f"output.{keyword}" for keyword in removed]
+        effort = talk.reasoning_effort
+        if effort == "minimal":
+            self.unsaid.append("reasoning_effort")
+            effort = "low"
         budget = talk.reasoning_tokens
         if effort == "none":
             return {"thinking": {"type": "disabled"}, **({"output_config": config} if config else {})}
@@ -254,7 +283,12 @@ class _Writer:
         if config:
             said["output_config"] = config
         if "thinking" in said:
-            self.unsaid += [name for name in ("temperature", "top_k") if body.pop(name, None) is not None]
+            excluded = [name for name in ("temperature", "top_k") if body.get(name) is not None]
+            if body.get("top_p", 1.0) < _LEAST_TOP_P:
+                excluded.append("top_p")
+            for name in excluded:
+                del body[name]
+            self.unsaid += excluded
         return said
 
     def _budget(self, wanted: int | None, body: _Json, turns: _Turns) -> _Json:
@@ -369,7 +403,8 @@ class _Turns:
                 case ToolResult():
                     yield self._result(part)
                 case ToolUse():
-                    yield {**_tool_use(part, fault=Invalid), "id": self._unique_id(part.id)}
+                    call = _tool_use(part, fault=Invalid)
+                    yield {**call, "id": self._unique_id(part.id), "name": sent_name(part.name)}
                 case _:
                     yield from self._readable(part)
 
@@ -473,7 +508,7 @@ def _choice(choice: ToolChoice | None, *, parallel: bool | None) -> _Json:
         case ToolChoice("required"):
             said = {"type": "any"}
         case ToolChoice("named", name):
-            said = {"type": "tool", "name": name}
+            said = {"type": "tool", "name": sent_name(name or "")}
         case ToolChoice("none"):
             return {"type": "none"}
         case _:
@@ -483,33 +518,9 @@ def _choice(choice: ToolChoice | None, *, parallel: bool | None) -> _Json:
     return said
 
 
-def _tool(tool: Tool) -> _Json:
-    said: _Json = {"name": tool.name}
-    if tool.description:
-        said["description"] = tool.description
-    said["input_schema"] = tool.schema if tool.schema.get("type") == "object" else {**_ANY_OBJECT, **tool.schema}
-    if tool.strict:
-        said["strict"] = True
-    return said
-
-
 def _forces_a_tool(body: _Json) -> bool:
     return body.get("tool_choice", {}).get("type") in ("any", "tool")
 
 
 def _effort_for(budget: int) -> str:
     return next((effort for effort, tokens in _BUDGETS.items() if budget <= tokens), "max")
-
-
-def _closed(schema: Any) -> Any:
-    """Return a schema with every object closed, as this wire demands."""
-    match schema:
-        case list():
-            return [_closed(item) for item in cast("list[Any]", schema)]
-        case dict():
-            closed = {key: _closed(value) for key, value in cast("_Json", schema).items()}
-            if closed.get("type") == "object" and "properties" in closed:
-                closed.setdefault("additionalProperties", False)
-            return closed
-        case _:
-            return schema

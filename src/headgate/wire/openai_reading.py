@@ -337,6 +337,9 @@ def _inline(url: str) -> tuple[str | None, str | None]:
 
 
 def _cache(part: _Json) -> Literal["5m", "1h"] | None:
+    mark = _object(part.get("prompt_cache_breakpoint"))
+    if mark.get("mode") == "explicit":
+        return "1h" if mark.get("ttl") == "12h" else "5m"
     control = _object(part.get("cache_control"))
     if control.get("type") != "ephemeral":
         return None
