@@ -183,7 +183,7 @@ def test_openai_errors_of_the_gate_are_the_sdks_own(lab: Lab, openai_client: ope
     with pytest.raises(openai.AuthenticationError) as unknown:
         openai_client.with_options(api_key="hg_wrong").chat.completions.create(model="cloud", messages=HELLO)
     assert unknown.value.code == "invalid_api_key"
-    with pytest.raises(openai.PermissionDeniedError):
+    with pytest.raises(openai.BadRequestError):
         openai_client.with_options(api_key=lab.gate.admin_key).chat.completions.create(model="cloud", messages=HELLO)
     with pytest.raises(openai.NotFoundError) as missing:
         openai_client.chat.completions.create(model="nowhere", messages=HELLO)
@@ -348,7 +348,7 @@ def test_anthropic_errors_of_the_gate_are_the_sdks_own(lab: Lab, anthropic_clien
         call(anthropic_client.with_options(api_key="hg_wrong"))
     body: Any = unknown.value.body
     assert body["error"]["type"] == "authentication_error"
-    with pytest.raises(anthropic.PermissionDeniedError):
+    with pytest.raises(anthropic.BadRequestError):
         call(anthropic_client.with_options(api_key=lab.gate.admin_key))
     with pytest.raises(anthropic.NotFoundError):
         call(anthropic_client, model="nowhere")
