@@ -180,7 +180,7 @@ def test_restricted_content_without_a_model_of_our_own_is_refused_with_rule_and_
         other = client.post("/v1/messages", json={**request, "model": "claude", "max_tokens": 10})
     assert (answer.status_code, other.status_code) == (400, 400)
     assert set(answer.json()) == {"error"}
-    assert (other.json()["type"], other.json()["error"]["type"]) == ("error", "permission_error")
+    assert (other.json()["type"], other.json()["error"]["type"]) == ("error", "invalid_request_error")
     for refused in (answer, other):
         message = refused.json()["error"]["message"]
         assert "restricted" in message

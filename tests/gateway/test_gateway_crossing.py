@@ -657,3 +657,44 @@ async def test_sampling_and_effort_become_what_the_model_takes(
     assert {key: said.get(key) for key in expected} == expected
     assert not {"temperature", "top_p", "top_k"} & set(dropped) & set(said)
     assert said["dropped"] == dropped
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", [], [5], {}, {"a": 5}, [{"properties": [1], "required": [{}]}]])
+@pytest.mark.parametrize(
+    "keyword",
+    ["properties", "required", "items", "anyOf", "allOf", "format", "minItems", "description", "additionalProperties"],
+)
+async def test_schemas_that_are_none_fail_nowhere_in_the_gate(
+    gateway: Gate, upstream: Simulator, keyword: str, value: Any
+) -> None:
+    """What such a schema means is the provider's to judge."""
+    schema = {"type": "object", "properties": {"a": {"type": "string", keyword: value}}, keyword: value}
+    function = {"name": "f", "parameters": schema, "strict": True}
+    output = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}
+    tools = [{"type": "function", "function": function}]
+    assert (await sent(gateway, upstream, "openai", {"tools": tools, "response_format": output}))["tools"]
+    gateway.deployments.clear()
+    mine = [{"name": "f", "input_schema": schema, "strict": True}]
+    config = {"format": {"type": "json_schema", "schema": schema}}
+    assert (await sent(gateway, upstream, "anthropic", {"tools": mine, "output_config": config}))["tools"]
+
+
+async def test_functions_beside_tools_are_named(gateway: Gate, upstream: Simulator) -> None:
+    body = {"tools": [OPENAI_TOOL], "functions": [OPENAI_TOOL["function"]], "function_call": "auto"}
+    assert (await sent(gateway, upstream, "openai", body))["dropped"] == ["functions", "function_call"]
+
+
+@pytest.mark.parametrize("block", [{"type": "video"}, {"type": "web_search_tool_result", "tool_use_id": "s"}])
+async def test_a_block_that_nobody_knows_is_refused_in_a_question_and_named_in_an_answer(
+    gateway: Gate, upstream: Simulator, block: dict[str, Any]
+) -> None:
+    answered = [
+        {"role": "assistant", "content": [block, {"type": "text", "text": "y"}]},
+        {"role": "user", "content": "z"},
+    ]
+    said = await sent(gateway, upstream, "anthropic", {"messages": answered})
+    assert said["dropped"] == [f"content.{block['type']}"]
+    result = {"type": "tool_result", "tool_use_id": "c", "content": [block]}
+    for asked in (user(block, {"type": "text", "text": "x"}), user(result)):
+        with pytest.raises(Invalid, match="cannot be sent"):
+            await gateway.ask(wire="anthropic", body={"messages": asked})

@@ -312,7 +312,8 @@ def test_sampling_is_left_out_and_disclosed_unless_the_model_takes_it():
     """Traps 6 and 13: models since Opus 4.7 answer 400 to any temperature; others take 0 to 1."""
     conversation = talk(temperature=1.7, top_p=0.5, top_k=3, stop=("END", "  "), seed=1, user="u" * 300)
     said = write(conversation)
-    assert {"temperature", "top_p", "top_k", "metadata"}.isdisjoint(said)
+    assert {"temperature", "top_p", "top_k"}.isdisjoint(said)
+    assert len(said["metadata"]["user_id"]) == 64
     assert said["stop_sequences"] == ["END"]
     assert unsaid(conversation, TO) == ("temperature", "top_p", "top_k", "stop", "user", "seed")
     said = write(conversation, Outgoing("m", quirks=frozenset({"sampling"})))
@@ -512,7 +513,10 @@ def test_what_has_no_typed_form_is_listed_as_dropped():
             {"name": "f", "input_schema": {"type": "object"}, "cache_control": ephemeral, "defer_loading": True},
         ],
         messages=[
-            {"role": "user", "content": [{"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}]},
+            {
+                "role": "assistant",
+                "content": [{"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}],
+            },
             {"role": "user", "content": [{"type": "text", "text": "", "cache_control": ephemeral}]},
         ],
     )

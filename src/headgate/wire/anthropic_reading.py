@@ -232,7 +232,7 @@ def read_answer(body: bytes) -> Reply:
     """
     try:
         answer = _ANSWER.decode(body)
-        parts = list(_parts(answer.content, _Place("content", [])))
+        parts = list(_parts(answer.content, _Place("content", [], is_answer=True)))
     except (msgspec.DecodeError, Invalid) as exc:
         raise Upstream("the provider's answer is not a message") from exc
     explanation = answer.stop_details.explanation if answer.stop_details else None
@@ -259,19 +259,23 @@ def _unsaid_fields(body: bytes) -> Iterator[str]:
 
 
 class _Place(NamedTuple):
-    """Where blocks stand, for error messages, and the list that takes what they lose."""
+    """Where blocks stand, for error messages, the list that takes what they lose, and whether the model said them."""
 
     path: str
     dropped: list[str]
+    is_answer: bool = False
+
+    def inside(self, path: str) -> _Place:
+        """Return a place below this one."""
+        return self._replace(path=f"{self.path}.{path}")
 
 
 def _messages(request: _Request, dropped: list[str]) -> Iterator[Message]:
     if request.system:
         yield Message("system", tuple(_text_or_parts(request.system, _Place("system", dropped))))
     for index, turn in enumerate(request.messages):
-        yield Message(
-            _role(turn.role, index), tuple(_text_or_parts(turn.content, _Place(f"messages.{index}.content", dropped)))
-        )
+        place = _Place(f"messages.{index}.content", dropped, is_answer=turn.role == "assistant")
+        yield Message(_role(turn.role, index), tuple(_text_or_parts(turn.content, place)))
 
 
 def _role(role: str, index: int) -> Literal["system", "user", "assistant"]:
@@ -291,7 +295,7 @@ def _text_or_parts(content: str | Sequence[Block], place: _Place) -> Iterator[Pa
 
 def _parts(blocks: Iterable[Block], place: _Place) -> Iterator[Part]:
     for index, block in enumerate(blocks):
-        at = _Place(f"{place.path}.{index}", place.dropped)
+        at = place.inside(str(index))
         match block.type:
             case "thinking":
                 yield Reasoning(block.thinking or "", signature=block.signature)
@@ -324,7 +328,7 @@ def _readable(
             yield Text(content)
         return
     for index, block in enumerate(content or ()):
-        yield from _readables(block, _Place(f"{place.path}.content.{index}", place.dropped))
+        yield from _readables(block, place.inside(f"content.{index}"))
 
 
 def _readables(block: Block, place: _Place) -> Iterator[Text | Image | Document]:
@@ -346,8 +350,9 @@ def _readables(block: Block, place: _Place) -> Iterator[Text | Image | Document]
             yield from _readable(_BLOCKS, block.content, place)
         case "tool_reference" if block.tool_name:
             yield Text(block.tool_name)
-        case "compaction" | "tool_addition" | "tool_removal" | "container_upload":
-            raise Invalid(f"{place.path}: a {block.type} block cannot be sent to this model", param=place.path)
+        case _ if not place.is_answer or block.type in ("compaction", "container_upload"):
+            # Left out, it would change what is asked, or the tools that there are.
+            raise Invalid(f"{place.path}: a {block.type[:60]} block cannot be sent to this model", param=place.path)
         case _:
             place.dropped.append(f"content.{block.type[:60]}")
             return

@@ -193,7 +193,7 @@ class AnthropicReader:
         if self._is_ended:
             return ()
         try:
-            if self._halves or has_halves(data):
+            if self._halves.held or has_halves(data):
                 data = _with_whole_characters(data, self._halves)
             said = _EVENT.decode(data)
         except (msgspec.DecodeError, ValueError, RecursionError) as exc:

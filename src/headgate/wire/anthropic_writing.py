@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, cast
@@ -180,16 +181,21 @@ class _Writer:
         body.update(self._tools(turns.tools_used))
         body.update(self._sampling())
         body.update(self._thinking(body, turns))
-        if talk.user is not None and len(talk.user) <= _MAX_USER_CHARS:
-            body["metadata"] = {"user_id": talk.user}
-        elif talk.user is not None:
-            self.unsaid.append("user")
+        if talk.user is not None:
+            body["metadata"] = {"user_id": self._user(talk.user)}
         if talk.seed is not None:
             self.unsaid.append("seed")
         if talk.stream:
             body["stream"] = True
         _limit_breakpoints(body)
         return body
+
+    def _user(self, name: str) -> str:
+        """Return the user's name; a longer one than the wire takes becomes a digest, the same in every call."""
+        if len(name) <= _MAX_USER_CHARS:
+            return name
+        self.unsaid.append("user")
+        return hashlib.sha256(name.encode()).hexdigest()
 
     def _max_tokens(self) -> int:
         asked = self.conversation.max_tokens

@@ -189,7 +189,7 @@ class OpenAiChatReader:
             parsed = _CHUNK.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._feed_slowly(data)
-        if self._halves or (parsed.choices and _needs_splitting(parsed.choices)):
+        if self._halves.held or (parsed.choices and _needs_splitting(parsed.choices)):
             return self._feed_slowly(data)
         return (self._event(data, parsed, _Slots()),)
 
@@ -407,7 +407,9 @@ def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 
 def _needs_splitting(choices: Sequence[_Choice]) -> bool:
     """Whether a chunk holds two pieces of one choice or of one tool call."""
-    if len(choices) > 1 and len({choice.index for choice in choices}) < len(choices):
+    if len(choices) == 1 and (choices[0].delta is None or choices[0].delta.tool_calls is None):
+        return False
+    if len({choice.index for choice in choices}) < len(choices):
         return True
     for choice in choices:
         calls = choice.delta.tool_calls if choice.delta is not None else None

@@ -33,16 +33,22 @@ def pieces_of(data: bytes, halves: Halves) -> Sequence[Piece]:
     """Return the chunks that a chunk becomes; one that is regular keeps its bytes.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError, msgspec.DecodeError: it is no JSON.
     """
-    is_changed = bool(halves) or has_halves(data)
-    value = json.loads(data) if is_changed else msgspec.json.decode(data)
+    is_cut = bool(halves.held)
+    try:
+        value = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        if not has_halves(data):
+            raise
+        value, is_cut = json.loads(data), True
+    is_changed = is_cut
     choices = _objects(value.get("choices")) if isinstance(value, dict) else []
     for choice in choices:
         delta = choice.get("delta")
         if isinstance(delta, dict):
             is_changed = _flatten(cast("_Json", delta)) or is_changed
-    if halves or has_halves(data):
+    if is_cut:
         value = _with_whole_characters(value, halves)
         choices = _objects(value.get("choices")) if isinstance(value, dict) else []
     parts = list(_parts(choices))

@@ -95,8 +95,9 @@ class _Reader:
         if self._allowed is not None:
             tools = tuple(tool for tool in tools if tool.name in self._allowed)
         check_offered(tools, self._left_out, choice)
+        carried = _CARRIED if is_legacy(fields) else _CARRIED - {"functions", "function_call"}
         for name, value in fields.items():
-            if name not in _CARRIED and not is_meaningless(name, value):
+            if name not in carried and not is_meaningless(name, value):
                 refuse_openai(name)
                 self._dropped.append(name)
         return Conversation(

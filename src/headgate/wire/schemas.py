@@ -51,10 +51,11 @@ def anthropic_input(schema: Schema, removed: list[str]) -> _Json:
         if keyword not in said:
             continue
         removed.append(keyword)
-        for variant in cast("list[_Json]", said.pop(keyword)):
-            said["properties"] = {**variant.get("properties", {}), **said["properties"]}
-            if keyword == "allOf" and variant.get("required"):
-                said["required"] = [*dict.fromkeys([*said.get("required", []), *variant["required"]])]
+        for variant in _list(said.pop(keyword)):
+            fields = _object(variant)
+            said["properties"] = {**_object(fields.get("properties")), **_object(said["properties"])}
+            if keyword == "allOf" and "required" in fields:
+                said["required"] = list(dict.fromkeys([*_names(said), *_names(fields)]))
     return said
 
 
@@ -75,8 +76,7 @@ def _is_strict(node: _Json) -> bool:
         return False
     if node.get("type") != "object" and "properties" not in node:
         return True
-    properties = cast("_Json", node.get("properties") or {})
-    return node.get("additionalProperties") is False and properties.keys() == set(node.get("required") or ())
+    return node.get("additionalProperties") is False and _object(node.get("properties")).keys() == set(_names(node))
 
 
 def _is_bare_object(node: _Json) -> bool:
@@ -92,7 +92,7 @@ def _enforceable(node: _Json, removed: list[str]) -> _Json:
         said.setdefault("anyOf", said["oneOf"])
         removed.append("oneOf")
         del said["oneOf"]
-    if said.get("format", "date") not in _FORMATS:
+    if str(said.get("format", "date")) not in _FORMATS:
         left_out["format"] = said.pop("format")
     if said.get("minItems", 0) not in (0, 1):
         left_out["minItems"] = said.pop("minItems")
@@ -103,7 +103,8 @@ def _enforceable(node: _Json, removed: list[str]) -> _Json:
     if left_out:
         removed += left_out
         rules = ", ".join(f"{name}: {msgspec.json.encode(value).decode()}" for name, value in left_out.items())
-        said["description"] = " ".join([*([said["description"]] if said.get("description") else []), f"({rules})"])
+        described = said.get("description")
+        said["description"] = f"{described} ({rules})" if described and isinstance(described, str) else f"({rules})"
     return said
 
 
@@ -122,6 +123,19 @@ def _mapped(schema: Schema, change: Callable[[_Json], _Json]) -> _Json:
         elif keyword in _SINGLE:
             said[keyword] = inner(value)
     return change(said)
+
+
+def _object(value: Any) -> _Json:
+    return cast("_Json", value) if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def _names(node: _Json) -> list[str]:
+    """Return the names of the properties that a schema requires."""
+    return [name for name in _list(node.get("required")) if isinstance(name, str)]
 
 
 def _nodes(schema: Schema) -> Iterator[_Json]:

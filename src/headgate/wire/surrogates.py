@@ -20,22 +20,22 @@ _FIRST, _LAST = "\ud800", "\udbff"
 
 
 class Halves:
-    """Joins the halves of characters in the texts of one stream; `place` says which pieces belong together."""
+    """Joins the halves of characters in the texts of one stream; `place` says which pieces belong together.
 
-    __slots__ = ("_held",)
+    Attributes:
+        held: the halves that wait for their other.
+    """
+
+    __slots__ = ("held",)
 
     def __init__(self) -> None:
-        self._held: dict[Hashable, str] = {}
-
-    def __bool__(self) -> bool:
-        """Whether a half waits for its other."""
-        return bool(self._held)
+        self.held: dict[Hashable, str] = {}
 
     def joined(self, place: Hashable, text: str, *, is_last: bool = False) -> str:
         """Return a piece of text with the half before it, and without one at its end, which waits for the next."""
-        text = self._held.pop(place, "") + text
+        text = self.held.pop(place, "") + text
         if text and _FIRST <= text[-1] <= _LAST and not is_last:
-            self._held[place] = text[-1]
+            self.held[place] = text[-1]
             text = text[:-1]
         return whole_characters(text)
 
@@ -47,7 +47,7 @@ def whole_characters(text: str) -> str:
 
 def has_halves(body: bytes) -> bool:
     """Whether JSON text may hold a half in an escape."""
-    return b"\\ud" in body or b"\\uD" in body
+    return b"\\u" in body and (b"\\ud" in body or b"\\uD" in body)
 
 
 def parse_answer(body: bytes, layout: Layout) -> JsonDocument:
