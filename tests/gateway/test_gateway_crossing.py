@@ -22,6 +22,7 @@ CUSTOM_TOOL: dict[str, Any] = {"type": "custom", "custom": {"name": "grammar"}}
 ANTHROPIC_TOOL = {"name": "weather", "input_schema": PARAMETERS}
 SEARCH = {"type": "web_search_20260318", "name": "web_search"}
 SHELL = {"type": "bash_20250124", "name": "bash"}
+MESSAGE_FIELDS = ["messages[0].cut", "messages[0].name"]
 SERVED = {"allowed_callers": ["code_execution_20260120"]}
 OTHER = {"openai": "anthropic", "anthropic": "openai"}
 
@@ -115,8 +116,16 @@ async def test_what_carries_state_or_authority_and_cannot_cross_is_refused(
             {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}},
             ["context_management"],
         ),
-        ("anthropic", {"context_management": {"edits": []}, "fallbacks": [], "service_tier": "auto"}, []),
-        ("anthropic", {"inference_geo": "global", "container": None, "mcp_servers": [], "thread": None}, []),
+        ("anthropic", {"context_management": {"edits": ()}, "fallbacks": (), "service_tier": "auto"}, []),
+        ("anthropic", {"inference_geo": "global", "container": None, "mcp_servers": (), "thread": None}, []),
+        ("anthropic", {"thinking": {"type": "adaptive", "display": "omitted"}}, ["thinking.display"]),
+        (
+            "anthropic",
+            {"output_config": {"task_budget": {"type": "tokens", "total": 9}}},
+            ["output_config.task_budget"],
+        ),
+        ("openai", {"messages": [{"role": "user", "content": "x", "name": "a", "cut": 1}]}, MESSAGE_FIELDS),
+        ("openai", {"messages": [{"role": "user", "content": "x", "annotations": (), "id": None}]}, []),
         ("openai", {"tools": [CUSTOM_TOOL, OPENAI_TOOL]}, ["tools[0].custom"]),
         ("openai", {"prediction": {"type": "content", "content": "x"}, "n": 2}, ["n", "prediction"]),
         ("openai", {"store": False, "modalities": ["text"], "n": 1, "logprobs": None, "metadata": {}}, []),
@@ -127,7 +136,7 @@ async def test_what_is_harmless_and_cannot_cross_is_left_out_and_named(
 ) -> None:
     said = await sent(gateway, upstream, wire, body)
     assert sorted(said.pop("dropped")) == dropped
-    assert not set(said) & (set(body) - {"tools", "tool_choice"})
+    assert not set(said) & (set(body) - {"tools", "tool_choice", "messages"})
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
@@ -139,6 +148,33 @@ async def test_a_thread_is_refused_whatever_the_deployment_speaks(
     with pytest.raises(Invalid) as caught:
         await gateway.ask(wire="anthropic", body={"thread": thread})
     assert (caught.value.code, caught.value.param) == ("thread_unsupported_request", "thread")
+
+
+async def test_references_and_marks_cross_and_citations_are_named(gateway: Gate, upstream: Simulator) -> None:
+    found = {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "tool_reference", "tool_name": "clock"}]}
+    page = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}}
+    call = {"type": "tool_use", "id": "c", "name": "weather", "input": {}}
+    asked = user(found, {**page, "citations": {"enabled": True}})
+    body = {"messages": [{"role": "assistant", "content": [call]}, *asked], "tools": [ANTHROPIC_TOOL]}
+    said = await sent(gateway, upstream, "anthropic", body)
+    assert said["messages"][1]["content"] == "clock"
+    assert said["dropped"] == ["citations"]
+    gateway.deployments.clear()
+    marked = {"type": "text", "text": "x", "prompt_cache_breakpoint": {"mode": "explicit", "ttl": "12h"}}
+    said = await sent(gateway, upstream, "openai", {"messages": user(marked)})
+    assert said["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+
+
+async def test_a_choice_of_an_absent_function_is_refused(gateway: Gate, upstream: Simulator) -> None:
+    with pytest.raises(Invalid, match="not offered"):
+        await sent(gateway, upstream, "openai", {"functions": [{"name": "f"}], "function_call": {"name": "g"}})
+
+
+async def test_a_call_with_an_unknown_reason_to_stop_is_a_call(gateway: Gate, upstream: Simulator) -> None:
+    gateway.add("d1", upstream, provider="anthropic")
+    call = {"type": "tool_use", "id": "c", "name": "f", "input": {}}
+    upstream.script(Script(body=json.dumps({"type": "message", "content": [call], "stop_reason": "cosmic"}).encode()))
+    assert (await gateway.answer())["choices"][0]["finish_reason"] == "tool_calls"
 
 
 async def test_the_summary_of_a_compacted_conversation_crosses(gateway: Gate, upstream: Simulator) -> None:
@@ -267,11 +303,19 @@ STREAMS: dict[str, tuple[tuple[dict[str, Any], ...], dict[str, Any]]] = {
     "another server's word": ((chunk({"content": "a"}, "model_length"),), {"stop": "max_tokens"}),
     "one id for two calls": (
         (
-            chunk({"tool_calls": [called(0, "{}", name="f", id="c"), called(1, "{}", name="g", id="c2")]}),
+            chunk({"tool_calls": [called(0, "", name="f", id="c"), called(1, "", name="g", id="c")]}),
+            chunk({"tool_calls": [called(0, "{}", id="c"), called(1, '{"n":1}', id="c")]}),
             chunk({"tool_calls": [called(2, "{}", name="h", id="")]}),
             chunk({}, "tool_calls"),
         ),
         {"stop": "tool_use"},
+    ),
+    "half a character beside a call without arguments": (
+        (
+            {**chunk({"content": "a\ud83d", "tool_calls": [{"index": 0, "id": "c", "function": {"name": "f"}}]})},
+            {**chunk({}), "choices": [{"index": 0, "finish_reason": "tool_calls"}]},
+        ),
+        {"text": "a\ufffd", "stop": "tool_use"},
     ),
 }
 
@@ -322,7 +366,8 @@ async def test_a_stream_is_known_by_its_start_and_a_whole_answer_becomes_one(
         whole = await asked.post(upstream.base_url + path, json=request, headers=headers)
     upstream.script(Script(body=whole.content, content_type=None if kind == "text/event-stream" else kind))
     assert heard(await gateway.frames(wire=client), client) == streamed
-    assert streamed["text"] == "Hello"
+    upstream.script(Script(text="Hello", tokens=None), Script(body=b'{"error":{"message":"busy"}}', content_type=kind))
+    assert heard(await gateway.frames(wire=client), client)["text"] == streamed["text"] == "Hello"
     assert [call[1:] for call in streamed["calls"]] == [["weather", '{"city":"Rome"}']]
 
 
@@ -481,7 +526,7 @@ async def test_names_of_tools_are_sent_as_the_wire_takes_them_and_come_back_as_t
 ) -> None:
     def answer(received: Received) -> Script:
         tool = received.json["tools"][-1]
-        return Script(text="", tool_calls=(ToolCall(tool.get("function", tool)["name"], '{"city":"Rome"}', "call_2"),))
+        return Script(tool_calls=(ToolCall(tool.get("function", tool)["name"], '{"city":"Rome"}', "call_2"),))
 
     gateway.add("d1", upstream, provider=provider)
     upstream.script(answer)
@@ -668,7 +713,7 @@ async def test_schemas_that_are_none_fail_nowhere_in_the_gate(
     gateway: Gate, upstream: Simulator, keyword: str, value: Any
 ) -> None:
     """What such a schema means is the provider's to judge."""
-    schema = {"type": "object", "properties": {"a": {"type": "string", keyword: value}}, keyword: value}
+    schema: dict[str, Any] = {"type": "object", "properties": {"a": {"type": "string", keyword: value}}, keyword: value}
     function = {"name": "f", "parameters": schema, "strict": True}
     output = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}
     tools = [{"type": "function", "function": function}]

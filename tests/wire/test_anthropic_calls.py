@@ -693,6 +693,6 @@ def test_a_cap_leaves_a_budget_below_it_and_turns_that_hold_nothing_else_alone()
 def test_tools_without_a_description_or_a_type_and_old_models_without_effort_are_written_plainly():
     bare = Tool("f", None, {"properties": {"a": {}}}, strict=True)
     said = write(talk(Message("assistant", (Refusal(""), Text("Sure"))), tools=(bare,)), Outgoing("m"))
-    schema = {"type": "object", "properties": {"a": {}}, "additionalProperties": False}
+    schema: Any = {"type": "object", "properties": {"a": {}}, "additionalProperties": False}
     assert said["tools"] == [{"name": "f", "input_schema": schema, "strict": True}]
     assert "thinking" not in write(talk(), Outgoing("m", quirks=frozenset({"thinking_budget"})))

@@ -320,6 +320,7 @@ def test_an_error_within_a_stream_is_the_upstreams_failure(data: bytes) -> None:
         piece({"content": 5}),
         piece({"content": "a"}, index=-1),
         piece({"content": "a"}, index=5000),
+        piece({"tool_calls": [call(0, "a", id="x", name="f"), call(1, "b", id="x")]}),
         piece({"tool_calls": [{"index": 5000, "id": "x"}, *({"id": f"c{n}"} for n in range(1025))]}),
     ],
 )

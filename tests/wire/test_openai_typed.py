@@ -372,6 +372,8 @@ def test_documents_by_address_and_parts_out_of_place_are_refused_rather_than_los
     """Trap 14."""
     with pytest.raises(Invalid, match="by address"):
         turns(Document(url="https://example.org/a.pdf"))
+    with pytest.raises(Invalid, match="base64"):
+        turns(Document("!", "text/plain"))
     with pytest.raises(Invalid, match="tooluse"):
         turns(ToolUse("a", "b", "c"))
 

@@ -42,6 +42,11 @@ _CARRIED: Final = frozenset(
         *("temperature", "top_p", "top_k", "stop_sequences", "tools", "tool_choice"),
     }
 )
+_PARTLY_CARRIED: Final = {
+    "thinking": ("type", "budget_tokens"),
+    "output_config": ("effort", "format"),
+    "metadata": ("user_id",),
+}
 _TOOL_HINTS: Final = ("defer_loading", "eager_input_streaming", "input_examples")
 _EMPTY_RAW: Final = msgspec.Raw(b"")
 
@@ -253,7 +258,10 @@ def read_answer(body: bytes) -> Reply:
 def _unsaid_fields(body: bytes) -> Iterator[str]:
     """Give the names of fields that no other wire has; what carries state or authority is refused."""
     for name, raw in decoded(_KEYS, body).items():
-        if name not in _CARRIED and not is_meaningless(name, msgspec.json.decode(raw)):
+        if name in _PARTLY_CARRIED:
+            inner: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any] | None) or {}
+            yield from (f"{name}.{key}" for key in inner if key not in _PARTLY_CARRIED[name])
+        elif name not in _CARRIED and not is_meaningless(name, msgspec.json.decode(raw)):
             refuse_anthropic(name)
             yield name
 

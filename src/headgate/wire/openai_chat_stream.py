@@ -344,7 +344,12 @@ def _tool_index(call: _Call, state: _ChoiceState) -> int:
     """Return which of the choice's calls a piece belongs to; the number of calls when it begins another."""
     known = state.tools
     if call.id and call.id in known:
-        return known.index(call.id)
+        ours = None if call.index is None else state.numbers.get(call.index)
+        if ours is not None and known[ours] == call.id:
+            return ours
+        is_another = call.index is not None and ours is None and call.function is not None and call.function.name
+        if not is_another:
+            return known.index(call.id)
     if call.index is None:
         return len(known) if call.id else max(0, len(known) - 1)
     ours = state.numbers.get(call.index)

@@ -115,9 +115,7 @@ def _with_whole_characters(value: Any, halves: Halves) -> Any:
     for choice in _objects(value.get("choices")) if isinstance(value, dict) else ():
         index, is_last = str(choice.get("index", 0)), bool(choice.get("finish_reason"))
         delta = choice.get("delta")
-        if not isinstance(delta, dict):
-            continue
-        said = cast("_Json", delta)
+        said = choice["delta"] = cast("_Json", delta) if isinstance(delta, dict) else {}
         for key in _TEXTS:
             old = said.get(key)
             text = halves.joined((index, key), old if isinstance(old, str) else "", is_last=is_last)

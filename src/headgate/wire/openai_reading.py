@@ -42,6 +42,11 @@ _CARRIED: Final = frozenset(
         *("stream_options", "safety_identifier", "functions", "function_call"),
     }
 )
+_READ: Final = frozenset(
+    {"role", "content", "tool_calls", "function_call", "refusal", "audio", "reasoning_content", "reasoning"}
+)
+"""Fields of a message that are read where its role has them."""
+
 _MODES: Final[Mapping[str, Literal["auto", "none", "required"]]] = {
     "auto": "auto",
     "none": "none",
@@ -141,8 +146,9 @@ class _Reader:
                     yield Message("assistant", tuple(_assistant_parts(message)))
                 case _:
                     raise Invalid(f"{where}.role is none that this model knows", param=f"{where}.role")
-            if message.get("name") is not None:
-                self._dropped.append(f"{where}.name")
+            for name, value in message.items():
+                if name not in _READ and not is_meaningless(name, value):
+                    self._dropped.append(f"{where}.{name}")
         if results:
             yield Message("user", tuple(results))
 
@@ -237,9 +243,10 @@ class _Reader:
             case "json_schema":
                 said = _object(output.get("json_schema"))
                 strict = said.get("strict")
+                described = {"description": text} if (text := _text(said.get("description"))) else {}
                 return OutputSchema(
                     str(said.get("name") or "answer"),
-                    _object(said.get("schema")),
+                    {**described, **_object(said.get("schema"))},
                     strict if isinstance(strict, bool) else None,
                 )
             case _:

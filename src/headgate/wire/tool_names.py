@@ -89,9 +89,8 @@ def _names_in(fields: Mapping[str, Any]) -> list[tuple[Path, str]]:
     for place, choice in _objects(fields.get("choices")):
         for number, call in _objects(cast("dict[str, Any]", choice.get("message") or {}).get("tool_calls")):
             function = call.get("function")
-            if isinstance(function, dict):
-                path: Path = ("choices", place, "message", "tool_calls", number, "function", "name")
-                found.append((path, str(cast("dict[str, Any]", function).get("name"))))
+            name = cast("dict[str, Any]", function).get("name") if isinstance(function, dict) else None
+            found.append((("choices", place, "message", "tool_calls", number, "function", "name"), str(name)))
     return found
 
 
