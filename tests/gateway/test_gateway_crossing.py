@@ -153,9 +153,9 @@ async def test_a_thread_is_refused_whatever_the_deployment_speaks(
 async def test_references_and_marks_cross_and_citations_are_named(gateway: Gate, upstream: Simulator) -> None:
     found = {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "tool_reference", "tool_name": "clock"}]}
     page = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}}
-    call = {"type": "tool_use", "id": "c", "name": "weather", "input": {}}
+    call: dict[str, Any] = {"type": "tool_use", "id": "c", "name": "weather", "input": {}}
     asked = user(found, {**page, "citations": {"enabled": True}})
-    body = {"messages": [{"role": "assistant", "content": [call]}, *asked], "tools": [ANTHROPIC_TOOL]}
+    body: dict[str, Any] = {"messages": [{"role": "assistant", "content": [call]}, *asked], "tools": [ANTHROPIC_TOOL]}
     said = await sent(gateway, upstream, "anthropic", body)
     assert said["messages"][1]["content"] == "clock"
     assert said["dropped"] == ["citations"]
@@ -172,7 +172,7 @@ async def test_a_choice_of_an_absent_function_is_refused(gateway: Gate, upstream
 
 async def test_a_call_with_an_unknown_reason_to_stop_is_a_call(gateway: Gate, upstream: Simulator) -> None:
     gateway.add("d1", upstream, provider="anthropic")
-    call = {"type": "tool_use", "id": "c", "name": "f", "input": {}}
+    call: dict[str, Any] = {"type": "tool_use", "id": "c", "name": "f", "input": {}}
     upstream.script(Script(body=json.dumps({"type": "message", "content": [call], "stop_reason": "cosmic"}).encode()))
     assert (await gateway.answer())["choices"][0]["finish_reason"] == "tool_calls"
 
@@ -371,6 +371,14 @@ async def test_a_stream_is_known_by_its_start_and_a_whole_answer_becomes_one(
     assert [call[1:] for call in streamed["calls"]] == [["weather", '{"city":"Rome"}']]
 
 
+async def test_a_whole_answer_of_nothing_but_text_becomes_a_stream(gateway: Gate, upstream: Simulator) -> None:
+    gateway.add("d1", upstream)
+    message = {"role": "assistant", "content": "Hello"}
+    upstream.script(Script(body=json.dumps({"id": "c", "choices": [{"index": 0, "message": message}]}).encode()))
+    said = heard(await gateway.frames(wire="anthropic"), "anthropic")
+    assert (said["text"], said["stop"]) == ("Hello", ("end_turn", None))
+
+
 async def test_what_the_provider_itself_runs_is_no_call_of_the_clients(gateway: Gate, upstream: Simulator) -> None:
     def block(index: int, begun: dict[str, Any], *pieces: str) -> list[dict[str, Any]]:
         deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
@@ -413,7 +421,7 @@ async def test_halves_of_characters_in_an_anthropic_stream_are_joined(gateway: G
     pieces = [{"type": "text_delta", "text": text} for text in ("a\ud83d", "\ude00b")]
     events: list[dict[str, Any]] = [
         {"type": "message_start", "message": {"id": "msg_1", "model": "m", "usage": {"input_tokens": 1}}},
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "\ud83d"}},
         *({"type": "content_block_delta", "index": 0, "delta": piece} for piece in pieces),
         {"type": "content_block_stop", "index": 0},
         {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
@@ -421,7 +429,7 @@ async def test_halves_of_characters_in_an_anthropic_stream_are_joined(gateway: G
     ]
     for wire in ("openai", "anthropic"):
         upstream.script(Script(body=stream_of(*events), content_type="text/event-stream"))
-        assert heard(await gateway.frames(wire=wire), wire)["text"] == "a😀b"
+        assert heard(await gateway.frames(wire=wire), wire)["text"] == "\ufffda😀b"
 
 
 async def test_ids_of_calls_are_made_unique_alike_in_call_and_result(gateway: Gate, upstream: Simulator) -> None:
@@ -438,13 +446,16 @@ async def test_ids_of_calls_are_made_unique_alike_in_call_and_result(gateway: Ga
     ]
     messages += [{"role": "assistant", "tool_calls": twice}]
     messages += [{"role": "tool", "tool_call_id": "t", "content": str(n)} for n in (5, 6)]
-    messages += [{"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": '{"n":7}'}}]
-    messages += [{"role": "function", "name": "f", "content": "7"}]
+    pair = [{"id": f"p{n}", "type": "function", "function": {"name": "f", "arguments": f'{{"n":{n}}}'}} for n in (7, 8)]
+    messages += [{"role": "assistant", "tool_calls": pair}]
+    messages += [{"role": "tool", "tool_call_id": f"p{n}", "content": str(n)} for n in (8, 7)]
+    messages += [{"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": '{"n":9}'}}]
+    messages += [{"role": "function", "name": "f", "content": "9"}]
     said = await sent(gateway, upstream, "openai", {"messages": messages, "tools": [OPENAI_TOOL]})
     blocks = [block for message in said["messages"] for block in message["content"]]
     calls = {block["id"]: block["input"]["n"] for block in blocks if block["type"] == "tool_use"}
     results = {block["tool_use_id"]: block["content"][0]["text"] for block in blocks if block["type"] == "tool_result"}
-    assert list(calls.values()) == list(range(8))
+    assert list(calls.values()) == list(range(10))
     assert results == {call_id: str(number) for call_id, number in calls.items()}
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", call_id) for call_id in calls)
 
@@ -668,6 +679,11 @@ async def test_tools_with_a_choice_at_the_top_of_their_schema_become_plain_objec
     plain = {"type": "object", "properties": both}
     assert [tool["input_schema"] for tool in said["tools"]] == [plain, {**plain, "required": ["b"]}]
     assert said["dropped"] == ["tools.anyOf", "tools.allOf"]
+    gateway.deployments.clear()
+    mine = [{"name": k, "input_schema": {k: variants}} for k in ("oneOf", "allOf")]
+    said = await sent(gateway, upstream, "anthropic", {"tools": mine})
+    assert [tool["function"]["parameters"] for tool in said["tools"]] == [plain, {**plain, "required": ["b"]}]
+    assert said["dropped"] == ["tools.oneOf", "tools.allOf"]
 
 
 async def test_a_json_object_is_asked_for_in_words(gateway: Gate, upstream: Simulator) -> None:
@@ -704,7 +720,10 @@ async def test_sampling_and_effort_become_what_the_model_takes(
     assert said["dropped"] == dropped
 
 
-@pytest.mark.parametrize("value", [None, 5, "x", [], [5], {}, {"a": 5}, [{"properties": [1], "required": [{}]}]])
+ODD: list[Any] = [None, 5, "x", [], [5], {}, {"a": 5}, [{"properties": [1], "required": [{}]}]]
+
+
+@pytest.mark.parametrize("value", ODD)
 @pytest.mark.parametrize(
     "keyword",
     ["properties", "required", "items", "anyOf", "allOf", "format", "minItems", "description", "additionalProperties"],

@@ -242,6 +242,7 @@ def test_sampling_reads_in_full() -> None:
         user="s",
         stream=True,
         include_usage=True,
+        dropped=("user",),
     )
 
 

@@ -45,7 +45,7 @@ from headgate.wire.conversation import (
 from headgate.wire.dialect import Outgoing
 from headgate.wire.json_document import MAX_DEPTH, TooDeep, decoded_inside
 from headgate.wire.names import sent_name
-from headgate.wire.schemas import anthropic_input, anthropic_strict
+from headgate.wire.schemas import anthropic_strict, input_schema_of
 
 _Json = dict[str, Any]
 
@@ -228,7 +228,7 @@ class _Writer:
         if tool.description:
             said["description"] = tool.description
         removed: list[str] = []
-        schema = anthropic_input(tool.schema, removed)
+        schema = input_schema_of(tool.schema, removed)
         said["input_schema"] = anthropic_strict(schema, removed) if tool.strict else schema
         if tool.strict:
             said["strict"] = True

@@ -105,6 +105,9 @@ class _Reader:
             if name not in carried and not is_meaningless(name, value):
                 refuse_openai(name)
                 self._dropped.append(name)
+        user = fields.get("safety_identifier") or fields.get("user")
+        if fields.get("user") not in (None, user):
+            self._dropped.append("user")
         return Conversation(
             messages=messages,
             tools=tools,
@@ -118,7 +121,7 @@ class _Reader:
             seed=fields.get("seed"),
             output=output,
             reasoning_effort=fields.get("reasoning_effort"),
-            user=fields.get("safety_identifier") or fields.get("user"),
+            user=user,
             stream=fields.get("stream") is True,
             include_usage=wants_usage(fields),
             dropped=tuple(dict.fromkeys(self._dropped)),

@@ -33,7 +33,7 @@ from headgate.wire.dialect import Outgoing
 from headgate.wire.names import sent_name
 from headgate.wire.openai_calls import limit_name
 from headgate.wire.openai_words import finish_reason_of, openai_tool_id, tokens_of
-from headgate.wire.schemas import is_openai_strict, openai_parameters
+from headgate.wire.schemas import input_schema_of, is_openai_strict, openai_parameters
 
 _Json = dict[str, Any]
 
@@ -217,10 +217,13 @@ class _Writer:
         return body
 
     def _tool(self, tool: Tool) -> _Json:
-        function: _Json = {"name": sent_name(tool.name), "parameters": openai_parameters(tool.schema)}
+        removed: list[str] = []
+        schema = openai_parameters(input_schema_of(tool.schema, removed))
+        self.unsaid += [f"tools.{keyword}" for keyword in removed]
+        function: _Json = {"name": sent_name(tool.name), "parameters": schema}
         if tool.description is not None:
             function["description"] = tool.description
-        strict = self._strict(tool.strict, tool.schema, "tools")
+        strict = self._strict(tool.strict, schema, "tools")
         if strict is not None:
             function["strict"] = strict
         return {"type": "function", "function": function}

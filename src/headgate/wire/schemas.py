@@ -44,8 +44,11 @@ def anthropic_strict(schema: Schema, removed: list[str]) -> _Json:
     return _mapped(schema, lambda node: _enforceable(node, removed))
 
 
-def anthropic_input(schema: Schema, removed: list[str]) -> _Json:
-    """Return the schema of a tool's input as Anthropic takes it: an object, with no choice at its top."""
+def input_schema_of(schema: Schema, removed: list[str]) -> _Json:
+    """Return the schema of a tool's input as both wires take it: an object, with no choice at its top.
+
+    The names of keywords that it loses go into `removed`.
+    """
     said: _Json = {"type": "object", "properties": {}, **schema}
     for keyword in ("anyOf", "oneOf", "allOf"):
         if keyword not in said:
