@@ -33,17 +33,17 @@ def test_a_call_of_openais_sdk_works_once_after_it_was_approved_on_the_command_l
             return done.choices[0].message.content or ""
 
         for stream in (False, True):
-            approval = _refused(partial(ask, ASKED, stream=stream), openai.PermissionDeniedError)
+            approval = _refused(partial(ask, ASKED, stream=stream), openai.BadRequestError)
             assert lab.cloud.requests == []
             assert approval in _shell(lab, "approvals", "list")
             shown = _shell(lab, "approvals", "show", approval)
             assert "deployment:cloud-openai" in shown
             assert "careful-with-approval" in shown
             _shell(lab, "approvals", "approve", approval, "--reason", "her consent is on file")
-            with pytest.raises(openai.PermissionDeniedError, match="another request"):
+            with pytest.raises(openai.BadRequestError, match="another request"):
                 ask(OTHER, approval, stream=stream)
             assert ask(ASKED, approval, stream=stream)
-            with pytest.raises(openai.PermissionDeniedError, match="used already"):
+            with pytest.raises(openai.BadRequestError, match="used already"):
                 ask(ASKED, approval, stream=stream)
             assert len(lab.cloud.requests) == 1
             lab.reset()
@@ -56,9 +56,9 @@ def test_a_refused_call_of_anthropics_sdk_stays_refused(lab: Lab) -> None:
             headers = {"x-headgate-grant": grant} if grant else {}
             return client.messages.create(model="claude", max_tokens=64, messages=ASKED, extra_headers=headers)
 
-        approval = _refused(ask, anthropic.PermissionDeniedError)
+        approval = _refused(ask, anthropic.BadRequestError)
         assert "is refused" in _shell(lab, "approvals", "refuse", approval, "--reason", "not this one")
-        with pytest.raises(anthropic.PermissionDeniedError, match="was refused"):
+        with pytest.raises(anthropic.BadRequestError, match="was refused"):
             ask(approval)
         assert approval not in _shell(lab, "approvals", "list")
         assert "refused" in _shell(lab, "approvals", "list", "--all")

@@ -96,7 +96,7 @@ def test_openai_for_javascript_embeds_and_lists(run: Run) -> None:
 def test_openai_for_javascript_raises_its_own_errors(run: Run, lab: Lab) -> None:
     unknown = run("openai", "error", "cloud", key="hg_wrong")
     assert (unknown["kind"], unknown["code"]) == ("AuthenticationError", "invalid_api_key")
-    assert run("openai", "error", "cloud", key=lab.gate.admin_key)["kind"] == "PermissionDeniedError"
+    assert run("openai", "error", "cloud", key=lab.gate.admin_key)["kind"] == "BadRequestError"
     assert run("openai", "error", "nowhere")["kind"] == "NotFoundError"
     lab.cloud.script(Script(failure=Failure(429, retry_after_s=5)), Script(failure=Failure(500)))
     limited = run("openai", "error", "unreliable")
@@ -136,7 +136,7 @@ def test_anthropic_for_javascript_counts_and_lists(run: Run) -> None:
 def test_anthropic_for_javascript_raises_its_own_errors(run: Run, lab: Lab) -> None:
     unknown = run("anthropic", "error", "claude", key="hg_wrong")
     assert (unknown["kind"], unknown["type"]) == ("AuthenticationError", "authentication_error")
-    assert run("anthropic", "error", "claude", key=lab.gate.admin_key)["kind"] == "PermissionDeniedError"
+    assert run("anthropic", "error", "claude", key=lab.gate.admin_key)["kind"] == "BadRequestError"
     assert run("anthropic", "error", "nowhere")["kind"] == "NotFoundError"
     lab.cloud.script(Script(failure=Failure(429, retry_after_s=5)), Script(failure=Failure(500)))
     limited = run("anthropic", "error", "unreliable-claude")

@@ -275,7 +275,7 @@ def test_a_private_address_is_refused_unless_the_network_allows_it(
     configured: RunningHeadgate, simulator: ThreadedSimulator
 ) -> None:
     answer = _call(configured, "closed")
-    assert answer.status_code == 403
+    assert answer.status_code == 400
     assert "127.0.0.1" in answer.json()["error"]["message"]
     assert simulator.connections == 0
 
@@ -316,7 +316,7 @@ def test_a_deployment_at_an_address_inside_is_never_reached(
         assert "base_url" in str(refused), "refused when it is declared is as good"
         return
     answer = _call(configured, "inside")
-    assert answer.status_code == 403, answer.text
+    assert answer.status_code == 400, answer.text
     assert simulator.connections == 0
 
 

@@ -178,9 +178,9 @@ def test_restricted_content_without_a_model_of_our_own_is_refused_with_rule_and_
     with lab.http(lab.claims) as client:
         answer = client.post("/v1/chat/completions", json=request)
         other = client.post("/v1/messages", json={**request, "model": "claude", "max_tokens": 10})
-    assert (answer.status_code, other.status_code) == (403, 403)
+    assert (answer.status_code, other.status_code) == (400, 400)
     assert set(answer.json()) == {"error"}
-    assert (other.json()["type"], other.json()["error"]["type"]) == ("error", "permission_error")
+    assert (other.json()["type"], other.json()["error"]["type"]) == ("error", "invalid_request_error")
     for refused in (answer, other):
         message = refused.json()["error"]["message"]
         assert "restricted" in message
@@ -192,7 +192,7 @@ def test_restricted_content_without_a_model_of_our_own_is_refused_with_rule_and_
 
 def test_a_caller_may_raise_labels_and_is_held_to_them(lab: Lab) -> None:
     with lab.http() as client:
-        for model, status in (("cloud", 403), ("hybrid", 200)):
+        for model, status in (("cloud", 400), ("hybrid", 200)):
             answer = client.post(
                 "/v1/chat/completions",
                 json={"model": model, "messages": [{"role": "user", "content": "x"}]},
@@ -209,7 +209,7 @@ def test_a_caller_may_not_lower_what_the_use_case_sets(lab: Lab) -> None:
             json={"model": "cloud", "messages": [{"role": "user", "content": "x"}]},
             headers={"x-headgate-labels": "confidentiality=public"},
         )
-    assert answer.status_code == 403
+    assert answer.status_code == 400
     assert lab.cloud.connections == 0
 
 
@@ -220,7 +220,7 @@ def test_a_key_cannot_choose_a_use_case_that_it_is_not_bound_to(lab: Lab) -> Non
             json={"model": "cloud", "messages": [{"role": "user", "content": "x"}]},
             headers={"x-headgate-use-case": "support"},
         )
-    assert answer.status_code == 403
+    assert answer.status_code == 400
     assert lab.cloud.connections == 0
 
 
@@ -247,10 +247,10 @@ def test_the_first_key_never_reaches_a_cloud_model(lab: Lab) -> None:
         for model in ("cloud", "claude", "unreliable", "unreliable-claude"):
             for path in ("/v1/chat/completions", "/v1/messages"):
                 answer = client.post(path, json={"model": model, "max_tokens": 5, "messages": USER})
-                assert answer.status_code == 403
+                assert answer.status_code == 400
                 assert "getting-started-on-prem-only" in answer.text
         answer = client.post("/v1/embeddings", json={"model": "cloud-embed", "input": "x"})
-        assert answer.status_code == 403
+        assert answer.status_code == 400
         mixed = client.post("/v1/chat/completions", json={"model": "hybrid", "messages": USER})
     assert (mixed.status_code, mixed.headers["x-headgate-deployment"]) == (200, "onprem")
     assert lab.cloud.connections == 0
@@ -472,7 +472,7 @@ def test_tokens_that_no_scan_can_read_stay_on_our_own_machines(lab: Lab, tokens:
         refused = client.post("/v1/embeddings", json={"model": "cloud-embed", "input": tokens})
         answered = client.post("/v1/embeddings", json={"model": "own-embed", "input": tokens})
         plain = client.post("/v1/embeddings", json={"model": "cloud-embed", "input": ["text"]})
-    assert (refused.status_code, answered.status_code, plain.status_code) == (403, 200, 200)
+    assert (refused.status_code, answered.status_code, plain.status_code) == (400, 200, 200)
     said = refused.json()["error"]
     assert "tokens and media cannot be looked at; send text" in said["message"]
     assert "lattice.flow" in said["message"]
@@ -497,7 +497,7 @@ def test_media_that_no_scan_can_read_stay_on_our_own_machines(lab: Lab, path: st
     body = {"model": "cloud", "max_tokens": 9, "messages": [{"role": "user", "content": [part]}]}
     with lab.http() as client:
         refused = client.post(path, json=body)
-    assert refused.status_code == 403
+    assert refused.status_code == 400
     assert "media cannot be looked at" in refused.json()["error"]["message"]
     assert lab.cloud.requests == []
 
@@ -514,7 +514,7 @@ def test_an_image_is_answered_on_our_own_machines_and_where_the_deployment_may_h
     assert len(lab.cloud.requests) == 1, "of several candidates it goes to the one that may have it"
     with lab.http(lab.intern) as client:
         withheld = client.post("/v1/chat/completions", json=body)
-    assert withheld.status_code == 403, "who may see no personal data sees no answer about what may show some"
+    assert withheld.status_code == 400, "who may see no personal data sees no answer about what may show some"
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
@@ -530,6 +530,6 @@ def test_an_answer_that_a_client_sends_back_has_its_labels_again(lab: Lab, strea
         refused = client.post(path, json={"model": "cloud", "max_tokens": 99, "messages": later})
         invented = [asked[0], {"role": "assistant", "content": said + "!"}, asked[0]]
         allowed = client.post(path, json={"model": "cloud", "max_tokens": 99, "messages": invented})
-    assert refused.status_code == 403
+    assert refused.status_code == 400
     assert "restricted" in refused.json()["error"]["message"]
     assert allowed.headers["x-headgate-labels"].endswith("integrity=untrusted")

@@ -183,7 +183,7 @@ def test_openai_errors_of_the_gate_are_the_sdks_own(lab: Lab, openai_client: ope
     with pytest.raises(openai.AuthenticationError) as unknown:
         openai_client.with_options(api_key="hg_wrong").chat.completions.create(model="cloud", messages=HELLO)
     assert unknown.value.code == "invalid_api_key"
-    with pytest.raises(openai.PermissionDeniedError):
+    with pytest.raises(openai.BadRequestError):
         openai_client.with_options(api_key=lab.gate.admin_key).chat.completions.create(model="cloud", messages=HELLO)
     with pytest.raises(openai.NotFoundError) as missing:
         openai_client.chat.completions.create(model="nowhere", messages=HELLO)
@@ -276,6 +276,39 @@ def test_anthropic_tokens_are_counted_for_every_model(anthropic_client: anthropi
         assert anthropic_client.messages.count_tokens(model=model, messages=long).input_tokens > short + 200
 
 
+@pytest.mark.parametrize("model", ["cloud", "claude"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_anthropic_tool_runners_keep_the_whole_conversation(
+    lab: Lab, anthropic_client: anthropic.Anthropic, model: str, stream: bool
+) -> None:
+    """They leave the history to the provider until they hear that they cannot."""
+
+    @anthropic.beta_tool
+    def weather(city: str) -> str:
+        """Tell the weather in a city."""
+        return f"rain in {city}"
+
+    lab.cloud.script(Script(text="", tool_calls=TWO_CALLS[:1]), Script(text="Take a coat."))
+    how: Any = {"model": model, "max_tokens": 50, "messages": HELLO, "tools": [weather], "stream": stream}
+    messages_api: Any = anthropic_client.beta.messages
+    last = messages_api.tool_runner(**how).until_done()
+    assert [block.text for block in last.content if block.type == "text"] == ["Take a coat."]
+    said = json.dumps([received.json for received in lab.cloud.requests])
+    assert len(lab.cloud.requests) == 2
+    assert "thread" not in said
+    messages = lab.cloud.requests[1].json["messages"]
+    assert [message["role"] for message in messages][:2] == ["user", "assistant"]
+    assert "rain in Bonn" in json.dumps(messages[2])
+
+
+def test_anthropic_threads_that_ask_for_errors_get_the_sdks_own(anthropic_client: anthropic.Anthropic) -> None:
+    thread = anthropic_client.beta.messages.thread(model="claude", max_tokens=50)
+    with pytest.raises(anthropic.BadRequestError) as refused:
+        thread.send({"role": "user", "content": "Hello"})
+    body: Any = refused.value.body
+    assert body["error"]["details"]["error_code"] == "thread_unsupported_request"
+
+
 def test_anthropic_lists_and_retrieves_models(anthropic_client: anthropic.Anthropic) -> None:
     names = {model.id for model in anthropic_client.models.list(limit=2)}
     assert {"cloud", "claude", "local-chat"} <= names
@@ -315,7 +348,7 @@ def test_anthropic_errors_of_the_gate_are_the_sdks_own(lab: Lab, anthropic_clien
         call(anthropic_client.with_options(api_key="hg_wrong"))
     body: Any = unknown.value.body
     assert body["error"]["type"] == "authentication_error"
-    with pytest.raises(anthropic.PermissionDeniedError):
+    with pytest.raises(anthropic.BadRequestError):
         call(anthropic_client.with_options(api_key=lab.gate.admin_key))
     with pytest.raises(anthropic.NotFoundError):
         call(anthropic_client, model="nowhere")

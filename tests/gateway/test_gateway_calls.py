@@ -184,7 +184,8 @@ async def test_a_failure_before_any_content_goes_to_the_next_candidate(
         Script(cut="rst", cut_after=1),
         Script(cut="short", cut_after=1),
         Script(malformed=b"data: {]\n\n", malformed_at=0),
-        Script(content_type="text/html"),
+        Script(content_type="text/html", body=b"<html>busy</html>"),
+        Script(body=b'{"error":{"message":"busy"}}'),
         Script(breaks=Failure(500), text=()),
     ],
 )
@@ -220,7 +221,6 @@ BOUGHT: dict[str, Callable[[str], bytes]] = {
     "no content": lambda wire: b'{"type":"message","choices":[]}',
     "nested too deep": lambda wire: whole(wire, "x")[:-1] + b',"a":' + b"[" * 500 + b"]" * 500 + b"}",
     "a key twice": lambda wire: whole(wire, "x")[:-1] + b',"id":"2"}',
-    "half a character": lambda wire: whole(wire, "x")[:-1] + b',"a":"\\ud800"}',
     "no UTF-8": lambda wire: whole(wire, "x")[:-1] + b',"a":"\xff"}',
     "compressed": lambda wire: gzip.compress(whole(wire, "x" * (1 << 20))),
 }  # fmt: skip
@@ -244,11 +244,10 @@ async def test_an_answer_that_came_and_cannot_be_read_is_not_bought_again(
 @pytest.mark.parametrize(
     "script",
     [
-        Script(content_type="application/json"),
         Script(headers=(("content-encoding", "gzip"),)),
         Script(malformed=b"data: " + b"x" * (17 << 20) + b"\n\n", malformed_at=0),
     ],
-    ids=["a whole answer", "compressed", "one event too large"],
+    ids=["compressed", "one event too large"],
 )
 async def test_a_stream_that_came_and_cannot_be_read_is_not_bought_again(
     gateway: Gate, one: Simulator, two: Simulator, script: Script

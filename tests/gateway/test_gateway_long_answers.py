@@ -136,11 +136,12 @@ async def test_trap_6_a_stream_that_breaks_goes_to_the_next_candidate_for_nothin
     assert not other.requests[0].json.get("stream"), "its wire has no such limit"
 
 
-async def test_trap_6_an_answer_to_a_stream_request_that_is_no_stream_is_a_failure(
-    gateway: Gate, claude: Simulator
+@pytest.mark.parametrize("body", [b"<html>", b"", b'{"hello":"world"}'])
+async def test_trap_6_an_answer_to_a_stream_request_that_is_no_answer_at_all_is_a_failure(
+    gateway: Gate, claude: Simulator, body: bytes
 ) -> None:
-    claude.script(Script(content_type="application/json"))
-    with pytest.raises(Upstream, match="without a stream"):
+    claude.script(Script(content_type="text/plain", body=body))
+    with pytest.raises(Upstream, match=r"without a stream|is neither a message"):
         await gateway.ask(wire="anthropic", body=asking_for(LONG))
 
 

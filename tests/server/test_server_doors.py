@@ -289,8 +289,8 @@ async def test_what_another_wire_cannot_say_is_told_to_whoever_said_it(house: Ho
     """Trap 13."""
     body = {"model": "local-chat", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}], "stream": stream}
     async with house.admin as client:
-        answer = await client.post("/v1/messages", json={**body, "container": "c", "\0new\r\nfield\u2028 ": 1})
-        assert answer.headers["x-headgate-dropped"] == "container,?new??field??"
+        answer = await client.post("/v1/messages", json={**body, "fallbacks": ["c"], "\0new\r\nfield\u2028 ": 1})
+        assert answer.headers["x-headgate-dropped"] == "fallbacks,?new??field??"
         answer = await client.post("/v1/messages", json={**body, **{f"field-{n}": n for n in range(100)}})
         assert len(answer.headers["x-headgate-dropped"]) == 500
         assert "x-headgate-dropped" not in (await client.post("/v1/messages", json=body)).headers

@@ -312,11 +312,13 @@ def test_sampling_is_left_out_and_disclosed_unless_the_model_takes_it():
     """Traps 6 and 13: models since Opus 4.7 answer 400 to any temperature; others take 0 to 1."""
     conversation = talk(temperature=1.7, top_p=0.5, top_k=3, stop=("END", "  "), seed=1, user="u" * 300)
     said = write(conversation)
-    assert {"temperature", "top_p", "top_k", "metadata"}.isdisjoint(said)
+    assert {"temperature", "top_p", "top_k"}.isdisjoint(said)
+    assert len(said["metadata"]["user_id"]) == 64
     assert said["stop_sequences"] == ["END"]
     assert unsaid(conversation, TO) == ("temperature", "top_p", "top_k", "stop", "user", "seed")
     said = write(conversation, Outgoing("m", quirks=frozenset({"sampling"})))
-    assert (said["temperature"], said["top_p"], said["top_k"]) == (1.0, 0.5, 3)
+    assert (said["temperature"], said["top_k"]) == (1.0, 3)
+    assert "top_p" not in said, "models take one of the two"
 
 
 def test_effort_becomes_adaptive_thinking_and_budgets_are_kept_for_models_that_take_them():
@@ -503,21 +505,28 @@ def test_what_has_no_typed_form_is_listed_as_dropped():
     """Traps 13, 21 and 27."""
     ephemeral = {"type": "ephemeral"}
     conversation = read(
-        service_tier="auto",
+        service_tier="standard_only",
+        speed="standard",
         tools=[
             {"type": "web_search_20250305", "name": "web_search"},
-            {"name": "f", "input_schema": {"type": "object"}, "cache_control": ephemeral},
+            {"name": "g", "input_schema": {"type": "object"}, "allowed_callers": ["code_execution_20260120"]},
+            {"name": "f", "input_schema": {"type": "object"}, "cache_control": ephemeral, "defer_loading": True},
         ],
         messages=[
-            {"role": "user", "content": [{"type": "container_upload", "file_id": "f"}]},
+            {
+                "role": "assistant",
+                "content": [{"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}],
+            },
             {"role": "user", "content": [{"type": "text", "text": "", "cache_control": ephemeral}]},
         ],
     )
     assert conversation.dropped == (
         "service_tier",
         "tools.web_search_20250305",
+        "tools.custom",
+        "tools.defer_loading",
         "cache_control",
-        "content.container_upload",
+        "content.server_tool_use",
     )
 
 
@@ -591,8 +600,8 @@ def conversations(draw: st.DrawFn) -> Conversation:
     if draw(st.booleans()):
         messages.append(Message("system", (Text(draw(WORDS), cache=draw(CACHE)),)))
     messages.append(Message("user", tuple(draw(USER_PARTS))))
-    for _ in range(draw(st.integers(0, 2))):
-        ids = draw(st.lists(IDS, unique=True, max_size=3))
+    for turn in range(draw(st.integers(0, 2))):
+        ids = [f"{turn}{tool_id}"[:64] for tool_id in draw(st.lists(IDS, unique=True, max_size=3))]
         calls = tuple(ToolUse(tool_id, "weather", '{"city":1.0}') for tool_id in ids)
         messages.append(Message("assistant", (Text(draw(WORDS)), *calls)))
         results = tuple(ToolResult(tool_id, (Text(draw(WORDS)),), is_error=draw(st.booleans())) for tool_id in ids)
@@ -684,5 +693,6 @@ def test_a_cap_leaves_a_budget_below_it_and_turns_that_hold_nothing_else_alone()
 def test_tools_without_a_description_or_a_type_and_old_models_without_effort_are_written_plainly():
     bare = Tool("f", None, {"properties": {"a": {}}}, strict=True)
     said = write(talk(Message("assistant", (Refusal(""), Text("Sure"))), tools=(bare,)), Outgoing("m"))
-    assert said["tools"] == [{"name": "f", "input_schema": {"type": "object", "properties": {"a": {}}}, "strict": True}]
+    schema: Any = {"type": "object", "properties": {"a": {}}, "additionalProperties": False}
+    assert said["tools"] == [{"name": "f", "input_schema": schema, "strict": True}]
     assert "thinking" not in write(talk(), Outgoing("m", quirks=frozenset({"thinking_budget"})))

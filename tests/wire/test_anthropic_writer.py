@@ -150,9 +150,11 @@ def test_every_stop_reason_of_ours_has_a_word_of_theirs_but_the_unknown(ours: St
     assert sdk_message(write(BEGIN, End(ours))).stop_reason == theirs
 
 
-def test_a_stream_that_never_said_why_it_ended_ends_with_null():
+def test_a_stream_that_ended_well_and_never_said_why_ends_with_what_it_holds():
     """Trap 9."""
-    assert sdk_message(write(BEGIN, TextDelta("x"))).stop_reason is None
+    assert sdk_message(write(BEGIN, TextDelta("x"))).stop_reason == "end_turn"
+    called = write(BEGIN, ToolBegin(0, "a", "f"), ToolDelta(0, "{}"))
+    assert sdk_message(called).stop_reason == "tool_use"
 
 
 def test_reasoning_text_and_tools_become_blocks_one_after_the_other():

@@ -92,6 +92,7 @@ def test_embeddings_neither_stream_nor_cross() -> None:
     for refused in (
         dialect.read_events,
         lambda: dialect.write_events(call),
+        lambda: dialect.replay(b"{}"),
         lambda: dialect.to_conversation(call.content),
         lambda: dialect.from_conversation(Conversation(()), OUT),
         lambda: dialect.to_reply(reply),

@@ -45,8 +45,8 @@ def rendered(error: HeadgateError) -> tuple[int, dict[str, str], dict[str, Any]]
         (Invalid("bad", param="n"), openai.BadRequestError),
         (TooLarge("big"), openai.APIStatusError),
         (Unauthenticated("who"), openai.AuthenticationError),
-        (Denied("no", rules=("r1",)), openai.PermissionDeniedError),
-        (NeedsApproval("ask", approval_id="a1"), openai.PermissionDeniedError),
+        (Denied("no", rules=("r1",)), openai.BadRequestError),
+        (NeedsApproval("ask", approval_id="a1"), openai.BadRequestError),
         (NotFound("gone"), openai.NotFoundError),
         (Conflict("twice"), openai.ConflictError),
         (OverBudget("spent"), openai.RateLimitError),
@@ -87,11 +87,11 @@ def test_each_outcome_is_raised_by_the_sdk_as_its_own_class_without_vain_retries
 def test_a_denial_says_which_rule_and_why_under_a_stable_code() -> None:
     """Trap 33."""
     status, headers, error = rendered(Denied("the prompt holds personal data", rules=("pii.eu",), record_id="rec1"))
-    assert status == 403
+    assert status == 400, "agents take 403 as a failed login"
     assert headers["x-should-retry"] == "false"
     assert error == {
         "message": "the prompt holds personal data (rule pii.eu)",
-        "type": "permission_error",
+        "type": "invalid_request_error",
         "param": None,
         "code": "denied",
         "record_id": "rec1",

@@ -289,8 +289,12 @@ def test_custom_tools_and_listed_content_are_scanned_too() -> None:
 
 def test_the_stop_string_that_ended_an_answer_is_told() -> None:
     """Trap 9."""
-    (event,) = feed(piece(finish="stop", stop_reason="END"))
-    assert event.deltas()[-1] == End("stop", "END")
+    for name in ("stop_reason", "matched_stop"):
+        told: dict[str, Any] = {name: "END"}
+        (event,) = feed(piece(finish="stop", **told))
+        assert event.deltas()[-1] == End("stop_sequence", "END")
+    (event,) = feed(piece(finish="stop", matched_stop=128009))
+    assert event.deltas()[-1] == End("stop")
 
 
 @pytest.mark.parametrize(
@@ -316,7 +320,8 @@ def test_an_error_within_a_stream_is_the_upstreams_failure(data: bytes) -> None:
         piece({"content": 5}),
         piece({"content": "a"}, index=-1),
         piece({"content": "a"}, index=5000),
-        piece({"tool_calls": [call(0, "a"), call(0, "b")]}),
+        piece({"tool_calls": [call(0, "a", id="x", name="f"), call(1, "b", id="x")]}),
+        piece({"tool_calls": [{"index": 5000, "id": "x"}, *({"id": f"c{n}"} for n in range(1025))]}),
     ],
 )
 def test_a_malformed_chunk_is_the_upstreams_failure(data: bytes) -> None:

@@ -28,7 +28,10 @@ from headgate.wire.openai_writing import unsaid
 
 GOLDEN = Path(__file__).parent / "golden" / "openai"
 PNG = "iVBORw0KGgoAAAANSUhEUg=="
-WEATHER = Tool("weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}}, strict=True)
+CLOSED = {"required": ["city"], "additionalProperties": False}
+WEATHER = Tool(
+    "weather", "The weather", {"type": "object", "properties": {"city": {"type": "string"}}, **CLOSED}, strict=True
+)
 
 
 def typed(body: Any) -> Conversation:
@@ -118,14 +121,15 @@ def test_parallel_tool_results_become_one_turn() -> None:
 
 def test_an_assistants_turn_keeps_reasoning_refusal_and_calls() -> None:
     """Traps 8, 11 and 12."""
-    message = {"role": "assistant", "reasoning_content": "hm", "content": "a", "refusal": "no", "audio": {"id": "z"}}
+    message = {"role": "assistant", "reasoning_content": "hm", "content": "a", "refusal": "no"}
     conversation = typed({"messages": [message]})
     assert conversation.messages == (Message("assistant", (Reasoning("hm"), Text("a"), Refusal("no"))),)
-    assert conversation.dropped == ("messages[0].audio",)
-    listed = [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "no"}, {"type": "thinking"}]
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    listed = [thinking, {"type": "text", "text": "a"}, {"type": "refusal", "refusal": "no"}, {"type": "reference"}]
     conversation = typed({"messages": [{"role": "assistant", "content": listed, "function_call": {"name": "f"}}]})
-    assert conversation.messages == (Message("assistant", (Text("a"), Refusal("no"))),)
-    assert conversation.dropped == ("messages[0].function_call", "messages[0].content[2].thinking")
+    parts = (Reasoning("hm"), Text("a"), Refusal("no"), ToolUse("f", "f", "{}"))
+    assert conversation.messages == (Message("assistant", parts),)
+    assert conversation.dropped == ("messages[0].content[3].reference",)
 
 
 def test_marks_of_cached_prefixes_are_read() -> None:
@@ -143,11 +147,11 @@ def test_what_the_typed_form_cannot_carry_is_named_and_what_means_nothing_is_not
     """Trap 13."""
     conversation = typed(
         {
-            **{"n": 2, "logprobs": True, "store": True, "prediction": {"x": 1}, "x-new": 1, "service_tier": "flex"},
+            **{"n": 2, "logprobs": True, "store": False, "prediction": {"x": 1}, "x-new": 1, "service_tier": "flex"},
             **{"frequency_penalty": 0, "metadata": {}, "verbosity": None, "presence_penalty": 1},
-            "tools": [{"type": "custom", "custom": {"name": "c"}}],
+            "tools": [{"type": "custom", "custom": {"name": "c"}}, {"type": "function", "function": {"name": "f"}}],
             "messages": [{"role": "user", "name": "anna", "content": "x"}],
-            "functions": [{"name": "f"}],
+            "functions": [],
             "response_format": {"type": "grammar"},
         }
     )
@@ -155,7 +159,7 @@ def test_what_the_typed_form_cannot_carry_is_named_and_what_means_nothing_is_not
         "messages[0].name",
         "tools[0].custom",
         "response_format",
-        *("n", "logprobs", "store", "prediction", "x-new", "service_tier", "presence_penalty", "functions"),
+        *("n", "logprobs", "prediction", "x-new", "service_tier", "presence_penalty"),
     )
     assert typed({"n": 1, "logprobs": False}).dropped == ()
 
@@ -166,8 +170,8 @@ def test_what_the_typed_form_cannot_carry_is_named_and_what_means_nothing_is_not
         ({"type": "text"}, None),
         ({"type": "json_object"}, OutputSchema("answer", None)),
         (
-            {"type": "json_schema", "json_schema": {"name": "a", "schema": {"$defs": {}}, "strict": True}},
-            OutputSchema("a", {"$defs": {}}, strict=True),
+            {"type": "json_schema", "json_schema": {"name": "a", "schema": WEATHER.schema, "strict": True}},
+            OutputSchema("a", WEATHER.schema, strict=True),
         ),
     ],
 )
@@ -238,6 +242,7 @@ def test_sampling_reads_in_full() -> None:
         user="s",
         stream=True,
         include_usage=True,
+        dropped=("user",),
     )
 
 
@@ -289,6 +294,7 @@ def test_a_conversation_of_another_wire_becomes_a_request() -> None:
             {
                 "role": "user",
                 "content": [
+                    {"type": "text", "text": f"From the result of tool call {call_id} of weather:"},
                     {"type": "image_url", "image_url": {"url": "https://x/y"}},
                     {"type": "text", "text": "so?"},
                 ],
@@ -351,7 +357,8 @@ def test_quirks_change_what_is_written() -> None:
 def test_odd_turns_are_written_as_servers_want_them() -> None:
     """Trap 12."""
     assert turns() == []
-    assert turns(Text("a"), Text(""), Text("b"))[0]["content"] == [
+    assert turns(Text("a"), Text(""), Text("b"))[0]["content"] == "a\nb"
+    assert turns(Text("a"), Text(""), Text("b"), quirks=("text_parts",))[0]["content"] == [
         {"type": "text", "text": "a"},
         {"type": "text", "text": "b"},
     ]
@@ -366,6 +373,8 @@ def test_documents_by_address_and_parts_out_of_place_are_refused_rather_than_los
     """Trap 14."""
     with pytest.raises(Invalid, match="by address"):
         turns(Document(url="https://example.org/a.pdf"))
+    with pytest.raises(Invalid, match="base64"):
+        turns(Document("!", "text/plain"))
     with pytest.raises(Invalid, match="tooluse"):
         turns(ToolUse("a", "b", "c"))
 

@@ -194,7 +194,7 @@ def test_a_failing_stream_ends_with_an_error_that_names_rule_and_reason_and_neve
     assert b"[DONE]" not in frame
     assert json.loads(event.data)["error"] == {
         "message": "the answer holds a secret (rule secrets.block)",
-        "type": "permission_error",
+        "type": "invalid_request_error",
         "param": None,
         "code": "denied",
         "record_id": "r1",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from headgate.gateway.pricing import FREE, cost_micros
 from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
@@ -25,6 +27,8 @@ from headgate.wire.conversation import Reasoning, Refusal, Text, ToolUse
 from headgate.wire.dialect import Assembler, Dialect, Outgoing
 from headgate.wire.prompt_size import prompt_tokens
 from headgate.wire.sse import SseParser
+from headgate.wire.stream_strings import WHOLE_CHANNEL
+from headgate.wire.tool_names import RestoringReader, names_to_restore, restored_reply
 
 DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]
 Secrets = Callable[[str], str]
@@ -33,6 +37,9 @@ Secrets = Callable[[str], str]
 _MAX_REPLY_BYTES = 64 << 20
 _MAX_ERROR_BYTES = 64 << 10
 _BYTES_PER_TOKEN = 4
+_NO_NAMES: Mapping[str, str] = {}
+_SSE_FIELD = re.compile(rb"(?:data|event|id|retry)?:")
+_FIELD_CHARS = len("event:")
 _REPLY_HEADERS = (
     *("x-ratelimit-", "anthropic-ratelimit-", "retry-after", "request-id", "x-request-id", "x-should-retry"),
     "date",
@@ -60,7 +67,7 @@ class ModelDispatcher:
         tally = _Tally(run)
         provider, endpoint, dialect = self._route(run.payload)
         assembler = dialect.assembler() if _is_too_long_for_one_piece(run) else None
-        request = self._request(run, provider, endpoint, dialect, streams=assembler is not None)
+        request, names = self._request(run, provider, endpoint, dialect, streams=assembler is not None)
         try:
             tally.sends()
             async with self._egress.send(request) as response:
@@ -72,7 +79,7 @@ class ModelDispatcher:
                 else:
                     body = await _assembled(response, dialect, assembler, tally)
                 with _bought():
-                    reply = dialect.read_reply(body, headers=_headers(response))
+                    reply = restored_reply(dialect.read_reply(body, headers=_headers(response)), names)
                     tally.saw(reply.usage)
                     if not reply.usage.output_tokens and run.payload.call.operation == "chat":
                         tally.wrote(_written_chars(reply, dialect))
@@ -96,22 +103,21 @@ class ModelDispatcher:
     async def _events(self, run: DispatchRun) -> AsyncGenerator[ModelEvent, None]:
         tally = _Tally(run)
         provider, endpoint, dialect = self._route(run.payload)
-        request = self._request(run, provider, endpoint, dialect, streams=run.payload.call.stream)
+        request, names = self._request(run, provider, endpoint, dialect, streams=run.payload.call.stream)
         sending = self._egress.send(request)
         run.on_stop = sending.stop
         try:
             tally.sends()
             async with sending as response:
                 await _raise_for_status(response, dialect)
-                _check_is_stream(response)
                 run.headers = tuple(
                     (name, value)
                     for name, value in _headers(response).items()
                     if "ratelimit" in name or "request-id" in name
                 )
-                reader = dialect.read_events()
+                reader = RestoringReader(dialect.read_events(), names) if names else dialect.read_events()
                 parser = SseParser()
-                async for chunk in response.chunks():
+                async for chunk in _stream_of(response, dialect):
                     for sse_event in parser.feed(chunk):
                         for event in reader.feed(sse_event):
                             tally.count(event)
@@ -139,7 +145,7 @@ class ModelDispatcher:
 
     def _request(
         self, run: DispatchRun, provider: Provider, endpoint: Endpoint, dialect: Dialect, *, streams: bool
-    ) -> Request:
+    ) -> _Prepared:
         deployment, call = run.payload.deployment, run.payload.call
         if streams and not call.stream:
             call = replace(call, stream=True)
@@ -160,18 +166,20 @@ class ModelDispatcher:
         )
         run.facts["deployment"] = deployment.id
         run.facts["attempt"] = run.payload.attempt
-        return Request(
+        body, names = self._body(call, dialect, outgoing, run)
+        request = Request(
             "POST",
             base_url.rstrip("/") + endpoint.path,
             _encoded(headers),
-            self._body(call, dialect, outgoing, run),
+            body,
             profile=deployment.network,
             within_s=run.left_s(),
         )
+        return _Prepared(request, names)
 
-    def _body(self, call: ModelCall, dialect: Dialect, outgoing: Outgoing, run: DispatchRun) -> bytes:
+    def _body(self, call: ModelCall, dialect: Dialect, outgoing: Outgoing, run: DispatchRun) -> _Body:
         if call.wire == dialect.name:
-            return dialect.write_call(call, outgoing)
+            return _Body(dialect.write_call(call, outgoing), _NO_NAMES)
         conversation = self._dialects[call.wire].to_conversation(call.content)
         if call.stream and not conversation.stream:
             conversation = replace(conversation, stream=True)
@@ -180,7 +188,7 @@ class ModelDispatcher:
             run.facts["dropped"] = ",".join(dropped)[:500]
         if call.operation != "chat":
             raise Invalid(f"{call.operation} cannot cross from {call.wire} to {dialect.name}")
-        return dialect.from_conversation(conversation, outgoing)
+        return _Body(dialect.from_conversation(conversation, outgoing), names_to_restore(conversation))
 
     def _outgoing_headers(self, provider: Provider, run: DispatchRun) -> Headers:
         deployment = run.payload.deployment
@@ -196,6 +204,20 @@ class ModelDispatcher:
             # The fault of this one deployment: another may do.
             raise Upstream(f"deployment {deployment.id}: {error.message}", retryable=True) from error
         return (*always, *given.items(), *provider.credential(secret))
+
+
+class _Body(NamedTuple):
+    """The body of a request, and the tools' own names by those that it sends."""
+
+    data: bytes
+    names: Mapping[str, str]
+
+
+class _Prepared(NamedTuple):
+    """A request, and the tools' own names by those that it sends."""
+
+    request: Request
+    names: Mapping[str, str]
 
 
 class _Tally:
@@ -231,7 +253,8 @@ class _Tally:
         if self._first_item_us is None:
             self.began()
         for slot in event.slots:
-            self._written_chars += len(slot.text)
+            if not slot.channel.startswith(WHOLE_CHANNEL):
+                self._written_chars += len(slot.text)
         if event.usage is not None:
             self._usage = event.usage if self._usage is None else self._usage.updated(event.usage)
 
@@ -333,9 +356,8 @@ def _is_too_long_for_one_piece(run: DispatchRun) -> bool:
 
 async def _assembled(response: Response, dialect: Dialect, assembler: Assembler, tally: _Tally) -> bytes:
     """Read a stream to its end and return the whole answer; one that is cut is an error, never a shorter answer."""
-    _check_is_stream(response)
     reader, parser, size_bytes = dialect.read_events(), SseParser(), 0
-    async for chunk in response.chunks():
+    async for chunk in _stream_of(response, dialect):
         size_bytes += len(chunk)
         if size_bytes > _MAX_REPLY_BYTES:
             raise Upstream(f"the provider's answer is larger than {_MAX_REPLY_BYTES >> 20} MiB", retryable=False)
@@ -388,13 +410,41 @@ def _add_all(events: Sequence[ModelEvent], assembler: Assembler, tally: _Tally) 
         assembler.add(event)
 
 
-def _check_is_stream(response: Response) -> None:
+def _stream_of(response: Response, dialect: Dialect) -> AsyncIterator[bytes]:
+    """Return the pieces of a stream, also where its server does not say that it is one, or gave a whole answer.
+
+    Raises:
+        Upstream: as `_refuse_foreign`.
+    """
     _refuse_foreign(response)
-    kind = (response.headers.get("content-type") or "").lower()
-    if not kind.startswith("text/event-stream"):
-        # As JSON it is a whole answer that was bought.
-        is_whole = kind.startswith("application/json")
-        raise Upstream("the provider answered a stream request without a stream", retryable=not is_whole)
+    kind = response.headers.get("content-type") or ""
+    return response.chunks() if kind.lower().startswith("text/event-stream") else _told_by_its_start(response, dialect)
+
+
+async def _told_by_its_start(response: Response, dialect: Dialect) -> AsyncGenerator[bytes, None]:
+    chunks, head = response.chunks(), b""
+    async for chunk in chunks:
+        head += chunk
+        start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+        if start[:1] == b"{" or len(start) >= _FIELD_CHARS:
+            break
+    else:
+        start = head.lstrip()
+    if _SSE_FIELD.match(start) is not None:
+        yield head
+        async for chunk in chunks:
+            yield chunk
+        return
+    if start[:1] != b"{":
+        raise Upstream("the provider answered a stream request without a stream")
+    body = [head]
+    size_bytes = len(head)
+    async for chunk in chunks:
+        body.append(chunk)
+        size_bytes += len(chunk)
+        if size_bytes > _MAX_REPLY_BYTES:
+            raise Upstream(f"the provider's answer is larger than {_MAX_REPLY_BYTES >> 20} MiB", retryable=False)
+    yield dialect.replay(b"".join(body))
 
 
 def _headers(response: Response) -> dict[str, str]:

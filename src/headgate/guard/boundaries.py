@@ -14,9 +14,10 @@ from headgate.guard.pseudonyms import Book
 from headgate.guard.restore import Restorer
 from headgate.guard.spellings import spelled
 from headgate.guard.windows import HELD, MOST_HELD, LabelWindow, RemovalWindow
+from headgate.wire.stream_strings import WHOLE_CHANNEL
 
 _MOST_ITEMS = 1024
-_ENDING = ("tool", "other/whole/")
+_ENDING = ("tool", WHOLE_CHANNEL)
 """Channels that begin like this stand between two texts that nobody reads as one."""
 
 

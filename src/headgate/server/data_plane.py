@@ -142,14 +142,14 @@ class DataPlane:
                 await self._stream(action, dialect, answer)
             else:
                 done = await self._parts.pipeline.run(action)
-                body = render_reply(done.result, wire=call.wire, model=call.model)
+                body = render_reply(done.result, wire=call.wire, model=call.model, call=call, created=self._now())
                 await answer.whole(200, body, [*done.result.headers, *gate_headers(done.run)])
 
     async def _stream(
         self, action: Action[ModelCall, ModelEvent, ModelReply], dialect: Dialect, answer: _Answer
     ) -> None:
         """Stream an answer; nothing is committed before the first content or `COMMIT_S`."""
-        writer = dialect.write_events(action.payload)
+        writer = dialect.write_events(action.payload, created=self._now())
         stream = OpenStream(answer.send, writer, self._parts.clock)
         self._parts.streams.add(stream)
         try:
@@ -173,6 +173,10 @@ class DataPlane:
             await stream.end(writer.fail(HeadgateError("an internal error happened; its cause is in the log")))
         finally:
             self._parts.streams.remove(stream)
+
+    def _now(self) -> int:
+        """Return the seconds since 1970, as answers tell when they were made."""
+        return int(self._parts.clock.now().timestamp())
 
     async def _first(
         self, items: AsyncIterator[ModelEvent], stream: OpenStream, run: Run[Any, Any, Any], answer: _Answer

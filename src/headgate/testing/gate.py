@@ -121,7 +121,15 @@ class Gate:
     async def answer(self, text: str = "Good day", *, wire: str = "openai", **how: Any) -> Any:
         """Ask and return the answer as the client of that wire gets it, decoded."""
         done = await self.ask(text, wire=wire, **how)
-        return json.loads(render_reply(done.result, wire=_WIRES[wire], model="chat"))
+        return json.loads(
+            render_reply(
+                done.result,
+                wire=_WIRES[wire],
+                model="chat",
+                call=done.run.action.payload,
+                created=int(self.bench.clock.now().timestamp()),
+            )
+        )
 
     def stream(
         self, text: str = "Good day", **how: Any
@@ -132,7 +140,7 @@ class Gate:
     async def frames(self, text: str = "Good day", *, wire: str = "openai", **how: Any) -> bytes:
         """Ask for a stream and return it as the client of that wire gets it."""
         action = self.action(text, wire=wire, stream=True, **how)
-        writer = DIALECTS[_WIRES[wire]].write_events(action.payload)
+        writer = DIALECTS[_WIRES[wire]].write_events(action.payload, created=int(self.bench.clock.now().timestamp()))
         async with self.bench.pipeline().stream(action) as stream:
             written = [writer.write(event) async for event in stream.items]
         return b"".join((*written, writer.end()))

@@ -29,7 +29,7 @@ from headgate.kernel.errors import (
     UpstreamTimeout,
 )
 from headgate.wire.dialect import HttpError
-from headgate.wire.retries import OURS, retry_after, retry_headers, with_rules
+from headgate.wire.retries import OURS, denied_status, retry_after, retry_headers, with_rules
 
 _MAX_MESSAGE_CHARS: Final = 2000
 _STATUSES: Final[Mapping[str, int]] = {
@@ -56,6 +56,15 @@ _OVERFLOW: Final = re.compile(
     r"(?:resulted in|requested(?: about)?|has|contains?) (?P<used>\d+)"
 )
 _OVERFLOWS: Final = ("maximum context length", "context_length_exceeded", "exceeds the available context size")
+
+
+class ThreadUnsupported(Invalid):
+    """The request leaves its history to the provider, where no label and no rule sees it; SDKs then send all of it.
+
+    Source: `lib/threads/_thread_state.py` of the `anthropic` SDK 2.x, which goes on without a thread at this code.
+    """
+
+    code = "thread_unsupported_request"
 
 
 class _Error(msgspec.Struct):
@@ -145,7 +154,9 @@ def _render(error: HeadgateError) -> _Rendering:
         case Unauthenticated():
             return _Rendering(401, "authentication_error", error.message)
         case Denied():
-            return _Rendering(403, "permission_error", with_rules(error))
+            status = denied_status(error)
+            kind = "permission_error" if status == 403 else "invalid_request_error"
+            return _Rendering(status, kind, with_rules(error))
         case NotFound():
             return _Rendering(404, "not_found_error", error.message)
         case Conflict():

@@ -19,7 +19,7 @@ from headgate.kernel.content import Content
 from headgate.kernel.errors import HeadgateError, Invalid, Upstream
 from headgate.kernel.model_call import ModelCall, ModelReply, Operation, Usage
 from headgate.wire.anthropic_assembling import AnthropicAssembler
-from headgate.wire.anthropic_errors import read_upstream_error, write_http_error
+from headgate.wire.anthropic_errors import ThreadUnsupported, read_upstream_error, write_http_error
 from headgate.wire.anthropic_reading import misfit, read_answer, read_conversation
 from headgate.wire.anthropic_stream import AnthropicReader
 from headgate.wire.anthropic_words import NAME, estimated_tokens, stop_reason_of, tokens_from
@@ -30,6 +30,8 @@ from headgate.wire.dialect import HttpError, Outgoing
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path
 from headgate.wire.needs import needs_of
+from headgate.wire.replaying import anthropic_stream_of
+from headgate.wire.surrogates import parse_answer
 from headgate.wire.token_counts import count_of
 
 _WIRE_KEYS: Final = frozenset(
@@ -155,6 +157,10 @@ class AnthropicMessages:
             request = msgspec.convert(document.value, _Request)
         except msgspec.ValidationError as exc:
             raise misfit(exc) from exc
+        if fields.get("thread") is not None:
+            raise ThreadUnsupported(
+                "thread: conversations are not held here; send the whole conversation without `thread`", param="thread"
+            )
         _check(request, counts=self.operation == "count_tokens")
         return ModelCall(
             wire=NAME,
@@ -193,11 +199,11 @@ class AnthropicMessages:
             Upstream: it is not what the wire promises.
         """
         try:
-            document = JsonDocument.parse(body, layout=_ANSWER, name="the provider's answer")
+            document = parse_answer(body, _ANSWER)
             head = msgspec.convert(document.value, _ReplyHead)
         except (Invalid, msgspec.ValidationError) as exc:
             raise Upstream("the provider's answer is not a message") from exc
-        if head.type == "message":
+        if head.type == "message" and isinstance(document.value.get("content"), list):
             usage = tokens_from(head.usage).usage()
         elif count_of(head.input_tokens) is not None:
             # Counting costs nothing, whatever it counted.
@@ -223,12 +229,16 @@ class AnthropicMessages:
         """Return a decoder for one stream."""
         return AnthropicReader()
 
+    def replay(self, body: bytes) -> bytes:
+        """Return a whole answer as a stream."""
+        return anthropic_stream_of(dict(_document(self.read_reply(body, headers={}).content).fields()))
+
     def assembler(self) -> AnthropicAssembler:
         """Return what makes a whole answer of a stream."""
         return AnthropicAssembler()
 
-    def write_events(self, call: ModelCall) -> AnthropicWriter:
-        """Return an encoder for the client that sent `call`."""
+    def write_events(self, call: ModelCall, *, created: int = 0) -> AnthropicWriter:
+        """Return an encoder for the client that sent `call`; this wire tells no time."""
         return AnthropicWriter(call)
 
     def read_error(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
@@ -263,8 +273,8 @@ class AnthropicMessages:
         """Build the typed form of an answer."""
         return read_answer(reply.content.to_bytes(), usage=reply.usage)
 
-    def from_reply(self, reply: Reply, *, model: str) -> bytes:
-        """Write an answer of another wire as one of this."""
+    def from_reply(self, reply: Reply, *, model: str, call: ModelCall | None = None, created: int = 0) -> bytes:
+        """Write an answer of another wire as one of this, which depends on neither the call nor the time."""
         return write_answer(reply, model=model)
 
     def operations(self) -> frozenset[Operation]:

@@ -33,6 +33,7 @@ from headgate.wire.conversation import (
     ToolResult,
     ToolUse,
 )
+from headgate.wire.unportable import check_offered, is_meaningless, refuse_anthropic
 
 _T = TypeVar("_T")
 
@@ -42,6 +43,12 @@ _CARRIED: Final = frozenset(
         *("temperature", "top_p", "top_k", "stop_sequences", "tools", "tool_choice"),
     }
 )
+_PARTLY_CARRIED: Final = {
+    "thinking": ("type", "budget_tokens"),
+    "output_config": ("effort", "format"),
+    "metadata": ("user_id",),
+}
+_TOOL_HINTS: Final = ("defer_loading", "eager_input_streaming", "input_examples")
 _EMPTY_RAW: Final = msgspec.Raw(b"")
 
 
@@ -71,7 +78,10 @@ class Block(msgspec.Struct):
     name: str | None = None
     input: msgspec.Raw = _EMPTY_RAW
     tool_use_id: str | None = None
+    tool_name: str | None = None
+    tool_changes: list[Any] | None = None
     content: msgspec.Raw = _EMPTY_RAW
+    citations: Any = None
     is_error: bool | None = None
     title: str | None = None
     context: str | None = None
@@ -89,6 +99,10 @@ class _ToolDefinition(msgspec.Struct):
     description: str | None = None
     input_schema: dict[str, Any] | None = None
     strict: bool | None = None
+    allowed_callers: list[str] | None = None
+    defer_loading: bool | None = None
+    eager_input_streaming: bool | None = None
+    input_examples: list[Any] | None = None
     cache_control: _CacheControl | None = None
 
 
@@ -189,13 +203,16 @@ def read_conversation(content: Content) -> Conversation:
     """
     body = content.to_bytes()
     request = decoded(_REQUEST, body)
-    dropped = [key for key in decoded(_KEYS, body) if key not in _CARRIED]
-    tools = tuple(_tools(request.tools or [], dropped))
+    dropped = list(_unsaid_fields(body))
+    left_out: dict[str, str] = {}
+    tools = tuple(_tools(request.tools or [], dropped, left_out))
+    choice = _choice(request.tool_choice)
+    check_offered(tools, left_out, choice)
     thinking, output = request.thinking, request.output_config
     return Conversation(
         messages=tuple(_messages(request, dropped)),
         tools=tools,
-        tool_choice=_choice(request.tool_choice),
+        tool_choice=choice,
         parallel_tools=_parallel(request.tool_choice),
         max_tokens=request.max_tokens,
         temperature=request.temperature,
@@ -220,7 +237,7 @@ def read_answer(body: bytes, *, usage: Usage) -> Reply:
     """
     try:
         answer = _ANSWER.decode(body)
-        parts = list(_parts(answer.content, _Place("content", [])))
+        parts = list(_parts(answer.content, _Place("content", [], is_answer=True)))
     except (msgspec.DecodeError, Invalid) as exc:
         raise Upstream("the provider's answer is not a message", retryable=False) from exc
     explanation = answer.stop_details.explanation if answer.stop_details else None
@@ -238,20 +255,35 @@ def read_answer(body: bytes, *, usage: Usage) -> Reply:
     )
 
 
+def _unsaid_fields(body: bytes) -> Iterator[str]:
+    """Give the names of fields that no other wire has; what carries state or authority is refused."""
+    for name, raw in decoded(_KEYS, body).items():
+        if name in _PARTLY_CARRIED:
+            inner: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any] | None) or {}
+            yield from (f"{name}.{key}" for key in inner if key not in _PARTLY_CARRIED[name])
+        elif name not in _CARRIED and not is_meaningless(name, msgspec.json.decode(raw)):
+            refuse_anthropic(name)
+            yield name
+
+
 class _Place(NamedTuple):
-    """Where blocks stand, for error messages, and the list that takes what they lose."""
+    """Where blocks stand, for error messages, the list that takes what they lose, and whether the model said them."""
 
     path: str
     dropped: list[str]
+    is_answer: bool = False
+
+    def inside(self, path: str) -> _Place:
+        """Return a place below this one."""
+        return self._replace(path=f"{self.path}.{path}")
 
 
 def _messages(request: _Request, dropped: list[str]) -> Iterator[Message]:
     if request.system:
         yield Message("system", tuple(_text_or_parts(request.system, _Place("system", dropped))))
     for index, turn in enumerate(request.messages):
-        yield Message(
-            _role(turn.role, index), tuple(_text_or_parts(turn.content, _Place(f"messages.{index}.content", dropped)))
-        )
+        place = _Place(f"messages.{index}.content", dropped, is_answer=turn.role == "assistant")
+        yield Message(_role(turn.role, index), tuple(_text_or_parts(turn.content, place)))
 
 
 def _role(role: str, index: int) -> Literal["system", "user", "assistant"]:
@@ -271,7 +303,7 @@ def _text_or_parts(content: str | Sequence[Block], place: _Place) -> Iterator[Pa
 
 def _parts(blocks: Iterable[Block], place: _Place) -> Iterator[Part]:
     for index, block in enumerate(blocks):
-        at = _Place(f"{place.path}.{index}", place.dropped)
+        at = place.inside(str(index))
         match block.type:
             case "thinking":
                 yield Reasoning(block.thinking or "", signature=block.signature)
@@ -304,7 +336,7 @@ def _readable(
             yield Text(content)
         return
     for index, block in enumerate(content or ()):
-        yield from _readables(block, _Place(f"{place.path}.content.{index}", place.dropped))
+        yield from _readables(block, place.inside(f"content.{index}"))
 
 
 def _readables(block: Block, place: _Place) -> Iterator[Text | Image | Document]:
@@ -321,11 +353,21 @@ def _readables(block: Block, place: _Place) -> Iterator[Text | Image | Document]
             yield from _document(block, _source(block, place), place)
         case "search_result":
             yield from _search_result(block, place)
+        case "compaction" if not block.tool_changes:
+            # It stands for the messages before it, so its summary has to reach whoever goes on.
+            yield from _readable(_BLOCKS, block.content, place)
+        case "tool_reference" if block.tool_name:
+            yield Text(block.tool_name)
+        case _ if not place.is_answer or block.type in ("compaction", "container_upload"):
+            # Left out, it would change what is asked, or the tools that there are.
+            raise Invalid(f"{place.path}: a {block.type[:60]} block cannot be sent to this model", param=place.path)
         case _:
             place.dropped.append(f"content.{block.type[:60]}")
             return
     if block.cache_control is not None:
         place.dropped.append("cache_control")
+    if block.citations and block.type in ("document", "search_result"):
+        place.dropped.append("citations")
 
 
 def _source(block: Block, place: _Place) -> _Source:
@@ -393,12 +435,17 @@ def _cache(control: _CacheControl | None) -> Literal["5m", "1h"] | None:
     return "1h" if control.ttl == "1h" else "5m"
 
 
-def _tools(definitions: Iterable[_ToolDefinition], dropped: list[str]) -> Iterator[Tool]:
+def _tools(definitions: Iterable[_ToolDefinition], dropped: list[str], left_out: dict[str, str]) -> Iterator[Tool]:
+    """Give the tools that any model can call; `left_out` takes the kinds of the others by their names."""
     for index, tool in enumerate(definitions):
-        if tool.type not in (None, "custom"):
-            # Tools that the provider itself runs have no counterpart elsewhere.
-            dropped.append(f"tools.{tool.type[:60]}")
+        is_for_model = tool.allowed_callers is None or "direct" in tool.allowed_callers
+        if tool.type not in (None, "custom") or not is_for_model:
+            # Tools that the provider runs, or that only its own code may call, have no counterpart elsewhere.
+            kind = tool.type or "custom"
+            dropped.append(f"tools.{kind[:60]}")
+            left_out[tool.name or kind] = kind
             continue
+        dropped += [f"tools.{name}" for name in _TOOL_HINTS if getattr(tool, name)]
         if tool.cache_control is not None:
             dropped.append("cache_control")
         name = _needed(tool.name, f"tools.{index}.name")

@@ -10,8 +10,9 @@ Source: docs of the Messages API, "Streaming messages"; types of the `anthropic`
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
@@ -33,8 +34,9 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.json_edits import Path, edit_fields
 from headgate.wire.sse import SseEvent
-from headgate.wire.stream_strings import Form, form_with, is_whole, place_of, strings_in
-from headgate.wire.token_counts import leniently_decoded, object_of
+from headgate.wire.stream_strings import WHOLE_CHANNEL, Form, form_with, is_whole, place_of, strings_in
+from headgate.wire.surrogates import Halves, has_halves, whole_characters
+from headgate.wire.token_counts import decoded, leniently_decoded, object_of
 
 _WHOLE: Final = frozenset({"message_start", "content_block_start", "content_block_stop", "message_delta"})
 """Events whose strings are complete, outside the fields that we know."""
@@ -115,7 +117,7 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
         data: its JSON.
         kind: its type, which is also its name on the wire.
         paths: where in `data` each slot's text is.
-        tool: which of the answer's tool calls, counted from 0, the event belongs to; -1 for one of the provider's own.
+        tool: which of the answer's tool calls, counted from 0, the event belongs to; -1 for none that is the client's.
         is_bare: whether it ends a tool call that was given no arguments.
         forms: how the stream sends text of channels that we do not know.
     """
@@ -220,13 +222,14 @@ def _decoded(data: bytes) -> _Event:
 class AnthropicReader:
     """Decodes one upstream stream; implements `EventReader`."""
 
-    __slots__ = ("_bare", "_calls", "_forms", "_is_ended", "_open", "_serial", "_tokens", "_tools")
+    __slots__ = ("_bare", "_calls", "_forms", "_halves", "_is_ended", "_open", "_serial", "_tokens", "_tools")
 
     def __init__(self) -> None:
         self._tokens = Tokens()
         self._tools: dict[int, int] = {}
         self._bare: set[int] = set()
         self._calls = 0
+        self._halves = Halves()
         self._serial = 0
         self._forms: dict[str, Form] = {}
         self._open: dict[int, dict[str, None]] = {}
@@ -241,6 +244,12 @@ class AnthropicReader:
         data = event.data
         if self._is_ended:
             return ()
+        if self._halves.held or has_halves(data):
+            try:
+                data = _with_whole_characters(data, self._halves)
+            except (ValueError, RecursionError) as exc:
+                raise Upstream("the provider sent a stream event that is not of its own wire") from exc
+            event = event._replace(data=data)
         try:
             plain = _PLAIN.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -385,14 +394,14 @@ class AnthropicReader:
 
     def _with_others(self, event: AnthropicEvent, index: int) -> AnthropicEvent:
         """Return an event with every string of it as a slot, for nothing passes unseen because it is new."""
-        value = msgspec.json.decode(event.data)
+        value = decoded(event.data)
         slots, paths, closes = list(event.slots), list(event.paths), list(event.closes)
         is_delta = event.kind == "content_block_delta"
         for path, text in strings_in(value):
             if path in event.paths or (event.kind == "content_block_start" and path[:2] == _REDACTED):
                 continue
             if event.kind in _WHOLE or is_whole(path):
-                channel = f"other/whole/{self._serial}"
+                channel = f"{WHOLE_CHANNEL}{self._serial}"
                 self._serial += 1
                 closes.append(channel)
             else:
@@ -424,6 +433,20 @@ def _opened(data: bytes, index: int, *, kind: str, text: str) -> Sequence[Anthro
     opened = AnthropicEvent(edit_fields(data, {("content_block", field): b'""'}), "content_block_start")
     slot = TextSlot(f"{kind}/{index}", text)
     return (opened, _block_delta(index, kind=delta_type, field=field, slot=slot, tool=0))
+
+
+def _with_whole_characters(data: bytes, halves: Halves) -> bytes:
+    """Return an event with no half of a character in it; one at the end of a delta waits for the next."""
+    value: Any = json.loads(data)
+    fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    delta: Any = fields.get("delta")
+    if isinstance(delta, dict):
+        said = cast("dict[str, Any]", delta)
+        place = str(fields.get("index"))
+        for key in ("text", "thinking", "partial_json"):
+            if isinstance(said.get(key), str):
+                said[key] = halves.joined((place, key), said[key])
+    return whole_characters(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).encode()
 
 
 def _deltas(event: AnthropicEvent, said: _Event) -> Iterator[Delta]:

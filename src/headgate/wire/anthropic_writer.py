@@ -96,6 +96,7 @@ class AnthropicWriter:
         self._call = call
         self._blocks: deque[_Block] = deque()
         self._tools: dict[int, _Block] = {}
+        self._ids: set[str] = set()
         self._index = 0
         self._is_open = False
         self._waiting_chars = 0
@@ -171,8 +172,11 @@ class AnthropicWriter:
             case ReasoningDelta():
                 self._reason(delta)
             case ToolBegin(index, tool_id, name):
-                # Calls that their server gave no id are told apart all the same.
                 block_id = anthropic_tool_id(tool_id or f"{self._reply_id}.{index}")
+                if block_id in self._ids:
+                    # Calls that their server gives one id, or none, are told apart all the same.
+                    block_id = anthropic_tool_id(f"{self._reply_id}.{index}.{tool_id}")
+                self._ids.add(block_id)
                 start: _Json = {"type": "tool_use", "id": block_id, "name": name, "input": {}}
                 self._tools[index] = self._queue(_Block("tool", start, tool=index))
             case _:
@@ -293,7 +297,8 @@ class AnthropicWriter:
         return _frame({"type": "content_block_delta", "index": self._index, "delta": delta})
 
     def _message_delta(self) -> bytes:
-        reason: StopReason = self._end.stop_reason if self._end is not None else "unknown"
+        # Some servers end a stream well and give no reason.
+        reason: StopReason = self._end.stop_reason if self._end else "tool_use" if self._tools else "stop"
         refusal = "".join(self._refusal)
         delta: _Json = {
             "stop_reason": "refusal" if refusal else anthropic_reason_of(reason),

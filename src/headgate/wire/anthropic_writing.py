@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -43,11 +44,17 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.dialect import Outgoing
 from headgate.wire.json_document import MAX_DEPTH, TooDeep, decoded_inside
+from headgate.wire.names import sent_name
+from headgate.wire.schemas import anthropic_strict, input_schema_of
 
 _Json = dict[str, Any]
 
 MAX_BREAKPOINTS: Final = 4
 MIN_THINKING_TOKENS: Final = 1024
+_LEAST_TOP_P: Final = 0.95
+"""The least that thinking allows."""
+
+_JSON_ONLY: Final = "Answer with one JSON object and nothing else: no words before or after it, no code fence."
 _MAX_USER_CHARS: Final = 256
 _IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _EFFORTS: Final = frozenset({"low", "medium", "high", "xhigh", "max"})
@@ -82,11 +89,7 @@ def write_answer(reply: Reply, *, model: str) -> bytes:
         Upstream: arguments of a tool call are nested deeper than any body may be.
     """
     refusal = "".join(part.text for part in reply.parts if isinstance(part, Refusal))
-    # Calls that their server gave no id are told apart all the same.
-    parts = [
-        replace(part, id=f"{reply.id}.{index}") if isinstance(part, ToolUse) and not part.id else part
-        for index, part in enumerate(reply.parts)
-    ]
+    parts = list(_told_apart(reply))
     return msgspec.json.encode(
         {
             "id": anthropic_message_id(reply.id),
@@ -100,6 +103,18 @@ def write_answer(reply: Reply, *, model: str) -> bytes:
             "usage": tokens_of(reply.usage),
         }
     )
+
+
+def _told_apart(reply: Reply) -> Iterator[Part]:
+    """Give the parts of an answer; calls that their server gives one id, or none, get ids of their own."""
+    seen: set[str] = set()
+    for index, part in enumerate(reply.parts):
+        if not isinstance(part, ToolUse):
+            yield part
+            continue
+        unique = f"{reply.id}.{index}.{part.id}" if not part.id or part.id in seen else part.id
+        seen.add(part.id)
+        yield replace(part, id=unique)
 
 
 def refusal_details(explanation: str) -> _Json:
@@ -149,6 +164,9 @@ class _Writer:
         talk = self.conversation
         turns = _Turns(self)
         system = turns.add_all(talk.messages)
+        if talk.output is not None and talk.output.schema is None:
+            # The wire has no mode for it, so the model is asked.
+            system.append({"type": "text", "text": _JSON_ONLY})
         if not turns.turns and system:
             # A prompt of nothing but system text is common on other wires; here somebody has to speak.
             turns.turns, system = [{"role": "user", "content": system}], []
@@ -163,16 +181,21 @@ class _Writer:
         body.update(self._tools(turns.tools_used))
         body.update(self._sampling())
         body.update(self._thinking(body, turns))
-        if talk.user is not None and len(talk.user) <= _MAX_USER_CHARS:
-            body["metadata"] = {"user_id": talk.user}
-        elif talk.user is not None:
-            self.unsaid.append("user")
+        if talk.user is not None:
+            body["metadata"] = {"user_id": self._user(talk.user)}
         if talk.seed is not None:
             self.unsaid.append("seed")
         if talk.stream:
             body["stream"] = True
         _limit_breakpoints(body)
         return body
+
+    def _user(self, name: str) -> str:
+        """Return the user's name; a longer one than the wire takes becomes a digest, the same in every call."""
+        if len(name) <= _MAX_USER_CHARS:
+            return name
+        self.unsaid.append("user")
+        return hashlib.sha256(name.encode()).hexdigest()
 
     def _max_tokens(self) -> int:
         asked = self.conversation.max_tokens
@@ -195,9 +218,21 @@ class _Writer:
             # Turns with tool calls are refused without definitions, so the tools of old are declared and forbidden.
             declared = [{"name": name, "input_schema": _ANY_OBJECT} for name in dict.fromkeys(used)]
             return {"tools": declared, "tool_choice": {"type": "none"}} if declared else {}
-        said: _Json = {"tools": [_tool(tool) for tool in talk.tools]}
+        said: _Json = {"tools": [self._tool(tool) for tool in talk.tools]}
         if choice is not None or talk.parallel_tools is False:
             said["tool_choice"] = _choice(choice, parallel=talk.parallel_tools)
+        return said
+
+    def _tool(self, tool: Tool) -> _Json:
+        said: _Json = {"name": sent_name(tool.name)}
+        if tool.description:
+            said["description"] = tool.description
+        removed: list[str] = []
+        schema = input_schema_of(tool.schema, removed)
+        said["input_schema"] = anthropic_strict(schema, removed) if tool.strict else schema
+        if tool.strict:
+            said["strict"] = True
+        self.unsaid += [f"tools.{keyword}" for keyword in removed]
         return said
 
     def _sampling(self) -> _Json:
@@ -214,6 +249,9 @@ class _Writer:
             # Other wires go up to 2.
             said["temperature"] = 1.0
             self.unsaid.append("temperature")
+        if "temperature" in said and said.pop("top_p", None) is not None:
+            # Models take one of the two.
+            self.unsaid.append("top_p")
         # Sequences of nothing but white space are refused.
         stop = [sequence for sequence in talk.stop if sequence.strip()]
         if len(stop) < len(talk.stop):
@@ -228,8 +266,13 @@ class _Writer:
             if talk.output.schema is None:
                 self.unsaid.append("output")
             else:
-                config["format"] = {"type": "json_schema", "schema": _closed(talk.output.schema)}
-        effort = "low" if talk.reasoning_effort == "minimal" else talk.reasoning_effort
+                removed: list[str] = []
+                config["format"] = {"type": "json_schema", "schema": anthropic_strict(talk.output.schema, removed)}
+                self.unsaid += [f"output.{keyword}" for keyword in removed]
+        effort = talk.reasoning_effort
+        if effort == "minimal":
+            self.unsaid.append("reasoning_effort")
+            effort = "low"
         budget = talk.reasoning_tokens
         if effort == "none":
             return {"thinking": {"type": "disabled"}, **({"output_config": config} if config else {})}
@@ -246,7 +289,12 @@ class _Writer:
         if config:
             said["output_config"] = config
         if "thinking" in said:
-            self.unsaid += [name for name in ("temperature", "top_k") if body.pop(name, None) is not None]
+            excluded = [name for name in ("temperature", "top_k") if body.get(name) is not None]
+            if body.get("top_p", 1.0) < _LEAST_TOP_P:
+                excluded.append("top_p")
+            for name in excluded:
+                del body[name]
+            self.unsaid += excluded
         return said
 
     def _budget(self, wanted: int | None, body: _Json, turns: _Turns) -> _Json:
@@ -260,6 +308,13 @@ class _Writer:
         return {"thinking": {"type": "enabled", "budget_tokens": budget}}
 
 
+class _OpenCall(NamedTuple):
+    """A call that has no result yet: its id in the conversation, and the one that it gets."""
+
+    said: str
+    unique: str
+
+
 class _Turns:
     """Messages as this wire wants them: turns alternate, tool results come first and right after their calls."""
 
@@ -268,7 +323,8 @@ class _Turns:
         self.turns: list[_Json] = []
         self.tools_used: list[str] = []
         self._calls: list[str] = []
-        self._open: list[str] = []
+        self._open: list[_OpenCall] = []
+        self._ids: set[str] = set()
 
     @property
     def continues_a_tool_call(self) -> bool:
@@ -293,7 +349,7 @@ class _Turns:
     def check_answered(self) -> None:
         """Refuse calls that nothing answers; elsewhere it would be an error of the provider that is harder to read."""
         if self._open and self.turns[-1]["role"] == "user":
-            raise _unanswered(self._open[0])
+            raise _unanswered(self._open[0].said)
 
     def trim_prefill(self) -> None:
         """Take white space off the end of an assistant's last turn, which is refused there."""
@@ -307,9 +363,7 @@ class _Turns:
             return
         results = [block for block in blocks if block["type"] == "tool_result"]
         if role == "assistant" and self._open and self.turns[-1]["role"] != "assistant":
-            raise _unanswered(self._open[0])
-        for result in results:
-            self._close(result["tool_use_id"])
+            raise _unanswered(self._open[0].said)
         if not self.turns or self.turns[-1]["role"] != role:
             self.turns.append({"role": role, "content": []})
             if role == "assistant":
@@ -324,15 +378,27 @@ class _Turns:
         calls = [block for block in blocks if block["type"] == "tool_use"]
         self.tools_used += [call["name"] for call in calls]
         self._calls += [call["id"] for call in calls]
-        self._open += [call["id"] for call in calls]
+        said = [part.id for part in parts if isinstance(part, ToolUse)]
+        self._open += [_OpenCall(said_id, call["id"]) for said_id, call in zip(said, calls, strict=True)]
 
-    def _close(self, tool_use_id: str) -> None:
-        if tool_use_id not in self._open:
-            raise Invalid(
-                f"messages: the result for tool call {tool_use_id[:80]!r} does not follow a turn that makes this call",
-                param="messages",
-            )
-        self._open.remove(tool_use_id)
+    def _unique_id(self, said: str) -> str:
+        """Return an id that no call before has; some servers count theirs anew in each answer, or give none."""
+        unique = anthropic_tool_id(said)
+        if unique in self._ids:
+            unique = anthropic_tool_id(f"{said}#{len(self._ids)}")
+        self._ids.add(unique)
+        return unique
+
+    def _answered(self, said: str) -> str:
+        """Return the id of the first open call of that name, which is open no longer."""
+        for call in self._open:
+            if call.said == said:
+                self._open.remove(call)
+                return call.unique
+        raise Invalid(
+            f"messages: the result for tool call {said[:80]!r} does not follow a turn that makes this call",
+            param="messages",
+        )
 
     def _blocks(self, parts: Iterable[Part]) -> Iterator[_Json]:
         for part in parts:
@@ -343,7 +409,8 @@ class _Turns:
                 case ToolResult():
                     yield self._result(part)
                 case ToolUse():
-                    yield _tool_use(part, fault=Invalid)
+                    call = _tool_use(part, fault=Invalid)
+                    yield {**call, "id": self._unique_id(part.id), "name": sent_name(part.name)}
                 case _:
                     yield from self._readable(part)
 
@@ -364,7 +431,7 @@ class _Turns:
                 yield {"type": "document", "source": _document_source(part), **title}
 
     def _result(self, result: ToolResult) -> _Json:
-        block: _Json = {"type": "tool_result", "tool_use_id": anthropic_tool_id(result.tool_use_id)}
+        block: _Json = {"type": "tool_result", "tool_use_id": self._answered(result.tool_use_id)}
         content = [block for part in result.parts for block in self._readable(part)]
         if content:
             block["content"] = content
@@ -447,7 +514,7 @@ def _choice(choice: ToolChoice | None, *, parallel: bool | None) -> _Json:
         case ToolChoice("required"):
             said = {"type": "any"}
         case ToolChoice("named", name):
-            said = {"type": "tool", "name": name}
+            said = {"type": "tool", "name": sent_name(name or "")}
         case ToolChoice("none"):
             return {"type": "none"}
         case _:
@@ -457,33 +524,9 @@ def _choice(choice: ToolChoice | None, *, parallel: bool | None) -> _Json:
     return said
 
 
-def _tool(tool: Tool) -> _Json:
-    said: _Json = {"name": tool.name}
-    if tool.description:
-        said["description"] = tool.description
-    said["input_schema"] = tool.schema if tool.schema.get("type") == "object" else {**_ANY_OBJECT, **tool.schema}
-    if tool.strict:
-        said["strict"] = True
-    return said
-
-
 def _forces_a_tool(body: _Json) -> bool:
     return body.get("tool_choice", {}).get("type") in ("any", "tool")
 
 
 def _effort_for(budget: int) -> str:
     return next((effort for effort, tokens in _BUDGETS.items() if budget <= tokens), "max")
-
-
-def _closed(schema: Any) -> Any:
-    """Return a schema with every object closed, as this wire demands."""
-    match schema:
-        case list():
-            return [_closed(item) for item in cast("list[Any]", schema)]
-        case dict():
-            closed = {key: _closed(value) for key, value in cast("_Json", schema).items()}
-            if closed.get("type") == "object" and "properties" in closed:
-                closed.setdefault("additionalProperties", False)
-            return closed
-        case _:
-            return schema

@@ -32,7 +32,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file for the model to read, such as a PDF; inline base64 or by url."""
+    """A file for the model to read, such as a PDF; inline base64 or by url. `name` only where the caller gives one."""
 
     data: str | None = None
     media_type: str | None = None

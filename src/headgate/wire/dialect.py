@@ -150,12 +150,20 @@ class Dialect(Protocol):
         """Return a decoder for one stream."""
         ...
 
+    def replay(self, body: bytes) -> bytes:
+        """Return the stream that says the same as a whole answer, for an upstream that streams nothing.
+
+        Raises:
+            Upstream: as `read_reply`.
+        """
+        ...
+
     def assembler(self) -> Assembler | None:
         """Return what makes a whole answer of a stream; None where nobody needs it, for the wire has no limit there."""
         ...
 
-    def write_events(self, call: ModelCall) -> EventWriter:
-        """Return an encoder for the client that sent `call`."""
+    def write_events(self, call: ModelCall, *, created: int = 0) -> EventWriter:
+        """Return an encoder for the client that sent `call`; `created` is the time in seconds since 1970."""
         ...
 
     def read_error(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
@@ -182,8 +190,14 @@ class Dialect(Protocol):
         """Build the typed form of an answer of this wire."""
         ...
 
-    def from_reply(self, reply: Reply, *, model: str) -> bytes:
-        """Write an answer of another wire as one of this; `model` is the alias asked for."""
+    def from_reply(self, reply: Reply, *, model: str, call: ModelCall | None = None, created: int = 0) -> bytes:
+        """Write an answer of another wire as one of this.
+
+        Args:
+            model: the alias asked for.
+            call: what is answered, where its form decides the answer's.
+            created: the time in seconds since 1970.
+        """
         ...
 
     def operations(self) -> frozenset[Operation]:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from headgate.kernel.errors import NotFound
-from headgate.kernel.model_call import ModelReply
+from headgate.kernel.model_call import ModelCall, ModelReply
 from headgate.wire.anthropic_messages import dialect as anthropic_messages
 from headgate.wire.dialect import Dialect
 from headgate.wire.openai_chat import dialect as openai_chat
@@ -30,9 +30,9 @@ def dialect_of(wire: str) -> Dialect:
         raise NotFound(f"there is no wire {wire}; there are {', '.join(DIALECTS)}") from None
 
 
-def render_reply(reply: ModelReply, *, wire: str, model: str) -> bytes:
-    """Return an answer for a client of `wire`, whatever wire it came by; `model` is the alias asked for."""
+def render_reply(reply: ModelReply, *, wire: str, model: str, call: ModelCall | None = None, created: int = 0) -> bytes:
+    """Return an answer for a client of `wire`, whatever wire it came by; the rest is as in `Dialect.from_reply`."""
     client = dialect_of(wire)
     if reply.wire == wire:
         return client.write_reply(reply, model=model)
-    return client.from_reply(dialect_of(reply.wire).to_reply(reply), model=model)
+    return client.from_reply(dialect_of(reply.wire).to_reply(reply), model=model, call=call, created=created)

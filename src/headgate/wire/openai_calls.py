@@ -13,6 +13,9 @@ Quirks of a deployment that change what is written, here and in `openai_writing`
 - `reasoning_content`, `reasoning`: earlier turns' reasoning is replayed under this name; without either it is left out.
 - `reasoning_effort`: it takes `reasoning_effort`.
 - `top_k`: it takes `top_k`, as vLLM and llama.cpp do.
+- `system_turns`: it takes several system messages, at any place; else those of another wire become one at the start.
+- `text_parts`: it takes a list of nothing but text parts; else they become one string.
+- `cache_breakpoints`: it takes `prompt_cache_breakpoint`, and marks of cached prefixes are written so.
 """
 
 from __future__ import annotations
@@ -121,6 +124,11 @@ def wants_usage(fields: Mapping[str, Any]) -> bool:
     """Whether a request asks for the chunk that tells usage at the end of a stream."""
     options = fields.get("stream_options")
     return isinstance(options, dict) and cast("dict[str, Any]", options).get("include_usage") is True
+
+
+def is_legacy(fields: Mapping[str, Any]) -> bool:
+    """Whether a request offers functions in the form before tools, and so wants `function_call` in the answer."""
+    return bool(fields.get("functions")) and not fields.get("tools")
 
 
 def limit_name(quirks: frozenset[str]) -> str:

@@ -20,14 +20,15 @@ from headgate.kernel.errors import HeadgateError, Invalid, Upstream
 from headgate.kernel.model_call import ModelCall, ModelReply, Operation
 from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import Dialect, HttpError, Outgoing
-from headgate.wire.json_document import JsonDocument
-from headgate.wire.openai_calls import read_chat_call, write_chat_call
+from headgate.wire.openai_calls import is_legacy, read_chat_call, write_chat_call
 from headgate.wire.openai_chat_stream import OpenAiChatReader
 from headgate.wire.openai_chat_writer import OpenAiChatWriter
 from headgate.wire.openai_errors import read_error_event, read_upstream_error, write_http_error
 from headgate.wire.openai_reading import read_answer, read_conversation
 from headgate.wire.openai_words import CHAT, CHAT_REPLY, CHAT_REQUEST, document_of, stop_reason_of, tokens_from
 from headgate.wire.openai_writing import unsaid, write_answer, write_request
+from headgate.wire.replaying import openai_stream_of
+from headgate.wire.surrogates import parse_answer
 
 _KEPT_PREFIXES: Final = ("x-ratelimit-", "openai-")
 _KEPT: Final = frozenset({"x-request-id", "retry-after", "retry-after-ms", "x-should-retry"})
@@ -36,12 +37,14 @@ _KEPT: Final = frozenset({"x-request-id", "retry-after", "retry-after-ms", "x-sh
 class _Message(msgspec.Struct):
     refusal: str | None = None
     tool_calls: Any = None
+    function_call: Any = None
 
 
 class _Choice(msgspec.Struct):
     message: _Message
     finish_reason: str | None = None
-    stop_reason: int | str | None = None
+    stop_reason: Any = None
+    matched_stop: Any = None
 
 
 class _Completion(msgspec.Struct):
@@ -77,7 +80,7 @@ class OpenAiChat:
             Upstream: it is not what the wire promises.
         """
         try:
-            document = JsonDocument.parse(body, layout=CHAT_REPLY, name="the provider's answer")
+            document = parse_answer(body, CHAT_REPLY)
             completion = msgspec.convert(document.value, _Completion)
         except (Invalid, msgspec.ValidationError) as error:
             if b'"error"' in body[:1000]:
@@ -87,10 +90,9 @@ class OpenAiChat:
             raise Upstream("the provider's answer has no choices")
         first = completion.choices[0]
         message = first.message
-        reason = stop_reason_of(
-            first.finish_reason, has_refused=bool(message.refusal), has_called=bool(message.tool_calls)
-        )
-        if reason == "stop" and isinstance(first.stop_reason, str):
+        has_called = bool(message.tool_calls or message.function_call)
+        reason = stop_reason_of(first.finish_reason, has_refused=bool(message.refusal), has_called=has_called)
+        if reason == "stop" and (isinstance(first.stop_reason, str) or isinstance(first.matched_stop, str)):
             reason = "stop_sequence"
         return ModelReply(
             wire=CHAT,
@@ -108,12 +110,17 @@ class OpenAiChat:
         """Return a decoder for one stream."""
         return OpenAiChatReader()
 
+    def replay(self, body: bytes) -> bytes:
+        """Return a whole answer as a stream."""
+        document = document_of(self.read_reply(body, headers={}).content, CHAT_REPLY)
+        return openai_stream_of(dict(document.fields()))
+
     def assembler(self) -> None:
         """Return None: whole answers of this wire may be as long as streams."""
 
-    def write_events(self, call: ModelCall) -> OpenAiChatWriter:
+    def write_events(self, call: ModelCall, *, created: int = 0) -> OpenAiChatWriter:
         """Return an encoder for the client that sent `call`."""
-        return OpenAiChatWriter(call)
+        return OpenAiChatWriter(call, created=created)
 
     def read_error(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
         """Turn an upstream's error answer into ours."""
@@ -139,9 +146,10 @@ class OpenAiChat:
         """Build the typed form of an answer of this wire."""
         return read_answer(reply, document_of(reply.content, CHAT_REPLY))
 
-    def from_reply(self, reply: Reply, *, model: str) -> bytes:
-        """Write an answer of another wire as one of this."""
-        return write_answer(reply, model=model)
+    def from_reply(self, reply: Reply, *, model: str, call: ModelCall | None = None, created: int = 0) -> bytes:
+        """Write an answer of another wire as one of this; with `function_call` where the client offers functions."""
+        legacy = call is not None and is_legacy(document_of(call.content, CHAT_REQUEST).fields())
+        return write_answer(reply, model=model, created=created, legacy=legacy)
 
 
 def kept_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,6 @@ they add to it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
@@ -25,15 +24,15 @@ from headgate.wire.conversation import ToolBegin
 from headgate.wire.json_edits import Path, edit_fields
 from headgate.wire.json_strings import spelled_at
 from headgate.wire.openai_chat_event import OpenAiChatEvent
+from headgate.wire.openai_chunks import Piece, has_twins, pieces_of
 from headgate.wire.openai_errors import read_error_event
-from headgate.wire.openai_words import SPELLING, Tokens, stop_reason_of, tokens_from
+from headgate.wire.openai_words import SPELLING, Tokens, matched_stop, stop_reason_of, tokens_from
 from headgate.wire.sse import SseEvent
-from headgate.wire.stream_strings import Form, is_whole, place_of, strings_in
-from headgate.wire.token_counts import leniently_decoded
+from headgate.wire.stream_strings import WHOLE_CHANNEL, Form, is_whole, place_of, strings_in
+from headgate.wire.surrogates import Halves
 
 _MAX_INDEX: Final = 1024
 _DONE: Final = b"[DONE]"
-_LONE_SURROGATE: Final = re.compile(rb"(?<!\\)((?:\\\\)*+)(?:(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..)")
 _NO_REASON: Final = frozenset({"", "null", "none"})
 """Words that some servers send in every chunk but the last, where others send null."""
 
@@ -166,11 +165,21 @@ class OpenAiChatReader:
     """Decodes one stream; implements `EventReader`."""
 
     __slots__ = (
-        *("_choices", "_created", "_forms", "_id", "_is_done", "_is_first", "_model", "_reasoning_key", "_wholes"),
+        "_choices",
+        "_created",
+        "_forms",
+        "_halves",
+        "_id",
+        "_is_done",
+        "_is_first",
+        "_model",
+        "_reasoning_key",
+        "_wholes",
     )
 
     def __init__(self) -> None:
         self._choices: dict[int, _ChoiceState] = {}
+        self._halves = Halves()
         self._id = ""
         self._model = ""
         self._created = 0
@@ -198,6 +207,8 @@ class OpenAiChatReader:
             parsed = _CHUNK.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self._feed_slowly(data)
+        if self._halves.held or (parsed.choices and _needs_splitting(parsed.choices)):
+            return self._feed_slowly(data)
         return (self._event(data, parsed, _Slots()),)
 
     def finish(self) -> None:
@@ -214,18 +225,19 @@ class OpenAiChatReader:
             raise Upstream("the provider's stream was cut before its end")
 
     def _feed_slowly(self, data: bytes) -> Sequence[OpenAiChatEvent]:
-        """Take a chunk with fields that we do not know: their strings become slots of their own."""
-        if b"\\ud" in data or b"\\uD" in data:
-            # A server cut a character in two; no decoder but a lenient one takes the halves.
-            data = _LONE_SURROGATE.sub(lambda found: found[0] if found[2] else found[1] + b"\\ufffd", data)
+        """Take a chunk that is not of the usual form, or that has fields that we do not know."""
         try:
-            value = _decoded(data)
-            loose = msgspec.convert(value, _Loose)
-            if loose.error:
-                raise read_error_event(data)
-            parsed, others = _known_part(value)
+            return [self._slow_event(piece) for piece in pieces_of(data, self._halves)]
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Upstream("the provider sent a chunk that is not of its wire's form") from error
+
+    def _slow_event(self, piece: Piece) -> OpenAiChatEvent:
+        """Return the event of a chunk; strings of fields that we do not know become slots of their own."""
+        data, value = piece
+        loose = msgspec.convert(value, _Loose)
+        if loose.error:
+            raise read_error_event(data)
+        parsed, others = _known_part(value)
         slots = _Slots(value, others)
         event = self._event(data, parsed, slots)
         for path, text in others.get(_BESIDE, ()):
@@ -234,21 +246,21 @@ class OpenAiChatReader:
         said_twice = [
             ("choices", at, "message") for at, one in enumerate(value.get("choices") or ()) if "message" in one
         ]
-        return (
-            msgspec.structs.replace(
-                event,
-                slots=tuple(slots.slots),
-                paths=tuple(slots.paths),
-                closes=tuple(slots.closes),
-                stop_sequence=_stop_sequence(value),
-                spelled=(*spelled_at(value, SPELLING), *said_twice),
-            ),
+        stop_sequence = _stop_sequence(value)
+        return msgspec.structs.replace(
+            event,
+            slots=tuple(slots.slots),
+            paths=tuple(slots.paths),
+            closes=tuple(slots.closes),
+            stop_reason="stop_sequence" if stop_sequence and event.stop_reason == "stop" else event.stop_reason,
+            stop_sequence=stop_sequence,
+            spelled=(*spelled_at(value, SPELLING), *said_twice),
         )
 
     def _take_other(self, channel: str, path: Path, text: str, slots: _Slots) -> bool:
         """Take a string of a field that we do not know; tell whether its channel stays open."""
         if is_whole(path):
-            channel = f"other/whole/{self._wholes}"
+            channel = f"{WHOLE_CHANNEL}{self._wholes}"
             self._wholes += 1
             slots.closes.append(channel)
             slots.add(channel, text, path)
@@ -381,7 +393,12 @@ def _tool_index(call: _Call, state: _ChoiceState) -> int:
     """Return which of the choice's calls a piece belongs to; the number of calls when it begins another."""
     known = state.tools
     if call.id and call.id in known:
-        return known.index(call.id)
+        ours = None if call.index is None else state.numbers.get(call.index)
+        if ours is not None and known[ours] == call.id:
+            return ours
+        is_another = call.index is not None and ours is None and call.function is not None and call.function.name
+        if not is_another:
+            return known.index(call.id)
     if call.index is None:
         return len(known) if call.id else max(0, len(known) - 1)
     ours = state.numbers.get(call.index)
@@ -403,14 +420,6 @@ def _known_part(value: Any) -> tuple[_Chunk, dict[int, _Others]]:
     if usage is not None:
         chunk.usage = tokens_from(usage)
     return chunk, others
-
-
-def _decoded(data: bytes) -> Any:
-    try:
-        return msgspec.json.decode(data)
-    except msgspec.ValidationError:
-        # It is JSON, with a number out of range: a good answer may have one in its usage.
-        return leniently_decoded(data)
 
 
 _SHAPE: Final[Mapping[str, Any]] = {
@@ -446,10 +455,20 @@ def _pick(value: Any, shape: Mapping[str, Any], path: Path, others: _Others) -> 
     return picked
 
 
+def _needs_splitting(choices: Sequence[_Choice]) -> bool:
+    """Whether a chunk holds two pieces of one choice or of one tool call."""
+    if len(choices) == 1 and (choices[0].delta is None or choices[0].delta.tool_calls is None):
+        return False
+    if len({choice.index for choice in choices}) < len(choices):
+        return True
+    for choice in choices:
+        calls = choice.delta.tool_calls if choice.delta is not None else None
+        if calls and len(calls) > 1 and has_twins([(call.index, call.id) for call in calls]):
+            return True
+    return False
+
+
 def _stop_sequence(value: Any) -> str | None:
-    """Return the stop string that vLLM names in the first choice."""
-    try:
-        found: Any = value["choices"][0]["stop_reason"]
-    except (KeyError, IndexError, TypeError):
-        return None
-    return found if isinstance(found, str) else None
+    """Return the stop string that the first choice names."""
+    choices: Any = value.get("choices")
+    return matched_stop(choices[0]) if choices else None

@@ -22,7 +22,7 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.dialect import WireEvent
 from headgate.wire.json_edits import edit_fields, replace_text
-from headgate.wire.openai_calls import wants_usage
+from headgate.wire.openai_calls import is_legacy, wants_usage
 from headgate.wire.openai_chat_event import OpenAiChatEvent
 from headgate.wire.openai_errors import envelope
 from headgate.wire.openai_words import CHAT_REQUEST, document_of, finish_reason_of, openai_tool_id, tokens_of
@@ -40,16 +40,22 @@ class OpenAiChatWriter:
     only to a client that asked for it, and then exactly once, in a last chunk without choices.
     """
 
-    __slots__ = ("_alias", "_created", "_id", "_is_usage_told", "_model", "_usage", "_wants_usage")
+    __slots__ = (
+        *("_alias", "_created", "_has_called", "_id", "_is_legacy", "_is_usage_told", "_model", "_usage"),
+        "_wants_usage",
+    )
 
-    def __init__(self, call: ModelCall) -> None:
+    def __init__(self, call: ModelCall, *, created: int = 0) -> None:
+        fields = document_of(call.content, CHAT_REQUEST).fields()
         self._alias = msgspec.json.encode(call.model)
         self._model = call.model
-        self._wants_usage = wants_usage(document_of(call.content, CHAT_REQUEST).fields())
+        self._wants_usage = wants_usage(fields)
+        self._is_legacy = is_legacy(fields)
+        self._has_called = False
         self._usage: Usage | None = None
         self._is_usage_told = False
         self._id = ""
-        self._created = 0
+        self._created = created
 
     def write(self, event: ModelEvent) -> bytes:
         """Return the frames for an event; none for a report of usage that nobody asked for."""
@@ -107,13 +113,21 @@ class OpenAiChatWriter:
                 return self._chunk({"refusal": text})
             case ToolBegin(index, tool_id, name):
                 function = {"name": name, "arguments": ""}
+                self._has_called = True
+                if self._is_legacy:
+                    return self._chunk({"function_call": function}) if index == 0 else b""
                 call = {"index": index, "id": openai_tool_id(tool_id), "type": "function", "function": function}
                 return self._chunk({"tool_calls": [call]})
             case ToolDelta(index, arguments):
+                if self._is_legacy:
+                    return self._chunk({"function_call": {"arguments": arguments}}) if index == 0 else b""
                 return self._chunk({"tool_calls": [{"index": index, "function": {"arguments": arguments}}]})
             case End(reason, _, usage):
                 self._note(usage)
-                return self._chunk({}, finish_reason=finish_reason_of(reason))
+                finish = finish_reason_of(reason, has_called=self._has_called)
+                if self._is_legacy and finish == "tool_calls":
+                    finish = "function_call"
+                return self._chunk({}, finish_reason=finish)
             case UsageUpdate(usage):
                 self._note(usage)
                 return b""

@@ -161,10 +161,14 @@ class OpenAiEmbeddings:
         """Refuse: the wire has no streams."""
         _refuse()
 
+    def replay(self, body: bytes) -> bytes:
+        """Refuse: the wire has no streams."""
+        _refuse()
+
     def assembler(self) -> None:
         """Return None: the wire has no streams."""
 
-    def write_events(self, call: ModelCall) -> EventWriter:
+    def write_events(self, call: ModelCall, *, created: int = 0) -> EventWriter:
         """Refuse: the wire has no streams."""
         _refuse()
 
@@ -192,7 +196,7 @@ class OpenAiEmbeddings:
         """Refuse: embeddings are no conversation."""
         _refuse()
 
-    def from_reply(self, reply: Reply, *, model: str) -> bytes:
+    def from_reply(self, reply: Reply, *, model: str, call: ModelCall | None = None, created: int = 0) -> bytes:
         """Refuse: embeddings are no conversation."""
         _refuse()
 

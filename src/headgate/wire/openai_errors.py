@@ -2,7 +2,8 @@
 
 An upstream's 401, 402, 403 and 404 are the gateway's own affair (its key, its account, its model name): another
 deployment may do, else the caller gets 502 and no text of the provider's. What the caller can act on, such as a prompt
-that is too long, reaches it verbatim, with the code `context_length_exceeded` that clients compact on.
+that is too long, reaches it verbatim, with the code `context_length_exceeded` that clients compact on. A refusal by
+policy is a 400 with the code `denied` or `needs_approval`.
 
 Source: schemas `ErrorResponse` and `Error` of OpenAI's API document; `_base_client.py` of the `openai` SDK 3.x for what
 raises which class and for the headers that steer its retries.
@@ -30,7 +31,7 @@ from headgate.kernel.errors import (
     UpstreamTimeout,
 )
 from headgate.wire.dialect import HttpError
-from headgate.wire.retries import OURS, retry_after, retry_headers, with_rules
+from headgate.wire.retries import OURS, denied_status, retry_after, retry_headers, with_rules
 
 OVERFLOW_CODE: Final = "context_length_exceeded"
 
@@ -181,7 +182,9 @@ def _render(error: HeadgateError) -> _Rendering:
         case Unauthenticated():
             return _Rendering(401, "authentication_error", error.code, error.message)
         case Denied():
-            return _Rendering(403, "permission_error", error.code, with_rules(error))
+            status = denied_status(error)
+            kind = "permission_error" if status == 403 else "invalid_request_error"
+            return _Rendering(status, kind, error.code, with_rules(error))
         case NotFound():
             return _Rendering(404, "invalid_request_error", error.code, error.message)
         case Conflict():

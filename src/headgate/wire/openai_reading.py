@@ -29,7 +29,9 @@ from headgate.wire.conversation import (
     ToolUse,
 )
 from headgate.wire.json_document import JsonDocument
-from headgate.wire.openai_calls import wants_usage
+from headgate.wire.openai_calls import is_legacy, wants_usage
+from headgate.wire.openai_words import matched_stop
+from headgate.wire.unportable import check_offered, is_meaningless, refuse_openai
 
 _Json = Mapping[str, Any]
 
@@ -37,21 +39,13 @@ _CARRIED: Final = frozenset(
     {
         *("model", "messages", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens"),
         *("temperature", "top_p", "top_k", "stop", "seed", "response_format", "reasoning_effort", "user", "stream"),
-        *("stream_options", "safety_identifier"),
+        *("stream_options", "safety_identifier", "functions", "function_call"),
     }
 )
-_MEANINGLESS: Final[_Json] = {
-    "n": 1,
-    "logprobs": False,
-    "store": False,
-    "frequency_penalty": 0,
-    "presence_penalty": 0,
-    "service_tier": "auto",
-    "modalities": ["text"],
-    "logit_bias": {},
-    "metadata": {},
-}
-"""Values that say what leaving the field out says."""
+_READ: Final = frozenset(
+    {"role", "content", "tool_calls", "function_call", "refusal", "audio", "reasoning_content", "reasoning"}
+)
+"""Fields of a message that are read where its role has them."""
 
 _MODES: Final[Mapping[str, Literal["auto", "none", "required"]]] = {
     "auto": "auto",
@@ -77,13 +71,12 @@ def read_answer(reply: ModelReply, document: JsonDocument) -> Reply:
         raise Upstream("the provider's answer has no choices", retryable=False)
     choice = choices[0]
     message = _object(choice.get("message"))
-    said = choice.get("stop_reason")
     return Reply(
         id=str(fields.get("id") or ""),
         model=str(fields.get("model") or ""),
         parts=tuple(_assistant_parts(message)),
         stop_reason=reply.stop_reason,
-        stop_sequence=said if isinstance(said, str) else None,
+        stop_sequence=matched_stop(choice),
         usage=reply.usage,
     )
 
@@ -94,6 +87,8 @@ class _Reader:
     def __init__(self, fields: _Json) -> None:
         self._fields = fields
         self._dropped: list[str] = []
+        self._left_out: dict[str, str] = {}
+        self._allowed: set[str] | None = None
 
     def conversation(self) -> Conversation:
         fields = self._fields
@@ -102,14 +97,22 @@ class _Reader:
         limits = [limit for name in ("max_completion_tokens", "max_tokens") if (limit := fields.get(name)) is not None]
         output = self._output()
         choice = self._choice(tools)
+        if self._allowed is not None:
+            tools = tuple(tool for tool in tools if tool.name in self._allowed)
+        check_offered(tools, self._left_out, choice)
+        carried = _CARRIED if is_legacy(fields) else _CARRIED - {"functions", "function_call"}
         for name, value in fields.items():
-            if name not in _CARRIED and value is not None and _MEANINGLESS.get(name) != value:
+            if name not in carried and not is_meaningless(name, value):
+                refuse_openai(name)
                 self._dropped.append(name)
+        user = fields.get("safety_identifier") or fields.get("user")
+        if fields.get("user") not in (None, user):
+            self._dropped.append("user")
         return Conversation(
             messages=messages,
             tools=tools,
             tool_choice=choice,
-            parallel_tools=fields.get("parallel_tool_calls"),
+            parallel_tools=False if is_legacy(fields) else fields.get("parallel_tool_calls"),
             max_tokens=min(limits) if limits else None,
             temperature=fields.get("temperature"),
             top_p=fields.get("top_p"),
@@ -118,7 +121,7 @@ class _Reader:
             seed=fields.get("seed"),
             output=output,
             reasoning_effort=fields.get("reasoning_effort"),
-            user=fields.get("safety_identifier") or fields.get("user"),
+            user=user,
             stream=fields.get("stream") is True,
             include_usage=wants_usage(fields),
             dropped=tuple(dict.fromkeys(self._dropped)),
@@ -142,26 +145,29 @@ class _Reader:
                 case "user":
                     yield Message("user", tuple(self._parts(message.get("content"), where)))
                 case "assistant":
-                    self._note_unread(message, where)
+                    self._check_read(message, where)
                     yield Message("assistant", tuple(_assistant_parts(message)))
                 case _:
                     raise Invalid(f"{where}.role is none that this model knows", param=f"{where}.role")
-            if message.get("name") is not None:
-                self._dropped.append(f"{where}.name")
+            for name, value in message.items():
+                if name not in _READ and not is_meaningless(name, value):
+                    self._dropped.append(f"{where}.{name}")
         if results:
             yield Message("user", tuple(results))
 
-    def _note_unread(self, message: _Json, where: str) -> None:
-        """Name what an assistant's message holds that has no part."""
-        for name in ("audio", "function_call"):
-            if message.get(name) is not None:
-                self._dropped.append(f"{where}.{name}")
+    def _check_read(self, message: _Json, where: str) -> None:
+        """Name the parts of an assistant's message that do not cross; refuse an answer that the provider holds."""
+        if message.get("audio") is not None:
+            name = f"{where}.audio"
+            raise Invalid(f"{name}: audio that only its provider holds cannot be sent to this model", param=name)
         for index, part in enumerate(_objects(message.get("content"))):
             if _part(part) is None:
                 self._dropped.append(f"{where}.content[{index}].{part.get('type')}")
 
     def _result(self, message: _Json, where: str) -> ToolResult:
-        tool_id = message.get("tool_call_id") or message.get("name")
+        tool_id = message.get("tool_call_id")
+        if tool_id is None:
+            tool_id = message.get("name")  # before tools there were functions, and calls had no ids
         if not isinstance(tool_id, str):
             raise Invalid(f"{where}.tool_call_id must be a string", param=f"{where}.tool_call_id")
         parts = self._parts(message.get("content"), where)
@@ -180,26 +186,23 @@ class _Reader:
             yield read
 
     def _tools(self) -> Iterator[Tool]:
+        """Give the tools that any model can call, and functions of the form before tools."""
+        if is_legacy(self._fields):
+            for index, function in enumerate(_objects(self._fields.get("functions"))):
+                yield _tool(function, f"functions[{index}]")
+            return
         for index, tool in enumerate(_objects(self._fields.get("tools"))):
             function = tool.get("function")
             if tool.get("type", "function") != "function" or not isinstance(function, dict):
-                self._dropped.append(f"tools[{index}].{tool.get('type')}")
+                kind = str(tool.get("type"))
+                self._dropped.append(f"tools[{index}].{kind}")
+                name = _object(tool.get(kind)).get("name") or tool.get("name")
+                self._left_out[str(name or kind)] = kind
                 continue
-            said = cast("_Json", function)
-            name = said.get("name")
-            if not isinstance(name, str):
-                raise Invalid(f"tools[{index}].function.name must be a string", param=f"tools[{index}].function.name")
-            schema = _object(said.get("parameters")) or {"type": "object", "properties": {}}
-            description, strict = said.get("description"), said.get("strict")
-            yield Tool(
-                name,
-                description if isinstance(description, str) else None,
-                schema,
-                strict if isinstance(strict, bool) else None,
-            )
+            yield _tool(cast("_Json", function), f"tools[{index}].function")
 
     def _choice(self, tools: Sequence[Tool]) -> ToolChoice | None:
-        choice = self._fields.get("tool_choice")
+        choice = self._fields.get("function_call" if is_legacy(self._fields) else "tool_choice")
         if isinstance(choice, str):
             mode = _MODES.get(choice)
             if mode is None:
@@ -207,10 +210,31 @@ class _Reader:
             return ToolChoice(mode)
         if choice is None:
             return None
-        name = _object(_object(choice).get("function")).get("name")
+        said = _object(choice)
+        if said.get("type") == "allowed_tools":
+            return self._choice_of_allowed(_object(said.get("allowed_tools")), {tool.name for tool in tools})
+        name = (_object(said.get("function")) or _object(said.get(str(said.get("type")))) or said).get("name")
+        check_offered(tools, self._left_out, ToolChoice("named", _text(name)))
         if not isinstance(name, str) or name not in {tool.name for tool in tools}:
             raise Invalid("tool_choice names a tool that this model is not offered", param="tool_choice")
         return ToolChoice("named", name)
+
+    def _choice_of_allowed(self, allowed: _Json, offered: set[str]) -> ToolChoice:
+        """Return the mode of a choice among some of the tools, and keep only those."""
+        mode = allowed.get("mode")
+        if mode not in ("auto", "required"):
+            raise Invalid("tool_choice.allowed_tools.mode must be auto or required", param="tool_choice")
+        names = {
+            str((_object(tool.get("function")) or _object(tool.get(str(tool.get("type")))) or tool).get("name"))
+            for tool in _objects(allowed.get("tools"))
+        }
+        unknown = names - offered - self._left_out.keys()
+        if unknown or not names:
+            raise Invalid("tool_choice.allowed_tools names no tool, or one that is not in tools", param="tool_choice")
+        self._allowed = names & offered
+        if not self._allowed:
+            raise Invalid("tool_choice.allowed_tools: this model can be given none of them", param="tool_choice")
+        return ToolChoice(mode)
 
     def _output(self) -> OutputSchema | None:
         output = _object(self._fields.get("response_format"))
@@ -222,9 +246,10 @@ class _Reader:
             case "json_schema":
                 said = _object(output.get("json_schema"))
                 strict = said.get("strict")
+                described = {"description": text} if (text := _text(said.get("description"))) else {}
                 return OutputSchema(
                     str(said.get("name") or "answer"),
-                    _object(said.get("schema")),
+                    {**described, **_object(said.get("schema"))},
                     strict if isinstance(strict, bool) else None,
                 )
             case _:
@@ -232,9 +257,20 @@ class _Reader:
                 return None
 
 
+def _tool(said: _Json, where: str) -> Tool:
+    name = said.get("name")
+    if not isinstance(name, str):
+        raise Invalid(f"{where}.name must be a string", param=f"{where}.name")
+    schema = _object(said.get("parameters")) or {"type": "object", "properties": {}}
+    strict = said.get("strict")
+    return Tool(name, _text(said.get("description")), schema, strict if isinstance(strict, bool) else None)
+
+
 def _part(part: _Json) -> Part | None:
     """Return one part of a message, or None for one that no field carries."""
     match part.get("type"):
+        case "thinking":
+            return Reasoning(thinking_text(part))
         case "text":
             return Text(str(part.get("text") or ""), _cache(part))
         case "refusal":
@@ -272,6 +308,16 @@ def _assistant_parts(message: _Json) -> Iterator[Part]:
         yield Refusal(refusal)
     for call in _objects(message.get("tool_calls")):
         yield _tool_use(call)
+    legacy = message.get("function_call")
+    if isinstance(legacy, dict):
+        # Its result, a message of role `function`, names the function in place of an id.
+        yield _tool_use({"id": cast("_Json", legacy).get("name"), "function": legacy})
+
+
+def thinking_text(part: _Json) -> str:
+    """Return the text of a `thinking` part, as Mistral's servers send it: a string or a list of texts."""
+    said = part.get("thinking")
+    return said if isinstance(said, str) else "".join(str(inner.get("text") or "") for inner in _objects(said))
 
 
 def _tool_use(call: _Json) -> ToolUse:
@@ -283,7 +329,11 @@ def _tool_use(call: _Json) -> ToolUse:
     function = _object(call.get("function"))
     arguments = function.get("arguments")
     # Some servers give arguments as an object.
-    text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments or {}).decode()
+    text = (
+        arguments
+        if isinstance(arguments, str)
+        else msgspec.json.encode({} if arguments is None else arguments).decode()
+    )
     return ToolUse(str(call.get("id") or ""), str(function.get("name") or ""), text)
 
 
@@ -298,6 +348,9 @@ def _inline(url: str) -> tuple[str | None, str | None]:
 
 
 def _cache(part: _Json) -> Literal["5m", "1h"] | None:
+    mark = _object(part.get("prompt_cache_breakpoint"))
+    if mark.get("mode") == "explicit":
+        return "1h" if mark.get("ttl") == "12h" else "5m"
     control = _object(part.get("cache_control"))
     if control.get("type") != "ephemeral":
         return None

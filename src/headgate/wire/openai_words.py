@@ -35,6 +35,7 @@ _KEYS: Final = frozenset(
         *("prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"),
         *("cached_tokens", "cache_write_tokens", "audio_tokens", "reasoning_tokens", "accepted_prediction_tokens"),
         *("rejected_prediction_tokens", "annotations", "token", "logprob", "bytes", "stop_reason", "error"),
+        *("matched_stop", "allowed_tools", "mode", "prompt_cache_breakpoint"),
     }
 )
 CHAT_REQUEST: Final = Layout(
@@ -67,12 +68,14 @@ CHAT_REPLY: Final = Layout(
 """Where the strings of a chat answer come from."""
 
 _STOP_REASONS: Final[Mapping[str, StopReason]] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_use",
-    "function_call": "tool_use",
-    "content_filter": "content_filter",
+    **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "completed"), "stop"),
+    "stop_sequence": "stop_sequence",
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_length"), "length"),
+    **dict.fromkeys(("tool_calls", "function_call", "tool_call", "tool_use"), "tool_use"),
+    **dict.fromkeys(("content_filter", "safety", "recitation"), "content_filter"),
 }
+"""OpenAI's words first, then those of other servers of its wire, such as Mistral's `model_length`."""
+
 _FINISH_REASONS: Final[Mapping[StopReason, str]] = {
     "stop": "stop",
     "stop_sequence": "stop",
@@ -175,19 +178,28 @@ def stop_reason_of(finish_reason: str | None, *, has_refused: bool = False, has_
     """Return our word for theirs; one that we do not know is `unknown`, never `stop`.
 
     OpenAI ends a refusal with `stop`, and calls of a tool that the client named too; what the message holds tells them
-    from an answer.
+    from an answer. Some servers leave the reason out of an answer that is whole.
     """
-    reason: StopReason = _STOP_REASONS.get(finish_reason or "", "unknown")
-    if reason != "stop":
-        return reason
-    if has_refused:
+    reason: StopReason = _STOP_REASONS.get(finish_reason.lower(), "unknown") if finish_reason else "stop"
+    if reason == "stop" and has_refused:
         return "refusal"
-    return "tool_use" if has_called else "stop"
+    return "tool_use" if has_called and reason in ("stop", "unknown") else reason
 
 
-def finish_reason_of(reason: StopReason) -> str:
+def finish_reason_of(reason: StopReason, *, has_called: bool = False) -> str:
     """Return their word for ours; `length` for a pause and for what we do not know: the answer may be incomplete."""
+    if has_called and reason == "unknown":
+        return "tool_calls"
     return _FINISH_REASONS.get(reason, "length")
+
+
+def matched_stop(choice: Mapping[str, Any]) -> str | None:
+    """Return the stop sequence that ended a choice, as vLLM (`stop_reason`) and SGLang (`matched_stop`) name it."""
+    for name in ("stop_reason", "matched_stop"):
+        found = choice.get(name)
+        if isinstance(found, str) and found:
+            return found
+    return None
 
 
 def openai_tool_id(tool_id: str) -> str:

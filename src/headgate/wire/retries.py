@@ -12,7 +12,16 @@ from headgate.kernel.errors import Denied, HeadgateError, OverBudget, Unavailabl
 OURS: Final = frozenset({401, 402, 403, 404})
 """An upstream's statuses that are the gateway's own affair: its key, its account, its model name."""
 
+_ORIGIN_RULE: Final = "gate.origin"
 _MAX_RETRY_AFTER_S: Final = 86_400.0
+
+
+def denied_status(error: Denied) -> int:
+    """Return the HTTP status of a refusal: 400, for agents take 401 and 403 as a failed login and ask for a new one.
+
+    A page of another origin is refused with 403, as browsers' own checks are.
+    """
+    return 403 if _ORIGIN_RULE in error.rules else 400
 
 
 def with_rules(error: Denied) -> str:

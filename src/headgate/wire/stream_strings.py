@@ -24,6 +24,9 @@ _WHOLE: Final = frozenset({"name", "data", "message", "logprobs", "error", "anno
 }
 """Keys under which every event brings complete strings, which no client joins with those of the next event."""
 
+WHOLE_CHANNEL: Final = "other/whole/"
+"""How the names of channels begin that hold one complete string each: names, marks and links rather than text."""
+
 _KEPT: Final = ("index", "type")
 
 

@@ -15,6 +15,6 @@ provider = Provider(
     },
     credential=bearer,
     forwards=frozenset({"openai-organization", "openai-project", "idempotency-key"}),
-    home_quirks=frozenset({"newer_limit_name"}),
+    home_quirks=frozenset({"newer_limit_name", "system_turns", "text_parts"}),
     capability=Capability(operations=frozenset({"chat", "embed"}), images=True),
 )

@@ -87,7 +87,8 @@ def steps(answer: Answer, script: Script) -> Iterator[Step]:
         yield Pause(script.delay_s)
     if script.stall == "headers":
         yield "stall"
-    yield from _whole(answer, script) if answer.events is None else _stream(answer.events, answer, script)
+    is_whole = answer.events is None or script.body is not None
+    yield from _whole(answer, script) if is_whole else _stream(answer.events or (), answer, script)
     yield "fin" if script.close else "done"
 
 

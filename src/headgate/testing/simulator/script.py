@@ -109,7 +109,7 @@ class Script:
         cut: end after `cut_after` events: `fin` closes the connection, `rst` resets it, `short` ends the answer well
             formed, but without the wire's end.
         malformed: bytes to send as they are before event `malformed_at` of a stream.
-        body: bytes to send as they are in place of a whole answer.
+        body: bytes to send as they are in one piece, also where a stream was asked for.
         content_type: in place of the right one.
         close: close the connection after the answer and say so.
     """

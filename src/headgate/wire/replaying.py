@@ -1,0 +1,51 @@
+"""Whole answers as the streams that they would have been, for upstreams that stream nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+import msgspec
+
+from headgate.wire.sse import frame
+
+_Json = dict[str, Any]
+_UNTOLD: Final = ("choices", "usage", "object")
+
+
+def openai_stream_of(completion: _Json) -> bytes:
+    """Return a chat completion as chunks; usage comes in a last one of its own."""
+    shared = {name: value for name, value in completion.items() if name not in _UNTOLD}
+    shared = {**shared, "object": "chat.completion.chunk"}
+    chunks: list[_Json] = [
+        {**shared, "choices": [_streamed_choice(choice)]} for choice in cast("list[_Json]", completion["choices"])
+    ]
+    if completion.get("usage"):
+        chunks.append({**shared, "choices": [], "usage": completion["usage"]})
+    return b"".join([*(frame(msgspec.json.encode(chunk)) for chunk in chunks), frame(b"[DONE]")])
+
+
+def anthropic_stream_of(message: _Json) -> bytes:
+    """Return a message as the events that begin it, give each of its content blocks, and end it."""
+    return b"".join(frame(msgspec.json.encode(event), event["type"]) for event in _events(message))
+
+
+def _streamed_choice(choice: _Json) -> _Json:
+    message = cast("_Json", choice["message"])
+    calls = cast("list[_Json]", message.get("tool_calls") or [])
+    delta = {**message, "tool_calls": [{"index": index, **call} for index, call in enumerate(calls)]}
+    if not calls:
+        del delta["tool_calls"]
+    rest = {name: value for name, value in choice.items() if name != "message"}
+    return {**rest, "delta": delta, "finish_reason": choice.get("finish_reason") or "stop"}
+
+
+def _events(message: _Json) -> Iterator[_Json]:
+    ending = {name: message.get(name) for name in ("stop_reason", "stop_sequence", "stop_details")}
+    begun: _Json = {**message, **dict.fromkeys(ending), "content": []}
+    yield {"type": "message_start", "message": begun}
+    for index, block in enumerate(cast("list[_Json]", message.get("content") or [])):
+        yield {"type": "content_block_start", "index": index, "content_block": block}
+        yield {"type": "content_block_stop", "index": index}
+    yield {"type": "message_delta", "delta": ending, "usage": message.get("usage") or {}}
+    yield {"type": "message_stop"}

@@ -1,0 +1,66 @@
+"""Characters that a server cut in two: JSON writes those beyond the basic plane as two escapes.
+
+Servers that cut text by UTF-16 units send one half at the end of a piece and the other at the start of the next. A half
+whose other never comes becomes U+FFFD.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from typing import Final
+
+from headgate.kernel.errors import Invalid
+from headgate.wire.json_document import JsonDocument
+from headgate.wire.json_strings import Layout
+
+_LONE: Final = re.compile(rb"(?<!\\)((?:\\\\)*+)(?:(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..)")
+_FIRST, _LAST = "\ud800", "\udbff"
+"""The bounds of the halves that come first."""
+
+
+class Halves:
+    """Joins the halves of characters in the texts of one stream; `place` says which pieces belong together.
+
+    Attributes:
+        held: the halves that wait for their other.
+    """
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held: dict[Hashable, str] = {}
+
+    def joined(self, place: Hashable, text: str, *, is_last: bool = False) -> str:
+        """Return a piece of text with the half before it, and without one at its end, which waits for the next."""
+        text = self.held.pop(place, "") + text
+        if text and _FIRST <= text[-1] <= _LAST and not is_last:
+            self.held[place] = text[-1]
+            text = text[:-1]
+        return whole_characters(text)
+
+
+def whole_characters(text: str) -> str:
+    """Return the text with halves that stand together joined, and others as U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def has_halves(body: bytes) -> bool:
+    """Whether JSON text may hold a half in an escape."""
+    return b"\\u" in body and (b"\\ud" in body or b"\\uD" in body)
+
+
+def parse_answer(body: bytes, layout: Layout) -> JsonDocument:
+    """Decode a provider's answer; halves of characters in it become U+FFFD.
+
+    Raises:
+        Invalid: as `JsonDocument.parse`.
+    """
+    name = "the provider's answer"
+    try:
+        return JsonDocument.parse(body, layout=layout, name=name)
+    except Invalid:
+        mended = _LONE.sub(lambda found: found[0] if found[2] else found[1] + b"\\ufffd", body)
+        if mended == body:
+            raise
+        return JsonDocument.parse(mended, layout=layout, name=name)

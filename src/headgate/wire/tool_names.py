@@ -1,0 +1,99 @@
+"""Names of tools as other wires take them, and back: letters that a wire refuses and length beyond its limit.
+
+The name that is sent follows from the tool's own, so it is the same in definitions, choices and the calls of earlier
+turns; what the model calls by it is given its own name as the answer comes in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+import msgspec
+
+from headgate.kernel.content import TextSlot
+from headgate.kernel.model_call import ModelReply
+from headgate.wire.anthropic_stream import AnthropicEvent
+from headgate.wire.conversation import Conversation, ToolUse
+from headgate.wire.dialect import EventReader, WireEvent
+from headgate.wire.json_document import JsonDocument
+from headgate.wire.json_edits import Path, edit_fields
+from headgate.wire.names import sent_name
+from headgate.wire.sse import SseEvent
+
+_BLOCK_NAME: Final = ("content_block", "name")
+
+
+def names_to_restore(conversation: Conversation) -> Mapping[str, str]:
+    """Return the tools' own names by those that are sent, of the tools that have another; mostly there is none."""
+    names = {tool.name for tool in conversation.tools}
+    names |= {part.name for message in conversation.messages for part in message.parts if isinstance(part, ToolUse)}
+    return {sent: name for name in names if (sent := sent_name(name)) != name}
+
+
+def restored_reply(reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
+    """Return a whole answer with the tools' own names."""
+    document = reply.content
+    if not names or not isinstance(document, JsonDocument):
+        return reply
+    edits: dict[Path, bytes | None] = {
+        path: msgspec.json.encode(names[name]) for path, name in _names_in(document.fields()) if name in names
+    }
+    return reply.with_content(document.edit_fields(edits))
+
+
+class RestoringReader:
+    """Decodes one upstream stream and gives tools their own names; implements `EventReader`."""
+
+    def __init__(self, reader: EventReader, names: Mapping[str, str]) -> None:
+        self._reader = reader
+        self._names = names
+
+    def feed(self, event: SseEvent) -> Sequence[WireEvent]:
+        """Return the model events in it."""
+        return [_restored(one, self._names) for one in self._reader.feed(event)]
+
+    def finish(self) -> None:
+        """Say that the connection ended."""
+        self._reader.finish()
+
+
+def _restored(event: WireEvent, names: Mapping[str, str]) -> WireEvent:
+    if isinstance(event, AnthropicEvent):
+        return _restored_block(event, names)
+    texts = [names.get(text, text) if channel.startswith("tool_name/") else text for channel, text in event.slots]
+    return cast("WireEvent", event.edit(texts))
+
+
+def _restored_block(event: AnthropicEvent, names: Mapping[str, str]) -> AnthropicEvent:
+    if event.kind != "content_block_start":
+        return event
+    block: dict[str, Any] = msgspec.json.decode(event.data)["content_block"]
+    name = str(block.get("name"))
+    if block.get("type") != "tool_use" or name not in names:
+        return event
+    data = edit_fields(event.data, {_BLOCK_NAME: msgspec.json.encode(names[name])})
+    slots = tuple(
+        TextSlot(slot.channel, names[name]) if path == _BLOCK_NAME else slot
+        for path, slot in zip(event.paths, event.slots, strict=True)
+    )
+    return msgspec.structs.replace(event, data=data, slots=slots)
+
+
+def _names_in(fields: Mapping[str, Any]) -> list[tuple[Path, str]]:
+    """Return where the names of called tools are in a whole answer of either wire."""
+    found: list[tuple[Path, str]] = []
+    for place, block in _objects(fields.get("content")):
+        if block.get("type") == "tool_use":
+            found.append((("content", place, "name"), str(block.get("name"))))
+    for place, choice in _objects(fields.get("choices")):
+        for number, call in _objects(cast("dict[str, Any]", choice.get("message") or {}).get("tool_calls")):
+            function = call.get("function")
+            name = cast("dict[str, Any]", function).get("name") if isinstance(function, dict) else None
+            found.append((("choices", place, "message", "tool_calls", number, "function", "name"), str(name)))
+    return found
+
+
+def _objects(value: Any) -> list[tuple[int, dict[str, Any]]]:
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    return [(place, cast("dict[str, Any]", item)) for place, item in enumerate(items) if isinstance(item, dict)]
