@@ -13,13 +13,14 @@ from headgate.guard.detectors._words import (
     is_reference,
     is_stand_in,
     is_wordy,
+    is_wordy_phrase,
     kinds,
 )
 from headgate.kernel.detection import Candidate, Hit, Pattern
 
 _PASSES = r"pass(?:wd|words?|phrases?|wort|code)?|pwd?"
 _OTHER_LANGUAGES = (
-    r"kennwort|zugangscode|contrase\u00f1a|contrasenya|clave|senha|mot de passe|mdp|wachtwoord|l\u00f6senord|"
+    r"kennwort|zugangscode|contrase\u00f1a|contrasenya|clave|senha|mot de passe|mdp|wachtwoord|l\u00f6senord(?:et)?|"
     r"adgangskode|passord|has\u0142o|heslo|parola|salasana|\u015fifre|jelsz\u00f3"
 )
 _OTHER_SCRIPTS = (
@@ -29,12 +30,12 @@ _OTHER_SCRIPTS = (
     r"\u05e1\u05d9\u05e1\u05de\u05d4|\u03ba\u03c9\u03b4\u03b9\u03ba\u03cc\u03c2|\u092a\u093e\u0938\u0935\u0930\u094d\u0921"
 )
 _PASSWORDS = rf"{_PASSES}|{_OTHER_LANGUAGES}|{_OTHER_SCRIPTS}"
-_SECRETS = r"secrets?|credentials?|creds"
+_SECRETS = r"secrets?|credentials?|creds|psk"
 _TOKENS = r"tokens?|session(?:_?id)?|sessid|sid|dsn"
-_KEYS = r"(?:api|secret|access)[_\- ]?keys?|keys?"
+_KEYS = r"secret[_\-]key[_\-]base|client-key-data|(?:api|secret|access)[_\- ]?keys?|keys?"
 _VALUE_OF = r",?\s{0,20}[\"']?value[\"']?[ ]{0,2}[:=]"
 _SAID = r"\b(?:is|ist|lautet|are|est|es|was|to|jest)\b:?|\u3092|\u306f|\u662f|\u00e9|\u00e8|\u00e4r"
-_SEPARATOR = rf"{_VALUE_OF}|=>|:=|\?=|==?|:|\||{_SAID}"
+_SEPARATOR = rf"{_VALUE_OF}|,|=>|:=|\?=|==?|:|\||{_SAID}"
 _NUMBER = r"(?:[_\-]?[0-9]{1,2})?"
 _CLOSING = r"[\"'`\]*)]{0,3}"
 _REST = r"[*]{0,2}[ \t]{0,8}(?:\r?\n[ \t]{1,8})?"
@@ -140,7 +141,7 @@ class _Given(NamedTuple):
 
     @property
     def is_screaming(self) -> bool:
-        return self.separator in ("=", ":=", "?=", ":") and _SCREAMING.fullmatch(self.name) is not None
+        return self.separator in ("=", ":", ",") and _SCREAMING.fullmatch(self.name) is not None
 
 
 def judge(candidate: Candidate) -> Iterable[Hit]:
@@ -251,8 +252,10 @@ def _is_secret(given: _Given) -> bool:
         return False
     if _PAIR_NAME.search(given.name) and any(joint in value for joint in ":/"):
         return False  # a name and a password: the pattern of pairs takes the password alone
-    if " " in value and not given.name.lower().endswith("phrase"):
+    if given.separator == "," and not (given.is_screaming and given.value.is_quoted):
         return False
+    if " " in value and not given.name.lower().endswith("phrase"):
+        return given.is_screaming and _is(_PASSWORDS, given.word) and kinds(value) >= 3 and value.count(" ") < 3
     if given.value.is_quoted and (is_reference(value) and not _is(_PASSWORDS, given.word)):
         return False
     if _letters(value) in _letters(given.name):
@@ -283,16 +286,11 @@ def _is_said_to_be(given: _Given, value: str) -> bool:
     return len(value) >= 8 and kinds(value) >= 3 and any(map(str.isdigit, value)) and not is_wordy_phrase(value)
 
 
-def is_wordy_phrase(value: str) -> bool:
-    """Tell words of a sentence: capitals only begin them, and figures stand for themselves."""
-    return is_reference(value) or (is_wordy(value) and (is_joined(value) or not value[-1:].isdigit()))
-
-
 def _is_password(given: _Given, value: str) -> bool:
     if value.isdigit():
         return len(value) >= 6 and _is(_PASSWORDS, given.word)
     if given.style == "said":
-        if given.separator == "to" and len(given.word) < 6:
+        if given.separator == "to" and given.word in ("pass", "pw", "pwd"):
             return False
         return len(value) >= 6 and kinds(value) >= 2 and any(map(str.isdigit, value)) and not is_wordy_phrase(value)
     if given.is_screaming:
@@ -315,7 +313,7 @@ def _is_numeronym(value: str) -> bool:
 
 
 def _is_kebab_secret(given: _Given, value: str) -> bool:
-    return _is(_SECRETS, given.word) and is_wordy(value) and is_joined(value)
+    return _is(_SECRETS, given.word) and is_wordy(value) and (is_joined(value) or given.word.endswith("s"))
 
 
 def _is_token(given: _Given, value: str) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from headgate.guard.detectors._text import words
-from headgate.guard.detectors._words import is_reference, is_stand_in, is_wordy, kinds
+from headgate.guard.detectors._words import is_reference, is_stand_in, is_wordy, is_wordy_phrase, kinds
 from headgate.kernel.detection import Candidate, Hit, Pattern
 
 _CLIENTS = (
@@ -28,10 +28,16 @@ _WINDOWS = re.compile(
 _PORT_OR_PATH = re.compile(r"[0-9:,.\-]+(?:/(?:tcp|udp))?|/.*|-.*|//.*")
 _LONGEST_LINE = 400
 _PAIR = (
-    r"(?:creds|credentials?|logins?|user(?:name)?[/:]pass(?:word|wd)?|login[/:]pass(?:word|wd)?|u/p|zugangsdaten)"
+    r"(?:creds|credentials?|logins?|basic[_\-]?auth|user(?:name)?[/:]pass(?:word|wd)?|login[/:]pass(?:word|wd)?|u/p|zugangsdaten)"
     r"[\"'`]?[ \t]{0,3}[:=][ \t]{0,3}[\"'`]?[a-z0-9._@\\\-]{1,60}[ ]?[:/][ ]?[^\s\"'`,;\x1c]{4,120}"
 )
 _PAIRED = re.compile(r"[:=][ \t]{0,3}[\"'`]?[\w.@\\\-]{1,60}[ ]?[:/][ ]?([^\s\"'`,;]{4,120})\Z")
+_QUOTED_LAST = re.compile(r"[\"']([^\"'\r\n]{4,400})[\"']\Z")
+_PIPED = re.compile(
+    r"echo (?:-n )?[\"']?(?:[\w.\-]{1,40}:(?=[^|\r\n]*\|[^\r\n]*chpasswd))?([^|\"'\r\n]{4,120}?)[\"']?[ ]*\|"
+)
+_USED = re.compile(r" [\"'`]?([^\s\"'`]{6,60})[\"'`]? as ")
+_GIVEN = re.compile(r"(?::|\b(?:is|ist|lautet|est|es|was|war|to)|[\u00e9\u00e8]|\u00e4r)[ ]?[\"'`]?\Z")
 _REFERRED = re.compile(r"(?:env|file|vault|https?):\Z", re.IGNORECASE)
 _SEED_LABEL = re.compile(r"(?:seed|mnemonic|recovery|backup|wallet)(?: phrase| words?)?(?: is| are)?[\"'` :=]{1,4}")
 _LOWER_WORD = re.compile(r"[a-z]{3,8}")
@@ -58,7 +64,11 @@ PATTERNS = (
         r"(?:\"[^\"\r\n\x1c]{4,200}\"|'[^'\r\n\x1c]{4,200}'|[^\s\"';,\x1c]{4,200})",
         is_caseless=True,
     ),
-    Pattern("device", r"\b(?:secret|password|key|key-string) [05-9] [^\s\"';,\x1c]{4,200}"),
+    Pattern(
+        "device",
+        r"\b(?:(?:secret|password|key|key-string) [05-9]|requirepass|masterauth|net user [^\s\x1c]{1,40}) "
+        r"[^\s\"';,\x1c]{4,200}",
+    ),
     Pattern(
         "community",
         r"\b(?:snmp-server community|rocommunity6?|rwcommunity6?|snmpwalk -v ?2?c? ?-c) [^\s\"';,\x1c]{4,200}",
@@ -70,7 +80,30 @@ PATTERNS = (
         r"[^<>\s\x1c]{4,200}</",
         is_caseless=True,
     ),
-    Pattern("password_hash", r"\$(?:1|5|6|7|y|2[aby]|argon2(?:id|i|d))\$[./A-Za-z0-9$=,+]{20,200}"),
+    Pattern(
+        "password_hash",
+        r"\$(?:1|5|6|7|y|apr1|2[aby]|argon2(?:id|i|d))\$[./A-Za-z0-9$=,+]{20,200}|"
+        r"\{S?SHA[0-9]{0,3}\}[A-Za-z0-9+/]{20,120}={0,2}",
+    ),
+    Pattern(
+        "call",
+        r"(?:set_?(?:password|secret|api_?key)|convertto-securestring|with_?password)[ ]{0,2}\(?[ ]{0,2}"
+        r"[\"'][^\"'\r\n\x1c]{4,200}[\"']",
+        is_caseless=True,
+    ),
+    Pattern(
+        "account",
+        r"(?:networkcredential|basic_?auth|auth[ ]?=)[ ]?\([ ]?"
+        r"[\"'][^\"'\r\n\x1c]{1,80}[\"'], ?[\"'][^\"'\r\n\x1c]{4,200}[\"']",
+        is_caseless=True,
+    ),
+    Pattern("registry", r"\"auth\"[ ]?:[ ]?\"[A-Za-z0-9+/]{12,400}={0,2}\""),
+    Pattern("piped", r"\becho [^|\r\n\x1c]{4,120}\|[^\r\n\x1c]{0,80}(?:--password-stdin|--stdin|chpasswd|sudo -S)"),
+    Pattern(
+        "used",
+        r"\b(?:use|enter|try|type) [^\s\x1c]{6,60} as (?:the |your |my )?(?:password|passphrase|pw)\b",
+        is_caseless=True,
+    ),
     Pattern(
         "seed_phrase",
         r"\b(?:seed|mnemonic|recovery|backup|wallet)(?: phrase| words?)?(?: is| are)?[\"'` :=]{1,4}"
@@ -78,7 +111,8 @@ PATTERNS = (
     ),
     Pattern(
         "mentioned",
-        r"(?:pass(?:word|wort|phrase)|kennwort|contrase\xc3\xb1a|mot de passe|senha)[^\r\n\x1c]{8,110}",
+        r"(?:pass(?:word|wort|phrase)|kennwort|contrase\xc3\xb1a|mot de passe|senha|"
+        r"\xd0\xbf\xd0\xb0\xd1\x80\xd0\xbe\xd0\xbb\xd1\x8c)[^\r\n\x1c]{8,110}",
         is_caseless=True,
     ),
 )
@@ -97,6 +131,14 @@ def judge(candidate: Candidate) -> Iterable[Hit]:
             return _mentioned(candidate)
         case "password_hash":
             return (Hit(candidate.start, candidate.end, "password_hash", 0.9),)
+        case "call" | "account" | "registry":
+            return _part(candidate, _QUOTED_LAST, "password")
+        case "piped":
+            return _part(candidate, _PIPED, "password")
+        case "used":
+            return [
+                hit for hit in _part(candidate, _USED, "password") if _is_mixed(candidate.text[hit.start : hit.end])
+            ]
         case "statement":
             return _statement(candidate)
         case "element":
@@ -141,7 +183,8 @@ def _command(candidate: Candidate) -> Iterable[Hit]:
     text, at = candidate.text, candidate.start
     stop = text.find("\n", at, at + _LONGEST_LINE)
     stop = min(len(text), at + _LONGEST_LINE) if stop < 0 else stop
-    shapes = [_ACCOUNT, _WINDOWS] if candidate.value.startswith(("curl", "wget", "smb", "net")) else [_ACCOUNT, _SPACED]
+    has_no_flag = candidate.value.startswith(("curl", "wget", "smb", "net", "mysql", "maria"))
+    shapes = [_ACCOUNT, _WINDOWS if has_no_flag else _SPACED]
     if candidate.value.startswith(("mysql", "maria", "sshpass", "7z")):
         shapes.append(_ATTACHED)
     hits: list[Hit] = []
@@ -164,12 +207,21 @@ def _seed(candidate: Candidate) -> Iterable[Hit]:
     return (Hit(found[0].start(), found[count - 1].end(), "seed_phrase", 0.8),)
 
 
+def _is_mixed(value: str) -> bool:
+    """Tell letters mixed with figures, and no name that is written so."""
+    has_figures, has_letters = any(map(str.isdigit, value)), any(map(str.isalpha, value))
+    return has_figures and has_letters and not is_wordy_phrase(value)
+
+
 def _mentioned(candidate: Candidate) -> Iterable[Hit]:
     """Find what can only be a password in the rest of a line that speaks of one."""
     begin = candidate.text.find(" ", candidate.start, candidate.end)
     for found in _LONG_WORD.finditer(candidate.text, begin, candidate.end) if begin >= 0 else ():
         value = found.group().rstrip(".:?")
         core = value.rstrip("!")
+        is_given = _GIVEN.search(candidate.text, max(0, found.start() - 12), found.start()) is not None
+        if is_given and _is_mixed(value) and not is_stand_in(value) and not _LIKE_ADDRESS.search(value):
+            return (Hit(found.start(), found.start() + len(value), "password", 0.6),)
         if kinds(core) < 3 or not any(map(str.isdigit, core)) or kinds(value) < 4:
             continue
         is_sentence_end = core != value and not candidate.text[found.end() : found.end() + 2].strip().islower()

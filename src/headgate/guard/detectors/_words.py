@@ -32,6 +32,7 @@ _CODE = re.compile(
 )
 _CHAIN = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _PIECE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_NAME_LIKE = re.compile(r"[\w.\-/:@]+")
 _NUMERONYM = re.compile(r"(?:[A-Z]?[a-z]+[24])+[A-Z][a-z]+")
 _VERSION = re.compile(r"(?:^|[\-_:@/])v?[0-9]+\.[0-9]+(?:\.[0-9]+)?(?:[\-.+][A-Za-z0-9]+)?$")
 _ALGORITHM = re.compile(
@@ -65,6 +66,8 @@ def is_wordy(value: str) -> bool:
     """Tell words joined as names of variables and files are, with or without a short number behind."""
     if _NUMERONYM.fullmatch(value) or _VERSION.search(value) or _ALGORITHM.fullmatch(value):
         return True
+    if not _NAME_LIKE.fullmatch(value):
+        return False
     pieces = _PIECE.findall(value)
     letters = [piece for piece in pieces if piece.isalpha()]
     numbers = [piece for piece in pieces if piece.isdigit()]
@@ -73,6 +76,13 @@ def is_wordy(value: str) -> bool:
     if numbers and len(numbers[0]) > 4:
         return False
     return all(_is_word(piece) for piece in letters) and sum(map(len, pieces)) >= 0.75 * len(value)
+
+
+def is_wordy_phrase(value: str) -> bool:
+    """Tell words of a sentence: capitals only begin them, and figures stand for themselves."""
+    if is_reference(value) or _ALGORITHM.fullmatch(value):
+        return True
+    return is_wordy(value) and (is_joined(value) or not value[-1:].isdigit())
 
 
 def is_joined(value: str) -> bool:

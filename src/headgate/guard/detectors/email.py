@@ -25,7 +25,9 @@ _TAG = re.compile(r"[\w.\-]+\+[\w.\-]+=[\w.\-]*\Z")
 # `scheme://` before it, and nothing that ends the authority of a URL: it names an account there.
 _AUTHORITY = re.compile(r"\b(?!mailto|xmpp|sips?:)[a-z][a-z0-9+.\-]{0,24}://[^\s/?#\"'<>]{0,160}\Z", re.IGNORECASE)
 _PASSWORD_FOLLOWS = re.compile(r":[^\s/?#\"'<>]{1,160}@")
-_REMOTE_SHELL = re.compile(r"\b(?:ssh|scp|sftp|rsync|mosh|autossh|ssh-copy-id|git clone|git remote)\b[^\r\n]{0,120}\Z")
+_REMOTE_SHELL = re.compile(
+    r"\b(?:ssh|scp|sftp|rsync|mosh|autossh|ssh-copy-id|git clone|git remote)(?= )[^\r\n]{0,120}\Z"
+)
 _REMOTE_PATH = re.compile(r":(?:[/~]|[\w.\-]+/)")
 _MESSAGE_ID = re.compile(
     r"(?:^|[\r\n])[ \t>]*(?:resent-)?(?:message-id|in-reply-to|references|content-id)[ \t]*:[^\r\n]{0,400}<\Z",

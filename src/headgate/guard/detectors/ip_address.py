@@ -16,12 +16,13 @@ _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _NUMBERED = re.compile(
     r"(?:(?:\b|_)(?:versions?|ver|v|releases?|builds?|sections?|sect|sec|chapters?|revisions?|rev|clauses?|exhibits?|articles?|"
     r"paragraphs?|annex|appendix|schedules?|figures?|fig|tables?|drivers?|firmware|bios|patch(?:level)?|oid|fileversion|"
-    r"assemblyversion|abschnitt|kapitel|ziffer|treiber|sdk|upgraded? (?:from|to)|updated? (?:from|to))_*\.?|§)"
+    r"assemblyversion|abschnitt|kapitel|ziffer|treiber|sdk|kernel|macos|ios|android|openssl|nginx|"
+    r"upgraded? (?:from|to)|updated? (?:from|to))_*\.?|§)"
     r"[\"'\s:#=(>]{0,5}(?:[0-9.]{1,15}(?:\s*,|\s+(?:and|or|to|und|oder|bis|et|y))\s+){0,4}\Z",
     re.IGNORECASE,
 )
 # `Chrome/120.0.0.0`, but not `host/10.0.0.7`.
-_PRODUCT = re.compile(r"\b[A-Z][A-Za-z]*/\Z")
+_PRODUCT = re.compile(r"/[\w.\-]+:\Z|\b[a-z]?[A-Z][A-Za-z]*/\Z")
 _PINNED = re.compile(r"(?:[A-Za-z0-9_\])]\s?[=~<>!]=|\^|~)\s?\Z")
 _BUILD = re.compile(r"-[0-9]{0,4}[a-z]|\^|\+")
 # A path of a drawing, such as `1.4.2 2.1.2.4 0`.

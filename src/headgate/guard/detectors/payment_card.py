@@ -19,7 +19,7 @@ _CONTEXT = re.compile(
 )
 # The last thing announced is something else that has a number.
 _OTHERWISE = re.compile(rf"\b(?:{OTHER_NUMBERS})\b", re.IGNORECASE)
-_NEAR = 12
+_LABEL_GAP = re.compile(r"[\W_]*(?:(?:no|nr|num|number|id|is|code)\b[\W_]*)?", re.IGNORECASE)
 # Numbers that the networks and payment services publish for tests, where code or a comment says that it is a test.
 _PUBLISHED = frozenset(
     words(
@@ -164,7 +164,7 @@ def _confidence(text: str, groups: Sequence[tuple[int, int]], digits: str) -> fl
     context, other = _last_end(_CONTEXT, before), _last_end(_OTHERWISE, before)
     if context > other:
         return (0.97 if _is_usual(text, groups) else 0.85) if is_known else 0.6
-    if other >= 0 and len(before) - other <= _NEAR and not any(map(str.isdigit, before[other:])):
+    if other >= 0 and _LABEL_GAP.fullmatch(before, other):
         return 0.0
     return 0.93 if is_known and len(digits) in _USUAL_LENGTHS and _is_usual(text, groups) else 0.0
 

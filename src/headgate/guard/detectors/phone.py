@@ -14,7 +14,7 @@ from headgate.kernel.extensions import Manifest
 # Nothing else than a telephone has these, in the languages that our users write most.
 _SURELY = (
     r"\b(?:(?:tele)?phones?|tel|t\u00e9l|mobiles?|mob|cell(?:phone|ular)?|handy\w*|mobil(?:nummer|telefon)?|mobilnr|fax|"
-    r"telefax|whatsapp|sms|landline|hotline|pager|telefon\w*|tlf|ruf(?:nummer|nr)|r\u00fcckruf\w*|durchwahl|festnetz\w*|"
+    r"telefax|cel|tfno|tlfn|whatsapp|sms|landline|hotline|pager|telefon\w*|tlf|ruf(?:nummer|nr)|r\u00fcckruf\w*|durchwahl|festnetz\w*|"
     r"portable|t\u00e9l\u00e9phone|tel\u00e9fono|telefone|m\u00f3vil|celular|cellulare|puhelin\w*|telefoon\w*|gsm|"
     r"caller id|call ?back(?: numbers?)?|telemovel|telem\u00f3vel|kom\u00f3rka|cep|msisdn|rufnr|numer telefonu|"
     r"\u0442\u0435\u043b\u0435\u0444\u043e\u043d\w*|\u0442\u0435\u043b|\u043c\u043e\u0431|\u03c4\u03b7\u03bb\w*|"
@@ -49,7 +49,7 @@ _LABELLED = re.compile(
 )
 # The last thing announced is something else that has a number.
 _OTHERWISE = re.compile(
-    rf"\b(?:{OTHER_NUMBERS}|account|acct|iban|card|zip|postal|postcode|ssn|tax|vat|rooms?|flight|pages?|konto\w*|range|error|"
+    rf"\b({OTHER_NUMBERS}|chapter|section|account|acct|iban|card|zip|postal|postcode|ssn|tax|vat|rooms?|flight|pages?|konto\w*|range|error|"
     r"errors|offsets?|epoch|timestamp|size|amount|hours|time|coordinates|rows?|lines?|port|pid|code|byte\w*|plz)\b"
     r"[^\r\n0-9]{0,20}\Z",
     re.IGNORECASE,
@@ -125,7 +125,7 @@ def _international(candidate: Candidate, written: str, digits: str) -> float:
         return 0.9 if numbering.is_possible(plain) else 0.0
     prefix = 3 if written.startswith("011") else 2
     tail = _tail(candidate)
-    if not numbering.is_valid(plain[prefix:]) or _OTHERWISE.search(tail):
+    if not numbering.is_valid(plain[prefix:]) or _is_otherwise(tail):
         return 0.0
     return 0.9 if not written.isdigit() or _is_announced(candidate, tail) else 0.0
 
@@ -134,7 +134,7 @@ def _national(candidate: Candidate, written: str, digits: str) -> float:
     if _DATE.match(written):
         return 0.0
     tail = _tail(candidate)
-    if tail and _OTHERWISE.search(tail):
+    if _is_otherwise(tail):
         return 0.0
     is_announced = _is_announced(candidate, tail)
     match candidate.pattern:
@@ -180,6 +180,13 @@ def _tail(candidate: Candidate) -> str:
         at -= 1
     tail = before[at:]
     return spaced(tail) if any(map(str.isalpha, tail)) or _SIGN.search(tail) else ""
+
+
+def _is_otherwise(tail: str) -> bool:
+    """Tell whether the words announce another number, and no telephone after it."""
+    found = _OTHERWISE.search(tail) if tail else None
+    rest = tail[found.end(1) :] if found else ""
+    return found is not None and not (_ANNOUNCED.search(rest) or _ASKED.search(rest))
 
 
 def _is_announced(candidate: Candidate, tail: str) -> bool:
