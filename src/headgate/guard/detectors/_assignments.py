@@ -44,7 +44,7 @@ _GIVEN = re.compile(
     rf"(?P<word>{_WORD}){_NUMBER}{_CLOSING}(?:[ \t]{{0,8}}(?P<separator>{_SEPARATOR}){_REST}|[ \t]{{1,8}})",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"[\w.\-/$]{0,64}\Z")
+_LONGEST_NAME = 64
 _QUOTED = re.compile(
     r"[NnbrRuf@]{0,2}(?:\"((?:[^\"\\\r\n\x1c]|\\.){1,256})\"|'((?:[^'\\\r\n\x1c]|\\.){1,256})'|`([^`\r\n\x1c]{1,256})`)"
 )
@@ -165,8 +165,7 @@ def _given(candidate: Candidate) -> _Given | None:
     found = _GIVEN.match(text, start, candidate.end + 8)
     if found is None:
         return None
-    head = _NAME.search(text, max(0, start - 64), start)
-    name = (head.group() if head else "") + found["word"]
+    name = text[_name_start(text, start) : start] + found["word"]
     if not _begins_word(name, found["word"]):
         return None
     separator = (found["separator"] or "").lower()
@@ -178,6 +177,14 @@ def _given(candidate: Candidate) -> _Given | None:
     if value is None or ("\n" in found.group() and separator != "" and kinds(value.text) < 3):
         return None
     return _Given(name, found["word"].lower(), _style(candidate, separator), separator, value)
+
+
+def _name_start(text: str, at: int) -> int:
+    """Return where the name begins that the word at this place ends."""
+    least = max(0, at - _LONGEST_NAME)
+    while at > least and (text[at - 1].isalnum() or text[at - 1] in "_.-/$"):
+        at -= 1
+    return at
 
 
 def _style(candidate: Candidate, separator: str) -> str:

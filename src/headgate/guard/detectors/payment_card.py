@@ -19,6 +19,7 @@ _CONTEXT = re.compile(
 )
 # The last thing announced is something else that has a number.
 _OTHERWISE = re.compile(rf"\b(?:{OTHER_NUMBERS})\b", re.IGNORECASE)
+_LETTER = re.compile(r"[^\W\d_]")
 _LABEL_GAP = re.compile(r"[\W_]*(?:(?:no|nr|num|number|id|is|code)\b[\W_]*)?", re.IGNORECASE)
 # Numbers that the networks and payment services publish for tests, where code or a comment says that it is a test.
 _PUBLISHED = frozenset(
@@ -161,7 +162,8 @@ def _confidence(text: str, groups: Sequence[tuple[int, int]], digits: str) -> fl
         for issuer in _ISSUERS
     )
     before = spaced(text[max(0, start - 60) : start])
-    context, other = _last_end(_CONTEXT, before), _last_end(_OTHERWISE, before)
+    is_said = _LETTER.search(before) is not None
+    context, other = (_last_end(_CONTEXT, before), _last_end(_OTHERWISE, before)) if is_said else (-1, -1)
     if context > other:
         return (0.97 if _is_usual(text, groups) else 0.85) if is_known else 0.6
     if other >= 0 and _LABEL_GAP.fullmatch(before, other):
