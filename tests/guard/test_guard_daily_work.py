@@ -12,7 +12,7 @@ _MARKED = re.compile("«([^»]*)»")
 
 
 # What has to be found stands between guillemets; nothing else may be found.
-FOUND = {
+FOUND: dict[str, tuple[str, ...]] = {
     "email": (
         "<«bob@corp.example»>",
         "bob<«bob@corp.example»>",
@@ -54,6 +54,8 @@ FOUND = {
         "svn://svn.example/x «bob@corp.example»",
     ),
     "phone": (
+        "call «+49 30 901820» 123456789012345678 now",
+        "desk: «+1-903-140-4508x769»",
         "Rufen Sie mich an: «0171 9876543» oder «030 12345678»",
         "Mobile «+49-171-9876543», Büro «+49.30.1234567»",
         "my cell (work) is «415 555 2671»",
@@ -233,6 +235,13 @@ FOUND = {
         'ip="«85.214.132.117»"',
     ),
     "secret": (
+        "password: «12345678»",
+        '{"password":"«letmeinplease»"}',
+        "token: «qXzRtbKwPmNvBcDfGhJkLs»",
+        "is «ZXlKaGJHY2lPaUpJVXpJMU5pSXNJblI1Y0NJNklrcFhWQ0o5LmV5SnpkV0lpT2lJeE1qTTBOVFkzT0Rrd0luMC5z» old",
+        "asana client secret: «8306826499894314»",
+        "our mistral key «0kfAXMI9z2hTKsJLEtMysH5QULiVUO1H» and cohere «TTxLBHIyopbMRGXyWVEXUXCMKu7oZQDHNMIQfAPI»",
+        '"adafruitKey": "«77cmwd712766c2m2v5x3895k7-1v-hvd»"',
         "define('DB_PASSWORD', '«s3cr3tDb!9»');",
         'define( "AUTH_KEY", "«k8$2jd9s0a!fj3kd9Slq0»" );',
         'user.setPassword("«Tiger99x!»");',
@@ -408,7 +417,40 @@ FOUND = {
         "otpauth://totp/x?secret=«6XI645L57T45G6C5MHW7AY3UDMIH3AHI»",
     ),
 }
-HARMLESS = (
+HARMLESS: tuple[str, ...] = (
+    '"AWS::Pinpoint::Segment": "4a3b0f93ee2d6339"',
+    "the format identified by `format2`, then",
+    "simply pass `common.mustCall2()` to it",
+    "please give your phone, or mail\n1,2",
+    "bearer aaaaaaaaaaaaaaab1b1b1",
+    'const password = "Tr0ub4dor!9"; // fixture',
+    '["api_key", "user2name9"]',
+    'USE_CREDENTIALS = "use-credentials"',
+    "pass to modnames2paths",
+    "password: my_app_2024",
+    "seed legal winner thank year wave sausage worth useful legal winner thank yellow zoo",
+    "Forgot the password for Windows11! Call us",
+    "dial 00 999 123 456 78",
+    "please phone, write, or come\n1,2,3",
+    "name,phone\nBob",
+    "name,phone\nname,phone\n",
+    "the password is SHA256",
+    "token = 1234-5678-9012",
+    "Authorization: Bearer your-token-goes-here-123",
+    "bearer aaaaaaaaaaaaaaaaaaaa1",
+    "Authorization: Bearer xkcd-qwrt-zxcv-bnmp",
+    "user,password\nbob,n/a\neve,none",
+    "built with Guile 3.0.5.130-5a1e7",
+    "00:11:22:33:44:55:66:77",
+    "568A 4539 5787 6362 1486",
+    "[2.718281828459045]",
+    "Boston, MA 02110-1301, USA",
+    "200-300-4000",
+    "about 202.555.0199 Nm",
+    "globs 8f2k3j4h5g6d7s8a9q0w",
+    "datadog api key id: 8f2c3b4a5d6e7f8a9b0c",
+    "github token docs-release-2024-page",
+    'assert luhn("4111111111111111")',
     "-Dpassword=${DB_PASSWORD} -Dx",
     '@Value("${db.password}") private String password;',
     'password = credentials["password"]',

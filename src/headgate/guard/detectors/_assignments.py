@@ -11,6 +11,7 @@ from headgate.guard.detectors._words import (
     is_joined,
     is_opaque,
     is_reference,
+    is_said_to_be_made_up,
     is_stand_in,
     is_wordy,
     is_wordy_phrase,
@@ -51,11 +52,6 @@ _QUOTED = re.compile(
 _BARE = re.compile(r"[^\s\"'`,;<>|\x1c]{1,512}")
 _OTHER_SCRIPT = re.compile("[\u0530-\uffff]")
 _NEXT_PARAMETER = re.compile(r"&(?:amp;)?[\w.\-\[\]%]{1,40}=")
-_COMMENT = re.compile(
-    r"[^\r\n]{0,80}(?://|#|--|/\*|<!--)[^\r\n]{0,60}"
-    r"\b(?:fixture|dummy|fake|example|sample|placeholder|mock|not real|test data)",
-    re.IGNORECASE,
-)
 _SPECIFIC = re.compile(
     r"(?:^|[\W_])(?:next|prev|previous|page|continuation|sync|pad|eos|bos|unk|sep|cls|mask|stop|end|start|max|min|num|total|csrf|"
     r"xsrf|cursor|cancellation|special|input|output|prompt|completion|first|last|new|nb|n|antiforgery|verification|middleware|change|request|idempotency)"
@@ -149,7 +145,7 @@ def judge(candidate: Candidate) -> Iterable[Hit]:
     given = _given(candidate)
     if given is None or not _is_secret(given):
         return ()
-    if _COMMENT.match(candidate.text, given.value.end, given.value.end + 160):
+    if is_said_to_be_made_up(candidate.text, given.value.end):
         return ()
     return (Hit(given.value.start, given.value.end, _kind(given), 0.75),)
 
@@ -284,10 +280,8 @@ def _letters(text: str) -> str:
 
 def _is_said_to_be(given: _Given, value: str) -> bool:
     """Judge a value that follows the word with nothing between but space."""
-    if given.word in _SESSION:
-        return False
     if given.value.is_quoted:
-        return kinds(value) >= 2 and len(value) >= 6 and not is_wordy(value)
+        return given.word != "pass" and kinds(value) >= 2 and len(value) >= 6 and not is_wordy(value)
     if _UUID.fullmatch(value) or (not _is(_PASSWORDS, given.word) and is_opaque(value, least=16)):
         return True
     return len(value) >= 8 and kinds(value) >= 3 and any(map(str.isdigit, value)) and not is_wordy_phrase(value)

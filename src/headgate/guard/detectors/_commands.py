@@ -6,7 +6,14 @@ import re
 from collections.abc import Iterable
 
 from headgate.guard.detectors._text import words
-from headgate.guard.detectors._words import is_reference, is_stand_in, is_wordy, is_wordy_phrase, kinds
+from headgate.guard.detectors._words import (
+    is_reference,
+    is_said_to_be_made_up,
+    is_stand_in,
+    is_wordy,
+    is_wordy_phrase,
+    kinds,
+)
 from headgate.kernel.detection import Candidate, Hit, Pattern
 
 _CLIENTS = (
@@ -61,7 +68,7 @@ PATTERNS = (
     Pattern(
         "statement",
         r"\b(?:with password|identified(?: with [a-z0-9_]{1,40})? (?:by|as))[ \t]{1,4}(?:password[ \t])?"
-        r"(?:\"[^\"\r\n\x1c]{4,200}\"|'[^'\r\n\x1c]{4,200}'|[^\s\"';,\x1c]{4,200})",
+        r"(?:\"[^\"\r\n\x1c]{4,200}\"|'[^'\r\n\x1c]{4,200}'|[^\s\"'`;,\x1c]{4,200})",
         is_caseless=True,
     ),
     Pattern(
@@ -233,6 +240,8 @@ def _mentioned(candidate: Candidate) -> Iterable[Hit]:
             or is_reference(value)
             or is_wordy(core) != (core != value)
         ):
+            continue
+        if is_said_to_be_made_up(candidate.text, found.end()):
             continue
         return (Hit(found.start(), found.start() + len(value), "password", 0.6),)
     return ()

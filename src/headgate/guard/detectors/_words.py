@@ -40,6 +40,11 @@ _ALGORITHM = re.compile(
     r"windows|office|python|java|mysql|level|type|field|step|user|test|page|item|row|col|part)[_\-]?[0-9]{1,5}s?",
     re.IGNORECASE,
 )
+_COMMENT = re.compile(
+    r"[^\r\n]{0,80}(?://|#|--|/\*|<!--)[^\r\n]{0,60}"
+    r"\b(?:fixture|dummy|fake|example|sample|placeholder|mock|not real|test data)",
+    re.IGNORECASE,
+)
 _VOWELS = frozenset("aeiouyAEIOUY")
 
 
@@ -80,9 +85,14 @@ def is_wordy(value: str) -> bool:
 
 def is_wordy_phrase(value: str) -> bool:
     """Tell words of a sentence: capitals only begin them, and figures stand for themselves."""
-    if is_reference(value) or _ALGORITHM.fullmatch(value):
+    if is_reference(value) or is_slug(value) or _ALGORITHM.fullmatch(value):
         return True
     return is_wordy(value) and (is_joined(value) or not value[-1:].isdigit())
+
+
+def is_said_to_be_made_up(text: str, at: int) -> bool:
+    """Tell whether a comment in the rest of the line says that the value before is only for a test."""
+    return _COMMENT.match(text, at, at + 160) is not None
 
 
 def is_joined(value: str) -> bool:
@@ -102,7 +112,7 @@ def kinds(value: str) -> int:
 
 def is_opaque(value: str, *, least: int) -> bool:
     """Tell what a generator made: letters and digits mixed so that no name is."""
-    if len(value) < least or is_wordy(value):
+    if len(value) < least or is_wordy(value) or is_slug(value):
         return False
     has_digits, has_letters = any(map(str.isdigit, value)), any(map(str.isalpha, value))
     if not has_letters:

@@ -74,6 +74,7 @@ _COLUMN = Column(
     r"(?:[a-z]+[ _\-]?)?(?:phone|telephone|tel|mobile|cell|fax|telefon|handy|mobil|mobilnummer|telefonnummer|"
     r"telefono|telephon)(?:[ _\-]?(?:number|num|no|nr|#|1|2))?\.?"
 )
+_DIGITS, _JOINTS = "0123456789", " \t.-/()"
 _SIGN = re.compile("[\u260e\U0001f4de\U0001f4f1]")
 _AROUND = 60
 _FEWEST, _MOST = 7, 15
@@ -105,6 +106,7 @@ class _Phone:
                 for cell in _COLUMN.cells(candidate)
                 if _is_number(candidate.text[slice(*cell)])
             ]
+        candidate = _whole_groups(candidate)
         written = candidate.value
         digits = "".join([char for char in written if char.isdigit()])
         extension = _EXTENSION.match(candidate.text, candidate.end)
@@ -117,6 +119,14 @@ class _Phone:
         else:
             confidence = _national(candidate, written, digits)
         return (Hit(candidate.start, candidate.end, "phone", confidence),) if confidence else ()
+
+
+def _whole_groups(candidate: Candidate) -> Candidate:
+    """Return the number without the beginning of another that follows it."""
+    if not candidate.after(1).isdigit():
+        return candidate
+    kept = candidate.value.rstrip(_DIGITS).rstrip(_JOINTS)
+    return candidate._replace(end=candidate.start + len(kept))
 
 
 def _international(candidate: Candidate, written: str, digits: str) -> float:

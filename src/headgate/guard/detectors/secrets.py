@@ -75,7 +75,11 @@ def _service_key(candidate: Candidate) -> Iterable[Hit]:
     start, token = start + cut, token[cut:]
     gap = candidate.text[candidate.start + name.end() : start]
     says_so = _SECRET_WORD.search(gap) is not None
-    if "::" in gap or (not says_so and (not _NO_WORD.fullmatch(gap) or candidate.before(1) in ("/", "@", "."))):
+    if (
+        "::" in gap
+        or candidate.before(2) == "::"
+        or (not says_so and (not _NO_WORD.fullmatch(gap) or candidate.before(1) in ("/", "@", ".")))
+    ):
         return ()
     if says_so and _OTHER_WORD.search(gap[_last_end(_SECRET_WORD, gap) :]):
         return ()
