@@ -135,6 +135,7 @@ FOUND: dict[str, tuple[str, ...]] = {
         "Cell 1: «415.555.2671»",
     ),
     "payment_card": (
+        "note «4539\n5787\n6362\n1486» ok",
         "Card no. «4539 5787 6362 1486» exp 04/27 cvv 123",
         "cc: «5425881973699357»",
         '"pan": "«5425881973699357»"',
@@ -418,6 +419,9 @@ FOUND: dict[str, tuple[str, ...]] = {
     ),
 }
 HARMLESS: tuple[str, ...] = (
+    "1200\n4539\n5787\n6362\n1486\n9000",
+    "4539\n5787\n6362\n1486\n9000",
+    "5213 5214 5215 5216",
     '"AWS::Pinpoint::Segment": "4a3b0f93ee2d6339"',
     "the format identified by `format2`, then",
     "simply pass `common.mustCall2()` to it",

@@ -37,6 +37,8 @@ _TESTED = re.compile(
 # Numbers of base 16 stand beside.
 _HEX_BEFORE = re.compile(r"\b(?=[0-9]{0,5}[A-F])[0-9A-F]{4,6}\s\Z")
 _HEX_AFTER = re.compile(r"\s(?=[0-9]{0,5}[A-F])[0-9A-F]{4,6}\b")
+_LINE_BEFORE = re.compile(r"[0-9]\r?\n\Z")
+_LINE_AFTER = re.compile(r"\r?\n[0-9]")
 _CLOSE = 500
 _SHORTEST, _LONGEST = 12, 19
 _USUAL_LENGTHS = (14, 15, 16)
@@ -180,9 +182,15 @@ def _is_usual(text: str, groups: Sequence[tuple[int, int]]) -> bool:
     """Tell the ways of writing a card from numbers that stand in a row."""
     sizes = tuple(group_end - group_start for group_start, group_end in groups)
     gaps = {text[before[1] : after[0]].strip("\r\n") for before, after in pairwise(groups)} - {""}
-    if any("," in gap for gap in gaps) or (groups[1:] and not gaps) or _is_ascending(text, groups):
+    if any("," in gap for gap in gaps) or (not gaps and _is_in_lines(text, groups)) or _is_ascending(text, groups):
         return False  # a list of numbers
     return len(groups) == 1 or sizes in _USUAL_GROUPS or (len(set(sizes)) == 1 and len(gaps) <= 1)
+
+
+def _is_in_lines(text: str, groups: Sequence[tuple[int, int]]) -> bool:
+    """Tell a part of a longer column of numbers."""
+    before, after = text[max(0, groups[0][0] - 3) : groups[0][0]], text[groups[-1][1] : groups[-1][1] + 3]
+    return _LINE_BEFORE.search(before) is not None or _LINE_AFTER.match(after) is not None
 
 
 def _is_ascending(text: str, groups: Sequence[tuple[int, int]]) -> bool:
