@@ -21,8 +21,10 @@ KINDS = {
     "IBAN_CODE": "iban",
     "US_SSN": "us_ssn",
     "IP_ADDRESS": "ip_address",
+    "SECRET": "secret",
 }
-"""The structured kinds, as the dataset and Presidio call them, and as we do."""
+"""The structured kinds, as the dataset and Presidio call them, and as we do; secrets of every kind are one."""
+_TOKEN_NAMES = {kind.replace("_", "").upper(): kind for kind in KINDS.values()}
 
 
 class Span(NamedTuple):
@@ -60,6 +62,29 @@ def published() -> list[Case]:
         )
         for row in json.loads(path.read_text())
     ]
+
+
+def enterprise() -> list[Case]:
+    """Return texts such as enterprises send, and lines that hold no value.
+
+    Raises:
+        NotMeasured: the datasets are not there.
+    """
+    texts, lines = DATASETS / "pii" / "enterprise_texts.json", DATASETS / "pii" / "harmless_lines.txt"
+    if not (texts.exists() and lines.exists()):
+        raise NotMeasured("the datasets of enterprise texts and harmless lines are not below HEADGATE_DATASETS")
+    cases = [
+        Case(
+            row["text"],
+            tuple(
+                Span(_TOKEN_NAMES[span["kind"]], span["start"], span["end"])
+                for span in row["spans"]
+                if span["kind"] in _TOKEN_NAMES
+            ),
+        )
+        for row in json.loads(texts.read_text())
+    ]
+    return [*cases, *(Case(line, ()) for line in lines.read_text().splitlines())]
 
 
 def generated(count: int) -> list[Case]:

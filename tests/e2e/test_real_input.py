@@ -1,10 +1,12 @@
-"""Sentences that other people wrote, through a whole Headgate; measured on `pii/presidio_synth_dataset_v2.json`."""
+"""Texts that other people wrote, through a whole Headgate: measured on the datasets of `pii/`, where they arrive."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +14,7 @@ import httpx2
 import msgspec
 import pytest
 
+from headgate.guard.pseudonyms import TOKEN
 from headgate.testing.lab import Lab
 from headgate.testing.simulator import Script
 
@@ -19,6 +22,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.measured]
 
 DATASETS = Path(os.environ.get("HEADGATE_DATASETS", Path(__file__).parents[2] / "../shared/data"))
 SENTENCES = DATASETS / "pii" / "presidio_synth_dataset_v2.json"
+ENTERPRISE = DATASETS / "pii" / "enterprise_texts.json"
+HARMLESS = DATASETS / "pii" / "harmless_lines.txt"
+MEASURED = frozenset({"EMAIL", "PHONE", "PAYMENTCARD", "IBAN", "USSSN", "IPADDRESS", "SECRET"})
+LEAST = 0.95
 KEPT_BACK = ("CREDIT_CARD", "IBAN_CODE", "US_SSN", "EMAIL_ADDRESS", "IP_ADDRESS")
 AT_ONCE = 24
 ANSWERED = 50
@@ -41,6 +48,22 @@ class Sentence(msgspec.Struct):
     def values(self) -> list[Span]:
         """What must not leave."""
         return [span for span in self.spans if span.entity_type in KEPT_BACK]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A value in a text, or what a token replaced."""
+
+    kind: str
+    start: int
+    end: int
+
+
+class Text(msgspec.Struct):
+    """A text as enterprises send, and what should be found in it."""
+
+    id: str
+    text: str
+    spans: list[Place]
 
 
 class Answer(NamedTuple):
@@ -85,6 +108,66 @@ def test_fifty_real_sentences_are_answered_by_the_embedded_model(lab: Lab, sente
     answers = asyncio.run(_ask_all(lab, some, model="local-chat", at_once=2))
     assert [answer.status for answer in answers] == [200] * ANSWERED
     assert all(answer.text.strip() for answer in answers)
+
+
+@pytest.fixture(scope="module")
+def enterprise_texts() -> list[Text]:
+    """Tickets, logs, code and configurations."""
+    if not ENTERPRISE.exists():
+        pytest.skip(f"not measured: {ENTERPRISE.name} is not below HEADGATE_DATASETS")
+    return msgspec.json.decode(ENTERPRISE.read_bytes(), type=list[Text])
+
+
+def test_of_each_kind_nineteen_of_twenty_are_masked_in_daily_work_and_little_else(
+    lab: Lab, enterprise_texts: list[Text]
+) -> None:
+    lab.cloud.answer_always(Script())
+    texts = [one.text for one in enterprise_texts]
+    answers = asyncio.run(_ask_all(lab, texts, model="cloud", at_once=AT_ONCE))
+    assert {answer.status for answer in answers} == {200}
+    counts: Counter[tuple[str, str]] = Counter()
+    for one, arrived in zip(enterprise_texts, _arrived(lab, count=len(texts)), strict=True):
+        values = [span for span in one.spans if span.kind in MEASURED]
+        masked = [place for place in _masked(one.text, arrived) if place.kind in MEASURED]
+        for value in values:
+            counts["values", value.kind] += 1
+            counts["found", value.kind] += any(2 * _shared(value, place) >= value.end - value.start for place in masked)
+        for place in masked:
+            counts["masked", place.kind] += 1
+            counts["right", place.kind] += any(_shared(place, value) for value in values)
+    assert {kind for _, kind in counts} == MEASURED
+    recall = {kind: counts["found", kind] / counts["values", kind] for kind in MEASURED}
+    precision = {kind: counts["right", kind] / counts["masked", kind] for kind in MEASURED}
+    assert {kind: share for kind, share in recall.items() if share < LEAST} == {}
+    assert {kind: share for kind, share in precision.items() if share < LEAST} == {}
+
+
+def test_harmless_lines_arrive_as_they_were_written(lab: Lab) -> None:
+    if not HARMLESS.exists():
+        pytest.skip(f"not measured: {HARMLESS.name} is not below HEADGATE_DATASETS")
+    lab.cloud.answer_always(Script())
+    lines = [line for line in HARMLESS.read_text().splitlines() if line]
+    asyncio.run(_ask_all(lab, lines, model="cloud", at_once=AT_ONCE))
+    assert [line for line in _arrived(lab, count=len(lines)) if line not in lines] == []
+
+
+def _masked(written: str, arrived: str) -> list[Place]:
+    """Return what the tokens of the text that arrived stand for in the text that was written."""
+    tokens = list(TOKEN.finditer(arrived))
+    rests = [arrived[one.end() : other.start()] for one, other in pairwise(tokens)]
+    rests += [arrived[tokens[-1].end() :]] if tokens else []
+    places: list[Place] = []
+    start = tokens[0].start() if tokens else 0
+    for token, rest in zip(tokens, rests, strict=True):
+        end = written.index(rest, start + 1) if rest else len(written)
+        places.append(Place(token.group().split("_")[1], start, end))
+        start = end + len(rest)
+    return places
+
+
+def _shared(one: Place, other: Place) -> int:
+    """Return how many characters both cover, where they are of one kind."""
+    return max(0, min(one.end, other.end) - max(one.start, other.start)) if one.kind == other.kind else 0
 
 
 async def _ask_all(lab: Lab, texts: Sequence[str], *, model: str, at_once: int) -> list[Answer]:

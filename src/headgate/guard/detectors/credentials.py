@@ -1,110 +1,98 @@
-"""Secrets of no issuer: private keys, signed tokens, passwords in addresses and in assignments."""
+"""Secrets of no issuer: private keys, signed tokens, passwords in addresses, assignments, commands and tables."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import math
-from collections import Counter
+import re
 from collections.abc import Iterable
 
+from headgate.guard.detectors import _assignments, _commands
+from headgate.guard.detectors._tables import Column, column_pattern
+from headgate.guard.detectors._words import entropy_bits, is_opaque, is_reference, is_stand_in, is_wordy, kinds
 from headgate.kernel.detection import Candidate, Hit, Pattern
 from headgate.kernel.extensions import Manifest
 
-_LONGEST_KEY = 32_768
-_NAME = (
-    r"(?:pass(?:wd|word|phrase|wort)?|pwd|secret|token|api[_\- ]?key|apikey"
-    r"|(?:access|auth|private|encryption|signing)[_\- ]?key"
-    r"|client[_\- ]?secret|credentials?|kennwort|contrase\xc3\xb1a|mot de passe)"
-)
-_PLACEHOLDERS = (
-    "example",
-    "changeme",
-    "placeholder",
-    "your",
-    "xxxx",
-    "****",
-    "....",
-    "dummy",
-    "redacted",
-    "hgx_",
-    "process.env",
-    "os.environ",
-    "getenv",
-    "${",
-    "{{",
-    "<",
-    "null",
-    "none",
-    "true",
-    "false",
-    "undefined",
-    "string",
-    "required",
-)
-_LEAST_ENTROPY_BITS = 3.0
+_LONGEST_KEY = 262_144
 _TOKEN_ENTROPY_BITS = 3.5
+_COMMANDS = frozenset(pattern.id for pattern in _commands.PATTERNS)
+_ASSIGNMENTS = frozenset(pattern.id for pattern in _assignments.PATTERNS)
+_COLUMN = Column(
+    r"(?:[a-z0-9]+[ _\-])*(?:password|passwd|passwort|kennwort|pwd|pw|pass|secret|secret[ _\-]?key|api[ _\-]?key|token|"
+    r"access[ _\-]?key)"
+)
+_KEY_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s:,.\-()]|\\+[nrt])*")
 
 
 class _Credentials:
     manifest = Manifest("detectors", "credentials", "Private keys, signed tokens and passwords.")
     category = "secret"
     patterns = (
-        Pattern("private_key", r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"),
+        Pattern("private_key", r"-----BEGIN[A-Z0-9 _\-]{0,100}PRIVATE KEY(?: BLOCK)?-----"),
         Pattern("putty_key", r"PuTTY-User-Key-File-[23]:"),
-        Pattern("jwt", r"\bey[A-Za-z0-9_\-]{8,}\.ey[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{0,}"),
+        Pattern("jwt", r"ey[A-Za-z0-9_\-]{8,}\.ey[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{0,}"),
         Pattern(
             "jwe",
             r"\bey[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{0,}\.[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{16,}",
         ),
+        Pattern("jwt_encoded", r"\bZXlK[A-Za-z0-9+/_\-]{60,}={0,2}"),
         Pattern(
             "url_password",
-            r"\b[a-z][a-z0-9+.\-]{1,24}://[^\s:/?#@\"'<>\x1c]{0,}:[^\s/?#@\"'<>\x1c]{1,}@[a-z0-9\[_]",
+            r"[a-z][a-z0-9+.\-]{1,24}://[^\s/?#\"'<>`\x1c]{1,300}@[a-z0-9\[_$]",
             is_caseless=True,
+            retry=4,
         ),
         Pattern(
             "bearer",
-            r"\b(?:bearer|basic|authorization: ?token|x-api-key:) +[a-z0-9_\-.~+/]{16,}={0,2}",
+            r"\b(?:bearer|basic|authorization:[ \t]{0,5}(?:(?:api-?)?token|apikey|digest)?|x-api-key:)[ \t]+"
+            r"[a-z0-9_\-.~+/=@]{16,}={0,2}",
             is_caseless=True,
         ),
-        Pattern(
-            "assigned",
-            rf"{_NAME}[\"'`]?[ \t]{{0,4}}(?:=>|:=|==?|:|=|\bis\b)[ \t]{{0,4}}"
-            rf"(?:\"[^\"\r\n\x1c]{{6,}}\"|'[^'\r\n\x1c]{{6,}}'|"
-            r"`[^`\r\n\x1c]{6,}`|[^\s\"'`,;\x1c]{6,})",
-            is_caseless=True,
-        ),
+        Pattern("basic", r"authorization:[ \t]{0,5}basic[ \t]{1,5}[a-z0-9+/]{8,}={0,2}", is_caseless=True),
+        *_assignments.PATTERNS,
+        *_commands.PATTERNS,
+        column_pattern("column", _COLUMN),
     )
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
         """Take the secret part; drop placeholders and references."""
-        match candidate.pattern:
+        pattern = candidate.pattern
+        if pattern in _ASSIGNMENTS:
+            return _assignments.judge(candidate)
+        if pattern in _COMMANDS:
+            return _commands.judge(candidate)
+        match pattern:
             case "private_key":
-                return (_key_to(candidate, "-----END "),)
+                return (_key_to(candidate, "-----END"),)
             case "putty_key":
                 return (_key_to(candidate, "Private-MAC: "),)
-            case "jwt":
-                return (Hit(candidate.start, candidate.end, "jwt", 0.97),) if _is_jose(candidate.value) else ()
-            case "jwe":
-                return (Hit(candidate.start, candidate.end, "jwe", 0.97),) if _is_jose(candidate.value) else ()
+            case "jwt" | "jwe":
+                return (Hit(candidate.start, candidate.end, pattern, 0.97),) if _is_jose(candidate.value) else ()
+            case "jwt_encoded":
+                return (Hit(candidate.start, candidate.end, "jwt", 0.9),)
             case "url_password":
                 return _url_password(candidate)
-            case "bearer":
-                return _value_hit(candidate, candidate.value.rfind(" ") + 1, "bearer_token", _TOKEN_ENTROPY_BITS)
+            case "column":
+                return [
+                    Hit(*cell, "password", 0.7) for cell in _COLUMN.cells(candidate) if _is_made_up(candidate, *cell)
+                ]
             case _:
-                return _assigned(candidate)
+                return _authorization(candidate)
 
 
 def _key_to(candidate: Candidate, closing: str) -> Hit:
-    """Return the key through its last line; through the end of the text where it is cut off."""
-    limit = candidate.start + _LONGEST_KEY
-    end = candidate.text.find(closing, candidate.end, limit)
+    """Return the key through its last line; where it is cut off, through the last line that can be of a key."""
+    text, limit = candidate.text, candidate.start + _LONGEST_KEY
+    end = text.find(closing, candidate.end, limit)
     if end < 0:
-        return Hit(candidate.start, min(len(candidate.text), limit), "private_key", 0.98)
-    tail = candidate.text.find("-----" if closing.startswith("-") else "\n", end + len(closing), limit)
-    return Hit(
-        candidate.start, len(candidate.text) if tail < 0 else tail + 5 * closing.startswith("-"), "private_key", 0.98
-    )
+        is_pem = closing.startswith("-")
+        body = _KEY_BODY.match(text, candidate.end, limit) if is_pem else None
+        return Hit(candidate.start, body.end() if body else min(len(text), limit), "private_key", 0.98)
+    if not closing.startswith("-"):
+        tail = text.find("\n", end + len(closing), limit)
+        return Hit(candidate.start, len(text) if tail < 0 else tail, "private_key", 0.98)
+    tail = text.find("-----", end + len(closing), end + 120)
+    return Hit(candidate.start, len(text[: end + 120]) if tail < 0 else tail + 5, "private_key", 0.98)
 
 
 def _is_jose(value: str) -> bool:
@@ -116,50 +104,43 @@ def _is_jose(value: str) -> bool:
 
 
 def _url_password(candidate: Candidate) -> Iterable[Hit]:
+    """Return the password of the user information, or the key that stands in place of the user.
+
+    Source: RFC 3986, section 3.2: the authority ends at the first `/`, `?` or `#`.
+    """
     value = candidate.value
-    at = value.rfind("@")
-    start = value.index(":", value.index("://") + 3) + 1
-    password = value[start:at]
-    if _is_placeholder(password) or len(password) < 3:
+    begin, at = value.index("://") + 3, value.rindex("@")
+    user, _, password = value[begin:at].partition(":")
+    if password:
+        if len(password) < 3 or is_stand_in(password) or password.lower() in ("password", "pass"):
+            return ()
+        return (Hit(candidate.start + at - len(password), candidate.start + at, "url_password", 0.96),)
+    if "@" in user or not is_opaque(user, least=20):
         return ()
-    return (Hit(candidate.start + start, candidate.start + at, "url_password", 0.96),)
+    return (Hit(candidate.start + begin, candidate.start + begin + len(user), "url_key", 0.9),)
 
 
-def _assigned(candidate: Candidate) -> Iterable[Hit]:
-    value = candidate.value
-    if value[-1] in "\"'`":
-        start = value.rfind(value[-1], 0, len(value) - 1) + 1
-        return _value_hit(candidate, start, "password", _LEAST_ENTROPY_BITS, closing=1)
-    start = max(value.rfind(char) for char in " \t") + 1
-    name_end = min((at for at in (value.find(char) for char in "=:") if at >= 0), default=-1) + 1
-    while name_end < len(value) and value[name_end] in "=:> \t":
-        name_end += 1
-    return _value_hit(candidate, max(start, name_end), "password", _LEAST_ENTROPY_BITS)
-
-
-def _value_hit(candidate: Candidate, at: int, kind: str, least_bits: float, *, closing: int = 0) -> Iterable[Hit]:
-    start, end = candidate.start + at, candidate.end - closing
-    value = candidate.text[start:end].rstrip(".)]}>")
-    end = start + len(value)
-    if len(value) < 6 or _is_placeholder(value) or _entropy_bits(value) < least_bits * min(1, len(value) / 16 + 0.4):
+def _authorization(candidate: Candidate) -> Iterable[Hit]:
+    text = candidate.text
+    start = candidate.start + max(candidate.value.rfind(char) for char in " \t") + 1
+    value = text[start : candidate.end].rstrip(".)]}>")
+    if is_stand_in(value) or value.isalpha() or is_wordy(value) or "://" in value:
         return ()
-    if value.isalpha() or (value.replace("-", "").replace("_", "").replace(".", "").isalpha() and not closing):
+    if candidate.pattern == "bearer" and entropy_bits(value) < _TOKEN_ENTROPY_BITS * min(1, len(value) / 16 + 0.4):
         return ()
-    if any(char in value for char in "()[]{}") and not closing:
+    if value.replace("-", "").replace("_", "").replace(".", "").isalpha():
         return ()
-    return (Hit(start, end, kind, 0.75 if kind == "password" else 0.85),)
+    return (Hit(start, start + len(value), "bearer_token", 0.85),)
 
 
-def _is_placeholder(value: str) -> bool:
-    lower = value.lower()
-    return any(word in lower for word in _PLACEHOLDERS) or lower.startswith(
-        ("$", "%", "env:", "file:", "vault:", "ref:")
+def _is_made_up(candidate: Candidate, start: int, end: int) -> bool:
+    """Tell a password in a cell from words, counts and marks."""
+    value = candidate.text[start:end]
+    if len(value) < 5 or " " in value or is_stand_in(value) or is_reference(value):
+        return False
+    return (
+        kinds(value) >= 2 and not value.isalpha() and not (is_wordy(value) and any(joint in value for joint in "_. "))
     )
-
-
-def _entropy_bits(value: str) -> float:
-    size = max(1, len(value))
-    return -sum(count / size * math.log2(count / size) for count in Counter(value).values())
 
 
 detector = _Credentials()

@@ -18,9 +18,26 @@ _TOP = rf"(?:xn--[a-z0-9\-]{{2,58}}|(?:[a-z]|{_LETTER}){{2,24}})"
 _SURE = {"spelled": 0.7, "spaced": 0.9}
 # What may stand before an address but belongs to the text around it.
 _LEADING = "!#$&'*+/=?^`{|}~.-"
+# Parts of a URL, a query or an assignment, which no mailbox in use has in its name.
+_DELIMITERS = "/?#&=|`{}"
 
-# `scheme://name:` before it: what follows up to the @ is a password, which another detector takes.
-_PASSWORD_OF_URL = re.compile(r"://[^\s/@]{0,128}:\Z")
+_TAG = re.compile(r"[\w.\-]+\+[\w.\-]+=[\w.\-]*\Z")
+# `scheme://` before it, and nothing that ends the authority of a URL: it names an account there.
+_AUTHORITY = re.compile(r"\b(?!mailto|xmpp|sips?:)[a-z][a-z0-9+.\-]{0,24}://[^\s/?#\"'<>]{0,160}\Z", re.IGNORECASE)
+_PASSWORD_FOLLOWS = re.compile(r":[^\s/?#\"'<>]{1,160}@")
+_REMOTE_SHELL = re.compile(
+    r"\b(?:ssh|scp|sftp|rsync|mosh|autossh|ssh-copy-id|git clone|git remote)(?= )[^\r\n]{0,120}\Z"
+)
+_REMOTE_PATH = re.compile(r":(?:[/~]|[\w.\-]+/)")
+_MESSAGE_ID = re.compile(
+    r"(?:^|[\r\n])[ \t>]*(?:resent-)?(?:message-id|in-reply-to|references|content-id)[ \t]*:[^\r\n]{0,400}<\Z",
+    re.IGNORECASE,
+)
+_FILE = re.compile(
+    r"@(?:[0-9.]+x\.[a-z]+|.*\.(?:png|jpe?g|gif|svg|webp|avif|bmp|ico|tiff?|css|m?jsx?|tsx?|json|ya?ml|toml|xml|html?|txt|csv"
+    r"|pdf|lock|tgz|whl|jar))$|@[0-9]+\.[0-9]+\.",
+    re.IGNORECASE,
+)
 
 
 class _Email:
@@ -34,23 +51,46 @@ class _Email:
         Pattern("literal", rf"{_LOCAL}@\[(?:ipv6:)?[0-9a-f.:]{{3,45}}\]", is_caseless=True),
         Pattern(
             "spelled",
-            rf"{_LOCAL} ?[\[({{<] ?at ?[\])}}>] ?{_LABEL}(?: ?(?:\.|[\[({{<] ?dot ?[\])}}>]) ?{_LABEL}){{1,4}}",
+            rf"{_LOCAL} ?[\[({{<] ?at ?[\])}}>] ?{_LABEL}(?: ?(?:\.|[\[({{<] ?(?:dot|punkt|point|punto) ?[\])}}>]) ?"
+            rf"{_LABEL}){{1,4}}",
             is_caseless=True,
         ),
+        Pattern("capitals", r"\b[A-Za-z0-9._\-]{2,64} AT [A-Za-z0-9\-]{1,62}(?: DOT [A-Za-z0-9\-]{2,62}){1,4}\b"),
     )
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
-        """Take the address without the punctuation before it."""
+        """Take the address without what stands before it; drop accounts of URLs and shells, files and packages."""
         value = candidate.value
-        local = value.lstrip(_LEADING)
+        local = value if candidate.pattern == "quoted" else _local_part(value)
         start = candidate.start + len(value) - len(local)
         if not local or local[0] in "@ ":
             return ()
-        if _PASSWORD_OF_URL.search(candidate.text[max(0, start - 160) : start]):
-            return ()
         if candidate.pattern == "spaced" and local.partition(" ")[0].isdigit():
             return ()  # a price: `3 @ 4.50`
+        if candidate.pattern == "address" and _is_no_mailbox(candidate, start, local):
+            return ()
         return (Hit(start, candidate.end, "email", _SURE.get(candidate.pattern, 0.95)),)
+
+
+def _local_part(value: str) -> str:
+    """Return the address without the part of a URL, a query or a quotation before it."""
+    at = value.rfind("@")
+    cut = max(value.rfind(char, 0, at) for char in _DELIMITERS) + 1
+    if value[cut - 1 : cut] == "=" and (tag := _TAG.search(value, 0, at)):
+        cut = tag.start()
+    return value[cut:].lstrip(_LEADING)
+
+
+def _is_no_mailbox(candidate: Candidate, start: int, address: str) -> bool:
+    text, end = candidate.text, candidate.end
+    if address.lower().startswith("git@") or _FILE.search(address, address.index("@")):
+        return True
+    if _AUTHORITY.search(text[max(0, start - 200) : start]):
+        return not _PASSWORD_FOLLOWS.match(text, end, end + 200)
+    if _REMOTE_PATH.match(text, end, end + 80):
+        return True
+    before = text[max(0, start - 440) : start]
+    return _MESSAGE_ID.search(before) is not None or _REMOTE_SHELL.search(before[-140:]) is not None
 
 
 detector = _Email()

@@ -9,11 +9,15 @@ from string import ascii_uppercase
 
 from stdnum import numdb
 
+from headgate.guard.detectors._text import is_letter
 from headgate.kernel.detection import Candidate, Hit, Pattern
 from headgate.kernel.extensions import Manifest
 
 _CONTEXT = re.compile(r"\b(?:iban|account|konto|compte|cuenta|rekening|conto)\b", re.IGNORECASE)
 _LONGEST = 34
+_LABEL = "iban"
+
+_NUMBER = r"[a-z]{2}[ \-./]?[0-9][ \-./]?[0-9](?:[ \t\-.:_/]{0,2}(?:\r?\n)?[ \t]{0,2}[a-z0-9]){11,33}"
 
 
 def _sizes() -> dict[str, int]:
@@ -34,12 +38,9 @@ class _Iban:
     manifest = Manifest("detectors", "iban", "International bank account numbers.")
     category = "pii"
     patterns = (
-        Pattern(
-            "account",
-            r"\b[a-z]{2}[ \-.]?[0-9][ \-.]?[0-9](?:[ \t\-.:_]{0,2}(?:\r?\n)?[ \t]{0,2}[a-z0-9]){11,33}",
-            is_caseless=True,
-            retry=4,
-        ),
+        Pattern("account", rf"\b{_NUMBER}", is_caseless=True, retry=4),
+        # Nothing stands between: `IBANDE89…`, `iban_DE89…`.
+        Pattern("labelled", rf"iban_?{_NUMBER}", is_caseless=True, retry=4),
     )
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
@@ -47,17 +48,20 @@ class _Iban:
 
         Source: ISO 13616-1; lengths and checksums by python-stdnum.
         """
-        ends = [(at, char) for at, char in enumerate(candidate.value, start=candidate.start + 1) if char.isalnum()]
+        value = candidate.value
+        label = len(_LABEL) + (value[len(_LABEL)] == "_") if candidate.pattern == "labelled" else 0
+        first = candidate.start + label
+        ends = [(at, char) for at, char in enumerate(value[label:], start=first + 1) if char.isalnum()]
         compact = "".join(char for _, char in ends).upper()
         size = _SIZES.get(compact[:2])
         if size is None:
             return ()
         if size <= len(compact) and _is_valid(compact[:size]):
             end = ends[size - 1][0]
-            if not candidate.text[end : end + 1].isalnum():
-                return (Hit(candidate.start, end, "iban", 0.98),)
-        if len(compact) <= _LONGEST and _CONTEXT.search(candidate.before(40)) and _is_one_word(candidate):
-            return (Hit(candidate.start, candidate.end, "iban", 0.6),)
+            if not is_letter(candidate.text[end : end + 1]):
+                return (Hit(first, end, "iban", 0.98),)
+        if len(compact) <= _LONGEST and _CONTEXT.search(candidate.text[max(0, first - 40) : first]):
+            return (Hit(first, candidate.end, "iban", 0.6),) if _is_one_word(candidate) else ()
         return ()
 
 
@@ -67,7 +71,7 @@ def _is_valid(compact: str) -> bool:
 
 def _is_one_word(candidate: Candidate) -> bool:
     """Tell a mistyped number from a sentence that happens to begin like one."""
-    return sum(char.isdigit() for char in candidate.value) >= 10 and not candidate.after(1).isalnum()
+    return sum(char.isdigit() for char in candidate.value) >= 10 and not is_letter(candidate.after(1))
 
 
 detector = _Iban()

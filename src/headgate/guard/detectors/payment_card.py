@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
+from headgate.guard.detectors._text import OTHER_NUMBERS, is_letter, spaced, words
 from headgate.kernel.detection import Candidate, Hit, Pattern
 from headgate.kernel.extensions import Manifest
 
@@ -16,7 +17,31 @@ _CONTEXT = re.compile(
     r"|karte|kreditkarte|carte|tarjeta|carta|kort)\b",
     re.IGNORECASE,
 )
+# The last thing announced is something else that has a number.
+_OTHERWISE = re.compile(rf"\b(?:{OTHER_NUMBERS})\b", re.IGNORECASE)
+_LETTER = re.compile(r"[^\W\d_]")
+_LABEL_GAP = re.compile(r"[\W_]*(?:(?:no|nr|num|number|id|is|code)\b[\W_]*)?", re.IGNORECASE)
+# Numbers that the networks and payment services publish for tests, where code or a comment says that it is a test.
+_PUBLISHED = frozenset(
+    words(
+        """
+    4111111111111111 4242424242424242 4012888888881881 4000056655665556 5555555555554444 5105105105105100
+    5200828282828210 2223003122003222 378282246310005 371449635398431 6011111111111117 6011000990139424
+    30569309025904 38520000023237 3530111333300000 3566002020360505
+    """
+    )
+)
+_TESTED = re.compile(
+    r"\b(?:luhn|assert\w*|expect|mod10|fixture|dummy|test[ _-]?(?:card|number|karte)\w*)\b", re.IGNORECASE
+)
+# Numbers of base 16 stand beside.
+_HEX_BEFORE = re.compile(r"\b(?=[0-9]{0,5}[A-F])[0-9A-F]{4,6}\s\Z")
+_HEX_AFTER = re.compile(r"\s(?=[0-9]{0,5}[A-F])[0-9A-F]{4,6}\b")
+_LINE_BEFORE = re.compile(r"[0-9]\r?\n\Z")
+_LINE_AFTER = re.compile(r"\r?\n[0-9]")
+_CLOSE = 500
 _SHORTEST, _LONGEST = 12, 19
+_USUAL_LENGTHS = (14, 15, 16)
 _USUAL_GROUPS = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 4, 1), (6, 13), (4, 4, 4, 3)})
 
 
@@ -65,7 +90,10 @@ _ISSUERS = (
 class _PaymentCard:
     manifest = Manifest("detectors", "payment_card", "Payment card numbers, grouped in any way.")
     category = "pci"
-    patterns = (Pattern("run", r"[0-9](?:[ \t\-._/\r\n]{0,4}[0-9]){11,}"),)
+    patterns = (
+        Pattern("run", r"[0-9](?:[ \t\-._/\r\n]{0,4}[0-9]){11,}"),
+        Pattern("odd", r"\b[0-9]{4}(?:[ ]?[,:;|*+~=\\][ ]?[0-9]{4}){3}\b"),
+    )
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
         """Look for cards in a run of digits; a card begins and ends where a group of digits does. O(digits)."""
@@ -142,28 +170,68 @@ def _card_from(run: _Run, first: int) -> _Card | None:
 def _confidence(text: str, groups: Sequence[tuple[int, int]], digits: str) -> float:
     """Weigh issuer, grouping and the words before; 0 where it is a coincidence."""
     start, end = groups[0][0], groups[-1][1]
-    if len(set(digits)) == 1 or _is_part_of_more(text, start, end):
+    if len(set(digits)) == 1 or _is_part_of_more(text, groups) or _is_tested(text, start, end, digits):
         return 0.0
     is_known = any(
         issuer.first <= digits[: len(issuer.first)] <= issuer.last and len(digits) in issuer.sizes
         for issuer in _ISSUERS
     )
+    before = spaced(text[max(0, start - 60) : start])
+    is_said = _LETTER.search(before) is not None
+    context, other = (_last_end(_CONTEXT, before), _last_end(_OTHERWISE, before)) if is_said else (-1, -1)
+    if context > other:
+        return (0.97 if _is_usual(text, groups) else 0.85) if is_known else 0.6
+    if other >= 0 and _LABEL_GAP.fullmatch(before, other):
+        return 0.0
+    return 0.93 if is_known and len(digits) in _USUAL_LENGTHS and _is_usual(text, groups) else 0.0
+
+
+def _last_end(words: re.Pattern[str], before: str) -> int:
+    """Return where the last of the words ends, or -1."""
+    return max((match.end() for match in words.finditer(before)), default=-1)
+
+
+def _is_usual(text: str, groups: Sequence[tuple[int, int]]) -> bool:
+    """Tell the ways of writing a card from numbers that stand in a row."""
     sizes = tuple(group_end - group_start for group_start, group_end in groups)
-    says_so = _CONTEXT.search(text[max(0, start - 60) : start]) is not None
-    if is_known and (len(groups) == 1 or sizes in _USUAL_GROUPS):
-        return 0.97 if says_so else 0.93
-    if says_so:
-        return 0.85 if is_known else 0.6
     gaps = {text[before[1] : after[0]].strip("\r\n") for before, after in pairwise(groups)} - {""}
-    return 0.7 if is_known and len(gaps) <= 1 else 0.0
+    if any("," in gap for gap in gaps) or (not gaps and _is_in_lines(text, groups)) or _is_ascending(text, groups):
+        return False  # a list of numbers
+    return len(groups) == 1 or sizes in _USUAL_GROUPS or (len(set(sizes)) == 1 and len(gaps) <= 1)
 
 
-def _is_part_of_more(text: str, start: int, end: int) -> bool:
+def _is_in_lines(text: str, groups: Sequence[tuple[int, int]]) -> bool:
+    """Tell a part of a longer column of numbers."""
+    before, after = text[max(0, groups[0][0] - 3) : groups[0][0]], text[groups[-1][1] : groups[-1][1] + 3]
+    return _LINE_BEFORE.search(before) is not None or _LINE_AFTER.match(after) is not None
+
+
+def _is_ascending(text: str, groups: Sequence[tuple[int, int]]) -> bool:
+    """Tell a sequence, such as of line numbers or code points."""
+    numbers = [int(text[start:end]) for start, end in groups]
+    is_rising = all(one < other for one, other in pairwise(numbers))
+    return len(groups) > 2 and is_rising and numbers[-1] - numbers[0] < _CLOSE
+
+
+def _is_tested(text: str, start: int, end: int, digits: str) -> bool:
+    """Tell a published test number in code that tests something."""
+    if digits not in _PUBLISHED:
+        return False
+    line = text[max(text.rfind("\n", 0, start) + 1, start - 80) : end + 60].partition("\n")[0]
+    return _TESTED.search(line) is not None
+
+
+def _is_part_of_more(text: str, groups: Sequence[tuple[int, int]]) -> bool:
     """Tell a decimal fraction or an identifier that merely holds such digits."""
-    before, after = text[max(0, start - 2) : start], text[end : end + 1]
-    if (before[-1:].isalpha() and before[-1:].isascii()) or (after.isalpha() and after.isascii()):
+    start, end = groups[0][0], groups[-1][1]
+    before, after = text[max(0, start - 8) : start], text[end : end + 8]
+    if _HEX_BEFORE.search(before) or _HEX_AFTER.match(after):
         return True
-    return before[-1:] == "." and before[:1].isdigit()
+    if is_letter(before[-1:]) or is_letter(after[:1]):
+        return True
+    if len(groups) == 2 and text[groups[0][1] : groups[1][0]] == ".":
+        return True  # one point: a decimal
+    return before[-1:] == "." and before[-2:-1].isdigit()
 
 
 _DOUBLED = tuple(digit * 2 - 9 * (digit > 4) for digit in range(10))
