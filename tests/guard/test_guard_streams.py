@@ -50,6 +50,14 @@ BLOCKS: Mapping[str, tuple[dict[str, Any], Callable[[str], dict[str, Any]]]] = {
         {"type": "text", "text": ""},
         lambda text: {"type": "text_delta", "text": "", "notes": [{"n": text}]},
     ),
+    "new beside thinking": (
+        {"type": "thinking", "thinking": ""},
+        lambda text: {"type": "thinking_delta", "thinking": "", "notes": [{"n": text}]},
+    ),
+    "new beside input": (
+        {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+        lambda text: {"type": "input_json_delta", "partial_json": "", "notes": [{"n": text}]},
+    ),
 }
 
 

@@ -220,12 +220,10 @@ class GuardExchange:
 
     def _unmoved(self, item: Any, name: str, text: str) -> str:
         """Return the text without the part that was moved to the channel in which it began."""
-        run: str | None = item.run(name) if hasattr(item, "run") else None
-        moved = self._skipped.get(run, 0) if run is not None else 0
-        if moved and run is not None:
-            self._skipped[run] = moved - min(moved, len(text))
-            if not self._skipped[run]:
-                del self._skipped[run]
+        run: str | None = item.run(name)
+        moved = 0 if run is None else self._skipped.pop(run, 0)
+        if run is not None and moved > len(text):
+            self._skipped[run] = moved - len(text)
         return text[moved:]
 
     def result(self, result: Any) -> Any:
