@@ -6,7 +6,9 @@ until it is clear what stands there; then the rest of a value is moved to the ch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Any
 
 from headgate.guard.engine import Engine
@@ -96,3 +98,15 @@ class Boundary:
                 if place.token is not None and place.start < len(before):
                     moved = max(moved, place.end - len(before))
         return moved
+
+
+def mended(pieces: Sequence[str], engine: Engine, forbidden: frozenset[str], book: Book) -> list[str]:
+    """Return the pieces of a text cut elsewhere: behind every value and every token that was cut in two."""
+    text = "".join(pieces)
+    values = [(one.start, one.end) for one in engine.scan_text(text) if forbidden and one.category in forbidden]
+    values += [(one.start, one.end) for one in spelled(text, book, is_last=True) if one.token is not None]
+    cuts = [0]
+    for edge in accumulate(map(len, pieces)):
+        cuts.append(max((end for start, end in values if start < edge < end), default=edge))
+    cuts = list(accumulate(cuts, max))
+    return [text[start:end] for start, end in pairwise(cuts)]

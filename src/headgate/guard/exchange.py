@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from headgate.guard.answers import MOST_CHARS
-from headgate.guard.boundaries import Boundary, Channel
+from headgate.guard.boundaries import Boundary, Channel, mended
 from headgate.guard.engine import Engine
 from headgate.guard.masking import removed
 from headgate.guard.pseudonyms import FRAME, Book, Entry
@@ -36,6 +36,14 @@ _THOUGHTS = "reasoning/"
 """Channels that begin like this carry what some providers sign."""
 
 _KEPT = (_WORDS, _THOUGHTS)
+
+_OBJECT = "object/"
+"""Channels that begin like this carry strings of objects that come whole, such as citations."""
+
+_AT_ONCE = (_OBJECT, "other/whole/", "tool_name/")
+"""Channels that begin like this close as they come."""
+
+_MOST_OBJECTS = 256
 
 _ARGUMENTS = "tool/"
 """Channels that begin like this carry pieces of JSON: the arguments of a tool call."""
@@ -108,6 +116,7 @@ class GuardExchange:
         self._labelled: dict[str, LabelWindow] = {}
         self._boundary: Boundary | None = None
         self._skipped: dict[str, int] = {}
+        self._objects: list[Any] = []
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._last: Any = None
         self._sent: SentUrls | None = None
@@ -131,6 +140,12 @@ class GuardExchange:
             return self._wait(self._boundary, item)
         if not slots and not closes:
             return (item,)
+        if slots and closes and slots[0].channel.startswith(_OBJECT) and (self._book or self._forbidden):
+            held = self._gathered(item)
+            if held is not None:
+                return held
+        if self._objects and closes and not all(name.startswith(_AT_ONCE) for name in closes):
+            return [*self._objects_released(), *self.item(item)]
         self._last = item
         if len(slots) > 1 and (self._book or self._forbidden) and len(parts := _parts(item)) > 1:
             return [out for part in parts for out in self.item(part)]
@@ -161,7 +176,30 @@ class GuardExchange:
         items: list[Any] = []
         while self._boundary is not None:
             items += self._passed(self._boundary, is_last=True) or ()
-        return [*items, *self._flushed(("*",), except_for=())]
+        return [*items, *self._objects_released(), *self._flushed(("*",), except_for=())]
+
+    def _gathered(self, item: Any) -> Sequence[Any] | None:
+        """Keep an item that carries nothing but complete objects until more of them cannot come; None for others."""
+        if not all(slot.channel.startswith(_OBJECT) for slot in item.slots) or item.stop_reason is not None:
+            return None
+        self._objects.append(item)
+        return self._objects_released() if len(self._objects) >= _MOST_OBJECTS else ()
+
+    def _objects_released(self) -> Sequence[Any]:
+        """Release objects, guarded as if each place in them were one text: no value is in any of them in part."""
+        items, self._objects = self._objects, []
+        texts = [[slot.text for slot in item.slots] for item in items]
+        places: dict[str, list[tuple[int, int]]] = {}
+        for at, item in enumerate(items):
+            for index, slot in enumerate(item.slots):
+                places.setdefault(slot.channel, []).append((at, index))
+        for name, spots in places.items():
+            pieces = [texts[at][index] for at, index in spots]
+            for (at, index), piece in zip(
+                spots, mended(pieces, self._engine, self._forbidden, self._book), strict=True
+            ):
+                texts[at][index] = self._new_channel(name).feed(piece, is_last=True)
+        return [item.edit(said) for item, said in zip(items, texts, strict=True)]
 
     def _switched(self, run: str | None, name: str) -> Boundary | None:
         """Take the first text of another channel; return the boundary before it, if something is held back there."""
