@@ -194,3 +194,21 @@ def test_a_value_that_nobody_masked_labels_the_output_wherever_it_is_cut(fast_en
         made = exchange(fast_engine, call("hi"), mask=frozenset())
         openai_given(made, [{"reasoning": f"card {CARD[:at]}"}, {"content": CARD[at:]}, {"reasoning": "so"}])
         assert made.output_labels.categories == {"pci"}
+
+
+def test_a_token_over_two_blocks_of_a_whole_answer_gets_its_value_back(fast_engine: Engine) -> None:
+    _, said, _ = guarded(fast_engine, is_removed=False)
+    for at in range(1, len(said)):
+        made, _, expected = guarded(fast_engine, is_removed=False)
+        content = [{"type": "text", "text": said[:at]}, {"type": "text", "text": said[at:]}]
+        body: dict[str, Any] = {
+            "id": "m",
+            "type": "message",
+            "role": "assistant",
+            "model": "m",
+            "content": content,
+            "usage": {},
+        }
+        data = json.dumps({**body, "stop_reason": "end_turn"}).encode()
+        result = made.result(anthropic_messages.dialect.read_reply(data, headers={}))
+        assert "".join(part["text"] for part in json.loads(result.content.to_bytes())["content"]) == expected, at

@@ -16,6 +16,7 @@ from headgate.guard.pseudonyms import Book
 from headgate.guard.restore import Restorer
 from headgate.guard.spellings import spelled
 from headgate.guard.windows import HELD, MOST_HELD, LabelWindow, RemovalWindow
+from headgate.kernel.content import Finding
 
 _MOST_ITEMS = 1024
 _ENDING = ("tool", "other/whole/")
@@ -100,10 +101,10 @@ class Boundary:
         return moved
 
 
-def mended(pieces: Sequence[str], engine: Engine, forbidden: frozenset[str], book: Book) -> list[str]:
-    """Return the pieces of a text cut elsewhere: behind every value and every token that was cut in two."""
+def mended(pieces: Sequence[str], book: Book, findings: Sequence[Finding]) -> list[str]:
+    """Return the pieces of a text cut elsewhere: behind every finding and every token that was cut in two."""
     text = "".join(pieces)
-    values = [(one.start, one.end) for one in engine.scan_text(text) if forbidden and one.category in forbidden]
+    values = [(one.start, one.end) for one in findings]
     values += [(one.start, one.end) for one in spelled(text, book, is_last=True) if one.token is not None]
     cuts = [0]
     for edge in accumulate(map(len, pieces)):

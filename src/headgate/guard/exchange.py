@@ -194,10 +194,10 @@ class GuardExchange:
             for index, slot in enumerate(item.slots):
                 places.setdefault(slot.channel, []).append((at, index))
         for name, spots in places.items():
-            pieces = [texts[at][index] for at, index in spots]
-            for (at, index), piece in zip(
-                spots, mended(pieces, self._engine, self._forbidden, self._book), strict=True
-            ):
+            said = [texts[at][index] for at, index in spots]
+            found = self._engine.scan_text("".join(said)) if self._forbidden else ()
+            pieces = mended(said, self._book, [one for one in found if one.category in self._forbidden])
+            for (at, index), piece in zip(spots, pieces, strict=True):
                 texts[at][index] = self._new_channel(name).feed(piece, is_last=True)
         return [item.edit(said) for item, said in zip(items, texts, strict=True)]
 
@@ -289,15 +289,19 @@ class GuardExchange:
         forbidden: dict[int, list[Finding]] = {}
         for finding in self._found(self._engine.scan_content(result.content)):
             forbidden.setdefault(finding.segment, []).append(finding)
+        said = [segment.text for segment in segments]
+        for index, found in forbidden.items():
+            said[index] = removed(said[index], found, quotation=Quotation() if is_json(said[index]) else None)
+        for run in result.content.runs() if self._book else ():
+            # A token that is cut over two parts is put where it began.
+            for index, text in zip(run, mended([said[at] for at in run], self._book, ()), strict=True):
+                said[index] = text
         texts: dict[int, str] = {}
-        for index, segment in enumerate(segments):
-            text = segment.text
-            if index in forbidden:
-                text = removed(text, forbidden[index], quotation=Quotation() if is_json(text) else None)
+        for index, text in enumerate(said):
             if self._book and BEGINNING.search(text):
                 restorer = Restorer(self._book, answers=self._answers, is_json=is_json(text))
                 text = restorer.feed(text, is_last=True)
-            if text != segment.text:
+            if text != segments[index].text:
                 texts[index] = text
         return result.with_content(result.content.edit(texts)) if texts else result
 
