@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
-from tests.guard.test_guard_exchange import CARD, EMAIL, call, exchange
+from tests.guard.test_guard_exchange import CARD, EMAIL, call, clearance, exchange
 from tests.guard.test_guard_streams import BLOCKS, anthropic_given, block, guarded, openai_given
 
 from headgate.guard import Engine
@@ -132,25 +132,58 @@ def test_a_value_over_thoughts_and_words_of_a_choice_is_guarded(
         assert "".join(texts) == expected, at
 
 
-def test_different_choices_are_different_texts(fast_engine: Engine) -> None:
-    made, *_ = guarded(fast_engine, is_removed=True)
-    given = openai_given(made, [{"content": f"mail {EMAIL[:9]}"}])
-    assert given[0]["choices"][0]["delta"]["content"] == ""
-    made, *_ = guarded(fast_engine, is_removed=True)
-    chunks = [
-        {"choices": [{"index": index, "delta": {"content": text}, "finish_reason": finish}]}
-        for index, text, finish in (
-            (0, f"mail {EMAIL[:9]}", None),
-            (1, EMAIL[9:], None),
-            (1, "", "stop"),
-            (0, "", "stop"),
-        )
+def spoken_by_choice(
+    engine: Engine, said: Sequence[tuple[int, str, str]], *, is_removed: bool, is_ended: bool = True
+) -> tuple[str, str]:
+    """All words and thoughts of two choices, as a client is given them."""
+    made, *_ = guarded(engine, is_removed=is_removed)
+    choices: list[dict[str, Any]] = [
+        *({"index": index, "delta": {key: text}, "finish_reason": None} for index, key, text in said),
+        *({"index": index, "delta": {}, "finish_reason": "stop"} for index in (1, 0) if is_ended),
     ]
     reader = openai_chat.dialect.read_events()
-    events = [event for chunk in chunks for event in reader.feed(SseEvent("", json.dumps(chunk).encode()))]
-    items = [item for event in events for item in made.item(event)]
-    texts = ["".join(s.text for item in items for s in item.slots if s.channel == f"content/{n}") for n in (0, 1)]
-    assert texts == [f"mail {EMAIL[:9]}", EMAIL[9:]]
+    events = [event for one in choices for event in reader.feed(SseEvent("", json.dumps({"choices": [one]}).encode()))]
+    items = [*(item for event in events for item in made.item(event)), *made.finish()]
+    texts = ["", ""]
+    for item in items:
+        for name, text in item.slots:
+            texts[int(name.partition("/")[2])] += text
+    return texts[0], texts[1]
+
+
+@pytest.mark.parametrize("is_removed", [True, False], ids=["removed", "restored"])
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_choices_are_texts_of_their_own_however_they_take_turns(
+    fast_engine: Engine, is_removed: bool, is_ended: bool
+) -> None:
+    _, said, expected = guarded(fast_engine, is_removed=is_removed)
+    at = said.index("@" if is_removed else "HGX") + 3
+    turns = [(0, "reasoning", said[:at]), (0, "content", said[at])]
+    turns += [(1, "content", "hm "), (0, "content", said[at + 1 :])]
+    assert spoken_by_choice(fast_engine, turns, is_removed=is_removed, is_ended=is_ended) == (expected, "hm ")
+    turns = [(0, "content", said[:at]), (1, "content", said[at:])]
+    assert spoken_by_choice(fast_engine, turns, is_removed=is_removed, is_ended=is_ended) == (said[:at], said[at:])
+
+
+def test_a_choice_does_not_wait_for_another_for_long(fast_engine: Engine) -> None:
+    made, *_ = guarded(fast_engine, is_removed=True)
+    reader = openai_chat.dialect.read_events()
+    released = ""
+    for index, key, text in ((0, "reasoning", "so"), (0, "content", "a"), *((1, "content", "x") for _ in range(600))):
+        data = json.dumps({"choices": [{"index": index, "delta": {key: text}}]}).encode()
+        for event in reader.feed(SseEvent("", data)):
+            released += "".join(slot.text for item in made.item(event) for slot in item.slots)
+    assert released == "x" * (600 - 256)
+
+
+def test_a_long_secret_over_two_blocks_is_removed_whole(fast_engine: Engine) -> None:
+    key = f"-----BEGIN {'PRIVATE KEY'}-----\n" + "MIIEvQIBADANBgkq\n" * 60 + f"-----END {'PRIVATE KEY'}-----"
+    for at in (3, 40, 300, 900):
+        made = exchange(fast_engine, call("hi"), receiver=clearance("pii"))
+        pieces = [key[n : n + 50] for n in range(at, len(key), 50)]
+        texts = read(anthropic_given(made, blocks(("text", [f"a {key[:at]}"]), ("text", [*pieces, " b"]))))
+        assert "MIIE" not in texts[0] + texts[1]
+        assert texts[0].startswith("a ") and texts[1].endswith(" b")
 
 
 def test_a_value_that_nobody_masked_labels_the_output_wherever_it_is_cut(fast_engine: Engine) -> None:
@@ -161,3 +194,21 @@ def test_a_value_that_nobody_masked_labels_the_output_wherever_it_is_cut(fast_en
         made = exchange(fast_engine, call("hi"), mask=frozenset())
         openai_given(made, [{"reasoning": f"card {CARD[:at]}"}, {"content": CARD[at:]}, {"reasoning": "so"}])
         assert made.output_labels.categories == {"pci"}
+
+
+def test_a_token_over_two_blocks_of_a_whole_answer_gets_its_value_back(fast_engine: Engine) -> None:
+    _, said, _ = guarded(fast_engine, is_removed=False)
+    for at in range(1, len(said)):
+        made, _, expected = guarded(fast_engine, is_removed=False)
+        content = [{"type": "text", "text": said[:at]}, {"type": "text", "text": said[at:]}]
+        body: dict[str, Any] = {
+            "id": "m",
+            "type": "message",
+            "role": "assistant",
+            "model": "m",
+            "content": content,
+            "usage": {},
+        }
+        data = json.dumps({**body, "stop_reason": "end_turn"}).encode()
+        result = made.result(anthropic_messages.dialect.read_reply(data, headers={}))
+        assert "".join(part["text"] for part in json.loads(result.content.to_bytes())["content"]) == expected, at

@@ -32,6 +32,7 @@ OPENAI: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "audio": lambda text: {"audio": {"id": "a", "transcript": text}},
     "reasoning details": lambda text: {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": text}]},
     "reasoning details by id": lambda text: {"reasoning_details": [{"id": "r1", "summary": text}]},
+    "annotations": lambda text: {"annotations": [{"type": "url_citation", "url_citation": {"title": text}}]},
     "vendor": lambda text: {"x_vendor": {"deep": [[{"said": text}]]}},
 }
 BLOCKS: Mapping[str, tuple[dict[str, Any], Callable[[str], dict[str, Any]]]] = {
@@ -45,10 +46,22 @@ BLOCKS: Mapping[str, tuple[dict[str, Any], Callable[[str], dict[str, Any]]]] = {
         {"type": "mcp_tool_use", "id": "m", "name": "find", "server_name": "x", "input": {}},
         lambda text: {"type": "input_json_delta", "partial_json": text},
     ),
+    "citations": (
+        {"type": "text", "text": ""},
+        lambda text: {"type": "citations_delta", "citation": {"type": "char_location", "cited_text": text}},
+    ),
     "new": ({"type": "new"}, lambda text: {"type": "new_delta", "news": text}),
     "new beside text": (
         {"type": "text", "text": ""},
         lambda text: {"type": "text_delta", "text": "", "notes": [{"n": text}]},
+    ),
+    "new beside thinking": (
+        {"type": "thinking", "thinking": ""},
+        lambda text: {"type": "thinking_delta", "thinking": "", "notes": [{"n": text}]},
+    ),
+    "new beside input": (
+        {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+        lambda text: {"type": "input_json_delta", "partial_json": "", "notes": [{"n": text}]},
     ),
 }
 
@@ -195,3 +208,34 @@ def test_identifiers_and_enumerations_are_neither_held_back_nor_joined(fast_engi
     ]
     given = openai_given(made, deltas)
     assert [chunk["choices"][0]["delta"] for chunk in given] == [*deltas, {}]
+
+
+@pytest.mark.parametrize("is_removed", [True, False], ids=["removed", "restored"])
+def test_objects_that_come_whole_are_neither_joined_nor_cut(fast_engine: Engine, is_removed: bool) -> None:
+    made, said, expected = guarded(fast_engine, is_removed=is_removed)
+    texts = ["with", "so", said, "the HG"]
+    cited = [{"type": "char_location", "cited_text": text, "document_title": f"of {text}"} for text in texts]
+    deltas: list[dict[str, Any]] = [{"type": "citations_delta", "citation": one} for one in cited]
+    text = {"type": "text_delta", "text": "x"}
+    given = anthropic_given(made, block(0, {"type": "text", "text": ""}, [deltas[0], text, *deltas[1:]]))
+    found = [event["delta"]["citation"] for event in given if "citation" in event.get("delta", {})]
+    texts[2] = expected
+    assert [one["cited_text"] for one in found] == texts
+    assert [one["document_title"] for one in found] == [f"of {text}" for text in texts]
+    assert [event["type"] for event in given[-2:]] == ["content_block_stop", "message_delta"]
+    made, said, expected = guarded(fast_engine, is_removed=is_removed)
+    notes = [{"annotations": [{"url_citation": {"title": text}}]} for text in ("with", said, "HG")]
+    given = openai_given(made, [notes[0], {"content": "x", **notes[1]}, notes[2]])
+    titles = [
+        one["url_citation"]["title"] for chunk in given for one in chunk["choices"][0]["delta"].get("annotations", ())
+    ]
+    assert sorted(titles) == sorted(["with", expected, "HG"])
+
+
+def test_objects_without_number_are_not_held_back_without_end(fast_engine: Engine) -> None:
+    made, *_ = guarded(fast_engine, is_removed=True)
+    reader = anthropic_messages.dialect.read_events()
+    delta = {"type": "citations_delta", "citation": {"cited_text": "x"}}
+    data = json.dumps({"type": "content_block_delta", "index": 0, "delta": delta}).encode()
+    assert sum(len(made.item(event)) for _ in range(600) for event in reader.feed(SseEvent("", data))) == 512
+    assert len(made.finish()) == 600 - 512

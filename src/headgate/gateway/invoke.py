@@ -38,7 +38,7 @@ _HELD_UNKNOWN = 8
 """Servers say a few things of their own before they answer; who goes on so answers in a form that we do not know."""
 _UNKNOWN = "other/"
 
-_TOLD = ("masked.", "restored.", "withheld.", "removed.")
+_TOLD = ("masked.", "restored.", "withheld.", "removed.", "altered.")
 
 InvokeRun = Run[ModelCall, ModelEvent, ModelReply]
 DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]

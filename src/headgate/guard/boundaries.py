@@ -6,7 +6,9 @@ until it is clear what stands there; then the rest of a value is moved to the ch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Any
 
 from headgate.guard.engine import Engine
@@ -14,6 +16,7 @@ from headgate.guard.pseudonyms import Book
 from headgate.guard.restore import Restorer
 from headgate.guard.spellings import spelled
 from headgate.guard.windows import HELD, MOST_HELD, LabelWindow, RemovalWindow
+from headgate.kernel.content import Finding
 from headgate.wire.stream_strings import WHOLE_CHANNEL
 
 _MOST_ITEMS = 1024
@@ -97,3 +100,15 @@ class Boundary:
                 if place.token is not None and place.start < len(before):
                     moved = max(moved, place.end - len(before))
         return moved
+
+
+def mended(pieces: Sequence[str], book: Book, findings: Sequence[Finding]) -> list[str]:
+    """Return the pieces of a text cut elsewhere: behind every finding and every token that was cut in two."""
+    text = "".join(pieces)
+    values = [(one.start, one.end) for one in findings]
+    values += [(one.start, one.end) for one in spelled(text, book, is_last=True) if one.token is not None]
+    cuts = [0]
+    for edge in accumulate(map(len, pieces)):
+        cuts.append(max((end for start, end in values if start < edge < end), default=edge))
+    cuts = list(accumulate(cuts, max))
+    return [text[start:end] for start, end in pairwise(cuts)]

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from headgate.guard.answers import MOST_CHARS
-from headgate.guard.boundaries import Boundary, Channel
+from headgate.guard.boundaries import Boundary, Channel, mended
 from headgate.guard.engine import Engine
 from headgate.guard.keeping import Keeper
 from headgate.guard.masking import removed
@@ -37,6 +37,14 @@ _THOUGHTS = "reasoning/"
 """Channels that begin like this carry what some providers sign."""
 
 _KEPT = (_WORDS, _THOUGHTS)
+
+_OBJECT = "object/"
+"""Channels that begin like this carry strings of objects that come whole, such as citations."""
+
+_AT_ONCE = (_OBJECT, "other/whole/", "tool_name/")
+"""Channels that begin like this close as they come."""
+
+_MOST_OBJECTS = 256
 
 _ARGUMENTS = "tool/"
 """Channels that begin like this carry pieces of JSON: the arguments of a tool call."""
@@ -110,6 +118,7 @@ class GuardExchange:
         self._labelled: dict[str, LabelWindow] = {}
         self._boundary: Boundary | None = None
         self._skipped: dict[str, int] = {}
+        self._objects: list[Any] = []
         self._counts: defaultdict[str, int] = defaultdict(int)
         self._last: Any = None
         self._sent: SentUrls | None = None
@@ -135,6 +144,12 @@ class GuardExchange:
             return self._wait(self._boundary, item)
         if not slots and not closes:
             return (item,)
+        if slots and closes and slots[0].channel.startswith(_OBJECT) and (self._book or self._forbidden):
+            held = self._gathered(item)
+            if held is not None:
+                return held
+        if self._objects and closes and not all(name.startswith(_AT_ONCE) for name in closes):
+            return [*self._objects_released(), *self.item(item)]
         self._last = item
         if len(slots) > 1 and (self._book or self._forbidden) and len(parts := _parts(item)) > 1:
             return [out for part in parts for out in self.item(part)]
@@ -165,7 +180,30 @@ class GuardExchange:
         items: list[Any] = []
         while self._boundary is not None:
             items += self._passed(self._boundary, is_last=True) or ()
-        return [*items, *self._flushed(("*",), except_for=())]
+        return [*items, *self._objects_released(), *self._flushed(("*",), except_for=())]
+
+    def _gathered(self, item: Any) -> Sequence[Any] | None:
+        """Keep an item that carries nothing but complete objects until more of them cannot come; None for others."""
+        if not all(slot.channel.startswith(_OBJECT) for slot in item.slots) or item.stop_reason is not None:
+            return None
+        self._objects.append(item)
+        return self._objects_released() if len(self._objects) >= _MOST_OBJECTS else ()
+
+    def _objects_released(self) -> Sequence[Any]:
+        """Release objects, guarded as if each place in them were one text: no value is in any of them in part."""
+        items, self._objects = self._objects, []
+        texts = [[slot.text for slot in item.slots] for item in items]
+        places: dict[str, list[tuple[int, int]]] = {}
+        for at, item in enumerate(items):
+            for index, slot in enumerate(item.slots):
+                places.setdefault(slot.channel, []).append((at, index))
+        for name, spots in places.items():
+            said = [texts[at][index] for at, index in spots]
+            found = self._engine.scan_text("".join(said)) if self._forbidden else ()
+            pieces = mended(said, self._book, [one for one in found if one.category in self._forbidden])
+            for (at, index), piece in zip(spots, pieces, strict=True):
+                texts[at][index] = self._new_channel(name).feed(piece, is_last=True)
+        return [item.edit(said) for item, said in zip(items, texts, strict=True)]
 
     def _switched(self, run: str | None, name: str) -> Boundary | None:
         """Take the first text of another channel; return the boundary before it, if something is held back there."""
@@ -224,12 +262,10 @@ class GuardExchange:
 
     def _unmoved(self, item: Any, name: str, text: str) -> str:
         """Return the text without the part that was moved to the channel in which it began."""
-        run: str | None = item.run(name) if hasattr(item, "run") else None
-        moved = self._skipped.get(run, 0) if run is not None else 0
-        if moved and run is not None:
-            self._skipped[run] = moved - min(moved, len(text))
-            if not self._skipped[run]:
-                del self._skipped[run]
+        run: str | None = item.run(name)
+        moved = 0 if run is None else self._skipped.pop(run, 0)
+        if run is not None and moved > len(text):
+            self._skipped[run] = moved - len(text)
         return text[moved:]
 
     def result(self, result: Any) -> Any:
@@ -257,15 +293,19 @@ class GuardExchange:
         forbidden: dict[int, list[Finding]] = {}
         for finding in self._found(self._engine.scan_content(result.content)):
             forbidden.setdefault(finding.segment, []).append(finding)
+        said = [segment.text for segment in segments]
+        for index, found in forbidden.items():
+            said[index] = removed(said[index], found, quotation=Quotation() if is_json(said[index]) else None)
+        for run in result.content.runs() if self._book else ():
+            # A token that is cut over two parts is put where it began.
+            for index, text in zip(run, mended([said[at] for at in run], self._book, ()), strict=True):
+                said[index] = text
         texts: dict[int, str] = {}
-        for index, segment in enumerate(segments):
-            text = segment.text
-            if index in forbidden:
-                text = removed(text, forbidden[index], quotation=Quotation() if is_json(text) else None)
+        for index, text in enumerate(said):
             if self._book and BEGINNING.search(text):
                 restorer = Restorer(self._book, answers=self._answers, is_json=is_json(text))
                 text = restorer.feed(text, is_last=True)
-            if text != segment.text:
+            if text != segments[index].text:
                 texts[index] = text
         return result.with_content(result.content.edit(texts)) if texts else result
 

@@ -29,7 +29,6 @@ _UNFINISHED = re.compile(r"(?:&[#a-zA-Z0-9]{0,8}|%[0-9a-fA-F]{0,3}|\\+u?[0-9a-fA
 BEGINNING = re.compile(rf"[hH]{_UNSEEN}*+(?:[gG&%]|\\+u?[0-9a-fA-F]{{0,3}}\Z|\Z)")
 """Where a token may begin; other text holds none."""
 
-_LONGEST_WORD = 34  # HGX, a name of 16 letters and a code of 15
 _SHORTEST_WORD = 19
 
 
@@ -67,7 +66,7 @@ def _at(text: str, start: int, book: Book, *, is_last: bool) -> Spelled | None:
     if exact is not None and book.entry(exact.group()) is not None:
         return Spelled(start, exact.end(), exact.group(), is_open=False)
     word, at, has_gap = "", start, False
-    while len(word) < _LONGEST_WORD:
+    while True:
         if word:
             # Nobody sets the frame's letters apart, but words that begin like it are.
             gap = (_GAP if len(word) > 2 else _UNSEEN_GAP).match(text, at)

@@ -3,7 +3,7 @@
 Channels: `content/B` for text, `reasoning/B` for thinking and `tool/0/B` for tool input, where B is the index of the
 content block; `refusal/0` for the explanation of a refusal; `other/B/PLACE` for any other string of a block's deltas
 and `other/EVENT/PLACE` for one of an event that we do not know. `other/whole/N` is for strings that are complete in
-their event, such as search results, each closed as it comes.
+their event, such as search results, each closed as it comes, and `object/B/PLACE` for those of citations.
 
 Source: docs of the Messages API, "Streaming messages"; types of the `anthropic` SDK 2.x (raw_message_stream_event.py).
 """
@@ -34,7 +34,7 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.json_edits import Path, edit_fields
 from headgate.wire.sse import SseEvent
-from headgate.wire.stream_strings import WHOLE_CHANNEL, Form, form_with, is_whole, place_of, strings_in
+from headgate.wire.stream_strings import WHOLE_CHANNEL, Form, form_with, is_object, is_whole, place_of, strings_in
 from headgate.wire.surrogates import Halves, has_halves, whole_characters
 from headgate.wire.token_counts import decoded, leniently_decoded, object_of
 
@@ -400,7 +400,10 @@ class AnthropicReader:
         for path, text in strings_in(value):
             if path in event.paths or (event.kind == "content_block_start" and path[:2] == _REDACTED):
                 continue
-            if event.kind in _WHOLE or is_whole(path):
+            if is_delta and is_object(path):
+                channel = f"object/{index}/{place_of(value, path)}"
+                closes.append(channel)
+            elif event.kind in _WHOLE or is_whole(path):
                 channel = f"{WHOLE_CHANNEL}{self._serial}"
                 self._serial += 1
                 closes.append(channel)

@@ -4,7 +4,8 @@ Channels: `content/C`, `reasoning/C`, `refusal/C` and `tool/C/T`, where C is the
 stay open until their choice ends, for a client puts together whatever comes of each, however they take turns; text that
 comes after the end all the same is `content/C.1` and so on. `other/C/PLACE` is any other string of a choice, such as
 the input of a custom tool, and `other/PLACE` one beside the choices. `tool_name/C/T` and `other/whole/N` (strings
-that are complete in their chunk, such as the tokens of log probabilities) close as they come.
+that are complete in their chunk, such as the tokens of log probabilities) close as they come, and so does
+`object/PLACE`, for those of annotations; `objects/C` closes behind the last of them.
 
 Source: schema `CreateChatCompletionStreamResponse` of OpenAI's API document; vLLM, DeepSeek and OpenRouter for what
 they add to it.
@@ -28,7 +29,7 @@ from headgate.wire.openai_chunks import Piece, has_twins, pieces_of
 from headgate.wire.openai_errors import read_error_event
 from headgate.wire.openai_words import SPELLING, Tokens, matched_stop, stop_reason_of, tokens_from
 from headgate.wire.sse import SseEvent
-from headgate.wire.stream_strings import WHOLE_CHANNEL, Form, is_whole, place_of, strings_in
+from headgate.wire.stream_strings import WHOLE_CHANNEL, Form, is_object, is_whole, place_of, strings_in
 from headgate.wire.surrogates import Halves
 
 _MAX_INDEX: Final = 1024
@@ -260,8 +261,11 @@ class OpenAiChatReader:
     def _take_other(self, channel: str, path: Path, text: str, slots: _Slots) -> bool:
         """Take a string of a field that we do not know; tell whether its channel stays open."""
         if is_whole(path):
-            channel = f"{WHOLE_CHANNEL}{self._wholes}"
-            self._wholes += 1
+            if is_object(path) and path[2:3] == ("delta",):
+                channel = f"object/{place_of(slots.value, path)}"
+            else:
+                channel = f"{WHOLE_CHANNEL}{self._wholes}"
+                self._wholes += 1
             slots.closes.append(channel)
             slots.add(channel, text, path)
             return False
@@ -279,6 +283,8 @@ class OpenAiChatReader:
                 channel += f"/{place_of(slots.value, path)}" if tool is None else f"/{tool}.{path[5:]}"
             if self._take_other(channel, path, text, slots):
                 state.open[channel] = None
+            elif is_object(path):
+                state.open[state.name("objects", index)] = None
 
     def _event(self, data: bytes, parsed: _Chunk, slots: _Slots) -> OpenAiChatEvent:
         choices = parsed.choices or ()

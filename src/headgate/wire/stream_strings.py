@@ -19,8 +19,11 @@ _STRUCTURE: Final = frozenset(
 )
 """Keys whose strings are identifiers, enumerations and ciphertext, and are not scanned."""
 
-_WHOLE: Final = frozenset({"name", "data", "message", "logprobs", "error", "annotations", "citations", "citation"}) | {
-    *("search_results", "images", "image_url", "url", "stop_sequence")
+_OBJECTS: Final = frozenset({"annotations", "citations", "citation"})
+"""Keys whose objects are complete in their event, and of use to a client in no other way."""
+
+_WHOLE: Final = _OBJECTS | {
+    *("name", "data", "message", "logprobs", "error", "search_results", "images", "image_url", "url", "stop_sequence")
 }
 """Keys under which every event brings complete strings, which no client joins with those of the next event."""
 
@@ -53,6 +56,11 @@ def strings_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 def is_whole(path: Path) -> bool:
     """Tell whether the string at a path is complete in its event."""
     return not _WHOLE.isdisjoint(path)
+
+
+def is_object(path: Path) -> bool:
+    """Tell whether the string at a path is in an object that is complete in its event."""
+    return not _OBJECTS.isdisjoint(path)
 
 
 def place_of(value: Any, path: Path) -> str:
