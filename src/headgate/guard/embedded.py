@@ -27,9 +27,9 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _SCHEME = re.compile("data:", re.IGNORECASE)
-_LINE = re.compile(r"[A-Za-z0-9+/_\-]++={0,2}")
-_RUN = re.compile(rf"[A-Za-z0-9+/_\-]{{{_LEAST_CHARS},}}+={{0,2}}")
-_PATH_PART = re.compile(rf"(?<=/)[A-Za-z0-9+_\-]{{{_LEAST_CHARS},}}+={{0,2}}")
+_LINE = re.compile(r"[A-Za-z0-9+/_\-]+={0,2}")
+_RUN = re.compile(rf"[A-Za-z0-9+/_\-]{{{_LEAST_CHARS},}}={{0,2}}")
+_PATH_PART = re.compile(rf"(?<=/)[A-Za-z0-9+_\-]{{{_LEAST_CHARS},}}={{0,2}}")
 _LINE_END = re.compile(r"[ \t]{0,4}\r?\n[ \t]{0,16}")
 _PERCENT_CODED = re.compile(r"[^\s\"'<>()\\`]*+")
 _URL_SAFE = str.maketrans("-_", "+/")
