@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from headgate.wire.embedded_text import is_known_binary
+from headgate.wire.embedded_text import is_declared_text, is_known_binary
 
 PREFILTER = r"[A-Za-z0-9+/_\-]{22}|data:[ \t\r\n]{0,4}(?:[A-Za-z0-9.+\-]{1,40}/|;)"
 """Text in which this does not occur, letters in any case, embeds nothing."""
@@ -32,7 +32,9 @@ _RUN = re.compile(rf"[A-Za-z0-9+/_\-]{{{_LEAST_CHARS},}}={{0,2}}")
 _PATH_PART = re.compile(rf"(?<=/)[A-Za-z0-9+_\-]{{{_LEAST_CHARS},}}={{0,2}}")
 _LINE_END = re.compile(r"[ \t]{0,4}\r?\n[ \t]{0,16}")
 _PERCENT_CODED = re.compile(r"[^\s\"'<>()\\`]*+")
+_SPACED = re.compile(r"[A-Za-z0-9+/_\-=\s]*")
 _URL_SAFE = str.maketrans("-_", "+/")
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 
@@ -69,11 +71,22 @@ def _payload(text: str, url: re.Match[str]) -> Embedded | None:
     start = url.end()
     if url["base64"]:
         lines = list(_lines(text, start, len(text)))
-        return (_block(text, lines) or Embedded(start, lines[-1].end, None)) if lines else None
+        if not lines:
+            return None
+        block = _block(text, lines)
+        if block is None or not (is_declared_text(url["type"] or "") or _goes_on_as_text(text, start)):
+            return Embedded(start, lines[-1].end, None)
+        return block
     match = _PERCENT_CODED.match(text, start)
     end = start if match is None else match.end()
     data = unquote_to_bytes(text[start:end])
     return Embedded(start, end, None) if data and _text(data) is None else None
+
+
+def _goes_on_as_text(text: str, start: int) -> bool:
+    """Tell whether base64 is text to a decoder that skips white space: `R0lG` is text by itself, `R0lG ODlh` is none."""
+    spaced = _SPACED.match(text, start)
+    return spaced is not None and _decoded(spaced.group()) is not None
 
 
 def _runs(text: str, begin: int, end: int) -> Iterator[Embedded]:
@@ -135,8 +148,8 @@ def _is_media(run: str) -> bool:
 
 def _decoded(run: str) -> str | None:
     """Return the text that a run of base64 encodes; None where it is no text. The head decides about most of them."""
-    if len(run) > 2 * _HEAD_CHARS:
-        head = _bytes(run[:_HEAD_CHARS])
+    head = _bytes(run[:_HEAD_CHARS])
+    if len(run) > 2 * _HEAD_CHARS and not head.startswith(_MARKS):
         try:
             codecs.utf_8_decode(head, "strict", False)
         except UnicodeDecodeError:
@@ -153,8 +166,12 @@ def _bytes(run: str) -> bytes:
 
 
 def _text(data: bytes) -> str | None:
+    """Return what is text through and through, in UTF-8 or, where every other byte of most is zero, in UTF-16."""
+    coding = "utf-8"
+    if b"\0" in data:
+        coding = "utf-16-le" if 2 * data[1::2].count(0) > len(data) // 2 else "utf-16-be"
     try:
-        text = data.decode()
+        text = data.decode(coding)
     except UnicodeDecodeError:
         return None
     return None if not text or _CONTROL.search(text) else text
