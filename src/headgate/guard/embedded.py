@@ -84,7 +84,7 @@ def _payload(text: str, url: re.Match[str]) -> Embedded | None:
 
 
 def _goes_on_as_text(text: str, start: int) -> bool:
-    """Tell whether base64 is text to a decoder that skips white space: `R0lG` is text by itself, `R0lG ODlh` is none."""
+    """Tell whether base64 is text to a decoder that skips white space: `R0lG` is text, `R0lG ODlh` is none."""
     spaced = _SPACED.match(text, start)
     return spaced is not None and _decoded(spaced.group()) is not None
 
