@@ -7,7 +7,7 @@ many words look like base64. Media may hold anything.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import codecs
 import re
 from collections.abc import Iterator, Sequence
@@ -30,10 +30,11 @@ _SCHEME = re.compile("data:", re.IGNORECASE)
 _LINE = re.compile(r"[A-Za-z0-9+/_\-]+={0,2}")
 _RUN = re.compile(rf"[A-Za-z0-9+/_\-]{{{_LEAST_CHARS},}}={{0,2}}")
 _PATH_PART = re.compile(rf"(?<=/)[A-Za-z0-9+_\-]{{{_LEAST_CHARS},}}={{0,2}}")
+_BEFORE_LINE_END = frozenset(" \t\r\n")
 _LINE_END = re.compile(r"[ \t]{0,4}\r?\n[ \t]{0,16}")
 _PERCENT_CODED = re.compile(r"[^\s\"'<>()\\`]*+")
 _SPACED = re.compile(r"[A-Za-z0-9+/_\-=\s]*")
-_URL_SAFE = str.maketrans("-_", "+/")
+_LOOSE = str.maketrans("-_", "+/", " \t\r\n\v\f")
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
@@ -93,17 +94,19 @@ def _runs(text: str, begin: int, end: int) -> Iterator[Embedded]:
     """Give the runs of base64 that are text, or media by their first bytes."""
     at = begin
     while (run := _RUN.search(text, at, end)) is not None:
-        lines = list(_lines(text, run.start(), end))
+        start, at = run.span()
+        lines = list(_lines(text, start, end)) if text[at : at + 1] in _BEFORE_LINE_END else [_Line(start, at)]
         block = _block(text, lines)
         if block is not None:
             yield block
             at = block.end
             continue
-        if _is_media(text[lines[0].start : lines[0].end]):
-            yield Embedded(lines[0].start, lines[-1].end, None)
-        else:
-            yield from (one for line in lines for one in _parts(text, line, is_whole=len(lines) == 1))
         at = lines[-1].end
+        if _is_media(text[start : lines[0].end]):
+            yield Embedded(start, at, None)
+            continue
+        for line in lines:
+            yield from _parts(text, line, is_whole=line.end == at and line.start == start)
 
 
 def _block(text: str, lines: Sequence[_Line]) -> Embedded | None:
@@ -121,7 +124,7 @@ def _parts(text: str, line: _Line, *, is_whole: bool) -> Iterator[Embedded]:
     if decoded is not None:
         yield Embedded(line.start, line.end, decoded)
         return
-    for part in _PATH_PART.finditer(text, line.start, line.end):
+    for part in _PATH_PART.finditer(text, line.start, line.end) if "/" in text[line.start : line.end] else ():
         decoded = _decoded(part.group())
         if decoded is not None:
             yield Embedded(part.start(), part.end(), decoded)
@@ -147,9 +150,11 @@ def _is_media(run: str) -> bool:
 
 
 def _decoded(run: str) -> str | None:
-    """Return the text that a run of base64 encodes; None where it is no text. The head decides about most of them."""
+    """Return the text that a run of base64 encodes; None where it is no text. The head decides about long ones."""
+    if len(run) <= 2 * _HEAD_CHARS:
+        return _text(_bytes(run))
     head = _bytes(run[:_HEAD_CHARS])
-    if len(run) > 2 * _HEAD_CHARS and not head.startswith(_MARKS):
+    if not head.startswith(_MARKS):
         try:
             codecs.utf_8_decode(head, "strict", False)
         except UnicodeDecodeError:
@@ -159,10 +164,9 @@ def _decoded(run: str) -> str | None:
 
 def _bytes(run: str) -> bytes:
     """Decode as lenient decoders do: in both alphabets, over white space, without padding and up to its last group."""
-    chars = "".join(run.split()).rstrip("=").translate(_URL_SAFE).replace("=", "")
-    if len(chars) % 4 == 1:
-        chars = chars[:-1]
-    return base64.b64decode(chars + "=" * (-len(chars) % 4))
+    chars = run.translate(_LOOSE).rstrip("=")
+    size = len(chars)
+    return binascii.a2b_base64(chars[: size - (size % 4 == 1)] + "==="[: -size % 4])
 
 
 def _text(data: bytes) -> str | None:

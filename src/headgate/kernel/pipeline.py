@@ -149,7 +149,7 @@ class Pipeline:
                 answer = result.content.to_bytes()
             if not admitted.exchange.is_transparent:
                 exchange = admitted.exchange
-                is_small = _size_bytes(result) <= _SMALL_BYTES
+                is_small = (_size_bytes(result) if answer is None else len(answer)) <= _SMALL_BYTES
                 seen = exchange.result(result) if is_small else await self._beside.run(exchange.result, result)
                 result = cast("R", seen)
             if admitted.exchange.output_labels is not released:

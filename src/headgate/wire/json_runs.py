@@ -58,15 +58,21 @@ class Talk:
         """
         by: dict[Origin, list[int]] = {}
         for position, origin in said:
-            by.setdefault(origin, []).append(position)
+            if origin in by:
+                by[origin].append(position)
+            else:
+                by[origin] = [position]
         if is_answer:
             self._close("user", "tool")
-        elif by.keys() - {"system", "assistant"}:
+        elif "assistant" in self._open and by.keys() - {"system", "assistant"}:
             self._close("assistant")
         for origin, positions in by.items():
             if len(positions) > 1:
                 self._runs.append(Joined(positions, is_one_text=True))
-            self._open.setdefault(origin, []).append(positions)
+            if origin in self._open:
+                self._open[origin].append(positions)
+            else:
+                self._open[origin] = [positions]
 
     def end(self) -> None:
         """Take note that the conversation is over."""
