@@ -116,7 +116,7 @@ def test_what_only_looks_encoded_and_what_holds_nothing_is_left_alone(engine: En
 def test_a_run_is_replaced_as_a_whole_and_comes_back_as_it_was(engine: Engine) -> None:
     action = asking(f"Decode this: {CODED}, please, for jane@example.org")
     labelled = GuardLabeller(engine=engine).label(action)
-    decision = Decision(Effect.ALLOW, obligations=Obligations(mask=frozenset({"pii"})))
+    decision = Decision(Effect.ALLOW, obligations=Obligations(mask=frozenset({"pii", "pci"})))
     transformer = GuardTransformer(engine=engine, pseudonyms=Pseudonyms(b"k" * 32))
     exchange = transformer.transform(action, labelled=labelled, decision=decision, receiver=EVERYTHING)
     sent = json.loads(exchange.payload.content.to_bytes())["messages"][0]["content"]

@@ -102,9 +102,9 @@ def _says(part: Any) -> bool:
 
 def may_join_turns(strings: Sequence[bytes], between: bytes, layout: Authors) -> bool:
     """Tell whether two turns of a body may be put together, by its string tokens and what stands between them."""
-    if not layout.turns or strings.count(_ROLE) < 2:
+    if not layout.turns or (turns := strings.count(_CONTENT)) < 2:
         return False
-    if strings.count(_ROLE) != strings.count(_CONTENT):
+    if turns != strings.count(_ROLE):
         return True  # not every turn says whose it is, or has its text where it is looked for
     names = [strings[at + 1].decode() for at, string in enumerate(strings[:-1]) if string == _ROLE]
     if any(name not in layout.roles for name in names):
