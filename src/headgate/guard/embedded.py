@@ -72,8 +72,8 @@ def _payload(text: str, url: re.Match[str]) -> Embedded | None:
     start = url.end()
     if url["base64"]:
         lines = list(_lines(text, start, len(text)))
-        if not lines:
-            return None
+        if not lines or (text[start - 1].isspace() and lines[0].end - start < _LEAST_CHARS and not _opens(text, start)):
+            return None  # words about a URL
         block = _block(text, lines)
         if block is None or not (is_declared_text(url["type"] or "") or _goes_on_as_text(text, start)):
             return Embedded(start, lines[-1].end, None)
@@ -82,6 +82,12 @@ def _payload(text: str, url: re.Match[str]) -> Embedded | None:
     end = start if match is None else match.end()
     data = unquote_to_bytes(text[start:end])
     return Embedded(start, end, None) if data and _text(data) is None else None
+
+
+def _opens(text: str, start: int) -> bool:
+    """Tell whether base64 with white space in it opens as a known format of media."""
+    spaced = _SPACED.match(text, start, start + _HEAD_CHARS)
+    return spaced is not None and is_known_binary(_bytes(spaced.group().partition("=")[0]))
 
 
 def _goes_on_as_text(text: str, start: int) -> bool:

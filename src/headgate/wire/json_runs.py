@@ -85,11 +85,8 @@ class Talk:
                 self._runs.append(Joined([position for one in messages for position in one], is_one_text=False))
 
 
-def is_silent(turn: Any) -> bool:
+def is_silent(fields: Mapping[str, Any]) -> bool:
     """Tell whether nothing is said in a turn, so that wires leave it out."""
-    if not isinstance(turn, dict):
-        return True
-    fields = cast("dict[str, Any]", turn)
     content: Any = fields.get("content")
     parts = cast("list[Any]", content) if isinstance(content, list) else [content]
     return not any(map(_says, parts)) and not fields.get("tool_calls") and not fields.get("function_call")
