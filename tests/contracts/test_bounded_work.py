@@ -14,6 +14,7 @@ import json
 import pkgutil
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -122,10 +123,11 @@ def written_in(module: ModuleType) -> Iterator[tuple[str, re.Pattern[Any]]]:
     """The patterns that stand in calls of `re`."""
     for node in ast.walk(ast.parse(inspect.getsource(module))):
         match node:
-            case ast.Call(func=ast.Attribute(ast.Name("re"), str() as method), args=[ast.Constant(pattern), *_]) if (
-                method in METHODS
-            ):
-                yield method, re.compile(cast("str", pattern))
+            case ast.Call(func=ast.Attribute(ast.Name("re"), str() as method), args=[ast.Constant(pattern), *_]):
+                if method in METHODS:
+                    yield method, re.compile(cast("str", pattern))
+            case _:
+                pass
 
 
 @cache
@@ -151,8 +153,7 @@ def patterns() -> Mapping[str, tuple[re.Pattern[Any], frozenset[str]]]:
 
 def apply(pattern: re.Pattern[Any], how: frozenset[str], text: Any) -> None:
     if how & {"search", "finditer", "findall", "sub", "subn", "split"}:
-        for _ in pattern.finditer(text):
-            pass
+        deque(pattern.finditer(text), maxlen=0)
     if "match" in how:
         pattern.match(text)
     if "fullmatch" in how:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from headgate.guard import Engine
 from headgate.kernel.content import Segment
+from headgate.kernel.errors import TooLarge
 from headgate.wire.json_document import JsonDocument
 
 CARD = "4111111111111111"
@@ -167,6 +168,24 @@ def test_a_disguised_card_is_found_with_the_characters_as_written(engine: Engine
 )
 def test_a_disguised_address_is_found_with_the_characters_as_written(engine: Engine, written: str) -> None:
     assert found(engine, f"write to {written} today") == [("email", written)]
+
+
+@pytest.mark.parametrize("unit", ["\\u0041", "\\\\n", "é\u200b", "%41", "\U000e0041", "a", "a b", "\\"])
+def test_a_value_far_into_a_disguised_text_is_found_where_it_was_written(engine: Engine, unit: str) -> None:
+    for size in (65_536, 66_000, 150_000):
+        text = f"{unit * (size // len(unit))} ４１１１ １１１１\u200b１１１１ １１１１ {unit * 9}"
+        assert [(f.kind, text[f.start : f.end]) for f in engine.scan_text(text)] == [
+            ("payment_card", "４１１１ １１１１\u200b１１１１ １１１１")
+        ]
+    assert engine.scan_text(unit * (65_600 // len(unit))) == ()
+
+
+def test_more_candidates_than_can_be_judged_are_refused(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgate.guard.engine.MOST_CANDIDATES", 20)
+    assert len(engine.scan_text("a@example.org " * 15)) == 15
+    for text in ("a@example.org " * 25, "1 " * 1000):
+        with pytest.raises(TooLarge):
+            engine.scan_text(text)
 
 
 def test_an_escape_of_no_character_is_no_escape(engine: Engine) -> None:

@@ -59,6 +59,8 @@ def categories(engine: Engine, text: str) -> set[str]:
         json.dumps(json.dumps({"result": [PNG.replace("/", "\\/")]})),
         json.dumps({"screenshot": PICTURE}),
         f"img: {base64.urlsafe_b64encode(base64.b64decode(PICTURE)).decode().rstrip('=')}",
+        "see data:image/gif;base64,R0lG ODlh AQAB AAAA ACw=",
+        "see data:image/gif;base64, R0lG ODlh AQAB AAAA ACw=",
         "the icon is " + PNG.replace(PICTURE, "\n".join(textwrap.wrap(PICTURE, 76))) + "\nThanks",
         f"data:image/svg+xml;base64,{base64.b64encode(LOGO).decode()} is a logo",
         base64.b64encode(base64.b64encode(base64.b64encode(PERSON))).decode(),
@@ -84,6 +86,11 @@ def test_media_inside_a_string_are_unscanned_whatever_is_masked(engine: Engine, 
         f"<object data='data:application/json;header=present;base64,{quote(CODED, safe='')}'>",
         f"<img src='data:image/svg+xml,{quote(PERSON)}'>",
         f"https://files.example.org/d/{CODED}",
+        f"{'no-base64-of-any-text' * 9}"[:128] + f"\n{CODED}",
+        f"powershell -enc {base64.b64encode(PERSON.decode().encode('utf-16-le')).decode()}",
+        f"x{base64.b64encode(PERSON.decode().encode('utf-16')).decode()}"[1:],
+        f"see data:text/plain;base64,{CODED.rstrip('=')} and what follows is no base64",
+        f"see data:image/png;base64,{CODED}",
         base64.b64encode(CODED.encode()).decode(),
     ],
 )
@@ -100,6 +107,7 @@ def test_text_that_is_encoded_inside_a_string_is_scanned(engine: Engine, text: s
         "/usr/lib/python3/site-packages/headgate/guard/embedded and internationalisationWorks",
         "req_011CSHoEeqs5C35K2UUqR7Fy asked for 7f3d2a10-93ab-4e0c-b1a7-0c6a1e7d5b11",
         "Here is the data: 3/4 of all; see data:text/plain and data:,Hello or data:image/png;base64 URLs",
+        "URLs begin with data:image/png;base64, and the bytes; data:image/png;base64,(none) is empty",
         f"hello in base64 is {base64.b64encode(b'hello world, hello world').decode()}",
         f"<img src='data:image/svg+xml,{quote(EMPTY)}'>",
     ],
@@ -111,7 +119,7 @@ def test_what_only_looks_encoded_and_what_holds_nothing_is_left_alone(engine: En
 def test_a_run_is_replaced_as_a_whole_and_comes_back_as_it_was(engine: Engine) -> None:
     action = asking(f"Decode this: {CODED}, please, for jane@example.org")
     labelled = GuardLabeller(engine=engine).label(action)
-    decision = Decision(Effect.ALLOW, obligations=Obligations(mask=frozenset({"pii"})))
+    decision = Decision(Effect.ALLOW, obligations=Obligations(mask=frozenset({"pii", "pci"})))
     transformer = GuardTransformer(engine=engine, pseudonyms=Pseudonyms(b"k" * 32))
     exchange = transformer.transform(action, labelled=labelled, decision=decision, receiver=EVERYTHING)
     sent = json.loads(exchange.payload.content.to_bytes())["messages"][0]["content"]

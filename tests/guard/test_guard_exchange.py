@@ -347,6 +347,14 @@ def test_labels_are_inherited_for_the_same_content_only(engine: Engine) -> None:
     assert "phi" in labeller.label(action(payload, inherited=foreign)).floor.categories
 
 
+def test_a_glance_tells_the_same_or_nothing(engine: Engine) -> None:
+    labeller = GuardLabeller(engine=engine)
+    for text in ("Nothing to see here.", "as chatcmpl-BxMBsQCjcvOUaJLnQnSXUSWqMJKcT says"):
+        plain = action(call(text))
+        assert labeller.glance(plain) == labeller.label(plain)
+    assert labeller.glance(action(call("jane@example.org"))) is None
+
+
 def test_labels_join_tenant_use_case_caller_and_what_was_found(engine: Engine) -> None:
     use_case = UseCase("s", TENANT, owner="o", purpose="p", floor=Labels(regions=frozenset({"eu"})))
     caller = Labels(confidentiality=Confidentiality.INTERNAL)

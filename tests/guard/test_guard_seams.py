@@ -39,7 +39,7 @@ def text(said: str) -> dict[str, Any]:
 
 
 CALLS = [{"id": name, "type": "function", "function": {"name": "look", "arguments": "{}"}} for name in "ab"]
-CALL = {"type": "tool_use", "id": "a", "name": "look", "input": {}}
+CALL: dict[str, Any] = {"type": "tool_use", "id": "a", "name": "look", "input": {}}
 PICTURE = {"type": "image_url", "image_url": {"url": "https://example.org/x.png"}}
 A, B = "My card: 4111 1111", "1111 1111, valid until May"
 PIECES = ["4111 1111", "1111 1111"]

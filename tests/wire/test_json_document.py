@@ -388,6 +388,21 @@ def test_long_numbers_are_segments_and_give_way_to_strings() -> None:
 
 
 @pytest.mark.parametrize(
+    ("turns", "runs"),
+    [
+        ('{"role": "user", "content": "a"}, {"role": "nobody", "content": "b"}', [["a", "b"]]),
+        ('{"role": "user", "content": "a"}, 7, {"content": "b"}', [["a", "b"]]),
+        ('{"role": "user", "content": "a"}, {"role": "assistant"}, {"role": "user", "content": "b"}', [["a", "b"]]),
+    ],
+)
+def test_turns_of_nobody_known_may_be_anybodys(turns: str, runs: list[list[str]]) -> None:
+    document = parse(f'{{"messages": [{turns}]}}')
+    segments = document.segments()
+    assert document.surface() is None
+    assert [[segments[index].text for index in run.segments] for run in document.runs()] == runs
+
+
+@pytest.mark.parametrize(
     ("content", "runs"),
     [
         ('[{"type": "text", "text": "a"}, {"text": "b", "type": "text"}]', [["a", "b"]]),

@@ -7,14 +7,14 @@ many words look like base64. Media may hold anything.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import codecs
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from headgate.wire.embedded_text import is_known_binary
+from headgate.wire.embedded_text import is_declared_text, is_known_binary
 
 PREFILTER = r"[A-Za-z0-9+/_\-]{22}|data:[ \t\r\n]{0,4}(?:[A-Za-z0-9.+\-]{1,40}/|;)"
 """Text in which this does not occur, letters in any case, embeds nothing."""
@@ -27,12 +27,15 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _SCHEME = re.compile("data:", re.IGNORECASE)
-_LINE = re.compile(r"[A-Za-z0-9+/_\-]++={0,2}")
-_RUN = re.compile(rf"[A-Za-z0-9+/_\-]{{{_LEAST_CHARS},}}+={{0,2}}")
-_PATH_PART = re.compile(rf"(?<=/)[A-Za-z0-9+_\-]{{{_LEAST_CHARS},}}+={{0,2}}")
+_LINE = re.compile(r"[A-Za-z0-9+/_\-]+={0,2}")
+_RUN = re.compile(rf"[A-Za-z0-9+/_\-]{{{_LEAST_CHARS},}}={{0,2}}")
+_PATH_PART = re.compile(rf"(?<=/)[A-Za-z0-9+_\-]{{{_LEAST_CHARS},}}={{0,2}}")
+_BEFORE_LINE_END = frozenset(" \t\r\n")
 _LINE_END = re.compile(r"[ \t]{0,4}\r?\n[ \t]{0,16}")
 _PERCENT_CODED = re.compile(r"[^\s\"'<>()\\`]*+")
-_URL_SAFE = str.maketrans("-_", "+/")
+_SPACED = re.compile(r"[A-Za-z0-9+/_\-=\s]*")
+_LOOSE = str.maketrans("-_", "+/", " \t\r\n\v\f")
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 
@@ -69,28 +72,47 @@ def _payload(text: str, url: re.Match[str]) -> Embedded | None:
     start = url.end()
     if url["base64"]:
         lines = list(_lines(text, start, len(text)))
-        return (_block(text, lines) or Embedded(start, lines[-1].end, None)) if lines else None
+        if not lines or (text[start - 1].isspace() and lines[0].end - start < _LEAST_CHARS and not _opens(text, start)):
+            return None  # words about a URL
+        block = _block(text, lines)
+        if block is None or not (is_declared_text(url["type"] or "") or _goes_on_as_text(text, start)):
+            return Embedded(start, lines[-1].end, None)
+        return block
     match = _PERCENT_CODED.match(text, start)
     end = start if match is None else match.end()
     data = unquote_to_bytes(text[start:end])
     return Embedded(start, end, None) if data and _text(data) is None else None
 
 
+def _opens(text: str, start: int) -> bool:
+    """Tell whether base64 with white space in it opens as a known format of media."""
+    spaced = _SPACED.match(text, start, start + _HEAD_CHARS)
+    return spaced is not None and is_known_binary(_bytes(spaced.group().partition("=")[0]))
+
+
+def _goes_on_as_text(text: str, start: int) -> bool:
+    """Tell whether base64 is text to a decoder that skips white space: `R0lG` is text, `R0lG ODlh` is none."""
+    spaced = _SPACED.match(text, start)
+    return spaced is not None and _decoded(spaced.group()) is not None
+
+
 def _runs(text: str, begin: int, end: int) -> Iterator[Embedded]:
     """Give the runs of base64 that are text, or media by their first bytes."""
     at = begin
     while (run := _RUN.search(text, at, end)) is not None:
-        lines = list(_lines(text, run.start(), end))
+        start, at = run.span()
+        lines = list(_lines(text, start, end)) if text[at : at + 1] in _BEFORE_LINE_END else [_Line(start, at)]
         block = _block(text, lines)
         if block is not None:
             yield block
             at = block.end
             continue
-        if _is_media(text[lines[0].start : lines[0].end]):
-            yield Embedded(lines[0].start, lines[-1].end, None)
-        else:
-            yield from (one for line in lines for one in _parts(text, line, is_whole=len(lines) == 1))
         at = lines[-1].end
+        if _is_media(text[start : lines[0].end]):
+            yield Embedded(start, at, None)
+            continue
+        for line in lines:
+            yield from _parts(text, line, is_whole=line.end == at and line.start == start)
 
 
 def _block(text: str, lines: Sequence[_Line]) -> Embedded | None:
@@ -108,7 +130,7 @@ def _parts(text: str, line: _Line, *, is_whole: bool) -> Iterator[Embedded]:
     if decoded is not None:
         yield Embedded(line.start, line.end, decoded)
         return
-    for part in _PATH_PART.finditer(text, line.start, line.end):
+    for part in _PATH_PART.finditer(text, line.start, line.end) if "/" in text[line.start : line.end] else ():
         decoded = _decoded(part.group())
         if decoded is not None:
             yield Embedded(part.start(), part.end(), decoded)
@@ -134,9 +156,11 @@ def _is_media(run: str) -> bool:
 
 
 def _decoded(run: str) -> str | None:
-    """Return the text that a run of base64 encodes; None where it is no text. The head decides about most of them."""
-    if len(run) > 2 * _HEAD_CHARS:
-        head = _bytes(run[:_HEAD_CHARS])
+    """Return the text that a run of base64 encodes; None where it is no text. The head decides about long ones."""
+    if len(run) <= 2 * _HEAD_CHARS:
+        return _text(_bytes(run))
+    head = _bytes(run[:_HEAD_CHARS])
+    if not head.startswith(_MARKS):
         try:
             codecs.utf_8_decode(head, "strict", False)
         except UnicodeDecodeError:
@@ -146,15 +170,18 @@ def _decoded(run: str) -> str | None:
 
 def _bytes(run: str) -> bytes:
     """Decode as lenient decoders do: in both alphabets, over white space, without padding and up to its last group."""
-    chars = "".join(run.split()).rstrip("=").translate(_URL_SAFE).replace("=", "")
-    if len(chars) % 4 == 1:
-        chars = chars[:-1]
-    return base64.b64decode(chars + "=" * (-len(chars) % 4))
+    chars = run.translate(_LOOSE).rstrip("=")
+    size = len(chars)
+    return binascii.a2b_base64(chars[: size - (size % 4 == 1)] + "==="[: -size % 4])
 
 
 def _text(data: bytes) -> str | None:
+    """Return what is text through and through, in UTF-8 or, where every other byte of most is zero, in UTF-16."""
+    coding = "utf-8"
+    if b"\0" in data:
+        coding = "utf-16-le" if 2 * data[1::2].count(0) > len(data) // 2 else "utf-16-be"
     try:
-        text = data.decode()
+        text = data.decode(coding)
     except UnicodeDecodeError:
         return None
     return None if not text or _CONTROL.search(text) else text

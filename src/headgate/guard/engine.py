@@ -84,6 +84,7 @@ class Engine:
         self.categories = frozenset(detector.category for detector in detectors.values())
         self._controls = len(self._rules)
         self._embedded = self._controls + 1
+        self._only_embedded = [self._embedded]
         # A pattern that asks where a text begins or ends sees another text in a surface.
         self._is_surface_enough = not any(_has_anchor(rule.pattern) for rule in self._rules)
         self._prefilter = prefilter(
@@ -97,9 +98,11 @@ class Engine:
 
     def is_clean(self, surface: bytes | None) -> bool:
         """Tell whether nothing can be found in a content of this surface, by one pass; False says nothing."""
-        if surface is None or not self._is_surface_enough or not is_plain(surface.decode()):
+        if surface is None or not self._is_surface_enough or not is_plain(text := surface.decode()):
             return False
-        return not self._prefilter.occurring(surface)
+        occurring = self._prefilter.occurring(surface)
+        # Ids are as long as what may be embedded: a closer look at these spares one at every string.
+        return not occurring or (occurring == self._only_embedded and next(embedded_in(text), None) is None)
 
     def scan_content(self, content: Content) -> tuple[Finding, ...]:
         """Return what is found in a content: in each segment, and split over those that are read as one text.

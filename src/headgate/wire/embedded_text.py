@@ -107,6 +107,11 @@ def encode_text(text: str, embedding: Embedding) -> str:
     return embedding.prefix + base64.b64encode(text.encode()).decode()
 
 
+def is_declared_text(media_type: str) -> bool:
+    """Tell whether a media type is one of text; that of a URL which names none is `text/plain`."""
+    return not media_type or media_type.lower().startswith((*_TEXT_TYPES, "image/svg+xml"))
+
+
 def is_known_binary(head: bytes) -> bool:
     """Tell whether bytes begin as a known format of images, sound, video, documents or archives does."""
     return head.startswith(_SIGNATURES) or head[4:8] == b"ftyp"

@@ -58,15 +58,21 @@ class Talk:
         """
         by: dict[Origin, list[int]] = {}
         for position, origin in said:
-            by.setdefault(origin, []).append(position)
+            if origin in by:
+                by[origin].append(position)
+            else:
+                by[origin] = [position]
         if is_answer:
             self._close("user", "tool")
-        elif by.keys() - {"system", "assistant"}:
+        elif "assistant" in self._open and by.keys() - {"system", "assistant"}:
             self._close("assistant")
         for origin, positions in by.items():
             if len(positions) > 1:
                 self._runs.append(Joined(positions, is_one_text=True))
-            self._open.setdefault(origin, []).append(positions)
+            if origin in self._open:
+                self._open[origin].append(positions)
+            else:
+                self._open[origin] = [positions]
 
     def end(self) -> None:
         """Take note that the conversation is over."""
@@ -79,11 +85,8 @@ class Talk:
                 self._runs.append(Joined([position for one in messages for position in one], is_one_text=False))
 
 
-def is_silent(turn: Any) -> bool:
+def is_silent(fields: Mapping[str, Any]) -> bool:
     """Tell whether nothing is said in a turn, so that wires leave it out."""
-    if not isinstance(turn, dict):
-        return True
-    fields = cast("dict[str, Any]", turn)
     content: Any = fields.get("content")
     parts = cast("list[Any]", content) if isinstance(content, list) else [content]
     return not any(map(_says, parts)) and not fields.get("tool_calls") and not fields.get("function_call")
@@ -96,9 +99,9 @@ def _says(part: Any) -> bool:
 
 def may_join_turns(strings: Sequence[bytes], between: bytes, layout: Authors) -> bool:
     """Tell whether two turns of a body may be put together, by its string tokens and what stands between them."""
-    if not layout.turns or strings.count(_ROLE) < 2:
+    if not layout.turns or (turns := strings.count(_CONTENT)) < 2:
         return False
-    if strings.count(_ROLE) != strings.count(_CONTENT):
+    if turns != strings.count(_ROLE):
         return True  # not every turn says whose it is, or has its text where it is looked for
     names = [strings[at + 1].decode() for at, string in enumerate(strings[:-1]) if string == _ROLE]
     if any(name not in layout.roles for name in names):

@@ -213,7 +213,8 @@ class _Walk:
         self._said = said
         if isinstance(turn, str):
             self._string(turn, origin, key, {})
-            self._say(turn, origin)
+            if key is not None:
+                self._say(turn, origin)
         else:
             self._item(turn, origin, is_turn=key is None)
         self._said = None

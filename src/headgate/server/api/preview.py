@@ -5,6 +5,8 @@ Nothing is recorded: nothing is done, and the caller is shown only what the call
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from headgate.gateway.catalogue import Alias
@@ -36,7 +38,7 @@ async def preview(parts: AdminParts, request: Request) -> schemas.Preview:
     bound = model_caller(caller, body.use_case)
     call = _call(parts, alias, body.text)
     invoke = invoke_action(call, bound)
-    labelled = parts.labeller.label(invoke)
+    labelled = await asyncio.to_thread(parts.labeller.label, invoke)
     decision = parts.decider.decide(invoke, labelled)
     planned = plan(call, alias=alias, catalogue=catalogue, use_case=bound.use_case, labelled=labelled)
     skipped = {one.deployment: one.why for one in planned.skipped}
@@ -51,19 +53,20 @@ async def preview(parts: AdminParts, request: Request) -> schemas.Preview:
             context = Context(use_case=bound.use_case, floor=bound.floor, inherited=labelled)
             dispatch = ModelDispatch(call, deployment)
             action = Action(MODEL_DISPATCH, bound.principal, resource_of(deployment), dispatch, context)
-            destinations.append(_destination(parts, action))
+            destinations.append(await _destination(parts, action))
     return schemas.Preview(
         findings=_findings(call, labelled, body.text), labels=str(labelled.labels), destinations=destinations
     )
 
 
-def _destination(parts: AdminParts, action: Dispatch) -> schemas.PreviewDestination:
+async def _destination(parts: AdminParts, action: Dispatch) -> schemas.PreviewDestination:
     """Take one dispatch through the stages that come before its record."""
     labelled = parts.labeller.label(action)
     decision = parts.decider.decide(action, labelled)
     deployment = action.payload.deployment
-    exchange = parts.transformer.transform(
-        action, labelled=labelled, decision=decision, receiver=action.principal.clearance
+    receiver = action.principal.clearance
+    exchange = await asyncio.to_thread(
+        parts.transformer.transform, action, labelled=labelled, decision=decision, receiver=receiver
     )
     final = action.with_payload(exchange.payload)
     try:
