@@ -218,7 +218,7 @@ class Supervisor:
         try:
             link = f"{await sign_in_link(settings)}  (once, within ten minutes; `headgate sign-in` makes another)"
         except Denied as error:
-            link = f"no link was made: {error.message}"
+            link = f"no link was made: {error.message} (`headgate recover` gives access back)"
         took_s = time.monotonic() - self._started_s
         click.echo(f"Console        {settings.base_url}/")
         click.echo(f"Sign in        {link}")

@@ -14,7 +14,16 @@ from headgate.kernel.errors import Denied, HeadgateError, Unavailable
 from headgate.kernel.identity import RiskClass, TenantId, UseCase
 from headgate.kernel.ports import Clock
 from headgate.policy.engine import Engine, compile_rules
-from headgate.policy.models import ApiKey, Authenticated, CustomPolicy, DigestAlgorithm, RegisteredPrincipal
+from headgate.policy.models import (
+    ADMINISTRATION,
+    DEFAULT_TENANT,
+    HEADGATE,
+    ApiKey,
+    Authenticated,
+    CustomPolicy,
+    DigestAlgorithm,
+    RegisteredPrincipal,
+)
 from headgate.policy.pack import Pack
 from headgate.policy.rules import checked_rules
 
@@ -114,6 +123,12 @@ def build_snapshot(
     every = {key.id: key for tenant in tenants.values() for key in tenant.keys.values()}
     keys: dict[tuple[DigestAlgorithm, bytes], ApiKey] = {(key.algorithm, key.digest): key for key in every.values()}
     return Snapshot(version, tenants, keys, tuple(dict.fromkeys(key.algorithm for key in every.values())))
+
+
+def baseline_snapshot(pack: Pack) -> Snapshot:
+    """Return the default tenant as it comes: nobody registered, no policies of its own, administration built in."""
+    use_case = UseCase(ADMINISTRATION, DEFAULT_TENANT, owner=HEADGATE, purpose="Administer Headgate", risk="high")
+    return build_snapshot([TenantContents(DEFAULT_TENANT, (use_case,))], pack=pack, version=0)
 
 
 def compile_policies(policies: Iterable[CustomPolicy], pack: Pack) -> Engine:
