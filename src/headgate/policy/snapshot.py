@@ -8,8 +8,6 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
-import structlog
-
 from headgate.kernel.errors import Denied, HeadgateError, Unavailable
 from headgate.kernel.identity import RiskClass, TenantId, UseCase
 from headgate.kernel.ports import Clock
@@ -26,8 +24,6 @@ from headgate.policy.models import (
 )
 from headgate.policy.pack import Pack
 from headgate.policy.rules import checked_rules
-
-log = structlog.get_logger(__name__)
 
 MAX_AGE: Mapping[RiskClass, timedelta] = MappingProxyType(
     {"minimal": timedelta(hours=1), "limited": timedelta(minutes=15), "high": timedelta(seconds=60)}
@@ -159,9 +155,6 @@ def _compiled(content: TenantContents, pack: Pack) -> _Compiled:
     except HeadgateError as error:
         # Checked when they were saved; an upgrade or a hand in the database can still break them.
         return _Compiled(compile_policies((), pack), error.message)
-    except Exception as error:
-        log.exception("policies_not_compiled", tenant=content.tenant)
-        return _Compiled(compile_policies((), pack), f"they cannot be compiled ({type(error).__name__})")
 
 
 def _tenant(content: TenantContents, compiled: _Compiled, pack: Pack) -> TenantPolicy:
