@@ -44,7 +44,7 @@ from headgate.policy.jobs import Refreshing, refresh
 from headgate.policy.pack import Pack, load_pack
 from headgate.policy.sections import policy_sections
 from headgate.policy.service import PolicyService
-from headgate.policy.snapshot import SnapshotHolder
+from headgate.policy.snapshot import SnapshotHolder, baseline_snapshot
 from headgate.substrate._secret_files import kept_secret, private_folder
 from headgate.substrate.addresses import address_for
 from headgate.substrate.clock import RandomPool, SystemClock, SystemIds
@@ -240,11 +240,14 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(settings: Settings, *, performers: Mapping[str, Performer[Any, Any, Any]]) -> AsyncGenerator[Desk]:
+async def desk(
+    settings: Settings, *, performers: Mapping[str, Performer[Any, Any, Any]], is_baseline_alone: bool = False
+) -> AsyncGenerator[Desk]:
     """Build what a few commands go through, with a journal of its own that the shipper takes up when it is closed.
 
     Args:
         performers: of verbs whose payload carries no content: nothing is looked for in it.
+        is_baseline_alone: decide by the rules that ship with Headgate, whatever is stored.
 
     Raises:
         Unavailable: the database is away, or the disk refuses.
@@ -254,7 +257,10 @@ async def desk(settings: Settings, *, performers: Mapping[str, Performer[Any, An
         database = await stack.enter_async_context(Database(address_for("headgate_app", settings)))
         administration = await stack.enter_async_context(Database(address_for("headgate_admin", settings)))
         pack, holder = load_pack(), SnapshotHolder(base.clock)
-        await refresh(holder, database=database, pack=pack)
+        if is_baseline_alone:
+            holder.swap(baseline_snapshot(pack), asked_s=holder.now_s())
+        else:
+            await refresh(holder, database=database, pack=pack)
         journal = Journal(settings.journal_folder / base.ids.ulid(), limits=JournalLimits(reserve_bytes=0))
         stack.push_async_callback(journal.aclose)
         engine = Engine({})

@@ -127,7 +127,13 @@ async def test_the_last_administrator_stays_one(house: House, entry: dict[str, A
 
 
 async def test_a_clearance_of_nothing_leaves_an_administrator(house: House) -> None:
-    entry = {"kind": "person", "roles": ["admin"], "confidentiality": "public", "categories": [], "access": []}
+    entry: dict[str, Any] = {
+        "kind": "person",
+        "roles": ["admin"],
+        "confidentiality": "public",
+        "categories": [],
+        "access": [],
+    }
     async with house.admin as client:
         assert (await client.put("/api/entries/person/admin", json={"entry": entry})).status_code == 200
         assert (

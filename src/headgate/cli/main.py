@@ -14,6 +14,7 @@ from headgate.cli.approvals import approvals
 from headgate.cli.configuration import apply
 from headgate.cli.entries import config
 from headgate.cli.ledger import ledger
+from headgate.cli.recovery import recover
 from headgate.cli.scaffold import new
 from headgate.cli.up import up
 from headgate.kernel.errors import HeadgateError
@@ -30,7 +31,7 @@ def headgate(context: click.Context, data: Path | None) -> None:
     context.obj = replace(settings, data=data) if data is not None else settings
 
 
-for command in (up, apply, config, keys, use_cases, rules, models, approvals, records, sign_in, ledger, new):
+for command in (up, apply, config, keys, use_cases, rules, models, approvals, records, sign_in, recover, ledger, new):
     headgate.add_command(command)
 
 

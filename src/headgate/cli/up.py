@@ -159,8 +159,8 @@ class Supervisor:
             await give_logins(address, self._settings.data / "secrets")
         try:
             await first_key(self._settings)
-        except Denied as error:
-            # Policy is the administrators' own: they have other keys.
+        except (Denied, Unavailable) as error:
+            # Policy is the administrators' own: they have other keys, and `headgate recover` gives a new one.
             self._say(f"no first key was made: {error.message}")
 
     def _children(self, listener: socket.socket) -> list[SupervisedProcess]:
@@ -219,8 +219,8 @@ class Supervisor:
             await asyncio.to_thread(self._apply, settings.config)
         try:
             link = f"{await sign_in_link(settings)}  (once, within ten minutes; `headgate sign-in` makes another)"
-        except Denied as error:
-            link = f"no link was made: {error.message}"
+        except HeadgateError as error:
+            link = f"no link was made: {error.message} (`headgate recover` gives access back)"
         took_s = time.monotonic() - self._started_s
         click.echo(f"Console        {settings.base_url}/")
         click.echo(f"Sign in        {link}")

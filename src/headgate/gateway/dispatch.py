@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from headgate.gateway.pricing import FREE, cost_micros
 from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
@@ -73,16 +73,18 @@ class ModelDispatcher:
             async with self._egress.send(request) as response:
                 await _raise_for_status(response, dialect)
                 if assembler is None:
-                    _refuse_foreign(response)
                     body = await response.read(limit=_MAX_REPLY_BYTES)
                     tally.began()
                 else:
                     body = await _assembled(response, dialect, assembler, tally)
-                with _bought():
+                try:
                     reply = restored_reply(dialect.read_reply(body, headers=_headers(response)), names)
                     tally.saw(reply.usage)
                     if not reply.usage.output_tokens and run.payload.call.operation == "chat":
                         tally.wrote(_written_chars(reply, dialect))
+                except HeadgateError as error:
+                    _refuse_foreign(response)
+                    _raise_bought(error)
         except HeadgateError as error:
             tally.failed()
             _blame(error, run)
@@ -361,33 +363,35 @@ async def _assembled(response: Response, dialect: Dialect, assembler: Assembler,
         size_bytes += len(chunk)
         if size_bytes > _MAX_REPLY_BYTES:
             raise Upstream(f"the provider's answer is larger than {_MAX_REPLY_BYTES >> 20} MiB", retryable=False)
-        with _bought(tally):
+        try:
             for sse_event in parser.feed(chunk):
                 _add_all(reader.feed(sse_event), assembler, tally)
-    if (last := parser.finish()) is not None:
-        with _bought(tally):
+        except HeadgateError as error:
+            _raise_bought(error, tally)
+    try:
+        if (last := parser.finish()) is not None:
             _add_all(reader.feed(last), assembler, tally)
+    except HeadgateError as error:
+        _raise_bought(error, tally)
     reader.finish()
-    with _bought(tally):
+    try:
         return assembler.whole()
+    except HeadgateError as error:
+        _raise_bought(error, tally)
 
 
-@contextmanager
-def _bought(tally: _Tally | None = None) -> Generator[None]:
-    """Let nobody buy an answer again that came and cannot be read: it would cost as much and be no better.
+def _raise_bought(error: HeadgateError, tally: _Tally | None = None) -> NoReturn:
+    """Raise the error of an answer that came and cannot be read: to buy it again would cost as much.
 
     What a provider itself calls an error stays as it is, and so does a stream that has not begun to answer.
     """
-    try:
-        yield
-    except HeadgateError as error:
-        if tally is not None and not tally.has_begun:
-            raise
-        if isinstance(error, Upstream) and error.upstream_status is not None:
-            raise
-        cause = error.__cause__
-        why = f": {cause.message}" if isinstance(cause, Invalid) else ""
-        raise Upstream(f"{error.message}{why}", retryable=False) from error
+    if tally is not None and not tally.has_begun:
+        raise error
+    if isinstance(error, Upstream) and error.upstream_status is not None:
+        raise error
+    cause = error.__cause__
+    why = f": {cause.message}" if isinstance(cause, Invalid) else ""
+    raise Upstream(f"{error.message}{why}", retryable=False) from error
 
 
 def _refuse_foreign(response: Response) -> None:

@@ -51,6 +51,9 @@ SESSION_CLOSE = _verb("session.close", "write")
 RECORD_REVEAL = _verb("record.reveal", "read")
 RECORD_EXPORT = _verb("record.export", "read")
 
+ACCESS_RECOVER = _verb("access.recover", "write")
+"""Done on Headgate's own machine only, and performed by no worker."""
+
 RECORDED: tuple[Verb[Command, Any, Any], ...] = (
     KEY_CREATE,
     KEY_REVOKE,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from headgate.kernel.errors import Unavailable
 from headgate.policy import store
 from headgate.policy.pack import Pack
 from headgate.policy.snapshot import Snapshot, SnapshotHolder, build_snapshot
 from headgate.substrate.database import Database
 from headgate.substrate.kept_jobs import Trouble
+
+log = structlog.get_logger(__name__)
 
 POLL_S = 5.0
 """How often the version is looked at when nothing wakes us."""
@@ -45,7 +49,13 @@ async def refresh(holder: SnapshotHolder, *, database: Database, pack: Pack) -> 
     if holder.latest is not None and version == holder.latest.version:
         holder.confirm(asked_s)
         return False
-    holder.swap(await load_snapshot(database, pack, previous=holder.latest), asked_s=asked_s)
+    previous = holder.latest
+    loaded = await load_snapshot(database, pack, previous=previous)
+    known = {one for tenant in (previous.tenants if previous else {}).values() for one in tenant.unreadable}
+    for tenant in loaded.tenants.values():
+        for one in set(tenant.unreadable) - known:
+            log.warning("entry_left_out", tenant=tenant.id, kind=one.kind, id=one.id, why=one.why)
+    holder.swap(loaded, asked_s=asked_s)
     return True
 
 

@@ -10,6 +10,20 @@ INSERT INTO policy.tenants (id) VALUES (%(tenant)s) ON CONFLICT DO NOTHING;
 -- name: lock_configuration
 SELECT pg_advisory_xact_lock(hashtextextended('headgate configuration of ' || %(tenant)s, 0));
 
+-- name: restore_administration
+INSERT INTO policy.use_cases (tenant, id, owner, purpose, risk, source)
+VALUES (%(tenant)s, 'administration', 'headgate', 'Administer Headgate', 'high', 'built_in')
+ON CONFLICT (tenant, id) DO UPDATE SET
+    owner = EXCLUDED.owner, purpose = EXCLUDED.purpose, risk = EXCLUDED.risk, floor_level = 0, floor_categories = '{}',
+    ceiling_level = 3, ceiling_categories = NULL, deployments = NULL, observe = '{}', expires_at = NULL,
+    source = 'built_in', updated_at = now();
+
+-- name: restore_getting_started
+INSERT INTO policy.use_cases (tenant, id, owner, purpose, risk, source)
+VALUES (%(tenant)s, 'getting-started', 'headgate', 'Try Headgate out with models on our own machines', 'minimal',
+    'built_in')
+ON CONFLICT (tenant, id) DO NOTHING;
+
 -- name: principal_ids
 SELECT id FROM policy.principals WHERE tenant = %(tenant)s ORDER BY id;
 

@@ -161,13 +161,27 @@ class PolicyService:
         if secret is not None:
             new = NewKey(secret, _first_key(secret, like=new.key))
         if await store.principal(tx, new.key.principal, tenant=DEFAULT_TENANT) is None:
-            admin = RegisteredPrincipal(
-                new.key.principal, DEFAULT_TENANT, "person", "Administrator", frozenset({ADMIN})
-            )
+            admin = store.built_in_administrator()
             await store.put_principal(tx, admin, tenant=DEFAULT_TENANT, source="built_in")
         # Also when it was revoked: a start does not undo that.
         if await store.key(tx, new.key.id, tenant=DEFAULT_TENANT) is None:
             await store.add_key(tx, new.key, tenant=DEFAULT_TENANT)
+        return new
+
+    async def is_admin_key(self, tx: Transaction, secret: str) -> bool:
+        """Tell whether this secret is a key by which the first administrator may do everything, for good."""
+        if not KEY_PATTERN.fullmatch(secret):
+            return False
+        key = _first_key(secret, like=make_admin_key(now=self._clock.now(), ids=self._ids).key)
+        known = await store.key(tx, key.id, tenant=DEFAULT_TENANT)
+        if known is None or known.revoked_at is not None or known.expires_at is not None or known.scopes:
+            return False
+        return known.digest == key.digest and known.principal == ADMIN and ADMIN in known.roles
+
+    async def new_admin_key(self, tx: Transaction) -> NewKey:
+        """Make another first key."""
+        new = make_admin_key(now=self._clock.now(), ids=self._ids)
+        await store.add_key(tx, new.key, tenant=DEFAULT_TENANT)
         return new
 
     async def keys(self, tx: Transaction, *, tenant: TenantId, after: str = "", limit: int = 100) -> list[ApiKey]:
@@ -237,6 +251,26 @@ class PolicyService:
         if why is None or (known is not None and why_nobody_is_left(known, now=now) is not None):
             return
         raise Conflict(f"nobody could undo this change: {why}. Nothing was changed")
+
+    async def refuse_state_without_administrator(self, contents: TenantContents) -> None:
+        """Raise Conflict where nobody could sign in and administer in this state, whatever held before."""
+        state = await asyncio.to_thread(build_snapshot, [contents], pack=self._pack, version=0)
+        why = why_nobody_is_left(state.tenants[contents.tenant], now=self._clock.now(), only_by_link=True)
+        if why is not None:
+            raise Conflict(f"nobody could administer: {why}")
+
+    def policies_in_the_way(self, contents: TenantContents) -> list[CustomPolicy]:
+        """Return the policies that have to go so that somebody can sign in and administer, in their order."""
+        kept: tuple[CustomPolicy, ...] = ()
+        in_the_way: list[CustomPolicy] = []
+        for policy in contents.policies:
+            tried = replace(contents, policies=(*kept, policy))
+            state = build_snapshot([tried], pack=self._pack, version=0).tenants[contents.tenant]
+            if why_nobody_is_left(state, now=self._clock.now(), only_by_link=True) is not None:
+                in_the_way.append(policy)
+            elif state.fault is None:
+                kept = tried.policies
+        return in_the_way
 
     # ---- people and programs
 

@@ -8,17 +8,22 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
-import structlog
-
 from headgate.kernel.errors import Denied, HeadgateError, Unavailable
 from headgate.kernel.identity import RiskClass, TenantId, UseCase
 from headgate.kernel.ports import Clock
 from headgate.policy.engine import Engine, compile_rules
-from headgate.policy.models import ApiKey, Authenticated, CustomPolicy, DigestAlgorithm, RegisteredPrincipal
+from headgate.policy.models import (
+    ADMINISTRATION,
+    DEFAULT_TENANT,
+    HEADGATE,
+    ApiKey,
+    Authenticated,
+    CustomPolicy,
+    DigestAlgorithm,
+    RegisteredPrincipal,
+)
 from headgate.policy.pack import Pack
 from headgate.policy.rules import checked_rules
-
-log = structlog.get_logger(__name__)
 
 MAX_AGE: Mapping[RiskClass, timedelta] = MappingProxyType(
     {"minimal": timedelta(hours=1), "limited": timedelta(minutes=15), "high": timedelta(seconds=60)}
@@ -116,6 +121,12 @@ def build_snapshot(
     return Snapshot(version, tenants, keys, tuple(dict.fromkeys(key.algorithm for key in every.values())))
 
 
+def baseline_snapshot(pack: Pack) -> Snapshot:
+    """Return the default tenant as it comes: nobody registered, no policies of its own, administration built in."""
+    use_case = UseCase(ADMINISTRATION, DEFAULT_TENANT, owner=HEADGATE, purpose="Administer Headgate", risk="high")
+    return build_snapshot([TenantContents(DEFAULT_TENANT, (use_case,))], pack=pack, version=0)
+
+
 def compile_policies(policies: Iterable[CustomPolicy], pack: Pack) -> Engine:
     """Compile the baseline and a tenant's own policies.
 
@@ -144,9 +155,6 @@ def _compiled(content: TenantContents, pack: Pack) -> _Compiled:
     except HeadgateError as error:
         # Checked when they were saved; an upgrade or a hand in the database can still break them.
         return _Compiled(compile_policies((), pack), error.message)
-    except Exception as error:
-        log.exception("policies_not_compiled", tenant=content.tenant)
-        return _Compiled(compile_policies((), pack), f"they cannot be compiled ({type(error).__name__})")
 
 
 def _tenant(content: TenantContents, compiled: _Compiled, pack: Pack) -> TenantPolicy:

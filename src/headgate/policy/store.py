@@ -11,7 +11,16 @@ from headgate.kernel.errors import HeadgateError, Unavailable
 from headgate.kernel.hashing import same
 from headgate.kernel.identity import PrincipalKind, RiskClass, TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
-from headgate.policy.models import ApiKey, CustomPolicy, DigestAlgorithm, KeyLimits, RegisteredPrincipal, Source
+from headgate.policy.models import (
+    ADMIN,
+    DEFAULT_TENANT,
+    ApiKey,
+    CustomPolicy,
+    DigestAlgorithm,
+    KeyLimits,
+    RegisteredPrincipal,
+    Source,
+)
 from headgate.policy.snapshot import TenantContents, Unreadable
 from headgate.substrate.database import Transaction, load_queries
 
@@ -166,6 +175,18 @@ async def add_tenant(tx: Transaction, tenant: TenantId) -> None:
 async def lock_configuration(tx: Transaction, *, tenant: TenantId) -> None:
     """Let changes of a tenant's configuration take turns, so that each is checked against what the others left."""
     await tx.execute(_SQL["lock_configuration"], {"tenant": tenant})
+
+
+async def restore_built_in(tx: Transaction, *, tenant: TenantId) -> None:
+    """Bring the tenant and the use cases that administration rests on back to how they come."""
+    await tx.execute(_SQL["add_tenant"], {"tenant": tenant})
+    await tx.execute(_SQL["restore_administration"], {"tenant": tenant})
+    await tx.execute(_SQL["restore_getting_started"], {"tenant": tenant})
+
+
+def built_in_administrator() -> RegisteredPrincipal:
+    """Return the first administrator, as an installation begins with them."""
+    return RegisteredPrincipal(ADMIN, DEFAULT_TENANT, "person", "Administrator", frozenset({ADMIN}))
 
 
 async def contents(tx: Transaction, *, tenant: TenantId) -> TenantContents:

@@ -55,7 +55,7 @@ async def sign_in_link(settings: Settings, *, principal: str = ADMIN, grant: str
         Denied: policy has it that nobody is let in so, or that somebody approves it first.
         Unavailable: the database is away, or there is no Headgate in this data folder.
     """
-    _refuse_strangers(settings)
+    refuse_strangers(settings)
     async with desk(settings, performers=_PERFORMERS) as at:
         if principal not in at.holder.current.tenants[DEFAULT_TENANT].principals:
             raise NotFound(
@@ -82,12 +82,12 @@ async def _make_first_key(at: Desk, path: Path, secret: str | None) -> None:
             facts["key"] = new.key.id
             # Before the commit: a key that is known but lost could never be used again.
             if secret is None:
-                _write_private(path, new.secret)
+                write_private(path, new.secret)
             await tx.notify(CHANNEL)
 
     told = summary(channel=MACHINE["channel"], use_case=GETTING_STARTED, roles=ADMIN)
     command = Command(summary=told, arguments=digest_of("first key", secret), do=do)
-    await perform(at.pipeline, _operator(at), KEY_CREATE, resource=Resource("key", "new"), command=command)
+    await perform(at.pipeline, operator(at), KEY_CREATE, resource=Resource("key", "new"), command=command)
 
 
 async def _invite(at: Desk, principal: str, *, grant: str | None) -> str:
@@ -102,16 +102,17 @@ async def _invite(at: Desk, principal: str, *, grant: str | None) -> str:
 
     resource = Resource("session", "new", attributes={"principal": principal})
     command = Command(summary=dict(MACHINE), arguments=digest_of(principal), do=do)
-    done = await perform(at.pipeline, _operator(at, grant), SESSION_INVITE, resource=resource, command=command)
+    done = await perform(at.pipeline, operator(at, grant), SESSION_INVITE, resource=resource, command=command)
     token: str = done.result
     return token
 
 
-def _operator(at: Desk, grant: str | None = None) -> AdminCaller:
+def operator(at: Desk, grant: str | None = None) -> AdminCaller:
+    """Return whoever runs this machine, as a caller."""
     return AdminCaller(OPERATOR, at.holder.current.tenants[DEFAULT_TENANT], grant=grant, attributes=MACHINE)
 
 
-def _refuse_strangers(settings: Settings) -> None:
+def refuse_strangers(settings: Settings) -> None:
     """Refuse where there is no Headgate, and root where it would leave what the user who runs Headgate cannot read."""
     try:
         owner = settings.secrets_folder.stat().st_uid
@@ -121,7 +122,8 @@ def _refuse_strangers(settings: Settings) -> None:
         raise Denied(f"{settings.data} is not yours: run this as the user who runs Headgate (number {owner})")
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a new file that only this user can read; it is on disk when this returns."""
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
             file.write(text + "\n")

@@ -1,0 +1,147 @@
+"""`headgate recover`: gives access back to whoever runs the machine, however everybody was locked out.
+
+It is an action like all others, with a record, by the machine's operator. The baseline alone decides it, under the
+built-in use case as it comes: no policy of the tenant's own can refuse it, and no rule that was set to observe. Whoever
+can read Headgate's own secrets could change the database as well; this leaves a record of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from headgate.assembly import Desk, desk
+from headgate.kernel.action import Resource
+from headgate.kernel.administration import ACCESS_RECOVER, Command, Facts
+from headgate.kernel.errors import Conflict
+from headgate.policy import store
+from headgate.policy.models import ADMIN, DEFAULT_TENANT, MACHINE, CustomPolicy
+from headgate.server.administration import CommandPerformer, digest_of, perform
+from headgate.server.sessions import create_sign_in
+from headgate.server.setup import operator, refuse_strangers, write_private
+from headgate.substrate.database import Transaction
+from headgate.substrate.migrate import migrate
+from headgate.substrate.postgres import EmbeddedPostgres
+from headgate.substrate.roles import give_logins
+from headgate.substrate.settings import Settings
+
+
+class Recovered(NamedTuple):
+    """What was done.
+
+    Args:
+        link: signs the administrator in, once, within ten minutes.
+        set_aside: files with the policies that would have refused administration.
+        has_new_key: whether `admin.key` holds a new key, because the old one held no more.
+        record: of the action.
+    """
+
+    link: str
+    set_aside: tuple[Path, ...]
+    has_new_key: bool
+    record: str
+
+
+async def recover(settings: Settings) -> Recovered:
+    """Give access back, whether or not Headgate runs; where it runs, it counts there within seconds.
+
+    Raises:
+        Denied: the data folder is another user's.
+        Unavailable: there is no Headgate in the folder, or its database does not answer.
+    """
+    refuse_strangers(settings)
+    async with _database(settings), desk(settings, performers=_PERFORMERS, is_baseline_alone=True) as at:
+        return await _recover(at)
+
+
+_PERFORMERS = {ACCESS_RECOVER.name: CommandPerformer()}
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncGenerator[None]:
+    """Have the database: the one that runs, or the embedded one, started for as long as this takes."""
+    if settings.database_url is not None:
+        yield
+        return
+    postgres = EmbeddedPostgres(settings.data)
+    try:
+        address = await postgres.start()
+    except Conflict:  # Headgate runs, and its database with it
+        yield
+        return
+    try:
+        await migrate(address.conninfo)
+        await give_logins(address, settings.secrets_folder)
+        yield
+    finally:
+        await postgres.stop()
+
+
+async def _recover(at: Desk) -> Recovered:
+    async def do(facts: Facts) -> Recovered:
+        async with at.administration.transaction(tenant=DEFAULT_TENANT) as tx:
+            await store.lock_configuration(tx, tenant=DEFAULT_TENANT)
+            await store.restore_built_in(tx, tenant=DEFAULT_TENANT)
+            await _restore_administrator(tx)
+            aside = await _set_aside(at, tx)
+            has_new_key = await _restore_key(at, tx)
+            await at.service.refuse_state_without_administrator(await store.contents(tx, tenant=DEFAULT_TENANT))
+            token = await create_sign_in(
+                tx, tenant=DEFAULT_TENANT, principal=ADMIN, clock=at.base.clock, ids=at.base.ids
+            )
+            await tx.notify(store.CHANNEL)
+        facts["policies_set_aside"] = ",".join(path.stem for path in aside)
+        facts["new_key"] = has_new_key
+        return Recovered(f"{at.base.settings.base_url}/sign-in#token={token}", aside, has_new_key, "")
+
+    command = Command(summary=dict(MACHINE), arguments=digest_of("recover"), do=do)
+    resource = Resource("tenant", DEFAULT_TENANT)
+    done = await perform(at.pipeline, operator(at), ACCESS_RECOVER, resource=resource, command=command)
+    recovered: Recovered = done.result
+    return recovered._replace(record=done.record)
+
+
+async def _restore_administrator(tx: Transaction) -> None:
+    """Make the built-in administrator a person with the role and the clearance of one."""
+    known = await store.principals(tx, tenant=DEFAULT_TENANT)
+    before = next((one for one in known if one.id == ADMIN), None)
+    entry = store.built_in_administrator()
+    if before is not None:
+        entry = replace(entry, name=before.name, roles=before.roles | entry.roles)
+    await store.put_principal(tx, entry, tenant=DEFAULT_TENANT, source="built_in")
+
+
+async def _set_aside(at: Desk, tx: Transaction) -> tuple[Path, ...]:
+    """Take the policies out of force that would refuse administration; their text is kept in files."""
+    contents = await store.contents(tx, tenant=DEFAULT_TENANT)
+    folder, now = at.base.settings.data / "policies-set-aside", at.base.clock.now()
+    paths: list[Path] = []
+    for policy in at.service.policies_in_the_way(contents):
+        # On disk before it leaves the database.
+        paths.append(_keep(folder, policy, now=f"{now:%Y%m%dT%H%M%S}"))
+        await store.delete(tx, "policy", policy.id, tenant=DEFAULT_TENANT, now=now)
+    return tuple(paths)
+
+
+def _keep(folder: Path, policy: CustomPolicy, *, now: str) -> Path:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"{policy.id}.{now}.cedar"
+    write_private(path, policy.text)
+    return path
+
+
+async def _restore_key(at: Desk, tx: Transaction) -> bool:
+    """Put a new key into `admin.key` where the one in it does not hold."""
+    path = at.base.settings.data / "admin.key"
+    secret = path.read_text().strip() if path.exists() else ""
+    if await at.service.is_admin_key(tx, secret):
+        return False
+    new = await at.service.new_admin_key(tx)
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    write_private(fresh, new.secret)
+    fresh.replace(path)
+    return True
