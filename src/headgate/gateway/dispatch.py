@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import replace
 from functools import lru_cache
 
+from headgate.gateway.failures import for_callers
 from headgate.gateway.pricing import FREE, cost_micros
 from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
 from headgate.kernel.model_call import (
@@ -76,7 +77,7 @@ class ModelDispatcher:
         except HeadgateError as error:
             tally.failed()
             _blame(error, run)
-            raise
+            raise for_callers(error, run) from error
         finally:
             tally.report()
         return reply.by(run.payload.deployment.id)
@@ -122,7 +123,7 @@ class ModelDispatcher:
         except HeadgateError as error:
             tally.failed()
             _blame(error, run)
-            raise
+            raise for_callers(error, run) from error
         finally:
             tally.report()
 
@@ -191,7 +192,10 @@ class ModelDispatcher:
             secret = self._secrets(deployment.key) if deployment.key else None
         except Unavailable as error:
             # The fault of this one deployment: another may do.
-            raise Upstream(f"deployment {deployment.id}: {error.message}", retryable=True) from error
+            raise Upstream(
+                f"the credential of deployment {deployment.id} cannot be read; its record tells an administrator why",
+                detail=f"deployment {deployment.id}: {error.message}",
+            ) from error
         return (*always, *given.items(), *provider.credential(secret))
 
 

@@ -496,7 +496,7 @@ class Pipeline:
                         error=ending.error,
                         duration_us=run.elapsed_us(),
                         facts=facts,
-                        parts={"answer": answer} if answer is not None else {},
+                        parts=_closing_parts(admitted, answer),
                     )
                 )
 
@@ -549,6 +549,15 @@ class _Progress:
         for name, text in slots:
             self._room_bytes -= len(text)
             self._texts.setdefault(name, []).append(text)
+
+
+def _closing_parts(admitted: _Admitted, answer: bytes | None) -> Mapping[str, bytes]:
+    """Return what is sealed with a closed record: the answer, and what was said of a failure."""
+    said = admitted.run.error_text
+    if said is None or admitted.keeps is not LogLevel.FULL:
+        return {"answer": answer} if answer is not None else {}
+    parts = {"error": said.encode("utf-8", "replace")}
+    return parts if answer is None else {"answer": answer, **parts}
 
 
 def _absorb(run: Run[Any, Any, Any], exchange: Exchange) -> None:

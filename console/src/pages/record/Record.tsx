@@ -214,7 +214,7 @@ function Decision({ record }: { record: RecordView }) {
 }
 
 /** What was sent before what came back. */
-const ORDER = ["sent", "answer"];
+const ORDER = ["sent", "answer", "error"];
 
 function Parts({ parts }: { parts: readonly Schemas["PartView"][] }) {
   return (
