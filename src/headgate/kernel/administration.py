@@ -69,6 +69,9 @@ RECORDED: tuple[Verb[Command, Any, Any], ...] = (
 )
 """What is done through the pipeline, each with a record of its own."""
 
+REQUEST_REFUSE = _verb("request.refuse", "read")
+"""A request that was refused at the door, before it became an action: recorded, within limits, and never performed."""
+
 CONFIG_READ = _verb("config.read", "read")
 KEY_LIST = _verb("key.list", "read")
 USE_CASE_LIST = _verb("use_case.list", "read")

@@ -239,6 +239,18 @@ class Pipeline:
             progress.ends(_ended_by(error, admitted.run.record_id))
             raise
 
+    def note_refusal(self, action: Action[Any, Any, Any], error: HeadgateError, *, facts: Mapping[str, Fact]) -> None:
+        """Record that something was refused before it came here; the record holds the error's code and these facts.
+
+        Raises:
+            Unavailable: it could not be recorded.
+        """
+        draft = _Draft(RecordId(self._ids.ulid()), started_s=self.clock.monotonic())
+        opening = self._opening(action, draft)
+        self._stages.recorder.open(opening)
+        self._close_unperformed(opening, _Ending("refused", error.code), started_s=draft.started_s, facts=facts)
+        error.record_id = draft.record_id
+
     def review(self) -> None:
         """End what is being sent and would be refused by now, such as a stream of a key that was revoked.
 
