@@ -10,20 +10,20 @@ from functools import lru_cache
 
 from headgate.gateway.failures import for_callers
 from headgate.gateway.pricing import FREE, cost_micros
-from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
+from headgate.gateway.writing import Route, route_of, written_call
+from headgate.kernel.errors import HeadgateError, Unavailable, Upstream, UpstreamTimeout
 from headgate.kernel.model_call import (
     Measures,
-    ModelCall,
     ModelDispatch,
     ModelEvent,
     ModelReply,
     Usage,
 )
-from headgate.kernel.provider import Endpoint, Headers, Provider
+from headgate.kernel.provider import Headers, Provider
 from headgate.kernel.run import Run
 from headgate.substrate.egress import Egress, Request, Response
 from headgate.wire.conversation import Reasoning, Refusal, Reply, Text, ToolUse
-from headgate.wire.dialect import Assembler, Dialect, Outgoing
+from headgate.wire.dialect import Assembler, Dialect
 from headgate.wire.sse import SseParser
 
 DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]
@@ -58,9 +58,10 @@ class ModelDispatcher:
     async def run(self, run: DispatchRun) -> ModelReply:
         """Return the whole answer, in the upstream's wire."""
         tally = _Tally(run)
-        provider, endpoint, dialect = self._route(run.payload)
-        assembler = dialect.assembler() if _is_too_long_for_one_piece(run) else None
-        request = self._request(run, provider, endpoint, dialect, streams=assembler is not None)
+        route = self._route(run.payload)
+        request, streams = self._request(run, route)
+        dialect = route.dialect
+        assembler = dialect.assembler() if streams else None
         try:
             tally.sends()
             async with self._egress.send(request) as response:
@@ -93,8 +94,9 @@ class ModelDispatcher:
 
     async def _events(self, run: DispatchRun) -> AsyncGenerator[ModelEvent, None]:
         tally = _Tally(run)
-        provider, endpoint, dialect = self._route(run.payload)
-        request = self._request(run, provider, endpoint, dialect, streams=run.payload.call.stream)
+        route = self._route(run.payload)
+        request, _ = self._request(run, route)
+        dialect = route.dialect
         sending = self._egress.send(request)
         run.on_stop = sending.stop
         try:
@@ -127,58 +129,36 @@ class ModelDispatcher:
         finally:
             tally.report()
 
-    def _route(self, dispatch: ModelDispatch) -> tuple[Provider, Endpoint, Dialect]:
-        deployment = dispatch.deployment
-        provider = self._providers.get(deployment.provider)
-        endpoint = provider.endpoints.get(dispatch.call.operation) if provider else None
-        if provider is None or endpoint is None:
-            raise Upstream(f"deployment {deployment.id} cannot do {dispatch.call.operation}", retryable=True)
-        return provider, endpoint, self._dialects[endpoint.dialect]
+    def _route(self, dispatch: ModelDispatch) -> Route:
+        return route_of(dispatch, providers=self._providers, dialects=self._dialects)
 
-    def _request(
-        self, run: DispatchRun, provider: Provider, endpoint: Endpoint, dialect: Dialect, *, streams: bool
-    ) -> Request:
-        deployment, call = run.payload.deployment, run.payload.call
-        if streams and not call.stream:
-            call = replace(call, stream=True)
-        base_url = deployment.base_url or provider.base_url
+    def _request(self, run: DispatchRun, route: Route) -> tuple[Request, bool]:
+        """Return what is sent, and whether the answer is streamed to us."""
+        deployment = run.payload.deployment
+        base_url = deployment.base_url or route.provider.base_url
         if base_url is None:
             raise Upstream(
                 f"deployment {deployment.id} has no base_url, and provider {deployment.provider} no usual one"
             )
-        outgoing = Outgoing(
-            model=deployment.model,
-            quirks=provider.quirks | deployment.quirks,
-            cap_output_tokens=run.decision.obligations.cap_output_tokens,
-        )
+        written = written_call(run.payload, route, run.decision.obligations, dialects=self._dialects)
         headers = (
             ("content-type", "application/json"),
-            ("accept", "text/event-stream" if call.stream else "application/json"),
-            *self._outgoing_headers(provider, run),
+            ("accept", "text/event-stream" if written.streams else "application/json"),
+            *self._outgoing_headers(route.provider, run),
         )
         run.facts["deployment"] = deployment.id
         run.facts["attempt"] = run.payload.attempt
-        return Request(
+        if written.dropped:
+            run.facts["dropped"] = ",".join(written.dropped)[:500]
+        request = Request(
             "POST",
-            base_url.rstrip("/") + endpoint.path,
+            base_url.rstrip("/") + route.endpoint.path,
             _encoded(headers),
-            self._body(call, dialect, outgoing, run),
+            written.body,
             profile=deployment.network,
             within_s=run.left_s(),
         )
-
-    def _body(self, call: ModelCall, dialect: Dialect, outgoing: Outgoing, run: DispatchRun) -> bytes:
-        if call.wire == dialect.name:
-            return dialect.write_call(call, outgoing)
-        conversation = self._dialects[call.wire].to_conversation(call.content)
-        if call.stream and not conversation.stream:
-            conversation = replace(conversation, stream=True)
-        dropped = (*conversation.dropped, *dialect.unsaid(conversation, outgoing))
-        if dropped:
-            run.facts["dropped"] = ",".join(dropped)[:500]
-        if call.operation != "chat":
-            raise Invalid(f"{call.operation} cannot cross from {call.wire} to {dialect.name}")
-        return dialect.from_conversation(conversation, outgoing)
+        return request, written.streams
 
     def _outgoing_headers(self, provider: Provider, run: DispatchRun) -> Headers:
         deployment = run.payload.deployment
@@ -310,16 +290,6 @@ def _blame(error: HeadgateError, run: DispatchRun) -> None:
     left_s = run.left_s()
     if isinstance(error, UpstreamTimeout) and left_s is not None and left_s <= 0:
         error.retryable = False
-
-
-def _is_too_long_for_one_piece(run: DispatchRun) -> bool:
-    """Whether the whole answer may be longer than the deployment gives it unless it is streamed."""
-    capability, call = run.payload.deployment.capability, run.payload.call
-    most = capability.whole_output_tokens
-    if most is None or call.operation != "chat" or not capability.streaming:
-        return False
-    asked, cap = call.output_limit or 0, run.decision.obligations.cap_output_tokens
-    return min(asked, asked if cap is None else cap) > most
 
 
 async def _assembled(response: Response, dialect: Dialect, assembler: Assembler, tally: _Tally) -> bytes:

@@ -27,7 +27,7 @@ from headgate.kernel.errors import (
     UpstreamTimeout,
     Withheld,
 )
-from headgate.kernel.identity import RecordId
+from headgate.kernel.identity import Principal, RecordId
 from headgate.kernel.labels import Labels
 from headgate.kernel.model_call import NO_MEASURES
 from headgate.kernel.ports import (
@@ -280,8 +280,7 @@ class Pipeline:
         refuse(action, labelled=run.labelled, decision=decision, exchange=exchange)
         if decision.effect > run.decision.effect:
             raise Denied(f"a person has to approve it: {_reasons(decision)}", rules=_rule_ids(decision))
-        if obstacles := exchange.output_labels.obstacles(action.principal.clearance):
-            raise Denied(f"the answer may not be released to this caller: {'; '.join(obstacles)}", rules=(FLOW_RULE,))
+        refuse_release(exchange.output_labels, action.principal)
 
     def _handed_out(self, admitted: _Admitted, result: Any, released: Labels) -> Any:
         """Return what is released of a result; `released` are the labels that may be."""
@@ -322,10 +321,7 @@ class Pipeline:
 
     def _decide(self, action: Action[Any, Any, Any], labelled: Labelled) -> Decision:
         """Return the decision; what must be done for the action around must be done here too."""
-        decision, inherited = self._stages.decider.decide(action, labelled), action.context.obligations
-        if inherited is NO_OBLIGATIONS:
-            return decision
-        return replace(decision, obligations=decision.obligations | inherited)
+        return with_inherited(self._stages.decider.decide(action, labelled), action)
 
     async def _admit(self, action: Action[Any, Any, Any]) -> _Admitted:
         """Go from labelling to the open record; what is refused or breaks on the way is recorded too."""
@@ -474,8 +470,7 @@ class Pipeline:
         Returns the labels with which it may be handed out.
         """
         labels = admitted.exchange.output_labels
-        if obstacles := labels.obstacles(admitted.run.action.principal.clearance):
-            raise Denied(f"the answer may not be released to this caller: {'; '.join(obstacles)}", rules=(FLOW_RULE,))
+        refuse_release(labels, admitted.run.action.principal)
         return labels
 
     def _close(
@@ -652,6 +647,20 @@ def refuse(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decis
     """
     _refuse_denied(decision)
     _refuse_flow(action, labelled=labelled, decision=decision, exchange=exchange)
+
+
+def refuse_release(labels: Labels, receiver: Principal) -> None:
+    """Raise Denied where content of these labels may not be handed out to its receiver; a preview asks the same."""
+    if obstacles := labels.obstacles(receiver.clearance):
+        raise Denied(f"the answer may not be released to this caller: {'; '.join(obstacles)}", rules=(FLOW_RULE,))
+
+
+def with_inherited(decision: Decision, action: Action[Any, Any, Any]) -> Decision:
+    """Return the decision with what must be done for the actions around; a preview does the same."""
+    inherited = action.context.obligations
+    if inherited is NO_OBLIGATIONS:
+        return decision
+    return replace(decision, obligations=decision.obligations | inherited)
 
 
 def _refuse_denied(decision: Decision) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.assembly import Worker, worker
-from headgate.kernel.administration import RECORDED
+from headgate.kernel.administration import COMMANDS
 from headgate.kernel.ports import Recorder
 from headgate.server.administration import CommandPerformer
 from headgate.server.api.live import LiveRecords
@@ -49,7 +49,7 @@ class Beside:
 async def application(settings: Settings, *, model_port: int | None) -> AsyncGenerator[Application]:
     """Build the application of one worker and take it down again."""
     commands, counts = CommandPerformer(), Counts()
-    performers = {verb.name: commands for verb in RECORDED}
+    performers = {verb.name: commands for verb in COMMANDS}
     endpoint, exporter = settings.otlp_endpoint, SpanExporter(service="headgate", instance=str(os.getpid()))
 
     def watch(recorder: Recorder) -> Recorder:
