@@ -267,7 +267,7 @@ def test_a_private_authority_is_trusted_where_it_is_named_and_nowhere_else(
     for model in ("distrustful", "untrusting"):
         answer = _call(configured, model)
         assert answer.status_code == 502
-        assert "does not verify" in answer.json()["error"]["message"]
+        assert "could not be reached" in answer.json()["error"]["message"]
     assert simulator.requests == []
 
 
@@ -276,7 +276,7 @@ def test_a_private_address_is_refused_unless_the_network_allows_it(
 ) -> None:
     answer = _call(configured, "closed")
     assert answer.status_code == 400
-    assert "127.0.0.1" in answer.json()["error"]["message"]
+    assert "127.0.0.1" not in answer.text
     assert simulator.connections == 0
 
 
@@ -383,7 +383,7 @@ def test_no_deployment_is_sent_what_headgate_keeps_for_itself(
     configured.apply(_model_with_key(simulator.port, named))
     answer = _call(configured, "curious")
     assert answer.status_code == 502
-    assert "may not be used" in answer.json()["error"]["message"]
+    assert "the credential of deployment" in answer.json()["error"]["message"]
     assert simulator.requests == []
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from headgate.kernel.decision import Decision, Effect, Obligations
 from headgate.kernel.errors import Denied, Invalid, NotFound, Unavailable, Upstream, UpstreamTimeout
+from headgate.kernel.identity import UseCase
 from headgate.kernel.model_call import MODEL_DISPATCH, MODEL_INVOKE, Capability, Need, Price, Usage
 from headgate.testing.gate import OURS, PRICE, Gate, gate
-from headgate.testing.people import HEALTH_RECORDS
+from headgate.testing.people import GLOBEX, HEALTH_RECORDS, STRANGER
 from headgate.testing.simulator import Failure, Framing, Script, Simulator, Tokens, ToolCall, context_overflow
 
 WIRES = ("openai", "anthropic")
@@ -370,6 +371,22 @@ async def test_where_all_fail_the_caller_is_told_when_the_first_recovers(
         await gateway.ask()
     assert caught.value.retry_after_s == 3.0
     assert gateway.bench.recorder.outcomes() == ["failed", "failed", "failed"]
+
+
+async def test_what_one_tenants_calls_meet_marks_no_deployment_down_for_another(
+    gateway: Gate, one: Simulator, two: Simulator
+) -> None:
+    gateway.add("first", one)
+    gateway.add("second", two)
+    one.default, two.default = Script(text="first"), Script(text="second")
+    theirs: dict[str, Any] = {
+        "principal": STRANGER,
+        "use_case": UseCase("theirs", GLOBEX, owner="mallory", purpose="Their own."),
+    }
+    one.script(Script(failure=Failure(401)))
+    assert said(await gateway.answer()) == "second"
+    assert said(await gateway.answer(**theirs)) == "first"
+    assert said(await gateway.answer()) == "second", "whose own failure another tenant's success does not undo"
 
 
 async def test_a_deployment_that_failed_is_tried_last_until_it_has_rested(

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import httpx2
+import pytest
 
 from headgate.testing.house import House, Streamed, events_of
 from headgate.testing.simulator import Failure, Script
@@ -130,7 +131,7 @@ async def test_a_preview_shows_each_destination_and_sends_nothing(house: House):
     assert all(SECRET not in one["bytes_out"] for one in preview["destinations"])
     assert "pii_pseudonymous" in cloud["labels"]
     assert not house.simulator.requests
-    assert {record["verb"] for record in await house.records()} == {"config.apply", "session.open"}
+    assert {record["verb"] for record in await house.records()} == {"config.apply", "session.open", "model.preview"}
 
 
 async def test_a_preview_says_why_something_may_not_go_where(house: House):
@@ -155,14 +156,51 @@ async def test_a_preview_of_an_embedding_shows_an_embedding(house: House):
     assert json.loads(destination["bytes_out"])["input"] == "some words"
 
 
-async def test_a_preview_tells_what_would_happen_to_a_real_call(house: House):
-    text = f"key {SECRET}"
+@pytest.mark.parametrize("duty", ['("cap") @output_tokens("30000")', '("mask") @categories("pii")'])
+@pytest.mark.parametrize("action", ["model.dispatch", "model.invoke"])
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+async def test_a_preview_shows_the_bytes_that_a_real_call_sends(house: House, provider: str, action: str, duty: str):
+    """Across wires, under duties of the call and of the dispatch, and where the answer is streamed to us."""
+    text = f"key {SECRET} of jane@example.org"
+    rule = f'@id("d") @reason("x") @duty{duty} permit (principal, action == Headgate::Action::"{action}", resource);'
+    port, suffix = house.simulator.port, "/v1" if provider == "openai" else ""
+    deployment: dict[str, Any] = {
+        **{"provider": provider, "model": "sim", "base_url": f"http://127.0.0.1:{port}{suffix}"},
+        "clearance": {"custody": "organisation", "level": "restricted", "categories": ["pii", "secret"]},
+    }
     async with house.browser() as browser:
-        body = {"text": text, "model": "local-chat"}
+        for path, entry in (
+            ("policy/d", {"text": rule}),
+            ("deployment/x", deployment),
+            ("alias/smart", {"deployments": ["x"]}),
+        ):
+            answer = await browser.put(f"/api/entries/{path}", json={"entry": entry})
+            assert answer.status_code == 200, answer.text
+        body = {"text": text, "model": "smart"}
         preview = (await browser.post("/api/preview", json=body)).json()
-    call = {"model": "local-chat", "stream": False, "messages": [{"role": "user", "content": text}]}
-    sent = await _sent(house, call)
+    sent = await _sent(house, {"model": "smart", "stream": False, "messages": [{"role": "user", "content": text}]})
     assert preview["destinations"][0]["bytes_out"] == sent
+
+
+async def test_a_preview_is_decided_and_recorded_as_a_use_of_models(house: House):
+    key = await house.register("bob")
+    async with house.admin as client:
+        await client.put("/api/use-cases/support", json={"owner": "ann", "purpose": "x"})
+    asked = {"text": f"my key is {SECRET}", "model": "local-chat"}
+    async with house.browser("bob") as browser:
+        seen = await browser.post("/api/preview", json=asked)
+        refused = await browser.post("/api/preview", json={**asked, "use_case": "support"})
+        foreign = await browser.post("/api/preview", json={**asked, "use_case": "administration"})
+    async with house.client(key) as client:
+        assert (await client.post("/api/preview", json=asked)).status_code == 200
+    assert seen.status_code == 200
+    assert [one.status_code for one in (refused, foreign)] == [403, 403]
+    assert "ask its owner, ann" in refused.json()["error"]["message"]
+    records = {one["id"]: one for one in await house.records(verb="model.preview")}
+    assert records[seen.headers["x-headgate-record"]]["outcome"] == "done"
+    assert records[refused.json()["error"]["record"]]["outcome"] == "refused"
+    journal = b"".join(path.read_bytes() for path in house.worker.base.settings.journal_folder.rglob("*.log"))
+    assert SECRET.encode() not in journal
 
 
 async def _sent(house: House, call: dict[str, Any]) -> str:

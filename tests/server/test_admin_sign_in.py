@@ -5,22 +5,18 @@ from __future__ import annotations
 import httpx2
 import psycopg
 import pytest
-from structlog.testing import capture_logs
 
 from headgate.kernel.errors import Unavailable
 from headgate.kernel.ports import Recorder, Ticket
 from headgate.kernel.record import Opening
 from headgate.ledger.recorder import JournalRecorder
 from headgate.policy.models import ADMIN, DEFAULT_TENANT
+from headgate.server.refusals import AT_ONCE
 from headgate.server.sessions import (
     ATTEMPTS_PER_MINUTE,
-    RECORDED_AT_ONCE,
-    RECORDED_EVERY_S,
-    RefusedSignIns,
     cookie_of,
     set_cookie,
 )
-from headgate.testing.clock import FakeClock
 from headgate.testing.house import ORIGIN, OTHER, House, add_tenant
 
 
@@ -175,19 +171,7 @@ async def test_whoever_sends_links_at_random_does_not_fill_the_ledger(house: Hou
     async with house.client() as client:
         for number in range(ATTEMPTS_PER_MINUTE):
             await client.post("/api/session", json={"token": f"default.{'x' * 40}{number:03}"})
-    assert len(await house.records(verb="session.open")) == RECORDED_AT_ONCE
-
-
-def test_refused_attempts_are_recorded_again_when_time_has_passed() -> None:
-    clock = FakeClock()
-    refused = RefusedSignIns(clock)
-    assert [refused.is_recorded() for _ in range(20)] == [True] * RECORDED_AT_ONCE + [False] * 15
-    clock.advance(RECORDED_EVERY_S)
-    with capture_logs() as logs:
-        assert [refused.is_recorded() for _ in range(2)] == [True, False]
-    assert [(line["event"], line["count"]) for line in logs] == [("sign_ins_unrecorded", 15)]
-    clock.advance(1000 * RECORDED_EVERY_S)
-    assert [refused.is_recorded() for _ in range(20)].count(True) == RECORDED_AT_ONCE
+    assert len(await house.records(verb="session.open")) == AT_ONCE
 
 
 async def test_signing_out_ends_the_session_for_whoever_copied_the_cookie(house: House):

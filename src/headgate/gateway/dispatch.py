@@ -8,27 +8,28 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
+from headgate.gateway.failures import for_callers
 from headgate.gateway.pricing import FREE, cost_micros
-from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
+from headgate.gateway.writing import Route, Written, route_of, written_call
+from headgate.kernel.errors import HeadgateError, Unavailable, Upstream, UpstreamTimeout
 from headgate.kernel.model_call import (
     Measures,
-    ModelCall,
     ModelDispatch,
     ModelEvent,
     ModelReply,
     Usage,
 )
-from headgate.kernel.provider import Endpoint, Headers, Provider
+from headgate.kernel.provider import Headers, Provider
 from headgate.kernel.run import Run
 from headgate.substrate.egress import Egress, Request, Response
 from headgate.wire.conversation import Reasoning, Refusal, Text, ToolUse
-from headgate.wire.dialect import Assembler, Dialect, Outgoing
+from headgate.wire.dialect import Assembler, Dialect
 from headgate.wire.prompt_size import prompt_tokens
 from headgate.wire.sse import SseParser
 from headgate.wire.stream_strings import WHOLE_CHANNEL
-from headgate.wire.tool_names import RestoringReader, names_to_restore, restored_reply
+from headgate.wire.tool_names import RestoringReader, restored_reply
 
 DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]
 Secrets = Callable[[str], str]
@@ -37,7 +38,6 @@ Secrets = Callable[[str], str]
 _MAX_REPLY_BYTES = 64 << 20
 _MAX_ERROR_BYTES = 64 << 10
 _BYTES_PER_TOKEN = 4
-_NO_NAMES: Mapping[str, str] = {}
 _SSE_FIELD = re.compile(rb"(?:data|event|id|retry)?:")
 _FIELD_CHARS = len("event:")
 _REPLY_HEADERS = (
@@ -65,9 +65,10 @@ class ModelDispatcher:
     async def run(self, run: DispatchRun) -> ModelReply:
         """Return the whole answer, in the upstream's wire."""
         tally = _Tally(run)
-        provider, endpoint, dialect = self._route(run.payload)
-        assembler = dialect.assembler() if _is_too_long_for_one_piece(run) else None
-        request, names = self._request(run, provider, endpoint, dialect, streams=assembler is not None)
+        route = self._route(run.payload)
+        request, written = self._request(run, route)
+        dialect, names = route.dialect, written.names
+        assembler = dialect.assembler() if written.streams else None
         try:
             tally.sends()
             async with self._egress.send(request) as response:
@@ -88,7 +89,7 @@ class ModelDispatcher:
         except HeadgateError as error:
             tally.failed()
             _blame(error, run)
-            raise
+            raise for_callers(error, run) from error
         finally:
             tally.report()
         return reply.by(run.payload.deployment.id)
@@ -104,8 +105,9 @@ class ModelDispatcher:
 
     async def _events(self, run: DispatchRun) -> AsyncGenerator[ModelEvent, None]:
         tally = _Tally(run)
-        provider, endpoint, dialect = self._route(run.payload)
-        request, names = self._request(run, provider, endpoint, dialect, streams=run.payload.call.stream)
+        route = self._route(run.payload)
+        request, written = self._request(run, route)
+        dialect, names = route.dialect, written.names
         sending = self._egress.send(request)
         run.on_stop = sending.stop
         try:
@@ -133,64 +135,40 @@ class ModelDispatcher:
         except HeadgateError as error:
             tally.failed()
             _blame(error, run)
-            raise
+            raise for_callers(error, run) from error
         finally:
             tally.report()
 
-    def _route(self, dispatch: ModelDispatch) -> tuple[Provider, Endpoint, Dialect]:
-        deployment = dispatch.deployment
-        provider = self._providers.get(deployment.provider)
-        endpoint = provider.endpoints.get(dispatch.call.operation) if provider else None
-        if provider is None or endpoint is None:
-            raise Upstream(f"deployment {deployment.id} cannot do {dispatch.call.operation}", retryable=True)
-        return provider, endpoint, self._dialects[endpoint.dialect]
+    def _route(self, dispatch: ModelDispatch) -> Route:
+        return route_of(dispatch, providers=self._providers, dialects=self._dialects)
 
-    def _request(
-        self, run: DispatchRun, provider: Provider, endpoint: Endpoint, dialect: Dialect, *, streams: bool
-    ) -> _Prepared:
-        deployment, call = run.payload.deployment, run.payload.call
-        if streams and not call.stream:
-            call = replace(call, stream=True)
-        base_url = deployment.base_url or provider.base_url
+    def _request(self, run: DispatchRun, route: Route) -> tuple[Request, Written]:
+        """Return the request, and the call that it carries."""
+        deployment = run.payload.deployment
+        base_url = deployment.base_url or route.provider.base_url
         if base_url is None:
             raise Upstream(
                 f"deployment {deployment.id} has no base_url, and provider {deployment.provider} no usual one"
             )
-        outgoing = Outgoing(
-            model=deployment.model,
-            quirks=provider.quirks | deployment.quirks,
-            cap_output_tokens=run.decision.obligations.cap_output_tokens,
-        )
+        written = written_call(run.payload, route, run.decision.obligations, dialects=self._dialects)
         headers = (
             ("content-type", "application/json"),
-            ("accept", "text/event-stream" if call.stream else "application/json"),
-            *self._outgoing_headers(provider, run),
+            ("accept", "text/event-stream" if written.streams else "application/json"),
+            *self._outgoing_headers(route.provider, run),
         )
         run.facts["deployment"] = deployment.id
         run.facts["attempt"] = run.payload.attempt
-        body, names = self._body(call, dialect, outgoing, run)
+        if written.dropped:
+            run.facts["dropped"] = ",".join(written.dropped)[:500]
         request = Request(
             "POST",
-            base_url.rstrip("/") + endpoint.path,
+            base_url.rstrip("/") + route.endpoint.path,
             _encoded(headers),
-            body,
+            written.body,
             profile=deployment.network,
             within_s=run.left_s(),
         )
-        return _Prepared(request, names)
-
-    def _body(self, call: ModelCall, dialect: Dialect, outgoing: Outgoing, run: DispatchRun) -> _Body:
-        if call.wire == dialect.name:
-            return _Body(dialect.write_call(call, outgoing), _NO_NAMES)
-        conversation = self._dialects[call.wire].to_conversation(call.content)
-        if call.stream and not conversation.stream:
-            conversation = replace(conversation, stream=True)
-        dropped = (*conversation.dropped, *dialect.unsaid(conversation, outgoing))
-        if dropped:
-            run.facts["dropped"] = ",".join(dropped)[:500]
-        if call.operation != "chat":
-            raise Invalid(f"{call.operation} cannot cross from {call.wire} to {dialect.name}")
-        return _Body(dialect.from_conversation(conversation, outgoing), names_to_restore(conversation))
+        return request, written
 
     def _outgoing_headers(self, provider: Provider, run: DispatchRun) -> Headers:
         deployment = run.payload.deployment
@@ -204,22 +182,11 @@ class ModelDispatcher:
             secret = self._secrets(deployment.key) if deployment.key else None
         except Unavailable as error:
             # The fault of this one deployment: another may do.
-            raise Upstream(f"deployment {deployment.id}: {error.message}", retryable=True) from error
+            raise Upstream(
+                f"the credential of deployment {deployment.id} cannot be read; its record tells an administrator why",
+                detail=f"deployment {deployment.id}: {error.message}",
+            ) from error
         return (*always, *given.items(), *provider.credential(secret))
-
-
-class _Body(NamedTuple):
-    """The body of a request, and the tools' own names by those that it sends."""
-
-    data: bytes
-    names: Mapping[str, str]
-
-
-class _Prepared(NamedTuple):
-    """A request, and the tools' own names by those that it sends."""
-
-    request: Request
-    names: Mapping[str, str]
 
 
 class _Tally:
@@ -344,16 +311,6 @@ def _blame(error: HeadgateError, run: DispatchRun) -> None:
     left_s = run.left_s()
     if isinstance(error, UpstreamTimeout) and left_s is not None and left_s <= 0:
         error.retryable = False
-
-
-def _is_too_long_for_one_piece(run: DispatchRun) -> bool:
-    """Whether the whole answer may be longer than the deployment gives it unless it is streamed."""
-    capability, call = run.payload.deployment.capability, run.payload.call
-    most = capability.whole_output_tokens
-    if most is None or call.operation != "chat" or not capability.streaming:
-        return False
-    asked, cap = call.output_limit or 0, run.decision.obligations.cap_output_tokens
-    return min(asked, asked if cap is None else cap) > most
 
 
 async def _assembled(response: Response, dialect: Dialect, assembler: Assembler, tally: _Tally) -> bytes:

@@ -118,7 +118,7 @@ class ModelInvoke:
             use_case=run.action.context.use_case,
             labelled=run.labelled,
         )
-        candidates = self._health.in_order(found.candidates)
+        candidates = self._health.in_order(found.candidates, tenant=run.action.principal.tenant)
         return found if candidates is found.candidates else found._replace(candidates=candidates)
 
 
@@ -149,6 +149,7 @@ class _Attempts:
         self._plan = plan
         self._run = run
         self._health = health
+        self._tenant = run.action.principal.tenant
         self._why = [f"{skipped.deployment}: {skipped.why}" for skipped in plan.skipped]
         self._failed: Upstream | None = None
         self._denied: Denied | None = None
@@ -177,7 +178,7 @@ class _Attempts:
 
     def succeeded(self, deployment: Deployment, dispatched: DispatchRun) -> None:
         """Note which deployment answered, and what could not be said to it."""
-        self._health.succeeded(deployment.id)
+        self._health.succeeded(deployment, tenant=self._tenant)
         self._run.facts["deployment"] = deployment.id
         self._run.facts["attempts"] = self.count
         if "dropped" in dispatched.facts:
@@ -189,7 +190,7 @@ class _Attempts:
         self._run.facts["attempts"] = self.count
         if error.is_final:
             # It answered: to ask another would do, and pay for, the same twice.
-            self._health.succeeded(deployment.id)
+            self._health.succeeded(deployment, tenant=self._tenant)
             self._run.facts["deployment"] = deployment.id
             raise error
         match error:
@@ -198,7 +199,7 @@ class _Attempts:
                 self.report()
                 raise error
             case Upstream(retryable=True):
-                self._health.failed(deployment.id, retry_after_s=error.retry_after_s)
+                self._health.failed(deployment, tenant=self._tenant, retry_after_s=error.retry_after_s)
                 self._failed = error
                 if error.retry_after_s is not None:
                     self._recovers_in_s.append(error.retry_after_s)

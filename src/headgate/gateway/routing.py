@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from headgate.gateway.catalogue import Alias, Catalogue
 from headgate.kernel.content import Labelled
-from headgate.kernel.identity import UseCase
+from headgate.kernel.identity import TenantId, UseCase
 from headgate.kernel.model_call import Deployment, ModelCall
 from headgate.kernel.ports import Clock
 
@@ -72,25 +72,53 @@ def _inability(call: ModelCall, deployment: Deployment) -> str | None:
 
 
 class Health:
-    """Which deployments failed lately, so that they are tried last. One for a worker; forgets by itself."""
+    """Which deployments failed lately, so that they are tried last. One for a worker; forgets by itself.
+
+    Kept for each tenant and for what stands behind the deployment's id: another tenant's deployment of the same id, or
+    of the same provider with another key or network, is another one. So no tenant marks another's deployment down, nor
+    tells by the order what others' calls met.
+    """
 
     def __init__(self, clock: Clock, *, cooldown_s: float = 20.0) -> None:
         self._clock = clock
         self._cooldown_s = cooldown_s
-        self._rests_until: dict[str, float] = {}
+        self._rests_until: dict[_Standing, float] = {}
 
-    def failed(self, deployment: str, *, retry_after_s: float | None = None) -> None:
+    def failed(self, deployment: Deployment, *, tenant: TenantId, retry_after_s: float | None = None) -> None:
         """Let the deployment rest for as long as it asked for, or the usual time; at most five minutes."""
         rest_s = min(retry_after_s if retry_after_s is not None else self._cooldown_s, 300.0)
-        self._rests_until[deployment] = self._clock.monotonic() + rest_s
+        now = self._clock.monotonic()
+        if len(self._rests_until) >= _MOST_RESTING:
+            self._rests_until = {one: until for one, until in self._rests_until.items() if until > now}
+        self._rests_until[_standing(deployment, tenant)] = now + rest_s
 
-    def succeeded(self, deployment: str) -> None:
+    def succeeded(self, deployment: Deployment, *, tenant: TenantId) -> None:
         """Forget its failures."""
-        self._rests_until.pop(deployment, None)
+        if self._rests_until:
+            self._rests_until.pop(_standing(deployment, tenant), None)
 
-    def in_order(self, candidates: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
+    def in_order(self, candidates: tuple[Deployment, ...], *, tenant: TenantId) -> tuple[Deployment, ...]:
         """Return the candidates, those that rest after those that do not, otherwise in the given order."""
         if not self._rests_until:
             return candidates
         now = self._clock.monotonic()
-        return tuple(sorted(candidates, key=lambda deployment: self._rests_until.get(deployment.id, 0.0) > now))
+        rests = self._rests_until
+        return tuple(sorted(candidates, key=lambda one: rests.get(_standing(one, tenant), 0.0) > now))
+
+
+_MOST_RESTING = 4096
+
+
+class _Standing(NamedTuple):
+    """What makes a deployment reachable or not: who calls it, where it is, and with which key."""
+
+    tenant: TenantId
+    deployment: str
+    base_url: str | None
+    key: str | None
+    network: str
+    model: str
+
+
+def _standing(deployment: Deployment, tenant: TenantId) -> _Standing:
+    return _Standing(tenant, deployment.id, deployment.base_url, deployment.key, deployment.network, deployment.model)

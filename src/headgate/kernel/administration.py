@@ -72,6 +72,15 @@ RECORDED: tuple[Verb[Command, Any, Any], ...] = (
 )
 """What is done through the pipeline, each with a record of its own."""
 
+MODEL_PREVIEW = _verb("model.preview", "read")
+"""A look at what would be sent for a text: decided as a use of models, under the use case that it names."""
+
+COMMANDS = (*RECORDED, MODEL_PREVIEW)
+"""Every verb whose payload is a command."""
+
+REQUEST_REFUSE = _verb("request.refuse", "read")
+"""A request that was refused at the door, before it became an action: recorded, within limits, and never performed."""
+
 CONFIG_READ = _verb("config.read", "read")
 KEY_LIST = _verb("key.list", "read")
 USE_CASE_LIST = _verb("use_case.list", "read")

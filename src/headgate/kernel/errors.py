@@ -170,8 +170,9 @@ class Upstream(HeadgateError):
         retryable: bool = True,
         retry_after_s: float | None = None,
         record_id: str | None = None,
+        detail: str | None = None,
     ) -> None:
-        super().__init__(message, param=param, retry_after_s=retry_after_s, record_id=record_id)
+        super().__init__(message, param=param, retry_after_s=retry_after_s, record_id=record_id, detail=detail)
         self.upstream_status = upstream_status
         self.upstream_code = upstream_code
         self.retryable = retryable

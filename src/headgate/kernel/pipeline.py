@@ -28,7 +28,7 @@ from headgate.kernel.errors import (
     UpstreamTimeout,
     Withheld,
 )
-from headgate.kernel.identity import RecordId
+from headgate.kernel.identity import Principal, RecordId
 from headgate.kernel.labels import Labels
 from headgate.kernel.model_call import NO_MEASURES
 from headgate.kernel.ports import (
@@ -246,6 +246,18 @@ class Pipeline:
             progress.ends(_ended_by(error, admitted.run.record_id))
             raise
 
+    def note_refusal(self, action: Action[Any, Any, Any], error: HeadgateError, *, facts: Mapping[str, Fact]) -> None:
+        """Record that something was refused before it came here; the record holds the error's code and these facts.
+
+        Raises:
+            Unavailable: it could not be recorded.
+        """
+        draft = _Draft(RecordId(self._ids.ulid()), started_s=self.clock.monotonic())
+        opening = self._opening(action, draft)
+        self._stages.recorder.open(opening)
+        self._close_unperformed(opening, _Ending("refused", error.code), started_s=draft.started_s, facts=facts)
+        error.record_id = draft.record_id
+
     def review(self) -> None:
         """End what is being sent and would be refused by now, such as a stream of a key that was revoked.
 
@@ -275,8 +287,7 @@ class Pipeline:
         refuse(action, labelled=run.labelled, decision=decision, exchange=exchange)
         if decision.effect > run.decision.effect:
             raise Denied(f"a person has to approve it: {_reasons(decision)}", rules=_rule_ids(decision))
-        if obstacles := exchange.output_labels.obstacles(action.principal.clearance):
-            raise Denied(f"the answer may not be released to this caller: {'; '.join(obstacles)}", rules=(FLOW_RULE,))
+        refuse_release(exchange.output_labels, action.principal)
 
     async def _handed_out(self, admitted: _Admitted, result: Any, released: Labels) -> Any:
         """Return what is released of a result; `released` are the labels that may be."""
@@ -332,10 +343,7 @@ class Pipeline:
 
     def _decide(self, action: Action[Any, Any, Any], labelled: Labelled) -> Decision:
         """Return the decision; what must be done for the action around must be done here too."""
-        decision, inherited = self._stages.decider.decide(action, labelled), action.context.obligations
-        if inherited is NO_OBLIGATIONS:
-            return decision
-        return replace(decision, obligations=decision.obligations | inherited)
+        return with_inherited(self._stages.decider.decide(action, labelled), action)
 
     async def _admit(self, action: Action[Any, Any, Any]) -> _Admitted:
         """Go from labelling to the open record; what is refused or breaks on the way is recorded too."""
@@ -478,8 +486,7 @@ class Pipeline:
         Returns the labels with which it may be handed out.
         """
         labels = admitted.exchange.output_labels
-        if obstacles := labels.obstacles(admitted.run.action.principal.clearance):
-            raise Denied(f"the answer may not be released to this caller: {'; '.join(obstacles)}", rules=(FLOW_RULE,))
+        refuse_release(labels, admitted.run.action.principal)
         return labels
 
     def _close(
@@ -512,7 +519,7 @@ class Pipeline:
                         error=ending.error,
                         duration_us=run.elapsed_us(),
                         facts=facts,
-                        parts={"answer": answer} if answer is not None else {},
+                        parts=_closing_parts(admitted, answer),
                     )
                 )
 
@@ -572,6 +579,15 @@ class _Progress:
 def _size_bytes(payload: Any) -> int:
     """Return the size of what a payload or a result carries; 0 where it carries nothing."""
     return len(payload.content.to_bytes()) if is_carrier(payload) else 0
+
+
+def _closing_parts(admitted: _Admitted, answer: bytes | None) -> Mapping[str, bytes]:
+    """Return what is sealed with a closed record: the answer, and what was said of a failure."""
+    said = admitted.run.error_text
+    if said is None or admitted.keeps is not LogLevel.FULL:
+        return {"answer": answer} if answer is not None else {}
+    parts = {"error": said.encode("utf-8", "replace")}
+    return parts if answer is None else {"answer": answer, **parts}
 
 
 def _absorb(run: Run[Any, Any, Any], exchange: Exchange) -> None:
@@ -659,6 +675,20 @@ def refuse(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decis
     """
     _refuse_denied(decision)
     _refuse_flow(action, labelled=labelled, decision=decision, exchange=exchange)
+
+
+def refuse_release(labels: Labels, receiver: Principal) -> None:
+    """Raise Denied where content of these labels may not be handed out to its receiver; a preview asks the same."""
+    if obstacles := labels.obstacles(receiver.clearance):
+        raise Denied(f"the answer may not be released to this caller: {'; '.join(obstacles)}", rules=(FLOW_RULE,))
+
+
+def with_inherited(decision: Decision, action: Action[Any, Any, Any]) -> Decision:
+    """Return the decision with what must be done for the actions around; a preview does the same."""
+    inherited = action.context.obligations
+    if inherited is NO_OBLIGATIONS:
+        return decision
+    return replace(decision, obligations=decision.obligations | inherited)
 
 
 def _refuse_denied(decision: Decision) -> None:

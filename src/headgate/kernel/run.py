@@ -39,6 +39,7 @@ class Run(Generic[P, I, R]):
         "action",
         "children",
         "decision",
+        "error_text",
         "facts",
         "headers",
         "labelled",
@@ -76,6 +77,8 @@ class Run(Generic[P, I, R]):
         self.output_labels: Labels = BOTTOM
         self.on_stop: Callable[[HeadgateError], None] | None = None
         self.stopped: HeadgateError | None = None
+        self.error_text: str | None = None
+        """What the other side said of its failure: sealed with the record where content is kept as it is."""
 
     def stop(self, error: HeadgateError) -> None:
         """End the action with an error: a stream at once, a whole result when it would be released."""

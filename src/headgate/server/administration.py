@@ -73,7 +73,7 @@ class Performed(NamedTuple):
 
 
 class CommandPerformer:
-    """Performs every verb of `kernel.administration.RECORDED`: runs the command and notes what it says of itself."""
+    """Performs every verb of `kernel.administration.COMMANDS`: runs the command and notes what it says of itself."""
 
     async def run(self, run: Run[Command, Any, Any]) -> Any:
         """Do it. The summary is noted first, so that a failure tells what was tried."""

@@ -13,6 +13,7 @@ from headgate.server.asgi import WHOLE, ClientGone, Message, Receive, Scope, Sen
 from headgate.server.data_plane import DataPlane
 from headgate.server.health import Counts, Health, Plane
 from headgate.server.hosts import HostRule
+from headgate.server.refusals import Refusals
 from headgate.server.static_files import StaticFiles
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ class ApplicationParts:
     console: StaticFiles
     health: Health
     counts: Counts
+    refusals: Refusals
 
 
 class Application:
@@ -78,6 +80,7 @@ class Application:
         """Answer with an error in the words of the plane, whoever found it."""
         if send.is_started:
             return
+        self._parts.refusals.note(error, scope, place=plane)
         if plane in ("openai", "anthropic"):
             await self._parts.data_plane.refuse(error, scope, send)
         else:

@@ -36,6 +36,7 @@ from headgate.server.asgi import (
 )
 from headgate.server.departure import until_gone
 from headgate.server.identity import Caller, caller_by_key
+from headgate.server.refusals import CALLER, Refusals
 from headgate.server.streams import OpenStream, OpenStreams
 from headgate.wire import anthropic_messages, openai_chat, openai_embeddings, openai_models
 from headgate.wire.dialect import Dialect
@@ -79,6 +80,7 @@ class DataPlaneParts:
     streams: OpenStreams
     clock: Clock
     ids: Ids
+    refusals: Refusals
 
 
 class DataPlane:
@@ -110,6 +112,7 @@ class DataPlane:
             if isinstance(error, Upstream) and _GRANT in headers:
                 # The grant is used by what failed: an SDK that sent the same again would be refused for that.
                 error.retryable = False
+            self._parts.refusals.note(error, scope, place=path if route is not None else _MODELS)
             await self._fail(error, dialect, answer)
         except Exception:
             log.exception("request_failed", path=path)
@@ -124,6 +127,7 @@ class DataPlane:
         self, dialect: Dialect, headers: dict[str, str], scope: Scope, receive: Receive, answer: _Answer
     ) -> None:
         caller = caller_by_key(headers, holder=self._parts.holder, clock=self._parts.clock)
+        scope[CALLER] = caller
         require_json(headers)
         body = await read_body(receive, headers)
         if len(body) > _LARGE_BODY_BYTES:

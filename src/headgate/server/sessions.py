@@ -15,21 +15,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import structlog
-
 from headgate.kernel.errors import OverBudget, Unauthenticated
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Clock, Ids
 from headgate.substrate.database import Transaction, load_queries
 
-log = structlog.get_logger(__name__)
-
 COOKIE = "headgate_session"
 SIGN_IN_LASTS = timedelta(minutes=10)
 SESSION_LASTS = timedelta(hours=12)
 ATTEMPTS_PER_MINUTE = 20
-RECORDED_AT_ONCE = 5
-RECORDED_EVERY_S = 60.0
 
 USED_LINK = "this sign-in link was used or its ten minutes are over: ask for a new one"
 """One answer for all links that do not hold, so that nobody learns which ones there were."""
@@ -147,36 +141,6 @@ class Attempts:
             wait_s = 60.0 - (now - self._times[0])
             raise OverBudget("too many attempts to sign in: wait a minute", retry_after_s=round(wait_s, 1))
         self._times.append(now)
-
-
-class RefusedSignIns:
-    """Says which refused attempts of this worker are recorded: five at once, then one a minute; a log is no bin.
-
-    Whoever sends links at random would otherwise fill the ledger for ever with what nobody can delete. Every attempt is
-    counted in the metrics, and the log says how many went unrecorded.
-    """
-
-    def __init__(self, clock: Clock, *, at_once: int = RECORDED_AT_ONCE, every_s: float = RECORDED_EVERY_S) -> None:
-        self._clock = clock
-        self._every_s = every_s
-        self._most = float(at_once)
-        self._left = self._most
-        self._seen_s = clock.monotonic()
-        self._unrecorded = 0
-
-    def is_recorded(self) -> bool:
-        """Tell whether the attempt at hand is recorded, and count it."""
-        now = self._clock.monotonic()
-        self._left = min(self._most, self._left + (now - self._seen_s) / self._every_s)
-        self._seen_s = now
-        if self._left < 1.0:
-            self._unrecorded += 1
-            return False
-        self._left -= 1.0
-        if self._unrecorded:
-            log.warning("sign_ins_unrecorded", count=self._unrecorded)
-            self._unrecorded = 0
-        return True
 
 
 def read_token(text: str, *, tenants: Collection[str]) -> Token | None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from headgate.assembly import Worker, worker
-from headgate.kernel.administration import RECORDED
+from headgate.kernel.administration import COMMANDS
 from headgate.kernel.ports import Recorder
 from headgate.ledger.set_aside import SetAside
 from headgate.server.administration import CommandPerformer
@@ -23,7 +23,8 @@ from headgate.server.exporting import exporting
 from headgate.server.health import CountingRecorder, Counts, DatabaseWatch, Health, HealthParts, ModelState, ModelWatch
 from headgate.server.hosts import HostRule
 from headgate.server.metrics import Board
-from headgate.server.sessions import Attempts, RefusedSignIns, Sessions
+from headgate.server.refusals import RefusalLimit, Refusals
+from headgate.server.sessions import Attempts, Sessions
 from headgate.server.static_files import StaticFiles
 from headgate.server.streams import OpenStreams
 from headgate.server.tracing import TracingRecorder
@@ -51,7 +52,7 @@ class Beside:
 async def application(settings: Settings, *, model_port: int | None) -> AsyncGenerator[Application]:
     """Build the application of one worker and take it down again."""
     commands, counts = CommandPerformer(), Counts()
-    performers = {verb.name: commands for verb in RECORDED}
+    performers = {verb.name: commands for verb in COMMANDS}
     endpoint, exporter = settings.otlp_endpoint, SpanExporter(service="headgate", instance=str(os.getpid()))
 
     def watch(recorder: Recorder) -> Recorder:
@@ -82,19 +83,21 @@ async def application(settings: Settings, *, model_port: int | None) -> AsyncGen
 def application_of(parts: Worker, beside: Beside, health: Health) -> Application:
     """Put the application together."""
     settings = parts.base.settings
+    refusals = Refusals(parts.pipeline, parts.holder, RefusalLimit(parts.base.clock))
     return Application(
         ApplicationParts(
             hosts=HostRule(port=settings.port, names=settings.hosts),
-            data_plane=_data_plane(parts, beside.streams),
-            admin=AdminApi(_admin_parts(parts, beside)),
+            data_plane=_data_plane(parts, beside.streams, refusals),
+            admin=AdminApi(_admin_parts(parts, beside, refusals)),
             console=beside.console,
             health=health,
             counts=beside.counts,
+            refusals=refusals,
         )
     )
 
 
-def _data_plane(parts: Worker, streams: OpenStreams) -> DataPlane:
+def _data_plane(parts: Worker, streams: OpenStreams, refusals: Refusals) -> DataPlane:
     return DataPlane(
         DataPlaneParts(
             pipeline=parts.pipeline,
@@ -103,11 +106,12 @@ def _data_plane(parts: Worker, streams: OpenStreams) -> DataPlane:
             streams=streams,
             clock=parts.base.clock,
             ids=parts.base.ids,
+            refusals=refusals,
         )
     )
 
 
-def _admin_parts(parts: Worker, beside: Beside) -> AdminParts:
+def _admin_parts(parts: Worker, beside: Beside, refusals: Refusals) -> AdminParts:
     base, stages = parts.base, parts.stages
     return AdminParts(
         pipeline=parts.pipeline,
@@ -127,7 +131,7 @@ def _admin_parts(parts: Worker, beside: Beside) -> AdminParts:
         ledger=base.settings.ledger_folder,
         sessions=Sessions(clock=base.clock, ids=base.ids),
         attempts=Attempts(base.clock),
-        refused_sign_ins=RefusedSignIns(base.clock),
+        refusals=refusals,
         streams=beside.streams,
         changed=parts.refresh,
         model_state=beside.model_state,

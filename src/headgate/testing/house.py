@@ -17,7 +17,7 @@ import httpx2
 import psycopg
 
 from headgate import assembly
-from headgate.kernel.administration import RECORDED
+from headgate.kernel.administration import COMMANDS
 from headgate.kernel.identity import TenantId
 from headgate.ledger.sequencer import Sequencer, SequencerSetup
 from headgate.ledger.shipper import Shipper
@@ -146,7 +146,7 @@ async def open_house(
     async with (
         Simulator() as simulator,
         assembly.worker(
-            settings, model_port=simulator.port, performers={verb.name: commands for verb in RECORDED}
+            settings, model_port=simulator.port, performers={verb.name: commands for verb in COMMANDS}
         ) as worker,
         _application(worker, console) as built,
     ):

@@ -220,7 +220,7 @@ function Decision({ record, decisive }: { record: RecordView; decisive: RecordVi
 }
 
 /** What was sent before what came back. */
-const ORDER = ["sent", "answer"];
+const ORDER = ["sent", "answer", "error"];
 
 function Parts({ parts }: { parts: readonly Schemas["PartView"][] }) {
   return (

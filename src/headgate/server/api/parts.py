@@ -16,7 +16,8 @@ from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.server.administration import Gate
 from headgate.server.api.live import LiveRecords
-from headgate.server.sessions import Attempts, RefusedSignIns, Sessions
+from headgate.server.refusals import Refusals
+from headgate.server.sessions import Attempts, Sessions
 from headgate.server.streams import OpenStreams
 from headgate.substrate.database import Database
 from headgate.wire.dialect import Dialect
@@ -57,7 +58,7 @@ class AdminParts:
     ledger: Path
     sessions: Sessions
     attempts: Attempts
-    refused_sign_ins: RefusedSignIns
+    refusals: Refusals
     streams: OpenStreams
     changed: Callable[[], Awaitable[None]]
     model_state: Callable[[], ModelState]

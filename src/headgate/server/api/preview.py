@@ -1,31 +1,36 @@
 """What would leave, and where to, without anything leaving: the pipeline's own stages, short of performing.
 
-Nothing is recorded: nothing is done, and the caller is shown only what the caller wrote.
+The look itself is an action, `model.preview`: policy decides it as a use of models, and a record says that it was
+taken. The record holds nothing of the text.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any, NamedTuple
 
 import msgspec
 
 from headgate.gateway.catalogue import Alias
 from headgate.gateway.invoke import resource_of
 from headgate.gateway.routing import plan
-from headgate.kernel.action import Action, Context
+from headgate.gateway.writing import route_of, written_call
+from headgate.kernel.action import Action, Context, Resource
+from headgate.kernel.administration import MODEL_PREVIEW, Command, Facts
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, RuleHit
 from headgate.kernel.errors import Denied, HeadgateError
 from headgate.kernel.labels import Labels
 from headgate.kernel.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelEvent, ModelReply
-from headgate.kernel.pipeline import refuse
+from headgate.kernel.pipeline import refuse, refuse_release, with_inherited
+from headgate.server.administration import digest_of
 from headgate.server.api import schemas
 from headgate.server.api.chat import model_caller, read_chat
 from headgate.server.api.overview import custody_of
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
 from headgate.server.data_plane import invoke_action
-from headgate.wire.dialect import Outgoing
+from headgate.server.identity import Caller
 
 Dispatch = Action[ModelDispatch, ModelEvent, ModelReply]
 
@@ -33,56 +38,106 @@ Dispatch = Action[ModelDispatch, ModelEvent, ModelReply]
 async def preview(parts: AdminParts, request: Request) -> schemas.Preview:
     """Say what the gate sees in a text, and what it would do with it at each deployment behind the model."""
     caller, body = request.by, request.body_as(schemas.PreviewRequest)
-    catalogue = parts.catalogues(caller.tenant_id)
-    alias = catalogue.alias(body.model)
+    alias = parts.catalogues(caller.tenant_id).alias(body.model)
     bound = model_caller(caller, body.use_case)
-    call = _call(parts, alias, body.text)
+
+    async def look(facts: Facts) -> schemas.Preview:
+        seen = await asyncio.to_thread(_look, parts, alias, bound, body.text)
+        facts["destinations"] = len(seen.destinations)
+        return seen
+
+    command = Command(summary={}, arguments=digest_of(body), do=look)
+    context = Context(use_case=bound.use_case, grant=caller.grant, attributes=caller.attributes)
+    done = await parts.pipeline.run(
+        Action(MODEL_PREVIEW, bound.principal, Resource("alias", alias.name), command, context)
+    )
+    request.reply_headers.append(("x-headgate-record", done.run.record_id))
+    seen: schemas.Preview = done.result
+    return seen
+
+
+def _look(parts: AdminParts, alias: Alias, bound: Caller, text: str) -> schemas.Preview:
+    """Take the call and each dispatch of it through the stages that come before their records."""
+    call = _call(parts, alias, text)
+    catalogue = parts.catalogues(bound.principal.tenant)
     invoke = invoke_action(call, bound)
-    labelled = await asyncio.to_thread(parts.labeller.label, invoke)
-    decision = parts.decider.decide(invoke, labelled)
-    planned = plan(call, alias=alias, catalogue=catalogue, use_case=bound.use_case, labelled=labelled)
+    stage = _staged(parts, invoke)
+    planned = plan(call, alias=alias, catalogue=catalogue, use_case=bound.use_case, labelled=stage.labelled)
     skipped = {one.deployment: one.why for one in planned.skipped}
     destinations: list[schemas.PreviewDestination] = []
     for deployment in catalogue.candidates(alias):
-        if decision.effect is Effect.DENY:
-            why = "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing) or "no rule allows it"
-            destinations.append(_refused(deployment, decision, labelled.labels, why))
-        elif deployment.id in skipped:
-            destinations.append(_refused(deployment, decision, labelled.labels, skipped[deployment.id]))
+        why = stage.why_not or skipped.get(deployment.id)
+        if why is not None:
+            destinations.append(_view(deployment, stage, effect="deny", why=why))
         else:
-            context = Context(use_case=bound.use_case, floor=bound.floor, inherited=labelled)
+            context = Context(
+                use_case=bound.use_case,
+                floor=bound.floor,
+                inherited=stage.labelled,
+                obligations=stage.decision.obligations,
+                attributes=invoke.context.attributes,
+            )
             dispatch = ModelDispatch(call, deployment)
             action = Action(MODEL_DISPATCH, bound.principal, resource_of(deployment), dispatch, context)
-            destinations.append(await _destination(parts, action))
-    return schemas.Preview(
-        findings=_findings(call, labelled, body.text), labels=str(labelled.labels), destinations=destinations
-    )
+            destinations.append(_destination(parts, action, is_asked=stage.decision.effect is Effect.ASK))
+    findings, labels = _findings(call, stage.labelled, text), str(stage.labelled.labels)
+    return schemas.Preview(findings=findings, labels=labels, destinations=destinations)
 
 
-async def _destination(parts: AdminParts, action: Dispatch) -> schemas.PreviewDestination:
-    """Take one dispatch through the stages that come before its record."""
+class _Stage(NamedTuple):
+    """What the stages before the record say of an action; `why_not` is None where it may be performed."""
+
+    labelled: Labelled
+    decision: Decision
+    payload: Any
+    labels: Labels
+    why_not: str | None
+
+
+def _staged(parts: AdminParts, action: Action[Any, Any, Any]) -> _Stage:
+    """Label, decide and transform an action as the pipeline does, and ask whether it would be refused."""
     labelled = parts.labeller.label(action)
-    decision = parts.decider.decide(action, labelled)
-    deployment = action.payload.deployment
-    receiver = action.principal.clearance
-    exchange = await asyncio.to_thread(
-        parts.transformer.transform, action, labelled=labelled, decision=decision, receiver=receiver
+    decision = with_inherited(parts.decider.decide(action, labelled), action)
+    exchange = parts.transformer.transform(
+        action, labelled=labelled, decision=decision, receiver=action.principal.clearance
     )
-    final = action.with_payload(exchange.payload)
+    why_not: str | None = None
     try:
-        refuse(final, labelled=labelled, decision=decision, exchange=exchange)
-        bytes_out = _bytes_out(parts, final.payload, decision)
+        refuse(action.with_payload(exchange.payload), labelled=labelled, decision=decision, exchange=exchange)
+        refuse_release(exchange.output_labels, action.principal)
+    except Denied as error:
+        why_not = error.message
+    return _Stage(labelled, decision, exchange.payload, exchange.labels, why_not)
+
+
+def _destination(parts: AdminParts, action: Dispatch, *, is_asked: bool) -> schemas.PreviewDestination:
+    """Say what would happen to one dispatch; the bytes are those that it would send."""
+    stage, deployment = _staged(parts, action), action.payload.deployment
+    if stage.why_not is not None:
+        return _view(deployment, stage, effect="deny", why=stage.why_not)
+    dispatch: ModelDispatch = stage.payload
+    try:
+        route = route_of(dispatch, providers=parts.providers, dialects=parts.dialects)
+        written = written_call(dispatch, route, stage.decision.obligations, dialects=parts.dialects)
     except HeadgateError as error:
-        return _refused(deployment, decision, exchange.labels, error.message)
-    asks = decision.effect is Effect.ASK
+        return _view(deployment, stage, effect="deny", why=error.message)
+    if is_asked or stage.decision.effect is Effect.ASK:
+        return _view(deployment, stage, effect="ask", why="a person has to approve it first")
+    body = written.body.decode("utf-8", "replace")
+    return _view(deployment, stage, effect="allow", why="it may go there", bytes_out=body)
+
+
+def _view(
+    deployment: Deployment, stage: _Stage, *, effect: str, why: str, bytes_out: str | None = None
+) -> schemas.PreviewDestination:
     return schemas.PreviewDestination(
         deployment=deployment.id,
         custody=custody_of(deployment),
-        effect=decision.effect.name.lower(),
-        why="a person has to approve it first" if asks else "it may go there",
-        rules=[_rule(rule) for rule in decision.rules],
-        labels=str(exchange.labels),
-        bytes_out=None if asks else bytes_out,
+        effect=effect,
+        why=why,
+        rules=[_rule(rule) for rule in stage.decision.rules],
+        labels=str(stage.labels),
+        bytes_out=bytes_out,
     )
 
 
@@ -92,37 +147,6 @@ def _call(parts: AdminParts, alias: Alias, text: str) -> ModelCall:
         body = msgspec.json.encode({"model": alias.name, "input": text})
         return parts.dialects["openai_embeddings"].read_call(body, headers={})
     return read_chat(parts, alias.name, [schemas.ChatMessage(role="user", content=text)], stream=False)
-
-
-def _bytes_out(parts: AdminParts, dispatch: ModelDispatch, decision: Decision) -> str:
-    """Return the body that `model.dispatch` would send."""
-    deployment, call = dispatch.deployment, dispatch.call
-    provider = parts.providers.get(deployment.provider)
-    endpoint = provider.endpoints.get(call.operation) if provider else None
-    if provider is None or endpoint is None:
-        raise Denied(f"deployment {deployment.id} cannot do {call.operation}")
-    outgoing = Outgoing(
-        model=deployment.model,
-        quirks=provider.quirks | deployment.quirks,
-        cap_output_tokens=decision.obligations.cap_output_tokens,
-    )
-    dialect = parts.dialects[endpoint.dialect]
-    if call.wire == dialect.name:
-        return dialect.write_call(call, outgoing).decode("utf-8", "replace")
-    conversation = parts.dialects[call.wire].to_conversation(call.content)
-    return dialect.from_conversation(conversation, outgoing).decode("utf-8", "replace")
-
-
-def _refused(deployment: Deployment, decision: Decision, labels: Labels, why: str) -> schemas.PreviewDestination:
-    return schemas.PreviewDestination(
-        deployment=deployment.id,
-        custody=custody_of(deployment),
-        effect="deny",
-        why=why,
-        rules=[_rule(rule) for rule in decision.rules],
-        labels=str(labels),
-        bytes_out=None,
-    )
 
 
 def _findings(call: ModelCall, labelled: Labelled, text: str) -> list[schemas.FindingView]:

@@ -103,10 +103,14 @@ class AdminApi:
         if scope["path"] == _DOCUMENT and scope["method"] in ("GET", "HEAD"):
             await respond(send, 200, self._document, headers=[_FRESH])
             return
-        operation, path = find(self._routes, scope)
-        if operation.answer is str and scope["method"] == "HEAD":
-            raise MethodNotAllowed("HEAD", allowed=(operation.method,))
-        request = await self._request(operation, path, scope, receive, send, headers)
+        try:
+            operation, path = find(self._routes, scope)
+            if operation.answer is str and scope["method"] == "HEAD":
+                raise MethodNotAllowed("HEAD", allowed=(operation.method,))
+            request = await self._request(operation, path, scope, receive, send, headers)
+        except HeadgateError as error:
+            self._parts.refusals.note(error, scope, place="api")
+            raise
         answer = await HANDLERS[operation.id](self._parts, request)
         if operation.answer is str:
             return

@@ -33,6 +33,7 @@ from headgate.server.api import schemas
 from headgate.server.api.callers import caller_of_session
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
+from headgate.server.refusals import source_of
 from headgate.server.sessions import (
     SESSION_LASTS,
     USED_LINK,
@@ -71,13 +72,14 @@ async def sign_in(parts: AdminParts, request: Request) -> schemas.Session:
     token = read_token(request.body_as(schemas.SignIn).token, tenants=snapshot.tenants)
     if token is None:
         parts.attempts.count()
-        # Of no tenant, so in no tenant's ledger.
-        raise Unauthenticated("this is no sign-in link of this Headgate: ask for a new one")
+        refused = Unauthenticated("this is no sign-in link of this Headgate: ask for a new one")
+        parts.refusals.note(refused, request.scope, place="sign-in")
+        raise refused
     async with parts.database.transaction(tenant=token.tenant) as tx:
         invited = await parts.sessions.invited(tx, token)
     if invited is None or invited not in snapshot.tenants[token.tenant].principals:
         parts.attempts.count()
-        raise await _refused(parts, snapshot, token)
+        raise await _refused(parts, snapshot, token, source=source_of(request.scope))
     caller = caller_of_session(snapshot, token.tenant, invited, {})
     opened = await _open(parts, request, caller, token)
     request.reply_headers.append(("set-cookie", set_cookie(opened.cookie, is_secure=parts.is_secure)))
@@ -122,9 +124,10 @@ async def _open(parts: AdminParts, request: Request, caller: AdminCaller, token:
     return opened
 
 
-async def _refused(parts: AdminParts, snapshot: Snapshot, token: Token) -> Unauthenticated:
+async def _refused(parts: AdminParts, snapshot: Snapshot, token: Token, *, source: str) -> Unauthenticated:
     """Return the refusal of a link that does not hold, once the pipeline has refused and recorded the attempt."""
-    if not parts.refused_sign_ins.is_recorded():
+    unrecorded = parts.refusals.limit.admit("sign_in", source)
+    if unrecorded is None:
         return Unauthenticated(USED_LINK)
 
     async def do(facts: Facts) -> None:

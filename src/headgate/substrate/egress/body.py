@@ -11,6 +11,13 @@ from headgate.kernel.errors import HeadgateError
 HIGH_WATER = 256 * 1024
 
 
+def names_places(error: HeadgateError) -> HeadgateError:
+    """Return the error, which names hosts and addresses: its `detail` says that this is not for callers."""
+    if error.detail is None:
+        error.detail = error.message
+    return error
+
+
 class BodyQueue:
     """Pieces of one body: put by the connection, taken by one reader.
 
@@ -59,7 +66,7 @@ class BodyQueue:
     def fail(self, error: HeadgateError) -> None:
         """The body will not become whole; the reader gets what arrived and then the error. The first error stays."""
         if not self._ended and self._error is None:
-            self._error = error
+            self._error = names_places(error)
         self.wake()
 
     async def take(self) -> bytes:

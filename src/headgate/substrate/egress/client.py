@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
 from headgate.substrate.egress.address import Resolver, SystemResolver
+from headgate.substrate.egress.body import names_places
 from headgate.substrate.egress.connection import Connection, TimeLimit
 from headgate.substrate.egress.dialing import Dialer, Route
 from headgate.substrate.egress.profile import NetworkProfile
@@ -251,7 +252,10 @@ class Sending:
         self.stopped: HeadgateError | None = None
 
     async def __aenter__(self) -> Response:
-        self._exchange = await self._egress._begin(self)
+        try:
+            self._exchange = await self._egress._begin(self)
+        except HeadgateError as error:
+            raise names_places(error) from error.__cause__
         return self._exchange.response
 
     async def __aexit__(self, *_: object) -> None:
