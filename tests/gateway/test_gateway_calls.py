@@ -176,6 +176,23 @@ async def test_a_failure_before_any_content_goes_to_the_next_candidate(
     assert gateway.bench.recorder.closings[-1].facts["deployment"] == "second"
 
 
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 405, 407, 415, 421])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_deployment_whose_address_is_wrong_is_left_for_the_next_and_never_followed(
+    gateway: Gate, one: Simulator, two: Simulator, status: int, stream: bool
+) -> None:
+    """A redirect, and what else only the gateway can have done wrong; to follow it would take the key elsewhere."""
+    gateway.add("first", one)
+    gateway.add("second", two)
+    location = f"http://127.0.0.1:{one.port}/v1/messages"
+    one.default = Script(status=status, headers=(("location", location),), body=b"")
+    two.script(Script(text="second"))
+    answer = streamed(await gateway.frames()) if stream else said(await gateway.answer())
+    assert answer == "second"
+    assert [received.path for received in one.requests] == ["/v1/chat/completions"]
+    assert gateway.bench.recorder.outcomes(MODEL_DISPATCH.name) == ["failed", "done"]
+
+
 @pytest.mark.parametrize(
     "script",
     [

@@ -292,6 +292,14 @@ def _pseudonym(run: DispatchRun, given: str, *, purpose: bytes) -> str:
 async def _raise_for_status(response: Response, dialect: Dialect) -> None:
     if response.status < 300:
         return
+    if response.status < 400:
+        # Another place is never told the key and the content, and an answer of this one is none.
+        raise Upstream(
+            f"the provider's address answers with a redirect, status {response.status}, which is not followed;"
+            " an administrator has to correct the deployment's base_url",
+            upstream_status=response.status,
+            retryable=True,
+        )
     body = await response.read(limit=_MAX_ERROR_BYTES)
     headers = _headers(response)
     error = dialect.read_error(response.status, headers=headers, body=body)
