@@ -14,7 +14,7 @@ import structlog
 
 from headgate.gateway.catalogue import Catalogue
 from headgate.kernel.action import Action, Context, Resource
-from headgate.kernel.errors import HeadgateError, Invalid, NeedsApproval, NotFound, Upstream
+from headgate.kernel.errors import HeadgateError, Invalid, NeedsApproval, Upstream
 from headgate.kernel.identity import Principal, TenantId
 from headgate.kernel.labels import Labels
 from headgate.kernel.model_call import MODEL_INVOKE, ModelCall, ModelEvent, ModelReply
@@ -22,7 +22,7 @@ from headgate.kernel.pipeline import Pipeline
 from headgate.kernel.ports import Clock, Ids
 from headgate.kernel.run import Run
 from headgate.policy.snapshot import SnapshotHolder
-from headgate.server.api.errors import MethodNotAllowed
+from headgate.server.api.errors import MethodNotAllowed, accepted_instead
 from headgate.server.asgi import (
     SECURITY_HEADERS,
     ClientGone,
@@ -34,8 +34,10 @@ from headgate.server.asgi import (
     require_json,
     respond,
 )
+from headgate.server.content_coding import unpacked
 from headgate.server.departure import until_gone
 from headgate.server.identity import Caller, caller_by_key
+from headgate.server.paths import no_such_path, normalised, wire_of
 from headgate.server.streams import OpenStream, OpenStreams
 from headgate.wire import anthropic_messages, openai_chat, openai_embeddings, openai_models
 from headgate.wire.dialect import Dialect
@@ -91,7 +93,7 @@ class DataPlane:
         """Answer one request; errors in the caller's wire."""
         path, method = normalised(scope["path"]), scope["method"]
         route = ROUTES.get(path)
-        dialect = route or _dialect_for(scope, path)
+        dialect = route or _dialect_for(scope)
         answer = _Answer(send)
         try:
             if route is not None:
@@ -103,7 +105,7 @@ class DataPlane:
                     raise MethodNotAllowed(method, allowed=("GET", "HEAD"))
                 await self._models(path, scope, headers, answer)
             else:
-                raise _no_such_path(scope)
+                raise no_such_path(scope, served=(*ROUTES, _MODELS))
         except ClientGone:
             return
         except HeadgateError as error:
@@ -118,7 +120,7 @@ class DataPlane:
     async def refuse(self, error: HeadgateError, scope: Scope, send: Send) -> None:
         """Answer a request that was refused on its way here, in the wire of its path."""
         path = normalised(scope["path"])
-        await self._fail(error, ROUTES.get(path) or _dialect_for(scope, path), _Answer(send))
+        await self._fail(error, ROUTES.get(path) or _dialect_for(scope), _Answer(send))
 
     async def _call(
         self, dialect: Dialect, headers: dict[str, str], scope: Scope, receive: Receive, answer: _Answer
@@ -126,6 +128,8 @@ class DataPlane:
         caller = caller_by_key(headers, holder=self._parts.holder, clock=self._parts.clock)
         require_json(headers)
         body = await read_body(receive, headers)
+        if "content-encoding" in headers:
+            body = await unpacked(body, headers["content-encoding"])
         if len(body) > _LARGE_BODY_BYTES:
             call = await asyncio.to_thread(dialect.read_call, body, headers=headers)
         else:
@@ -143,7 +147,8 @@ class DataPlane:
             else:
                 done = await self._parts.pipeline.run(action)
                 body = render_reply(done.result, wire=call.wire, model=call.model)
-                await answer.whole(200, body, [*done.result.headers, *gate_headers(done.run)])
+                told = with_request_id(done.result.headers, wire=call.wire, otherwise=done.run.record_id)
+                await answer.whole(200, body, [*told, *gate_headers(done.run)])
 
     async def _stream(
         self, action: Action[ModelCall, ModelEvent, ModelReply], dialect: Dialect, answer: _Answer
@@ -196,8 +201,8 @@ class DataPlane:
             (b"cache-control", b"no-cache, no-transform"),
             (b"x-accel-buffering", b"no"),
         ]
-        told = encode_headers([*run.headers, *gate_headers(run)])
-        await stream.start([*fixed, *told, *SECURITY_HEADERS])
+        told = with_request_id(run.headers, wire=run.payload.wire, otherwise=run.record_id)
+        await stream.start([*fixed, *encode_headers([*told, *gate_headers(run)]), *SECURITY_HEADERS])
 
     async def _models(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
         caller = caller_by_key(headers, holder=self._parts.holder, clock=self._parts.clock)
@@ -209,7 +214,8 @@ class DataPlane:
             body = openai_models.anthropic_model(wanted, aliases=names)
         else:
             body = openai_models.anthropic_list(names, **_page(scope))
-        await answer.whole(200, body)
+        wire = "anthropic" if "anthropic-version" in headers else "openai"
+        await answer.whole(200, body, list(with_request_id((), wire=wire, otherwise=self._parts.ids.ulid())))
 
     async def _fail(self, error: HeadgateError, dialect: Dialect, answer: _Answer) -> None:
         if answer.is_started:
@@ -221,8 +227,7 @@ class DataPlane:
             headers += error.headers
         if error.record_id is not None:
             headers.append(("x-headgate-record", error.record_id))
-        if isinstance(error, MethodNotAllowed):
-            headers.append(("allow", error.allowed))
+        headers += accepted_instead(error)
         if isinstance(error, NeedsApproval):
             headers.append(("x-headgate-approval", error.approval_id))
         await answer.whole(rendered.status, rendered.body, headers)
@@ -241,13 +246,6 @@ class _Answer:
         """Send a whole answer."""
         self.is_started = True
         await respond(self.send, status, body, headers=headers or [])
-
-
-def normalised(path: str) -> str:
-    """Return the path without a trailing slash and without the doubled `/v1` of a common base_url mistake."""
-    if path.startswith("/v1/v1/"):
-        path = path[3:]
-    return path.rstrip("/") or "/"
 
 
 def invoke_action(
@@ -293,6 +291,22 @@ def visible_aliases(catalogue: Catalogue, principal: Principal) -> list[str]:
     return sorted(name for name in catalogue.aliases if principal.aliases is None or name in principal.aliases)
 
 
+def with_request_id(told: tuple[tuple[str, str], ...], *, wire: str, otherwise: str) -> tuple[tuple[str, str], ...]:
+    """Return the provider's headers with a request id under the name that clients of the wire read.
+
+    Args:
+        otherwise: the id where the provider gave none.
+    """
+    name = "request-id" if wire.startswith("anthropic") else "x-request-id"
+    found = otherwise
+    for given, value in told:
+        if given == name:
+            return told
+        if given in ("request-id", "x-request-id"):
+            found = value
+    return (*told, (name, found))
+
+
 def gate_headers(run: Run[Any, Any, Any]) -> list[tuple[str, str]]:
     """Return the headers that tell what the gate did; the labels are an upper bound."""
     labels: Labels = run.labelled.labels.join(run.output_labels)
@@ -322,11 +336,6 @@ def _page(scope: Scope) -> dict[str, Any]:
     return {"limit": int(limit), "after": query.get("after_id"), "before": query.get("before_id")}
 
 
-def _dialect_for(scope: Scope, path: str) -> Dialect:
+def _dialect_for(scope: Scope) -> Dialect:
     """Return the dialect in which to refuse a path that no route has."""
-    is_anthropic = path.startswith("/v1/messages") or any(name == b"anthropic-version" for name, _ in scope["headers"])
-    return anthropic_messages.dialect if is_anthropic else openai_chat.dialect
-
-
-def _no_such_path(scope: Scope) -> HeadgateError:
-    return NotFound(f"{scope['method']} {scope['path'][:200]} is not offered; this Headgate serves {', '.join(ROUTES)}")
+    return anthropic_messages.dialect if wire_of(scope) == "anthropic" else openai_chat.dialect

@@ -13,7 +13,7 @@ from typing import Any
 from headgate.assembly import Worker, worker
 from headgate.kernel.administration import RECORDED
 from headgate.kernel.ports import Recorder
-from headgate.server.administration import CommandPerformer
+from headgate.server.administration import CommandPerformer, Gate
 from headgate.server.api.live import LiveRecords
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.router import AdminApi
@@ -23,6 +23,7 @@ from headgate.server.exporting import exporting
 from headgate.server.health import CountingRecorder, Counts, DatabaseWatch, Health, HealthParts, ModelState, ModelWatch
 from headgate.server.hosts import HostRule
 from headgate.server.metrics import Board
+from headgate.server.observers import Observers
 from headgate.server.sessions import Attempts, RefusedSignIns, Sessions
 from headgate.server.static_files import StaticFiles
 from headgate.server.streams import OpenStreams
@@ -75,12 +76,13 @@ def application_of(parts: Worker, beside: Beside, health: Health) -> Application
     settings = parts.base.settings
     return Application(
         ApplicationParts(
-            hosts=HostRule(port=settings.port, names=settings.hosts),
+            hosts=HostRule(port=settings.port, names=settings.hosts, origins=settings.origins),
             data_plane=_data_plane(parts, beside.streams),
             admin=AdminApi(_admin_parts(parts, beside)),
             console=beside.console,
             health=health,
             counts=beside.counts,
+            observers=_observers(parts),
         )
     )
 
@@ -95,6 +97,17 @@ def _data_plane(parts: Worker, streams: OpenStreams) -> DataPlane:
             clock=parts.base.clock,
             ids=parts.base.ids,
         )
+    )
+
+
+def _observers(parts: Worker) -> Observers:
+    settings, stages = parts.base.settings, parts.stages
+    return Observers(
+        settings.metrics,
+        is_behind_proxy=settings.trusted_proxy,
+        holder=parts.holder,
+        gate=Gate(stages.labeller, stages.decider),
+        clock=parts.base.clock,
     )
 
 
