@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import replace
 from functools import lru_cache
 
+from headgate.gateway.catalogue import model_for
 from headgate.gateway.pricing import FREE, cost_micros
 from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
 from headgate.kernel.model_call import (
@@ -144,7 +145,7 @@ class ModelDispatcher:
                 f"deployment {deployment.id} has no base_url, and provider {deployment.provider} no usual one"
             )
         outgoing = Outgoing(
-            model=deployment.model,
+            model=model_for(deployment, call.model),
             quirks=provider.quirks | deployment.quirks,
             cap_output_tokens=run.decision.obligations.cap_output_tokens,
         )

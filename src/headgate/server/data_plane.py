@@ -8,18 +8,18 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
 
 import structlog
 
 from headgate.gateway.catalogue import Catalogue
 from headgate.kernel.action import Action, Context, Resource
-from headgate.kernel.errors import HeadgateError, Invalid, NeedsApproval, Upstream
-from headgate.kernel.identity import Principal, TenantId
+from headgate.kernel.errors import HeadgateError, NeedsApproval, Upstream
+from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import Labels
 from headgate.kernel.model_call import MODEL_INVOKE, ModelCall, ModelEvent, ModelReply
 from headgate.kernel.pipeline import Pipeline
 from headgate.kernel.ports import Clock, Ids
+from headgate.kernel.provider import Provider
 from headgate.kernel.run import Run
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.server.api.errors import MethodNotAllowed, accepted_instead
@@ -37,9 +37,10 @@ from headgate.server.asgi import (
 from headgate.server.content_coding import unpacked
 from headgate.server.departure import until_gone
 from headgate.server.identity import Caller, caller_by_key
+from headgate.server.model_list import models_body
 from headgate.server.paths import no_such_path, normalised, wire_of
 from headgate.server.streams import OpenStream, OpenStreams
-from headgate.wire import anthropic_messages, openai_chat, openai_embeddings, openai_models
+from headgate.wire import anthropic_messages, openai_chat, openai_embeddings
 from headgate.wire.dialect import Dialect
 from headgate.wire.dialects import render_reply
 
@@ -78,6 +79,7 @@ class DataPlaneParts:
     pipeline: Pipeline
     holder: SnapshotHolder
     catalogues: Callable[[TenantId], Catalogue]
+    providers: Mapping[str, Provider]
     streams: OpenStreams
     clock: Clock
     ids: Ids
@@ -138,6 +140,7 @@ class DataPlane:
         action = invoke_action(
             call,
             caller,
+            catalogue=self._parts.catalogues(caller.principal.tenant),
             grant=headers.get(_GRANT),
             deadline_s=None if within_s is None else self._parts.clock.monotonic() + within_s,
         )
@@ -206,15 +209,15 @@ class DataPlane:
 
     async def _models(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
         caller = caller_by_key(headers, holder=self._parts.holder, clock=self._parts.clock)
-        names = visible_aliases(self._parts.catalogues(caller.principal.tenant), caller.principal)
-        wanted = path.removeprefix(_MODELS).lstrip("/")
-        if "anthropic-version" not in headers:
-            body = openai_models.openai_model(wanted, aliases=names) if wanted else openai_models.openai_list(names)
-        elif wanted:
-            body = openai_models.anthropic_model(wanted, aliases=names)
-        else:
-            body = openai_models.anthropic_list(names, **_page(scope))
         wire = "anthropic" if "anthropic-version" in headers else "openai"
+        body = models_body(
+            path.removeprefix(_MODELS).lstrip("/"),
+            caller,
+            scope,
+            catalogue=self._parts.catalogues(caller.principal.tenant),
+            providers=self._parts.providers,
+            wire=wire,
+        )
         await answer.whole(200, body, list(with_request_id((), wire=wire, otherwise=self._parts.ids.ulid())))
 
     async def _fail(self, error: HeadgateError, dialect: Dialect, answer: _Answer) -> None:
@@ -249,21 +252,30 @@ class _Answer:
 
 
 def invoke_action(
-    call: ModelCall, caller: Caller, *, grant: str | None = None, deadline_s: float | None = None
+    call: ModelCall,
+    caller: Caller,
+    *,
+    catalogue: Catalogue,
+    grant: str | None = None,
+    deadline_s: float | None = None,
 ) -> Action[ModelCall, ModelEvent, ModelReply]:
-    """Return the action of calling a model; `grant` is the id of an approval that the caller presents."""
+    """Return the action of calling a model: of the alias in the caller's catalogue that answers to the name.
+
+    Args:
+        grant: the id of an approval that the caller presents.
+    """
     return Action(
         verb=MODEL_INVOKE,
         principal=caller.principal,
-        resource=_alias(call.model),
+        resource=_alias(catalogue.alias_id(call.model)),
         payload=call,
         context=Context(use_case=caller.use_case, floor=caller.floor, grant=grant, deadline_s=deadline_s),
     )
 
 
 @lru_cache(maxsize=256)
-def _alias(model: str) -> Resource:
-    return Resource(kind="alias", id=model)
+def _alias(alias_id: str) -> Resource:
+    return Resource(kind="alias", id=alias_id)
 
 
 def patience_s(headers: Mapping[str, str]) -> float | None:
@@ -284,11 +296,6 @@ def patience_s(headers: Mapping[str, str]) -> float | None:
         if 0 < seconds <= _MOST_PATIENCE_S:
             return seconds - min(1.0, seconds / 10)
     return None
-
-
-def visible_aliases(catalogue: Catalogue, principal: Principal) -> list[str]:
-    """Return the names of the models that the principal may call, sorted."""
-    return sorted(name for name in catalogue.aliases if principal.aliases is None or name in principal.aliases)
 
 
 def with_request_id(told: tuple[tuple[str, str], ...], *, wire: str, otherwise: str) -> tuple[tuple[str, str], ...]:
@@ -325,15 +332,6 @@ async def _next(items: AsyncIterator[ModelEvent]) -> ModelEvent | HeadgateError 
         return await anext(items, None)
     except HeadgateError as error:
         return error
-
-
-def _page(scope: Scope) -> dict[str, Any]:
-    """Return the paging of a models list as Anthropic's clients ask for it."""
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-    limit = query.get("limit", "20")
-    if not limit.isdigit() or not 1 <= int(limit[:6]) <= 1000:
-        raise Invalid("limit is a whole number from 1 to 1000", param="limit")
-    return {"limit": int(limit), "after": query.get("after_id"), "before": query.get("before_id")}
 
 
 def _dialect_for(scope: Scope) -> Dialect:

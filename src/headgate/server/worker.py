@@ -93,6 +93,7 @@ def _data_plane(parts: Worker, streams: OpenStreams) -> DataPlane:
             pipeline=parts.pipeline,
             holder=parts.holder,
             catalogues=parts.library.catalogue,
+            providers=parts.providers,
             streams=streams,
             clock=parts.base.clock,
             ids=parts.base.ids,

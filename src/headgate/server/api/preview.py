@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from headgate.gateway.catalogue import Alias
+from headgate.gateway.catalogue import Alias, model_for
 from headgate.gateway.invoke import resource_of
 from headgate.gateway.routing import plan
 from headgate.kernel.action import Action, Context
@@ -34,8 +34,8 @@ async def preview(parts: AdminParts, request: Request) -> schemas.Preview:
     catalogue = parts.catalogues(caller.tenant_id)
     alias = catalogue.alias(body.model)
     bound = model_caller(caller, body.use_case)
-    call = _call(parts, alias, body.text)
-    invoke = invoke_action(call, bound)
+    call = _call(parts, alias, model=body.model, text=body.text)
+    invoke = invoke_action(call, bound, catalogue=catalogue)
     labelled = parts.labeller.label(invoke)
     decision = parts.decider.decide(invoke, labelled)
     planned = plan(call, alias=alias, catalogue=catalogue, use_case=bound.use_case, labelled=labelled)
@@ -83,12 +83,12 @@ def _destination(parts: AdminParts, action: Dispatch) -> schemas.PreviewDestinat
     )
 
 
-def _call(parts: AdminParts, alias: Alias, text: str) -> ModelCall:
+def _call(parts: AdminParts, alias: Alias, *, model: str, text: str) -> ModelCall:
     """Return the call that a client would have made of the text."""
     if alias.operation == "embed":
-        body = msgspec.json.encode({"model": alias.name, "input": text})
+        body = msgspec.json.encode({"model": model, "input": text})
         return parts.dialects["openai_embeddings"].read_call(body, headers={})
-    return read_chat(parts, alias.name, [schemas.ChatMessage(role="user", content=text)], stream=False)
+    return read_chat(parts, model, [schemas.ChatMessage(role="user", content=text)], stream=False)
 
 
 def _bytes_out(parts: AdminParts, dispatch: ModelDispatch, decision: Decision) -> str:
@@ -99,7 +99,7 @@ def _bytes_out(parts: AdminParts, dispatch: ModelDispatch, decision: Decision) -
     if provider is None or endpoint is None:
         raise Denied(f"deployment {deployment.id} cannot do {call.operation}")
     outgoing = Outgoing(
-        model=deployment.model,
+        model=model_for(deployment, call.model),
         quirks=provider.quirks | deployment.quirks,
         cap_output_tokens=decision.obligations.cap_output_tokens,
     )
