@@ -646,3 +646,16 @@ async def test_a_caller_that_waits_no_longer_gets_its_own_timeout_and_the_provid
         await one.requests[0].left.wait()
     assert gateway.bench.recorder.outcomes() == ["failed", "failed"]
     assert said(await gateway.answer()) == "fine", "it is still tried first"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_only_a_provider_of_our_own_is_believed_about_what_it_left_out(
+    gateway: Gate, one: Simulator, two: Simulator, stream: bool
+) -> None:
+    script = Script(headers=(("x-headgate-dropped", "verbosity"),))
+    for provider, simulator, told in (("openai", one, None), ("local", two, "verbosity")):
+        gateway.deployments.clear()
+        gateway.add(provider, simulator, provider=provider)
+        simulator.script(script)
+        await (gateway.frames() if stream else gateway.answer())
+        assert gateway.bench.recorder.closings[-1].facts.get("dropped") == told

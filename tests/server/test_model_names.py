@@ -127,7 +127,7 @@ async def test_keys_and_records_name_the_alias_and_records_the_name_that_was_ask
 async def test_the_list_tells_each_sdk_what_a_model_can_do(house: House):
     async with house.client() as http:
         ours = openai.AsyncOpenAI(base_url="http://127.0.0.1:8080/v1", api_key=house.admin_key, http_client=http)
-        listed = {model.id: model.to_dict() async for model in ours.models.list()}
+        listed = {model.id: json.loads(model.to_json()) async for model in ours.models.list()}
         theirs = anthropic.AsyncAnthropic(base_url="http://127.0.0.1:8080", api_key=house.admin_key, http_client=http)
         cards = {model.id: model async for model in theirs.models.list(limit=2)}
         one = await theirs.models.retrieve("claude-sonnet-5")

@@ -65,6 +65,8 @@ class ModelDispatcher:
             tally.sends()
             async with self._egress.send(request) as response:
                 await _raise_for_status(response, dialect)
+                if provider.dropped_header is not None:
+                    _note_dropped(run, response, provider.dropped_header)
                 if assembler is None:
                     body = await response.read(limit=_MAX_REPLY_BYTES)
                     tally.began()
@@ -99,6 +101,8 @@ class ModelDispatcher:
             tally.sends()
             async with self._egress.send(request) as response:
                 await _raise_for_status(response, dialect)
+                if provider.dropped_header is not None:
+                    _note_dropped(run, response, provider.dropped_header)
                 _check_is_stream(response)
                 run.headers = tuple(
                     (name, value)
@@ -306,6 +310,14 @@ async def _raise_for_status(response: Response, dialect: Dialect) -> None:
     error = dialect.read_error(response.status, headers=headers, body=body)
     error.headers = tuple((name, value) for name, value in headers.items() if "ratelimit" in name)
     raise error
+
+
+def _note_dropped(run: DispatchRun, response: Response, header: str) -> None:
+    """Note what a provider of our own left out, beside what its wire could not say."""
+    said = response.headers.get(header)
+    if said:
+        before = run.facts.get("dropped")
+        run.facts["dropped"] = (f"{before},{said}" if before else said)[:500]
 
 
 def _blame(error: HeadgateError, run: DispatchRun) -> None:
