@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
 import msgspec
 import pytest
+from tests.datasets import dataset
 
 from headgate.testing.lab import Lab
 from headgate.testing.simulator import Script
 
 pytestmark = [pytest.mark.e2e, pytest.mark.measured]
 
-DATASETS = Path(os.environ.get("HEADGATE_DATASETS", Path(__file__).parents[2] / "../shared/data"))
-SENTENCES = DATASETS / "pii" / "presidio_synth_dataset_v2.json"
 KEPT_BACK = ("CREDIT_CARD", "IBAN_CODE", "US_SSN", "EMAIL_ADDRESS", "IP_ADDRESS")
 AT_ONCE = 24
 ANSWERED = 50
@@ -53,9 +50,8 @@ class Answer(NamedTuple):
 @pytest.fixture(scope="module")
 def sentences() -> list[Sentence]:
     """All of them."""
-    if not SENTENCES.exists():
-        pytest.skip(f"not measured: {SENTENCES.name} is not below HEADGATE_DATASETS")
-    return msgspec.json.decode(SENTENCES.read_bytes(), type=list[Sentence])
+    path = dataset("pii/presidio_synth_dataset_v2.json")
+    return msgspec.json.decode(path.read_bytes(), type=list[Sentence])
 
 
 def test_no_card_iban_ssn_email_or_ip_address_of_real_sentences_arrives_and_they_come_back(

@@ -34,6 +34,7 @@ def list_keys(url: str | None, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--use-case", default="getting-started", show_default=True)
 @click.option("--principal", help="Whom the key stands for; by default its own name.")
+@click.option("--role", "roles", multiple=True, help="A role that it carries; may be given several times.")
 @click.option("--alias", "aliases", multiple=True, help="Only this model; may be given several times.")
 @click.option("--expires", "expires_at", help="RFC 3339 time after which it is refused.")
 @click.option("--requests-per-minute", type=click.IntRange(1))
@@ -44,6 +45,7 @@ def create_key(
     name: str,
     use_case: str,
     principal: str | None,
+    roles: tuple[str, ...],
     aliases: tuple[str, ...],
     expires_at: str | None,
     requests_per_minute: int | None,
@@ -56,6 +58,7 @@ def create_key(
         "name": name,
         "use_case": use_case,
         "principal": principal,
+        "roles": list(roles),
         "aliases": list(aliases) or None,
         "expires_at": expires_at,
         "requests_per_minute": requests_per_minute,
