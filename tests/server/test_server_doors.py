@@ -142,6 +142,7 @@ async def test_an_application_that_is_listed_may_call_models_and_read_the_answer
             await browser.get("/v1/nothing"),
         ]
     assert before.status_code == 204
+    assert not before.headers.keys() & {"content-length", "content-type", "transfer-encoding"}
     assert before.headers["access-control-allow-origin"] == origin
     assert "POST" in before.headers["access-control-allow-methods"]
     assert before.headers["access-control-allow-headers"] == asked["access-control-request-headers"]
@@ -452,7 +453,9 @@ async def test_the_embedded_model_is_told_callers_apart_by_names_that_say_nothin
 
 async def test_a_websocket_is_declined_so_that_clients_fall_back_to_http(house: House):
     async with house.client(house.admin_key, upgrade="websocket") as client:
-        assert (await client.get("/v1/responses")).status_code == 426
+        answer = await client.get("/v1/responses")
+    assert (answer.status_code, answer.headers["upgrade"]) == (426, "HTTP/1.1")
+    assert answer.json()["error"]["code"] == "websocket_not_offered"
 
 
 async def test_without_a_built_console_a_plain_page_says_what_to_do(tmp_path: Path):

@@ -35,7 +35,7 @@ _MAX_ERROR_BYTES = 64 << 10
 _BYTES_PER_TOKEN = 4
 _REPLY_HEADERS = (
     *("x-ratelimit-", "anthropic-ratelimit-", "retry-after", "request-id", "x-request-id", "x-should-retry"),
-    "date",
+    *("date", "x-headgate-"),
 )
 
 
@@ -65,14 +65,15 @@ class ModelDispatcher:
             tally.sends()
             async with self._egress.send(request) as response:
                 await _raise_for_status(response, dialect)
-                if provider.dropped_header is not None:
-                    _note_dropped(run, response, provider.dropped_header)
+                headers = _headers(response)
+                if provider.dropped_header in headers:
+                    _note_dropped(run, headers[provider.dropped_header])
                 if assembler is None:
                     body = await response.read(limit=_MAX_REPLY_BYTES)
                     tally.began()
                 else:
                     body = await _assembled(response, dialect, assembler, tally)
-                reply = dialect.read_reply(body, headers=_headers(response))
+                reply = dialect.read_reply(body, headers=headers)
                 tally.saw(reply.usage)
                 if reply.usage.output_tokens is None and run.payload.call.operation == "chat":
                     tally.wrote(_written_chars(dialect.to_reply(reply)))
@@ -101,12 +102,13 @@ class ModelDispatcher:
             tally.sends()
             async with self._egress.send(request) as response:
                 await _raise_for_status(response, dialect)
-                if provider.dropped_header is not None:
-                    _note_dropped(run, response, provider.dropped_header)
+                headers = _headers(response)
+                if provider.dropped_header in headers:
+                    _note_dropped(run, headers[provider.dropped_header])
                 _check_is_stream(response)
                 run.headers = tuple(
                     (name, value)
-                    for name, value in _headers(response).items()
+                    for name, value in headers.items()
                     if "ratelimit" in name or "request-id" in name
                 )
                 reader = dialect.read_events()
@@ -312,12 +314,10 @@ async def _raise_for_status(response: Response, dialect: Dialect) -> None:
     raise error
 
 
-def _note_dropped(run: DispatchRun, response: Response, header: str) -> None:
+def _note_dropped(run: DispatchRun, said: str) -> None:
     """Note what a provider of our own left out, beside what its wire could not say."""
-    said = response.headers.get(header)
-    if said:
-        before = run.facts.get("dropped")
-        run.facts["dropped"] = (f"{before},{said}" if before else said)[:500]
+    before = run.facts.get("dropped")
+    run.facts["dropped"] = (f"{before},{said}" if before else said)[:500]
 
 
 def _blame(error: HeadgateError, run: DispatchRun) -> None:

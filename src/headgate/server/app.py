@@ -23,7 +23,18 @@ log = structlog.get_logger(__name__)
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_WEBSOCKET = "nothing here speaks WebSocket; send the request over HTTP"
+_WEBSOCKET = msgspec.json.encode(
+    {
+        "type": "error",
+        "error": {
+            "type": "invalid_request_error",
+            "code": "websocket_not_offered",
+            "param": None,
+            "message": "nothing here speaks WebSocket; send the request over HTTP",
+        },
+    }
+)
+"""In words that clients of both wires find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +118,7 @@ class Application:
             send.extra = readable_by(origin)
         if headers.get("upgrade", "").lower() == "websocket":
             # Clients that try a WebSocket first fall back to HTTP on this status, at once and on no other.
-            said = msgspec.json.encode({"error": {"message": _WEBSOCKET, "type": "invalid_request_error"}})
-            await respond(send, 426, said, headers=[("upgrade", "HTTP/1.1"), ("connection", "upgrade")])
+            await respond(send, 426, _WEBSOCKET, headers=[("upgrade", "HTTP/1.1"), ("connection", "upgrade")])
         elif plane in ("openai", "anthropic"):
             await parts.data_plane(scope, receive, send, headers)
         elif plane == "api":

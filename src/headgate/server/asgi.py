@@ -113,9 +113,9 @@ def encode_headers(pairs: Pairs) -> list[tuple[bytes, bytes]]:
 
 
 async def respond(send: Send, status: int, body: bytes, *, kind: str = "application/json", headers: Pairs = ()) -> None:
-    """Send a whole answer."""
-    given = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
-    head = [*given, *encode_headers(headers), *SECURITY_HEADERS]
+    """Send a whole answer; of status 204 it has no body, and so no type and no length."""
+    described = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+    head = [*(described if status != 204 else ()), *encode_headers(headers), *SECURITY_HEADERS]
     await send({"type": WHOLE, "status": status, "headers": head, "body": body})
 
 

@@ -16,6 +16,11 @@ _EXPOSED = (
         for prefix in ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
         for what in ("requests", "tokens")
     ),
+    *(
+        f"anthropic-ratelimit-{what}-{state}"
+        for what in ("requests", "tokens", "input-tokens", "output-tokens")
+        for state in ("limit", "remaining", "reset")
+    ),
 )
 _EXPOSED_TEXT = ", ".join(_EXPOSED)
 _MAX_REQUESTED_CHARS = 4096

@@ -33,7 +33,7 @@ def plane_of(scope: Scope, *, has_file: Callable[[str], bool]) -> Plane:
     """
     path: str = scope["path"]
     if path.startswith("/v1/"):
-        return wire_of(scope)
+        return "anthropic" if "/messages" in path else "openai"
     if (path.startswith("/api/") and not path.startswith("/api/v1/")) or path == "/api":
         return "api"
     if has_file(path) or path == "/metrics":
