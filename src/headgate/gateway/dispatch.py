@@ -107,9 +107,7 @@ class ModelDispatcher:
                     _note_dropped(run, headers[provider.dropped_header])
                 _check_is_stream(response)
                 run.headers = tuple(
-                    (name, value)
-                    for name, value in headers.items()
-                    if "ratelimit" in name or "request-id" in name
+                    (name, value) for name, value in headers.items() if "ratelimit" in name or "request-id" in name
                 )
                 reader = dialect.read_events()
                 parser = SseParser()
