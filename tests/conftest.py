@@ -1,10 +1,16 @@
-"""Holds every test of this process to loopback: what would leave the machine fails, wherever it was called."""
+"""Holds every test of this process to loopback: what would leave the machine fails, wherever it was called.
+
+What could not be tested here is told in one line at the end, with the reasons.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import sys
-from typing import cast
+from collections import Counter
+from typing import Any, cast
+
+import pytest
 
 
 def refuse_what_leaves_the_machine(event: str, arguments: tuple[object, ...]) -> None:
@@ -24,3 +30,20 @@ def refuse_what_leaves_the_machine(event: str, arguments: tuple[object, ...]) ->
 
 
 sys.addaudithook(refuse_what_leaves_the_machine)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say what was left out, and why, after everything else; or nothing where nothing was."""
+    reporter: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    skipped: list[Any] = reporter.stats.get("skipped", [])
+    reasons = Counter(_reason(report.longrepr) for report in skipped)
+    if reasons:
+        told = "; ".join(f"{count} because {reason}" for reason, count in sorted(reasons.items()))
+        reporter.write_line(f"not tested here: {told}", yellow=True)
+
+
+def _reason(said: Any) -> str:
+    text = str(said[2] if isinstance(said, tuple) else said)  # pyright: ignore[reportUnknownArgumentType] - pytest's own
+    return text.removeprefix("Skipped: ")

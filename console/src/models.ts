@@ -9,11 +9,11 @@ export interface Offer {
 }
 
 /**
- * What can be chatted with. The first is one that answers on our own machines where there is one: newcomers begin with
+ * What can be chatted with, without aliases that stand for many names. The first is one that answers on our own machines where there is one: newcomers begin with
  * a use case that reaches no other.
  */
 export function offerOf(models: readonly Schemas["ModelView"][] | undefined): Offer {
-  const chats = (models ?? []).filter((model) => model.operation === "chat");
+  const chats = (models ?? []).filter((model) => model.operation === "chat" && !model.id.includes("*"));
   const own = chats.filter((model) => model.deployments.some((deployment) => deployment.custody === "organisation"));
   const first =
     own.find((model) => model.deployments.some((deployment) => deployment.is_built_in)) ?? own[0] ?? chats[0];

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
 import msgspec
 import pytest
+from tests.datasets import dataset
 
 from headgate.guard.pseudonyms import TOKEN
 from headgate.testing.lab import Lab
@@ -20,10 +19,6 @@ from headgate.testing.simulator import Script
 
 pytestmark = [pytest.mark.e2e, pytest.mark.measured]
 
-DATASETS = Path(os.environ.get("HEADGATE_DATASETS", Path(__file__).parents[2] / "../shared/data"))
-SENTENCES = DATASETS / "pii" / "presidio_synth_dataset_v2.json"
-ENTERPRISE = DATASETS / "pii" / "enterprise_texts.json"
-HARMLESS = DATASETS / "pii" / "harmless_lines.txt"
 MEASURED = frozenset({"EMAIL", "PHONE", "PAYMENTCARD", "IBAN", "USSSN", "IPADDRESS", "SECRET"})
 LEAST = 0.95
 KEPT_BACK = ("CREDIT_CARD", "IBAN_CODE", "US_SSN", "EMAIL_ADDRESS", "IP_ADDRESS")
@@ -76,9 +71,8 @@ class Answer(NamedTuple):
 @pytest.fixture(scope="module")
 def sentences() -> list[Sentence]:
     """All of them."""
-    if not SENTENCES.exists():
-        pytest.skip(f"not measured: {SENTENCES.name} is not below HEADGATE_DATASETS")
-    return msgspec.json.decode(SENTENCES.read_bytes(), type=list[Sentence])
+    path = dataset("pii/presidio_synth_dataset_v2.json")
+    return msgspec.json.decode(path.read_bytes(), type=list[Sentence])
 
 
 def test_no_card_iban_ssn_email_or_ip_address_of_real_sentences_arrives_and_they_come_back(
@@ -113,9 +107,7 @@ def test_fifty_real_sentences_are_answered_by_the_embedded_model(lab: Lab, sente
 @pytest.fixture(scope="module")
 def enterprise_texts() -> list[Text]:
     """Tickets, logs, code and configurations."""
-    if not ENTERPRISE.exists():
-        pytest.skip(f"not measured: {ENTERPRISE.name} is not below HEADGATE_DATASETS")
-    return msgspec.json.decode(ENTERPRISE.read_bytes(), type=list[Text])
+    return msgspec.json.decode(dataset("pii/enterprise_texts.json").read_bytes(), type=list[Text])
 
 
 def test_of_each_kind_nineteen_of_twenty_are_masked_in_daily_work_and_little_else(
@@ -143,10 +135,8 @@ def test_of_each_kind_nineteen_of_twenty_are_masked_in_daily_work_and_little_els
 
 
 def test_harmless_lines_arrive_as_they_were_written(lab: Lab) -> None:
-    if not HARMLESS.exists():
-        pytest.skip(f"not measured: {HARMLESS.name} is not below HEADGATE_DATASETS")
     lab.cloud.answer_always(Script())
-    lines = [line for line in HARMLESS.read_text().splitlines() if line]
+    lines = [line for line in dataset("pii/harmless_lines.txt").read_text().splitlines() if line]
     asyncio.run(_ask_all(lab, lines, model="cloud", at_once=AT_ONCE))
     assert [line for line in _arrived(lab, count=len(lines)) if line not in lines] == []
 

@@ -167,6 +167,18 @@ def leave_while_answered(models: ModelProcess, bodies: list[dict[str, Any]]) -> 
         (chat("x", temperature=3), 400, "temperature", "invalid_request"),
         (chat("x", n=5), 400, "n", "invalid_request"),
         (chat("x", tools=[{"type": "function"}]), 400, "tools", "invalid_request"),
+        (chat("x", tools=[{"type": "function"}], tool_choice="auto"), 400, "tools", "invalid_request"),
+        (chat("x", tool_choice="required"), 400, "tool_choice", "invalid_request"),
+        (chat("x", functions=[{"name": "f"}]), 400, "functions", "invalid_request"),
+        (chat("x", modalities=["text", "audio"]), 400, "modalities", "invalid_request"),
+        (chat("x", modalities=["text"], audio={"voice": "ash"}), 400, "audio", "invalid_request"),
+        (chat("x", web_search_options={}), 400, "web_search_options", "invalid_request"),
+        (chat("x", logit_bias={"Hello": 1}), 400, "logit_bias", "invalid_request"),
+        (chat("x", logit_bias={"100257": 1}), 400, "logit_bias", "invalid_request"),
+        (chat("x", top_logprobs=2), 400, "top_logprobs", "invalid_request"),
+        (chat("x", response_format={}), 400, "response_format", "invalid_request"),
+        (chat("x", response_format={"type": "xml"}), 400, "response_format", "invalid_request"),
+        (chat("x", response_format={"type": "json_schema"}), 400, "response_format", "invalid_request"),
         (chat("x", response_format={"type": "json_schema", "json_schema": {"schema": {"type": "odd"}}}), 400, None,
          "invalid_request"),
     ],
@@ -178,6 +190,57 @@ def test_what_cannot_be_served_is_refused_in_the_openai_envelope(
     error = refusal.body["error"]
     assert (refusal.status, error["param"], error["code"]) == (status, param, code)
     assert error["message"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "none"},
+        {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": {"type": "none"}},
+        {"tools": [], "tool_choice": "auto"},
+        {"functions": [{"name": "f"}], "function_call": "none"},
+        {"modalities": ["text"], "stop": "", "top_logprobs": 0, "logprobs": True, "response_format": {"type": "text"}},
+    ],
+)
+def test_what_is_switched_off_is_as_good_as_left_out(models: ModelProcess, options: dict[str, Any]) -> None:
+    plain, answer = (models.chat("Say hello.", temperature=0, max_tokens=6, **more) for more in ({}, options))
+    assert answer.status == 200, answer.body
+    assert answer.body["choices"][0]["message"] == plain.body["choices"][0]["message"]
+    assert ("logprobs" in answer.body["choices"][0]) == ("logprobs" in options)
+
+
+def test_a_bias_against_a_token_keeps_it_out_of_the_answer(models: ModelProcess) -> None:
+    options = {"temperature": 0, "max_tokens": 1, "logprobs": True, "top_logprobs": 1}
+    first = models.chat("Say hello.", **options).body["choices"][0]["logprobs"]["content"][0]
+    other = models.chat("Say hello.", **options, logit_bias={str(first["id"]): -100}).body["choices"][0]
+    assert other["message"]["content"] != first["token"]
+
+
+@pytest.mark.parametrize("seed", [-7, 2**40, 0xFFFF_FFFF, 2**63 - 1])
+def test_every_seed_that_the_wire_has_gives_the_same_answer_again(models: ModelProcess, seed: int) -> None:
+    answers = [models.chat("Tell me a story.", temperature=1, seed=seed, max_tokens=12) for _ in range(2)]
+    assert answers[0].status == 200, answers[0].body
+    assert answers[0].body["choices"] == answers[1].body["choices"]
+
+
+def test_several_answers_and_only_the_likeliest_words_are_given_as_asked(models: ModelProcess) -> None:
+    several = models.chat("Tell me a story.", n=3, temperature=1, seed=1, max_tokens=6).body["choices"]
+    assert [choice["index"] for choice in several] == [0, 1, 2]
+    assert len({choice["message"]["content"] for choice in several}) > 1
+    surest = [models.chat("Say hello.", temperature=2, top_k=1, seed=seed, max_tokens=6) for seed in (1, 2)]
+    assert surest[0].body["choices"] == surest[1].body["choices"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_changes_nothing_is_named(models: ModelProcess, stream: bool) -> None:
+    body = chat("x", max_tokens=1, stream=stream, reasoning_effort="high", user="u", verbosity=None, store=True)
+    body |= {"guided\njson": {}, "metadata": {"a": "b"}}
+    body["messages"][0]["name"] = "anna"
+    with models.open("POST", "/v1/chat/completions", body) as response:
+        assert response.status == 200
+        assert response.headers["x-headgate-dropped"] == "reasoning_effort,guided?json,messages.name"
+    with models.open("POST", "/v1/chat/completions", chat("x", max_tokens=1, stream=stream)) as response:
+        assert response.headers["x-headgate-dropped"] is None
 
 
 def test_a_schema_nested_too_deeply_never_reaches_the_grammar_compiler(models: ModelProcess) -> None:

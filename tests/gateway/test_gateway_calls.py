@@ -178,6 +178,23 @@ async def test_a_failure_before_any_content_goes_to_the_next_candidate(
     assert gateway.bench.recorder.closings[-1].facts["deployment"] == "second"
 
 
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 405, 407, 415, 421])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_deployment_whose_address_is_wrong_is_left_for_the_next_and_never_followed(
+    gateway: Gate, one: Simulator, two: Simulator, status: int, stream: bool
+) -> None:
+    """A redirect, and what else only the gateway can have done wrong; to follow it would take the key elsewhere."""
+    gateway.add("first", one)
+    gateway.add("second", two)
+    location = f"http://127.0.0.1:{one.port}/v1/messages"
+    one.default = Script(status=status, headers=(("location", location),), body=b"")
+    two.script(Script(text="second"))
+    answer = streamed(await gateway.frames()) if stream else said(await gateway.answer())
+    assert answer == "second"
+    assert [received.path for received in one.requests] == ["/v1/chat/completions"]
+    assert gateway.bench.recorder.outcomes(MODEL_DISPATCH.name) == ["failed", "done"]
+
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -709,3 +726,16 @@ async def test_a_caller_that_waits_no_longer_gets_its_own_timeout_and_the_provid
         await one.requests[0].left.wait()
     assert gateway.bench.recorder.outcomes() == ["failed", "failed"]
     assert said(await gateway.answer()) == "fine", "it is still tried first"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_only_a_provider_of_our_own_is_believed_about_what_it_left_out(
+    gateway: Gate, one: Simulator, two: Simulator, stream: bool
+) -> None:
+    script = Script(headers=(("x-headgate-dropped", "verbosity"),))
+    for provider, simulator, told in (("openai", one, None), ("local", two, "verbosity")):
+        gateway.deployments.clear()
+        gateway.add(provider, simulator, provider=provider)
+        simulator.script(script)
+        await (gateway.frames() if stream else gateway.answer())
+        assert gateway.bench.recorder.closings[-1].facts.get("dropped") == told

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from headgate.kernel.errors import Denied, Invalid
+from headgate.kernel.errors import Denied, Invalid, Unauthenticated
 from headgate.server import data_plane
+from headgate.server.administration import Gate
 from headgate.server.asgi import Message
 from headgate.server.data_plane import patience_s
 from headgate.server.hosts import HostRule, Misdirected
+from headgate.server.observers import Observers
 from headgate.server.static_files import CONTENT_SECURITY_POLICY, StaticFiles
-from headgate.testing.house import House, Streamed
+from headgate.substrate.settings import MetricsAccess, load
+from headgate.testing.house import APPLICATIONS, House, Streamed
 from headgate.testing.simulator import Script
 
 
@@ -68,6 +73,107 @@ async def test_health_answers_orchestrators_that_know_only_our_address(house: Ho
     }
 
 
+async def test_metrics_are_for_programs_on_this_machine_and_for_keys_that_may_look_at_records(house: House):
+    observer, clerk = await house.register("prometheus", "auditor"), await house.register("clerk@example.org")
+    for peer, headers, is_local in (
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("::ffff:127.0.0.1", {}, True),
+        ("192.0.2.7", {}, False),
+        ("192.0.2.7", {"x-forwarded-for": "127.0.0.1"}, False),
+        ("127.0.0.1", {"x-forwarded-for": "192.0.2.7"}, False),
+        ("a socket", {}, False),
+    ):
+        async with house.client(peer=peer, **headers) as client:
+            anybody = await client.get("/metrics")
+            keys = [await client.get("/metrics", headers={"x-api-key": key}) for key in (observer, clerk)]
+        assert anybody.status_code == (200 if is_local else 401), peer
+        assert "headgate_requests_total" in keys[0].text
+        assert keys[1].status_code == (200 if is_local else 403)
+
+
+async def test_who_may_read_the_metrics_is_set(house: House):
+    worker = house.worker
+    gate = Gate(worker.stages.labeller, worker.stages.decider)
+    cases: tuple[tuple[MetricsAccess, bool, str, bool], ...] = (
+        ("open", False, "192.0.2.7", True),
+        ("open", True, "192.0.2.7", True),
+        ("loopback", True, "127.0.0.1", False),
+        ("key", False, "127.0.0.1", False),
+    )
+    for access, is_behind_proxy, peer, is_let_in in cases:
+        observers = Observers(
+            access, is_behind_proxy=is_behind_proxy, holder=worker.holder, gate=gate, clock=worker.base.clock
+        )
+        observers.check({"client": (peer, 1)}, {"authorization": f"Bearer {house.admin_key}"})
+        with nullcontext() if is_let_in else pytest.raises(Unauthenticated):
+            observers.check({"client": (peer, 1)}, {})
+
+
+@pytest.mark.parametrize("value", ["app://*", "null", "app://obsidian.md/page", "obsidian.md", "*"])
+def test_what_is_no_origin_is_refused_at_start(value: str):
+    with pytest.raises(Invalid, match="HEADGATE_ORIGINS"):
+        load({"HEADGATE_ORIGINS": f"tauri://localhost, {value}"})
+
+
+def test_origins_and_the_access_to_metrics_are_settings():
+    settings = load({"HEADGATE_ORIGINS": "tauri://localhost, vscode-file://vscode-app", "HEADGATE_METRICS": "key"})
+    assert settings.origins == ("tauri://localhost", "vscode-file://vscode-app")
+    assert settings.metrics == "key"
+    for wrong in ({"HEADGATE_METRICS": "all"}, {"HEADGATE_HOSTS": "app://obsidian.md"}):
+        with pytest.raises(Invalid, match="HEADGATE_"):
+            load(wrong)
+
+
+@pytest.mark.parametrize("origin", [*APPLICATIONS, "APP://obsidian.md"])
+async def test_an_application_that_is_listed_may_call_models_and_read_the_answer(house: House, origin: str):
+    """As a browser does it: a preflight without a key, then the call."""
+    asked = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type,x-stainless-os",
+        "access-control-request-private-network": "true",
+    }
+    body = {"model": "local-chat", "messages": [{"role": "user", "content": "x"}]}
+    async with house.client(origin=origin) as browser:
+        before = await browser.options("/v1/chat/completions", headers=asked)
+        key = {"authorization": f"Bearer {house.admin_key}"}
+        answers = [
+            await browser.post("/v1/chat/completions", json=body, headers=key),
+            await browser.post("/v1/chat/completions", json={**body, "stream": True}, headers=key),
+            await browser.post("/v1/chat/completions", json=body),
+            await browser.get("/v1/nothing"),
+        ]
+    assert before.status_code == 204
+    assert not before.headers.keys() & {"content-length", "content-type", "transfer-encoding"}
+    assert before.headers["access-control-allow-origin"] == origin
+    assert "POST" in before.headers["access-control-allow-methods"]
+    assert before.headers["access-control-allow-headers"] == asked["access-control-request-headers"]
+    assert before.headers["access-control-allow-private-network"] == "true"
+    assert [answer.status_code for answer in answers] == [200, 200, 401, 404]
+    for answer in answers:
+        assert answer.headers["access-control-allow-origin"] == origin
+        assert "origin" in answer.headers["vary"]
+        assert "access-control-allow-credentials" not in answer.headers
+    exposed = answers[0].headers["access-control-expose-headers"].split(", ")
+    ours = [name for name in answers[0].headers if name.startswith("x-headgate-") or "request-id" in name]
+    assert ours
+    assert set(ours) <= set(exposed)
+
+
+async def test_an_application_that_is_listed_reaches_models_only_and_no_other_is_let_in(house: House):
+    asked = {"access-control-request-method": "POST"}
+    async with house.client(house.admin_key, origin="app://obsidian.md") as listed:
+        for path in ("/", "/api/session", "/api/keys", "/metrics"):
+            for answer in (await listed.get(path), await listed.options(path, headers=asked)):
+                assert answer.status_code == 403
+                assert "access-control-allow-origin" not in answer.headers
+    for origin in ("app://obsidian.md.evil", "app://", "null", "tauri://localhost"):
+        async with house.client(house.admin_key, origin=origin) as other:
+            answer = await other.options("/v1/chat/completions", headers=asked)
+            assert answer.status_code == 403
+            assert "access-control-allow-origin" not in answer.headers
+
+
 async def test_metrics_count_requests_and_what_became_of_actions(house: House):
     async with house.admin as client:
         await client.get("/api/session")
@@ -80,7 +186,7 @@ async def test_metrics_count_requests_and_what_became_of_actions(house: House):
 
 
 async def test_a_page_of_the_console_is_its_index_and_a_missing_file_is_not(house: House):
-    async with house.client() as client:
+    async with house.client(accept="text/html,*/*;q=0.8") as client:
         for path in ("/", "/records/01ABC", "/sign-in"):
             answer = await client.get(path)
             assert answer.status_code == 200
@@ -129,13 +235,53 @@ async def test_changing_a_page_is_not_a_thing(house: House):
     assert answer.headers["allow"] == "GET, HEAD"
 
 
-async def test_a_mistaken_path_of_a_wire_is_answered_in_json_and_not_with_a_page(house: House):
+async def test_a_path_that_there_is_not_is_answered_in_the_callers_wire_and_never_with_a_page(house: House):
+    paths = (
+        *("/v1/nothing", "/v1", "/v2/chat/completions", "/v1beta/models/gemini-2.0-flash:generateContent"),
+        *("/openai/deployments/gpt/chat/completions", "/v1/messages/nothing", "/v1/completions", "/unheard/of"),
+        *("//v1/chat/completions", "/chat/completions", "/messages", "/v1//chat/completions", "/v1/v1/v1/messages"),
+        *("/gateway/v1/chat/completions", "/api/v1/chat/completions", "/records/01ABC", "/v1/threads/t/messages"),
+    )
+    headers = {"host": "127.0.0.1:8080", "accept": "*/*", "authorization": f"Bearer {house.admin_key}"}
+    for method, path in itertools.product(("GET", "POST"), paths):
+        request = Streamed(house.app, method, path, headers)
+        await request.run()
+        said = json.loads(request.text)
+        assert (request.status, request.answer_headers["content-type"]) == (404, "application/json"), path
+        assert said["error"]["message"].startswith(f"{method} {path} is not offered")
+        assert (said.get("type") == "error") == ("/messages" in path and "/threads/" not in path)
+
+
+async def test_programs_paths_are_no_pages_for_browsers_either(house: House):
+    async with house.client(accept="text/html,*/*;q=0.8") as browser:
+        for path in ("/v1/nothing", "/v1beta/models", "/openai/v1/models", "/api/nothing", "/proxy/v1/models"):
+            answer = await browser.get(path)
+            assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
+        assert "Console" in (await browser.get("/anything/else")).text
+
+
+async def test_a_wrong_base_url_is_told_with_the_right_one(house: House):
+    followed, alone = "its address followed by /v1", "its address alone, without /v1"
+    for path, meant, base in (
+        ("//v1/chat/completions", "/v1/chat/completions", followed),
+        ("/chat/completions/", "/v1/chat/completions", followed),
+        ("/v1/v1/v1/chat/completions", "/v1/chat/completions", followed),
+        ("/openai/deployments/gpt/embeddings", "/v1/embeddings", followed),
+        ("/anthropic/v1/messages", "/v1/messages", alone),
+        ("/messages/count_tokens", "/v1/messages/count_tokens", alone),
+    ):
+        request = Streamed(house.app, "POST", path, {"host": "127.0.0.1:8080"})
+        await request.run()
+        message = json.loads(request.text)["error"]["message"]
+        assert f"; {meant} is, so the client's base URL is wrong" in message
+        assert message.endswith(base)
+
+
+async def test_a_base_url_with_v1_too_many_or_a_slash_at_the_end_of_a_path_is_understood(house: House):
+    body = {"model": "local-chat", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
     async with house.admin as client:
-        for path in ("/v1/nothing", "/v1/v1/nothing", "/v1/messages/nothing", "/chat/completions", "/messages"):
-            answer = await client.post(path, json={})
-            assert answer.status_code == 404
-            assert answer.json()["error"]["message"]
-            assert (answer.json().get("type") == "error") == path.startswith("/v1/messages")
+        for path in ("/v1/v1/messages", "/v1/v1/chat/completions", "/v1/chat/completions/"):
+            assert (await client.post(path, json=body)).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
@@ -151,7 +297,7 @@ async def test_trap_35_a_stream_has_the_headers_of_its_provider_that_a_whole_ans
             assert not answer.headers.keys() & {"date", "set-cookie"}
 
 
-async def test_a_stream_that_begins_before_anybody_answered_has_no_headers_of_a_provider(
+async def test_a_stream_that_begins_before_anybody_answered_has_the_id_of_its_record_and_no_providers(
     house: House, monkeypatch: pytest.MonkeyPatch
 ):
     """The first candidate may still fail, and the next one answer."""
@@ -166,8 +312,7 @@ async def test_a_stream_that_begins_before_anybody_answered_has_no_headers_of_a_
         await request.started.wait()
         request.leave()
     assert request.status == 200
-    assert "x-headgate-record" in request.answer_headers
-    assert "x-request-id" not in request.answer_headers
+    assert request.answer_headers["x-request-id"] == request.answer_headers["x-headgate-record"]
 
 
 @pytest.mark.parametrize(
@@ -250,9 +395,9 @@ async def test_tools_for_the_embedded_model_are_refused_in_the_callers_wire_befo
 
 
 async def test_a_page_with_the_name_of_a_mistake_is_a_page_for_browsers(house: House):
-    async with house.client() as browser, house.admin as program:
+    async with house.client(accept="text/html") as browser, house.admin as program:
         assert "Console" in (await browser.get("/models")).text
-        assert (await program.get("/models")).status_code == 404
+        assert (await program.get("/models", headers={"accept": "text/html"})).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -310,7 +455,9 @@ async def test_the_embedded_model_is_told_callers_apart_by_names_that_say_nothin
 
 async def test_a_websocket_is_declined_so_that_clients_fall_back_to_http(house: House):
     async with house.client(house.admin_key, upgrade="websocket") as client:
-        assert (await client.get("/v1/responses")).status_code == 426
+        answer = await client.get("/v1/responses")
+    assert (answer.status_code, answer.headers["upgrade"]) == (426, "HTTP/1.1")
+    assert answer.json()["error"]["code"] == "websocket_not_offered"
 
 
 async def test_without_a_built_console_a_plain_page_says_what_to_do(tmp_path: Path):

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any, cast
 
 import jsonschema_rs
 import pytest
+from tests.datasets import dataset
 
 from headgate.testing.simulator import Failure, Script, Tokens, ToolCall, context_overflow, openai_wire
 
 pytestmark = pytest.mark.measured
 
-DATASETS = Path(os.environ.get("HEADGATE_DATASETS", Path(__file__).parents[2] / "../shared/data"))
-DOCUMENT = DATASETS / "wire" / "openai-openapi-pruned.json"
 TOOLS = (ToolCall("weather", '{"city":"Zürich"}'), ToolCall("clock", "{}"))
 SCRIPTS = {
     "text": Script(),
@@ -28,9 +25,7 @@ ASKED = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
 @pytest.fixture(scope="module")
 def components() -> Any:
-    if not DOCUMENT.is_file():
-        pytest.skip(f"the published API document is not at {DOCUMENT.name} below HEADGATE_DATASETS")
-    return nullable(json.loads(DOCUMENT.read_text())["components"])
+    return nullable(json.loads(dataset("wire/openai-openapi-pruned.json").read_text())["components"])
 
 
 def nullable(schema: Any) -> Any:

@@ -155,7 +155,7 @@ def test_overflow_of_another_wire_is_said_in_the_words_that_clients_of_this_one_
     assert raised_for(Upstream(theirs, upstream_status=400, retryable=False)).api_message == ours
 
 
-@pytest.mark.parametrize("status", [401, 402, 403, 404])
+@pytest.mark.parametrize("status", [307, 401, 402, 403, 404, 405, 415])
 def test_a_refusal_of_the_gateways_own_key_is_the_gateways_fault(status: int):
     """Trap 36: 502, no retry, and none of the provider's words, which may name keys and accounts."""
     body = b'{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key sk-ant-123"}}'

@@ -175,6 +175,7 @@ def test_our_own_limits_tell_how_long_to_wait_too() -> None:
             (500, True, 502),
             (503, True, 503),
         ),
+        *((307, True, 502), (405, True, 502), (415, True, 502)),
         *((529, True, 503), (408, True, 504), (504, True, 504), (401, True, 502), (403, True, 502), (404, True, 502)),
     ],
 )
@@ -185,7 +186,7 @@ def test_what_the_caller_did_wrong_is_not_tried_elsewhere_and_what_the_gateway_d
     error = upstream(status, {"message": "sk-secret is not valid"})
     assert (error.retryable, error.upstream_status) == (retryable, status)
     assert rendered(error)[0] == client_status
-    assert ("sk-secret" in error.message) is (status not in (401, 403, 404))
+    assert ("sk-secret" in error.message) is (status not in (307, 401, 403, 404, 405, 415))
 
 
 @pytest.mark.parametrize(

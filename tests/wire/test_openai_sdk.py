@@ -14,7 +14,7 @@ from headgate.kernel.errors import Upstream
 from headgate.kernel.model_call import Usage
 from headgate.wire.conversation import Reply, Text, ToolUse
 from headgate.wire.openai_chat import dialect
-from headgate.wire.openai_models import openai_list, openai_model
+from headgate.wire.openai_models import ModelCard, openai_list, openai_model
 from headgate.wire.sse import SseParser
 
 GOLDEN = Path(__file__).parent / "golden" / "openai"
@@ -72,7 +72,7 @@ def test_the_sdk_reads_an_answer_of_another_wire() -> None:
 
 def test_the_sdk_lists_models() -> None:
     """Trap 16."""
-    with client_of(openai_list(("a", "b/c"))) as client:
+    with client_of(openai_list([ModelCard("a"), ModelCard("b/c")])) as client:
         assert [model.id for model in client.models.list()] == ["a", "b/c"]
-    with client_of(openai_model("b/c", aliases=("b/c",))) as client:
+    with client_of(openai_model(ModelCard("b/c"))) as client:
         assert client.models.retrieve("b/c").id == "b/c"

@@ -111,6 +111,7 @@ it("offers first a model that answers on our own machines, because newcomers rea
     }) as never;
   const models = [
     model("embed", "embed", "organisation"),
+    model("claude-*", "chat", "organisation"),
     model("cloud", "chat", "any"),
     model("mixed", "chat", "any", "organisation"),
   ];

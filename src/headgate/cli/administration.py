@@ -36,6 +36,7 @@ def list_keys(url: str | None, as_json: bool) -> None:
 @click.option("--principal", help="A registered program that it stands for; by default one of its own, by its name.")
 @click.option("--for", "person", help="A registered person whom the key stands for.")
 @click.option("--as-me", is_flag=True, help="The key stands for you.")
+@click.option("--role", "roles", multiple=True, help="A role that it carries; may be given several times.")
 @click.option("--alias", "aliases", multiple=True, help="Only this model; may be given several times.")
 @click.option("--expires", "expires_at", help="RFC 3339 time after which it is refused.")
 @click.option("--requests-per-minute", type=click.IntRange(1))
@@ -48,6 +49,7 @@ def create_key(
     principal: str | None,
     person: str | None,
     as_me: bool,
+    roles: tuple[str, ...],
     aliases: tuple[str, ...],
     expires_at: str | None,
     requests_per_minute: int | None,
@@ -68,6 +70,7 @@ def create_key(
         "name": name,
         "use_case": use_case,
         "principal": principal or person,
+        "roles": list(roles),
         "aliases": list(aliases) or None,
         "expires_at": expires_at,
         "requests_per_minute": requests_per_minute,

@@ -13,7 +13,7 @@ from typing import NoReturn
 from headgate.gateway.failures import for_callers
 from headgate.gateway.pricing import FREE, cost_micros
 from headgate.gateway.writing import Route, Written, route_of, written_call
-from headgate.kernel.errors import HeadgateError, Unavailable, Upstream, UpstreamTimeout
+from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
 from headgate.kernel.model_call import (
     Measures,
     ModelDispatch,
@@ -42,7 +42,7 @@ _SSE_FIELD = re.compile(rb"(?:data|event|id|retry)?:")
 _FIELD_CHARS = len("event:")
 _REPLY_HEADERS = (
     *("x-ratelimit-", "anthropic-ratelimit-", "retry-after", "request-id", "x-request-id", "x-should-retry"),
-    "date",
+    *("date", "x-headgate-"),
 )
 
 
@@ -73,13 +73,16 @@ class ModelDispatcher:
             tally.sends()
             async with self._egress.send(request) as response:
                 await _raise_for_status(response, dialect)
+                headers = _headers(response)
+                if route.provider.dropped_header in headers:
+                    _note_dropped(run, headers[route.provider.dropped_header])
                 if assembler is None:
                     body = await response.read(limit=_MAX_REPLY_BYTES)
                     tally.began()
                 else:
                     body = await _assembled(response, dialect, assembler, tally)
                 try:
-                    reply = restored_reply(dialect.read_reply(body, headers=_headers(response)), names)
+                    reply = restored_reply(dialect.read_reply(body, headers=headers), names)
                     tally.saw(reply.usage)
                     if not reply.usage.output_tokens and run.payload.call.operation == "chat":
                         tally.wrote(_written_chars(reply, dialect))
@@ -114,10 +117,11 @@ class ModelDispatcher:
             tally.sends()
             async with sending as response:
                 await _raise_for_status(response, dialect)
+                headers = _headers(response)
+                if route.provider.dropped_header in headers:
+                    _note_dropped(run, headers[route.provider.dropped_header])
                 run.headers = tuple(
-                    (name, value)
-                    for name, value in _headers(response).items()
-                    if "ratelimit" in name or "request-id" in name
+                    (name, value) for name, value in headers.items() if "ratelimit" in name or "request-id" in name
                 )
                 reader = RestoringReader(dialect.read_events(), names) if names else dialect.read_events()
                 parser = SseParser()
@@ -299,11 +303,25 @@ def _pseudonym(run: DispatchRun, given: str, *, purpose: bytes) -> str:
 async def _raise_for_status(response: Response, dialect: Dialect) -> None:
     if response.status < 300:
         return
+    if response.status < 400:
+        # Another place is never told the key and the content, and an answer of this one is none.
+        raise Upstream(
+            f"the provider's address answers with a redirect, status {response.status}, which is not followed;"
+            " an administrator has to correct the deployment's base_url",
+            upstream_status=response.status,
+            retryable=True,
+        )
     body = await response.read(limit=_MAX_ERROR_BYTES)
     headers = _headers(response)
     error = dialect.read_error(response.status, headers=headers, body=body)
     error.headers = tuple((name, value) for name, value in headers.items() if "ratelimit" in name)
     raise error
+
+
+def _note_dropped(run: DispatchRun, said: str) -> None:
+    """Note what a provider of our own left out, beside what its wire could not say."""
+    before = run.facts.get("dropped")
+    run.facts["dropped"] = (f"{before},{said}" if before else said)[:500]
 
 
 def _blame(error: HeadgateError, run: DispatchRun) -> None:

@@ -110,7 +110,11 @@ class ModelInvoke:
 
     def _plan(self, run: InvokeRun) -> Plan:
         catalogue = self._catalogues(run.action.principal.tenant)
-        alias = catalogue.alias(run.payload.model)
+        # What was decided about is the resource: a name is not looked up once more, in a catalogue of a moment later.
+        alias_id, asked = run.action.resource.id, run.payload.model
+        alias = catalogue.alias_of(alias_id, asked=asked)
+        if alias_id != asked:
+            run.facts["requested_model"] = asked
         found = plan(
             run.payload,
             alias=alias,

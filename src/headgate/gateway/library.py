@@ -196,7 +196,7 @@ def _built_in(model_port: int | None) -> Catalogue:
         regions=frozenset({"on-prem"}),
     )
 
-    def embedded(name: str, model: str, operation: Operation) -> Deployment:
+    def embedded(name: str, model: str, operation: Operation, *, context_tokens: int) -> Deployment:
         return Deployment(
             id=name,
             provider="local",
@@ -205,13 +205,13 @@ def _built_in(model_port: int | None) -> Catalogue:
             network=_LOCAL_NETWORK,
             clearance=same(clearance),
             price=_NO_CHARGE,
-            capability=Capability(operations=frozenset({operation}), tools=False, context_tokens=4096),
+            capability=Capability(operations=frozenset({operation}), tools=False, context_tokens=context_tokens),
         )
 
     return Catalogue(
         deployments={
-            "local-chat": embedded("local-chat", "smollm2-135m-instruct", "chat"),
-            "local-embed": embedded("local-embed", "all-minilm-l6-v2", "embed"),
+            "local-chat": embedded("local-chat", "smollm2-135m-instruct", "chat", context_tokens=4096),
+            "local-embed": embedded("local-embed", "all-minilm-l6-v2", "embed", context_tokens=256),
         },
         aliases={
             "local-chat": Alias("local-chat", ("local-chat",), "chat", "SmolLM2-135M-Instruct on this machine"),

@@ -20,7 +20,13 @@ from headgate.substrate.egress import NetworkProfile, is_metadata, parse_url, wh
 from headgate.substrate.secrets import check_reference
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}$")]
+AliasName = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9._:/-]*\*?)[A-Za-z0-9._:/-]*$", max_length=127),
+]
+"""A name, in which one `*` may stand for any text."""
 Text = Annotated[str, msgspec.Meta(max_length=2000)]
+Tokens = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Level = Literal["public", "internal", "confidential", "restricted"]
 Money = Annotated[Decimal, msgspec.Meta(description="Money for a million tokens, such as 0.25.")]
 
@@ -90,12 +96,14 @@ class DeploymentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     images: bool | None = None
     quirks: list[Text] = []
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 600.0
+    context_tokens: Tokens | None = None
+    max_output_tokens: Tokens | None = None
 
 
 class AliasSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The name that clients call, and the deployments behind it in the order in which they are tried."""
 
-    id: Name
+    id: AliasName
     deployments: Annotated[list[Name], msgspec.Meta(min_length=1, max_length=32)]
     operation: Operation = "chat"
     description: Text = ""
@@ -153,6 +161,8 @@ def deployment_from(spec: DeploymentSpec, providers: Mapping[str, Provider], *, 
             images=usual.images if spec.images is None else spec.images,
             json_schema=usual.json_schema,
             streaming=usual.streaming,
+            context_tokens=spec.context_tokens,
+            output_tokens=spec.max_output_tokens,
             whole_output_tokens=usual.whole_output_tokens,
         ),
         quirks=frozenset(spec.quirks) | (provider.home_quirks if is_at_home else EMPTY),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
+from headgate.gateway.catalogue import model_for
 from headgate.kernel.decision import Obligations
 from headgate.kernel.errors import Invalid, Upstream
 from headgate.kernel.model_call import ModelDispatch
@@ -65,7 +66,7 @@ def written_call(
     if streams and not call.stream:
         call = replace(call, stream=True)
     outgoing = Outgoing(
-        model=deployment.model,
+        model=model_for(deployment, call.model),
         quirks=route.provider.quirks | deployment.quirks,
         cap_output_tokens=obligations.cap_output_tokens,
     )

@@ -36,6 +36,7 @@ class Provider:
         capability: what its models can do unless the deployment says otherwise.
         custody: whose machines it runs on unless the deployment says otherwise.
         caller_header: the header that tells a provider of our own its callers apart, by names that say nothing of them.
+        dropped_header: the header in which a provider of our own names the fields that changed nothing.
         on_disconnect: `cancel` where closing the connection stops generation, `drain` where it is billed in full.
     """
 
@@ -50,6 +51,7 @@ class Provider:
     capability: Capability = field(default_factory=Capability)
     custody: Custody = Custody.ANY
     caller_header: str | None = None
+    dropped_header: str | None = None
     on_disconnect: Literal["cancel", "drain"] = "cancel"
 
 

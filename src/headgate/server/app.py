@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 
 from headgate.kernel.errors import HeadgateError
 from headgate.server.api.errors import MethodNotAllowed, body_of, headers_of_error
 from headgate.server.asgi import WHOLE, ClientGone, Message, Receive, Scope, Send, headers_of, respond
+from headgate.server.cross_origin import is_preflight, preflight_headers, readable_by
 from headgate.server.data_plane import DataPlane
 from headgate.server.health import Counts, Health, Plane
-from headgate.server.hosts import HostRule
+from headgate.server.hosts import HostRule, foreign_origin
+from headgate.server.observers import Observers
+from headgate.server.paths import plane_of
 from headgate.server.refusals import Refusals
 from headgate.server.static_files import StaticFiles
 
@@ -20,10 +24,18 @@ log = structlog.get_logger(__name__)
 
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_MISTAKES = ("/chat/completions", "/completions", "/embeddings", "/responses", "/messages", "/models")
-"""Paths of model calls under a base URL that lacks its `/v1`: answered in the caller's wire, not with a page. A
-browser that asks for a page of such a name sends no key."""
-_KEYS = (b"authorization", b"x-api-key")
+_WEBSOCKET = msgspec.json.encode(
+    {
+        "type": "error",
+        "error": {
+            "type": "invalid_request_error",
+            "code": "websocket_not_offered",
+            "param": None,
+            "message": "nothing here speaks WebSocket; send the request over HTTP",
+        },
+    }
+)
+"""In words that clients of both wires find."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,7 @@ class ApplicationParts:
         data_plane: answers `/v1/...`; it is handed the headers as they were read, and what is refused before it.
         admin: answers `/api/...`.
         console: answers everything else.
+        observers: says who may read the metrics.
     """
 
     hosts: HostRule
@@ -43,6 +56,7 @@ class ApplicationParts:
     health: Health
     counts: Counts
     refusals: Refusals
+    observers: Observers
 
 
 class Application:
@@ -55,7 +69,7 @@ class Application:
         """Answer one request."""
         match scope["type"]:
             case "http":
-                plane = _plane_of(scope)
+                plane = plane_of(scope, has_file=self._parts.console.has)
                 counted = _Counted(send, plane, self._parts.counts, whole=scope.get(WHOLE))
                 await self._http(plane, scope, receive, counted)
             case "lifespan":
@@ -96,10 +110,18 @@ class Application:
             await parts.health.ready(send)
             return
         headers = headers_of(scope)
-        parts.hosts.check(headers)
+        origin = parts.hosts.check(headers)
+        if origin is not None:
+            # An application of another origin calls models with a key; everything else is for our own pages.
+            if plane not in ("openai", "anthropic"):
+                raise foreign_origin()
+            if is_preflight(scope, headers):
+                await respond(send, 204, b"", headers=preflight_headers(origin, headers))
+                return
+            send.extra = readable_by(origin)
         if headers.get("upgrade", "").lower() == "websocket":
             # Clients that try a WebSocket first fall back to HTTP on this status, at once and on no other.
-            await respond(send, 426, b"", headers=[("upgrade", "HTTP/1.1"), ("connection", "upgrade")])
+            await respond(send, 426, _WEBSOCKET, headers=[("upgrade", "HTTP/1.1"), ("connection", "upgrade")])
         elif plane in ("openai", "anthropic"):
             await parts.data_plane(scope, receive, send, headers)
         elif plane == "api":
@@ -107,6 +129,7 @@ class Application:
         elif not is_reading:
             raise MethodNotAllowed(scope["method"], allowed=("GET", "HEAD"))
         elif path == "/metrics":
+            parts.observers.check(scope, headers)
             await parts.health.metrics(send)
         else:
             await parts.console(scope, send, headers)
@@ -117,9 +140,12 @@ class _Counted:
 
     Args:
         whole: how the server writes a whole answer, or None where it takes ASGI's own messages only.
+
+    Attributes:
+        extra: headers that the answer gets, whoever writes it.
     """
 
-    __slots__ = ("_counts", "_plane", "_send", "_whole", "is_started")
+    __slots__ = ("_counts", "_plane", "_send", "_whole", "extra", "is_started")
 
     def __init__(self, send: Send, plane: Plane, counts: Counts, *, whole: Send | None) -> None:
         self._send = send
@@ -127,30 +153,19 @@ class _Counted:
         self._plane: Plane = plane
         self._counts = counts
         self.is_started = False
+        self.extra: tuple[tuple[bytes, bytes], ...] = ()
 
     async def __call__(self, message: Message) -> None:
         if not self.is_started:
             self.is_started = True
+            if self.extra:
+                message["headers"] = [*message["headers"], *self.extra]
             self._counts.requests[self._plane, message["status"]] += 1
         await (self._whole if message["type"] == WHOLE else self._send)(message)
 
     async def _halves(self, message: Message) -> None:
         await self._send({"type": "http.response.start", "status": message["status"], "headers": message["headers"]})
         await self._send({"type": "http.response.body", "body": message["body"]})
-
-
-def _plane_of(scope: Scope) -> Plane:
-    """Say who answers a path, for routing and for the metrics."""
-    path: str = scope["path"]
-    if path.startswith("/api/") or path == "/api":
-        return "api"
-    if path.startswith("/v1/") or path == "/v1" or (path.startswith(_MISTAKES) and _is_call(scope)):
-        return "anthropic" if "/messages" in path else "openai"
-    return "console"
-
-
-def _is_call(scope: Scope) -> bool:
-    return scope["method"] not in ("GET", "HEAD") or any(name in _KEYS for name, _ in scope["headers"])
 
 
 async def _live(receive: Receive, send: Send) -> None:

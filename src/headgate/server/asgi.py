@@ -17,7 +17,10 @@ Pairs = Iterable[tuple[str, str]]
 MAX_BODY_BYTES = 32 << 20
 _SPLITTING = re.compile("[\r\n]")
 _SINGLE = frozenset(
-    {"host", "content-length", "content-type", "authorization", "x-api-key", "origin", "transfer-encoding"}
+    {
+        *("host", "content-length", "content-type", "origin", "transfer-encoding"),
+        *("authorization", "x-api-key", "api-key", "x-goog-api-key"),
+    }
 )
 
 SECURITY_HEADERS = (
@@ -67,7 +70,7 @@ async def read_body(receive: Receive, headers: dict[str, str], *, limit_bytes: i
     """
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared[:20]) > limit_bytes:
-        raise _too_large(limit_bytes)
+        raise too_large(limit_bytes)
     first = await receive()
     if first["type"] == "http.disconnect":
         raise ClientGone
@@ -77,7 +80,7 @@ async def read_body(receive: Receive, headers: dict[str, str], *, limit_bytes: i
     pieces, size = [body], len(body)
     while True:
         if size > limit_bytes:
-            raise _too_large(limit_bytes)
+            raise too_large(limit_bytes)
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
@@ -110,11 +113,12 @@ def encode_headers(pairs: Pairs) -> list[tuple[bytes, bytes]]:
 
 
 async def respond(send: Send, status: int, body: bytes, *, kind: str = "application/json", headers: Pairs = ()) -> None:
-    """Send a whole answer."""
-    given = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
-    head = [*given, *encode_headers(headers), *SECURITY_HEADERS]
+    """Send a whole answer; of status 204 it has no body, and so no type and no length."""
+    described = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+    head = [*(described if status != 204 else ()), *encode_headers(headers), *SECURITY_HEADERS]
     await send({"type": WHOLE, "status": status, "headers": head, "body": body})
 
 
-def _too_large(limit_bytes: int) -> TooLarge:
+def too_large(limit_bytes: int) -> TooLarge:
+    """Return the error of a body over the limit."""
     return TooLarge(f"the body is larger than the {limit_bytes >> 20} MiB that are accepted; send less")

@@ -8,21 +8,21 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
 
 import structlog
 
 from headgate.gateway.catalogue import Catalogue
 from headgate.kernel.action import Action, Context, Resource
-from headgate.kernel.errors import HeadgateError, Invalid, NeedsApproval, NotFound, Upstream
-from headgate.kernel.identity import Principal, TenantId
+from headgate.kernel.errors import HeadgateError, NeedsApproval, Upstream
+from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import Labels
 from headgate.kernel.model_call import MODEL_INVOKE, ModelCall, ModelEvent, ModelReply
 from headgate.kernel.pipeline import Pipeline
 from headgate.kernel.ports import Clock, Ids
+from headgate.kernel.provider import Provider
 from headgate.kernel.run import Run
 from headgate.policy.snapshot import SnapshotHolder
-from headgate.server.api.errors import MethodNotAllowed
+from headgate.server.api.errors import MethodNotAllowed, accepted_instead
 from headgate.server.asgi import (
     SECURITY_HEADERS,
     ClientGone,
@@ -34,11 +34,14 @@ from headgate.server.asgi import (
     require_json,
     respond,
 )
+from headgate.server.content_coding import unpacked
 from headgate.server.departure import until_gone
 from headgate.server.identity import Caller, caller_by_key
+from headgate.server.model_list import models_body
+from headgate.server.paths import no_such_path, normalised, wire_of
 from headgate.server.refusals import CALLER, Refusals
 from headgate.server.streams import OpenStream, OpenStreams
-from headgate.wire import anthropic_messages, openai_chat, openai_embeddings, openai_models
+from headgate.wire import anthropic_messages, openai_chat, openai_embeddings
 from headgate.wire.dialect import Dialect
 from headgate.wire.dialects import render_reply
 
@@ -77,6 +80,7 @@ class DataPlaneParts:
     pipeline: Pipeline
     holder: SnapshotHolder
     catalogues: Callable[[TenantId], Catalogue]
+    providers: Mapping[str, Provider]
     streams: OpenStreams
     clock: Clock
     ids: Ids
@@ -93,7 +97,7 @@ class DataPlane:
         """Answer one request; errors in the caller's wire."""
         path, method = normalised(scope["path"]), scope["method"]
         route = ROUTES.get(path)
-        dialect = route or _dialect_for(scope, path)
+        dialect = route or _dialect_for(scope)
         answer = _Answer(send)
         try:
             if route is not None:
@@ -105,7 +109,7 @@ class DataPlane:
                     raise MethodNotAllowed(method, allowed=("GET", "HEAD"))
                 await self._models(path, scope, headers, answer)
             else:
-                raise _no_such_path(scope)
+                raise no_such_path(scope, served=(*ROUTES, _MODELS))
         except ClientGone:
             return
         except HeadgateError as error:
@@ -121,7 +125,7 @@ class DataPlane:
     async def refuse(self, error: HeadgateError, scope: Scope, send: Send) -> None:
         """Answer a request that was refused on its way here, in the wire of its path."""
         path = normalised(scope["path"])
-        await self._fail(error, ROUTES.get(path) or _dialect_for(scope, path), _Answer(send))
+        await self._fail(error, ROUTES.get(path) or _dialect_for(scope), _Answer(send))
 
     async def _call(
         self, dialect: Dialect, headers: dict[str, str], scope: Scope, receive: Receive, answer: _Answer
@@ -130,6 +134,8 @@ class DataPlane:
         scope[CALLER] = caller
         require_json(headers)
         body = await read_body(receive, headers)
+        if "content-encoding" in headers:
+            body = await unpacked(body, headers["content-encoding"])
         if len(body) > _LARGE_BODY_BYTES:
             call = await asyncio.to_thread(dialect.read_call, body, headers=headers)
         else:
@@ -138,6 +144,7 @@ class DataPlane:
         action = invoke_action(
             call,
             caller,
+            catalogue=self._parts.catalogues(caller.principal.tenant),
             grant=headers.get(_GRANT),
             deadline_s=None if within_s is None else self._parts.clock.monotonic() + within_s,
         )
@@ -147,7 +154,8 @@ class DataPlane:
             else:
                 done = await self._parts.pipeline.run(action)
                 body = render_reply(done.result, wire=call.wire, model=call.model, call=call, created=self._now())
-                await answer.whole(200, body, [*done.result.headers, *gate_headers(done.run)])
+                told = with_request_id(done.result.headers, wire=call.wire, otherwise=done.run.record_id)
+                await answer.whole(200, body, [*told, *gate_headers(done.run)])
 
     async def _stream(
         self, action: Action[ModelCall, ModelEvent, ModelReply], dialect: Dialect, answer: _Answer
@@ -204,20 +212,21 @@ class DataPlane:
             (b"cache-control", b"no-cache, no-transform"),
             (b"x-accel-buffering", b"no"),
         ]
-        told = encode_headers([*run.headers, *gate_headers(run)])
-        await stream.start([*fixed, *told, *SECURITY_HEADERS])
+        told = with_request_id(run.headers, wire=run.payload.wire, otherwise=run.record_id)
+        await stream.start([*fixed, *encode_headers([*told, *gate_headers(run)]), *SECURITY_HEADERS])
 
     async def _models(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
         caller = caller_by_key(headers, holder=self._parts.holder, clock=self._parts.clock)
-        names = visible_aliases(self._parts.catalogues(caller.principal.tenant), caller.principal)
-        wanted = path.removeprefix(_MODELS).lstrip("/")
-        if "anthropic-version" not in headers:
-            body = openai_models.openai_model(wanted, aliases=names) if wanted else openai_models.openai_list(names)
-        elif wanted:
-            body = openai_models.anthropic_model(wanted, aliases=names)
-        else:
-            body = openai_models.anthropic_list(names, **_page(scope))
-        await answer.whole(200, body)
+        wire = "anthropic" if "anthropic-version" in headers else "openai"
+        body = models_body(
+            path.removeprefix(_MODELS).lstrip("/"),
+            caller,
+            scope,
+            catalogue=self._parts.catalogues(caller.principal.tenant),
+            providers=self._parts.providers,
+            wire=wire,
+        )
+        await answer.whole(200, body, list(with_request_id((), wire=wire, otherwise=self._parts.ids.ulid())))
 
     async def _fail(self, error: HeadgateError, dialect: Dialect, answer: _Answer) -> None:
         if answer.is_started:
@@ -229,8 +238,7 @@ class DataPlane:
             headers += error.headers
         if error.record_id is not None:
             headers.append(("x-headgate-record", error.record_id))
-        if isinstance(error, MethodNotAllowed):
-            headers.append(("allow", error.allowed))
+        headers += accepted_instead(error)
         if isinstance(error, NeedsApproval):
             headers.append(("x-headgate-approval", error.approval_id))
         await answer.whole(rendered.status, rendered.body, headers)
@@ -251,29 +259,31 @@ class _Answer:
         await respond(self.send, status, body, headers=headers or [])
 
 
-def normalised(path: str) -> str:
-    """Return the path without a trailing slash and without the doubled `/v1` of a common base_url mistake."""
-    if path.startswith("/v1/v1/"):
-        path = path[3:]
-    return path.rstrip("/") or "/"
-
-
 def invoke_action(
-    call: ModelCall, caller: Caller, *, grant: str | None = None, deadline_s: float | None = None
+    call: ModelCall,
+    caller: Caller,
+    *,
+    catalogue: Catalogue,
+    grant: str | None = None,
+    deadline_s: float | None = None,
 ) -> Action[ModelCall, ModelEvent, ModelReply]:
-    """Return the action of calling a model; `grant` is the id of an approval that the caller presents."""
+    """Return the action of calling a model: of the alias in the caller's catalogue that answers to the name.
+
+    Args:
+        grant: the id of an approval that the caller presents.
+    """
     return Action(
         verb=MODEL_INVOKE,
         principal=caller.principal,
-        resource=_alias(call.model),
+        resource=_alias(catalogue.alias_id(call.model)),
         payload=call,
         context=Context(use_case=caller.use_case, floor=caller.floor, grant=grant, deadline_s=deadline_s),
     )
 
 
 @lru_cache(maxsize=256)
-def _alias(model: str) -> Resource:
-    return Resource(kind="alias", id=model)
+def _alias(alias_id: str) -> Resource:
+    return Resource(kind="alias", id=alias_id)
 
 
 def patience_s(headers: Mapping[str, str]) -> float | None:
@@ -296,9 +306,20 @@ def patience_s(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def visible_aliases(catalogue: Catalogue, principal: Principal) -> list[str]:
-    """Return the names of the models that the principal may call, sorted."""
-    return sorted(name for name in catalogue.aliases if principal.aliases is None or name in principal.aliases)
+def with_request_id(told: tuple[tuple[str, str], ...], *, wire: str, otherwise: str) -> tuple[tuple[str, str], ...]:
+    """Return the provider's headers with a request id under the name that clients of the wire read.
+
+    Args:
+        otherwise: the id where the provider gave none.
+    """
+    name = "request-id" if wire.startswith("anthropic") else "x-request-id"
+    found = otherwise
+    for given, value in told:
+        if given == name:
+            return told
+        if given in ("request-id", "x-request-id"):
+            found = value
+    return (*told, (name, found))
 
 
 def gate_headers(run: Run[Any, Any, Any]) -> list[tuple[str, str]]:
@@ -321,20 +342,6 @@ async def _next(items: AsyncIterator[ModelEvent]) -> ModelEvent | HeadgateError 
         return error
 
 
-def _page(scope: Scope) -> dict[str, Any]:
-    """Return the paging of a models list as Anthropic's clients ask for it."""
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-    limit = query.get("limit", "20")
-    if not limit.isdigit() or not 1 <= int(limit[:6]) <= 1000:
-        raise Invalid("limit is a whole number from 1 to 1000", param="limit")
-    return {"limit": int(limit), "after": query.get("after_id"), "before": query.get("before_id")}
-
-
-def _dialect_for(scope: Scope, path: str) -> Dialect:
+def _dialect_for(scope: Scope) -> Dialect:
     """Return the dialect in which to refuse a path that no route has."""
-    is_anthropic = path.startswith("/v1/messages") or any(name == b"anthropic-version" for name, _ in scope["headers"])
-    return anthropic_messages.dialect if is_anthropic else openai_chat.dialect
-
-
-def _no_such_path(scope: Scope) -> HeadgateError:
-    return NotFound(f"{scope['method']} {scope['path'][:200]} is not offered; this Headgate serves {', '.join(ROUTES)}")
+    return anthropic_messages.dialect if wire_of(scope) == "anthropic" else openai_chat.dialect

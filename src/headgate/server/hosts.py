@@ -1,7 +1,8 @@
 """Which names a request may give in `Host` and `Origin`, so that no foreign page reaches us by a name that it owns.
 
 A page at `http://evil.example` whose name suddenly resolves to 127.0.0.1 sends its own name (DNS rebinding); a page of
-another origin that calls us directly sends its `Origin`. Both are refused before anything else is looked at.
+another origin that calls us directly sends its `Origin`. Both are refused before anything else is looked at, but for
+the origins that the settings list: those may call models, with a key like everybody else.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ class HostRule:
     Args:
         port: that we listen on.
         names: further names from the settings, as `name`, which takes our port and the usual ones, or `name:port`.
+        origins: of applications elsewhere that may call models, such as `app://obsidian.md`.
     """
 
-    def __init__(self, *, port: int, names: Iterable[str] = ()) -> None:
+    def __init__(self, *, port: int, names: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
         self._allowed: set[str] = set()
+        self._origins = frozenset(origin.lower() for origin in origins)
         for name in _LOOPBACK:
             self._allowed.add(f"{name}:{port}")
             if port in _USUAL_PORTS.values():
@@ -43,13 +46,13 @@ class HostRule:
             if not _has_port(name):
                 self._allowed |= {f"{name}:{one}" for one in (port, *_USUAL_PORTS.values())}
 
-    def check(self, headers: dict[str, str]) -> None:
-        """Refuse a request that is not meant for us.
+    def check(self, headers: dict[str, str]) -> str | None:
+        """Refuse a request that is not meant for us; return its `Origin` where that is an application elsewhere.
 
         Raises:
             Invalid: it has no `Host`, or one of no such form.
             Misdirected: its `Host` is not ours.
-            Denied: its `Origin` is there and is not ours.
+            Denied: its `Origin` is there, and is neither ours nor one that the settings list.
         """
         host = headers.get("host", "").lower()
         if not host or len(host) > _MAX_CHARS:
@@ -60,8 +63,11 @@ class HostRule:
                 param="host",
             )
         origin = headers.get("origin")
-        if origin is not None and _authority(origin) not in self._allowed:
-            raise Denied("requests from pages of another origin are refused", rules=("gate.origin",))
+        if origin is None or _authority(origin) in self._allowed:
+            return None
+        if origin.lower() in self._origins:
+            return origin
+        raise foreign_origin()
 
     @staticmethod
     def is_same_origin(headers: dict[str, str]) -> bool:
@@ -69,6 +75,14 @@ class HostRule:
         origin = _authority(headers.get("origin", ""))
         host = headers.get("host", "").lower()
         return origin is not None and origin in (host, host.removesuffix(":80"), host.removesuffix(":443"))
+
+
+def foreign_origin() -> Denied:
+    """Return the refusal of a page or application of another origin."""
+    return Denied(
+        "requests from pages of another origin are refused; list an origin that may call models in HEADGATE_ORIGINS",
+        rules=("gate.origin",),
+    )
 
 
 def _authority(origin: str) -> str | None:

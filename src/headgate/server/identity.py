@@ -20,22 +20,31 @@ class Caller(NamedTuple):
     floor: Labels
 
 
+KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
+"""Where clients of Anthropic, of Azure and of Google send their key; the others send it as `authorization: Bearer`."""
+
+
 def presented_key(headers: dict[str, str]) -> str | None:
-    """Return the API key of a request: `authorization: Bearer` or `x-api-key`; None where there is neither.
+    """Return the API key of a request, from `authorization: Bearer` or one of `KEY_HEADERS`; None where there is none.
+
+    The same key may come in several of them; an empty one counts as not sent.
 
     Raises:
-        Invalid: both are there and differ, or the scheme is not Bearer.
+        Invalid: two keys are there and differ, or the scheme is not Bearer.
     """
-    authorization, api_key = headers.get("authorization"), headers.get("x-api-key")
-    if authorization is None:
-        return api_key
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer":
-        raise Invalid("send the key as `authorization: Bearer KEY` or `x-api-key: KEY`", param="authorization")
-    token = token.strip()
-    if api_key is not None and api_key != token:
-        raise Invalid("authorization and x-api-key carry different keys; send one of them", param="x-api-key")
-    return token
+    key: str | None = None
+    authorization = headers.get("authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Invalid("send the key as `authorization: Bearer KEY` or `x-api-key: KEY`", param="authorization")
+        key = token.strip() or None
+    for name in KEY_HEADERS:
+        if name in headers and (given := headers[name].strip()):
+            if key is not None and given != key:
+                raise Invalid(f"{name} and another header carry different keys; send one of them", param=name)
+            key = given
+    return key
 
 
 def caller_by_key(headers: dict[str, str], *, holder: SnapshotHolder, clock: Clock) -> Caller:

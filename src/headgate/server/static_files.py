@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 
 from headgate.server.asgi import SECURITY_HEADERS, Scope, Send
+from headgate.server.paths import PAGES
 
 CONTENT_SECURITY_POLICY = (
     b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
     b"frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 
-_THINGS = ("/records/", "/approvals/")
-"""Where pages of single things stand, whose ids may hold a dot."""
 _HASHED = "/assets/"
 _MIN_GZIP_BYTES = 1024
 _TEXT = ("text/", "application/json", "application/javascript", "image/svg", "application/manifest")
@@ -53,10 +52,14 @@ class StaticFiles:
         """Whether there is a console."""
         return self._index is not None
 
+    def has(self, path: str) -> bool:
+        """Tell whether the path is a file, or the first page."""
+        return path == "/" or path in self._files
+
     async def __call__(self, scope: Scope, send: Send, headers: dict[str, str]) -> None:
         """Answer one request."""
         path: str = scope["path"]
-        is_page = path.startswith(_THINGS) or ("." not in path.rpartition("/")[2] and not path.startswith(_HASHED))
+        is_page = path.startswith(PAGES) or ("." not in path.rpartition("/")[2] and not path.startswith(_HASHED))
         file = self._files.get(path) or (self._index if is_page else None)
         is_head = scope["method"] == "HEAD"
         if file is None:

@@ -13,7 +13,7 @@ from headgate.assembly import Worker, worker
 from headgate.kernel.administration import COMMANDS
 from headgate.kernel.ports import Recorder
 from headgate.ledger.set_aside import SetAside
-from headgate.server.administration import CommandPerformer
+from headgate.server.administration import CommandPerformer, Gate
 from headgate.server.api.live import LiveRecords
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.router import AdminApi
@@ -23,6 +23,7 @@ from headgate.server.exporting import exporting
 from headgate.server.health import CountingRecorder, Counts, DatabaseWatch, Health, HealthParts, ModelState, ModelWatch
 from headgate.server.hosts import HostRule
 from headgate.server.metrics import Board
+from headgate.server.observers import Observers
 from headgate.server.refusals import RefusalLimit, Refusals
 from headgate.server.sessions import Attempts, Sessions
 from headgate.server.static_files import StaticFiles
@@ -86,13 +87,14 @@ def application_of(parts: Worker, beside: Beside, health: Health) -> Application
     refusals = Refusals(parts.pipeline, parts.holder, RefusalLimit(parts.base.clock))
     return Application(
         ApplicationParts(
-            hosts=HostRule(port=settings.port, names=settings.hosts),
+            hosts=HostRule(port=settings.port, names=settings.hosts, origins=settings.origins),
             data_plane=_data_plane(parts, beside.streams, refusals),
             admin=AdminApi(_admin_parts(parts, beside, refusals)),
             console=beside.console,
             health=health,
             counts=beside.counts,
             refusals=refusals,
+            observers=_observers(parts),
         )
     )
 
@@ -103,11 +105,23 @@ def _data_plane(parts: Worker, streams: OpenStreams, refusals: Refusals) -> Data
             pipeline=parts.pipeline,
             holder=parts.holder,
             catalogues=parts.library.catalogue,
+            providers=parts.providers,
             streams=streams,
             clock=parts.base.clock,
             ids=parts.base.ids,
             refusals=refusals,
         )
+    )
+
+
+def _observers(parts: Worker) -> Observers:
+    settings, stages = parts.base.settings, parts.stages
+    return Observers(
+        settings.metrics,
+        is_behind_proxy=settings.trusted_proxy,
+        holder=parts.holder,
+        gate=Gate(stages.labeller, stages.decider),
+        clock=parts.base.clock,
     )
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from headgate.kernel.errors import Invalid
+
+MetricsAccess = Literal["open", "loopback", "key"]
+"""Who may read `/metrics`: everybody, programs on this machine and keys, or keys only."""
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*,]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,8 @@ class Settings:
         database_url: a PostgreSQL server, or None for the embedded one; `HEADGATE_DATABASE_URL`.
         config: the declarative file that `headgate up` applies at start, or None; `HEADGATE_CONFIG`.
         hosts: further host names that clients may use in `Host` and `Origin`; `HEADGATE_HOSTS`, comma-separated.
+        origins: of applications elsewhere that may call models; `HEADGATE_ORIGINS`, comma-separated.
+        metrics: who may read `/metrics`; `HEADGATE_METRICS`.
         trusted_proxy: a TLS-terminating proxy is in front; `HEADGATE_TRUSTED_PROXY` (`1`).
         tls_certificate: PEM file with the certificate chain; `HEADGATE_TLS_CERTIFICATE`.
         tls_key: PEM file with its key; `HEADGATE_TLS_KEY`.
@@ -38,6 +47,8 @@ class Settings:
     database_url: str | None = field(default=None, repr=False)
     config: Path | None = None
     hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    metrics: MetricsAccess = "loopback"
     trusted_proxy: bool = False
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -93,6 +104,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         value = text(name)
         return Path(value) if value else None
 
+    def names(name: str) -> tuple[str, ...]:
+        return tuple(one.strip() for one in (text(name) or "").split(",") if one.strip())
+
     settings = Settings(
         data=path("HEADGATE_DATA") or Path(".headgate"),
         host=text("HEADGATE_HOST") or "127.0.0.1",
@@ -100,7 +114,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         workers=_integer(text("HEADGATE_WORKERS"), "HEADGATE_WORKERS", default=1, least=1, most=256),
         database_url=text("HEADGATE_DATABASE_URL"),
         config=path("HEADGATE_CONFIG"),
-        hosts=tuple(host.strip() for host in (text("HEADGATE_HOSTS") or "").split(",") if host.strip()),
+        hosts=names("HEADGATE_HOSTS"),
+        origins=names("HEADGATE_ORIGINS"),
+        metrics=_metrics(text("HEADGATE_METRICS") or "loopback"),
         trusted_proxy=text("HEADGATE_TRUSTED_PROXY") in ("1", "true", "yes"),
         tls_certificate=path("HEADGATE_TLS_CERTIFICATE"),
         tls_key=path("HEADGATE_TLS_KEY"),
@@ -139,6 +155,21 @@ def check(settings: Settings) -> None:
         )
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise Invalid("HEADGATE_TLS_CERTIFICATE and HEADGATE_TLS_KEY go together", param="HEADGATE_TLS_KEY")
+    for origin in settings.origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise Invalid(
+                f"HEADGATE_ORIGINS: {origin[:100]!r} is no origin such as app://obsidian.md or https://tool.example.com",
+                param="HEADGATE_ORIGINS",
+            )
+    if any("/" in host for host in settings.hosts):
+        raise Invalid("HEADGATE_HOSTS takes host names; list origins in HEADGATE_ORIGINS", param="HEADGATE_HOSTS")
+
+
+def _metrics(value: str) -> MetricsAccess:
+    for access in get_args(MetricsAccess):
+        if value == access:
+            return access
+    raise Invalid(f"HEADGATE_METRICS is one of {', '.join(get_args(MetricsAccess))}", param="HEADGATE_METRICS")
 
 
 def _integer(value: str | None, name: str, *, default: int, least: int, most: int) -> int:

@@ -12,6 +12,7 @@ from headgate.gateway.catalogue import Alias, Catalogue
 from headgate.gateway.dispatch import ModelDispatcher
 from headgate.gateway.invoke import ModelInvoke
 from headgate.gateway.providers.anthropic import provider as anthropic
+from headgate.gateway.providers.local import provider as local
 from headgate.gateway.providers.openai import provider as openai
 from headgate.gateway.routing import Health
 from headgate.kernel.action import Action, Context, Resource
@@ -46,7 +47,7 @@ OURS = Clearance(level=Confidentiality.RESTRICTED, categories=None, access=None,
 PRICE = Price("USD", input_micros=1_000_000, output_micros=2_000_000, cache_read_micros=100_000)
 """One micro-dollar for a token in, two for a token out, a tenth for one from the cache."""
 
-_PROVIDERS = {"openai": openai, "anthropic": anthropic}
+_PROVIDERS = {"openai": openai, "anthropic": anthropic, "local": local}
 _WIRES = {"openai": "openai_chat", "anthropic": "anthropic_messages"}
 
 
@@ -85,7 +86,7 @@ class Gate:
             id=id,
             provider=provider,
             model=f"{id}-model",
-            base_url=simulator.openai_url if provider == "openai" else simulator.base_url,
+            base_url=simulator.base_url if provider == "anthropic" else simulator.openai_url,
             clearance=clearance,
             price=price,
             network=network,

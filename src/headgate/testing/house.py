@@ -40,6 +40,8 @@ from headgate.testing.simulator import Simulator
 
 PORT = 8080
 ORIGIN = f"http://127.0.0.1:{PORT}"
+APPLICATIONS = ("app://obsidian.md", "https://tool.example.com")
+"""Origins elsewhere that may call models."""
 OTHER = TenantId("other")
 
 
@@ -54,10 +56,10 @@ class House:
     live: LiveRecords
     admin_key: str = field(repr=False, default="")
 
-    def client(self, key: str | None = None, **headers: str) -> httpx2.AsyncClient:
-        """A client of the application; with a key where one is given."""
+    def client(self, key: str | None = None, *, peer: str = "127.0.0.1", **headers: str) -> httpx2.AsyncClient:
+        """A client of the application; with a key where one is given, connected from the address `peer`."""
         given = {"authorization": f"Bearer {key}"} if key else {}
-        transport = httpx2.ASGITransport(app=self.app, raise_app_exceptions=True)
+        transport = httpx2.ASGITransport(app=self.app, raise_app_exceptions=True, client=(peer, 4711))
         return httpx2.AsyncClient(transport=transport, base_url=ORIGIN, headers={**given, **headers})
 
     @property
@@ -140,7 +142,11 @@ async def open_house(
         port: that clients name in `Host`.
     """
     settings = Settings(
-        data=folder, port=port, database_url=database.owner.conninfo, otlp_endpoint="http://127.0.0.1:9"
+        data=folder,
+        port=port,
+        database_url=database.owner.conninfo,
+        otlp_endpoint="http://127.0.0.1:9",
+        origins=APPLICATIONS,
     )
     commands = CommandPerformer()
     async with (

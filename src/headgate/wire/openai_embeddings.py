@@ -23,6 +23,7 @@ from headgate.wire.dialect import Dialect, EventReader, EventWriter, HttpError, 
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path, replace_text
 from headgate.wire.openai_calls import read_model
+from headgate.wire.openai_chat import kept_headers
 from headgate.wire.openai_errors import read_upstream_error, write_http_error
 from headgate.wire.openai_words import document_of, tokens_from
 from headgate.wire.token_counts import leniently_decoded
@@ -149,6 +150,7 @@ class OpenAiEmbeddings:
             content=EmbeddingsReply(body),
             usage=Usage(input_tokens=tokens.prompt_tokens or tokens.total_tokens, output_tokens=0),
             stop_reason="stop",
+            headers=kept_headers(headers),
         )
 
     def write_reply(self, reply: ModelReply, *, model: str) -> bytes:

@@ -9,8 +9,8 @@ from typing import Final
 
 from headgate.kernel.errors import Denied, HeadgateError, OverBudget, Unavailable, Upstream
 
-OURS: Final = frozenset({401, 402, 403, 404})
-"""An upstream's statuses that are the gateway's own affair: its key, its account, its model name."""
+OURS: Final = frozenset({*range(300, 400), 401, 402, 403, 404, 405, 406, 407, 410, 411, 415, 421, 426})
+"""An upstream's statuses that are the gateway's own affair: its key, its account, its model name, its address."""
 
 _ORIGIN_RULE: Final = "gate.origin"
 _MAX_RETRY_AFTER_S: Final = 86_400.0

@@ -21,8 +21,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from headgate.gateway.embedded.llama import Reply
+from headgate.gateway.embedded.llama import CONTEXT_TOKENS, Reply
 from headgate.gateway.embedded.models import Models
+from headgate.gateway.embedded.overflow import context_overflow
 from headgate.gateway.embedded.requests import (
     MAX_BODY_BYTES,
     ChatRequest,
@@ -30,10 +31,10 @@ from headgate.gateway.embedded.requests import (
     ModelNotServed,
     TokenizeRequest,
     chat_body,
-    context_overflow,
     decode,
     plain_messages,
     texts_of,
+    unheard,
 )
 from headgate.gateway.embedded.weights import CHAT_MODEL, EMBED_MODEL
 from headgate.kernel.errors import Denied, HeadgateError, Invalid, NotFound, TooLarge, Upstream
@@ -44,6 +45,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _log = logging.getLogger("headgate.embedded")
 CALLER = b"x-headgate-caller"
+DROPPED = "x-headgate-dropped"
 _LOCAL_NAMES = ("127.0.0.1", "localhost")
 
 
@@ -135,13 +137,14 @@ class EmbeddedApp:
         request = decode(exchange.body, ChatRequest)
         _check_model(request.model, CHAT_MODEL)
         choices = request.n or 1
+        headers = _dropped(exchange, ChatRequest)
         async with self._models.chat(chat_body(request), caller=_caller(exchange.scope), choices=choices) as reply:
             if reply.status != 200:
                 _raise_refusal(await reply.read())
             if not reply.content_type.startswith("text/event-stream"):
-                await exchange.answer(200, await reply.read())
+                await exchange.answer(200, await reply.read(), **headers)
                 return
-            await _relay(exchange, reply)
+            await _relay(exchange, reply, headers)
 
     async def _embeddings(self, exchange: _Exchange) -> None:
         request = decode(exchange.body, EmbeddingsRequest)
@@ -152,7 +155,8 @@ class EmbeddedApp:
         vectors = await self._models.embed(sentences)
         tokens = sum(len(sentence) for sentence in sentences)
         is_base64 = request.encoding_format == "base64"
-        await exchange.answer(200, await asyncio.to_thread(_embeddings_answer, vectors, tokens, is_base64=is_base64))
+        body = await asyncio.to_thread(_embeddings_answer, vectors, tokens, is_base64=is_base64)
+        await exchange.answer(200, body, **_dropped(exchange, EmbeddingsRequest))
 
     async def _tokenize(self, exchange: _Exchange) -> None:
         request = decode(exchange.body, TokenizeRequest)
@@ -213,8 +217,14 @@ async def _cancel_when_gone(receive: Receive, work: asyncio.Task[None]) -> None:
     work.cancel()
 
 
-async def _relay(exchange: _Exchange, reply: Reply) -> None:
-    await exchange.begin(200, reply.content_type, cache_control="no-cache")
+def _dropped(exchange: _Exchange, kind: type[msgspec.Struct]) -> dict[str, str]:
+    """Return the header that names the fields of a checked request which change nothing here."""
+    names = unheard(exchange.body, heard=kind.__struct_fields__)
+    return {} if names is None else {DROPPED: names}
+
+
+async def _relay(exchange: _Exchange, reply: Reply, headers: dict[str, str]) -> None:
+    await exchange.begin(200, reply.content_type, cache_control="no-cache", **headers)
     try:
         async with aclosing(reply.parts) as parts:
             async for part in parts:
@@ -240,7 +250,7 @@ def _raise_refusal(body: bytes) -> NoReturn:
     """Raise what llama.cpp answered instead of a completion as an error of ours."""
     error = msgspec.json.decode(body, type=dict[str, dict[str, Any]])["error"]
     if error.get("type") == "exceed_context_size_error":
-        raise context_overflow(error["n_prompt_tokens"])
+        raise context_overflow(error["n_prompt_tokens"], limit=CONTEXT_TOKENS, param="messages")
     message = str(error.get("message"))
     if error.get("code") == 400:
         raise Invalid(f"The embedded chat model refused the request: {message}.")

@@ -17,12 +17,13 @@ import onnxruntime as ort
 from tokenizers import Tokenizer
 
 from headgate.gateway.embedded.bert import MASK, STATES, TOKENS, BertShape, bert_model
+from headgate.gateway.embedded.overflow import context_overflow
 from headgate.gateway.embedded.safetensors import map_floats
 from headgate.kernel.errors import Invalid
 
-MAX_TOKENS = 256  # Source: sentence_bert_config.json of the model; what lies beyond is not seen
+MAX_TOKENS = 256  # Source: sentence_bert_config.json of the model
 
-# More than this never changes the first 256 tokens of real text, and bounds the tokenizer's work.
+# Longer texts are refused unread: no real one has 256 tokens or fewer, and this bounds the tokenizer's work.
 _MAX_SEEN_CHARS = MAX_TOKENS * 256
 # Larger batches are no faster on a CPU and cost memory: measured flat from 1,024 to 8,192.
 _BATCH_TOKENS = 2048
@@ -39,7 +40,6 @@ class Embedder:
     def __init__(self, folder: Path, *, threads: int) -> None:
         shape = msgspec.json.decode((folder / "config.json").read_bytes(), type=BertShape)
         self.dimensions = shape.hidden_size
-        self._vocabulary = shape.vocab_size
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
@@ -51,18 +51,21 @@ class Embedder:
         """The tokens of the whole text, without the ones that begin and end a sentence."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
-    def sentence(self, given: str | Sequence[int]) -> list[int]:
-        """What the network sees of a text or of its tokens: begun, ended and cut at 256.
+    def sentence(self, text: str) -> list[int]:
+        """What the network sees of a text: its tokens, begun and ended.
 
         Raises:
-            Invalid: it is empty, or holds a number that is no token.
+            Invalid: there is nothing in it.
+            ContextOverflow: it is longer than the network can see: a vector of its beginning would be a wrong one.
         """
-        tokens = self.tokens(given[:_MAX_SEEN_CHARS]) if isinstance(given, str) else list(given)
-        if not given:
+        tokens = self.tokens(text[:_MAX_SEEN_CHARS])
+        if not tokens:
             raise Invalid("An input to embed is empty; leave it out or send some text.", param="input")
-        if any(not 0 <= token < self._vocabulary for token in tokens):
-            raise Invalid(f"A token to embed is not between 0 and {self._vocabulary - 1}.", param="input")
-        return [self._begin, *tokens[: MAX_TOKENS - 2], self._end]
+        if len(text) > _MAX_SEEN_CHARS or len(tokens) > MAX_TOKENS - 2:
+            raise context_overflow(
+                None if len(text) > _MAX_SEEN_CHARS else len(tokens) + 2, limit=MAX_TOKENS, param="input"
+            )
+        return [self._begin, *tokens, self._end]
 
     def embed(self, sentences: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
         """Vectors `(n, dimensions)` of unit length for one batch of sentences."""

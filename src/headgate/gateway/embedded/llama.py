@@ -22,6 +22,7 @@ from headgate.kernel.errors import UpstreamTimeout
 
 SLOTS = 4  # requests decoded together
 CONTEXT_TOKENS = 4096  # of each slot: prompt and answer
+VOCABULARY = 49_152  # tokens that the model knows
 DEFAULT_ANSWER_TOKENS = 1024  # a model this small may never end by itself
 
 _llama_cpp = cast(Any, xllamacpp)  # a compiled module without types

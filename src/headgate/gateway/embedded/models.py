@@ -73,10 +73,10 @@ class Models:
             raise Unavailable("The embedder is still loading; try again in a second.", retry_after_s=1)
         return self._embedder
 
-    async def sentences(self, given: Sequence[str] | Sequence[Sequence[int]]) -> list[list[int]]:
-        """What the embedder will see of each text or list of tokens."""
+    async def sentences(self, given: Sequence[str]) -> list[list[int]]:
+        """What the embedder will see of each text."""
         embedder = self.embedder
-        return await self._in_thread(lambda: [embedder.sentence(item) for item in given])
+        return await self._in_thread(lambda: [embedder.sentence(text) for text in given])
 
     async def tokens(self, text: str) -> list[int]:
         """The embedder's tokens of a text."""

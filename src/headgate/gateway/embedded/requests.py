@@ -1,7 +1,8 @@
 """What clients may send to the model process, decoded and bounded.
 
-Only the fields named here reach a model; others that the OpenAI wire knows (`user`, `metadata`, `store`, ...) mean
-nothing to a local model and are dropped, as are the knobs of llama.cpp itself (`id_slot`, `grammar`, `lora`, ...).
+Only the fields named here reach a model, never the knobs of llama.cpp itself (`id_slot`, `grammar`, `lora`, ...). What
+would make another answer of it, such as sound or a search, is refused. Fields that only hint at how to answer are left
+out, and the answer names them; see `unheard`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 import msgspec
 from msgspec import Meta
 
-from headgate.gateway.embedded.llama import CONTEXT_TOKENS, SLOTS
+from headgate.gateway.embedded.llama import CONTEXT_TOKENS, SLOTS, VOCABULARY
+from headgate.gateway.embedded.overflow import context_overflow
 from headgate.kernel.errors import Invalid, NotFound
 
 MAX_BODY_BYTES = 16 << 20
@@ -24,13 +26,19 @@ _MAX_PROMPT_CHARS = CONTEXT_TOKENS * 64
 # llama.cpp reads these as the marks between turns wherever they stand, so text could pose as the system's words.
 _TURN_MARK = re.compile(r"<\|(?=(?:im_start|im_end|endoftext)\|>)")
 
+_RANDOM_SEED = 0xFFFF_FFFF  # llama.cpp draws another seed for this one; the others fold into those below it
+_EXTRAS = ("tools", "tool_choice", "functions", "function_call", "modalities", "audio", "web_search_options")
+_ABOUT = frozenset(
+    {
+        *("user", "metadata", "store", "service_tier", "safety_identifier", "parallel_tool_calls"),
+        *("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"),
+    }
+)
+"""Fields about accounts, caches and tools, which make no other answer of it."""
+_UNFIT = re.compile(r"[^!-~]")
+_MAX_NAMED_CHARS = 500
+
 T = TypeVar("T")
-
-
-class ContextOverflow(Invalid):
-    """The prompt does not fit the model's context."""
-
-    code = "context_length_exceeded"
 
 
 class ModelNotServed(NotFound):
@@ -71,7 +79,7 @@ class ChatRequest(msgspec.Struct, omit_defaults=True, frozen=True):
     presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
     n: Annotated[int, Meta(ge=1, le=SLOTS)] | None = None
-    seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: (
         Annotated[str, Meta(max_length=256)]
         | Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=4)]
@@ -83,8 +91,15 @@ class ChatRequest(msgspec.Struct, omit_defaults=True, frozen=True):
     response_format: dict[str, Any] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    tools: list[msgspec.Raw] | None = None
-    tool_choice: msgspec.Raw | None = None
+    top_k: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    min_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    tools: list[Any] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    functions: list[Any] | None = None
+    function_call: str | dict[str, Any] | None = None
+    modalities: list[str] | None = None
+    audio: dict[str, Any] | None = None
+    web_search_options: dict[str, Any] | None = None
 
 
 class EmbeddingsRequest(msgspec.Struct, frozen=True):
@@ -127,15 +142,49 @@ def chat_body(request: ChatRequest) -> bytes:
         Invalid: the model cannot do what is asked.
         ContextOverflow: no prompt of that length can fit.
     """
-    if request.tools and request.tool_choice != msgspec.Raw(b'"none"'):
-        raise Invalid(
-            'The embedded model cannot be trusted to call tools. Send tool_choice "none", or use another model.',
-            param="tools",
-        )
+    _check_extras(request)
     if request.response_format is not None:
-        _check_schema(request.response_format)
-    plain = msgspec.structs.replace(request, messages=plain_messages(request.messages), tools=None, tool_choice=None)
+        _check_format(request.response_format)
+    if request.top_logprobs and not request.logprobs:
+        raise Invalid("top_logprobs needs logprobs to be true.", param="top_logprobs")
+    for token in request.logit_bias or ():
+        if not token.isdecimal() or int(token[:8]) >= VOCABULARY:
+            raise Invalid(
+                f"logit_bias names tokens of this model by their numbers, 0 to {VOCABULARY - 1}; those of other models"
+                " mean other words.",
+                param="logit_bias",
+            )
+    stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    plain = msgspec.structs.replace(
+        request,
+        messages=plain_messages(request.messages),
+        seed=None if request.seed is None else request.seed % _RANDOM_SEED,
+        stop=[text for text in stops if text] or None,
+        top_logprobs=request.top_logprobs or None,
+        **dict.fromkeys(_EXTRAS),
+    )
     return msgspec.json.encode(plain)
+
+
+def _check_extras(request: ChatRequest) -> None:
+    """Refuse what the model cannot do: tools, sound, a search. What is switched off is as good as not there."""
+    for tools, choice, name in (
+        (request.tools, request.tool_choice, "tool"),
+        (request.functions, request.function_call, "function"),
+    ):
+        kind: Any = choice.get("type") if isinstance(choice, dict) else choice
+        field = "tool_choice" if name == "tool" else "function_call"
+        if tools and kind != "none":
+            raise Invalid(
+                f'The embedded model cannot be trusted to call tools. Send {field} "none", or use another model.',
+                param=f"{name}s",
+            )
+        if not tools and kind not in (None, "none", "auto"):
+            raise Invalid(f"{field} chooses among {name}s, and there are none.", param=field)
+    if request.audio is not None or any(kind != "text" for kind in request.modalities or ()):
+        raise Invalid("The embedded model answers with text only.", param="audio" if request.audio else "modalities")
+    if request.web_search_options is not None:
+        raise Invalid("The embedded model searches nothing.", param="web_search_options")
 
 
 def plain_messages(messages: list[Message]) -> list[Message]:
@@ -147,37 +196,41 @@ def plain_messages(messages: list[Message]) -> list[Message]:
     """
     plain = [Message("system" if m.role == "developer" else m.role, _text(m.content)) for m in messages]
     if sum(len(message.content or "") for message in plain) > _MAX_PROMPT_CHARS:
-        raise context_overflow(None)
+        raise context_overflow(None, limit=CONTEXT_TOKENS, param="messages")
     return plain
 
 
-def context_overflow(tokens: int | None) -> ContextOverflow:
-    """The error whose words and code clients look for to shorten a conversation and try again."""
-    length = "far more" if tokens is None else str(tokens)
-    return ContextOverflow(
-        f"This model's maximum context length is {CONTEXT_TOKENS} tokens. However, your messages resulted in {length} "
-        "tokens. Please reduce the length of the messages.",
-        param="messages",
-    )
-
-
-def texts_of(request: EmbeddingsRequest) -> list[str] | list[list[int]]:
-    """The inputs to embed, each a text or a list of tokens.
+def texts_of(request: EmbeddingsRequest) -> list[str]:
+    """The texts to embed.
 
     Raises:
-        Invalid: texts and tokens are mixed.
+        Invalid: there are tokens among them: clients count them in the vocabulary of another model, where a number
+            stands for another word.
     """
     given = [request.input] if isinstance(request.input, str) else request.input
     texts = [item for item in given if isinstance(item, str)]
-    numbers = [item for item in given if isinstance(item, int)]
-    lists = [item for item in given if isinstance(item, list)]
-    if len(texts) == len(given):
-        return texts
-    if len(numbers) == len(given):
-        return [numbers]
-    if len(lists) == len(given):
-        return lists
-    raise Invalid("The inputs to embed are of different kinds; send only texts or only tokens.", param="input")
+    if len(texts) < len(given):
+        raise Invalid(
+            "The embedded model has a vocabulary of its own, so token numbers of other models mean other words to it."
+            " Send texts; in LangChain, set check_embedding_ctx_length to False.",
+            param="input",
+        )
+    return texts
+
+
+def unheard(body: bytes, *, heard: tuple[str, ...]) -> str | None:
+    """Name the fields of a checked request that change nothing here, with commas between; None where there is none.
+
+    Args:
+        heard: the fields that count. Those that are about accounts and caches, and nulls, are never named.
+    """
+    fields = msgspec.json.decode(body, type=dict[str, Any])
+    names = [name for name, value in fields.items() if value is not None and name not in heard and name not in _ABOUT]
+    messages: list[dict[str, Any]] = fields.get("messages") or []
+    known = Message.__struct_fields__
+    within = dict.fromkeys(name for one in messages for name, value in one.items() if value and name not in known)
+    names += [f"messages.{name}" for name in within]
+    return _UNFIT.sub("?", ",".join(names))[:_MAX_NAMED_CHARS] or None
 
 
 def _text(content: str | list[TextPart] | None) -> str:
@@ -186,6 +239,16 @@ def _text(content: str | list[TextPart] | None) -> str:
             raise Invalid("The embedded model reads only text; leave out images, audio and files.", param="messages")
         content = "\n".join(part.text for part in content)
     return _TURN_MARK.sub("< |", content or "")
+
+
+def _check_format(form: dict[str, Any]) -> None:
+    kind: Any = form.get("type")
+    if kind not in ("text", "json_object", "json_schema"):
+        raise Invalid("response_format.type is text, json_object or json_schema.", param="response_format")
+    inner: Any = form.get("json_schema")
+    if kind == "json_schema" and not (isinstance(inner, dict) and isinstance(inner.get("schema"), dict)):  # pyright: ignore[reportUnknownMemberType] - a decoded object
+        raise Invalid("response_format.json_schema.schema has to be a JSON schema.", param="response_format")
+    _check_schema(form)
 
 
 def _check_schema(schema: dict[str, Any]) -> None:

@@ -16,5 +16,7 @@ provider = Provider(
     credential=bearer,
     capability=Capability(operations=frozenset({"chat", "embed"}), tools=False),
     custody=Custody.ORGANISATION,
+    quirks=frozenset({"top_k"}),
     caller_header="x-headgate-caller",
+    dropped_header="x-headgate-dropped",
 )

@@ -24,7 +24,8 @@ async def chat(parts: AdminParts, request: Request) -> None:
     """Stream an answer as events `delta`, then one `gate` that tells what the gate did; or `error`."""
     caller, body = request.by, request.body_as(schemas.ChatRequest)
     call = read_chat(parts, body.model, body.messages, stream=True)
-    action = invoke_action(call, model_caller(caller, body.use_case), grant=caller.grant)
+    bound = model_caller(caller, body.use_case)
+    action = invoke_action(call, bound, catalogue=parts.catalogues(caller.tenant_id), grant=caller.grant)
     async with event_stream(request, streams=parts.streams, clock=parts.clock) as stream:
         async with parts.pipeline.stream(action) as opened:
             async for event in opened.items:

@@ -10,6 +10,7 @@ import msgspec
 
 from headgate.kernel.errors import Denied, HeadgateError, Invalid, NeedsApproval, Unauthenticated
 from headgate.server.api.schemas import ErrorBody, ErrorDetail
+from headgate.server.content_coding import ACCEPTED, UnsupportedCoding
 
 
 class MethodNotAllowed(Invalid):
@@ -52,10 +53,20 @@ def headers_of_error(error: HeadgateError) -> list[tuple[str, str]]:
     headers: list[tuple[str, str]] = []
     if error.retry_after_s is not None:
         headers.append(("retry-after", str(math.ceil(error.retry_after_s))))
-    if isinstance(error, MethodNotAllowed):
-        headers.append(("allow", error.allowed))
+    headers += accepted_instead(error)
     if isinstance(error, Unauthenticated):
         headers.append(("www-authenticate", "Bearer"))
     if error.record_id is not None:
         headers.append(("x-headgate-record", error.record_id))
     return headers
+
+
+def accepted_instead(error: HeadgateError) -> list[tuple[str, str]]:
+    """Return the headers that say what would be accepted: the methods of the path, or the codings of a body."""
+    match error:
+        case MethodNotAllowed():
+            return [("allow", error.allowed)]
+        case UnsupportedCoding():
+            return [("accept-encoding", ACCEPTED)]
+        case _:
+            return []

@@ -16,7 +16,7 @@ from headgate.server.administration import AdminCaller
 from headgate.server.api import schemas
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
-from headgate.server.data_plane import visible_aliases
+from headgate.server.model_list import visible_aliases
 
 _CALLS = RecordFilters(verb=MODEL_INVOKE.name)
 

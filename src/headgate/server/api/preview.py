@@ -42,7 +42,7 @@ async def preview(parts: AdminParts, request: Request) -> schemas.Preview:
     bound = model_caller(caller, body.use_case)
 
     async def look(facts: Facts) -> schemas.Preview:
-        seen = await asyncio.to_thread(_look, parts, alias, bound, body.text)
+        seen = await asyncio.to_thread(_look, parts, alias, bound, body)
         facts["destinations"] = len(seen.destinations)
         return seen
 
@@ -56,11 +56,11 @@ async def preview(parts: AdminParts, request: Request) -> schemas.Preview:
     return seen
 
 
-def _look(parts: AdminParts, alias: Alias, bound: Caller, text: str) -> schemas.Preview:
+def _look(parts: AdminParts, alias: Alias, bound: Caller, body: schemas.PreviewRequest) -> schemas.Preview:
     """Take the call and each dispatch of it through the stages that come before their records."""
-    call = _call(parts, alias, text)
+    call = _call(parts, alias, model=body.model, text=body.text)
     catalogue = parts.catalogues(bound.principal.tenant)
-    invoke = invoke_action(call, bound)
+    invoke = invoke_action(call, bound, catalogue=catalogue)
     stage = _staged(parts, invoke)
     planned = plan(call, alias=alias, catalogue=catalogue, use_case=bound.use_case, labelled=stage.labelled)
     skipped = {one.deployment: one.why for one in planned.skipped}
@@ -80,7 +80,7 @@ def _look(parts: AdminParts, alias: Alias, bound: Caller, text: str) -> schemas.
             dispatch = ModelDispatch(call, deployment)
             action = Action(MODEL_DISPATCH, bound.principal, resource_of(deployment), dispatch, context)
             destinations.append(_destination(parts, action, is_asked=stage.decision.effect is Effect.ASK))
-    findings, labels = _findings(call, stage.labelled, text), str(stage.labelled.labels)
+    findings, labels = _findings(call, stage.labelled, body.text), str(stage.labelled.labels)
     return schemas.Preview(findings=findings, labels=labels, destinations=destinations)
 
 
@@ -141,12 +141,12 @@ def _view(
     )
 
 
-def _call(parts: AdminParts, alias: Alias, text: str) -> ModelCall:
+def _call(parts: AdminParts, alias: Alias, *, model: str, text: str) -> ModelCall:
     """Return the call that a client would have made of the text."""
     if alias.operation == "embed":
-        body = msgspec.json.encode({"model": alias.name, "input": text})
+        body = msgspec.json.encode({"model": model, "input": text})
         return parts.dialects["openai_embeddings"].read_call(body, headers={})
-    return read_chat(parts, alias.name, [schemas.ChatMessage(role="user", content=text)], stream=False)
+    return read_chat(parts, model, [schemas.ChatMessage(role="user", content=text)], stream=False)
 
 
 def _findings(call: ModelCall, labelled: Labelled, text: str) -> list[schemas.FindingView]:

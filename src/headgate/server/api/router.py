@@ -31,6 +31,7 @@ from headgate.server.api.operations import OPERATIONS
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request, Route, decode_body, find, read_query, require_json
 from headgate.server.asgi import ClientGone, Receive, Scope, Send, headers_of, read_body, respond
+from headgate.server.content_coding import unpacked
 
 log = structlog.get_logger(__name__)
 
@@ -132,7 +133,10 @@ class AdminApi:
         body: Any = None
         if operation.body is not None:
             require_json(headers)
-            body = decode_body(await read_body(receive, headers, limit_bytes=MAX_BODY_BYTES), operation.body)
+            raw = await read_body(receive, headers, limit_bytes=MAX_BODY_BYTES)
+            if "content-encoding" in headers:
+                raw = await unpacked(raw, headers["content-encoding"], limit_bytes=MAX_BODY_BYTES)
+            body = decode_body(raw, operation.body)
         return Request(
             operation=operation,
             headers=headers,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from headgate.gateway.models import Name, Text
+from headgate.gateway.models import AliasName, Name, Text
 from headgate.kernel.labels import Confidentiality
 
 Body = Annotated[str, msgspec.Meta(max_length=200_000)]
@@ -125,7 +125,7 @@ class NewKey(Schema, frozen=True, kw_only=True):
     use_case: Name = "getting-started"
     principal: Name | None = None
     roles: list[Name] = []
-    aliases: list[Name] | None = None
+    aliases: list[AliasName] | None = None
     expires_at: Moment | None = None
     requests_per_minute: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] | None = None
     cost_micros_per_day: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
@@ -319,7 +319,7 @@ class PreviewRequest(Schema, frozen=True, kw_only=True):
     """Text to be put before the gate without sending it anywhere."""
 
     text: Body
-    model: Name
+    model: AliasName
     use_case: Name = "getting-started"
 
 
@@ -364,7 +364,7 @@ class ChatMessage(Schema, frozen=True, kw_only=True):
 class ChatRequest(Schema, frozen=True, kw_only=True):
     """A turn of the console's chat; answered as server-sent events `delta`, `gate` and `error`."""
 
-    model: Name
+    model: AliasName
     messages: Annotated[list[ChatMessage], msgspec.Meta(min_length=1, max_length=200)]
     use_case: Name = "getting-started"
 

@@ -1,0 +1,71 @@
+"""Who may read `/metrics`: whoever the settings let, since the numbers tell who uses models, and how much."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from headgate.kernel.action import Resource
+from headgate.kernel.administration import RECORD_LIST
+from headgate.kernel.errors import Unauthenticated
+from headgate.kernel.ports import Clock
+from headgate.policy.keys import authenticate
+from headgate.policy.snapshot import SnapshotHolder
+from headgate.server.administration import AdminCaller, Gate
+from headgate.server.asgi import Scope
+from headgate.server.identity import presented_key
+from headgate.substrate.settings import MetricsAccess
+
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+
+
+class Observers:
+    """Decides about each scrape.
+
+    Args:
+        access: `open` lets everybody in; `loopback` programs on this machine, and keys; `key` keys only.
+        is_behind_proxy: whether the connections come from a proxy, whose address says nothing of the client.
+        gate: asked whether a key may look at records, as auditors and administrators may.
+    """
+
+    def __init__(
+        self, access: MetricsAccess, *, is_behind_proxy: bool, holder: SnapshotHolder, gate: Gate, clock: Clock
+    ) -> None:
+        self._access: MetricsAccess = access
+        self._is_behind_proxy = is_behind_proxy
+        self._holder = holder
+        self._gate = gate
+        self._clock = clock
+
+    def check(self, scope: Scope, headers: dict[str, str]) -> None:
+        """Refuse who may not read the metrics.
+
+        Raises:
+            Unauthenticated: no key came, or one that does not hold, and one is needed.
+            Denied: the key's roles do not allow it.
+        """
+        if self._access == "open" or (self._access == "loopback" and self._is_local(scope, headers)):
+            return
+        presented = presented_key(headers)
+        if not presented:
+            raise Unauthenticated(
+                "the metrics need a key with the role auditor or admin, as `authorization: Bearer KEY`; "
+                "HEADGATE_METRICS says who may read them"
+            )
+        snapshot = self._holder.current
+        found = authenticate(presented, snapshot, self._clock.now())
+        caller = AdminCaller(found.principal, snapshot.tenants[found.principal.tenant], found.key.use_case)
+        self._gate.authorise(caller, RECORD_LIST, Resource("ledger", caller.tenant_id))
+
+    def _is_local(self, scope: Scope, headers: dict[str, str]) -> bool:
+        """Whether the client is a program on this machine, by its connection and with no proxy in between."""
+        if self._is_behind_proxy or any(name in headers for name in _FORWARDED):
+            return False
+        client = scope.get("client")
+        if client is None:
+            return False
+        try:
+            address = ipaddress.ip_address(client[0])
+        except ValueError:
+            return False
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return (mapped or address).is_loopback
