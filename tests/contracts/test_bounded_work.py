@@ -14,7 +14,6 @@ import json
 import pkgutil
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -153,7 +152,7 @@ def patterns() -> Mapping[str, tuple[re.Pattern[Any], frozenset[str]]]:
 
 def apply(pattern: re.Pattern[Any], how: frozenset[str], text: Any) -> None:
     if how & {"search", "finditer", "findall", "sub", "subn", "split"}:
-        deque(pattern.finditer(text), maxlen=0)
+        sum(1 for _ in pattern.finditer(text))
     if "match" in how:
         pattern.match(text)
     if "fullmatch" in how:

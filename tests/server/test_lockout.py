@@ -145,7 +145,8 @@ async def test_a_clearance_of_nothing_leaves_an_administrator(house: House) -> N
 
 
 async def test_two_administrators_who_take_the_role_from_one_another_at_once_leave_one(house: House) -> None:
-    olga, demoted = await house.register("olga", "admin"), {"kind": "person", "roles": []}
+    olga = await house.register("olga", "admin")
+    demoted: dict[str, Any] = {"kind": "person", "roles": []}
     async with house.admin as one, house.client(olga) as other:
         answers = await asyncio.gather(
             one.put("/api/entries/person/olga", json={"entry": demoted}),

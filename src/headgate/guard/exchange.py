@@ -298,7 +298,8 @@ class GuardExchange:
             said[index] = removed(said[index], found, quotation=Quotation() if is_json(said[index]) else None)
         for run in result.content.runs() if self._book else ():
             # A token that is cut over two parts is put where it began.
-            for index, text in zip(run, mended([said[at] for at in run], self._book, ()), strict=True):
+            places = run.segments
+            for index, text in zip(places, mended([said[at] for at in places], self._book, ()), strict=True):
                 said[index] = text
         texts: dict[int, str] = {}
         for index, text in enumerate(said):

@@ -255,7 +255,7 @@ class Pipeline:
         draft = _Draft(RecordId(self._ids.ulid()), started_s=self.clock.monotonic())
         opening = self._opening(action, draft)
         self._stages.recorder.open(opening)
-        self._close_unperformed(opening, _Ending("refused", error.code), started_s=draft.started_s, facts=facts)
+        self._close_unperformed(opening, _Ending("refused", error.code, facts), started_s=draft.started_s)
         error.record_id = draft.record_id
 
     def review(self) -> None:

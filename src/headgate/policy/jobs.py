@@ -9,7 +9,7 @@ import structlog
 from headgate.kernel.errors import Unavailable
 from headgate.policy import store
 from headgate.policy.pack import Pack
-from headgate.policy.snapshot import Snapshot, SnapshotHolder, build_snapshot
+from headgate.policy.snapshot import Snapshot, SnapshotHolder, Unreadable, build_snapshot
 from headgate.substrate.database import Database
 from headgate.substrate.kept_jobs import Trouble
 
@@ -51,7 +51,9 @@ async def refresh(holder: SnapshotHolder, *, database: Database, pack: Pack) -> 
         return False
     previous = holder.latest
     loaded = await load_snapshot(database, pack, previous=previous)
-    known = {one for tenant in (previous.tenants if previous else {}).values() for one in tenant.unreadable}
+    known = set[Unreadable]()
+    if previous is not None:
+        known.update(one for tenant in previous.tenants.values() for one in tenant.unreadable)
     for tenant in loaded.tenants.values():
         for one in set(tenant.unreadable) - known:
             log.warning("entry_left_out", tenant=tenant.id, kind=one.kind, id=one.id, why=one.why)

@@ -218,7 +218,11 @@ class _Walk:
         else:
             self._item(turn, origin, is_turn=key is None)
         self._said = None
-        self._talk.turn(said, is_answer=origin == "assistant" and not is_silent(turn))
+        self._talk.turn(
+            said,
+            is_answer=origin == "assistant"
+            and not (isinstance(turn, dict) and is_silent(cast("dict[str, Any]", turn))),
+        )
 
     def _say(self, text: str, origin: Origin) -> None:
         """Note where a text of the turn is, unless it is an encoding of something else."""
