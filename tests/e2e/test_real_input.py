@@ -115,7 +115,7 @@ def test_of_each_kind_nineteen_of_twenty_are_masked_in_daily_work_and_little_els
 ) -> None:
     lab.cloud.answer_always(Script())
     texts = [one.text for one in enterprise_texts]
-    answers = asyncio.run(_ask_all(lab, texts, model="cloud", at_once=AT_ONCE))
+    answers = asyncio.run(_ask_all(lab, texts, model="seeing", at_once=AT_ONCE))
     assert {answer.status for answer in answers} == {200}
     counts: Counter[tuple[str, str]] = Counter()
     for one, arrived in zip(enterprise_texts, _arrived(lab, count=len(texts)), strict=True):

@@ -50,7 +50,7 @@ async def test_a_call_is_done_once_after_somebody_else_approved_it(house: House)
     asked = await _call(house, bot)
     error = asked.json()["error"]
     approval = error["approval_id"]
-    assert (asked.status_code, error["code"], error["rules"]) == (403, "needs_approval", ["claims-with-approval"])
+    assert (asked.status_code, error["code"], error["rules"]) == (400, "needs_approval", ["claims-with-approval"])
     assert f"x-headgate-grant: {approval}" in error["message"]
     assert asked.headers["x-headgate-approval"] == approval
     await house.log_everything()
@@ -72,7 +72,7 @@ async def test_a_call_is_done_once_after_somebody_else_approved_it(house: House)
     other = await _call(house, bot, "Something else", grant=approval)
     done = await _call(house, bot, grant=approval)
     again = await _call(house, bot, grant=approval)
-    assert (other.status_code, done.status_code, again.status_code) == (403, 200, 403)
+    assert (other.status_code, done.status_code, again.status_code) == (400, 200, 400)
     assert "used already" in again.json()["error"]["message"]
     assert (await _state(house, approval))["state"] == "used"
 
@@ -90,7 +90,7 @@ async def test_a_call_whose_grant_was_used_by_a_failure_is_not_worth_a_retry(hou
         failed = await client.post("/v1/chat/completions", json=body, headers=grant)
         again = await client.post("/v1/chat/completions", json=body, headers=grant)
     assert (failed.status_code, failed.headers["x-should-retry"]) == (503, "false")
-    assert (again.status_code, again.json()["error"]["code"]) == (403, "denied")
+    assert (again.status_code, again.json()["error"]["code"]) == (400, "denied")
 
 
 async def test_both_the_decision_and_the_look_at_the_content_are_recorded(house: House) -> None:
@@ -300,7 +300,7 @@ async def test_an_approval_ends_when_the_deployment_is_pointed_elsewhere(house: 
         await client.post(f"/api/approvals/{approval}/approve", json=REASON)
     await _apply(house, model="another")
     moved = await _call(house, bot, grant=approval)
-    assert moved.status_code == 403
+    assert moved.status_code == 400
     assert "another request" in moved.json()["error"]["message"]
     await _apply(house)
     assert (await _call(house, bot, grant=approval)).status_code == 200

@@ -113,7 +113,7 @@ async def test_keys_and_records_name_the_alias_and_records_the_name_that_was_ask
     await house.worker.refresh()
     async with house.client(key) as client:
         assert (await client.post("/v1/messages", json=body("claude-sonnet-5"))).status_code == 200
-        assert (await client.post("/v1/messages", json=body("claude-old-two"))).status_code == 403
+        assert (await client.post("/v1/messages", json=body("claude-old-two"))).status_code == 400
         assert [model["id"] for model in (await client.get("/v1/models")).json()["data"]] == ["claude-*"]
         assert (await client.get("/v1/models/claude-sonnet-5")).json()["id"] == "claude-sonnet-5"
         assert (await client.get("/v1/models/claude-old-two")).status_code == 404

@@ -12,7 +12,7 @@ from headgate.testing.house import House, Streamed
 from headgate.testing.simulator import Script
 
 HOST = "127.0.0.1:8080"
-WIRES = {"/v1/chat/completions": b"permission_error", "/v1/messages": b"permission_error"}
+WIRES = {"/v1/chat/completions": b"invalid_request_error", "/v1/messages": b"invalid_request_error"}
 FORBID = """@id("closed") @reason("closed for today")
 forbid (principal, action == Headgate::Action::"model.dispatch", resource);"""
 WAYS = ["revoke", "remove", "forbid", "member"]
@@ -76,7 +76,7 @@ async def test_a_whole_answer_that_comes_too_late_is_withheld_and_settled(house:
     house.simulator.release()
     async with asyncio.timeout(30):
         await task
-    assert call.status == 403
+    assert call.status == 400
     assert "the whole answer" not in call.text and "not any more" in call.text
     (record,) = await house.records(verb="model.dispatch")
     assert (record["outcome"], record["facts"]["cost_micros"]) == ("withheld", 0)

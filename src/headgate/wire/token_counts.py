@@ -19,6 +19,10 @@ _MOST_CHARS: Final = 20
 
 def count_of(value: Any) -> int | None:
     """Return a count, also of `10.0` and `"10"`; None for anything else, such as a negative number."""
+    if value is None:
+        return None
+    if type(value) is int:  # what nearly every server sends
+        return value if 0 <= value <= _MOST else None
     if isinstance(value, str) and len(value) <= _MOST_CHARS and value.isascii():
         try:
             value = float(value)

@@ -108,7 +108,7 @@ class _Phone:
             ]
         candidate = _whole_groups(candidate)
         written = candidate.value
-        digits = "".join([char for char in written if char.isdigit()])
+        digits = "".join(filter(str.isdigit, written))
         extension = _EXTENSION.match(candidate.text, candidate.end)
         if extension is not None:
             candidate = candidate._replace(end=extension.end())
@@ -130,7 +130,7 @@ def _whole_groups(candidate: Candidate) -> Candidate:
 
 
 def _international(candidate: Candidate, written: str, digits: str) -> float:
-    plain = "".join([char for char in written.replace("(0)", "") if char.isdigit()])
+    plain = "".join(filter(str.isdigit, written.replace("(0)", "")))
     if written.startswith("+"):
         return 0.9 if numbering.is_possible(plain) else 0.0
     prefix = 3 if written.startswith("011") else 2
