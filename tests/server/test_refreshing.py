@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from headgate.policy.jobs import Refreshing
 from headgate.policy.models import DEFAULT_TENANT
+from headgate.policy.snapshot import SnapshotHolder
 from headgate.substrate.kept_jobs import kept
 from headgate.testing.house import House
 
@@ -62,17 +63,19 @@ async def test_a_change_that_could_not_be_read_back_is_refused(house: House) -> 
 
 async def test_a_refresh_that_fails_keeps_what_there_was_says_why_once_and_goes_on(house: House) -> None:
     worker = house.worker
-    refreshing = Refreshing(worker.holder, database=worker.database, pack=worker.pack)
-    before = worker.holder.current
+    holder = SnapshotHolder(worker.base.clock)  # the worker refreshes its own
+    refreshing = Refreshing(holder, database=worker.database, pack=worker.pack)
+    await refreshing.look()
+    before = holder.current
     _execute(house, "ALTER TABLE policy.principals RENAME TO principals_away; UPDATE policy.versions SET version = 99")
     with capture_logs() as logs:
         for _ in range(3):
             await refreshing.look()
-        assert worker.holder.current is before
+        assert holder.current is before
         _execute(house, "ALTER TABLE policy.principals_away RENAME TO principals")
         await refreshing.look()
-    assert worker.holder.current.version == 99
-    assert DEFAULT_TENANT in worker.holder.current.tenants
+    assert holder.current.version == 99
+    assert DEFAULT_TENANT in holder.current.tenants
     # The worker's own refresher may say it too, once.
     events = [line["event"] for line in logs]
     assert events[0] == "policies_not_refreshed" and events[-1] == "policies_not_refreshed_over"

@@ -28,8 +28,8 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 _OURS = str(Path(__file__).parents[1])
 _FAKES = str(Path(__file__).parent)
-_BESIDE = frozenset({"run_forever", "_keep_fresh", "_give_back_forever", "_hear_forever", "_forget_forever"})
-"""Where the loops begin that every worker has."""
+_BESIDE = frozenset({"_keep_fresh", "kept"})
+"""Where loops begin that every worker has; others have names that end in `_forever`."""
 
 _WARM, _ROUNDS = 3, 7
 _CHUNKS = 40
@@ -104,7 +104,7 @@ def _is_of_the_request(frame: FrameType | None) -> bool:
     while frame is not None:
         code = frame.f_code
         if code.co_filename.startswith(_OURS):
-            if code.co_name in _BESIDE:
+            if code.co_name in _BESIDE or code.co_name.endswith("_forever"):
                 return False
             if is_ours is None:
                 is_ours = not code.co_filename.startswith(_FAKES)
