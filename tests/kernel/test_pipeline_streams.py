@@ -73,7 +73,8 @@ async def test_a_record_that_keeps_content_masked_keeps_what_can_be_searched(is_
     bench.transformer.keeper_error = None if is_searchable else TooLarge("too many candidates")
     assert await texts(bench) == ["a", "b", "c"]
     await bench.pipeline().run(send("hello Ada"))
-    assert [opening.parts for opening in bench.recorder.openings] == [{"sent": b"<masked>"}] * 2
+    sent = {"sent": b"<masked>"} if is_searchable else {}
+    assert [opening.parts for opening in bench.recorder.openings] == [sent, sent]
     streamed, whole = (closing.parts for closing in bench.recorder.closings)
     assert streamed == ({"answer": b"<masked> content/0 True"} if is_searchable else {})
     assert whole == ({"answer": b"<masked>"} if is_searchable else {})
@@ -210,6 +211,23 @@ async def test_labels_that_rise_in_the_middle_of_a_stream_end_it_before_the_item
             async for item in stream.items:
                 seen.append(item.text)
     assert seen == ["a"]
+    assert bench.recorder.outcomes() == ["withheld"]
+
+
+async def test_labels_that_rise_with_what_was_held_back_end_the_stream_before_it_is_released() -> None:
+    bench = Bench(performer=FakePerformer(items=THREE))
+
+    def rising() -> tuple[Piece, ...]:
+        bench.transformer.exchanges[0].output_labels = Labels(categories=PII)
+        return (Piece("held"),)
+
+    seen: list[str] = []
+    with pytest.raises(Withheld, match="not cleared for pii"):
+        async with bench.pipeline().stream(send(principal=VISITOR)) as stream:
+            bench.transformer.exchanges[0].finish = rising
+            async for item in stream.items:
+                seen.append(item.text)
+    assert seen == ["a", "b", "c"]
     assert bench.recorder.outcomes() == ["withheld"]
 
 

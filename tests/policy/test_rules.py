@@ -9,8 +9,9 @@ import pytest
 from headgate.kernel.decision import LogLevel, Obligations
 from headgate.kernel.errors import Conflict, Invalid, TooLarge
 from headgate.kernel.labels import Custody
+from headgate.policy.members import refuse_members
 from headgate.policy.pack import load_pack
-from headgate.policy.rules import checked_rules, read_rules
+from headgate.policy.rules import checked_rules, read_rules, roles_of
 
 ANY = "(principal, action, resource)"
 PACK = load_pack()
@@ -154,3 +155,16 @@ def test_a_pack_with_a_rule_in_the_wrong_file_or_a_missing_file_is_refused(tmp_p
     (tmp_path / "a.cedar").write_text(one('@duty("log") @level("none")'))
     with pytest.raises(Invalid, match="rule r belongs in the other set"):
         load_pack(tmp_path)
+
+
+@pytest.mark.parametrize("members", [frozenset(map(str, range(2_001))), {"group:"}, {"an*"}, {" "}])
+def test_members_of_no_allowed_form_are_refused(members: frozenset[str]) -> None:
+    with pytest.raises(Invalid, match="member"):
+        refuse_members(frozenset(members))
+
+
+def test_the_roles_that_rules_name_are_those_they_test() -> None:
+    tests = ('principal.roles.contains("one")', 'principal.roles.containsAny(["two", "three"])')
+    policies = [f'@id("r{at}") @reason("because") permit {ANY} when {{ {test} }};' for at, test in enumerate(tests)]
+    other = f'@id("o") @reason("because") permit {ANY} when {{ context.labels.categories.contains("pii") && 1 < 2 }};'
+    assert roles_of(read_rules("\n".join([*policies, other]), source="own")) == {"one", "two", "three"}

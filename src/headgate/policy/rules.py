@@ -118,25 +118,24 @@ def roles_of(rules: Iterable[Rule]) -> frozenset[str]:
 def _roles_in(node: Any) -> Iterator[str]:
     """Give the texts that the roles of somebody are compared with, below a node of a policy's JSON form."""
     if isinstance(node, Mapping):
-        for name, below in cast("Mapping[str, Any]", node).items():
-            if name in ("contains", "containsAny", "containsAll") and "roles" in _attributes(below["left"]):
-                yield from _texts(below["right"])
-            yield from _roles_in(below)
-    elif isinstance(node, list):
-        for below in cast("list[Any]", node):
-            yield from _roles_in(below)
-
-
-def _attributes(node: Mapping[str, Any]) -> set[str]:
-    return {node["."]["attr"]} if "." in node else set()
+        for name, test in cast("Mapping[str, Any]", node).items():
+            if name in ("contains", "containsAny", "containsAll") and test["left"].get(".", {}).get("attr") == "roles":
+                yield from _texts(test["right"])
+    for below in _below(node):
+        yield from _roles_in(below)
 
 
 def _texts(node: Any) -> Iterator[str]:
     if isinstance(node, str):
         yield node
-    elif isinstance(node, Mapping | list):
-        for below in cast("Mapping[str, Any]", node).values() if isinstance(node, Mapping) else cast("list[Any]", node):
-            yield from _texts(below)
+    for below in _below(node):
+        yield from _texts(below)
+
+
+def _below(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return cast("dict[str, Any]", node).values()
+    return cast("list[Any]", node) if isinstance(node, list) else ()
 
 
 def _refuse_unbounded(text: str, source: str) -> None:

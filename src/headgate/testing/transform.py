@@ -22,8 +22,8 @@ class FakeKeeper:
         self.error = error
 
     def payload(self) -> bytes | None:
-        """Return a note."""
-        return b"<masked>"
+        """Return a note, or nothing where it has an error."""
+        return None if self.error is not None else b"<masked>"
 
     def result(self, content: Content) -> bytes | None:
         """Return a note."""
