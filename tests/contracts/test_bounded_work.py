@@ -71,6 +71,7 @@ UNITS = (
         'token="',
         "bearer ",
         "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----!",
         "PuTTY-User-Key-File-2:",
         "key: ",
     ),
@@ -85,6 +86,7 @@ UNITS = (
         "```json\n{",
         "http://",
         "](",
+        "a[0]:",
         "src=",
         "\r\n",
     ),
@@ -152,7 +154,8 @@ def patterns() -> Mapping[str, tuple[re.Pattern[Any], frozenset[str]]]:
 
 def apply(pattern: re.Pattern[Any], how: frozenset[str], text: Any) -> None:
     if how & {"search", "finditer", "findall", "sub", "subn", "split"}:
-        sum(1 for _ in pattern.finditer(text))
+        found: Iterator[re.Match[Any]] = pattern.finditer(text)
+        sum(1 for _ in found)
     if "match" in how:
         pattern.match(text)
     if "fullmatch" in how:
@@ -290,6 +293,13 @@ def scanners(engine: Engine) -> Mapping[str, Callable[[str], object]]:
 def test_a_scanner_takes_linear_time(engine: Engine, unit: str) -> None:
     for name, work in scanners(engine).items():
         assert is_bounded(work, repeated(unit, "!")), name
+
+
+@pytest.mark.parametrize("begin", ["H", "HGX", "HGXPII", "<a ", "-----BEGIN PRIVATE KEY-----\n"])
+@pytest.mark.parametrize("unit", ["\\", "\\u", "%25", "&#0", " ", "=", "a="])
+def test_what_follows_a_beginning_takes_linear_time(engine: Engine, begin: str, unit: str) -> None:
+    for name, work in scanners(engine).items():
+        assert is_bounded(work, lambda size: begin + repeated(unit, "")(size)), name
 
 
 NUMBERS: Mapping[str, Callable[[int], str]] = {

@@ -41,10 +41,6 @@ class Tags:
         self._rest = unfinished.group()[:1] if unfinished is not None else ("" if text else self._rest)
         self.is_idle = not self._states and not self._rest
 
-    def is_open_after(self, text: str) -> bool:
-        """Whether a tag may be open behind the text that comes next."""
-        return bool(self._states_after(text))
-
     def _states_after(self, text: str) -> int:
         states = self._states
         for mark in _MARK.finditer(self._rest + text):

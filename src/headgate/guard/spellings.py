@@ -12,21 +12,25 @@ from typing import NamedTuple
 
 from headgate.guard.pseudonyms import TOKEN, Book
 
+# Nested JSON doubles the backslashes of an escape; 16 are enough, and a bound keeps a run of them from being read anew
+# from each of its places.
+_ESCAPE = r"\\{1,16}+"
 _UNSEEN = (
-    r"(?:\\+u(?:200[b-fB-F]|206[0-4]|00[aA][dD]|[fF][eE][fF]{2})|\\(?!\\*+u)"
+    rf"(?:{_ESCAPE}u(?:200[b-fB-F]|206[0-4]|00[aA][dD]|[fF][eE][fF]{{2}})|\\(?!\\{{0,15}}+u)"
     r"|[\u00ad\u200b-\u200f\u2060-\u2064\ufeff])"
 )
 _NUMBER = r"(?:\d{2,4}|[xX][0-9a-fA-F]{2,4})"
 _ENCODED = rf"&#{_NUMBER};|%(?:25)*[4-7][0-9a-fA-F]"
 _UNDERSCORE = (
-    r"\\+u(?:005[fF]|[fF]{2}3[fF])|\\+[nrt]|[_\-\s\uff3f]|&#0*95;|&#[xX]0*5[fF];|&lowbar;|&UnderBar;|%(?:25)*5[fF]"
+    rf"{_ESCAPE}u(?:005[fF]|[fF]{{2}}3[fF])|{_ESCAPE}[nrt]|[_\-\s\uff3f]|&#0*95;|&#[xX]0*5[fF];|&lowbar;|&UnderBar;"
+    r"|%(?:25)*5[fF]"
 )
 _UNSEEN_GAP = re.compile(rf"{_UNSEEN}{{0,8}}")
 _GAP = re.compile(rf"(?:{_UNDERSCORE}|{_UNSEEN}){{0,8}}")
 _LETTER = re.compile(rf"[A-Za-z]|{_ENCODED}")
-_UNFINISHED = re.compile(r"(?:&[#a-zA-Z0-9]{0,8}|%[0-9a-fA-F]{0,3}|\\+u?[0-9a-fA-F]{0,3})?\Z")
+_UNFINISHED = re.compile(rf"(?:&[#a-zA-Z0-9]{{0,8}}|%[0-9a-fA-F]{{0,3}}|{_ESCAPE}u?[0-9a-fA-F]{{0,3}})?\Z")
 
-BEGINNING = re.compile(rf"[hH]{_UNSEEN}*+(?:[gG&%]|\\+u?[0-9a-fA-F]{{0,3}}\Z|\Z)")
+BEGINNING = re.compile(rf"[hH]{_UNSEEN}{{0,8}}+(?:[gG&%]|{_ESCAPE}u?[0-9a-fA-F]{{0,3}}\Z|\Z)")
 """Where a token may begin; other text holds none."""
 
 _SHORTEST_WORD = 19

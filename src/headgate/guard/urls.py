@@ -11,6 +11,7 @@ Standard, section 4.4. The last three let a URL run on through every blank but t
 from __future__ import annotations
 
 import re
+from copy import copy
 
 from headgate.guard.html_tags import Tags
 
@@ -96,16 +97,22 @@ class UrlContext:
 
     def _opening(self, whole: str, begin: int, at: int) -> re.Match[str] | None:
         """Return the next opening of a URL that ends beyond `at`."""
+        tags: Tags | None = None
+        seen = at
         for match in _OPENING.finditer(whole, begin):
             if match.end() <= at:
                 continue
             match match.lastgroup:
                 case "attribute":
-                    if self._tags.is_open_after(whole[at : match.end()]):
+                    tags = copy(self._tags) if tags is None else tags
+                    tags.advance(whole[seen : match.end()])
+                    seen = match.end()
+                    if tags.is_open:
                         return match
                 case "markdown" if match.group() == "]:":
                     # A definition begins its line; what an index stands after is code.
-                    if not _INDEXED.search(whole, begin, match.start()):
+                    bracket = max(begin, whole.rfind("[", begin, match.start()) - 1)
+                    if not _INDEXED.match(whole, bracket, match.start()):
                         return match
                 case "slashes":
                     if _SCHEME.search(whole, max(begin, match.start() - _LONGEST_SCHEME), match.start()):

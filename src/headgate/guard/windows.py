@@ -17,6 +17,8 @@ MOST_HELD = 16_384
 """And never more than this."""
 
 _CONTEXT = 64
+_GROWTH = 8
+"""A value that goes on is scanned again once what is held of it has grown by an eighth."""
 _SCANNED_AT_ONCE = 1024
 
 
@@ -70,7 +72,7 @@ class RemovalWindow:
     ends cannot be told any more.
     """
 
-    __slots__ = ("_engine", "_is_json", "_is_lost", "_quotation", "_report", "context", "held")
+    __slots__ = ("_engine", "_is_json", "_is_lost", "_least", "_quotation", "_report", "context", "held")
 
     def __init__(
         self,
@@ -92,11 +94,16 @@ class RemovalWindow:
         self.held = ""
         self.context = ""
         self._is_lost = False
+        self._least = HELD + 1
 
     def feed(self, text: str, *, is_last: bool) -> str:
-        """Take the next piece; return what may be released now, at most 256 characters late."""
+        """Take the next piece; return what may be released now.
+
+        Text waits for at most 256 characters more, and text behind a value that is longer for an eighth of its length
+        beside them. Amortised O(characters).
+        """
         held = "" if self._is_lost else self.held + text
-        if not held or (len(held) <= HELD and not is_last):
+        if not held or (len(held) < self._least and not is_last):
             self.held = held
             return ""
         if self._is_json is None:
@@ -107,6 +114,8 @@ class RemovalWindow:
         cut = len(held) if is_last or len(held) > MOST_HELD else self._cut(held, findings, base)
         forbidden = self._report([f for f in findings if f.end - base <= cut])
         ready, self.held = held[:cut], held[cut:]
+        grown = len(self.held) // _GROWTH if len(self.held) > HELD else 1
+        self._least = min(max(HELD, len(self.held)) + grown, MOST_HELD + 1)
         self.context = (self.context + ready)[-_CONTEXT:]
         quotation = self._quotation if self._is_json else None
         if not forbidden:

@@ -43,8 +43,6 @@ _BESIDE: Final = -1
 """The position of what stands beside the choices."""
 
 _REASONING: Final[Path] = ("choices", 0, "delta", "reasoning")
-_PART_KEYS: Final = {"text": "content", "thinking": "reasoning"}
-"""What the parts of a content say, by the first key of theirs on the way to it; Mistral sends such."""
 
 
 class _Function(msgspec.Struct, forbid_unknown_fields=True):
@@ -274,13 +272,11 @@ class OpenAiChatReader:
         return True
 
     def _take_others(self, place: int, index: int, state: _ChoiceState, slots: _Slots) -> None:
-        """Take what a choice says in fields that we do not know; words and thoughts in parts are still those."""
+        """Take what a choice says in fields that we do not know."""
         for path, text in slots.others.get(place, ()):
-            kind = _PART_KEYS.get(str(path[5])) if path[3:4] == ("content",) and len(path) > 5 else None
-            channel = state.name(kind or "other", index)
-            if kind is None:
-                tool = slots.tools.get(path[:5])
-                channel += f"/{place_of(slots.value, path)}" if tool is None else f"/{tool}.{path[5:]}"
+            tool = slots.tools.get(path[:5])
+            channel = state.name("other", index)
+            channel += f"/{place_of(slots.value, path)}" if tool is None else f"/{tool}.{path[5:]}"
             if self._take_other(channel, path, text, slots):
                 state.open[channel] = None
             elif is_object(path):
@@ -452,7 +448,7 @@ def _pick(value: Any, shape: Mapping[str, Any], path: Path, others: _Others) -> 
         return value
     picked: dict[str, Any] = {}
     for key, item in cast("dict[str, Any]", value).items():
-        if key not in shape or (key == "content" and isinstance(item, (list, dict))):
+        if key not in shape or (key == "content" and isinstance(item, dict)):
             others.extend(strings_in(item, (*path, key)))
         elif (inner := shape[key]) is None:
             picked[key] = item

@@ -60,7 +60,7 @@ _MNEMONIC_SIZES = (12, 15, 18, 21, 24)
 _WHOLE = r"(\"[^\"\r\n]{4,200}\"|'[^'\r\n]{4,200}'|[^\s\"';,]{4,200})"
 _LAST = re.compile(rf"[ \t>]{_WHOLE}\Z")
 _LONG_WORD = re.compile(r"(?<=[ \t\"'`(])[^\s\"'`,;<>()=|]{8,40}(?=[\s\"'`,;)]|$)")
-_LIKE_ADDRESS = re.compile(r"[\w.\-]+@|https?:|//|\\|/.*/|[A-Za-z]+[-.:/][A-Za-z]+[-.:/]?[A-Za-z]*[0-9]*$")
+_LIKE_ADDRESS = re.compile(r"[\w.\-]@|https?:|\\|/[^/\n]*+/|[A-Za-z][-.:/][A-Za-z]++(?:[-.:/][A-Za-z]*+)?[0-9]*+$")
 
 PATTERNS = (
     Pattern("command", rf"\b(?:{_CLIENTS})[ \t]"),

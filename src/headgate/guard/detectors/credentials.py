@@ -21,7 +21,7 @@ _COLUMN = Column(
     r"(?:[a-z0-9]+[ _\-])*(?:password|passwd|passwort|kennwort|pwd|pw|pass|secret|secret[ _\-]?key|api[ _\-]?key|token|"
     r"access[ _\-]?key)"
 )
-_KEY_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s:,.\-()]|\\+[nrt])*")
+_KEY_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s:,.\-()]++|\\{1,16}+[nrt])*+")
 
 
 class _Credentials:
@@ -83,14 +83,19 @@ class _Credentials:
 def _key_to(candidate: Candidate, closing: str) -> Hit:
     """Return the key through its last line; where it is cut off, through the last line that can be of a key."""
     text, limit = candidate.text, candidate.start + _LONGEST_KEY
-    end = text.find(closing, candidate.end, limit)
-    if end < 0:
-        is_pem = closing.startswith("-")
-        body = _KEY_BODY.match(text, candidate.end, limit) if is_pem else None
-        return Hit(candidate.start, body.end() if body else min(len(text), limit), "private_key", 0.98)
     if not closing.startswith("-"):
-        tail = text.find("\n", end + len(closing), limit)
-        return Hit(candidate.start, len(text) if tail < 0 else tail, "private_key", 0.98)
+        end = text.find(closing, candidate.end, limit)
+        tail = text.find("\n", end + len(closing), limit) if end >= 0 else limit
+        return Hit(candidate.start, len(text) if tail < 0 else min(len(text), tail), "private_key", 0.98)
+    # Each key looks no further than the next one begins, so that many of them take linear time.
+    following = text.find("-----BEGIN", candidate.end, limit)
+    end = text.find(closing, candidate.end, limit if following < 0 else following)
+    if end < 0:
+        body = _KEY_BODY.match(text, candidate.end, limit)
+        stop = candidate.end if body is None else body.end()
+        end = text.find(closing, candidate.end, stop)
+        if end < 0:
+            return Hit(candidate.start, stop, "private_key", 0.98)
     tail = text.find("-----", end + len(closing), end + 120)
     return Hit(candidate.start, len(text[: end + 120]) if tail < 0 else tail + 5, "private_key", 0.98)
 

@@ -21,7 +21,7 @@ _LEADING = "!#$&'*+/=?^`{|}~.-"
 # Parts of a URL, a query or an assignment, which no mailbox in use has in its name.
 _DELIMITERS = "/?#&=|`{}"
 
-_TAG = re.compile(r"[\w.\-]+\+[\w.\-]+=[\w.\-]*\Z")
+_TAG = re.compile(r"(?<![\w.\-])[\w.\-]++\+[\w.\-]++=[\w.\-]*+\Z")
 # `scheme://` before it, and nothing that ends the authority of a URL: it names an account there.
 _AUTHORITY = re.compile(r"\b(?!mailto|xmpp|sips?:)[a-z][a-z0-9+.\-]{0,24}://[^\s/?#\"'<>]{0,160}\Z", re.IGNORECASE)
 _PASSWORD_FOLLOWS = re.compile(r":[^\s/?#\"'<>]{1,160}@")
@@ -83,7 +83,7 @@ def _local_part(value: str) -> str:
 
 def _is_no_mailbox(candidate: Candidate, start: int, address: str) -> bool:
     text, end = candidate.text, candidate.end
-    if address.lower().startswith("git@") or _FILE.search(address, address.index("@")):
+    if address.lower().startswith("git@") or _FILE.match(address, address.index("@")):
         return True
     if _AUTHORITY.search(text[max(0, start - 200) : start]):
         return not _PASSWORD_FOLLOWS.match(text, end, end + 200)

@@ -43,6 +43,8 @@ _CLOSE = 500
 _SHORTEST, _LONGEST = 12, 19
 _USUAL_LENGTHS = (14, 15, 16)
 _USUAL_GROUPS = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 4, 1), (6, 13), (4, 4, 4, 3)})
+# A character that nobody sees stood in place of one of the gaps.
+_TWO_JOINED = frozenset({(8, 4, 4), (4, 8, 4), (4, 4, 8)})
 
 
 class _Issuer(NamedTuple):
@@ -197,7 +199,7 @@ def _is_usual(text: str, groups: Sequence[tuple[int, int]]) -> bool:
     gaps = {text[before[1] : after[0]].strip("\r\n") for before, after in pairwise(groups)} - {""}
     if any("," in gap for gap in gaps) or (not gaps and _is_in_lines(text, groups)) or _is_ascending(text, groups):
         return False  # a list of numbers
-    return len(groups) == 1 or sizes in _USUAL_GROUPS or (len(set(sizes)) == 1 and len(gaps) <= 1)
+    return len(groups) == 1 or sizes in _USUAL_GROUPS | _TWO_JOINED or (len(set(sizes)) == 1 and len(gaps) <= 1)
 
 
 def _is_in_lines(text: str, groups: Sequence[tuple[int, int]]) -> bool:
