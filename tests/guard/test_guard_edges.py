@@ -33,6 +33,11 @@ PUTTY = "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPrivate-Lines: 1\
         (f"{PUTTY}Private-MAC: 0a1b\nand so on", "private_key", f"{PUTTY}Private-MAC: 0a1b"),
         (PUTTY, "private_key", PUTTY),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow", "private_key", "-----BEGIN RSA PRIVATE KEY-----\nMIIEow"),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\n-----BEGIN X-----\nMIIEow\n-----END X----- bye",
+            "private_key",
+            "-----BEGIN RSA PRIVATE KEY-----\n-----BEGIN X-----\nMIIEow\n-----END X-----",
+        ),
         (f"it is {JWE}", "jwe", JWE),
         ("postgres://app:s3cr3tPa55@db/app", "url_password", "s3cr3tPa55"),
         ("authorization: token 9f86d081884c7d659a2feaa0", "bearer_token", "9f86d081884c7d659a2feaa0"),
