@@ -220,6 +220,11 @@ def test_any_facts_make_a_leaf_that_reads_back_and_that_the_database_can_hold(fa
     assert len(data) <= MAX_LEAF_BYTES
 
 
+def test_names_of_facts_beyond_those_remembered_are_kept_and_cleaned_all_the_same() -> None:
+    bounded_facts({f"name.{number}": 1 for number in range(9_000)})
+    assert bounded_facts({"a new name": 1, "why\x00": 2}) == {"a new name": 1, "why\ufffd": 2}
+
+
 async def test_text_that_no_database_holds_is_replaced(desk: Desk) -> None:
     desk.recorder.open(OPENING._replace(resource="alias:\x00\ud800", facts={"why\x00": "\udfff"}))
     leaf = (await desk.leaves())[0]

@@ -66,6 +66,14 @@ def test_no_byte_of_an_envelope_can_change(at: int, mask: int) -> None:
         SEALER.open(bytes(bent), place=PLACE, digest=SEALED.digest)
 
 
+def test_a_place_may_have_any_name() -> None:
+    place = PLACE._replace(tenant="Größe", field="答え")
+    sealed = SEALER.seal(b"a prompt", place=place)
+    assert SEALER.open(sealed.envelope, place=place) == b"a prompt"
+    with pytest.raises(Corrupt):
+        SEALER.open(sealed.envelope, place=place._replace(tenant="Größ", field="e答え"))
+
+
 @pytest.mark.parametrize(
     "place",
     [
@@ -106,6 +114,8 @@ def test_a_ciphertext_valid_under_gcm_without_the_commitment_is_refused() -> Non
 def test_limits_are_kept() -> None:
     with pytest.raises(TooLarge):
         SEALER.seal(bytes(MAX_PART_BYTES + 1), place=PLACE)
+    with pytest.raises(Invalid):
+        SEALER.seal(b"", place=Place("ü" * 40_000, "r", "f", "2026-10"))
     with pytest.raises(Invalid):
         SEALER.seal(b"", place=Place("t" * 65_536, "r", "f", "2026-10"))
     with pytest.raises(Corrupt):

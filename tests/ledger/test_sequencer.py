@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from psycopg import sql
+from structlog.testing import capture_logs
 
 from headgate.kernel.errors import Conflict, Denied, Unavailable
 from headgate.kernel.identity import RecordId, TenantId
@@ -292,7 +293,14 @@ async def test_a_log_whose_key_was_exchanged_is_left_alone(house: House, databas
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("damage", ["UPDATE ledger.logs SET root = '\\x00'", "DELETE FROM ledger.leaves"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE ledger.logs SET root = '\\x00'",
+        "DELETE FROM ledger.leaves",
+        "UPDATE ledger.records SET leaf = leaf || '\\x20'",
+    ],
+)
 async def test_a_database_that_contradicts_itself_is_not_signed(
     house: House, database: Database, fresh_database: TemporaryDatabase, damage: str
 ) -> None:
@@ -300,7 +308,7 @@ async def test_a_database_that_contradicts_itself_is_not_signed(
     await Sequencer(database, setup=house.setup).catch_up()
     shutil.rmtree(house.log())
     async with Database(fresh_database.owner) as owner, owner.transaction(tenant=None) as tx:
-        await tx.execute(sql.SQL(damage))  # pyright: ignore[reportArgumentType] - one of the two above
+        await tx.execute(sql.SQL(damage))  # pyright: ignore[reportArgumentType] - one of those above
     await Sequencer(database, setup=house.setup).take_logs()
     assert house.published_size() == 0
 
@@ -317,6 +325,28 @@ async def test_nothing_is_signed_behind_files_that_were_changed(house: House, da
     await sequencer.take_logs()
     assert await sequencer.catch_up() == 0
     assert read_checkpoint(house.log()) == before
+
+
+@pytest.mark.fault
+async def test_a_database_that_refuses_is_asked_again_and_all_that_waited_goes_batch_after_batch(
+    house: House, fresh_database: TemporaryDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequencer_module, "_BATCH_LEAVES", 4)
+    ids = await house.record(10)
+    async with Database(fresh_database.owner) as owner:
+        async with owner.transaction(tenant=None) as tx:
+            await tx.execute("ALTER TABLE ledger.pending RENAME TO pending_away")
+        with capture_logs() as logs:
+            async with sequencing(house.setup, fresh_database.login["headgate_sequencer"]):
+
+                async def is_told() -> bool:
+                    return [one["code"] for one in logs if one["event"] == "sequencing_delayed"] != []
+
+                await eventually(is_told)
+                async with owner.transaction(tenant=None) as tx:
+                    await tx.execute("ALTER TABLE ledger.pending_away RENAME TO pending")
+                await published(house, 10)
+    assert house.held() == ids
 
 
 @pytest.mark.fault

@@ -18,10 +18,12 @@ from pathlib import Path
 
 import pytest
 from psycopg import sql
+from structlog.testing import capture_logs
 
 from headgate.kernel.errors import Denied, HeadgateError, Unavailable
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.record import Closing, Opening
+from headgate.ledger import shipper as shipper_module
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
 from headgate.ledger.models import JournalEntry, encode_entry
 from headgate.ledger.pseudonyms import Pseudonymiser
@@ -232,9 +234,11 @@ async def test_a_batch_of_which_only_the_beginning_came_before_is_completed(
     await worker.journal.aclose()
 
 
+@pytest.mark.parametrize("at_once", [500, 2])
 async def test_what_a_dead_worker_left_open_is_interrupted_once_and_its_folder_goes(
-    fresh_database: TemporaryDatabase, tmp_path: Path
+    fresh_database: TemporaryDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
+    monkeypatch.setattr(shipper_module, "_BURIED_AT_ONCE", at_once)
     dead, alive = Worker(tmp_path), Worker(tmp_path)
     dead.record(3)
     left = [dead.open().id for _ in range(4)]
@@ -345,6 +349,7 @@ POISONS = {
     "a time beyond all": poison("2", opened_at=b'"99999999-01-01T00:00:00Z"'),
     "a text too long for an index": poison("2", resource=b'"%s"' % os.urandom(9_000).hex().encode()),
     "of no tenant": poison("2", tenant=b'""'),
+    "nested too deep to be read": closing(LEAF.replace(b'"v":1', b'"x":%s%s,"v":1' % (b"[" * 30_000, b"]" * 30_000))),
 }
 
 
@@ -394,17 +399,123 @@ async def test_what_was_set_aside_is_shipped_at_the_next_start_that_can(
 
 
 @pytest.mark.fault
-async def test_a_database_that_refuses_everything_is_not_taken_for_poison(
+async def test_bad_frames_across_full_batches_are_set_aside_and_what_follows_is_shipped(
+    fresh_database: TemporaryDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is met while the batch before it is written, the second when its own batch is."""
+    monkeypatch.setattr(shipper_module, "_BATCH_RECORDS", 4)
+    worker, bad = Worker(tmp_path), POISONS["a NUL in a text"]
+    for _ in range(2):
+        worker.record(1)
+    worker.journal.append(b"not a record")
+    worker.record(3)
+    worker.journal.append(bad)
+    worker.record(3)
+    async with owning(fresh_database) as owner, shipping(fresh_database.login["headgate_writer"], tmp_path):
+        await until(owner, Count(records=8, openings=0, pending=8, parts=16))
+    assert frames_aside(tmp_path) == [b"not a record", bad]
+    await worker.journal.aclose()
+
+
+@pytest.mark.fault
+async def test_a_disk_that_cannot_be_read_holds_up_what_lies_on_it_alone(
     fresh_database: TemporaryDatabase, tmp_path: Path
 ) -> None:
+    """What was set aside is tried again until the disk gives it; what still is no record stays."""
+    login, aside = fresh_database.login["headgate_writer"], tmp_path / "journal-set-aside"
+    first, second = Worker(tmp_path), Worker(tmp_path)
+    await first.journal.append(b"not a record").durable()
+    await second.journal.append(b"not a record").durable()
+    async with owning(fresh_database) as owner:
+        async with shipping(login, tmp_path):
+            await eventually(lambda: asyncio.to_thread(lambda: SetAside(tmp_path / "journal").count() == 2))
+        frame = next(aside.glob(f"{second.journal.folder.name}.*.frame"))
+        frame.unlink()
+        frame.mkdir()
+        with capture_logs() as logs:
+            async with shipping(login, tmp_path):
+                second.record(1)
+                await until(owner, Count(records=1, openings=0, pending=1, parts=2))
+                await eventually(lambda: asyncio.to_thread(lambda: any(told.get("failures") == 4 for told in logs)))
+        told = [(one["failures"], one["code"]) for one in logs if one["event"] == "shipping_delayed"]
+        assert told[:3] == [(1, "os_error"), (2, "os_error"), (4, "os_error")]
+        frame.rmdir()
+        frame.write_bytes(closing(LEAF))
+        async with shipping(login, tmp_path):
+            await until(owner, Count(records=2, openings=0, pending=2, parts=2))
+            await second.journal.aclose()
+            await eventually(partial(is_gone, second.journal.folder))
+    assert frames_aside(tmp_path) == [b"not a record"]
+    await first.journal.aclose()
+
+
+@pytest.mark.fault
+async def test_journals_that_cannot_be_listed_are_shipped_once_they_can(
+    fresh_database: TemporaryDatabase, tmp_path: Path
+) -> None:
+    worker, journal = Worker(tmp_path / "disk"), tmp_path / "journal"
+    worker.record(1)
+    journal.symlink_to("x" * 300)  # a name that no disk takes
+    with capture_logs() as logs:
+        async with owning(fresh_database) as owner, shipping(fresh_database.login["headgate_writer"], tmp_path):
+            await eventually(lambda: asyncio.to_thread(lambda: any(one.get("code") == "os_error" for one in logs)))
+            journal.unlink()
+            journal.symlink_to(tmp_path / "disk" / "journal")
+            await until(owner, Count(records=1, openings=0, pending=1, parts=2))
+    await worker.journal.aclose()
+
+
+SOME_REFUSED = """
+CREATE FUNCTION ledger.refuse_some() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.resource = 'odd' THEN RAISE 'odd' USING ERRCODE = '{}'; END IF;
+    IF NEW.resource = 'away' THEN RAISE 'away' USING ERRCODE = 'admin_shutdown'; END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER refuse_some BEFORE INSERT ON ledger.records FOR EACH ROW EXECUTE FUNCTION ledger.refuse_some();
+"""
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(("error", "set_aside"), [("check_violation", 1), ("raise_exception", 0)])
+async def test_a_database_that_goes_away_amid_refusals_sets_nothing_more_aside(
+    fresh_database: TemporaryDatabase, tmp_path: Path, error: str, set_aside: int
+) -> None:
+    """A refused value is the frame's fault at once; of an unknown error the frames behind it have to tell."""
+    worker = Worker(tmp_path)
+    for opening in [worker.open(resource=resource) for resource in ("odd", "away", "good")]:
+        worker.close(opening)
+    async with owning(fresh_database) as owner, Database(fresh_database.login["headgate_writer"]) as database:
+        async with owner.transaction(tenant=None) as tx:
+            for statement in SOME_REFUSED.format(error).split("\n\n"):
+                await tx.execute(sql.SQL(statement))  # pyright: ignore[reportArgumentType] - one of the two above
+        shipper = Shipper(database, root=tmp_path / "journal", clock=SystemClock())
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await shipper.drain()
+        assert len(frames_aside(tmp_path)) == set_aside
+        async with owner.transaction(tenant=None) as tx:
+            await tx.execute("DROP TRIGGER refuse_some ON ledger.records")
+        await shipper.drain()
+        assert (await counted(owner)).records == 3 - set_aside
+    await worker.journal.aclose()
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("looked_ahead", [64, 2])
+async def test_a_database_that_refuses_everything_is_not_taken_for_poison(
+    fresh_database: TemporaryDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looked_ahead: int
+) -> None:
+    monkeypatch.setattr(shipper_module, "_LOOKED_AHEAD", looked_ahead)
     worker = Worker(tmp_path)
     login = fresh_database.login["headgate_writer"]
     async with owning(fresh_database) as owner:
-        async with owner.transaction(tenant=None) as tx:
-            await tx.execute("ALTER TABLE ledger.records RENAME TO records_away")
-        worker.record(5)
         async with Database(login) as database:
             shipper = Shipper(database, root=tmp_path / "journal", clock=SystemClock())
+            await shipper.drain()  # looks after the months, which have to be there
+            worker.record(5)
+            async with owner.transaction(tenant=None) as tx:
+                await tx.execute("ALTER TABLE ledger.records RENAME TO records_away")
             for _ in range(3):
                 with pytest.raises(HeadgateError):
                     await shipper.drain()
@@ -512,6 +623,9 @@ async def test_a_second_shipper_waits_for_the_first(fresh_database: TemporaryDat
     async with owning(fresh_database) as owner, asyncio.TaskGroup() as group:
         first = group.create_task(run_shipper(tmp_path / "journal", address, first_stop))
         await asyncio.sleep(0)
+        stopped = asyncio.Event()
+        stopped.set()
+        await run_shipper(tmp_path / "journal", address, stopped)  # one that is to stop waits no longer
         group.create_task(run_shipper(tmp_path / "journal", address, second_stop))
         worker.record(5)
         await until(owner, Count(records=5, openings=0, pending=5, parts=10))

@@ -18,13 +18,14 @@ from typing import NamedTuple
 
 import structlog
 
-from headgate.kernel.errors import Conflict, Corrupt, HeadgateError, Unavailable
+from headgate.kernel.errors import Conflict, Corrupt, Unavailable
 from headgate.ledger import store
 from headgate.ledger.checkpoint import Checkpoint, SigningKey, sign_checkpoint
 from headgate.ledger.exclusive import held_alone, pause
 from headgate.ledger.log_keys import LogKeys
 from headgate.ledger.merkle import Frontier, TreeHead, hash_leaves
 from headgate.ledger.tiles import TileFiles
+from headgate.ledger.trouble import reason_of, tell, unexpected
 from headgate.substrate.database import Database, PoolLimits, Transaction
 from headgate.substrate.database_address import DatabaseAddress
 
@@ -105,15 +106,9 @@ class Sequencer:
             try:
                 await self._lead(stop)
                 failures = 0
-            except HeadgateError as problem:
+            except Exception as problem:  # noqa: BLE001 - it is logged
                 failures += 1
-                if failures & (failures - 1) == 0:
-                    log.warning("sequencing_delayed", failures=failures, code=problem.code, reason=problem.message)
-                await pause(stop, min(0.1 * 2 ** min(failures, 10), _RETRY_S))
-            except Exception:
-                failures += 1
-                if failures & (failures - 1) == 0:
-                    log.exception("sequencing_delayed", failures=failures)
+                tell("sequencing_delayed", problem, failures)
                 await pause(stop, min(0.1 * 2 ** min(failures, 10), _RETRY_S))
 
     async def catch_up(self) -> int:
@@ -147,13 +142,10 @@ class Sequencer:
             if clock() - pinged_s > _PING_S:
                 await lock.value("SELECT 1")  # raises where the session that holds the lock is gone
                 pinged_s = clock()
-            if (count := await self._round()) > 0:
-                wait_s = _SHORTEST_S
-                if count < _BATCH_LEAVES:  # what comes meanwhile costs one set of files, whether little or much
-                    await pause(stop, _GATHER_S if count < _MANY else _GATHER_MANY_S)
-            else:
-                await pause(stop, wait_s)
-                wait_s = min(wait_s * 1.5, _LONGEST_S)
+            count = await self._round()
+            wait_s = _SHORTEST_S if count else min(wait_s * 1.5, _LONGEST_S)
+            if count < _BATCH_LEAVES:  # what comes meanwhile costs one set of files, whether little or much
+                await pause(stop, _gather_s(count) if count else wait_s)
 
     async def _round(self) -> int:
         """One batch for every log that has something to do; how many leaves that were."""
@@ -173,16 +165,11 @@ class Sequencer:
             return await work(tenant)
         except (_Fenced, Unavailable):
             raise
-        except (HeadgateError, OSError) as problem:
+        except Exception as problem:
             self._logs.pop(tenant, None)
             self._troubled[tenant] = now_s + _TROUBLE_S
-            reason = problem.message if isinstance(problem, HeadgateError) else str(problem.strerror)
-            log.error("log_not_advanced", tenant=tenant, reason=reason, retry_s=_TROUBLE_S)
-            return 0
-        except Exception:
-            self._logs.pop(tenant, None)
-            self._troubled[tenant] = now_s + _TROUBLE_S
-            log.exception("log_not_advanced", tenant=tenant, retry_s=_TROUBLE_S)
+            told = {"tenant": tenant, "reason": reason_of(problem), "retry_s": _TROUBLE_S}
+            log.error("log_not_advanced", **told, exc_info=unexpected(problem))
             return 0
 
     async def _advance(self, tenant: str) -> int:
@@ -208,12 +195,12 @@ class Sequencer:
         old_size, frontier = held.frontier.size, held.frontier.copy()
         async with self._database.transaction(tenant=held.tenant) as tx:
             taken = await store.take_pending(tx, tenant=held.tenant, limit=_BATCH_LEAVES, may_be_there=may_be_there)
-            leaves, hashes = list(taken.leaves.values()), list[bytes]()
-            if leaves:
-                hashes = await asyncio.to_thread(_extend, frontier, leaves)
-                move = store.Move(held.tenant, held.epoch, old_size, frontier)
-                if not await store.advance(tx, list(taken.leaves), move):
-                    raise _Fenced(f"The log of {held.tenant} was taken by another sequencer.")
+            if not (leaves := list(taken.leaves.values())):
+                return _Step(taken.count, [], [], old_size)
+            hashes = await asyncio.to_thread(_extend, frontier, leaves)
+            move = store.Move(held.tenant, held.epoch, old_size, frontier)
+            if not await store.advance(tx, list(taken.leaves), move):
+                raise _Fenced(f"The log of {held.tenant} was taken by another sequencer.")
         held.frontier = frontier
         return _Step(taken.count, leaves, hashes, old_size)
 
@@ -250,7 +237,7 @@ class Sequencer:
             await asyncio.to_thread(held.files.append, leaves, old_size=at)
             at = stop
         if published is None or published.size < wanted.size:
-            await asyncio.to_thread(_sign, held, wanted)
+            await asyncio.to_thread(_sign, held)
 
 
 async def run_sequencer(setup: SequencerSetup, database_address: DatabaseAddress, stop: asyncio.Event) -> None:
@@ -266,6 +253,10 @@ async def run_sequencer(setup: SequencerSetup, database_address: DatabaseAddress
                 await Sequencer(database, setup=setup).run(stop)
 
 
+def _gather_s(count: int) -> float:
+    return _GATHER_S if count < _MANY else _GATHER_MANY_S
+
+
 def _extend(frontier: Frontier, leaves: Sequence[bytes]) -> list[bytes]:
     hashes = hash_leaves(leaves)
     frontier.extend(hashes)
@@ -274,10 +265,11 @@ def _extend(frontier: Frontier, leaves: Sequence[bytes]) -> list[bytes]:
 
 def _publish(held: _Log, step: _Step) -> None:
     """Write the files of a batch and sign the head; runs on a thread."""
-    _sign(held, held.files.append(step.leaves, old_size=step.old_size, hashes=step.hashes))
+    held.files.append(step.leaves, old_size=step.old_size, hashes=step.hashes)
+    _sign(held)
 
 
-def _sign(held: _Log, head: TreeHead) -> None:
-    if head != held.frontier.head():
-        raise Corrupt(f"The files of the log of {held.tenant} lead to another root than the database; verify the log.")
+def _sign(held: _Log) -> None:
+    """Publish the database's head; files that lead to another root refuse it."""
+    head = held.frontier.head()
     held.files.publish(sign_checkpoint(Checkpoint(held.origin, head.size, head.root), held.key))

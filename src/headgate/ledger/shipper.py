@@ -20,13 +20,14 @@ from pathlib import Path
 
 import structlog
 
-from headgate.kernel.errors import Conflict, Corrupt, HeadgateError, Invalid, Unavailable
+from headgate.kernel.errors import Conflict, Corrupt, Invalid, Unavailable
 from headgate.kernel.ports import Clock
 from headgate.ledger import store
 from headgate.ledger.exclusive import held_alone, pause
 from headgate.ledger.models import JournalEntry, decode_entry, encode_leaf
 from headgate.ledger.recorder import interrupted
 from headgate.ledger.set_aside import Reason, SetAside
+from headgate.ledger.trouble import code_of, reason_of, tell
 from headgate.substrate import journal as journals
 from headgate.substrate.clock import SystemClock
 from headgate.substrate.database import Database, PoolLimits
@@ -106,7 +107,7 @@ class Shipper:
         try:
             return await asyncio.to_thread(journals.folders, self._root)
         except OSError as problem:
-            _tell(self._root, problem, 1)
+            tell("shipping_delayed", problem, 1, worker=self._root.name)
             return []
 
     async def _try_again(self, stop: asyncio.Event) -> None:
@@ -119,7 +120,7 @@ class Shipper:
                 return
             except Exception as problem:  # noqa: BLE001 - it is logged
                 failures += 1
-                _tell(self._root, problem, failures)
+                tell("shipping_delayed", problem, failures, worker=self._root.name)
                 await pause(stop, self._wait_s(failures))
 
     async def _ship_set_aside(self) -> None:
@@ -130,13 +131,12 @@ class Shipper:
             except (Unavailable, OSError):
                 raise
             except Exception as problem:  # noqa: BLE001 - it is logged
-                log.warning("frame_still_set_aside", frame=one.name, reason=_reason(problem))
+                log.warning("frame_still_set_aside", frame=one.name, reason=reason_of(problem))
                 continue
             await asyncio.to_thread(self._aside.remove, one)
             log.info("frame_shipped_at_last", frame=one.name)
             if not (self._root / one.worker).exists():
-                while await self._interrupt(one.worker):
-                    pass
+                await self._interrupt(one.worker)
 
     async def drain(self) -> None:
         """Ship what lies there now and return; buries nobody.
@@ -165,7 +165,7 @@ class Shipper:
                 wait_s = min(wait_s * 1.5, self._pace.longest_s)
             except Exception as problem:  # noqa: BLE001 - it is logged
                 failures += 1
-                _tell(folder, problem, failures)
+                tell("shipping_delayed", problem, failures, worker=folder.name)
                 await pause(stop, self._wait_s(failures))
 
     def _wait_s(self, failures: int) -> float:
@@ -246,7 +246,7 @@ class Shipper:
             except (Unavailable, OSError):
                 raise
             except Exception as problem:  # noqa: BLE001 - it is reported when its turn comes
-                log.debug("frame_refused_too", worker=folder.name, reason=_reason(problem))
+                log.debug("frame_refused_too", worker=folder.name, reason=reason_of(problem))
                 continue
             self._refused_in_a_row = 0
             return True
@@ -303,13 +303,17 @@ class Shipper:
         """
         if journals.is_alive(folder) or await self._ship_all(folder):
             return False
-        while await self._interrupt(folder.name):
-            pass
+        await self._interrupt(folder.name)
         await asyncio.to_thread(shutil.rmtree, folder)
         log.debug("journal_finished", worker=folder.name)
         return True
 
-    async def _interrupt(self, worker: str) -> bool:
+    async def _interrupt(self, worker: str) -> None:
+        """Close as interrupted what a dead worker left open."""
+        while await self._interrupt_some(worker):
+            pass
+
+    async def _interrupt_some(self, worker: str) -> bool:
         # How a record ended may stand in what is set aside.
         aside = await asyncio.to_thread(self._aside.records_of, worker)
         async with self._database.transaction(tenant=None) as tx:
@@ -361,30 +365,5 @@ def _described(data: bytes, problem: Exception, *, at: datetime) -> Reason:
     try:
         entry = decode_entry(data)
     except Corrupt:
-        return Reason(at, _code(problem), _reason(problem))
-    return Reason(at, _code(problem), _reason(problem), record=entry.id, tenant=entry.tenant)
-
-
-def _tell(folder: Path, problem: Exception, failures: int) -> None:
-    """Say it once, and again each time the failures have doubled."""
-    if failures & (failures - 1) == 0:
-        told = {"worker": folder.name, "failures": failures, "code": _code(problem), "reason": _reason(problem)}
-        is_expected = isinstance(problem, HeadgateError | OSError)
-        log.warning("shipping_delayed", **told, exc_info=None if is_expected else problem)
-
-
-def _code(problem: Exception) -> str:
-    if isinstance(problem, HeadgateError):
-        return problem.code
-    return "os_error" if isinstance(problem, OSError) else "internal_error"
-
-
-def _reason(problem: Exception) -> str:
-    """Return what went wrong; of what is neither ours nor the system's its kind alone, as its text may hold values."""
-    match problem:
-        case HeadgateError():
-            return problem.message
-        case OSError():
-            return str(problem.strerror)
-        case _:
-            return type(problem).__name__
+        return Reason(at, code_of(problem), reason_of(problem))
+    return Reason(at, code_of(problem), reason_of(problem), record=entry.id, tenant=entry.tenant)

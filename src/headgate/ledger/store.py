@@ -206,8 +206,7 @@ async def take_log(tx: Transaction, *, tenant: str, origin: str) -> LogState:
     empty = {"root": EMPTY_ROOT, "frontier": Frontier().to_bytes()}
     await tx.execute(_SQL["begin_log"], {"tenant": tenant, "origin": origin, **empty})
     state = await tx.row(_SQL["take_log"], {"tenant": tenant}, of=LogState)
-    if state is None:
-        raise Corrupt(f"The log of {tenant} is not in the database although it was just made there.")
+    assert state is not None, "it is made above"
     return state
 
 
