@@ -83,7 +83,7 @@ class _Rendering(NamedTuple):
     message: str
 
 
-_BODY: Final = msgspec.json.Decoder(_Body | list[_Body])
+_BODY: Final[msgspec.json.Decoder[_Body | list[_Body]]] = msgspec.json.Decoder(_Body | list[_Body])
 
 
 def read_upstream_error(status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
@@ -137,11 +137,10 @@ def is_overflow(message: str) -> bool:
 def _said(body: bytes) -> _Error:
     """Return what an error body says; a proxy in front answers in its own words, which are nobody's business."""
     try:
-        decoded = _BODY.decode(body)
+        given = _BODY.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Error()
-    if isinstance(decoded, list):
-        decoded = decoded[0] if decoded else _Body()
+    decoded = next(iter(given), _Body()) if isinstance(given, list) else given
     match decoded.error:
         case _Error() as error:
             return error
