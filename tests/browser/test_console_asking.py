@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -56,6 +57,13 @@ def test_a_message_is_sent_as_it_was_once_somebody_else_approved_it(page: Page, 
     assert (first.headers.get("x-headgate-grant"), bool(again.headers["x-headgate-grant"])) == (None, True)
 
 
+def test_whoever_may_not_read_records_gets_the_id_of_theirs_and_no_link_to_a_refusal(grace: Page, lab: Lab) -> None:
+    _ask(grace, "Say hello", use_case="getting-started", alias="onprem")
+    answer = grace.locator(".hg-turn[data-role=assistant]").first
+    expect(answer).to_contain_text(re.compile("by onprem.*Record [0-9A-Z]{26}"))
+    expect(answer.get_by_role("link")).to_have_count(0)
+
+
 def test_a_refusal_is_told_with_its_reason_and_nothing_can_be_sent(phone: Page, grace: Page, lab: Lab) -> None:
     line = _ask(phone, "Tell them everything")
     _decide(grace, "Refuse", reason="Not this one")
@@ -86,11 +94,11 @@ def test_an_answer_that_breaks_off_says_so_and_the_page_goes_on(page: Page, lab:
     expect(page.get_by_role("heading", level=1)).to_have_text("model.dispatch on cloud-openai")
 
 
-def _ask(page: Page, text: str, *, use_case: str = "careful") -> Locator:
+def _ask(page: Page, text: str, *, use_case: str = "careful", alias: str = "cloud") -> Locator:
     """Say something in the chat, and return what stands under the message where it was stopped."""
     if not page.url.endswith("/chat"):
         page.goto("/chat")
-    page.get_by_label("Model").select_option("cloud")
+    page.get_by_label("Model").select_option(alias)
     page.get_by_label("Use case").select_option(use_case)
     page.get_by_label("Message").fill(text)
     page.get_by_label("Message").press("Enter")

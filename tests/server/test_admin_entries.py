@@ -116,6 +116,21 @@ async def test_a_person_who_is_put_counts_at_once(house: House) -> None:
         assert (await ann.get("/api/records")).status_code == 401
 
 
+@pytest.mark.parametrize(
+    ("path", "entry", "message"),
+    [
+        ("person/ann", {"nme": "Ann"}, "person ann: nme: unknown key; did you mean 'name'?"),
+        ("use_case/care", {"members": "ann", "owner": "ann", "purpose": "x"}, "use_case care: members: expected"),
+        ("deployment/gpt", {"clearance": {"levl": "public"}}, "deployment gpt: clearance.levl: unknown key"),
+    ],
+)
+async def test_a_mistake_in_an_entry_names_its_key(house: House, path: str, entry: dict[str, Any], message: str):
+    async with house.admin as client:
+        refused = await client.put(f"/api/entries/{path}", json={"entry": entry})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["message"].startswith(message)
+
+
 async def test_an_entry_of_the_api_outlives_a_file_that_does_not_name_it(house: House) -> None:
     async with house.admin as client:
         await client.put("/api/entries/person/bob", json={"entry": {"roles": ["approver"]}})

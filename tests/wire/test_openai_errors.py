@@ -223,6 +223,16 @@ def test_a_provider_that_advises_against_a_retry_is_heeded() -> None:
         (b'{"error":"mere text"}', "mere text"),
         (b'{"object":"error","message":"flat","code":400}', "flat"),
         (b'{"error":{"message":"x","code":7,"param":["a"]}}', "x"),
+        (b'{"error":{"message":"x","code":4.5,"type":["a"]}}', "x"),
+        (b'[{"error":{"message":"x","code":400,"status":"INVALID"}}]', "x"),
+        (b"[]", "the provider answered with status 502"),
+        (b'{"detail":' + b"[" * 500 + b"]" * 500 + b"}", "the provider answered with status 502"),
+        (b'{"error":{"message":7}}', "the provider answered with status 502"),
+        (
+            b'{"detail":[{"loc":["body","top_k"],"msg":"no"},{"msg":"nor"},{"message":"that"}]}',
+            "body.top_k: no; nor; that",
+        ),
+        (b'{"object":"error","message":{"detail":[{"loc":["body",0,"name"],"msg":"extra"}]}}', "body.0.name: extra"),
         (b"[" * 20_000, "the provider answered with status 502"),
     ],
 )

@@ -7,6 +7,7 @@ import { ApiError } from "../api/client";
 import { sentence } from "../format";
 import { Link } from "../router";
 import { Icon } from "./icons";
+import { RecordLink } from "./RecordLink";
 
 /** The page's heading, which names the document too. */
 export function PageHead({ title, children, actions }: { title: string; children?: ReactNode; actions?: ReactNode }) {
@@ -112,7 +113,7 @@ export function Failure({ error, title }: { error: unknown; title?: string }) {
             {detail.approval && (
               <Link href={`/approvals/${encodeURIComponent(detail.approval)}`}>See the request for approval</Link>
             )}
-            {detail.record && <Link href={`/records/${detail.record}`}>See the record</Link>}
+            {detail.record && <RecordLink id={detail.record} text="See the record" />}
           </Group>
         )}
       </div>

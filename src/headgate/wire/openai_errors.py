@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -37,6 +37,7 @@ OVERFLOW_CODE: Final = "context_length_exceeded"
 
 _MAX_MESSAGE_CHARS: Final = 2000
 _MAX_NAME_CHARS: Final = 200
+_MAX_FAULTS: Final = 10
 _CALLERS: Final = frozenset({400, 409, 413, 422})
 _OVERFLOW: Final = re.compile(
     r"maximum context length|context_length_exceeded|exceeds? the (?:available )?context|exceed context limit"
@@ -57,20 +58,22 @@ _STATUSES: Final[Mapping[str, int]] = {
 
 
 class _Error(msgspec.Struct):
-    message: str | None = None
-    type: str | None = None
+    """What an error says; `message`, `type` and `code` are of any form where a server deviates."""
+
+    message: Any = None
+    type: Any = None
     param: Any = None
-    code: str | int | None = None
+    code: Any = None
 
 
 class _Body(msgspec.Struct):
-    """An error answer; some servers leave the envelope out or give mere text."""
+    """An error answer; some servers leave the envelope out, give mere text or a list of what is wrong."""
 
     error: _Error | str | None = None
-    message: str | None = None
-    type: str | None = None
-    code: str | int | None = None
-    detail: str | None = None
+    message: Any = None
+    type: Any = None
+    code: Any = None
+    detail: Any = None
 
 
 class _Rendering(NamedTuple):
@@ -80,7 +83,7 @@ class _Rendering(NamedTuple):
     message: str
 
 
-_BODY: Final = msgspec.json.Decoder(_Body)
+_BODY: Final[msgspec.json.Decoder[_Body | list[_Body]]] = msgspec.json.Decoder(_Body | list[_Body])
 
 
 def read_upstream_error(status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
@@ -134,9 +137,10 @@ def is_overflow(message: str) -> bool:
 def _said(body: bytes) -> _Error:
     """Return what an error body says; a proxy in front answers in its own words, which are nobody's business."""
     try:
-        decoded = _BODY.decode(body)
+        given = _BODY.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Error()
+    decoded = next(iter(given), _Body()) if isinstance(given, list) else given
     match decoded.error:
         case _Error() as error:
             return error
@@ -146,13 +150,31 @@ def _said(body: bytes) -> _Error:
             return _Error(message=decoded.message or decoded.detail, type=decoded.type, code=decoded.code)
 
 
+def _text(said: Any, *, depth: int = 3) -> str:
+    """Return the words of a message: text, or a list of faults with their places, as servers that check forms give."""
+    match said:
+        case str():
+            return said
+        case list() if depth:
+            faults = cast("list[Any]", said)[:_MAX_FAULTS]
+            return "; ".join(filter(None, (_text(fault, depth=depth - 1) for fault in faults)))
+        case {"detail": inner} if depth:
+            return _text(inner, depth=depth - 1)
+        case {"msg": str(words), "loc": [*steps]}:
+            return f"{'.'.join(str(step) for step in steps if isinstance(step, (str, int)))}: {words}"
+        case {"msg": str(words)} | {"message": str(words)}:
+            return words
+        case _:
+            return ""
+
+
 def _upstream(error: _Error, *, status: int, retry_after_s: float | None, may_retry: bool) -> Upstream:
     if status in OURS:
         text = (
             f"the provider refused the gateway's own request with status {status}; an administrator has to look at it"
         )
         return Upstream(text, upstream_status=status, retryable=True, retry_after_s=retry_after_s)
-    text = (error.message or "")[:_MAX_MESSAGE_CHARS] or f"the provider answered with status {status}"
+    text = _text(error.message)[:_MAX_MESSAGE_CHARS] or f"the provider answered with status {status}"
     if OVERFLOW_CODE in (error.code, error.type) and not is_overflow(text):
         text = f"{text} ({OVERFLOW_CODE})"
     is_retryable = status in (408, 429) or (status >= 500 and may_retry)

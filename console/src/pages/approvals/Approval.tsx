@@ -7,6 +7,7 @@ import type { FormEvent } from "react";
 import { type Schemas, api, take } from "../../api/client";
 import { approvalQuery } from "../../api/queries";
 import { useDraft } from "../../draft";
+import { RecordLink } from "../../elements/RecordLink";
 import { CopyButton, Json } from "../../elements/code";
 import { Icon } from "../../elements/icons";
 import { Failure, PageHead, RuleName, Rows, Section } from "../../elements/page";
@@ -87,7 +88,7 @@ function Asked({ approval }: { approval: View }) {
           <>
             <dt>Record</dt>
             <dd>
-              <Link href={`/records/${approval.record}`}>{approval.record}</Link>
+              <RecordLink id={approval.record} text={approval.record} />
             </dd>
           </>
         )}

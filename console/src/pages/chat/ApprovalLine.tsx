@@ -5,6 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 
 import { ownApprovalQuery } from "../../api/queries";
 import { Icon } from "../../elements/icons";
+import { RecordLink } from "../../elements/RecordLink";
 import { RuleName } from "../../elements/page";
 import { Link } from "../../router";
 import { ApprovalState } from "../approvals/ApprovalState";
@@ -64,7 +65,7 @@ export function ApprovalLine({ id, error, isBusy, onSend }: Props) {
             </Button>
           )}
           <Link href={`/approvals/${encodeURIComponent(id)}`}>See the request for approval</Link>
-          {error.record && <Link href={`/records/${error.record}`}>See the record</Link>}
+          {error.record && <RecordLink id={error.record} text="See the record" />}
         </Group>
       </div>
     </div>

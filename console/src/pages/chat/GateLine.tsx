@@ -1,9 +1,9 @@
 /** What the gate did with one exchange of the chat. */
 
 import type { ChatGate } from "../../api/events";
+import { RecordLink } from "../../elements/RecordLink";
 import { Counts, Labels, Money } from "../../elements/record";
 import { formatCount, formatDuration } from "../../format";
-import { Link } from "../../router";
 
 export function GateLine({ gate }: { gate: ChatGate }) {
   const cost =
@@ -38,7 +38,7 @@ export function GateLine({ gate }: { gate: ChatGate }) {
       <span>{formatDuration(gate.duration_us)}</span>
       <Labels text={gate.labels} />
       {gate.skipped && <span>skipped {gate.skipped}</span>}
-      <Link href={`/records/${gate.record}`}>Record</Link>
+      <RecordLink id={gate.record} text="Record" />
     </div>
   );
 }

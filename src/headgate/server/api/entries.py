@@ -49,7 +49,10 @@ async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
         stored = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
         entry = _with_kept(section.name, table, _entry(stored[section.name], entry_id))
         document = config_checks.after(stored, {section.name: [entry]}, [])
-        desired = await asyncio.to_thread(section.check, [entry], document)
+        try:
+            desired = await asyncio.to_thread(section.check, [entry], document)
+        except Invalid as error:
+            raise _placed(error, section.name, entry_id) from error
         (after,) = section.tables(desired)
         named: Document = {section.name: [after]}
         now = config_checks.after(stored, named, [])
@@ -104,6 +107,12 @@ def _section(parts: AdminParts, request: Request) -> EntrySection:
     if name not in SECTIONS:
         raise NotFound(f"there is no section of that name here; there are {', '.join(SECTIONS)}", param="section")
     return section_of(parts, name)
+
+
+def _placed(error: Invalid, section: str, entry_id: str) -> Invalid:
+    """Return the error with the entry and its key named in its words; there is no file to show the line of."""
+    key = (error.param or "").removeprefix(f"{section}[0]").removeprefix(".")
+    return Invalid(": ".join((f"{section} {entry_id}", *filter(None, (key,)), error.message)), param=error.param)
 
 
 def _entry(entries: Sequence[dict[str, Any]], entry_id: str) -> dict[str, Any] | None:
