@@ -76,7 +76,7 @@ async def test_a_mistake_is_named_with_its_line(house: House):
         for text, expected in (
             ("[[deploymint]]\n", "deployment"),
             ('[[use_case]]\nid = "x"\nownr = "y"\n', "owner"),
-            ("= 3", "line 1"),
+            ("\n= 3", "headgate.toml:2: "),
             ("x = " + "9" * 5_000, "headgate.toml"),
         ):
             answer = await client.post("/api/config/plan", json={"toml": text})

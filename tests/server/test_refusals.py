@@ -63,6 +63,13 @@ async def test_a_refusal_at_the_door_leaves_a_record_without_what_was_sent(
         assert sent.encode() not in journal and sent not in str(record)
 
 
+async def test_a_browser_that_asks_whether_somebody_is_signed_in_leaves_no_record(house: House):
+    async with house.client() as client:
+        assert (await client.get("/api/session")).status_code == 401
+        assert (await client.get("/api/session", headers={"cookie": "headgate_session=made-up"})).status_code == 401
+    assert len(await house.records(verb="request.refuse")) == 1
+
+
 async def test_whoever_tries_keys_at_random_does_not_fill_the_ledger(house: House):
     async with house.client() as client:
         for number in range(4 * AT_ONCE):

@@ -28,6 +28,7 @@ _VALIDATION_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`")
 _WRONG_CHOICE = re.compile(r"nvalid enum value '(?P<value>[^']*)'")
 _MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]*)`")
+_SYNTAX_PLACE = re.compile(r"\(at line (?P<line>\d+), column \d+\)$")
 _TABLE = re.compile(r"^\s*\[\[?\s*(?P<name>[^\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*(?P<key>"[^"]*"|'[^']*'|[A-Za-z0-9_.-]+)\s*=""")
 
@@ -68,7 +69,9 @@ def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgat
     except UnicodeDecodeError as error:
         raise Invalid(f"{file}: it is not UTF-8 at byte {error.start}") from error
     except tomllib.TOMLDecodeError as error:
-        raise Invalid(f"{file}: {error}") from error
+        found = _SYNTAX_PLACE.search(str(error))
+        place = f"{file}:{found['line']}" if found else file
+        raise Invalid(f"{place}: {error}") from error
     except ValueError as error:  # a whole number of thousands of digits
         raise Invalid(f"{file}: a number in it is too long") from error
     except RecursionError as error:

@@ -32,6 +32,8 @@ from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request, Route, decode_body, find, read_query, require_json
 from headgate.server.asgi import ClientGone, Receive, Scope, Send, headers_of, read_body, respond
 from headgate.server.content_coding import unpacked
+from headgate.server.identity import KEY_HEADERS
+from headgate.server.sessions import cookie_of
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +112,8 @@ class AdminApi:
                 raise MethodNotAllowed("HEAD", allowed=(operation.method,))
             request = await self._request(operation, path, scope, receive, send, headers)
         except HeadgateError as error:
-            self._parts.refusals.note(error, scope, place="api")
+            if not _is_first_look(scope, headers):
+                self._parts.refusals.note(error, scope, place="api")
             raise
         answer = await HANDLERS[operation.id](self._parts, request)
         if operation.answer is str:
@@ -148,6 +151,12 @@ class AdminApi:
             caller=found.caller if found else None,
             session=found.session if found else None,
         )
+
+
+def _is_first_look(scope: Scope, headers: dict[str, str]) -> bool:
+    """Whether a browser asks if somebody is signed in and presents nothing: no attempt, so no record is made of it."""
+    is_session = scope["method"] == "GET" and scope["path"] == "/api/session"
+    return is_session and cookie_of(headers) is None and not headers.keys() & {"authorization", *KEY_HEADERS}
 
 
 class _Started:
