@@ -101,6 +101,15 @@ async def test_it_is_for_the_user_who_owns_the_folder_and_for_a_folder_of_headga
         await recover(_settings(house))
 
 
+async def test_a_stranger_is_told_of_the_key_where_the_use_case_of_administration_is_lost(house: House) -> None:
+    _execute(house, "DELETE FROM policy.use_cases WHERE id = 'administration'")
+    _execute(house, "UPDATE policy.versions SET version = version + 1")
+    await house.worker.refresh()
+    async with house.client("hg_unknown") as stranger:
+        for path in ("/v1/models", "/api/entries/policy"):
+            assert (await stranger.get(path)).status_code == 401
+
+
 def _settings(house: House) -> Settings:
     return house.worker.base.settings
 
