@@ -35,6 +35,18 @@ LOCKS = {
     "administrators are forbidden": rule(EVERYTHING, when='principal.roles.contains("admin")'),
     "a name is forbidden": rule(ADMINISTER, when='principal.id == "admin"'),
     "from a day on": rule(ADMINISTER, when='context.now > datetime("2029-01-01T00:00:00Z")'),
+    "for years, from a day on": rule(
+        ADMINISTER, when='context.now > datetime("2029-01-01") && context.now < datetime("2034-01-01")'
+    ),
+    "for a month, in years": rule(
+        ADMINISTER, when='context.now > datetime("2029-02-01") && context.now < datetime("2029-03-01")'
+    ),
+    "from a day on that is far away": rule(ADMINISTER, when='context.now > datetime("2050-01-01")'),
+    "for years, by the time since a day": rule(
+        ADMINISTER,
+        when='context.now.durationSince(datetime("2026-01-01")) > duration("400d")'
+        ' && context.now.durationSince(datetime("2026-01-01")) < duration("3000d")',
+    ),
     "by the admin API": rule(ADMINISTER, when='context.attributes.contains("channel=admin-api")'),
     "only with the approval of somebody who is not there": rule(ADMINISTER, does='@does("ask")'),
     "no key and no session": rule(EVERYTHING, when='["key", "session"].contains(principal.credential)'),
@@ -59,6 +71,10 @@ async def test_a_policy_that_locks_everybody_out_is_refused_at_every_door(house:
 FINE = {
     "a verb that undoes nothing": rule('action == Headgate::Action::"record.export"'),
     "agents": rule(ADMINISTER, when='principal.kind == "agent"'),
+    "over a few days": rule(
+        ADMINISTER, when='context.now > datetime("2029-12-24") && context.now < datetime("2029-12-27")'
+    ),
+    "from the last of all days on": rule(ADMINISTER, when='context.now > datetime("9999-12-31")'),
     "at night": rule(ADMINISTER, when='context.now.toTime() < duration("6h")'),
     "sign-in, as keys stay": rule(SIGN_IN),
 }

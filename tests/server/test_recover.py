@@ -101,6 +101,25 @@ async def test_it_is_for_the_user_who_owns_the_folder_and_for_a_folder_of_headga
         await recover(_settings(house))
 
 
+async def test_a_stranger_is_told_of_the_key_where_the_use_case_of_administration_is_lost(house: House) -> None:
+    _execute(house, "DELETE FROM policy.use_cases WHERE id = 'administration'")
+    _execute(house, "UPDATE policy.versions SET version = version + 1")
+    await house.worker.refresh()
+    async with house.client("hg_unknown") as stranger:
+        for path in ("/v1/models", "/api/entries/policy"):
+            assert (await stranger.get(path)).status_code == 401
+
+
+async def test_a_person_with_a_role_of_nothing_stops_no_change_of_others(house: House) -> None:
+    await house.register("ivo")
+    _execute(house, "UPDATE policy.principals SET roles = '{NULL,auditor}' WHERE id = 'ivo'")
+    _execute(house, "UPDATE policy.versions SET version = version + 1")
+    await house.worker.refresh()
+    async with house.admin as admin:
+        done = await admin.put("/api/entries/person/olga", json={"entry": {"kind": "person"}})
+        assert done.status_code == 200, done.text
+
+
 def _settings(house: House) -> Settings:
     return house.worker.base.settings
 

@@ -7,10 +7,11 @@ rule asks for approval, another person has to be left who may give it.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from headgate.kernel.action import Action, Context, Resource, Verb
@@ -37,9 +38,13 @@ from headgate.policy.models import (
 )
 from headgate.policy.snapshot import Snapshot, TenantPolicy
 
-_LATER = timedelta(days=3650)
-"""A policy that asks for the time is tried now and in ten years."""
+_DAY, _WEEK = timedelta(days=1), timedelta(days=7)
+_WEEKS_LATER = (0, *(2**doubling for doubling in range(10)), 522)
+"""A policy that asks for the time is tried now, in a week, in two, in four and so on, and in ten years."""
 _HOURS_OF_A_WEEK = 7 * 24
+_DATE = re.compile(r'datetime\("([2-8]\d{3}-\d\d-\d\d)')
+"""A date of a rule, before the years at which our own calendar ends."""
+_MAX_DATES = 100
 
 
 def why_nobody_is_left(tenant: TenantPolicy, *, now: datetime, only_by_link: bool = False) -> str | None:
@@ -51,9 +56,9 @@ def why_nobody_is_left(tenant: TenantPolicy, *, now: datetime, only_by_link: boo
     use_case = tenant.use_cases.get(ADMINISTRATION)
     if use_case is None:
         return f"the built-in use case {ADMINISTRATION} is not there"
-    asks_for_time = any("context.now" in rule.text for rule in tenant.engine.rules.values())
-    hours = _HOURS_OF_A_WEEK if asks_for_time else 1
-    for start in (now, now + _LATER) if asks_for_time else (now,):
+    texts = [rule.text for rule in tenant.engine.rules.values() if _asks_for_time(rule.text)]
+    hours = _HOURS_OF_A_WEEK if texts else 1
+    for start in _starts(texts, now) if texts else (now,):
         times = (start + timedelta(hours=hour) for hour in range(hours))
         why: str | None = None
         for at in times:
@@ -63,6 +68,18 @@ def why_nobody_is_left(tenant: TenantPolicy, *, now: datetime, only_by_link: boo
         if why is not None:
             return why
     return None
+
+
+def _asks_for_time(text: str) -> bool:
+    return "context.now" in text
+
+
+def _starts(texts: Iterable[str], now: datetime) -> list[datetime]:
+    """Return when to try: now, ever later, and from each date of these rules on, as an answer may change there."""
+    dates = {day for text in texts for day in _DATE.findall(text) if day > f"{now:%Y-%m-%d}"}
+    # The first ones, where there are very many: each costs about as much as a decision for every way in.
+    named = [datetime.fromisoformat(day).replace(tzinfo=UTC) + _DAY for day in sorted(dates)[:_MAX_DATES]]
+    return sorted({*(now + weeks * _WEEK for weeks in _WEEKS_LATER), *named})
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,7 +261,9 @@ class PolicyService:
         after = await asyncio.to_thread(build_snapshot, [contents], pack=self._pack, version=0, previous=snapshot)
         now = self._clock.now()
         why = await asyncio.to_thread(why_nobody_is_left, after.tenants[contents.tenant], now=now)
-        if why is None or (known is not None and why_nobody_is_left(known, now=now) is not None):
+        if why is None:
+            return
+        if known is not None and await asyncio.to_thread(why_nobody_is_left, known, now=now) is not None:
             return
         raise Conflict(f"nobody could undo this change: {why}. Nothing was changed")
 

@@ -221,7 +221,7 @@ async def _readable(
 ) -> tuple[E, ...]:
     try:
         rows = await tx.rows(_SQL[reading.every], {"tenant": tenant}, of=reading.row)
-        return tuple(reading.entry(row) for row in rows)
+        return tuple(_entry(reading, row) for row in rows)
     except Unavailable:
         raise
     except _FAULTS as fault:
@@ -240,13 +240,22 @@ async def _one_by_one(
         try:
             row = await tx.row(_SQL[reading.one], {"tenant": tenant, "id": entry_id.id}, of=reading.row)
             if row is not None:
-                found.append(reading.entry(row))
+                found.append(_entry(reading, row))
         except Unavailable:
             raise
         except _FAULTS as problem:
             why = problem.message if isinstance(problem, HeadgateError) else type(problem).__name__
             unreadable.append(Unreadable(reading.kind, entry_id.id, why))
     return tuple(found)
+
+
+def _entry(reading: _Reading[R, E], row: R) -> E:
+    """Return the entry of a row; raises ValueError where a list of names has a NULL in it."""
+    for name in getattr(row, "__slots__", ()):
+        value = getattr(row, name)
+        if isinstance(value, list) and None in value:
+            raise ValueError(name)
+    return reading.entry(row)
 
 
 def _itself(policy: CustomPolicy) -> CustomPolicy:

@@ -125,11 +125,12 @@ class Refusals:
             return Action(REQUEST_REFUSE, caller.principal, resource, None, Context(caller.use_case))
         snapshot = self._holder.latest
         tenant = snapshot.tenants.get(DEFAULT_TENANT) if snapshot else None
-        if tenant is None:
+        use_case = tenant.use_cases.get(ADMINISTRATION) if tenant else None
+        if use_case is None:
             return None
         # The ledger keeps a pseudonym of it; nobody is registered by a name with a blank.
         stranger = Principal(f"address {source}", DEFAULT_TENANT)
-        return Action(REQUEST_REFUSE, stranger, resource, None, Context(tenant.use_cases[ADMINISTRATION]))
+        return Action(REQUEST_REFUSE, stranger, resource, None, Context(use_case))
 
 
 def source_of(scope: Scope) -> str:
