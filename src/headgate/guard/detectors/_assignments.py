@@ -66,7 +66,7 @@ _OPEN_KEY = re.compile(
     r"access key id|the|a|any|this|no|each|which|per|turn)[\W_]{0,2}$",
     re.IGNORECASE,
 )
-_SCREAMING = re.compile(r"(?:^|.*\W)[A-Z][A-Z0-9]*+(?:_[A-Z0-9]++)++|(?:^|.*[\s;])[A-Z]{2}[A-Z0-9]*+")
+_SCREAMING = re.compile(r"(?:^|.*\W)[A-Z][A-Z0-9]*+(?:_[A-Z0-9]++)+|(?:^|.*[\s;])[A-Z]{2}[A-Z0-9]*+")
 _PAIR_NAME = re.compile(r"[/:]pass\w*$|\bcred(?:ential)?s$", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WORDS_BETWEEN = frozenset(

@@ -21,7 +21,7 @@ _COLUMN = Column(
     r"(?:[a-z0-9]+[ _\-])*(?:password|passwd|passwort|kennwort|pwd|pw|pass|secret|secret[ _\-]?key|api[ _\-]?key|token|"
     r"access[ _\-]?key)"
 )
-_KEY_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s:,.\-()]++|\\{1,16}+[nrt])*+")
+_KEY_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s:,.\-()]++|\\{1,16}+[nrt])*")
 
 
 class _Credentials:
