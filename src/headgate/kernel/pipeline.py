@@ -223,7 +223,8 @@ class Pipeline:
             else:
                 labels = exchange.output_labels
                 async for item in items:
-                    is_small = progress.keep(item) <= _SMALL_BYTES
+                    progress.keep(item)
+                    is_small = len(getattr(item, "data", b"")) <= _SMALL_BYTES
                     if run.stopped is not None:
                         raise run.stopped
                     try:
@@ -543,19 +544,17 @@ class _Progress:
         """Note how it ended; the first ending counts."""
         self.ending = self.ending or ending
 
-    def keep(self, item: Any) -> int:
-        """Keep what the record shows of the item, as long as there is room; return how many bytes the item has."""
-        data: bytes = getattr(item, "data", b"")
-        size_bytes = len(data)
+    def keep(self, item: Any) -> None:
+        """Keep what the record shows of the item, as long as there is room."""
         if self._room_bytes <= 0:
-            return size_bytes
+            return
         if self._is_masked:
             self._keep_texts(item)
-            return size_bytes
-        self._room_bytes -= size_bytes + 1
+            return
+        data: bytes = getattr(item, "data", b"")
+        self._room_bytes -= len(data) + 1
         if self._room_bytes >= 0:
             self._kept += (data, b"\n")
-        return size_bytes
 
     def answer(self, admitted: _Admitted) -> bytes | None:
         """Return what the record keeps of it."""

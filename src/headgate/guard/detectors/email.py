@@ -19,7 +19,7 @@ _SURE = {"spelled": 0.7, "spaced": 0.9}
 # What may stand before an address but belongs to the text around it.
 _LEADING = "!#$&'*+/=?^`{|}~.-"
 # Parts of a URL, a query or an assignment, which no mailbox in use has in its name.
-_DELIMITERS = "/?#&=|`{}"
+_TO_LAST_DELIMITER = re.compile(r".*[/?#&=|`{}]", re.DOTALL)
 
 _TAG = re.compile(r"(?<![\w.\-])[\w.\-]++\+[\w.\-]++=[\w.\-]*+\Z")
 # `scheme://` before it, and nothing that ends the authority of a URL: it names an account there.
@@ -75,7 +75,8 @@ class _Email:
 def _local_part(value: str) -> str:
     """Return the address without the part of a URL, a query or a quotation before it."""
     at = value.rfind("@")
-    cut = max(value.rfind(char, 0, at) for char in _DELIMITERS) + 1
+    behind = _TO_LAST_DELIMITER.match(value, 0, at)
+    cut = 0 if behind is None else behind.end()
     if value[cut - 1 : cut] == "=" and (tag := _TAG.search(value, 0, at)):
         cut = tag.start()
     return value[cut:].lstrip(_LEADING)
