@@ -30,7 +30,7 @@ _GAP = re.compile(rf"(?:{_UNDERSCORE}|{_UNSEEN}){{0,8}}")
 _LETTER = re.compile(rf"[A-Za-z]|{_ENCODED}")
 _UNFINISHED = re.compile(rf"(?:&[#a-zA-Z0-9]{{0,8}}|%[0-9a-fA-F]{{0,3}}|{_ESCAPE}u?[0-9a-fA-F]{{0,3}})?\Z")
 
-# Python before 3.11.5 repeats a group possessively in a wrong way (CPython issue 106052); eight are few enough to retry.
+# Before 3.11.5, Python repeats a group possessively in a wrong way (CPython issue 106052); eight are few to retry.
 BEGINNING = re.compile(rf"[hH]{_UNSEEN}{{0,8}}(?:[gG&%]|{_ESCAPE}u?[0-9a-fA-F]{{0,3}}\Z|\Z)")
 """Where a token may begin; other text holds none."""
 
