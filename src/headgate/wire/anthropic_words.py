@@ -142,9 +142,9 @@ def stop_reason_of(anthropic: str | None) -> StopReason:
     return _STOP_REASONS.get(anthropic or "", "unknown")
 
 
-def anthropic_reason_of(reason: StopReason) -> str | None:
-    """Return their word for ours; None for `unknown`, for they have no such word and `end_turn` would be a lie."""
-    return _ANTHROPIC_REASONS.get(reason)
+def anthropic_reason_of(reason: StopReason) -> str:
+    """Return their word for ours; `max_tokens` for `unknown`: the answer may be incomplete, and clients want a word."""
+    return _ANTHROPIC_REASONS.get(reason, "max_tokens")
 
 
 def anthropic_tool_id(tool_id: str) -> str:
