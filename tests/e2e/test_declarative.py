@@ -187,6 +187,7 @@ def test_keys_are_made_listed_and_revoked(shell: Shell) -> None:
         assert client.post("/v1/chat/completions", json=CHAT).status_code == 401
     shell.run("keys", "revoke", "nosuchkey", code=2)
     shell.run("keys", "create", "x", "--use-case", "nowhere", code=2)
+    assert "there is no person 'nobody'" in shell.run("keys", "create", "x", "--for", "nobody", code=2)
 
 
 def test_use_cases_and_rules_are_set_from_the_shell(shell: Shell) -> None:

@@ -66,6 +66,9 @@ def create_key(
         raise click.UsageError("a key stands for one: give --principal, --for or --as-me")
     if as_me:
         person = client.call("GET", "/api/session")["principal"]
+    elif person is not None:
+        # A name written wrong would be a new program with all that its maker may see.
+        client.call("GET", f"/api/entries/person/{quote(person, safe='')}")
     body = {
         "name": name,
         "use_case": use_case,

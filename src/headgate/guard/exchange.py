@@ -151,7 +151,7 @@ class GuardExchange:
         if self._objects and closes and not all(name.startswith(_AT_ONCE) for name in closes):
             return [*self._objects_released(), *self.item(item)]
         self._last = item
-        if len(slots) > 1 and (self._book or self._forbidden) and len(parts := _parts(item)) > 1:
+        if slots[1:] and (self._book or self._forbidden) and len(parts := _parts(item)) > 1:
             return [out for part in parts for out in self.item(part)]
         texts: list[str] = []
         is_changed = False

@@ -223,8 +223,10 @@ class Pipeline:
             else:
                 labels = exchange.output_labels
                 async for item in items:
-                    progress.keep(item)
-                    is_small = len(getattr(item, "data", b"")) <= _SMALL_BYTES
+                    size_bytes = progress.keep(item)
+                    if size_bytes is None:
+                        size_bytes = len(getattr(item, "data", b""))
+                    is_small = size_bytes <= _SMALL_BYTES
                     if run.stopped is not None:
                         raise run.stopped
                     try:
@@ -544,17 +546,19 @@ class _Progress:
         """Note how it ended; the first ending counts."""
         self.ending = self.ending or ending
 
-    def keep(self, item: Any) -> None:
-        """Keep what the record shows of the item, as long as there is room."""
+    def keep(self, item: Any) -> int | None:
+        """Keep what the record shows of the item while there is room; return the item's bytes, if they were counted."""
         if self._room_bytes <= 0:
-            return
+            return None
         if self._is_masked:
             self._keep_texts(item)
-            return
+            return None
         data: bytes = getattr(item, "data", b"")
-        self._room_bytes -= len(data) + 1
+        size_bytes = len(data)
+        self._room_bytes -= size_bytes + 1
         if self._room_bytes >= 0:
             self._kept += (data, b"\n")
+        return size_bytes
 
     def answer(self, admitted: _Admitted) -> bytes | None:
         """Return what the record keeps of it."""

@@ -459,7 +459,8 @@ def _pick(value: Any, shape: Mapping[str, Any], path: Path, others: _Others) -> 
 
 def _needs_splitting(choices: Sequence[_Choice]) -> bool:
     """Whether a chunk holds two pieces of one choice or of one tool call."""
-    if len(choices) == 1 and (choices[0].delta is None or choices[0].delta.tool_calls is None):
+    # Slices rather than lengths: this is asked for every chunk.
+    if not choices[1:] and (choices[0].delta is None or choices[0].delta.tool_calls is None):
         return False
     if len({choice.index for choice in choices}) < len(choices):
         return True
