@@ -17,9 +17,9 @@ const gate: MantineColorsTuple = [
 
 /** White text on the seventh has a contrast of 5.6. */
 const red: MantineColorsTuple = [
-  "#fdecea",
-  "#f9d5d2",
-  "#f2aca6",
+  "#fdf1f0",
+  "#fbe4e2",
+  "#f7d6d3",
   "#eb8178",
   "#e35f55",
   "#d94a40",

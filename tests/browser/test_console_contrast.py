@@ -87,7 +87,9 @@ def test_text_stands_out_on_every_page(page: Page, lab: Lab, scheme: str) -> Non
             expect(page.get_by_text("for somebody to decide")).to_be_visible()
         if path == "/keys":
             revoke = page.get_by_role("button", name="Revoke").first
+            revoke.hover()
             assert revoke.evaluate(IS_RED), scheme
+            assert page.evaluate(FAINT) == [], "under the pointer"
             revoke.click()
             expect(page.get_by_role("dialog").get_by_role("button", name="Revoke")).to_be_visible()
         assert page.evaluate(FAINT) == [], path
