@@ -27,7 +27,6 @@ _MAX_FACTS = 64
 _MAX_RULES = 64
 _MAX_TEXT_CHARS = 512
 _MAX_REDUCED_CHARS = 128
-_MOST_NAMES = 8192
 _INT64 = 1 << 63
 
 
@@ -123,7 +122,6 @@ class JournalEntry(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     parts: dict[str, bytes]
 
 
-_clean_names = set[str]()
 _leaf_encoder = msgspec.json.Encoder(order="sorted")
 _leaf_decoder = msgspec.json.Decoder(Leaf)
 _entry_encoder = msgspec.msgpack.Encoder()
@@ -217,7 +215,8 @@ def bounded_facts(facts: Mapping[str, Fact]) -> dict[str, Fact]:
     """At most 64 facts, texts of at most 512 characters, numbers that every reader can hold."""
     if not facts:
         return {}
-    kept = dict(facts) if facts.keys() <= _clean_names else _with_clean_names(facts)
+    names = _clean_names(tuple(facts))
+    kept = dict(facts) if names is None else dict(zip(names, facts.values(), strict=True))
     for name, value in kept.items():
         if value.__class__ is int:
             if -_INT64 <= value < _INT64:  # pyright: ignore[reportOperatorIssue] - it is an int
@@ -258,12 +257,11 @@ def clean_word(text: str) -> str:
     return clean(text, _MAX_REDUCED_CHARS)
 
 
-def _with_clean_names(facts: Mapping[str, Fact]) -> dict[str, Fact]:
-    """Return the facts under names that the database can hold, and remember those that need no cleaning: few exist."""
-    cleaned = {clean(name, _MAX_REDUCED_CHARS): value for name, value in facts.items()}
-    if len(_clean_names) < _MOST_NAMES:
-        _clean_names.update(cleaned.keys() & facts.keys())
-    return cleaned
+@lru_cache(maxsize=1024)
+def _clean_names(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the names of facts as the database can hold them, or None where they are that already."""
+    cleaned = tuple(clean(name, _MAX_REDUCED_CHARS) for name in names)
+    return None if cleaned == names else cleaned
 
 
 def _bounded_fact(value: Fact) -> Fact:
