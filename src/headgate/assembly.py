@@ -28,10 +28,8 @@ from headgate.kernel.action import Action
 from headgate.kernel.errors import HeadgateError, Unavailable
 from headgate.kernel.export import EXPORT_SEND
 from headgate.kernel.extensions import load
-from headgate.kernel.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall
 from headgate.kernel.pipeline import Pipeline, Stages
 from headgate.kernel.ports import ConfigSection, Performer, Recorder
-from headgate.kernel.provider import Provider
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.reader import LedgerReader
@@ -57,6 +55,8 @@ from headgate.substrate.settings import Settings
 from headgate.substrate.shared_table import SharedTable
 from headgate.substrate.telemetry import PROFILE, SpanSender, telemetry_profile
 from headgate.wire.dialects import DIALECTS
+from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall
+from headgate.wire.provider import Provider
 
 log = structlog.get_logger(__name__)
 

@@ -34,10 +34,10 @@ from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.decision import Decision, Effect, Obligations
 from headgate.kernel.identity import Principal, TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance
-from headgate.kernel.model_call import MODEL_DISPATCH, ModelCall
 from headgate.testing.notes import Piece
 from headgate.wire.embedded_text import embedded_text
 from headgate.wire.json_document import JsonDocument
+from headgate.wire.model_call import MODEL_DISPATCH, ModelCall
 from headgate.wire.openai_words import CHAT_REQUEST
 from headgate.wire.sse import SseParser
 

@@ -8,8 +8,8 @@ import pytest
 
 from headgate.kernel.detection import Detector
 from headgate.kernel.extensions import load
-from headgate.kernel.provider import Provider
 from headgate.testing.extensions import check_detector, check_provider
+from headgate.wire.provider import Provider
 
 
 @pytest.mark.parametrize("name", load("providers"))

@@ -11,13 +11,13 @@ import pytest
 from tests.faults.conftest import body_of, open_gate
 
 from headgate.kernel.errors import Unavailable
-from headgate.kernel.model_call import ModelCall
 from headgate.server.asgi import ClientGone, Message, Scope
 from headgate.server.departure import DEPARTURE, Departure, until_gone
 from headgate.server.streams import SILENCE_S, OpenStream, OpenStreams
 from headgate.testing.clock import FakeClock
 from headgate.testing.simulator import Script
 from headgate.wire import openai_chat
+from headgate.wire.model_call import ModelCall
 
 pytestmark = pytest.mark.fault
 

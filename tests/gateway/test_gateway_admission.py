@@ -17,7 +17,7 @@ from headgate.gateway.allowances import PostgresAllowances, Wanted
 from headgate.kernel.action import Action
 from headgate.kernel.errors import Denied, ExceedsLimit, OverBudget, Unavailable, Upstream
 from headgate.kernel.identity import Limits
-from headgate.kernel.model_call import Measures, Usage
+from headgate.kernel.measures import Measures, Usage
 from headgate.substrate.clock import SystemClock
 from headgate.substrate.database import Database, PoolLimits
 from headgate.testing.allowances import FakeWindows

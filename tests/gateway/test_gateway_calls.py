@@ -14,10 +14,11 @@ import pytest
 from headgate.kernel.decision import Decision, Effect, Obligations
 from headgate.kernel.errors import Denied, Invalid, NotFound, Unavailable, Upstream, UpstreamTimeout
 from headgate.kernel.identity import UseCase
-from headgate.kernel.model_call import MODEL_DISPATCH, MODEL_INVOKE, Capability, Need, Price, Usage
+from headgate.kernel.measures import Usage
 from headgate.testing.gate import OURS, PRICE, Gate, gate
 from headgate.testing.people import GLOBEX, HEALTH_RECORDS, STRANGER
 from headgate.testing.simulator import Failure, Framing, Script, Simulator, Tokens, ToolCall, context_overflow
+from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, Capability, Need, Price
 
 WIRES = ("openai", "anthropic")
 PIXEL = "https://example.org/pixel.png"

@@ -21,7 +21,6 @@ from headgate.gateway.store import Kind
 from headgate.kernel.errors import Invalid, NotFound, Unavailable
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import Confidentiality, Custody
-from headgate.kernel.model_call import Price, PriceTier
 from headgate.substrate.database import Database, PoolLimits
 from headgate.substrate.declarative import read
 from headgate.substrate.egress import Egress
@@ -31,6 +30,7 @@ from headgate.testing.port_contracts import ConfigSectionContract, SectionUnderT
 from headgate.testing.postgres import TemporaryDatabase
 from headgate.wire.conversation import Conversation
 from headgate.wire.dialect import Outgoing
+from headgate.wire.model_call import Price, PriceTier
 from headgate.wire.openai_chat import dialect as openai_chat
 
 PROVIDERS = {"anthropic": anthropic, "local": local, "openai": openai}

@@ -13,11 +13,11 @@ from headgate.kernel.decision import Decision, Effect, Obligations, RuleHit
 from headgate.kernel.errors import Denied, NeedsApproval, Upstream, Withheld
 from headgate.kernel.identity import UseCase
 from headgate.kernel.labels import Confidentiality, Custody, Labels
-from headgate.kernel.model_call import MODEL_DISPATCH
 from headgate.testing.gate import CLOUD, OURS, Gate, gate
 from headgate.testing.people import ACME, HEALTH_RECORDS, VISITOR
 from headgate.testing.ports import AnyAction
 from headgate.testing.simulator import Failure, Script, Simulator
+from headgate.wire.model_call import MODEL_DISPATCH
 
 PII = frozenset({"pii"})
 RESTRICTED = Labels(confidentiality=Confidentiality.RESTRICTED)

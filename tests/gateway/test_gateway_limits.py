@@ -15,13 +15,14 @@ from headgate.gateway.leases import Place
 from headgate.kernel.action import Action, Context, Resource
 from headgate.kernel.errors import ExceedsLimit, OverBudget, Unavailable
 from headgate.kernel.identity import Limits
-from headgate.kernel.model_call import MODEL_INVOKE, Measures, ModelCall
+from headgate.kernel.measures import Measures
 from headgate.kernel.ports import Reservation
 from headgate.testing.allowances import FakeWindows
 from headgate.testing.clock import FakeClock
 from headgate.testing.notes import PlainContent
 from headgate.testing.people import ACME, BOT, SUPPORT
 from headgate.testing.ports import ALLOW
+from headgate.wire.model_call import MODEL_INVOKE, ModelCall
 
 CALL = ModelCall("w", PlainContent(("x",)), "chat")
 DAY_S = 86_400

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headgate.kernel.model_call import Usage
+from headgate.kernel.measures import Usage
 from headgate.testing.gate import Gate, gate
 from headgate.testing.simulator import Script, Simulator
 from headgate.wire.openai_embeddings import dialect as embeddings

@@ -18,11 +18,11 @@ from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, Obligations
 from headgate.kernel.identity import Principal, TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Confidentiality, Custody, Integrity, Labels
-from headgate.kernel.model_call import MODEL_DISPATCH, Deployment, ModelDispatch
 from headgate.testing.clock import FakeClock
 from headgate.testing.notes import Piece
 from headgate.wire.anthropic_messages import dialect as anthropic
 from headgate.wire.dialect import Outgoing
+from headgate.wire.model_call import MODEL_DISPATCH, Deployment, ModelDispatch
 from headgate.wire.openai_chat import dialect as openai
 
 ACME, GLOBEX = TenantId("acme"), TenantId("globex")

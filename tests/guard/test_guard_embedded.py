@@ -16,8 +16,8 @@ from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.decision import Decision, Effect, Obligations
 from headgate.kernel.identity import Principal, TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING
-from headgate.kernel.model_call import MODEL_DISPATCH, ModelCall, ModelReply
 from headgate.wire.json_document import JsonDocument
+from headgate.wire.model_call import MODEL_DISPATCH, ModelCall, ModelReply
 from headgate.wire.openai_words import CHAT_REQUEST
 
 DISPATCH: Verb[Any, Any, Any] = MODEL_DISPATCH

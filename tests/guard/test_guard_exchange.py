@@ -24,9 +24,9 @@ from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations
 from headgate.kernel.errors import Invalid
 from headgate.kernel.identity import Principal, TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Integrity, Labels
-from headgate.kernel.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall, ModelReply
 from headgate.wire import anthropic_messages, openai_chat, openai_embeddings
 from headgate.wire.json_document import JsonDocument
+from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall, ModelReply
 from headgate.wire.sse import SseEvent
 
 KEY = b"k" * 32

@@ -12,8 +12,8 @@ from tests.guard.test_guard_streams import BLOCKS, anthropic_given, block, cuts,
 from headgate.guard import Engine
 from headgate.guard.exchange import GuardExchange
 from headgate.guard.pseudonyms import TOKEN
-from headgate.kernel.model_call import ModelReply
 from headgate.wire import anthropic_messages, openai_chat
+from headgate.wire.model_call import ModelReply
 
 NUMBER = 4111111111111111
 GIVEN = (

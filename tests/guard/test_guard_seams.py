@@ -10,8 +10,8 @@ import pytest
 from headgate.guard import Engine, GuardLabeller
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.identity import Principal, TenantId, UseCase
-from headgate.kernel.model_call import MODEL_DISPATCH
 from headgate.wire.anthropic_messages import dialect as anthropic
+from headgate.wire.model_call import MODEL_DISPATCH
 from headgate.wire.openai_chat import dialect as openai
 
 DISPATCH: Verb[Any, Any, Any] = MODEL_DISPATCH

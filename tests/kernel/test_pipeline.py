@@ -18,7 +18,7 @@ from headgate.kernel.labels import (
     Custody,
     Labels,
 )
-from headgate.kernel.model_call import Measures, Usage
+from headgate.kernel.measures import Measures, Usage
 from headgate.kernel.pipeline import FLOW_RULE
 from headgate.kernel.run import Run
 from headgate.testing.notes import PLAN, SEND, Note, finding, note, send

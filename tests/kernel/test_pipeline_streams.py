@@ -13,7 +13,7 @@ from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations
 from headgate.kernel.errors import Denied, TooLarge, Unavailable, Upstream, Withheld
 from headgate.kernel.labels import Confidentiality, Labels
-from headgate.kernel.model_call import Measures
+from headgate.kernel.measures import Measures
 from headgate.kernel.run import Run
 from headgate.testing.notes import PLAN, SEND, Piece, finding, send
 from headgate.testing.people import VISITOR

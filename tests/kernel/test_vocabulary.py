@@ -15,10 +15,10 @@ from headgate.kernel.administration import KEY_CREATE, Command
 from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations, RuleHit
 from headgate.kernel.detection import Candidate
 from headgate.kernel.labels import BOTTOM, Clearance, Custody
-from headgate.kernel.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelReply
-from headgate.kernel.provider import bearer
 from headgate.testing.notes import PlainContent, note
 from headgate.testing.people import ADA, SUPPORT
+from headgate.wire.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelReply
+from headgate.wire.provider import bearer
 
 WORDS = st.frozensets(st.sampled_from(["pii", "phi", "secret"]))
 OBLIGATIONS = st.builds(

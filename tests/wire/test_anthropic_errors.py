@@ -25,7 +25,7 @@ from headgate.kernel.errors import (
     Upstream,
     UpstreamTimeout,
 )
-from headgate.kernel.model_call import Usage
+from headgate.kernel.measures import Usage
 from headgate.wire.anthropic_messages import dialect
 from headgate.wire.conversation import Image, Reasoning, Refusal, Reply, Text, ToolUse
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import OverBudget, Upstream
-from headgate.kernel.model_call import Usage
+from headgate.kernel.measures import Usage
 from headgate.wire.anthropic_messages import dialect
 from headgate.wire.anthropic_stream import AnthropicEvent
 from headgate.wire.conversation import (

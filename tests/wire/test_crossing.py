@@ -20,10 +20,10 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from headgate.kernel.errors import Invalid, Upstream
-from headgate.kernel.model_call import ModelCall
 from headgate.wire import anthropic_messages, openai_chat
 from headgate.wire.anthropic_writing import unsaid
 from headgate.wire.dialect import Dialect, Outgoing
+from headgate.wire.model_call import ModelCall
 from headgate.wire.sse import SseParser, frame
 
 ANTHROPIC: Final[Dialect] = anthropic_messages.dialect

@@ -6,7 +6,7 @@ import pytest
 from anthropic.types import ModelInfo
 from openai.types import Model
 
-from headgate.kernel.model_call import Capability
+from headgate.wire.model_call import Capability
 from headgate.wire.openai_models import ModelCard, anthropic_list, anthropic_model, openai_list, openai_model
 
 ALIASES = ("chat", "team/large", "embed")

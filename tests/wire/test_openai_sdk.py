@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from headgate.kernel.errors import Upstream
-from headgate.kernel.model_call import Usage
+from headgate.kernel.measures import Usage
 from headgate.wire.conversation import Reply, Text, ToolUse
 from headgate.wire.openai_chat import dialect
 from headgate.wire.openai_models import ModelCard, openai_list, openai_model

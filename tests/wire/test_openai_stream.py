@@ -8,7 +8,7 @@ import pytest
 
 from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import Upstream
-from headgate.kernel.model_call import Usage
+from headgate.kernel.measures import Usage
 from headgate.wire.conversation import (
     Begin,
     End,

@@ -22,8 +22,9 @@ from headgate.kernel.action import Action
 from headgate.kernel.decision import Decision
 from headgate.kernel.errors import Denied, ExceedsLimit, HeadgateError, OverBudget, Unavailable
 from headgate.kernel.identity import Limits, Principal
-from headgate.kernel.model_call import MODEL_INVOKE, Measures
+from headgate.kernel.measures import Measures
 from headgate.kernel.ports import Clock, Reservation
+from headgate.wire.model_call import MODEL_INVOKE
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.kernel.identity import TenantId
-from headgate.kernel.model_call import Deployment, Operation
+from headgate.wire.model_call import Deployment, Operation
 
 ANY = "*"
 """Stands for any text in the name of an alias, once; in the model of a deployment, for the name that was asked for."""

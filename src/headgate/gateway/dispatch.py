@@ -14,19 +14,14 @@ from headgate.gateway.failures import for_callers
 from headgate.gateway.pricing import FREE, cost_micros
 from headgate.gateway.writing import Route, Written, route_of, written_call
 from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
-from headgate.kernel.model_call import (
-    Measures,
-    ModelDispatch,
-    ModelEvent,
-    ModelReply,
-    Usage,
-)
-from headgate.kernel.provider import Headers, Provider
+from headgate.kernel.measures import Measures, Usage
 from headgate.kernel.run import Run
 from headgate.substrate.egress import Egress, Request, Response
 from headgate.wire.conversation import Reasoning, Refusal, Text, ToolUse
 from headgate.wire.dialect import Assembler, Dialect
+from headgate.wire.model_call import ModelDispatch, ModelEvent, ModelReply
 from headgate.wire.prompt_size import prompt_tokens
+from headgate.wire.provider import Headers, Provider
 from headgate.wire.sse import SseParser
 from headgate.wire.stream_strings import WHOLE_CHANNEL
 from headgate.wire.tool_names import RestoringReader, restored_reply

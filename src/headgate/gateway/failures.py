@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from headgate.kernel.errors import Denied, HeadgateError, Unavailable, Upstream, UpstreamTimeout, Withheld
-from headgate.kernel.model_call import ModelDispatch
 from headgate.kernel.run import Run
+from headgate.wire.model_call import ModelDispatch
 from headgate.wire.retries import OURS
 
 _ACTIONABLE = frozenset({400, 409, 413, 422, 429})

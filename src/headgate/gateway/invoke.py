@@ -18,19 +18,11 @@ from headgate.gateway.routing import Health, Plan, plan
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Denied, HeadgateError, Invalid, NeedsApproval, Unavailable, Upstream
 from headgate.kernel.labels import Custody
-from headgate.kernel.model_call import (
-    MODEL_DISPATCH,
-    Deployment,
-    Measures,
-    ModelCall,
-    ModelDispatch,
-    ModelEvent,
-    ModelReply,
-    Usage,
-)
+from headgate.kernel.measures import Measures, Usage
 from headgate.kernel.run import Run
 from headgate.wire.anthropic_messages import estimated_count
 from headgate.wire.json_document import JsonDocument
+from headgate.wire.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelEvent, ModelReply
 
 _NO_TOKENS = Usage(0, 0)
 _HELD_EVENTS = 1000

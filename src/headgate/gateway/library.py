@@ -18,11 +18,11 @@ from headgate.kernel.errors import Conflict, HeadgateError, NotFound
 from headgate.kernel.hashing import same
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Custody
-from headgate.kernel.model_call import Capability, Deployment, Operation, Price
-from headgate.kernel.provider import Provider
 from headgate.substrate.database import Database
 from headgate.substrate.egress import Egress, NetworkProfile
 from headgate.substrate.secrets import SecretStore
+from headgate.wire.model_call import Capability, Deployment, Operation, Price
+from headgate.wire.provider import Provider
 
 log = structlog.get_logger(__name__)
 

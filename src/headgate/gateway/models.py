@@ -14,10 +14,10 @@ from headgate.gateway.catalogue import Alias
 from headgate.kernel.errors import Invalid
 from headgate.kernel.hashing import same
 from headgate.kernel.labels import EMPTY, UNSCANNED, Clearance, Confidentiality, Custody, pseudonymous
-from headgate.kernel.model_call import Capability, Deployment, Operation, Price, PriceTier
-from headgate.kernel.provider import Provider
 from headgate.substrate.egress import NetworkProfile, is_metadata, parse_url, why_never
 from headgate.substrate.secrets import check_reference
+from headgate.wire.model_call import Capability, Deployment, Operation, Price, PriceTier
+from headgate.wire.provider import Provider
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}$")]
 AliasName = Annotated[

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from headgate.gateway.catalogue import Alias, Catalogue
 from headgate.kernel.content import Labelled
 from headgate.kernel.identity import TenantId, UseCase
-from headgate.kernel.model_call import Deployment, ModelCall
 from headgate.kernel.ports import Clock
+from headgate.wire.model_call import Deployment, ModelCall
 
 
 class Skipped(NamedTuple):

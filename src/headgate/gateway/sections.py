@@ -22,9 +22,9 @@ from headgate.gateway.store import Kind, Spec
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Change
-from headgate.kernel.provider import Provider
 from headgate.substrate.declarative import decode_table
 from headgate.substrate.secrets import check_reference
+from headgate.wire.provider import Provider
 
 _TYPES: Mapping[Kind, type[Spec]] = {"deployment": DeploymentSpec, "alias": AliasSpec, "network": NetworkSpec}
 BUILT_IN_ALIASES = ("local-chat", "local-embed")

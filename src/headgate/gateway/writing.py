@@ -10,9 +10,9 @@ from typing import NamedTuple
 from headgate.gateway.catalogue import model_for
 from headgate.kernel.decision import Obligations
 from headgate.kernel.errors import Invalid, Upstream
-from headgate.kernel.model_call import ModelDispatch
-from headgate.kernel.provider import Endpoint, Provider
 from headgate.wire.dialect import Dialect, Outgoing
+from headgate.wire.model_call import ModelDispatch
+from headgate.wire.provider import Endpoint, Provider
 from headgate.wire.tool_names import names_to_restore
 
 

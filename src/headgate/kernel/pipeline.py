@@ -30,7 +30,7 @@ from headgate.kernel.errors import (
 )
 from headgate.kernel.identity import Principal, RecordId
 from headgate.kernel.labels import Labels
-from headgate.kernel.model_call import NO_MEASURES
+from headgate.kernel.measures import NO_MEASURES
 from headgate.kernel.ports import (
     Admitter,
     Approvals,

@@ -13,7 +13,7 @@ from headgate.kernel.content import Content, Labelled
 from headgate.kernel.decision import Decision, Grant
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.labels import Clearance, Labels
-from headgate.kernel.model_call import Measures
+from headgate.kernel.measures import Measures
 from headgate.kernel.record import Closing, Fact, Opening
 from headgate.kernel.run import Run
 

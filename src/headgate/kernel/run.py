@@ -12,7 +12,7 @@ from headgate.kernel.decision import Decision
 from headgate.kernel.errors import HeadgateError
 from headgate.kernel.identity import RecordId
 from headgate.kernel.labels import BOTTOM, Labels
-from headgate.kernel.model_call import NO_MEASURES
+from headgate.kernel.measures import NO_MEASURES
 from headgate.kernel.record import Fact
 
 if TYPE_CHECKING:

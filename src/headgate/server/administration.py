@@ -16,13 +16,13 @@ from headgate.kernel.decision import Decision, Effect
 from headgate.kernel.errors import Denied, Invalid, Unavailable
 from headgate.kernel.identity import Principal, RecordId, TenantId, UseCase
 from headgate.kernel.labels import BOTTOM, Labels
-from headgate.kernel.model_call import MODEL_INVOKE
 from headgate.kernel.pipeline import Pipeline
 from headgate.kernel.ports import Decider, Labeller
 from headgate.kernel.record import Fact
 from headgate.kernel.run import Run
 from headgate.policy.models import ADMINISTRATION, CONSOLE
 from headgate.policy.snapshot import TenantPolicy
+from headgate.wire.model_call import MODEL_INVOKE
 
 
 @dataclass(frozen=True, slots=True)

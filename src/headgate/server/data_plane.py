@@ -16,10 +16,8 @@ from headgate.kernel.action import Action, Context, Resource
 from headgate.kernel.errors import HeadgateError, NeedsApproval, Upstream
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import Labels
-from headgate.kernel.model_call import MODEL_INVOKE, ModelCall, ModelEvent, ModelReply
 from headgate.kernel.pipeline import Pipeline
 from headgate.kernel.ports import Clock, Ids
-from headgate.kernel.provider import Provider
 from headgate.kernel.run import Run
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.server.api.errors import MethodNotAllowed, accepted_instead
@@ -44,6 +42,8 @@ from headgate.server.streams import OpenStream, OpenStreams
 from headgate.wire import anthropic_messages, openai_chat, openai_embeddings
 from headgate.wire.dialect import Dialect
 from headgate.wire.dialects import render_reply
+from headgate.wire.model_call import MODEL_INVOKE, ModelCall, ModelEvent, ModelReply
+from headgate.wire.provider import Provider
 
 log = structlog.get_logger(__name__)
 

@@ -9,12 +9,12 @@ from urllib.parse import parse_qsl
 from headgate.gateway.catalogue import Alias, Catalogue
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.kernel.identity import Principal
-from headgate.kernel.model_call import Deployment
-from headgate.kernel.provider import Provider
 from headgate.server.asgi import Scope
 from headgate.server.identity import Caller
 from headgate.wire import anthropic_messages, openai_models
+from headgate.wire.model_call import Deployment
 from headgate.wire.openai_models import ModelCard
+from headgate.wire.provider import Provider
 
 
 def models_body(

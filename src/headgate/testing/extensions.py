@@ -9,9 +9,9 @@ from typing import Any
 import re2
 
 from headgate.kernel.detection import Candidate, Detector
-from headgate.kernel.provider import Provider
 from headgate.substrate.egress import parse_url
 from headgate.wire.dialects import DIALECTS
+from headgate.wire.provider import Provider
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _SECRET = "a-secret-of-the-contract"  # noqa: S105 - not a secret

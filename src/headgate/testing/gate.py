@@ -18,7 +18,14 @@ from headgate.gateway.routing import Health
 from headgate.kernel.action import Action, Context, Resource
 from headgate.kernel.identity import Principal, UseCase
 from headgate.kernel.labels import BOTTOM, Clearance, Confidentiality, Custody, Labels, pseudonymous
-from headgate.kernel.model_call import (
+from headgate.kernel.pipeline import Done, Stream
+from headgate.substrate.egress import Egress, NetworkProfile
+from headgate.testing.people import BOT, SUPPORT
+from headgate.testing.pipeline import Bench
+from headgate.testing.simulator import Simulator
+from headgate.wire.anthropic_messages import counting
+from headgate.wire.dialects import DIALECTS, render_reply
+from headgate.wire.model_call import (
     MODEL_DISPATCH,
     MODEL_INVOKE,
     Deployment,
@@ -28,13 +35,6 @@ from headgate.kernel.model_call import (
     Need,
     Price,
 )
-from headgate.kernel.pipeline import Done, Stream
-from headgate.substrate.egress import Egress, NetworkProfile
-from headgate.testing.people import BOT, SUPPORT
-from headgate.testing.pipeline import Bench
-from headgate.testing.simulator import Simulator
-from headgate.wire.anthropic_messages import counting
-from headgate.wire.dialects import DIALECTS, render_reply
 
 CLOUD = Clearance(
     level=Confidentiality.INTERNAL, categories=frozenset(pseudonymous(one) for one in ("pii", "phi", "pci", "secret"))

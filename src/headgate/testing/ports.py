@@ -20,7 +20,7 @@ from headgate.kernel.decision import Decision, Effect, Grant
 from headgate.kernel.errors import Denied, Invalid, NotFound, Unavailable
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.labels import Labels
-from headgate.kernel.model_call import Measures
+from headgate.kernel.measures import Measures
 from headgate.kernel.ports import Change, Clock, Ids, RecordPage, SqlCondition, Ticket
 from headgate.kernel.record import Closing, Opening
 from headgate.kernel.run import Run

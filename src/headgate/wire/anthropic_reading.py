@@ -15,7 +15,7 @@ import msgspec
 
 from headgate.kernel.content import Content
 from headgate.kernel.errors import Invalid, Upstream
-from headgate.kernel.model_call import Usage
+from headgate.kernel.measures import Usage
 from headgate.wire.anthropic_words import stop_reason_of
 from headgate.wire.conversation import (
     Conversation,

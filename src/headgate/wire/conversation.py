@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from headgate.kernel.model_call import StopReason, Usage
+from headgate.kernel.measures import Usage
+from headgate.wire.model_call import StopReason
 
 
 @dataclass(frozen=True, slots=True)

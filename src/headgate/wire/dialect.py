@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol
 
 from headgate.kernel.content import Content
 from headgate.kernel.errors import HeadgateError, Upstream
-from headgate.kernel.model_call import ModelCall, ModelEvent, ModelReply, Operation
 from headgate.wire.conversation import Conversation, Delta, Reply
+from headgate.wire.model_call import ModelCall, ModelEvent, ModelReply, Operation
 from headgate.wire.sse import SseEvent
 
 

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import Final
 
 from headgate.kernel.errors import NotFound
-from headgate.kernel.model_call import ModelCall, ModelReply
 from headgate.wire.anthropic_messages import dialect as anthropic_messages
 from headgate.wire.dialect import Dialect
+from headgate.wire.model_call import ModelCall, ModelReply
 from headgate.wire.openai_chat import dialect as openai_chat
 from headgate.wire.openai_embeddings import dialect as openai_embeddings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from headgate.kernel.model_call import NEEDS_NOTHING, Need
+from headgate.wire.model_call import NEEDS_NOTHING, Need
 
 _IMAGES: Final = ("image_url", "image")
 

@@ -28,10 +28,10 @@ from typing import Any, Final, cast
 import msgspec
 
 from headgate.kernel.errors import Invalid
-from headgate.kernel.model_call import ModelCall
 from headgate.wire.dialect import Outgoing
 from headgate.wire.json_document import JsonDocument
 from headgate.wire.json_edits import Path
+from headgate.wire.model_call import ModelCall
 from headgate.wire.needs import needs_of
 from headgate.wire.openai_words import CHAT, CHAT_REQUEST, document_of
 

@@ -17,9 +17,9 @@ import msgspec
 
 from headgate.kernel.content import Content
 from headgate.kernel.errors import HeadgateError, Invalid, Upstream
-from headgate.kernel.model_call import ModelCall, ModelReply, Operation
 from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import Dialect, HttpError, Outgoing
+from headgate.wire.model_call import ModelCall, ModelReply, Operation
 from headgate.wire.openai_calls import is_legacy, read_chat_call, write_chat_call
 from headgate.wire.openai_chat_stream import OpenAiChatReader
 from headgate.wire.openai_chat_writer import OpenAiChatWriter

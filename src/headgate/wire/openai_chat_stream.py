@@ -20,10 +20,10 @@ import msgspec
 
 from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import Upstream
-from headgate.kernel.model_call import StopReason
 from headgate.wire.conversation import ToolBegin
 from headgate.wire.json_edits import Path, edit_fields
 from headgate.wire.json_strings import spelled_at
+from headgate.wire.model_call import StopReason
 from headgate.wire.openai_chat_event import OpenAiChatEvent
 from headgate.wire.openai_chunks import Piece, has_twins, pieces_of
 from headgate.wire.openai_errors import read_error_event

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from headgate.kernel.labels import EMPTY
-from headgate.kernel.model_call import Capability, Operation
+from headgate.wire.model_call import Capability, Operation
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _OWNER = "headgate"

@@ -11,7 +11,6 @@ from typing import Any, Final, Literal, cast
 import msgspec
 
 from headgate.kernel.errors import Invalid, Upstream
-from headgate.kernel.model_call import ModelReply
 from headgate.wire.conversation import (
     Conversation,
     Document,
@@ -29,6 +28,7 @@ from headgate.wire.conversation import (
     ToolUse,
 )
 from headgate.wire.json_document import JsonDocument
+from headgate.wire.model_call import ModelReply
 from headgate.wire.openai_calls import is_legacy, wants_usage
 from headgate.wire.openai_words import matched_stop
 from headgate.wire.unportable import check_offered, is_meaningless, refuse_openai

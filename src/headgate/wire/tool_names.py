@@ -12,12 +12,12 @@ from typing import Any, Final, cast
 import msgspec
 
 from headgate.kernel.content import TextSlot
-from headgate.kernel.model_call import ModelReply
 from headgate.wire.anthropic_stream import AnthropicEvent
 from headgate.wire.conversation import Conversation, ToolUse
 from headgate.wire.dialect import EventReader, WireEvent
 from headgate.wire.json_document import JsonDocument
 from headgate.wire.json_edits import Path, edit_fields
+from headgate.wire.model_call import ModelReply
 from headgate.wire.names import sent_name
 from headgate.wire.sse import SseEvent
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from headgate.kernel.extensions import Manifest
-from headgate.kernel.model_call import Capability
-from headgate.kernel.provider import Endpoint, Headers, Provider
+from headgate.wire.model_call import Capability
+from headgate.wire.provider import Endpoint, Headers, Provider
 
 
 def _api_key(secret: str | None) -> Headers:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from headgate.kernel.extensions import Manifest
 from headgate.kernel.labels import Custody
-from headgate.kernel.model_call import Capability
-from headgate.kernel.provider import Endpoint, Provider, bearer
+from headgate.wire.model_call import Capability
+from headgate.wire.provider import Endpoint, Provider, bearer
 
 provider = Provider(
     manifest=Manifest(kind="providers", name="local", summary="The embedded open-weight models, on this machine."),

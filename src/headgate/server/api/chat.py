@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from headgate.kernel.model_call import ModelCall
 from headgate.kernel.run import Run
 from headgate.policy.snapshot import choose_use_case
 from headgate.server.administration import AdminCaller
@@ -16,6 +15,7 @@ from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
 from headgate.server.data_plane import invoke_action
 from headgate.server.identity import Caller
+from headgate.wire.model_call import ModelCall
 
 _WIRE = "openai_chat"
 

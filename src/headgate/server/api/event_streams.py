@@ -9,7 +9,6 @@ import msgspec
 import structlog
 
 from headgate.kernel.errors import HeadgateError
-from headgate.kernel.model_call import ModelEvent
 from headgate.kernel.ports import Clock
 from headgate.server.api import schemas
 from headgate.server.api.errors import body_of
@@ -17,6 +16,7 @@ from headgate.server.api.requests import Request
 from headgate.server.asgi import SECURITY_HEADERS, ClientGone
 from headgate.server.departure import until_gone
 from headgate.server.streams import OpenStream, OpenStreams
+from headgate.wire.model_call import ModelEvent
 
 log = structlog.get_logger(__name__)
 

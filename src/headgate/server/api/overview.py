@@ -9,7 +9,6 @@ from headgate.gateway.catalogue import Alias, Catalogue
 from headgate.kernel.action import Resource
 from headgate.kernel.administration import RECORD_LIST
 from headgate.kernel.labels import Custody
-from headgate.kernel.model_call import MODEL_INVOKE, Deployment, Price
 from headgate.ledger.reader import RecordFilters
 from headgate.policy.models import ADMINISTRATION, JOBS
 from headgate.server.administration import AdminCaller
@@ -17,6 +16,7 @@ from headgate.server.api import schemas
 from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
 from headgate.server.model_list import visible_aliases
+from headgate.wire.model_call import MODEL_INVOKE, Deployment, Price
 
 _CALLS = RecordFilters(verb=MODEL_INVOKE.name)
 

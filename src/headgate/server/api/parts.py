@@ -10,7 +10,6 @@ from typing import Literal
 from headgate.gateway.catalogue import Catalogues
 from headgate.kernel.pipeline import Pipeline
 from headgate.kernel.ports import Clock, ConfigSection, Decider, Labeller, Transformer
-from headgate.kernel.provider import Provider
 from headgate.ledger.reader import LedgerReader
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder
@@ -21,6 +20,7 @@ from headgate.server.sessions import Attempts, Sessions
 from headgate.server.streams import OpenStreams
 from headgate.substrate.database import Database
 from headgate.wire.dialect import Dialect
+from headgate.wire.provider import Provider
 
 ModelState = Literal["ready", "loading", "absent"]
 

@@ -21,7 +21,6 @@ from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, RuleHit
 from headgate.kernel.errors import Denied, HeadgateError
 from headgate.kernel.labels import Labels
-from headgate.kernel.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelEvent, ModelReply
 from headgate.kernel.pipeline import refuse, refuse_release, with_inherited
 from headgate.server.administration import digest_of
 from headgate.server.api import schemas
@@ -31,6 +30,7 @@ from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
 from headgate.server.data_plane import invoke_action
 from headgate.server.identity import Caller
+from headgate.wire.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelEvent, ModelReply
 
 Dispatch = Action[ModelDispatch, ModelEvent, ModelReply]
 

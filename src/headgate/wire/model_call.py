@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, Self
 
 from headgate.kernel.action import Verb
 from headgate.kernel.content import Content, StreamItem, TextSlot
 from headgate.kernel.hashing import HashedOnce, hashed_once
 from headgate.kernel.labels import EMPTY, Clearance
+from headgate.kernel.measures import NO_USAGE, Usage
 
 Operation = Literal["chat", "embed", "count_tokens"]
 
@@ -22,34 +23,6 @@ Need = Literal["tools", "images", "json_schema"]
 """What a call may ask of a deployment's capability, by the names of its fields."""
 
 NEEDS_NOTHING = frozenset[Need]()
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one call. `input_tokens` *includes* cached ones; None where the provider did not say.
-
-    `cache_write_tokens` counts the five-minute writes, `cache_write_1h_tokens` the one-hour ones; both are part of
-    `input_tokens`. `reasoning_tokens` are part of `output_tokens`.
-    """
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_write_1h_tokens: int = 0
-    reasoning_tokens: int = 0
-    is_estimate: bool = False
-
-    def updated(self, later: Usage) -> Usage:
-        """Return what both reports of one stream say together. They are cumulative: a later zero was not said."""
-        said = {name: value for name in _COUNTS if not getattr(later, name) and (value := getattr(self, name))}
-        return replace(later, **said) if said else later
-
-
-_COUNTS = (
-    *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
-    *("reasoning_tokens", "is_estimate"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +170,7 @@ class ModelReply:
 
     wire: str
     content: Content
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     stop_reason: StopReason = "unknown"
     headers: tuple[tuple[str, str], ...] = ()
     deployment: str = ""
@@ -246,22 +219,6 @@ class ModelEvent(StreamItem, Protocol):
         """As `StreamItem.insert`."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class Measures:
-    """What a performer reports of a call, for record, settlement and metrics; money in micro-units of `currency`."""
-
-    usage: Usage = Usage()
-    cost_micros: int | None = None
-    currency: str | None = None
-    first_item_us: int | None = None
-    facts: Mapping[str, str | int | float | bool | None] = field(
-        default_factory=dict[str, str | int | float | bool | None]
-    )
-
-
-NO_MEASURES = Measures()
-"""Of what was not performed, or has not told yet."""
 
 MODEL_INVOKE: Verb[ModelCall, ModelEvent, ModelReply] = Verb(
     "model.invoke", ModelCall, ModelEvent, ModelReply, effect="plan"

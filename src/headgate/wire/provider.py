@@ -8,7 +8,7 @@ from typing import Literal
 
 from headgate.kernel.extensions import Manifest
 from headgate.kernel.labels import EMPTY, Custody
-from headgate.kernel.model_call import Capability, Operation
+from headgate.wire.model_call import Capability, Operation
 
 Headers = tuple[tuple[str, str], ...]
 
