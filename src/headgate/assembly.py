@@ -54,7 +54,7 @@ from headgate.substrate.secrets import SecretStore
 from headgate.substrate.settings import Settings
 from headgate.substrate.shared_table import SharedTable
 from headgate.substrate.telemetry import PROFILE, SpanSender, telemetry_profile
-from headgate.wire.dialects import DIALECTS
+from headgate.wire.dialects import Dialects, load_dialects
 from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall
 from headgate.wire.provider import Provider
 
@@ -128,6 +128,7 @@ class Worker:
     journal: Journal
     egress: Egress
     providers: Mapping[str, Provider]
+    dialects: Dialects
     pack: Pack
     model_port: int | None
 
@@ -171,6 +172,7 @@ async def worker(
         journal = Journal(settings.journal_folder / base.ids.ulid(), limits=limits, on_broken=_end_this_worker)
         stack.push_async_callback(journal.aclose)
         secrets, providers, pack = SecretStore(data=settings.data), _providers(), load_pack()
+        dialects = load_dialects()
         holder = SnapshotHolder(base.clock)
         endpoint = settings.otlp_endpoint
         library = Library(
@@ -189,7 +191,7 @@ async def worker(
         ours: Mapping[str, Performer[Any, Any, Any]] = {
             MODEL_INVOKE.name: ModelInvoke(catalogues=library.catalogue, health=Health(base.clock)),
             MODEL_DISPATCH.name: ModelDispatcher(
-                egress=egress, providers=providers, dialects=DIALECTS, secrets=secrets
+                egress=egress, providers=providers, dialects=dialects, secrets=secrets
             ),
         }
         exports = {EXPORT_SEND.name: SpanSender(egress, endpoint=endpoint)} if endpoint else {}
@@ -212,13 +214,14 @@ async def worker(
             admitter=admitter,
             library=library,
             service=service,
-            sections=_sections(providers, pack=pack, service=service, clock=base.clock),
+            sections=_sections(providers, dialects, pack=pack, service=service, clock=base.clock),
             reader=LedgerReader(database, sealer=base.opener(), pseudonyms=base.pseudonymiser()),
             database=database,
             administration=administration,
             journal=journal,
             egress=egress,
             providers=providers,
+            dialects=dialects,
             pack=pack,
             model_port=model_port,
         )
@@ -303,10 +306,15 @@ def _stages(
 
 
 def _sections(
-    providers: Mapping[str, Provider], *, pack: Pack, service: PolicyService, clock: SystemClock
+    providers: Mapping[str, Provider],
+    dialects: Dialects,
+    *,
+    pack: Pack,
+    service: PolicyService,
+    clock: SystemClock,
 ) -> Sequence[ConfigSection]:
     kinds = ("network", "deployment", "alias")
-    catalogue = [CatalogueSection(kind, providers=providers) for kind in kinds]
+    catalogue = [CatalogueSection(kind, providers=providers, dialects=dialects) for kind in kinds]
     return [*catalogue, *policy_sections(pack=pack, service=service, clock=clock)]
 
 

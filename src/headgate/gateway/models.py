@@ -16,6 +16,7 @@ from headgate.kernel.hashing import same
 from headgate.kernel.labels import EMPTY, UNSCANNED, Clearance, Confidentiality, Custody, pseudonymous
 from headgate.substrate.egress import NetworkProfile, is_metadata, parse_url, why_never
 from headgate.substrate.secrets import check_reference
+from headgate.wire.dialects import Dialects
 from headgate.wire.model_call import Capability, Deployment, Operation, Price, PriceTier
 from headgate.wire.provider import Provider
 
@@ -32,17 +33,6 @@ Money = Annotated[Decimal, msgspec.Meta(description="Money for a million tokens,
 
 _DEAREST = 1_000_000_000
 """For a million tokens; what a call of any length costs then still fits the 64 bits of the database."""
-
-_QUIRKS = {
-    "openai_chat": frozenset(
-        {
-            *("max_completion_tokens", "max_tokens", "newer_limit_name", "fixed_sampling", "no_stream_options"),
-            *("developer_role", "reasoning_content", "reasoning", "reasoning_effort", "top_k"),
-        }
-    ),
-    "anthropic_messages": frozenset({"sampling", "thinking_budget", "system_turns"}),
-}
-"""What the dialects read of a deployment, as docs/configuration.md lists it."""
 
 CATEGORIES = ("pii", "phi", "pci", "secret")
 
@@ -192,12 +182,10 @@ def refuse_network(spec: NetworkSpec) -> None:
             raise Invalid(f"{host} is {why}: nothing is sent there", param="allow")
 
 
-def refuse_quirks(spec: DeploymentSpec, provider: Provider) -> None:
+def refuse_quirks(spec: DeploymentSpec, provider: Provider, dialects: Dialects) -> None:
     """Raise Invalid for a quirk that no dialect of the provider's reads: a word that does nothing is a mistake."""
-    dialects = {endpoint.dialect for endpoint in provider.endpoints.values()}
-    if not dialects & _QUIRKS.keys():
-        return  # a provider with a wire of its own knows its own
-    known = frozenset[str]().union(*(_QUIRKS.get(dialect, EMPTY) for dialect in dialects))
+    spoken = (dialects.providers.get(endpoint.dialect) for endpoint in provider.endpoints.values())
+    known = EMPTY.union(*(dialect.quirks for dialect in spoken if dialect is not None))
     for quirk in spec.quirks:
         if quirk not in known:
             near = difflib.get_close_matches(quirk, sorted(known), n=1)

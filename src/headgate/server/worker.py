@@ -32,7 +32,6 @@ from headgate.server.tracing import TracingRecorder
 from headgate.substrate.kept_jobs import kept
 from headgate.substrate.settings import Settings
 from headgate.substrate.telemetry import SpanExporter
-from headgate.wire.dialects import DIALECTS
 
 Job = Callable[[], Awaitable[None]]
 
@@ -106,6 +105,7 @@ def _data_plane(parts: Worker, streams: OpenStreams, refusals: Refusals) -> Data
             holder=parts.holder,
             catalogues=parts.library.catalogue,
             providers=parts.providers,
+            dialects=parts.dialects,
             streams=streams,
             clock=parts.base.clock,
             ids=parts.base.ids,
@@ -136,7 +136,7 @@ def _admin_parts(parts: Worker, beside: Beside, refusals: Refusals) -> AdminPart
         policy=parts.service,
         catalogues=parts.library.catalogue,
         providers=parts.providers,
-        dialects=DIALECTS,
+        dialects=parts.dialects,
         database=parts.database,
         admin_database=parts.administration,
         sections=parts.sections,

@@ -40,7 +40,7 @@ async def chat(parts: AdminParts, request: Request) -> None:
 def read_chat(parts: AdminParts, model: str, messages: list[schemas.ChatMessage], *, stream: bool) -> ModelCall:
     """Return the call that a client of OpenAI's wire would have made."""
     body = {"model": model, "stream": stream, "messages": msgspec.to_builtins(messages)}
-    return parts.dialects[_WIRE].read_call(msgspec.json.encode(body), headers={})
+    return parts.dialects.clients[_WIRE].read_call(msgspec.json.encode(body), headers={})
 
 
 def model_caller(caller: AdminCaller, use_case: str) -> Caller:

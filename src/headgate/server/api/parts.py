@@ -19,7 +19,7 @@ from headgate.server.refusals import Refusals
 from headgate.server.sessions import Attempts, Sessions
 from headgate.server.streams import OpenStreams
 from headgate.substrate.database import Database
-from headgate.wire.dialect import Dialect
+from headgate.wire.dialects import Dialects
 from headgate.wire.provider import Provider
 
 ModelState = Literal["ready", "loading", "absent"]
@@ -49,7 +49,7 @@ class AdminParts:
     policy: PolicyService
     catalogues: Catalogues
     providers: Mapping[str, Provider]
-    dialects: Mapping[str, Dialect]
+    dialects: Dialects
     database: Database
     admin_database: Database
     sections: Sequence[ConfigSection]

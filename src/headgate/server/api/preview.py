@@ -145,7 +145,7 @@ def _call(parts: AdminParts, alias: Alias, *, model: str, text: str) -> ModelCal
     """Return the call that a client would have made of the text."""
     if alias.operation == "embed":
         body = msgspec.json.encode({"model": model, "input": text})
-        return parts.dialects["openai_embeddings"].read_call(body, headers={})
+        return parts.dialects.clients["openai_embeddings"].read_call(body, headers={})
     return read_chat(parts, model, [schemas.ChatMessage(role="user", content=text)], stream=False)
 
 
