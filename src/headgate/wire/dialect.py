@@ -193,7 +193,7 @@ class ClientDialect(Dialect, Protocol):
         """The paths that it serves."""
         ...
 
-    def read_call(self, body: bytes, *, headers: Mapping[str, str], match: Match = ...) -> ModelCall:
+    def read_call(self, body: bytes, *, headers: Mapping[str, str], match: Match) -> ModelCall:
         """Decode and check a client's request; `match` is what its path says.
 
         Raises:
@@ -293,4 +293,8 @@ class PassThrough(Protocol):
 
 
 class WholeDialect(ClientDialect, ProviderDialect, PassThrough, Protocol):
-    """A dialect for both ends, as the built-in ones are."""
+    """A dialect for both ends, as the built-in ones are; a request is for its usual operation unless told otherwise."""
+
+    def read_call(self, body: bytes, *, headers: Mapping[str, str], match: Match = ...) -> ModelCall:
+        """As `ClientDialect.read_call`."""
+        ...

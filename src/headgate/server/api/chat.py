@@ -15,6 +15,7 @@ from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
 from headgate.server.data_plane import invoke_action
 from headgate.server.identity import Caller
+from headgate.wire.dialect import Match
 from headgate.wire.model_call import ModelCall
 
 _WIRE = "openai_chat"
@@ -40,7 +41,7 @@ async def chat(parts: AdminParts, request: Request) -> None:
 def read_chat(parts: AdminParts, model: str, messages: list[schemas.ChatMessage], *, stream: bool) -> ModelCall:
     """Return the call that a client of OpenAI's wire would have made."""
     body = {"model": model, "stream": stream, "messages": msgspec.to_builtins(messages)}
-    return parts.dialects.clients[_WIRE].read_call(msgspec.json.encode(body), headers={})
+    return parts.dialects.clients[_WIRE].read_call(msgspec.json.encode(body), headers={}, match=Match("chat"))
 
 
 def model_caller(caller: AdminCaller, use_case: str) -> Caller:

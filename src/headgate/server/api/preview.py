@@ -30,6 +30,7 @@ from headgate.server.api.parts import AdminParts
 from headgate.server.api.requests import Request
 from headgate.server.data_plane import invoke_action
 from headgate.server.identity import Caller
+from headgate.wire.dialect import Match
 from headgate.wire.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelEvent, ModelReply
 
 Dispatch = Action[ModelDispatch, ModelEvent, ModelReply]
@@ -145,7 +146,7 @@ def _call(parts: AdminParts, alias: Alias, *, model: str, text: str) -> ModelCal
     """Return the call that a client would have made of the text."""
     if alias.operation == "embed":
         body = msgspec.json.encode({"model": model, "input": text})
-        return parts.dialects.clients["openai_embeddings"].read_call(body, headers={})
+        return parts.dialects.clients["openai_embeddings"].read_call(body, headers={}, match=Match("embed"))
     return read_chat(parts, model, [schemas.ChatMessage(role="user", content=text)], stream=False)
 
 
