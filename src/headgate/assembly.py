@@ -25,6 +25,7 @@ from headgate.gateway.routing import Health
 from headgate.gateway.sections import CatalogueSection
 from headgate.guard import AnswerMemory, Engine, GuardLabeller, GuardTransformer, Pseudonyms, builtin_detectors
 from headgate.kernel.action import Action
+from headgate.kernel.detection import Detector, categories_of
 from headgate.kernel.errors import HeadgateError, Unavailable
 from headgate.kernel.export import EXPORT_SEND
 from headgate.kernel.extensions import load
@@ -172,7 +173,7 @@ async def worker(
         journal = Journal(settings.journal_folder / base.ids.ulid(), limits=limits, on_broken=_end_this_worker)
         stack.push_async_callback(journal.aclose)
         secrets, providers, pack = SecretStore(data=settings.data), _providers(), load_pack()
-        dialects = load_dialects()
+        dialects, detectors = load_dialects(), builtin_detectors()
         holder = SnapshotHolder(base.clock)
         endpoint = settings.otlp_endpoint
         library = Library(
@@ -182,12 +183,13 @@ async def worker(
             secrets=secrets,
             model_port=model_port,
             profiles={PROFILE: telemetry_profile(endpoint)} if endpoint else None,
+            categories=categories_of(detectors),
         )
         store = PostgresAllowances(database, worker=base.ids.ulid())
         admitter = KeyAdmitter(store=store, clock=base.clock, estimate=_estimator(library))
         stack.push_async_callback(_quietly, admitter.aclose)
         recorder = JournalRecorder(journal, sealer=base.sealer(), pseudonyms=base.pseudonymiser())
-        stages = _stages(base, database=database, holder=holder, recorder=watch(recorder), admitter=admitter)
+        stages = _stages(base, detectors, database=database, holder=holder, recorder=watch(recorder), admitter=admitter)
         ours: Mapping[str, Performer[Any, Any, Any]] = {
             MODEL_INVOKE.name: ModelInvoke(catalogues=library.catalogue, health=Health(base.clock)),
             MODEL_DISPATCH.name: ModelDispatcher(
@@ -289,10 +291,16 @@ async def desk(
 
 
 def _stages(
-    base: Foundations, *, database: Database, holder: SnapshotHolder, recorder: Recorder, admitter: KeyAdmitter
+    base: Foundations,
+    detectors: Mapping[str, Detector],
+    *,
+    database: Database,
+    holder: SnapshotHolder,
+    recorder: Recorder,
+    admitter: KeyAdmitter,
 ) -> Stages:
     cache = base.settings.data / "cache"
-    engine = Engine(builtin_detectors(), cache=cache)
+    engine = Engine(detectors, cache=cache)
     table = SharedTable(cache / "answers", slots=_REMEMBERED_ANSWERS)
     answers = AnswerMemory(table, key=base.secret("answers"), clock=base.clock)
     return Stages(

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.guard import Engine
-from headgate.kernel.detection import Candidate, Hit, Pattern
-from headgate.kernel.extensions import Manifest
+from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pattern
 from headgate.wire.json_document import JsonDocument
 from headgate.wire.openai_words import CHAT_REPLY, CHAT_REQUEST
 
@@ -116,8 +115,7 @@ def test_no_number_and_no_seam_is_overlooked(fast_engine: Engine, value: object)
 class _Beginning:
     """A detector that looks at where a text begins, which only the text itself tells."""
 
-    manifest = Manifest("detectors", "beginning", "Letters to Jane.")
-    category = "pii"
+    manifest = DetectorManifest("detectors", "beginning", "Letters to Jane.", kinds=(Kind("name", "pii"),))
     patterns = (Pattern("greeting", "^Dear Jane"),)
 
     def judge(self, candidate: Candidate) -> list[Hit]:

@@ -47,7 +47,7 @@ def test_a_path_with_the_model_in_it_is_found_with_its_model_whatever_the_model_
 
 def test_a_wrong_base_url_is_told_with_that_of_the_plane() -> None:
     paths = Paths([*BUILT_IN, declaring("/acme/say")])
-    scope = {"method": "POST", "path": "/proxy/say", "headers": []}
+    scope: dict[str, Any] = {"method": "POST", "path": "/proxy/say", "headers": []}
     assert paths.no_such_path(scope).message.endswith("set its address followed by /acme")
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -16,19 +14,11 @@ import pytest_asyncio
 
 from headgate.kernel.extensions import load
 from headgate.testing.extensions import check_dialect, check_provider
-from headgate.testing.house import House, open_house
-from headgate.testing.postgres import TemporaryDatabase
+from headgate.testing.house import House
 from headgate.testing.simulator import Script
 from headgate.wire.dialect import Dialect
 from headgate.wire.provider import Provider
 
-STRANGERS = Path(__file__).parent / "strangers"
-ENTRY_POINTS = """
-[headgate.dialects]
-acme_gemini = acme_gemini:dialect
-[headgate.providers]
-acme = acme_gemini:provider
-"""
 TOML = """
 [[deployment]]
 id = "gem"
@@ -94,27 +84,9 @@ async def acme_on_loopback() -> AsyncGenerator[Acme]:
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The stranger's package, as an installer leaves it: a module and its metadata."""
-    metadata = tmp_path / "site" / "acme_gemini-1.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-gemini\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text(ENTRY_POINTS)
-    for folder in (metadata.parent, STRANGERS):
-        monkeypatch.syspath_prepend(str(folder))
-    yield
-    sys.modules.pop("acme_gemini", None)
-
-
-@pytest_asyncio.fixture
-async def house(
-    installed: None, fresh_database: TemporaryDatabase, tmp_path: Path, console: Path, patterns: Path
-) -> AsyncGenerator[House]:
+def house(strangers_house: House) -> House:
     """The application with the stranger's package beside it."""
-    (tmp_path / "data").mkdir(mode=0o700)
-    (tmp_path / "data" / "cache").symlink_to(patterns)
-    async with open_house(fresh_database, folder=tmp_path / "data", console=console) as opened:
-        yield opened
+    return strangers_house
 
 
 @pytest_asyncio.fixture

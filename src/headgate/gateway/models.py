@@ -35,6 +35,7 @@ _DEAREST = 1_000_000_000
 """For a million tokens; what a call of any length costs then still fits the 64 bits of the database."""
 
 CATEGORIES = ("pii", "phi", "pci", "secret")
+"""The categories that rules and floors name on every installation, whichever detectors are there."""
 
 
 class ClearanceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -114,8 +115,13 @@ class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     idle_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 120.0
 
 
-def deployment_from(spec: DeploymentSpec, providers: Mapping[str, Provider], *, tenant: str) -> Deployment:
+def deployment_from(
+    spec: DeploymentSpec, providers: Mapping[str, Provider], *, tenant: str, categories: frozenset[str] = EMPTY
+) -> Deployment:
     """Return the deployment that a specification describes.
+
+    Args:
+        categories: what the installed detectors find.
 
     Raises:
         Invalid: `param` names the field at fault.
@@ -143,7 +149,7 @@ def deployment_from(spec: DeploymentSpec, providers: Mapping[str, Provider], *, 
         base_url=spec.base_url,
         key=spec.key,
         network=f"{tenant}/{spec.id}",
-        clearance=same(clearance_from(spec.clearance, custody=custody)),
+        clearance=same(clearance_from(spec.clearance, custody=custody, categories=categories)),
         price=price_from(spec.price),
         capability=Capability(
             operations=frozenset(spec.operations) if spec.operations is not None else usual.operations,
@@ -193,16 +199,17 @@ def refuse_quirks(spec: DeploymentSpec, provider: Provider, dialects: Dialects) 
             raise Invalid(f"deployments of {spec.provider} have no quirk {quirk!r}; {hint}", param="quirks")
 
 
-def clearance_from(spec: ClearanceSpec, *, custody: Custody) -> Clearance:
-    """Return the clearance; categories always include the pseudonymous forms of the known ones.
+def clearance_from(spec: ClearanceSpec, *, custody: Custody, categories: frozenset[str] = EMPTY) -> Clearance:
+    """Return the clearance; it always includes the pseudonymous forms of the known categories and of those given.
 
     What no scan can read may go to the organisation's own machines, and elsewhere only where it is declared.
     """
     given = frozenset(spec.categories)
+    known = (given | categories).union(CATEGORIES) - {UNSCANNED}
     unscanned = frozenset({UNSCANNED}) if custody is Custody.ORGANISATION else EMPTY
     return Clearance(
         level=Confidentiality[spec.level.upper()],
-        categories=given | unscanned | {pseudonymous(one) for one in (*CATEGORIES, *given - {UNSCANNED})},
+        categories=given | unscanned | {pseudonymous(one) for one in known},
         regions=frozenset(spec.regions),
         purposes=frozenset(spec.purposes),
         custody=custody,

@@ -8,7 +8,7 @@ from typing import Any
 
 import re2
 
-from headgate.kernel.detection import Candidate, Detector
+from headgate.kernel.detection import ANY, Candidate, Detector, DetectorManifest
 from headgate.kernel.errors import Unavailable
 from headgate.server.paths import Paths
 from headgate.substrate.egress import parse_url
@@ -17,6 +17,7 @@ from headgate.wire.dialects import Dialects, dialects_of, load_dialects
 from headgate.wire.provider import Provider
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_WORD = re.compile(r"[A-Z]{0,16}")
 _SECRET = "a-secret-of-the-contract"  # noqa: S105 - not a secret
 _ODD_TEXTS = ("", " ", "0" * 5000, "a" * 5000, "4111 1111 1111 1111", "\u202e\u0000\U0001f600" * 50, "x@" * 2000)
 
@@ -78,7 +79,7 @@ def check_provider(provider: Provider, *, dialects: Dialects | None = None) -> N
 
 
 def check_detector(detector: Detector) -> None:
-    """Hold a detector to its promises: a name, a category, patterns without look-around, sane hits on odd text.
+    """Hold a detector to its promises: a name, declared kinds, patterns without look-around, sane hits on odd text.
 
     Raises:
         AssertionError: it breaks one; the message says which.
@@ -86,7 +87,12 @@ def check_detector(detector: Detector) -> None:
     manifest = detector.manifest
     assert manifest.kind == "detectors", f"its manifest is of kind {manifest.kind}"
     assert _NAME.fullmatch(manifest.name), f"{manifest.name!r} is no name"
-    assert _NAME.fullmatch(detector.category), f"{detector.category!r} is no category"
+    assert isinstance(manifest, DetectorManifest), "its manifest declares no kinds"
+    assert manifest.kinds, "its manifest declares no kind of value"
+    for kind in manifest.kinds:
+        assert kind.name == ANY or _NAME.fullmatch(kind.name), f"{kind.name!r} is no kind"
+        assert _NAME.fullmatch(kind.category), f"{kind.category!r} is no category"
+        assert _WORD.fullmatch(kind.word), f"{kind.word!r} is no word of a token: at most 16 capital letters"
     ids = [pattern.id for pattern in detector.patterns]
     assert ids, "it looks for nothing"
     assert len(ids) == len(set(ids)), "two of its patterns have one id"
@@ -109,7 +115,9 @@ def _candidates(detector: Detector) -> Iterable[Candidate]:
 
 
 def _check_hits(detector: Detector, candidate: Candidate) -> None:
+    declared = {kind.name for kind in detector.manifest.kinds}
     for hit in detector.judge(candidate):
         assert 0 <= hit.start <= hit.end <= len(candidate.text), "a hit lies outside of the text"
         assert 0.0 <= hit.confidence <= 1.0, "a confidence is not between 0 and 1"
         assert _NAME.fullmatch(hit.kind), f"{hit.kind!r} is no kind"
+        assert {hit.kind, ANY} & declared, f"the manifest declares no kind {hit.kind}"
