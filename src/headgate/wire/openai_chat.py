@@ -1,8 +1,8 @@
 """Chat Completions of OpenAI, for clients and for upstreams that speak this wire: `POST /v1/chat/completions`.
 
 Requests are checked and edited in `openai_calls`, which lists the quirks of deployments; streams are in
-`openai_chat_stream` and `openai_chat_writer`, errors in `openai_errors`, the typed form in `openai_reading` and
-`openai_writing`.
+`openai_provider_stream` and `openai_client_stream`, errors in `openai_errors`, the typed form in `openai_decoding` and
+`openai_encoding`.
 
 Source: OpenAI's published API document.
 """
@@ -21,13 +21,13 @@ from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import AnswerHeaders, Match, Outgoing, Route, WholeDialect
 from headgate.wire.model_call import ModelCall, ModelReply
 from headgate.wire.openai_calls import QUIRKS, is_legacy, read_chat_call, write_chat_call
-from headgate.wire.openai_chat_stream import OpenAiChatReader
-from headgate.wire.openai_chat_writer import OpenAiChatWriter
+from headgate.wire.openai_client_stream import OpenAiChatWriter
+from headgate.wire.openai_decoding import read_answer, read_conversation
+from headgate.wire.openai_encoding import unsaid, write_answer, write_request
 from headgate.wire.openai_errors import read_error_event, read_upstream_error
 from headgate.wire.openai_plane import OPENAI
-from headgate.wire.openai_reading import read_answer, read_conversation
+from headgate.wire.openai_provider_stream import OpenAiChatReader
 from headgate.wire.openai_words import CHAT, CHAT_REPLY, CHAT_REQUEST, document_of, stop_reason_of, tokens_from
-from headgate.wire.openai_writing import unsaid, write_answer, write_request
 from headgate.wire.replaying import openai_stream_of
 from headgate.wire.surrogates import parse_answer
 

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from headgate.kernel.content import TextSlot
-from headgate.wire.anthropic_stream import AnthropicEvent
+from headgate.wire.anthropic_provider_stream import AnthropicEvent
 from headgate.wire.conversation import Conversation, ToolUse
 from headgate.wire.dialect import EventReader, WireEvent
 from headgate.wire.json_document import JsonDocument

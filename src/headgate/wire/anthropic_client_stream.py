@@ -15,8 +15,9 @@ import msgspec
 
 from headgate.kernel.errors import HeadgateError, Upstream
 from headgate.kernel.measures import Usage
+from headgate.wire.anthropic_encoding import refusal_details
 from headgate.wire.anthropic_errors import error_event
-from headgate.wire.anthropic_stream import AnthropicEvent
+from headgate.wire.anthropic_provider_stream import AnthropicEvent
 from headgate.wire.anthropic_words import (
     anthropic_message_id,
     anthropic_reason_of,
@@ -24,7 +25,6 @@ from headgate.wire.anthropic_words import (
     estimated_tokens,
     tokens_of,
 )
-from headgate.wire.anthropic_writing import refusal_details
 from headgate.wire.conversation import (
     Begin,
     Delta,

@@ -17,7 +17,7 @@ from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import OverBudget, Upstream
 from headgate.kernel.measures import Usage
 from headgate.wire.anthropic_messages import dialect
-from headgate.wire.anthropic_stream import AnthropicEvent
+from headgate.wire.anthropic_provider_stream import AnthropicEvent
 from headgate.wire.conversation import (
     Begin,
     End,
