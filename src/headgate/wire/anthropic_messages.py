@@ -35,6 +35,7 @@ from headgate.wire.needs import needs_of
 from headgate.wire.replaying import anthropic_stream_of
 from headgate.wire.surrogates import parse_answer
 from headgate.wire.token_counts import count_of
+from headgate.wire.tool_names import objects_in, with_names
 
 _WIRE_KEYS: Final = frozenset(
     {
@@ -233,6 +234,16 @@ class AnthropicMessages:
         if "model" not in document.fields():
             return document.raw
         return document.replace(("model",), msgspec.json.encode(model)).raw
+
+    def rename_tools(self, reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
+        """Return an answer with other names of the tools that it calls."""
+        document = _document(reply.content)
+        called = (
+            (("content", place, "name"), str(block.get("name")))
+            for place, block in objects_in(document.fields().get("content"))
+            if block.get("type") == "tool_use"
+        )
+        return with_names(reply, document, called, names)
 
     def read_events(self) -> AnthropicReader:
         """Return a decoder for one stream."""
