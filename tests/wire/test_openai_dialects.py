@@ -56,16 +56,16 @@ def test_a_dialect_for_no_end_or_for_a_part_of_one_is_refused(dialect: _Deaf, wh
 def test_a_dialect_may_serve_one_end_only(protocol: type[Any], is_client: bool) -> None:
     names = {name for name in dir(protocol) if not name.startswith("_")}
     parts = {name: getattr(OpenAiChat, name) for name in names} | {"name": "half"}
-    found = dialects_of([type("_OneEnd", (), parts)()])
+    dialect: Any = type("_OneEnd", (), parts)()
+    found = dialects_of([dialect])
     assert ("half" in found.clients, "half" in found.providers) == (is_client, not is_client)
     assert not found.passing
 
 
 def test_a_dialect_for_both_ends_need_not_let_its_own_wire_through() -> None:
-    class _Typed(OpenAiChat):
-        write_call = write_reply = property()
-
-    typed = dialects_of([_Typed()])
+    parts = {"write_call": property(), "write_reply": property()}
+    dialect: Any = type("_Typed", (OpenAiChat,), parts)()
+    typed = dialects_of([dialect])
     assert not typed.passing
     reply = typed.provider("openai_chat").read_reply(REPLIES["openai_chat"], headers={})
     said = json.loads(typed.render_reply(reply, wire="openai_chat", model="alias"))
