@@ -1,4 +1,4 @@
-"""The installed dialects: built-in ones and strangers' come in by the same entry points, `headgate.dialects`."""
+"""The installed dialects. Built-in and other packages register them as `headgate.dialects`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Dialects:
     Args:
         clients: those that serve clients.
         providers: those that speak to providers.
-        passing: those that let their own wire through as it came.
+        passing: those that pass their own wire through.
     """
 
     clients: Mapping[str, ClientDialect]
@@ -47,7 +47,7 @@ class Dialects:
     def render_reply(
         self, reply: ModelReply, *, wire: str, model: str, call: ModelCall | None = None, created: int = 0
     ) -> bytes:
-        """Return an answer for a client of `wire`, whatever wire it came by; the rest is as in `from_reply`."""
+        """Return an answer of any wire for a client of `wire`; the rest is as in `from_reply`."""
         if reply.wire == wire and (passing := self.passing.get(wire)) is not None:
             return passing.write_reply(reply, model=model)
         typed = self.provider(reply.wire).to_reply(reply)
@@ -58,7 +58,7 @@ def dialects_of(dialects: Iterable[Dialect]) -> Dialects:
     """Return the dialects by what they do.
 
     Raises:
-        Invalid: one does neither, or only a part of what one end takes.
+        Invalid: one implements neither end, or a part of one only.
     """
     clients: dict[str, ClientDialect] = {}
     providers: dict[str, ProviderDialect] = {}
