@@ -55,7 +55,7 @@ class Route:
         stream: whether its answers are streams; None where the body says it.
     """
 
-    method: Literal["POST", "PUT"]
+    method: Literal["POST"]
     path: str
     operation: Operation
     stream: bool | None = None
