@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from headgate.gateway.catalogue import Alias, Catalogue
+from headgate.gateway.catalogue import Alias, Catalogue, visible_aliases
 from headgate.kernel.errors import Invalid, NotFound
-from headgate.kernel.identity import Principal
 from headgate.server.asgi import Scope
 from headgate.server.identity import Caller
 from headgate.wire import anthropic_messages, openai_models
@@ -35,11 +34,6 @@ def models_body(
     return (
         openai_models.anthropic_list(cards, **_page(scope)) if wire == "anthropic" else openai_models.openai_list(cards)
     )
-
-
-def visible_aliases(catalogue: Catalogue, principal: Principal) -> list[str]:
-    """Return the names of the models that the principal may call, sorted."""
-    return sorted(name for name in catalogue.aliases if principal.aliases is None or name in principal.aliases)
 
 
 def _card_of(wanted: str, caller: Caller, catalogue: Catalogue, providers: Mapping[str, Provider]) -> ModelCard:

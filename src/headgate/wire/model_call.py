@@ -220,12 +220,21 @@ class ModelEvent(StreamItem, Protocol):
         ...
 
 
+USE_MODELS = "use-models"
+"""The group of verbs that use models."""
+
 MODEL_INVOKE: Verb[ModelCall, ModelEvent, ModelReply] = Verb(
-    "model.invoke", ModelCall, ModelEvent, ModelReply, effect="plan"
+    "model.invoke", ModelCall, ModelEvent, ModelReply, effect="plan", title="Call a model", groups=(USE_MODELS,)
 )
 """Have an alias answer a call: plans candidates and runs one `model.dispatch` for each attempt."""
 
 MODEL_DISPATCH: Verb[ModelDispatch, ModelEvent, ModelReply] = Verb(
-    "model.dispatch", ModelDispatch, ModelEvent, ModelReply, effect="send"
+    "model.dispatch",
+    ModelDispatch,
+    ModelEvent,
+    ModelReply,
+    effect="send",
+    title="Send a call to a deployment",
+    groups=(USE_MODELS,),
 )
 """Have one deployment answer a call, with what leaves masked for that destination."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
+from headgate.admin.callers import AdminCaller
+from headgate.admin.checks import unknown
 from headgate.gateway.sections import BUILT_IN_DEPLOYMENTS
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Change, EntrySection
 from headgate.policy.models import ADMIN, HEADGATE
 from headgate.policy.rules import Rule, read_rules, roles_of
-from headgate.server.administration import AdminCaller
-from headgate.server.api.parts import AdminParts
+from headgate.server.api.parts import ServerParts
 from headgate.substrate.database import Transaction
 
 SECTIONS = ("person", "use_case", "policy", "deployment", "alias", "network")
@@ -36,12 +36,12 @@ class Fault(NamedTuple):
     why: str
 
 
-def section_of(parts: AdminParts, name: str) -> EntrySection:
+def section_of(parts: ServerParts, name: str) -> EntrySection:
     """Return the section of that name in `SECTIONS`."""
     return cast("EntrySection", next(section for section in parts.sections if section.name == name))
 
 
-async def stored(parts: AdminParts, tx: Transaction, *, tenant: TenantId) -> Document:
+async def stored(parts: ServerParts, tx: Transaction, *, tenant: TenantId) -> Document:
     """Return what is stored, as a file would have it."""
     return {name: await section_of(parts, name).entries(tenant=tenant, transaction=tx) for name in SECTIONS}
 
@@ -113,16 +113,6 @@ def unknown_name(named: Document, now: Document, *, rules: Iterable[Rule]) -> Fa
     for table in named.get("use_case", ()):
         if why := unknown("deployment", table.get("deployments") or (), deployments):
             return Fault("use_case", table["id"], why)
-    return None
-
-
-def unknown(noun: str, names: Iterable[str], known: Collection[str]) -> str | None:
-    """Return which of the names is not known, with the nearest one that is; None where all are."""
-    for name in names:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known)[:20])}"
-            return f"there is no {noun} {name!r}; {hint}"
     return None
 
 

@@ -6,44 +6,68 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headgate.admin.bodies import Body
+from headgate.admin.callers import AdminCaller
+from headgate.admin.commands import Facts, digest_of
+from headgate.admin.operations import Operation, Parameter
+from headgate.admin.requests import Request
+from headgate.admin.verbs import CONFIG_APPLY, CONFIG_READ
 from headgate.kernel.action import Resource
-from headgate.kernel.administration import CONFIG_APPLY, CONFIG_READ, Facts
 from headgate.kernel.errors import Conflict, Invalid, NotFound
 from headgate.kernel.ports import Change, EntrySection
-from headgate.server.administration import AdminCaller, digest_of
-from headgate.server.api import config_checks, schemas
-from headgate.server.api.changes import Pending, change, rehearse
-from headgate.server.api.config import plan_view
+from headgate.server.api import config_checks
+from headgate.server.api.config import ConfigPlan, plan_view
 from headgate.server.api.config_checks import SECTIONS, Document, section_of
-from headgate.server.api.parts import AdminParts
-from headgate.server.api.requests import Request
+from headgate.server.api.parts import ServerParts
 from headgate.substrate.database import Transaction
 
+_DRY_RUN = Parameter("dry_run", "Say what would change, and change nothing.", "boolean")
 
-async def list_entries(parts: AdminParts, request: Request) -> schemas.EntryList:
+
+class EntryBody(Body, frozen=True, kw_only=True):
+    """One entry of a section, with the keys that it has in `headgate.toml`; the id is the path's."""
+
+    entry: dict[str, Any]
+
+
+class EntryView(Body, frozen=True, kw_only=True):
+    """One entry, as a table of the file."""
+
+    section: str
+    entry: dict[str, Any]
+
+
+class EntryList(Body, frozen=True, kw_only=True):
+    """The entries of a section by id, as tables of the file."""
+
+    section: str
+    entries: list[dict[str, Any]]
+
+
+async def list_entries(parts: ServerParts, request: Request) -> EntryList:
     """List the entries of a section by id, as tables of the file."""
     caller, section = request.by, _section(parts, request)
-    parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, caller.tenant_id))
+    request.authorise(CONFIG_READ, Resource(section.name, caller.tenant_id))
     async with parts.database.transaction(tenant=caller.tenant_id) as tx:
         found = await section.entries(tenant=caller.tenant_id, transaction=tx)
-    return schemas.EntryList(section=section.name, entries=list(found))
+    return EntryList(section=section.name, entries=list(found))
 
 
-async def get_entry(parts: AdminParts, request: Request) -> schemas.EntryView:
+async def get_entry(parts: ServerParts, request: Request) -> EntryView:
     """Show one entry, as a table of the file."""
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
-    parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, entry_id))
+    request.authorise(CONFIG_READ, Resource(section.name, entry_id))
     async with parts.database.transaction(tenant=caller.tenant_id) as tx:
         found = _entry(await section.entries(tenant=caller.tenant_id, transaction=tx), entry_id)
     if found is None:
         raise NotFound(f"there is no {section.name} {entry_id!r}", param="entry")
-    return schemas.EntryView(section=section.name, entry=found)
+    return EntryView(section=section.name, entry=found)
 
 
-async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
+async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
     """Add an entry, or put it in the place of the one of its id."""
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
-    table = {**request.body_as(schemas.EntryBody).entry, "id": entry_id}
+    table = {**request.body_as(EntryBody).entry, "id": entry_id}
 
     async def prepare(tx: Transaction) -> tuple[Any, list[Change]]:
         stored = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
@@ -57,7 +81,7 @@ async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
         named: Document = {section.name: [after]}
         now = config_checks.after(stored, named, [])
         _refuse_lockout(caller, stored, now)
-        if fault := config_checks.unknown_name(named, now, rules=caller.tenant.engine.rules.values()):
+        if fault := config_checks.unknown_name(named, now, rules=parts.policy.tenant_of(caller).engine.rules.values()):
             raise Invalid(fault.why, param="entry")
         return desired, _changes(section, entry_id, _entry(stored[section.name], entry_id), after)
 
@@ -66,15 +90,15 @@ async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
         await section.put_entries(desired, tenant=caller.tenant_id, transaction=tx)
         return changes
 
-    if request.query.get("dry_run") is True:
-        parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, entry_id))
-        return plan_view(await rehearse(parts, caller, make), record=None)
-    pending = Pending({"does": "put"}, digest_of(section.name, table), make)
-    done = await change(parts, caller, CONFIG_APPLY, resource=Resource(section.name, entry_id), command=pending)
+    if request.switch("dry_run"):
+        request.authorise(CONFIG_READ, Resource(section.name, entry_id))
+        return plan_view(await request.rehearse(make), record=None)
+    resource, told = Resource(section.name, entry_id), {"does": "put"}
+    done = await request.change(CONFIG_APPLY, resource, make, arguments=digest_of(section.name, table), summary=told)
     return plan_view(done.result, record=done.record)
 
 
-async def remove_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
+async def remove_entry(parts: ServerParts, request: Request) -> ConfigPlan:
     """Remove an entry that nothing else names."""
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
 
@@ -94,15 +118,16 @@ async def remove_entry(parts: AdminParts, request: Request) -> schemas.ConfigPla
         await section.remove_entry(entry_id, tenant=caller.tenant_id, transaction=tx)
         return changes
 
-    if request.query.get("dry_run") is True:
-        parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, entry_id))
-        return plan_view(await rehearse(parts, caller, make), record=None)
-    pending = Pending({"does": "remove"}, digest_of(section.name, entry_id), make)
-    done = await change(parts, caller, CONFIG_APPLY, resource=Resource(section.name, entry_id), command=pending)
+    if request.switch("dry_run"):
+        request.authorise(CONFIG_READ, Resource(section.name, entry_id))
+        return plan_view(await request.rehearse(make), record=None)
+    resource, told = Resource(section.name, entry_id), {"does": "remove"}
+    arguments = digest_of(section.name, entry_id)
+    done = await request.change(CONFIG_APPLY, resource, make, arguments=arguments, summary=told)
     return plan_view(done.result, record=done.record)
 
 
-def _section(parts: AdminParts, request: Request) -> EntrySection:
+def _section(parts: ServerParts, request: Request) -> EntrySection:
     name = request.path["section"]
     if name not in SECTIONS:
         raise NotFound(f"there is no section of that name here; there are {', '.join(SECTIONS)}", param="section")
@@ -140,3 +165,48 @@ def _changes(
 def _refuse_lockout(caller: AdminCaller, before: Document, now: Document) -> None:
     if fault := config_checks.lockout(caller, before, now):
         raise Conflict(fault.why, param="entry")
+
+
+OPERATIONS = (
+    Operation(
+        "listEntries",
+        "GET",
+        "/api/entries/{section}",
+        "A section of the file, as it is.",
+        list_entries,
+        answer=EntryList,
+        verb=CONFIG_READ,
+    ),
+    Operation(
+        "getEntry",
+        "GET",
+        "/api/entries/{section}/{entry}",
+        "One entry of it.",
+        get_entry,
+        answer=EntryView,
+        verb=CONFIG_READ,
+    ),
+    Operation(
+        "putEntry",
+        "PUT",
+        "/api/entries/{section}/{entry}",
+        "Add or replace one entry.",
+        put_entry,
+        body=EntryBody,
+        answer=ConfigPlan,
+        verb=CONFIG_APPLY,
+        instead=CONFIG_READ,
+        parameters=(_DRY_RUN,),
+    ),
+    Operation(
+        "removeEntry",
+        "DELETE",
+        "/api/entries/{section}/{entry}",
+        "Remove one entry.",
+        remove_entry,
+        answer=ConfigPlan,
+        verb=CONFIG_APPLY,
+        instead=CONFIG_READ,
+        parameters=(_DRY_RUN,),
+    ),
+)
