@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire import anthropic_writer
 from headgate.wire.anthropic_messages import dialect
 from headgate.wire.conversation import (
@@ -29,7 +28,7 @@ from headgate.wire.conversation import (
     ToolDelta,
     UsageUpdate,
 )
-from headgate.wire.model_call import StopReason
+from headgate.wire.model_call import StopReason, Usage
 from headgate.wire.sse import SseEvent, SseParser
 
 CALL = dialect.read_call(

@@ -25,7 +25,8 @@ class Verb(Generic[P, I, R]):
     """What can be done, with the types of its payload, its stream items and its result.
 
     `effect` says what performing it does by itself: `plan` does nothing but run other actions, so its record need
-    not be on disk before it starts; `read`, `write` and `send` must be.
+    not be on disk before it starts; `read`, `write` and `send` must be. `units` names what its performer counts: each
+    is an amount of `Measures` and a fact of the record.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Verb(Generic[P, I, R]):
     item: type[I]
     result: type[R]
     effect: VerbEffect = "send"
+    units: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,7 +212,7 @@ class DataPlane:
             (b"cache-control", b"no-cache, no-transform"),
             (b"x-accel-buffering", b"no"),
         ]
-        told = with_request_id(run.headers, wire=run.payload.wire, otherwise=run.record_id)
+        told = with_request_id(run.preface, wire=run.payload.wire, otherwise=run.record_id)
         await stream.start([*fixed, *encode_headers([*told, *gate_headers(run)]), *SECURITY_HEADERS])
 
     async def _models(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:

@@ -17,12 +17,11 @@ import msgspec
 
 from headgate.kernel.content import Content
 from headgate.kernel.errors import HeadgateError, Invalid, Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import Dialect, EventReader, EventWriter, HttpError, Outgoing
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path, replace_text
-from headgate.wire.model_call import ModelCall, ModelReply, Operation
+from headgate.wire.model_call import ModelCall, ModelReply, Operation, Usage
 from headgate.wire.openai_calls import read_model
 from headgate.wire.openai_chat import kept_headers
 from headgate.wire.openai_errors import read_upstream_error, write_http_error
