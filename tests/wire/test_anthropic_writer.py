@@ -46,8 +46,12 @@ class Foreign:
     data: bytes = b""
     slots: tuple[TextSlot, ...] = ()
     closes: tuple[str, ...] = ()
+    ends_runs: bool = False
     usage: Usage | None = None
     stop_reason: StopReason | None = None
+
+    def run(self, channel: str) -> None:
+        return
 
     def edit(self, texts: Sequence[str]) -> Foreign:
         raise AssertionError(f"nothing edits this: {texts}")

@@ -38,11 +38,15 @@ class Foreign:
     data: bytes = b""
     slots: tuple[TextSlot, ...] = ()
     closes: tuple[str, ...] = ()
+    ends_runs: bool = False
     usage: Usage | None = None
     stop_reason: StopReason | None = None
 
     def deltas(self) -> Sequence[Delta]:
         return self.said
+
+    def run(self, channel: str) -> None:
+        return
 
     def edit(self, texts: Sequence[str]) -> Foreign:
         return self

@@ -9,7 +9,7 @@ Source: schema `CreateEmbeddingRequest` of OpenAI's API document.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Never, cast
 
@@ -43,7 +43,7 @@ class _Embeddings(msgspec.Struct):
     model: str | None = None
 
 
-class EmbeddingsReply:
+class EmbeddingsReply(Content):
     """An answer's bytes as content; vectors hold no text, so nothing is scanned."""
 
     __slots__ = ("raw",)
@@ -59,22 +59,6 @@ class EmbeddingsReply:
         """Return nothing."""
         return b""
 
-    def runs(self) -> tuple[()]:
-        """Return nothing."""
-        return ()
-
-    def spoken(self) -> Sequence[str]:
-        """Return nothing."""
-        return ()
-
-    def signed(self) -> tuple[()]:
-        """Return nothing."""
-        return ()
-
-    def without_spelling(self) -> EmbeddingsReply:
-        """Return the same."""
-        return self
-
     def edit(self, texts: Mapping[int, str]) -> EmbeddingsReply:
         """Return the same.
 
@@ -84,11 +68,6 @@ class EmbeddingsReply:
         if texts:
             raise IndexError("an answer of embeddings has no segments")
         return self
-
-    @property
-    def is_opaque(self) -> bool:
-        """Return False: vectors are no text."""
-        return False
 
     def to_bytes(self) -> bytes:
         """Return what came in."""
