@@ -19,6 +19,7 @@ import psycopg
 from headgate import assembly
 from headgate.kernel.administration import COMMANDS
 from headgate.kernel.identity import TenantId
+from headgate.kernel.ports import Performer
 from headgate.ledger.sequencer import Sequencer, SequencerSetup
 from headgate.ledger.shipper import Shipper
 from headgate.policy.keys import KeyTerms
@@ -132,7 +133,12 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    database: TemporaryDatabase, *, folder: Path, console: Path, port: int = PORT
+    database: TemporaryDatabase,
+    *,
+    folder: Path,
+    console: Path,
+    port: int = PORT,
+    performers: Mapping[str, Performer[Any, Any, Any]] | None = None,
 ) -> AsyncGenerator[House]:
     """Start the application on a database of its own, with a key of its administrator.
 
@@ -140,6 +146,7 @@ async def open_house(
         folder: for everything that a worker keeps.
         console: the folder of the built console.
         port: that clients name in `Host`.
+        performers: in place of the worker's own, by verb.
     """
     settings = Settings(
         data=folder,
@@ -149,10 +156,13 @@ async def open_house(
         origins=APPLICATIONS,
     )
     commands = CommandPerformer()
+    ours = {**{verb.name: commands for verb in COMMANDS}, **(performers or {})}
     async with (
         Simulator() as simulator,
         assembly.worker(
-            settings, model_port=simulator.port, performers={verb.name: commands for verb in COMMANDS}
+            settings,
+            model_port=simulator.port,
+            performers=ours,
         ) as worker,
         _application(worker, console) as built,
     ):
@@ -175,6 +185,7 @@ async def _application(worker: assembly.Worker, console: Path) -> AsyncGenerator
     )
     async with asyncio.TaskGroup() as group:
         tasks = [
+            group.create_task(beside.streams.sweep_forever()),
             group.create_task(live.run_forever(every_s=0.02)),
             group.create_task(database.run_forever(every_s=0.02)),
         ]
