@@ -130,16 +130,23 @@ class Refreshing:
 
 @asynccontextmanager
 async def worker(
-    settings: Settings, *, model_port: int | None, watch: Watch = lambda recorder: recorder
+    settings: Settings,
+    *,
+    model_port: int | None,
+    watch: Watch = lambda recorder: recorder,
+    performers: Mapping[str, Performer[Any, Any, Any]] | None = None,
 ) -> AsyncGenerator[Worker]:
     """Build one worker, keep what it rests on fresh, and take it all down again.
 
     Args:
         model_port: where the embedded model process listens on loopback, or None without it.
         watch: wraps the recorder, to count and trace what becomes of actions.
+        performers: by the name of the verb, in place of the features' own; for tests.
     """
     async with AsyncExitStack() as stack:
-        built = await _built(settings, stack, purpose="worker", model_port=model_port, watch=watch)
+        built = await _built(
+            settings, stack, purpose="worker", model_port=model_port, watch=watch, performers=performers
+        )
         try:
             await _load(built.opened)
         except Unavailable:
@@ -187,6 +194,7 @@ async def _built(
     model_port: int | None,
     watch: Watch,
     alone: bool = False,
+    performers: Mapping[str, Performer[Any, Any, Any]] | None = None,
 ) -> Worker:
     base = foundations(settings)
     opened: dict[str, Opened] = {}
@@ -219,9 +227,8 @@ async def _built(
     for one in opened.values():
         stages |= one.stages
     stages["recorder"] = watch(stages["recorder"])
-    pipeline = Pipeline(
-        stages=Stages(**stages), performers=_performers(house, opened.values()), clock=base.clock, ids=base.ids
-    )
+    found = {**_performers(house, opened.values()), **(performers or {})}
+    pipeline = Pipeline(stages=Stages(**stages), performers=found, clock=base.clock, ids=base.ids)
     return Worker(house, pipeline, opened)
 
 

@@ -33,6 +33,7 @@ class Verb(Generic[P, I, R]):
     Args:
         effect: what performing it does by itself. `plan` does nothing but run other actions, so its record need not be
             on disk before it starts; `read`, `write` and `send` must be.
+        units: what its performer counts: each is an amount of `Measures` and a fact of the record.
         title: the verb in words for people, such as "Make a key".
         on: the kind of resource that it is usually done to; the noun of its name where that is left out.
         groups: names under which rules can mean it together with other verbs, such as `administer`.
@@ -44,6 +45,7 @@ class Verb(Generic[P, I, R]):
     item: type[I]
     result: type[R]
     effect: VerbEffect = "send"
+    units: tuple[str, ...] = ()
     title: str = ""
     on: str = ""
     groups: tuple[str, ...] = ()

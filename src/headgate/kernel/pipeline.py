@@ -508,6 +508,7 @@ class Pipeline:
         try:
             _absorb(run, admitted.exchange)
             facts.update(admitted.exchange.closing_facts())
+            _require_declared(run)
         except Exception:
             ending = _FAILED
             raise
@@ -611,14 +612,8 @@ def _facts(run: Run[Any, Any, Any]) -> dict[str, Fact]:
     facts: dict[str, Fact] = {**run.facts, **measures.facts}
     if measures is NO_MEASURES:
         return facts
-    usage = measures.usage
-    if usage.input_tokens is not None:
-        facts["input_tokens"] = usage.input_tokens
-    if usage.output_tokens is not None:
-        facts["output_tokens"] = usage.output_tokens
-    if usage.cache_read_tokens:
-        facts["cache_read_tokens"] = usage.cache_read_tokens
-    if usage.is_estimate:
+    facts.update(measures.amounts)
+    if measures.is_estimate:
         facts["usage_is_estimate"] = True
     if measures.cost_micros is not None:
         facts["cost_micros"] = measures.cost_micros
@@ -627,6 +622,18 @@ def _facts(run: Run[Any, Any, Any]) -> dict[str, Fact]:
     if measures.first_item_us is not None:
         facts["first_item_us"] = measures.first_item_us
     return facts
+
+
+def _require_declared(run: Run[Any, Any, Any]) -> None:
+    """Raise where the performer counted what its verb does not declare: nobody would look for it.
+
+    Raises:
+        TypeError: that is a mistake in the performer; the record has the amounts all the same.
+    """
+    verb = run.action.verb
+    for unit in run.measures.amounts:
+        if unit not in verb.units:
+            raise TypeError(f"{verb.name} counts {unit}, which is not among its units: {verb.units}")
 
 
 def _ended_by(error: Exception, record_id: RecordId) -> _Ending:

@@ -18,6 +18,7 @@ import psycopg
 
 from headgate import assembly
 from headgate.kernel.identity import TenantId
+from headgate.kernel.ports import Performer
 from headgate.ledger.sequencer import Sequencer, SequencerSetup
 from headgate.ledger.shipper import Shipper
 from headgate.policy.keys import KeyTerms
@@ -129,7 +130,12 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    database: TemporaryDatabase, *, folder: Path, console: Path, port: int = PORT
+    database: TemporaryDatabase,
+    *,
+    folder: Path,
+    console: Path,
+    port: int = PORT,
+    performers: Mapping[str, Performer[Any, Any, Any]] | None = None,
 ) -> AsyncGenerator[House]:
     """Start the application on a database of its own, with a key of its administrator.
 
@@ -137,6 +143,7 @@ async def open_house(
         folder: for everything that a worker keeps.
         console: the folder of the built console.
         port: that clients name in `Host`.
+        performers: in place of the worker's own, by verb.
     """
     settings = Settings(
         data=folder,
@@ -147,7 +154,7 @@ async def open_house(
     )
     async with (
         Simulator() as simulator,
-        assembly.worker(settings, model_port=simulator.port) as worker,
+        assembly.worker(settings, model_port=simulator.port, performers=performers) as worker,
         _application(worker, console) as app,
     ):
         house = House(app, worker, simulator, database)
@@ -160,9 +167,13 @@ async def _application(worker: assembly.Worker, console: Path) -> AsyncGenerator
     database = DatabaseWatch(worker.house.database, worker.base.clock)
     beside = Beside(OpenStreams(worker.base.clock), Counts(), StaticFiles(console), lambda: "ready", database.is_up)
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(database.run_forever(every_s=0.02))
+        tasks = [
+            group.create_task(beside.streams.sweep_forever()),
+            group.create_task(database.run_forever(every_s=0.02)),
+        ]
         yield application_of(worker, beside, health_of(worker, beside))
-        task.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 @dataclass(slots=True)

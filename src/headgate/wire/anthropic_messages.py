@@ -17,7 +17,6 @@ import msgspec
 
 from headgate.kernel.content import Content
 from headgate.kernel.errors import HeadgateError, Invalid, Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire.anthropic_assembling import AnthropicAssembler
 from headgate.wire.anthropic_errors import ThreadUnsupported, read_upstream_error, write_http_error
 from headgate.wire.anthropic_reading import misfit, read_answer, read_conversation
@@ -29,7 +28,7 @@ from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import HttpError, Outgoing
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path
-from headgate.wire.model_call import ModelCall, ModelReply, Operation
+from headgate.wire.model_call import ModelCall, ModelReply, Operation, Usage
 from headgate.wire.needs import needs_of
 from headgate.wire.replaying import anthropic_stream_of
 from headgate.wire.surrogates import parse_answer

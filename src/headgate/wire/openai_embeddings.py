@@ -9,7 +9,7 @@ Source: schema `CreateEmbeddingRequest` of OpenAI's API document.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Never, cast
 
@@ -17,12 +17,11 @@ import msgspec
 
 from headgate.kernel.content import Content
 from headgate.kernel.errors import HeadgateError, Invalid, Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import Dialect, EventReader, EventWriter, HttpError, Outgoing
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path, replace_text
-from headgate.wire.model_call import ModelCall, ModelReply, Operation
+from headgate.wire.model_call import ModelCall, ModelReply, Operation, Usage
 from headgate.wire.openai_calls import read_model
 from headgate.wire.openai_chat import kept_headers
 from headgate.wire.openai_errors import read_upstream_error, write_http_error
@@ -44,7 +43,7 @@ class _Embeddings(msgspec.Struct):
     model: str | None = None
 
 
-class EmbeddingsReply:
+class EmbeddingsReply(Content):
     """An answer's bytes as content; vectors hold no text, so nothing is scanned."""
 
     __slots__ = ("raw",)
@@ -60,22 +59,6 @@ class EmbeddingsReply:
         """Return nothing."""
         return b""
 
-    def runs(self) -> tuple[()]:
-        """Return nothing."""
-        return ()
-
-    def spoken(self) -> Sequence[str]:
-        """Return nothing."""
-        return ()
-
-    def signed(self) -> tuple[()]:
-        """Return nothing."""
-        return ()
-
-    def without_spelling(self) -> EmbeddingsReply:
-        """Return the same."""
-        return self
-
     def edit(self, texts: Mapping[int, str]) -> EmbeddingsReply:
         """Return the same.
 
@@ -85,11 +68,6 @@ class EmbeddingsReply:
         if texts:
             raise IndexError("an answer of embeddings has no segments")
         return self
-
-    @property
-    def is_opaque(self) -> bool:
-        """Return False: vectors are no text."""
-        return False
 
     def to_bytes(self) -> bytes:
         """Return what came in."""
