@@ -8,13 +8,19 @@ import pytest
 
 from headgate.kernel.detection import Detector
 from headgate.kernel.extensions import load
-from headgate.testing.extensions import check_detector, check_provider
+from headgate.testing.extensions import check_detector, check_dialect, check_provider
+from headgate.wire.dialect import Dialect
 from headgate.wire.provider import Provider
 
 
 @pytest.mark.parametrize("name", load("providers"))
 def test_an_installed_provider_keeps_the_contract(name: str) -> None:
     check_provider(cast("Provider", load("providers")[name]))
+
+
+@pytest.mark.parametrize("name", load("dialects"))
+def test_an_installed_dialect_keeps_the_contract(name: str) -> None:
+    check_dialect(cast("Dialect", load("dialects")[name]))
 
 
 @pytest.mark.parametrize("name", load("detectors"))
@@ -24,4 +30,5 @@ def test_an_installed_detector_keeps_the_contract(name: str) -> None:
 
 def test_the_built_in_extensions_come_in_by_the_public_door() -> None:
     assert set(load("providers")) >= {"anthropic", "local", "openai"}
+    assert set(load("dialects")) >= {"anthropic_messages", "openai_chat", "openai_embeddings"}
     assert set(load("detectors")) >= {"email", "iban", "ip_address", "payment_card", "phone", "secrets", "us_ssn"}

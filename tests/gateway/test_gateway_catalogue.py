@@ -30,12 +30,13 @@ from headgate.testing.port_contracts import ConfigSectionContract, SectionUnderT
 from headgate.testing.postgres import TemporaryDatabase
 from headgate.wire.conversation import Conversation
 from headgate.wire.dialect import Outgoing
+from headgate.wire.dialects import load_dialects
 from headgate.wire.model_call import Price, PriceTier
 from headgate.wire.openai_chat import dialect as openai_chat
 
 PROVIDERS = {"anthropic": anthropic, "local": local, "openai": openai}
 KINDS: tuple[Kind, ...] = ("network", "deployment", "alias")
-SECTIONS = [CatalogueSection(kind, providers=PROVIDERS) for kind in KINDS]
+SECTIONS = [CatalogueSection(kind, providers=PROVIDERS, dialects=load_dialects()) for kind in KINDS]
 
 FILE = b"""
 [[network]]
@@ -188,7 +189,7 @@ def test_a_bad_reference_is_refused_at_its_key_and_nothing_secret_is_repeated(
 
 
 def test_a_provider_without_a_usual_address_needs_one() -> None:
-    lonely = CatalogueSection("deployment", providers={"lonely": local})
+    lonely = CatalogueSection("deployment", providers={"lonely": local}, dialects=load_dialects())
     with pytest.raises(Invalid, match="has no usual address"):
         lonely.check([{"id": "d", "provider": "lonely", "model": "m"}], {})
 
@@ -329,7 +330,7 @@ class TestCatalogueSections(ConfigSectionContract):
             "alias": [{"id": "b", "deployments": ["local-chat", "local-embed"]}],
         }[request.param]
         return SectionUnderTest(
-            section=CatalogueSection(request.param, providers=PROVIDERS),
+            section=CatalogueSection(request.param, providers=PROVIDERS, dialects=load_dialects()),
             one=one,
             other=other,
             invalid=[{"id": "a", "provider": "none", "model": "m", "deployments": ["none"]}],

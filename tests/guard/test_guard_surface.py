@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from headgate.guard import Engine, GuardLabeller, GuardTransformer, Pseudonyms
 from headgate.kernel.content import Content, Segment
 from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations
-from headgate.kernel.detection import Candidate, Hit, Pattern
-from headgate.kernel.extensions import Manifest
+from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pattern
 from headgate.kernel.labels import EVERYTHING, Integrity
 from headgate.testing.notes import Note, send
 from headgate.wire import anthropic_messages
@@ -195,8 +194,7 @@ def test_no_number_and_no_seam_is_overlooked(fast_engine: Engine, value: object)
 class _Beginning:
     """A detector that looks at where a text begins, which only the text itself tells."""
 
-    manifest = Manifest("detectors", "beginning", "Letters to Jane.")
-    category = "pii"
+    manifest = DetectorManifest("detectors", "beginning", "Letters to Jane.", kinds=(Kind("name", "pii"),))
     patterns = (Pattern("greeting", "^Dear Jane"),)
 
     def judge(self, candidate: Candidate) -> list[Hit]:

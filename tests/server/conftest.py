@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import sys
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from headgate.testing.house import House, open_house
 from headgate.testing.postgres import TemporaryDatabase, fresh_database, postgres
 
 __all__ = ["fresh_database", "postgres"]
+
+STRANGERS = Path(__file__).parent / "strangers"
+"""A stranger's package as an installer leaves it: modules, and metadata with their entry points."""
 
 CONSOLE = {
     "index.html": b"<!doctype html><title>Console</title>",
@@ -41,6 +45,26 @@ async def house(
     fresh_database: TemporaryDatabase, tmp_path: Path, console: Path, patterns: Path
 ) -> AsyncGenerator[House]:
     """The application on a fresh database."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "cache").symlink_to(patterns)
+    async with open_house(fresh_database, folder=tmp_path / "data", console=console) as opened:
+        yield opened
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The stranger's package is installed, for this test."""
+    monkeypatch.syspath_prepend(str(STRANGERS))
+    yield
+    for module in STRANGERS.glob("*.py"):
+        sys.modules.pop(module.stem, None)
+
+
+@pytest_asyncio.fixture
+async def strangers_house(
+    installed: None, fresh_database: TemporaryDatabase, tmp_path: Path, console: Path, patterns: Path
+) -> AsyncGenerator[House]:
+    """The application with the stranger's package beside it."""
     (tmp_path / "data").mkdir(mode=0o700)
     (tmp_path / "data" / "cache").symlink_to(patterns)
     async with open_house(fresh_database, folder=tmp_path / "data", console=console) as opened:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from headgate.kernel.content import Content, Segment
 from headgate.kernel.errors import Invalid, TooLarge
-from headgate.wire.anthropic_messages import counting, dialect, estimated_count
+from headgate.wire.anthropic_messages import dialect, estimated_count
 from headgate.wire.anthropic_words import anthropic_tool_id
 from headgate.wire.anthropic_writing import unsaid
 from headgate.wire.conversation import (
@@ -31,8 +31,9 @@ from headgate.wire.conversation import (
     ToolResult,
     ToolUse,
 )
-from headgate.wire.dialect import Outgoing
+from headgate.wire.dialect import Match, Outgoing
 
+COUNT = Match("count_tokens")
 TO = Outgoing("claude-opus-5")
 
 
@@ -169,21 +170,20 @@ def test_a_version_that_is_no_date_is_refused():
 
 def test_a_count_needs_no_max_tokens_and_never_streams():
     """Trap 24."""
-    call = counting.read_call(body(max_tokens=None, stream=True), headers={})
+    call = dialect.read_call(body(max_tokens=None, stream=True), headers={}, match=COUNT)
     assert (call.operation, call.stream) == ("count_tokens", False)
-    assert json.loads(counting.write_call(call, Outgoing("m", cap_output_tokens=5))) == json.loads(
+    assert json.loads(dialect.write_call(call, Outgoing("m", cap_output_tokens=5))) == json.loads(
         body(max_tokens=None, stream=True, model="m")
     )
 
 
 def test_a_count_that_no_upstream_gives_is_estimated_over_text_tools_and_images():
     """Trap 24: what is left out of a count breaks the client's compaction."""
-    plain = counting.read_call(body(), headers={}).content
-    tools = counting.read_call(
-        body(tools=[{"name": "weather", "description": "x" * 400, "input_schema": {}}]), headers={}
-    ).content
+    plain = dialect.read_call(body(), headers={}, match=COUNT).content
+    weather: dict[str, Any] = {"name": "weather", "description": "x" * 400, "input_schema": {}}
+    tools = dialect.read_call(body(tools=[weather]), headers={}, match=COUNT).content
     picture = {"type": "image", "source": {"type": "url", "url": "https://example.test/a.png"}}
-    image = counting.read_call(body(messages=[{"role": "user", "content": [picture]}]), headers={}).content
+    image = dialect.read_call(body(messages=[{"role": "user", "content": [picture]}]), headers={}, match=COUNT).content
     few, more, most = (json.loads(estimated_count(content))["input_tokens"] for content in (plain, tools, image))
     assert few < 20 < more < 200
     assert most > 1000
@@ -656,8 +656,8 @@ def test_a_document_made_of_blocks_crosses_as_its_parts():
 def test_a_body_of_another_content_is_edited_too_and_both_operations_are_known():
     call = dialect.read_call(body(), headers={})
     assert dialect.write_call(call.with_content(PlainBody(body())), Outgoing("claude")) == body()
-    assert dialect.operations() == {"chat", "count_tokens"}
-    assert dialect.name == counting.name == call.wire
+    assert {route.operation for route in dialect.routes} == {"chat", "count_tokens"}
+    assert dialect.name == call.wire
 
 
 def test_a_cap_leaves_a_budget_below_it_and_turns_that_hold_nothing_else_alone():

@@ -45,7 +45,7 @@ def client_of(status: int, body: bytes, headers: tuple[tuple[str, str], ...] = (
 
 def raised_for(error: HeadgateError) -> anthropic.APIStatusError:
     """Return what the SDK raises when the gateway answers with this error."""
-    answer = dialect.write_error(error, request_id="req_1")
+    answer = dialect.plane.write_error(error, request_id="req_1")
     client = client_of(answer.status, answer.body, answer.headers)
     with pytest.raises(anthropic.APIStatusError) as caught:
         client.messages.create(model="a", max_tokens=9, messages=[{"role": "user", "content": "x"}])
@@ -86,15 +86,17 @@ def test_the_sdk_raises_its_own_class_for_each_of_our_errors(
 
 def test_an_error_names_the_field_the_record_and_the_approval():
     error = NeedsApproval("a person has to approve", approval_id="ap_1", record_id="01R")
-    details = json.loads(dialect.write_error(error, request_id="r").body)["error"]["details"]
+    details = json.loads(dialect.plane.write_error(error, request_id="r").body)["error"]["details"]
     assert details == {"error_code": "needs_approval", "record_id": "01R", "approval_id": "ap_1"}
-    details = json.loads(dialect.write_error(Invalid("x", param="messages.0"), request_id="r").body)["error"]["details"]
+    details = json.loads(dialect.plane.write_error(Invalid("x", param="messages.0"), request_id="r").body)["error"][
+        "details"
+    ]
     assert details["param"] == "messages.0"
 
 
 def test_a_refusal_names_its_rules_once_for_people_and_for_programs():
     refused = Denied("refused by no-cards (cards stay here)", rules=("no-cards", "lattice.flow"))
-    said = json.loads(dialect.write_error(refused, request_id="r").body)["error"]
+    said = json.loads(dialect.plane.write_error(refused, request_id="r").body)["error"]
     assert said["message"] == "refused by no-cards (cards stay here) (rule lattice.flow)"
     assert said["details"]["rules"] == ["no-cards", "lattice.flow"]
 
@@ -112,7 +114,7 @@ def test_a_refusal_names_its_rules_once_for_people_and_for_programs():
 )
 def test_clients_are_told_whether_and_when_to_retry(error: HeadgateError, headers: dict[str, str]):
     """Trap 35: a local 429 carries them too; without them agents retry for ever."""
-    said = dict(dialect.write_error(error, request_id="r").headers)
+    said = dict(dialect.plane.write_error(error, request_id="r").headers)
     assert {name: value for name, value in said.items() if "retry" in name} == headers
 
 

@@ -22,12 +22,12 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from headgate.kernel.errors import Invalid, Upstream
 from headgate.wire import anthropic_messages, openai_chat
 from headgate.wire.anthropic_writing import unsaid
-from headgate.wire.dialect import Dialect, Outgoing
+from headgate.wire.dialect import Outgoing, WholeDialect
 from headgate.wire.model_call import ModelCall
 from headgate.wire.sse import SseParser, frame
 
-ANTHROPIC: Final[Dialect] = anthropic_messages.dialect
-OPENAI: Final[Dialect] = openai_chat.dialect
+ANTHROPIC: Final[WholeDialect] = anthropic_messages.dialect
+OPENAI: Final[WholeDialect] = openai_chat.dialect
 GOLDEN = Path(__file__).parent / "golden/anthropic"
 
 WEATHER_SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -84,11 +84,13 @@ def anthropic_call(**fields: Any) -> ModelCall:
     return ANTHROPIC.read_call(json.dumps(said).encode(), headers={})
 
 
-def cross(call: ModelCall, *, source: Dialect, target: Dialect, quirks: frozenset[str] = frozenset()) -> bytes:
+def cross(
+    call: ModelCall, *, source: WholeDialect, target: WholeDialect, quirks: frozenset[str] = frozenset()
+) -> bytes:
     return target.from_conversation(source.to_conversation(call.content), Outgoing("upstream", quirks=quirks))
 
 
-def stream(raw: bytes, *, upstream: Dialect, client: Dialect, call: ModelCall) -> bytes:
+def stream(raw: bytes, *, upstream: WholeDialect, client: WholeDialect, call: ModelCall) -> bytes:
     """Return what the client gets of an upstream's stream, as the server would write it."""
     reader, writer = upstream.read_events(), client.write_events(call)
     out = [writer.write(event) for sse in SseParser().feed(raw) for event in reader.feed(sse)]
@@ -515,7 +517,7 @@ def test_a_refusal_crosses_both_ways_with_its_explanation():
 
 
 @pytest.mark.parametrize("upstream", [ANTHROPIC, OPENAI], ids=["anthropic", "openai"])
-def test_a_cut_upstream_never_ends_well_on_either_wire(upstream: Dialect):
+def test_a_cut_upstream_never_ends_well_on_either_wire(upstream: WholeDialect):
     """Traps 37 and 38."""
     whole = {
         "anthropic_messages": (GOLDEN / "thinking_and_tools.sse").read_bytes(),
@@ -551,7 +553,7 @@ OVERFLOWS = {
 def test_an_anthropic_client_learns_of_an_overflow_at_an_openai_model_in_words_that_it_knows():
     """Trap 34."""
     error = OPENAI.read_error(400, headers={}, body=OVERFLOWS["openai"])
-    answer = ANTHROPIC.write_error(error, request_id="r")
+    answer = ANTHROPIC.plane.write_error(error, request_id="r")
     with pytest.raises(anthropic.BadRequestError) as caught:
         anthropic_client(answer.status, answer.body).messages.create(
             model="a", max_tokens=9, messages=[{"role": "user", "content": "x"}]
@@ -562,7 +564,7 @@ def test_an_anthropic_client_learns_of_an_overflow_at_an_openai_model_in_words_t
 def test_an_openai_client_learns_of_an_overflow_at_an_anthropic_model_by_the_code_that_it_knows():
     """Trap 34."""
     error = ANTHROPIC.read_error(400, headers={}, body=OVERFLOWS["anthropic"])
-    answer = OPENAI.write_error(error, request_id="r")
+    answer = OPENAI.plane.write_error(error, request_id="r")
     with pytest.raises(openai.BadRequestError) as caught:
         openai_client(answer.status, answer.body).chat.completions.create(
             model="a", messages=[{"role": "user", "content": "x"}]
@@ -582,17 +584,17 @@ def test_an_openai_client_learns_of_an_overflow_at_an_anthropic_model_by_the_cod
 )
 @pytest.mark.parametrize("upstream", [ANTHROPIC, OPENAI], ids=["anthropic", "openai"])
 def test_an_upstreams_error_is_the_same_kind_of_error_on_both_wires(
-    upstream: Dialect,
+    upstream: WholeDialect,
     status: int,
     openai_class: type[openai.APIStatusError],
     anthropic_class: type[anthropic.APIStatusError],
 ):
     """Traps 33 and 36."""
     error = upstream.read_error(status, headers={}, body=b'{"error":{"message":"m","type":"t"}}')
-    answer = OPENAI.write_error(error, request_id="r")
+    answer = OPENAI.plane.write_error(error, request_id="r")
     with pytest.raises(openai_class):
         openai_client(answer.status, answer.body).models.list()
-    answer = ANTHROPIC.write_error(error, request_id="r")
+    answer = ANTHROPIC.plane.write_error(error, request_id="r")
     with pytest.raises(anthropic_class):
         anthropic_client(answer.status, answer.body).models.list()
 

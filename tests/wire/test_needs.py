@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from headgate.wire.dialects import DIALECTS
+from headgate.wire.dialect import Match
+from headgate.wire.dialects import load_dialects
 
 IMAGE: Any = {"type": "image", "source": {"type": "url", "url": "https://example.org/x.png"}}
 TOOL: Any = {"name": "clock", "input_schema": {}}
@@ -51,4 +52,5 @@ def said(content: Any) -> dict[str, Any]:
 )
 def test_a_request_says_what_it_needs(wire: str, body: dict[str, Any], needs: set[str]) -> None:
     request = {"model": "chat", "max_tokens": 9, **said("x"), **body}
-    assert DIALECTS[wire].read_call(json.dumps(request).encode(), headers={}).needs == needs
+    sent = json.dumps(request).encode()
+    assert load_dialects().client(wire).read_call(sent, headers={}, match=Match("chat")).needs == needs

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from headgate.kernel.errors import NotFound
-from headgate.wire.dialect import Dialect
-from headgate.wire.dialects import DIALECTS, dialect_of, render_reply
+from headgate.kernel.errors import Invalid, NotFound
+from headgate.wire.dialects import dialects_of, load_dialects
+from headgate.wire.openai_chat import OpenAiChat
+
+DIALECTS = load_dialects()
 
 REPLIES = {
     "openai_chat": b'{"id":"c","model":"gpt-real","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},'
@@ -16,25 +18,45 @@ REPLIES = {
 }
 
 
-@pytest.mark.parametrize("wire", DIALECTS)
-def test_every_dialect_is_found_by_its_own_name(wire: str) -> None:
-    dialect: Dialect = dialect_of(wire)
-    assert dialect.name == wire
-    assert dialect.operations()
+@pytest.mark.parametrize("wire", DIALECTS.clients)
+def test_every_dialect_is_found_by_its_own_name_for_both_ends(wire: str) -> None:
+    assert DIALECTS.client(wire).name == DIALECTS.provider(wire).name == wire
+    assert wire in DIALECTS.passing
 
 
 def test_an_unknown_wire_is_not_found_and_the_known_ones_are_named() -> None:
-    with pytest.raises(NotFound, match="openai_chat, openai_embeddings"):
-        dialect_of("telex")
+    for find in (DIALECTS.client, DIALECTS.provider):
+        with pytest.raises(NotFound, match="openai_chat, openai_embeddings"):
+            find("telex")
+
+
+class _Deaf:
+    manifest, name = OpenAiChat.manifest, "deaf"
+
+
+class _Half(_Deaf):
+    plane, routes, read_call = OpenAiChat.plane, OpenAiChat.routes, OpenAiChat.read_call
+
+
+@pytest.mark.parametrize(
+    ("dialect", "why"),
+    [
+        (_Deaf(), "deaf serves no clients and speaks to no providers"),
+        (_Half(), "deaf is no ClientDialect: it lacks from_reply, to_conversation, write_events"),
+    ],
+)
+def test_a_dialect_for_no_end_or_for_a_part_of_one_is_refused(dialect: _Deaf, why: str) -> None:
+    with pytest.raises(Invalid, match=why):
+        dialects_of([dialect])
 
 
 @pytest.mark.parametrize("wire", REPLIES)
 @pytest.mark.parametrize("origin", REPLIES)
 def test_a_reply_reads_the_same_on_whatever_wire_it_is_rendered(origin: str, wire: str) -> None:
     """Trap 42."""
-    reply = dialect_of(origin).read_reply(REPLIES[origin], headers={})
-    raw = render_reply(reply, wire=wire, model="alias")
+    reply = DIALECTS.provider(origin).read_reply(REPLIES[origin], headers={})
+    raw = DIALECTS.render_reply(reply, wire=wire, model="alias")
     assert json.loads(raw)["model"] == "alias"
-    back = dialect_of(wire).to_reply(dialect_of(wire).read_reply(raw, headers={}))
-    before = dialect_of(origin).to_reply(reply)
+    reader = DIALECTS.provider(wire)
+    back, before = reader.to_reply(reader.read_reply(raw, headers={})), DIALECTS.provider(origin).to_reply(reply)
     assert (back.parts, back.stop_reason, back.usage) == (before.parts, before.stop_reason, before.usage)

@@ -83,7 +83,7 @@ def test_what_is_no_answer_is_the_upstreams_failure(body: bytes) -> None:
 def test_errors_are_those_of_the_chat_wire() -> None:
     """Trap 33."""
     error = dialect.read_error(400, headers={}, body=b'{"error":{"message":"too long"}}')
-    assert json.loads(dialect.write_error(error, request_id="r").body)["error"]["message"] == "too long"
+    assert json.loads(dialect.plane.write_error(error, request_id="r").body)["error"]["message"] == "too long"
 
 
 def test_embeddings_neither_stream_nor_cross() -> None:

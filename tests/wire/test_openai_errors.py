@@ -35,7 +35,7 @@ def upstream(status: int, said: Any = None, **headers: str) -> Upstream:
 
 
 def rendered(error: HeadgateError) -> tuple[int, dict[str, str], dict[str, Any]]:
-    answer = dialect.write_error(error, request_id="req_1")
+    answer = dialect.plane.write_error(error, request_id="req_1")
     return answer.status, dict(answer.headers), json.loads(answer.body)["error"]
 
 
@@ -65,7 +65,7 @@ def test_each_outcome_is_raised_by_the_sdk_as_its_own_class_without_vain_retries
     error: HeadgateError, raised: type[openai.APIStatusError]
 ) -> None:
     """Trap 33."""
-    answer = dialect.write_error(error, request_id="req_1")
+    answer = dialect.plane.write_error(error, request_id="req_1")
     sent: list[httpx2.Request] = []
 
     def respond(request: httpx2.Request) -> httpx2.Response:

@@ -6,8 +6,10 @@ import pytest
 from anthropic.types import ModelInfo
 from openai.types import Model
 
+from headgate.wire.anthropic_models import anthropic_list, anthropic_model
 from headgate.wire.model_call import Capability
-from headgate.wire.openai_models import ModelCard, anthropic_list, anthropic_model, openai_list, openai_model
+from headgate.wire.openai_models import openai_list, openai_model
+from headgate.wire.plane import ModelCard
 
 ALIASES = ("chat", "team/large", "embed")
 CARDS = [ModelCard(name) for name in ALIASES]
@@ -69,7 +71,12 @@ def test_what_a_model_can_do_is_told_in_the_words_of_openais_clients() -> None:
 def test_what_a_model_can_do_is_told_in_the_fields_of_anthropics_sdk(
     speaks_anthropic: bool, quirks: tuple[str, ...]
 ) -> None:
-    card = ModelCard("chat", capability=KNOWN, quirks=frozenset(quirks), speaks_anthropic=speaks_anthropic)
+    card = ModelCard(
+        "chat",
+        capability=KNOWN,
+        quirks=frozenset(quirks),
+        dialect="anthropic_messages" if speaks_anthropic else "openai_chat",
+    )
     told = json.loads(anthropic_model(card))
     read = ModelInfo.model_validate(told)
     assert (read.max_input_tokens, read.max_tokens) == (200_000, 64_000)

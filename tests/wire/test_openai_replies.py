@@ -116,4 +116,4 @@ def test_a_refusal_of_another_wire_ends_as_filtered_content() -> None:
 
 
 def test_the_dialect_offers_chat_only() -> None:
-    assert dialect.operations() == frozenset({"chat"})
+    assert [route.operation for route in dialect.routes] == ["chat"]

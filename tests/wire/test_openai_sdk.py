@@ -14,7 +14,8 @@ from headgate.kernel.errors import Upstream
 from headgate.wire.conversation import Reply, Text, ToolUse
 from headgate.wire.model_call import Usage
 from headgate.wire.openai_chat import dialect
-from headgate.wire.openai_models import ModelCard, openai_list, openai_model
+from headgate.wire.openai_models import openai_list, openai_model
+from headgate.wire.plane import ModelCard
 from headgate.wire.sse import SseParser
 
 GOLDEN = Path(__file__).parent / "golden" / "openai"

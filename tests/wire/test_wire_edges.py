@@ -10,7 +10,7 @@ import pytest
 from headgate.kernel.errors import Invalid
 from headgate.wire import anthropic_messages, openai_chat, openai_embeddings
 from headgate.wire.conversation import Conversation, Message, Refusal, Text, Tool
-from headgate.wire.dialect import Dialect, Outgoing
+from headgate.wire.dialect import Outgoing, WholeDialect
 from headgate.wire.openai_chat_event import OpenAiChatEvent
 from headgate.wire.sse import SseEvent
 
@@ -51,7 +51,7 @@ def test_a_call_of_another_choice_is_scanned_and_begins_nothing_in_the_first() -
     [(openai_chat.dialect, ()), (anthropic_messages.dialect, ("seed",))],
     ids=["openai", "anthropic"],
 )
-def test_a_dialect_names_what_it_cannot_say(dialect: Dialect, left_out: tuple[str, ...]) -> None:
+def test_a_dialect_names_what_it_cannot_say(dialect: WholeDialect, left_out: tuple[str, ...]) -> None:
     assert dialect.unsaid(TALK, Outgoing("m")) == left_out
 
 

@@ -16,6 +16,7 @@ from headgate.gateway.parts import Gateway
 from headgate.kernel.action import Action, Context, Resource
 from headgate.kernel.identity import UseCase
 from headgate.kernel.run import Run
+from headgate.wire.dialect import Match
 from headgate.wire.model_call import MODEL_INVOKE, ModelCall, ModelEvent, ModelReply
 
 _WIRE = "openai_chat"
@@ -86,7 +87,7 @@ def _delta(item: ModelEvent) -> bytes:
 def read_chat(gateway: Gateway, model: str, messages: Sequence[ChatMessage], *, stream: bool) -> ModelCall:
     """Return the call that a client of OpenAI's wire would have made."""
     body = {"model": model, "stream": stream, "messages": msgspec.to_builtins(list(messages))}
-    return gateway.dialects[_WIRE].read_call(msgspec.json.encode(body), headers={})
+    return gateway.dialects.clients[_WIRE].read_call(msgspec.json.encode(body), headers={}, match=Match("chat"))
 
 
 def invocation(

@@ -18,7 +18,8 @@ from headgate.kernel.measures import Measures
 from headgate.kernel.run import Run
 from headgate.substrate.egress import Egress, Request, Response
 from headgate.wire.conversation import Reasoning, Refusal, Text, ToolUse
-from headgate.wire.dialect import Assembler, Dialect
+from headgate.wire.dialect import Assembler, ProviderDialect
+from headgate.wire.dialects import Dialects
 from headgate.wire.model_call import ModelDispatch, ModelEvent, ModelReply, Usage
 from headgate.wire.prompt_size import prompt_tokens
 from headgate.wire.provider import Headers, Provider
@@ -36,10 +37,6 @@ _BYTES_PER_TOKEN = 4
 _SSE_FIELD = re.compile(rb"(?:data|event|id|retry)?:")
 _FIELD_CHARS = len("event:")
 _WHOLE_CHARS = len(WHOLE_CHANNEL)
-_REPLY_HEADERS = (
-    *("x-ratelimit-", "anthropic-ratelimit-", "retry-after", "request-id", "x-request-id", "x-should-retry"),
-    *("date", "x-headgate-"),
-)
 
 
 class ModelDispatcher:
@@ -50,7 +47,7 @@ class ModelDispatcher:
         *,
         egress: Egress,
         providers: Mapping[str, Provider],
-        dialects: Mapping[str, Dialect],
+        dialects: Dialects,
         secrets: Secrets,
     ) -> None:
         self._egress = egress
@@ -69,7 +66,7 @@ class ModelDispatcher:
             tally.sends()
             async with self._egress.send(request) as response:
                 await _raise_for_status(response, dialect)
-                headers = _headers(response)
+                headers = _headers(response, dialect)
                 if route.provider.dropped_header in headers:
                     _note_dropped(run, headers[route.provider.dropped_header])
                 if assembler is None:
@@ -113,12 +110,11 @@ class ModelDispatcher:
             tally.sends()
             async with sending as response:
                 await _raise_for_status(response, dialect)
-                headers = _headers(response)
+                headers = _headers(response, dialect)
                 if route.provider.dropped_header in headers:
                     _note_dropped(run, headers[route.provider.dropped_header])
-                run.preface = tuple(
-                    (name, value) for name, value in headers.items() if "ratelimit" in name or "request-id" in name
-                )
+                told = dialect.answer_headers.told
+                run.preface = tuple((name, value) for name, value in headers.items() if name.startswith(told))
                 reader = RestoringReader(dialect.read_events(), names) if names else dialect.read_events()
                 parser = SseParser()
                 async for chunk in _stream_of(response, dialect):
@@ -162,7 +158,7 @@ class ModelDispatcher:
             run.facts["dropped"] = ",".join(written.dropped)[:500]
         request = Request(
             "POST",
-            base_url.rstrip("/") + route.endpoint.path,
+            base_url.rstrip("/") + written.path,
             _encoded(headers),
             written.body,
             profile=deployment.network,
@@ -268,7 +264,7 @@ def _encoded(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes],
     return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
 
 
-def _written_chars(reply: ModelReply, dialect: Dialect) -> int:
+def _written_chars(reply: ModelReply, dialect: ProviderDialect) -> int:
     """Return how many characters the model wrote; the wire's own words are not among them."""
     try:
         parts = dialect.to_reply(reply).parts
@@ -297,7 +293,7 @@ def _pseudonym(run: DispatchRun, given: str, *, purpose: bytes) -> str:
     return hashlib.blake2b(whose.encode(), digest_size=20, person=purpose).hexdigest()
 
 
-async def _raise_for_status(response: Response, dialect: Dialect) -> None:
+async def _raise_for_status(response: Response, dialect: ProviderDialect) -> None:
     if response.status < 300:
         return
     if response.status < 400:
@@ -309,9 +305,10 @@ async def _raise_for_status(response: Response, dialect: Dialect) -> None:
             retryable=True,
         )
     body = await response.read(limit=_MAX_ERROR_BYTES)
-    headers = _headers(response)
+    headers = _headers(response, dialect)
     error = dialect.read_error(response.status, headers=headers, body=body)
-    error.headers = tuple((name, value) for name, value in headers.items() if "ratelimit" in name)
+    limits = dialect.answer_headers.rate_limits
+    error.headers = tuple((name, value) for name, value in headers.items() if name.startswith(limits))
     raise error
 
 
@@ -328,7 +325,7 @@ def _blame(error: HeadgateError, run: DispatchRun) -> None:
         error.retryable = False
 
 
-async def _assembled(response: Response, dialect: Dialect, assembler: Assembler, tally: _Tally) -> bytes:
+async def _assembled(response: Response, dialect: ProviderDialect, assembler: Assembler, tally: _Tally) -> bytes:
     """Read a stream to its end and return the whole answer; one that is cut is an error, never a shorter answer."""
     reader, parser, size_bytes = dialect.read_events(), SseParser(), 0
     async for chunk in _stream_of(response, dialect):
@@ -386,7 +383,7 @@ def _add_all(events: Sequence[ModelEvent], assembler: Assembler, tally: _Tally) 
         assembler.add(event)
 
 
-def _stream_of(response: Response, dialect: Dialect) -> AsyncIterator[bytes]:
+def _stream_of(response: Response, dialect: ProviderDialect) -> AsyncIterator[bytes]:
     """Return the pieces of a stream, also where its server does not say that it is one, or gave a whole answer.
 
     Raises:
@@ -397,7 +394,7 @@ def _stream_of(response: Response, dialect: Dialect) -> AsyncIterator[bytes]:
     return response.chunks() if kind.lower().startswith("text/event-stream") else _told_by_its_start(response, dialect)
 
 
-async def _told_by_its_start(response: Response, dialect: Dialect) -> AsyncGenerator[bytes, None]:
+async def _told_by_its_start(response: Response, dialect: ProviderDialect) -> AsyncGenerator[bytes, None]:
     chunks, head = response.chunks(), b""
     async for chunk in chunks:
         head += chunk
@@ -423,9 +420,10 @@ async def _told_by_its_start(response: Response, dialect: Dialect) -> AsyncGener
     yield dialect.replay(b"".join(body))
 
 
-def _headers(response: Response) -> dict[str, str]:
+def _headers(response: Response, dialect: ProviderDialect) -> dict[str, str]:
+    read = dialect.answer_headers.read
     return {
         name.decode("latin-1").lower(): value.decode("latin-1")
         for name, value in response.headers.pairs
-        if name.decode("latin-1").lower().startswith(_REPLY_HEADERS)
+        if name.decode("latin-1").lower().startswith(read)
     }

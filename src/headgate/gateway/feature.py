@@ -22,12 +22,14 @@ from headgate.gateway.verbs import VERBS
 from headgate.kernel.action import Action
 from headgate.kernel.errors import Unavailable
 from headgate.kernel.extensions import load
+from headgate.kernel.identity import TenantId
 from headgate.kernel.pipeline import Pipeline
 from headgate.substrate.telemetry import PROFILE, telemetry_profile
-from headgate.wire.dialects import DIALECTS
+from headgate.wire.dialects import load_dialects
 from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall
 from headgate.wire.provider import Provider
 
+_ANY_TENANT = TenantId("")
 _SECTIONS: tuple[Kind, ...] = ("network", "deployment", "alias")
 
 
@@ -36,6 +38,7 @@ async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
     base, secrets, is_worker = house.base, house.secrets, house.purpose == "worker"
     endpoint = base.settings.otlp_endpoint
     providers = {name: cast("Provider", one) for name, one in load("providers").items()} if is_worker else {}
+    dialects = load_dialects()
     library = Library(
         database=house.database,
         egress=house.egress,
@@ -43,6 +46,7 @@ async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
         secrets=secrets,
         model_port=house.model_port,
         profiles={PROFILE: telemetry_profile(endpoint)} if endpoint else None,
+        categories=frozenset(house.names("category", _ANY_TENANT)),
     )
 
     def estimate(action: Action[Any, Any, Any]) -> int | None:
@@ -56,7 +60,7 @@ async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
 
     store = PostgresAllowances(house.database, worker=base.ids.ulid())
     admitter = KeyAdmitter(store=store, clock=base.clock, estimate=estimate)
-    gateway = Gateway(library, admitter, providers, DIALECTS)
+    gateway = Gateway(library, admitter, providers, dialects)
     if not is_worker:
         return Opened(service=gateway, stages={"admitter": admitter})
 
@@ -77,11 +81,11 @@ async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
         performers={
             MODEL_INVOKE.name: ModelInvoke(catalogues=library.catalogue, health=Health(base.clock)),
             MODEL_DISPATCH.name: ModelDispatcher(
-                egress=house.egress, providers=providers, dialects=DIALECTS, secrets=secrets
+                egress=house.egress, providers=providers, dialects=dialects, secrets=secrets
             ),
         },
         stages={"admitter": admitter},
-        sections=[CatalogueSection(kind, providers=providers) for kind in _SECTIONS],
+        sections=[CatalogueSection(kind, providers=providers, dialects=dialects) for kind in _SECTIONS],
         jobs={"limits": keep_limits},
         refresh=refresh,
         names={

@@ -17,7 +17,7 @@ from headgate.gateway.models import DeploymentSpec, NetworkSpec, alias_from, dep
 from headgate.kernel.errors import Conflict, HeadgateError, NotFound
 from headgate.kernel.hashing import same
 from headgate.kernel.identity import TenantId
-from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Custody
+from headgate.kernel.labels import EMPTY, EVERYTHING, Clearance, Confidentiality, Custody
 from headgate.substrate.database import Database
 from headgate.substrate.egress import Egress, NetworkProfile
 from headgate.substrate.secrets import SecretStore
@@ -53,6 +53,7 @@ class Library:
     Args:
         model_port: where the embedded model process listens, or None without it.
         profiles: of the egress client, for what is not a deployment; the library owns all the others.
+        categories: what the installed detectors find; masked, it may go wherever its level may.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Library:
         secrets: SecretStore,
         model_port: int | None,
         profiles: Mapping[str, NetworkProfile] | None = None,
+        categories: frozenset[str] = EMPTY,
     ) -> None:
         self._database = database
         self._egress = egress
@@ -71,6 +73,7 @@ class Library:
         self._secrets = secrets
         self._model_port = model_port
         self._given_profiles = dict(profiles or {})
+        self._categories = categories
         self._built_in = _built_in(model_port)
         self._catalogues: Mapping[TenantId, Catalogue] = MappingProxyType({})
         self._profiles: Mapping[str, NetworkProfile] = {}
@@ -140,7 +143,7 @@ class Library:
             try:
                 if spec.id in self._built_in.deployments:
                     raise Conflict(f"the deployment {spec.id} is built in")
-                deployment = deployment_from(spec, self._providers, tenant=tenant)
+                deployment = deployment_from(spec, self._providers, tenant=tenant, categories=self._categories)
                 profiles[deployment.network] = self._profile(spec, networks, deployment)
             except _FAULTS as error:
                 left_out.append(LeftOut(tenant, "deployment", spec.id, _why(error)))

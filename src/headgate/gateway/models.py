@@ -17,6 +17,7 @@ from headgate.kernel.hashing import same
 from headgate.kernel.labels import EMPTY, UNSCANNED, Clearance, Confidentiality, Custody, pseudonymous
 from headgate.substrate.egress import NetworkProfile, is_metadata, parse_url, why_never
 from headgate.substrate.secrets import check_reference
+from headgate.wire.dialects import Dialects
 from headgate.wire.model_call import Capability, Deployment, Operation, Price, PriceTier
 from headgate.wire.provider import Provider
 
@@ -26,18 +27,8 @@ Money = Annotated[Decimal, msgspec.Meta(description="Money for a million tokens,
 _DEAREST = 1_000_000_000
 """For a million tokens; what a call of any length costs then still fits the 64 bits of the database."""
 
-_QUIRKS = {
-    "openai_chat": frozenset(
-        {
-            *("max_completion_tokens", "max_tokens", "newer_limit_name", "fixed_sampling", "no_stream_options"),
-            *("developer_role", "reasoning_content", "reasoning", "reasoning_effort", "top_k"),
-        }
-    ),
-    "anthropic_messages": frozenset({"sampling", "thinking_budget", "system_turns"}),
-}
-"""What the dialects read of a deployment, as docs/configuration.md lists it."""
-
 CATEGORIES = ("pii", "phi", "pci", "secret")
+"""The categories that rules and floors name on every installation, whichever detectors are there."""
 
 
 class ClearanceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -117,8 +108,13 @@ class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     idle_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] = 120.0
 
 
-def deployment_from(spec: DeploymentSpec, providers: Mapping[str, Provider], *, tenant: str) -> Deployment:
+def deployment_from(
+    spec: DeploymentSpec, providers: Mapping[str, Provider], *, tenant: str, categories: frozenset[str] = EMPTY
+) -> Deployment:
     """Return the deployment that a specification describes.
+
+    Args:
+        categories: what the installed detectors find.
 
     Raises:
         Invalid: `param` names the field at fault.
@@ -146,7 +142,7 @@ def deployment_from(spec: DeploymentSpec, providers: Mapping[str, Provider], *, 
         base_url=spec.base_url,
         key=spec.key,
         network=f"{tenant}/{spec.id}",
-        clearance=same(clearance_from(spec.clearance, custody=custody)),
+        clearance=same(clearance_from(spec.clearance, custody=custody, categories=categories)),
         price=price_from(spec.price),
         capability=Capability(
             operations=frozenset(spec.operations) if spec.operations is not None else usual.operations,
@@ -185,12 +181,10 @@ def refuse_network(spec: NetworkSpec) -> None:
             raise Invalid(f"{host} is {why}: nothing is sent there", param="allow")
 
 
-def refuse_quirks(spec: DeploymentSpec, provider: Provider) -> None:
+def refuse_quirks(spec: DeploymentSpec, provider: Provider, dialects: Dialects) -> None:
     """Raise Invalid for a quirk that no dialect of the provider's reads: a word that does nothing is a mistake."""
-    dialects = {endpoint.dialect for endpoint in provider.endpoints.values()}
-    if not dialects & _QUIRKS.keys():
-        return  # a provider with a wire of its own knows its own
-    known = frozenset[str]().union(*(_QUIRKS.get(dialect, EMPTY) for dialect in dialects))
+    spoken = (dialects.providers.get(endpoint.dialect) for endpoint in provider.endpoints.values())
+    known = EMPTY.union(*(dialect.quirks for dialect in spoken if dialect is not None))
     for quirk in spec.quirks:
         if quirk not in known:
             near = difflib.get_close_matches(quirk, sorted(known), n=1)
@@ -198,16 +192,17 @@ def refuse_quirks(spec: DeploymentSpec, provider: Provider) -> None:
             raise Invalid(f"deployments of {spec.provider} have no quirk {quirk!r}; {hint}", param="quirks")
 
 
-def clearance_from(spec: ClearanceSpec, *, custody: Custody) -> Clearance:
-    """Return the clearance; categories always include the pseudonymous forms of the known ones.
+def clearance_from(spec: ClearanceSpec, *, custody: Custody, categories: frozenset[str] = EMPTY) -> Clearance:
+    """Return the clearance; it always includes the pseudonymous forms of the known categories and of those given.
 
     What no scan can read may go to the organisation's own machines, and elsewhere only where it is declared.
     """
     given = frozenset(spec.categories)
+    known = (given | categories).union(CATEGORIES) - {UNSCANNED}
     unscanned = frozenset({UNSCANNED}) if custody is Custody.ORGANISATION else EMPTY
     return Clearance(
         level=Confidentiality[spec.level.upper()],
-        categories=given | unscanned | {pseudonymous(one) for one in (*CATEGORIES, *given - {UNSCANNED})},
+        categories=given | unscanned | {pseudonymous(one) for one in known},
         regions=frozenset(spec.regions),
         purposes=frozenset(spec.purposes),
         custody=custody,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from headgate.gateway.admission import KeyAdmitter
 from headgate.gateway.catalogue import Catalogues
 from headgate.gateway.library import Library
-from headgate.wire.dialect import Dialect
+from headgate.wire.dialects import Dialects
 from headgate.wire.provider import Provider
 
 
@@ -23,7 +23,7 @@ class Gateway:
     library: Library
     admitter: KeyAdmitter
     providers: Mapping[str, Provider]
-    dialects: Mapping[str, Dialect]
+    dialects: Dialects
 
     @property
     def catalogues(self) -> Catalogues:

@@ -31,6 +31,7 @@ from headgate.kernel.errors import Denied, HeadgateError
 from headgate.kernel.identity import UseCase
 from headgate.kernel.labels import Labels
 from headgate.kernel.pipeline import Stages, refuse, refuse_release, with_inherited
+from headgate.wire.dialect import Match
 from headgate.wire.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelEvent, ModelReply
 
 Dispatch = Action[ModelDispatch, ModelEvent, ModelReply]
@@ -184,7 +185,7 @@ def _call(gateway: Gateway, alias: Alias, *, model: str, text: str) -> ModelCall
     """Return the call that a client would have made of the text."""
     if alias.operation == "embed":
         body = msgspec.json.encode({"model": model, "input": text})
-        return gateway.dialects["openai_embeddings"].read_call(body, headers={})
+        return gateway.dialects.clients["openai_embeddings"].read_call(body, headers={}, match=Match("embed"))
     return read_chat(gateway, model, [ChatMessage(role="user", content=text)], stream=False)
 
 

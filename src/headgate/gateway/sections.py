@@ -24,6 +24,7 @@ from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Change
 from headgate.substrate.declarative import decode_table
 from headgate.substrate.secrets import check_reference
+from headgate.wire.dialects import Dialects
 from headgate.wire.provider import Provider
 
 _TYPES: Mapping[Kind, type[Spec]] = {"deployment": DeploymentSpec, "alias": AliasSpec, "network": NetworkSpec}
@@ -34,9 +35,10 @@ BUILT_IN_DEPLOYMENTS = ("local-chat", "local-embed")
 class CatalogueSection:
     """One of the three tables; the file holds all of a tenant's entries, what is not in it is removed."""
 
-    def __init__(self, kind: Kind, *, providers: Mapping[str, Provider]) -> None:
+    def __init__(self, kind: Kind, *, providers: Mapping[str, Provider], dialects: Dialects) -> None:
         self._kind: Kind = kind
         self._providers = providers
+        self._dialects = dialects
 
     @property
     def name(self) -> str:
@@ -110,7 +112,7 @@ class CatalogueSection:
                     if spec.id in BUILT_IN_DEPLOYMENTS:
                         raise Invalid(f"the deployment {spec.id} is built in; choose another name", param="id")
                     deployment_from(spec, self._providers, tenant="check")
-                    refuse_quirks(spec, self._providers[spec.provider])
+                    refuse_quirks(spec, self._providers[spec.provider], self._dialects)
                     if spec.network != "default":
                         _refer(spec.network, _ids(document, "network"), "network", param="network")
                 case AliasSpec():

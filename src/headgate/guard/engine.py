@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from headgate.guard.embedded import PREFILTER, embedded_in
+from headgate.guard.kinds import Kinds
 from headgate.guard.overlaps import resolved
 from headgate.guard.prefilter import Matcher, compiled, prefilter
 from headgate.guard.seams import found_across
 from headgate.guard.views import Span, View, is_plain, views
 from headgate.kernel.content import Content, Finding, Segment
-from headgate.kernel.detection import Candidate, Detector, Hit, Pattern
+from headgate.kernel.detection import ANY, Candidate, Detector, DetectorManifest, Hit, Pattern
 from headgate.kernel.errors import Invalid, TooLarge
 from headgate.kernel.extensions import load
 from headgate.kernel.labels import UNSCANNED
@@ -44,10 +45,14 @@ _CHARS_OF_ONE = 64
 
 
 class _Rule(NamedTuple):
+    """One pattern of a detector, with the category of each kind that it declares, and of its first."""
+
     detector: Detector
     name: str
     pattern: Pattern
     regex: Any
+    categories: Mapping[str, str]
+    category: str
 
 
 class _Scanned(NamedTuple):
@@ -59,6 +64,10 @@ class _Scanned(NamedTuple):
 
 class Engine:
     """Scans text with a set of detectors. Immutable; safe to use from any thread.
+
+    Attributes:
+        kinds: what the detectors declare of the kinds of values that they find.
+        categories: of everything that may be found.
 
     Args:
         detectors: what to look for, by name.
@@ -75,13 +84,10 @@ class Engine:
         matcher: Matcher | None = None,
         threshold: float = 0.5,
     ) -> None:
-        self._rules = [
-            _Rule(detector, name, pattern, compiled(pattern))
-            for name, detector in detectors.items()
-            for pattern in detector.patterns
-        ]
+        self.kinds = Kinds(detectors)
+        self.categories = self.kinds.categories
+        self._rules = [rule for name, detector in detectors.items() for rule in _rules(name, detector)]
         self._threshold = threshold
-        self.categories = frozenset(detector.category for detector in detectors.values())
         self._controls = len(self._rules)
         self._embedded = self._controls + 1
         self._only_embedded = [self._embedded]
@@ -115,7 +121,7 @@ class Engine:
         runs = content.runs()
         if not runs:
             return found
-        return resolved((*found, *found_across(segments, runs, scan=self.scan, known=found)))
+        return resolved((*found, *found_across(segments, runs, scan=self.scan, known=found, kinds=self.kinds)))
 
     def scan(self, segments: Sequence[Segment], *, levels: int = _LEVELS) -> tuple[Finding, ...]:
         """Return what is found in these segments, in order, without overlaps within a category.
@@ -197,10 +203,9 @@ class Engine:
                 for hit in hits:
                     if hit.end > hit.start:
                         start, end = scanned.view.written(hit.start, hit.end)
+                        category = rule.categories.get(hit.kind, rule.category)
                         found.append(
-                            Finding(
-                                hit.kind, rule.detector.category, scanned.segment, start, end, hit.confidence, rule.name
-                            )
+                            Finding(hit.kind, category, scanned.segment, start, end, hit.confidence, rule.name)
                         )
         return resolved(found)
 
@@ -270,10 +275,18 @@ def builtin_detectors() -> Mapping[str, Detector]:
     """
     detectors: dict[str, Detector] = {}
     for name, extension in load("detectors").items():
-        if not all(hasattr(extension, part) for part in ("category", "patterns", "judge")):
-            raise Invalid(f"the extension {name} is no detector: it needs category, patterns and judge")
+        is_declared = isinstance(getattr(extension, "manifest", None), DetectorManifest)
+        if not is_declared or not all(hasattr(extension, part) for part in ("patterns", "judge")):
+            raise Invalid(f"the extension {name} is no detector: it needs a DetectorManifest, patterns and judge")
         detectors[name] = cast("Detector", extension)
     return detectors
+
+
+def _rules(name: str, detector: Detector) -> list[_Rule]:
+    kinds = detector.manifest.kinds
+    categories = {kind.name: kind.category for kind in kinds}
+    category = categories.get(ANY, kinds[0].category)
+    return [_Rule(detector, name, pattern, compiled(pattern), categories, category) for pattern in detector.patterns]
 
 
 def _has_anchor(pattern: Pattern) -> bool:

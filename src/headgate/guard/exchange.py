@@ -316,7 +316,9 @@ class GuardExchange:
         """Return the number that went out as this string, if its receiver may see it."""
         place = next(spelled(text, self._book, is_last=True), None) if BEGINNING.match(text) else None
         entry = None if place is None or place.end < len(text) else self._book.entry(place.token or "")
-        if entry is None or not is_number(entry) or not (entry.category is None or self._may_flow(entry.category)):
+        if entry is None or not is_number(entry) or not self._book.is_restored(entry):
+            return None
+        if entry.category is not None and not self._may_flow(entry.category):
             return None
         self._may_see(entry, False)
         return entry.value
@@ -396,7 +398,7 @@ class GuardExchange:
         """Decide on one token at the place where it goes to; what is seen raises the output's labels."""
         if entry.category is None:
             return True
-        if is_inside_url or not self._may_flow(entry.category):
+        if is_inside_url or not self._book.is_restored(entry) or not self._may_flow(entry.category):
             self._counts[f"withheld.{entry.kind}"] += 1
             return False
         self._counts[f"restored.{entry.kind}"] += 1

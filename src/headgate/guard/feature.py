@@ -10,6 +10,7 @@ from headgate.guard.engine import Engine, builtin_detectors
 from headgate.guard.labelling import GuardLabeller
 from headgate.guard.pseudonyms import Pseudonyms
 from headgate.guard.transform import GuardTransformer
+from headgate.kernel.detection import Detector, categories_of
 from headgate.substrate.shared_table import SharedTable
 
 _REMEMBERED_ANSWERS = 1 << 16
@@ -20,10 +21,12 @@ async def open_guard(house: House, stack: AsyncExitStack) -> Opened:
     """Load the detectors; a desk handles no content and needs none."""
     base, pseudonyms = house.base, Pseudonyms(house.base.secret("pseudonyms"))
     if house.purpose == "desk":
-        engine, answers = Engine({}), None
+        detectors, answers = dict[str, Detector](), None
+        engine = Engine(detectors)
     else:
         cache = base.settings.data / "cache"
-        engine = Engine(builtin_detectors(), cache=cache)
+        detectors = builtin_detectors()
+        engine = Engine(detectors, cache=cache)
         table = SharedTable(cache / "answers", slots=_REMEMBERED_ANSWERS)
         answers = AnswerMemory(table, key=base.secret("answers"), clock=base.clock)
     return Opened(
@@ -32,6 +35,7 @@ async def open_guard(house: House, stack: AsyncExitStack) -> Opened:
             "labeller": GuardLabeller(engine=engine, answers=answers),
             "transformer": GuardTransformer(engine=engine, pseudonyms=pseudonyms, answers=answers),
         },
+        names={"category": lambda tenant: categories_of(detectors)},
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from headgate.guard.kinds import MOST_LETTERS, NO_KINDS, Kinds
 from headgate.kernel.errors import Invalid
 
 FRAME = "HGX_"
@@ -21,10 +22,9 @@ FRAME = "HGX_"
 
 _ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels, no digits: neither words nor numbers come about by chance
 CODE_SIZE = 15  # 20 letters to the power of 15: 64.8 bits
-_NAME_SIZE = 16
-LONGEST_TOKEN = len(FRAME) + _NAME_SIZE + 1 + CODE_SIZE
+LONGEST_TOKEN = len(FRAME) + MOST_LETTERS + 1 + CODE_SIZE
 
-TOKEN = re.compile(rf"{FRAME}[A-Z]{{1,{_NAME_SIZE}}}_[{_ALPHABET}]{{{CODE_SIZE}}}")
+TOKEN = re.compile(rf"{FRAME}[A-Z]{{1,{MOST_LETTERS}}}_[{_ALPHABET}]{{{CODE_SIZE}}}")
 """Exactly a token. Tokens have one length for each name, so none begins with another."""
 
 _LEAST_KEY_BYTES = 16
@@ -54,9 +54,13 @@ class Pseudonyms:
             raise Invalid(f"the key of pseudonyms has {len(key)} bytes; it needs {_LEAST_KEY_BYTES} or more")
         self._key = hashlib.blake2b(key, digest_size=32, person=b"hg-pseudonyms").digest()
 
-    def book(self, *, tenant: str, use_case: str, principal: str) -> Book:
-        """Return an empty book whose tokens are stable within, and unlinkable beyond, these three."""
-        return Book(partial(_keyed, self._key, tenant, use_case, principal, size=32))
+    def book(self, *, tenant: str, use_case: str, principal: str, kinds: Kinds = NO_KINDS) -> Book:
+        """Return an empty book whose tokens are stable within, and unlinkable beyond, the first three.
+
+        Args:
+            kinds: what the detectors declare of the values that get tokens.
+        """
+        return Book(partial(_keyed, self._key, tenant, use_case, principal, size=32), kinds=kinds)
 
 
 class Book:
@@ -64,12 +68,14 @@ class Book:
 
     Args:
         make_key: derives the key of its tokens; not asked where there is nothing to mask.
+        kinds: what the detectors declare of the values that get tokens.
     """
 
-    __slots__ = ("_code_size", "_entries", "_key", "_make_key", "_sorted", "_tokens", "_words", "has_numbers")
+    __slots__ = ("_code_size", "_entries", "_key", "_kinds", "_make_key", "_sorted", "_tokens", "_words", "has_numbers")
 
-    def __init__(self, make_key: Callable[[], bytes], *, code_size: int = CODE_SIZE) -> None:
+    def __init__(self, make_key: Callable[[], bytes], *, kinds: Kinds = NO_KINDS, code_size: int = CODE_SIZE) -> None:
         self._make_key = make_key
+        self._kinds = kinds
         self._key = b""
         self._code_size = code_size
         self._entries: dict[str, Entry] = {}
@@ -87,7 +93,7 @@ class Book:
         if known is not None:
             return known
         self._key = self._key or self._make_key()
-        name = token_name(entry)
+        name = self._kinds.word(entry.kind, entry.category)
         for attempt in range(1_000_000):
             numbered = ("number",) if entry.is_number else ()
             digest = _keyed(self._key, name, entry.kind, entry.value, str(attempt), *numbered, size=16)
@@ -105,6 +111,10 @@ class Book:
         """Return what a token of this exchange stands for; None for every other."""
         return self._entries.get(token)
 
+    def is_restored(self, entry: Entry) -> bool:
+        """Tell whether the value may come back in the place of its token."""
+        return self._kinds.is_restored(entry.kind, entry.category)
+
     def token_of(self, word: str) -> str | None:
         """Return the only token whose letters these are; None where there is none, or more than one."""
         return self._words.get(word)
@@ -115,12 +125,6 @@ class Book:
             self._sorted = sorted(self._words)
         at = bisect_left(self._sorted, word)
         return at < len(self._sorted) and self._sorted[at].startswith(word)
-
-
-def token_name(entry: Entry) -> str:
-    """Return the word within the token that tells the model what kind of value it stands for."""
-    word = "SECRET" if entry.category == "secret" else entry.kind
-    return "".join(char for char in word.upper() if "A" <= char <= "Z")[:_NAME_SIZE] or "VALUE"
 
 
 def _keyed(key: bytes, *fields: str, size: int) -> bytes:

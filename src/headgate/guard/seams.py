@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+from headgate.guard.kinds import Kinds
 from headgate.kernel.content import Finding, Run, Segment
 
 _REACH = 128
@@ -26,9 +27,6 @@ _JOINTS = ("", "\n")
 
 _SPACE = re.compile(r"\s")
 _SENTENCE_OF_NUMBER = re.compile(r"[0-9][.,;:!?)]{1,3}\s{0,8}\Z")
-
-_CHECKED = frozenset({"pii", "pci", "phi"})
-"""Categories whose values are complete where they are found: what follows such a value is not more of it."""
 
 
 class _Seam(NamedTuple):
@@ -59,12 +57,14 @@ def found_across(
     *,
     scan: Callable[[Sequence[Segment]], Sequence[Finding]],
     known: Sequence[Finding],
+    kinds: Kinds,
 ) -> list[Finding]:
     """Return what is split over the texts of these runs, one finding for each piece of it.
 
     Args:
         scan: finds values in segments.
         known: what was found in the segments by themselves.
+        kinds: tells whether values of a kind are whole where they are found.
     """
     open_ends = {one.segment: one.start for one in known if one.end == len(segments[one.segment].text)}
     seams = [
@@ -80,7 +80,7 @@ def found_across(
     for finding in scan([Segment(seam.text, "user") for seam in seams]):
         seam = seams[finding.segment]
         pieces = list(_cut(finding, seam))
-        if len(pieces) > 1 and not _is_chance(pieces, whole, seam):
+        if len(pieces) > 1 and not _is_chance(pieces, whole, seam, kinds):
             found += pieces
     return found
 
@@ -90,15 +90,16 @@ def _seam(ends: Sequence[_End], joint: str, is_one_text: bool) -> _Seam:
     return _Seam(ends, joint, is_one_text, [0, *accumulate(sizes)][:-1])
 
 
-def _is_chance(pieces: Sequence[Finding], known: Mapping[int, Sequence[Finding]], seam: _Seam) -> bool:
+def _is_chance(pieces: Sequence[Finding], known: Mapping[int, Sequence[Finding]], seam: _Seam, kinds: Kinds) -> bool:
     """Tell a value that is split from one that is whole by itself and has words of a neighbour beside it.
 
     Of messages, a value that is whole in one of them says that nothing was split, save where it goes on line by line;
     and a number that ends with its sentence does not go on.
     """
+    is_complete = kinds.is_complete(pieces[0].kind, pieces[0].category)
     if seam.is_one_text:
-        return pieces[0].category in _CHECKED and _is_known(pieces[0], known)
-    if (pieces[0].category in _CHECKED or not seam.joint) and any(_is_known(piece, known) for piece in pieces):
+        return is_complete and _is_known(pieces[0], known)
+    if (is_complete or not seam.joint) and any(_is_known(piece, known) for piece in pieces):
         return True
     inner = {piece.segment for piece in pieces[:-1]}
     return any(end.segment in inner and _SENTENCE_OF_NUMBER.search(end.text) for end in seam.ends)

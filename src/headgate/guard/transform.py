@@ -96,7 +96,9 @@ class GuardTransformer:
         return Preview(masked(content, findings, categories=categories, book=book, thought=_unknown).content, findings)
 
     def _book(self, principal: Principal, use_case: UseCase) -> Book:
-        return self._pseudonyms.book(tenant=principal.tenant, use_case=use_case.id, principal=principal.id)
+        return self._pseudonyms.book(
+            tenant=principal.tenant, use_case=use_case.id, principal=principal.id, kinds=self._engine.kinds
+        )
 
 
 def _place(action: Action[Any, Any, Any]) -> str:

@@ -1,15 +1,49 @@
 """What a detector of values in text is: patterns that find candidates fast, and a judgement of each candidate.
 
-A detector is an extension of kind `detectors`: one file that exports one object. It never sees more than one segment,
-holds no state, does no I/O and is called once for every candidate, so its judgement has to take bounded time.
+A detector is an extension of kind `detectors`: one file that exports one object. Its manifest declares the kinds of
+values that it finds and what becomes of them; nothing else knows them. It never sees more than one segment, holds no
+state, does no I/O and is called once for every candidate, so its judgement has to take bounded time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
 
 from headgate.kernel.extensions import Manifest
+
+ANY: Final = "*"
+"""As the name of a kind: every kind of the detector's that its manifest does not name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of value that a detector finds, and what becomes of it.
+
+    Args:
+        name: as `Hit.kind` says it, or `ANY`.
+        category: the label of content that holds such a value, and what rules mask by.
+        word: stands in the token that takes the place of a masked value, such as `EMAIL`: at most 16 capital letters;
+            "" for the letters of the kind.
+        is_restored: whether the caller gets the value back where the model repeats its token; else it is masked for
+            good.
+        is_complete: whether a value is whole where it is found. Of others, such as keys, what follows in the next text
+            may be more of the value.
+    """
+
+    name: str
+    category: str
+    word: str = ""
+    is_restored: bool = True
+    is_complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorManifest(Manifest):
+    """What a detector says of itself. A hit of a kind that is not declared counts as one of the first kind."""
+
+    kinds: tuple[Kind, ...] = ()
 
 
 class Pattern(NamedTuple):
@@ -71,16 +105,11 @@ class Hit(NamedTuple):
 
 
 class Detector(Protocol):
-    """Recognises values of one category, such as `pii`, `pci` or `secret`."""
+    """Recognises values of the kinds that its manifest declares."""
 
     @property
-    def manifest(self) -> Manifest:
-        """What it is; `name` appears in the findings."""
-        ...
-
-    @property
-    def category(self) -> str:
-        """The label category of everything it finds."""
+    def manifest(self) -> DetectorManifest:
+        """What it is and what it finds; `name` appears in the findings."""
         ...
 
     @property
@@ -91,3 +120,8 @@ class Detector(Protocol):
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
         """Return what the candidate really holds: checksums, ranges, context. Nothing where it is a coincidence."""
         ...
+
+
+def categories_of(detectors: Mapping[str, Detector]) -> frozenset[str]:
+    """Return the categories of everything that these detectors find."""
+    return frozenset(kind.category for detector in detectors.values() for kind in detector.manifest.kinds)

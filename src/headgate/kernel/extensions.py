@@ -1,6 +1,6 @@
 """The one registry of extensions: built-ins and strangers' packages come in by the same entry points.
 
-An extension is one file that exports one object with a `manifest`. Kinds: `providers`, `detectors`.
+An extension is one file that exports one object with a `manifest`. Kinds: `providers`, `detectors`, `dialects`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from headgate.kernel.errors import Conflict, Invalid, NotFound
 
-ExtensionKind = Literal["providers", "detectors"]
+ExtensionKind = Literal["providers", "detectors", "dialects"]
 
 
 @dataclass(frozen=True, slots=True)

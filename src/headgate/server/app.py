@@ -13,10 +13,9 @@ from headgate.server.api.errors import MethodNotAllowed, body_of, headers_of_err
 from headgate.server.asgi import WHOLE, ClientGone, Message, Receive, Scope, Send, headers_of, respond
 from headgate.server.cross_origin import is_preflight, preflight_headers, readable_by
 from headgate.server.data_plane import DataPlane
-from headgate.server.health import Counts, Health, Plane
+from headgate.server.health import Counts, Health
 from headgate.server.hosts import HostRule, foreign_origin
 from headgate.server.observers import Observers
-from headgate.server.paths import plane_of
 from headgate.server.refusals import Refusals
 from headgate.server.static_files import StaticFiles
 
@@ -43,7 +42,8 @@ class ApplicationParts:
     """What the application is made of.
 
     Args:
-        data_plane: answers `/v1/...`; it is handed the headers as they were read, and what is refused before it.
+        data_plane: answers the paths of model calls; it is handed the headers as they were read.
+            Requests that are refused before it are answered by it too.
         admin: answers `/api/...`.
         console: answers everything else.
         observers: says who may read the metrics.
@@ -64,12 +64,13 @@ class Application:
 
     def __init__(self, parts: ApplicationParts) -> None:
         self._parts = parts
+        self._calls = parts.data_plane.paths.names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         match scope["type"]:
             case "http":
-                plane = plane_of(scope, has_file=self._parts.console.has)
+                plane = self._parts.data_plane.paths.place_of(scope, has_file=self._parts.console.has)
                 counted = _Counted(send, plane, self._parts.counts, whole=scope.get(WHOLE))
                 await self._http(plane, scope, receive, counted)
             case "lifespan":
@@ -78,7 +79,7 @@ class Application:
                 # Nothing here speaks WebSocket; before it is accepted, closing it answers 403.
                 await send({"type": "websocket.close"})
 
-    async def _http(self, plane: Plane, scope: Scope, receive: Receive, send: _Counted) -> None:
+    async def _http(self, plane: str, scope: Scope, receive: Receive, send: _Counted) -> None:
         try:
             await self._route(plane, scope, receive, send)
         except ClientGone:
@@ -90,17 +91,17 @@ class Application:
             error = HeadgateError("an internal error happened; its cause is in the log")
             await self._fail(plane, error, scope, send)
 
-    async def _fail(self, plane: Plane, error: HeadgateError, scope: Scope, send: _Counted) -> None:
+    async def _fail(self, plane: str, error: HeadgateError, scope: Scope, send: _Counted) -> None:
         """Answer with an error in the words of the plane, whoever found it."""
         if send.is_started:
             return
         self._parts.refusals.note(error, scope, place=plane)
-        if plane in ("openai", "anthropic"):
+        if plane in self._calls:
             await self._parts.data_plane.refuse(error, scope, send)
         else:
             await respond(send, error.status, body_of(error), headers=headers_of_error(error))
 
-    async def _route(self, plane: Plane, scope: Scope, receive: Receive, send: _Counted) -> None:
+    async def _route(self, plane: str, scope: Scope, receive: Receive, send: _Counted) -> None:
         parts, path, is_reading = self._parts, scope["path"], scope["method"] in ("GET", "HEAD")
         # Asked by orchestrators under the address of a pod; they say nothing that is not for everyone.
         if path == "/healthz" and is_reading:
@@ -113,7 +114,7 @@ class Application:
         origin = parts.hosts.check(headers)
         if origin is not None:
             # An application of another origin calls models with a key; everything else is for our own pages.
-            if plane not in ("openai", "anthropic"):
+            if plane not in self._calls:
                 raise foreign_origin()
             if is_preflight(scope, headers):
                 await respond(send, 204, b"", headers=preflight_headers(origin, headers))
@@ -122,7 +123,7 @@ class Application:
         if headers.get("upgrade", "").lower() == "websocket":
             # Clients that try a WebSocket first fall back to HTTP on this status, at once and on no other.
             await respond(send, 426, _WEBSOCKET, headers=[("upgrade", "HTTP/1.1"), ("connection", "upgrade")])
-        elif plane in ("openai", "anthropic"):
+        elif plane in self._calls:
             await parts.data_plane(scope, receive, send, headers)
         elif plane == "api":
             await parts.admin(scope, receive, send)
@@ -147,10 +148,10 @@ class _Counted:
 
     __slots__ = ("_counts", "_plane", "_send", "_whole", "extra", "is_started")
 
-    def __init__(self, send: Send, plane: Plane, counts: Counts, *, whole: Send | None) -> None:
+    def __init__(self, send: Send, plane: str, counts: Counts, *, whole: Send | None) -> None:
         self._send = send
         self._whole = whole or self._halves
-        self._plane: Plane = plane
+        self._plane = plane
         self._counts = counts
         self.is_started = False
         self.extra: tuple[tuple[bytes, bytes], ...] = ()

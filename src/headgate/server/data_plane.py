@@ -36,13 +36,14 @@ from headgate.server.content_coding import unpacked
 from headgate.server.departure import until_gone
 from headgate.server.identity import Caller, caller_by_key
 from headgate.server.model_list import models_body
-from headgate.server.paths import no_such_path, normalised, wire_of
+from headgate.server.paths import MODELS, Call, Paths
 from headgate.server.refusals import CALLER, Refusals
 from headgate.server.streams import OpenStream, OpenStreams
-from headgate.wire import anthropic_messages, openai_chat, openai_embeddings
-from headgate.wire.dialect import Dialect
-from headgate.wire.dialects import render_reply
+from headgate.wire.dialect import ClientDialect
+from headgate.wire.dialects import Dialects
 from headgate.wire.model_call import MODEL_INVOKE, ModelCall, ModelEvent, ModelReply
+from headgate.wire.openai_plane import OPENAI_MODELS
+from headgate.wire.plane import Plane
 from headgate.wire.provider import Provider
 
 log = structlog.get_logger(__name__)
@@ -57,15 +58,6 @@ _MOST_PATIENCE_S = 86_400.0
 _UNFIT = re.compile(r"[^!-~]")
 """What of the names of fields, which clients choose, may not stand in a header."""
 
-ROUTES: Mapping[str, Dialect] = {
-    "/v1/chat/completions": openai_chat.dialect,
-    "/v1/embeddings": openai_embeddings.dialect,
-    "/v1/messages": anthropic_messages.dialect,
-    "/v1/messages/count_tokens": anthropic_messages.counting,
-}
-"""The paths of the wires, and the dialect of each."""
-
-_MODELS = "/v1/models"
 _GRANT = "x-headgate-grant"
 
 
@@ -77,6 +69,7 @@ class DataPlaneParts:
     holder: SnapshotHolder
     catalogues: Callable[[TenantId], Catalogue]
     providers: Mapping[str, Provider]
+    dialects: Dialects
     streams: OpenStreams
     clock: Clock
     ids: Ids
@@ -88,54 +81,60 @@ class DataPlane:
 
     def __init__(self, parts: DataPlaneParts) -> None:
         self._parts = parts
+        self.paths = Paths(parts.dialects.clients.values())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str]) -> None:
         """Answer one request; errors in the caller's wire."""
-        path, method = normalised(scope["path"]), scope["method"]
-        route = ROUTES.get(path)
-        dialect = route or _dialect_for(scope)
-        answer = _Answer(send)
+        path, method = scope["path"], scope["method"]
+        found = self.paths.find(path)
+        answer = _Answer(send, self.paths.plane_of(scope) if found is None else found.plane)
         try:
-            if route is not None:
-                if method != "POST":
-                    raise MethodNotAllowed(method, allowed=("POST",))
-                await self._call(route, headers, scope, receive, answer)
-            elif path == _MODELS or path.startswith(_MODELS + "/"):
-                if method not in ("GET", "HEAD"):
-                    raise MethodNotAllowed(method, allowed=("GET", "HEAD"))
-                await self._models(path, scope, headers, answer)
+            if found is not None:
+                call = found.calls.get(method)
+                if call is None:
+                    raise MethodNotAllowed(method, allowed=tuple(found.calls))
+                await self._call(call, headers, scope, receive, answer)
             else:
-                raise no_such_path(scope, served=(*ROUTES, _MODELS))
+                await self._other(self.paths.normalised(path), scope, headers, answer)
         except ClientGone:
             return
         except HeadgateError as error:
             if isinstance(error, Upstream) and _GRANT in headers:
                 # The grant is used by what failed: an SDK that sent the same again would be refused for that.
                 error.retryable = False
-            self._parts.refusals.note(error, scope, place=path if route is not None else _MODELS)
-            await self._fail(error, dialect, answer)
+            self._parts.refusals.note(error, scope, place=MODELS if found is None else found.path)
+            await self._fail(error, answer)
         except Exception:
             log.exception("request_failed", path=path)
-            await self._fail(HeadgateError("an internal error happened; its cause is in the log"), dialect, answer)
+            await self._fail(HeadgateError("an internal error happened; its cause is in the log"), answer)
 
     async def refuse(self, error: HeadgateError, scope: Scope, send: Send) -> None:
         """Answer a request that was refused on its way here, in the wire of its path."""
-        path = normalised(scope["path"])
-        await self._fail(error, ROUTES.get(path) or _dialect_for(scope), _Answer(send))
+        found = self.paths.find(scope["path"])
+        await self._fail(error, _Answer(send, self.paths.plane_of(scope) if found is None else found.plane))
+
+    async def _other(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
+        """Answer a path that no dialect serves: the lists of models."""
+        if path != MODELS and not path.startswith(MODELS + "/"):
+            raise self.paths.no_such_path(scope)
+        if scope["method"] not in ("GET", "HEAD"):
+            raise MethodNotAllowed(scope["method"], allowed=("GET", "HEAD"))
+        await self._models(path, scope, headers, answer)
 
     async def _call(
-        self, dialect: Dialect, headers: dict[str, str], scope: Scope, receive: Receive, answer: _Answer
+        self, call_at: Call, headers: dict[str, str], scope: Scope, receive: Receive, answer: _Answer
     ) -> None:
-        caller = caller_by_key(headers, holder=self._parts.holder, clock=self._parts.clock)
+        caller = self._caller(headers)
         scope[CALLER] = caller
         require_json(headers)
         body = await read_body(receive, headers)
         if "content-encoding" in headers:
             body = await unpacked(body, headers["content-encoding"])
+        dialect, match = call_at
         if len(body) > _LARGE_BODY_BYTES:
-            call = await asyncio.to_thread(dialect.read_call, body, headers=headers)
+            call = await asyncio.to_thread(dialect.read_call, body, headers=headers, match=match)
         else:
-            call = dialect.read_call(body, headers=headers)
+            call = dialect.read_call(body, headers=headers, match=match)
         within_s = None if call.stream else patience_s(headers)
         action = invoke_action(
             call,
@@ -149,12 +148,14 @@ class DataPlane:
                 await self._stream(action, dialect, answer)
             else:
                 done = await self._parts.pipeline.run(action)
-                body = render_reply(done.result, wire=call.wire, model=call.model, call=call, created=self._now())
-                told = with_request_id(done.result.headers, wire=call.wire, otherwise=done.run.record_id)
+                body = self._parts.dialects.render_reply(
+                    done.result, wire=call.wire, model=call.model, call=call, created=self._now()
+                )
+                told = with_request_id(done.result.headers, plane=answer.plane, otherwise=done.run.record_id)
                 await answer.whole(200, body, [*told, *gate_headers(done.run)])
 
     async def _stream(
-        self, action: Action[ModelCall, ModelEvent, ModelReply], dialect: Dialect, answer: _Answer
+        self, action: Action[ModelCall, ModelEvent, ModelReply], dialect: ClientDialect, answer: _Answer
     ) -> None:
         """Stream an answer; nothing is committed before the first content or `COMMIT_S`."""
         writer = dialect.write_events(action.payload, created=self._now())
@@ -195,27 +196,31 @@ class DataPlane:
             (b"cache-control", b"no-cache, no-transform"),
             (b"x-accel-buffering", b"no"),
         ]
-        told = with_request_id(run.preface, wire=run.payload.wire, otherwise=run.record_id)
+        told = with_request_id(run.preface, plane=answer.plane, otherwise=run.record_id)
         await stream.start([*fixed, *encode_headers([*told, *gate_headers(run)]), *SECURITY_HEADERS])
 
+    def _caller(self, headers: dict[str, str]) -> Caller:
+        parts = self._parts
+        return caller_by_key(headers, holder=parts.holder, clock=parts.clock, key_headers=self.paths.key_headers)
+
     async def _models(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
-        caller = caller_by_key(headers, holder=self._parts.holder, clock=self._parts.clock)
-        wire = "anthropic" if "anthropic-version" in headers else "openai"
+        caller = self._caller(headers)
+        plane = self.paths.plane_with(headers)
         body = models_body(
-            path.removeprefix(_MODELS).lstrip("/"),
+            path.removeprefix(MODELS).lstrip("/"),
             caller,
             scope,
             catalogue=self._parts.catalogues(caller.principal.tenant),
             providers=self._parts.providers,
-            wire=wire,
+            lists=plane.models or OPENAI_MODELS,
         )
-        await answer.whole(200, body, list(with_request_id((), wire=wire, otherwise=self._parts.ids.ulid())))
+        await answer.whole(200, body, list(with_request_id((), plane=plane, otherwise=self._parts.ids.ulid())))
 
-    async def _fail(self, error: HeadgateError, dialect: Dialect, answer: _Answer) -> None:
+    async def _fail(self, error: HeadgateError, answer: _Answer) -> None:
         if answer.is_started:
             return
         request_id = error.record_id or self._parts.ids.ulid()
-        rendered = dialect.write_error(error, request_id=request_id)
+        rendered = answer.plane.write_error(error, request_id=request_id)
         headers = list(rendered.headers)
         if isinstance(error, Upstream):
             headers += error.headers
@@ -228,12 +233,13 @@ class DataPlane:
 
 
 class _Answer:
-    """The answer of one request, and whether its status is committed."""
+    """The answer of one request in the words of its plane, and whether its status is committed."""
 
-    __slots__ = ("is_started", "send")
+    __slots__ = ("is_started", "plane", "send")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, plane: Plane) -> None:
         self.send = send
+        self.plane = plane
         self.is_started = False
 
     async def whole(self, status: int, body: bytes, headers: list[tuple[str, str]] | None = None) -> None:
@@ -289,13 +295,13 @@ def patience_s(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def with_request_id(told: tuple[tuple[str, str], ...], *, wire: str, otherwise: str) -> tuple[tuple[str, str], ...]:
-    """Return the provider's headers with a request id under the name that clients of the wire read.
+def with_request_id(told: tuple[tuple[str, str], ...], *, plane: Plane, otherwise: str) -> tuple[tuple[str, str], ...]:
+    """Return the provider's headers with a request id under the name that clients of the plane read.
 
     Args:
         otherwise: the id where the provider gave none.
     """
-    name = "request-id" if wire.startswith("anthropic") else "x-request-id"
+    name = plane.request_id_header
     found = otherwise
     for given, value in told:
         if given == name:
@@ -315,8 +321,3 @@ def gate_headers(run: Run[Any, Any, Any]) -> list[tuple[str, str]]:
     if "dropped" in run.facts:
         headers.append(("x-headgate-dropped", _UNFIT.sub("?", str(run.facts["dropped"]))))
     return headers
-
-
-def _dialect_for(scope: Scope) -> Dialect:
-    """Return the dialect in which to refuse a path that no route has."""
-    return anthropic_messages.dialect if wire_of(scope) == "anthropic" else openai_chat.dialect

@@ -20,7 +20,6 @@ from headgate.server.streams import OpenStreams
 from headgate.substrate.database import Database
 from headgate.substrate.egress import Egress, Request
 
-Plane = Literal["openai", "anthropic", "api", "console"]
 ModelState = Literal["ready", "loading", "absent"]
 
 _LOOK_S = 1.0
@@ -33,7 +32,7 @@ class Counts:
     """What this worker counts; the numbers start at nought when it does."""
 
     def __init__(self) -> None:
-        self.requests: Counter[tuple[Plane, int]] = Counter()
+        self.requests: Counter[tuple[str, int]] = Counter()
         self.outcomes: Counter[str] = Counter()
 
 

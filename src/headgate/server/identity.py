@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from headgate.admin.callers import choose_use_case
@@ -25,8 +26,8 @@ KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
 """Where clients of Anthropic, of Azure and of Google send their key; the others send it as `authorization: Bearer`."""
 
 
-def presented_key(headers: dict[str, str]) -> str | None:
-    """Return the API key of a request, from `authorization: Bearer` or one of `KEY_HEADERS`; None where there is none.
+def presented_key(headers: dict[str, str], *, key_headers: Sequence[str] = KEY_HEADERS) -> str | None:
+    """Return the API key of a request, from `authorization: Bearer` or a header of its own; None where there is none.
 
     The same key may come in several of them; an empty one counts as not sent.
 
@@ -40,7 +41,7 @@ def presented_key(headers: dict[str, str]) -> str | None:
         if scheme.lower() != "bearer":
             raise Invalid("send the key as `authorization: Bearer KEY` or `x-api-key: KEY`", param="authorization")
         key = token.strip() or None
-    for name in KEY_HEADERS:
+    for name in key_headers:
         if name in headers and (given := headers[name].strip()):
             if key is not None and given != key:
                 raise Invalid(f"{name} and another header carry different keys; send one of them", param=name)
@@ -48,14 +49,19 @@ def presented_key(headers: dict[str, str]) -> str | None:
     return key
 
 
-def caller_by_key(headers: dict[str, str], *, holder: SnapshotHolder, clock: Clock) -> Caller:
+def caller_by_key(
+    headers: dict[str, str], *, holder: SnapshotHolder, clock: Clock, key_headers: Sequence[str] = KEY_HEADERS
+) -> Caller:
     """Recognise the caller of a model.
+
+    Args:
+        key_headers: where the key may be, beside `authorization`.
 
     Raises:
         Unauthenticated: no key, or one that is not known, revoked or expired.
         Denied: the key is bound to another use case than the one asked for.
     """
-    presented = presented_key(headers)
+    presented = presented_key(headers, key_headers=key_headers)
     if not presented:
         raise Unauthenticated("no API key was sent: send `authorization: Bearer KEY`; the first key lies in admin.key")
     snapshot = holder.current

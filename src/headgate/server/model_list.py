@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import parse_qsl
 
 from headgate.gateway.catalogue import Alias, Catalogue, visible_aliases
-from headgate.kernel.errors import Invalid, NotFound
+from headgate.kernel.errors import NotFound
 from headgate.server.asgi import Scope
 from headgate.server.identity import Caller
-from headgate.wire import anthropic_messages, openai_models
 from headgate.wire.model_call import Deployment
-from headgate.wire.openai_models import ModelCard
+from headgate.wire.plane import ModelCard, ModelLists
 from headgate.wire.provider import Provider
 
 
 def models_body(
-    wanted: str, caller: Caller, scope: Scope, *, catalogue: Catalogue, providers: Mapping[str, Provider], wire: str
+    wanted: str,
+    caller: Caller,
+    scope: Scope,
+    *,
+    catalogue: Catalogue,
+    providers: Mapping[str, Provider],
+    lists: ModelLists,
 ) -> bytes:
-    """Return the list, or one model where a name is wanted, in the form of the wire.
+    """Return the list, or one model where a name is wanted, in the form of the caller's plane.
 
     Raises:
         NotFound: there is no such model, or the caller may not call it.
         Invalid: the page that is asked for is none.
     """
     if wanted:
-        card = _card_of(wanted, caller, catalogue, providers)
-        return openai_models.anthropic_model(card) if wire == "anthropic" else openai_models.openai_model(card)
+        return lists.one(_card_of(wanted, caller, catalogue, providers))
     names = visible_aliases(catalogue, caller.principal)
     found = (_card(name, catalogue.aliases[name], caller, catalogue, providers) for name in names)
-    cards = [card for card in found if card is not None]
-    return (
-        openai_models.anthropic_list(cards, **_page(scope)) if wire == "anthropic" else openai_models.openai_list(cards)
-    )
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+    return lists.page([card for card in found if card is not None], query)
 
 
 def _card_of(wanted: str, caller: Caller, catalogue: Catalogue, providers: Mapping[str, Provider]) -> ModelCard:
@@ -65,20 +66,12 @@ def _card(
         alias.description,
         capability=first.capability,
         quirks=first.quirks,
-        speaks_anthropic=_speaks_anthropic(first, providers),
+        dialect=_dialect(first, providers),
     )
 
 
-def _speaks_anthropic(deployment: Deployment, providers: Mapping[str, Provider]) -> bool:
+def _dialect(deployment: Deployment, providers: Mapping[str, Provider]) -> str:
+    """Return the name of the dialect in which chats reach a deployment, or ""."""
     provider = providers.get(deployment.provider)
     endpoint = provider.endpoints.get("chat") if provider else None
-    return endpoint is not None and endpoint.dialect == anthropic_messages.dialect.name
-
-
-def _page(scope: Scope) -> dict[str, Any]:
-    """Return the paging of a models list as Anthropic's clients ask for it."""
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-    limit = query.get("limit", "20")
-    if not limit.isdigit() or not 1 <= int(limit[:6]) <= 1000:
-        raise Invalid("limit is a whole number from 1 to 1000", param="limit")
-    return {"limit": int(limit), "after": query.get("after_id"), "before": query.get("before_id")}
+    return "" if endpoint is None else endpoint.dialect

@@ -1,21 +1,37 @@
 """Which part answers a path, and what is wrong with a path that none answers.
 
-Clients append a path of their own to the base URL that people give them. A wrong base URL therefore gives a path that
-does not exist; such a client has to get an error that it can read, never a page of the console.
+The paths of model calls are those that the installed dialects declare. Clients append a path of their own to the base
+URL that people give them. A wrong base URL therefore gives a path that does not exist; such a client has to get an
+error that it can read, never a page of the console.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from headgate.kernel.errors import NotFound
+from headgate.kernel.errors import Conflict, Invalid, NotFound
 from headgate.server.asgi import Scope
-from headgate.server.health import Plane
+from headgate.server.identity import KEY_HEADERS
+from headgate.wire.dialect import MODEL, ClientDialect, Match
+from headgate.wire.openai_plane import OPENAI
+from headgate.wire.plane import Plane
+
+FALLBACK = OPENAI
+"""The plane in which a path is answered that belongs to none: most clients speak it."""
+
+MODELS = "/v1/models"
+"""The list of models, for the clients of every plane."""
 
 PAGES = ("/records/", "/approvals/")
 """Where pages of single things stand, whose ids may hold a dot."""
+
+_OURS = frozenset({"api", "console"})
+"""The planes of the server's own parts."""
+
+_OWN_PATHS = ("/api", "/healthz", "/readyz", "/metrics", "/assets", MODELS)
 
 _PROGRAMS = re.compile(r"//|/(?:v\d+[a-z0-9]*|api|openai|anthropic|deployments|engines)(?:/|$)|.*/v\d+[a-z0-9]*/")
 """Paths that only programs ask for, under this or another provider's base URL."""
@@ -23,68 +39,218 @@ _CALLS = re.compile(
     r"/(?:chat/completions|completions|embeddings|responses|messages|models)(?:/|$)|.*:(?:stream)?generateContent"
 )
 """Model calls whose base URL lacks its `/v1`. A browser that asks for a page of such a name sends no key."""
-_KEYS = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
 
 
-def plane_of(scope: Scope, *, has_file: Callable[[str], bool]) -> Plane:
-    """Say who answers a path, for routing and for the metrics.
+class Call(NamedTuple):
+    """How a path is served for one method."""
 
-    The console answers for its own files, and where a browser navigates to what no program asks for.
-    """
-    path: str = scope["path"]
-    if path.startswith("/v1/"):
-        return "anthropic" if "/messages" in path else "openai"
-    if (path.startswith("/api/") and not path.startswith("/api/v1/")) or path == "/api":
-        return "api"
-    if has_file(path) or path == "/metrics":
-        return "console"
-    return "console" if _is_navigation(scope, path) else wire_of(scope)
+    dialect: ClientDialect
+    match: Match
 
 
-def normalised(path: str) -> str:
-    """Return the path without a trailing slash and without the doubled `/v1` of a common base_url mistake."""
-    if path.startswith("/v1/v1/"):
-        path = path[3:]
-    return path.rstrip("/") or "/"
-
-
-def no_such_path(scope: Scope, *, served: Collection[str]) -> NotFound:
-    """Return the error of a path that no part answers, with the base URL to set where the path shows a wrong one.
+class Found(NamedTuple):
+    """A path that dialects serve.
 
     Args:
-        served: the paths that there are, all below `/v1`.
+        path: as they declare it, which says nothing of what a client wrote.
+        calls: by method.
     """
-    said = f"{scope['method']} {scope['path'][:200]} is not offered"
-    meant = _meant(scope["path"], served)
-    if meant is None:
-        return NotFound(f"{said}; this Headgate serves {', '.join(served)}")
-    is_anthropic = meant.startswith("/v1/messages") or wire_of(scope) == "anthropic"
-    base = "its address alone, without /v1" if is_anthropic else "its address followed by /v1"
-    return NotFound(
-        f"{said}; {meant} is, so the client's base URL is wrong: for this Headgate set {base}", param="base_url"
-    )
+
+    path: str
+    plane: Plane
+    calls: Mapping[str, Call]
 
 
-def _meant(path: str, served: Iterable[str]) -> str | None:
-    """Return the longest served path that the path ends with, its `/v1` left out or not."""
-    found = [one for one in served if path.rstrip("/").endswith(one.removeprefix("/v1"))]
-    return max(found, key=len, default=None)
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A path with the model in it, taken apart at its name."""
+
+    before: str
+    after: str
+    found: Found
+
+    def match(self, path: str) -> Found | None:
+        """Return the path as found, with its model; None where it is another path."""
+        if len(path) <= len(self.before) + len(self.after) or not path.startswith(self.before):
+            return None
+        if not path.endswith(self.after):
+            return None
+        model = path[len(self.before) : len(path) - len(self.after)]
+        calls = {
+            method: Call(dialect, match._replace(model=model)) for method, (dialect, match) in self.found.calls.items()
+        }
+        return Found(self.found.path, self.found.plane, calls)
 
 
-def wire_of(scope: Scope) -> Literal["openai", "anthropic"]:
-    """Say which wire the client of a model call speaks, by its path, or by a header on a path of both or of neither."""
-    path: str = scope["path"]
-    if "/messages" in path and "/threads/" not in path:
-        return "anthropic"
-    return "anthropic" if any(name == b"anthropic-version" for name, _ in scope["headers"]) else "openai"
+class Paths:
+    """The paths of model calls, and the plane of every other path.
+
+    Args:
+        dialects: those that serve clients.
+
+    Raises:
+        Invalid: a dialect declares a path that is none, or that belongs to another part of the server.
+        Conflict: two dialects declare one path, or two planes have one name.
+    """
+
+    def __init__(self, dialects: Iterable[ClientDialect]) -> None:
+        ordered = sorted(dialects, key=lambda one: (one.plane.name != FALLBACK.name, one.plane.name, one.name))
+        found = _declared(ordered)
+        self._exact = {path: one for path, one in found.items() if MODEL not in path}
+        patterns = [_pattern(path, one) for path, one in found.items() if MODEL in path]
+        # The longest first: of two that match, it says more.
+        self._patterns = sorted(patterns, key=lambda one: -len(one.before) - len(one.after))
+        self.served = (*found, MODELS)
+        """Every path that is served, as it is declared."""
+        self._planes = _planes(ordered)
+        self.names = frozenset(self._planes)
+        """The names of the planes of model calls."""
+        parts = [(part, plane) for plane in self._planes.values() for part in plane.path_parts]
+        self._parts = sorted(parts, key=lambda one: -len(one[0]))
+        self._known_by = {
+            name.encode("latin-1"): plane for plane in self._planes.values() for name in sorted(plane.known_by)
+        }
+        self._prefixes = _prefixes(found.values())
+        self._below = tuple(self._prefixes)
+        self._doubled = tuple(prefix.removesuffix("/") + prefix for prefix in self._prefixes)
+        declared = (name for plane in self._planes.values() for name in plane.key_headers)
+        self.key_headers = tuple(dict.fromkeys((*KEY_HEADERS, *declared)))
+        """Where clients send a key, beside `authorization`."""
+        self._keys = frozenset(name.encode("latin-1") for name in ("authorization", *self.key_headers))
+
+    def find(self, path: str) -> Found | None:
+        """Return how dialects serve a path; None where none does.
+
+        A slash at the end, and the doubled `/v1` of a common mistake in base URLs, do no harm.
+        """
+        found = self._exact.get(path)
+        if found is not None:
+            return found
+        path = self.normalised(path)
+        found = self._exact.get(path)
+        if found is None:
+            found = next((one for pattern in self._patterns if (one := pattern.match(path)) is not None), None)
+        return found
+
+    def normalised(self, path: str) -> str:
+        """Return the path without a trailing slash and without a doubled beginning, such as `/v1/v1`."""
+        if path.startswith(self._doubled):
+            path = path[path.index("/", 1) :]
+        return path.rstrip("/") or "/"
+
+    def place_of(self, scope: Scope, *, has_file: Callable[[str], bool]) -> str:
+        """Return the name of the plane that answers a path, for routing and for the metrics.
+
+        The console answers for its own files, and where a browser navigates to what no program asks for.
+        """
+        path: str = scope["path"]
+        found = self._exact.get(path)
+        if found is not None:
+            return found.plane.name
+        if path.startswith(self._below):
+            found = self.find(path)
+            return (found.plane if found else self._plane_of_path(path) or self._plane_below(path)).name
+        if (path.startswith("/api/") and not path.startswith("/api/v1/")) or path == "/api":
+            return "api"
+        if has_file(path) or path == "/metrics":
+            return "console"
+        return "console" if self._is_navigation(scope, path) else self.plane_of(scope).name
+
+    def plane_of(self, scope: Scope) -> Plane:
+        """Return the plane in which a path is answered that no dialect serves: by its parts, else by a header."""
+        path: str = scope["path"]
+        plane = self._plane_of_path(path)
+        if plane is None:
+            plane = next((self._known_by[name] for name, _ in scope["headers"] if name in self._known_by), None)
+        return plane or self._plane_below(path)
+
+    def plane_with(self, headers: Mapping[str, str]) -> Plane:
+        """Return the plane whose clients send these headers."""
+        known = (plane for plane in self._planes.values() if not plane.known_by.isdisjoint(headers))
+        return next(known, FALLBACK)
+
+    def no_such_path(self, scope: Scope) -> NotFound:
+        """Return the error of a path that no part answers, with the base URL to set where it shows a wrong one."""
+        said = f"{scope['method']} {scope['path'][:200]} is not offered"
+        meant = self._meant(scope["path"])
+        if meant is None:
+            return NotFound(f"{said}; this Headgate serves {', '.join(self.served)}")
+        found = self._exact.get(meant)
+        base_path = (self.plane_of(scope) if found is None else found.plane).base_path
+        base = f"its address followed by {base_path}" if base_path else "its address alone, without /v1"
+        return NotFound(
+            f"{said}; {meant} is, so the client's base URL is wrong: for this Headgate set {base}", param="base_url"
+        )
+
+    def _meant(self, path: str) -> str | None:
+        """Return the longest served path that the path ends with, its beginning such as `/v1` left out or not."""
+        asked = path.rstrip("/")
+        found = [one for one in (*self._exact, MODELS) if asked.endswith(one[one.index("/", 1) :])]
+        return max(found, key=len, default=None)
+
+    def _plane_of_path(self, path: str) -> Plane | None:
+        """Return the plane of which a part stands first in the path."""
+        found = [(at, plane) for part, plane in self._parts if (at := path.find(part)) >= 0]
+        return min(found, key=lambda one: one[0])[1] if found else None
+
+    def _plane_below(self, path: str) -> Plane:
+        """Return the plane to which everything below the beginning of the path belongs."""
+        return next((plane for prefix, plane in self._prefixes.items() if path.startswith(prefix)), FALLBACK)
+
+    def _is_navigation(self, scope: Scope, path: str) -> bool:
+        """Whether a browser asks for a page: programs accept no HTML, or send a key."""
+        if scope["method"] not in ("GET", "HEAD") or _PROGRAMS.match(path):
+            return False
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if path.startswith("/assets/"):
+            return True  # a file that is gone is told of as a file
+        accepts_pages = any(name == b"accept" and b"text/html" in value.lower() for name, value in headers)
+        return accepts_pages and not (_CALLS.match(path) and any(name in self._keys for name, _ in headers))
 
 
-def _is_navigation(scope: Scope, path: str) -> bool:
-    """Whether a browser asks for a page: programs accept no HTML, or send a key."""
-    if scope["method"] not in ("GET", "HEAD") or _PROGRAMS.match(path):
-        return False
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    if path.startswith("/assets/"):
-        return True  # a file that is gone is told of as a file
-    accepts_pages = any(name == b"accept" and b"text/html" in value.lower() for name, value in headers)
-    return accepts_pages and not (_CALLS.match(path) and any(name in _KEYS for name, _ in headers))
+def _pattern(path: str, found: Found) -> _Pattern:
+    before, _, after = path.partition(MODEL)
+    return _Pattern(before, after, found)
+
+
+def _declared(dialects: Iterable[ClientDialect]) -> dict[str, Found]:
+    found: dict[str, Found] = {}
+    for dialect in dialects:
+        for route in dialect.routes:
+            _check_path(route.path, dialect.name)
+            known = found.get(route.path)
+            calls = {} if known is None else dict(known.calls)
+            if route.method in calls or (known is not None and known.plane is not dialect.plane):
+                raise Conflict(f"two dialects serve {route.method} {route.path}; uninstall one of them")
+            calls[route.method] = Call(dialect, Match(route.operation, None, route.stream))
+            found[route.path] = Found(route.path, dialect.plane, calls)
+    return found
+
+
+def _check_path(path: str, dialect: str) -> None:
+    first, _, rest = path.removeprefix("/").partition("/")
+    if not path.startswith("/") or path.endswith("/") or not rest or MODEL in first or path.count(MODEL) > 1:
+        raise Invalid(
+            f"the dialect {dialect} cannot serve {path}: a path has two segments or more, and at most one {MODEL}"
+        )
+    if path.startswith(tuple(f"{own}/" for own in _OWN_PATHS)) or path in _OWN_PATHS:
+        raise Invalid(f"the dialect {dialect} cannot serve {path}: the path belongs to Headgate itself")
+
+
+def _planes(dialects: Iterable[ClientDialect]) -> dict[str, Plane]:
+    planes = {FALLBACK.name: FALLBACK}
+    for dialect in dialects:
+        plane = dialect.plane
+        if plane.name in _OURS or planes.setdefault(plane.name, plane) is not plane:
+            raise Conflict(f"the dialect {dialect.name} names a plane of its own {plane.name}, which there is already")
+    return planes
+
+
+def _prefixes(found: Iterable[Found]) -> dict[str, Plane]:
+    """Return the first segments of all paths, with the plane that has each to itself, or the fallback."""
+    owners: dict[str, set[str]] = {"/v1/": {FALLBACK.name}}
+    planes: dict[str, Plane] = {FALLBACK.name: FALLBACK}
+    for one in found:
+        owners.setdefault(one.path[: one.path.index("/", 1) + 1], set()).add(one.plane.name)
+        planes[one.plane.name] = one.plane
+    return {prefix: planes[next(iter(names))] if len(names) == 1 else FALLBACK for prefix, names in owners.items()}

@@ -109,6 +109,7 @@ def _data_plane(worker: Worker, streams: OpenStreams, refusals: Refusals) -> Dat
             holder=worker.service(Policy).holder,
             catalogues=gateway.catalogues,
             providers=gateway.providers,
+            dialects=gateway.dialects,
             streams=streams,
             clock=worker.base.clock,
             ids=worker.base.ids,

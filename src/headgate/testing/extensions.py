@@ -8,18 +8,49 @@ from typing import Any
 
 import re2
 
-from headgate.kernel.detection import Candidate, Detector
+from headgate.kernel.detection import ANY, Candidate, Detector, DetectorManifest
+from headgate.kernel.errors import Unavailable
+from headgate.server.paths import Paths
 from headgate.substrate.egress import parse_url
-from headgate.wire.dialects import DIALECTS
+from headgate.wire.dialect import MODEL, Dialect
+from headgate.wire.dialects import Dialects, dialects_of, load_dialects
 from headgate.wire.provider import Provider
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_WORD = re.compile(r"[A-Z]{0,16}")
 _SECRET = "a-secret-of-the-contract"  # noqa: S105 - not a secret
 _ODD_TEXTS = ("", " ", "0" * 5000, "a" * 5000, "4111 1111 1111 1111", "\u202e\u0000\U0001f600" * 50, "x@" * 2000)
 
 
-def check_provider(provider: Provider) -> None:
+def check_dialect(dialect: Dialect) -> None:
+    """Hold a dialect to its promises: a name, all of at least one end, paths that it may serve.
+
+    Raises:
+        AssertionError: it breaks one; the message says which.
+        Invalid: it implements a part of an end only, or declares a path that is none.
+    """
+    manifest = dialect.manifest
+    assert manifest.kind == "dialects", f"its manifest is of kind {manifest.kind}"
+    assert _NAME.fullmatch(manifest.name), f"{manifest.name!r} is no name"
+    assert manifest.summary, "its manifest has no summary"
+    assert dialect.name == manifest.name, "its name is not its manifest's"
+    ends = dialects_of([dialect])
+    for client in ends.clients.values():
+        assert client.routes, "it serves no path"
+        Paths([client])
+        refused = client.plane.write_error(Unavailable("not now"), request_id="a request")
+        assert 500 <= refused.status < 600, "an error of ours is told as the client's"
+        assert "not now" in refused.body.decode(), "an error does not say what happened"
+    for provider in ends.providers.values():
+        for begin in provider.answer_headers.read:
+            assert begin == begin.lower(), f"header {begin} is not in lower case"
+
+
+def check_provider(provider: Provider, *, dialects: Dialects | None = None) -> None:
     """Hold a provider to its promises: a name, known dialects, a usable address, a credential that goes into headers.
+
+    Args:
+        dialects: those that it may speak; None: the installed ones.
 
     Raises:
         AssertionError: it breaks one; the message says which.
@@ -30,9 +61,12 @@ def check_provider(provider: Provider) -> None:
     assert manifest.summary, "its manifest has no summary"
     assert provider.endpoints, "it offers no operation"
     assert provider.capability.operations <= provider.endpoints.keys(), "it claims an operation without an endpoint"
+    spoken = (dialects or load_dialects()).providers
     for operation, endpoint in provider.endpoints.items():
-        assert endpoint.dialect in DIALECTS, f"{operation}: there is no dialect {endpoint.dialect}"
-        assert endpoint.path.startswith("/"), f"{operation}: its path does not begin with /"
+        assert endpoint.dialect in spoken, f"{operation}: there is no dialect {endpoint.dialect} for providers"
+        for path in (endpoint.path, endpoint.stream_path or endpoint.path):
+            assert path.startswith("/"), f"{operation}: its path does not begin with /"
+            assert not set("{}") & set(path.replace(MODEL, "")), f"{operation}: {path} holds more than {MODEL}"
     if provider.base_url is not None:
         assert parse_url(provider.base_url).origin.scheme == "https", "its usual address is not https"
     for name, value in (*provider.credential(_SECRET), *provider.credential(None), *provider.headers):
@@ -45,7 +79,7 @@ def check_provider(provider: Provider) -> None:
 
 
 def check_detector(detector: Detector) -> None:
-    """Hold a detector to its promises: a name, a category, patterns without look-around, sane hits on odd text.
+    """Hold a detector to its promises: a name, declared kinds, patterns without look-around, sane hits on odd text.
 
     Raises:
         AssertionError: it breaks one; the message says which.
@@ -53,7 +87,12 @@ def check_detector(detector: Detector) -> None:
     manifest = detector.manifest
     assert manifest.kind == "detectors", f"its manifest is of kind {manifest.kind}"
     assert _NAME.fullmatch(manifest.name), f"{manifest.name!r} is no name"
-    assert _NAME.fullmatch(detector.category), f"{detector.category!r} is no category"
+    assert isinstance(manifest, DetectorManifest), "its manifest declares no kinds"
+    assert manifest.kinds, "its manifest declares no kind of value"
+    for kind in manifest.kinds:
+        assert kind.name == ANY or _NAME.fullmatch(kind.name), f"{kind.name!r} is no kind"
+        assert _NAME.fullmatch(kind.category), f"{kind.category!r} is no category"
+        assert _WORD.fullmatch(kind.word), f"{kind.word!r} is no word of a token: at most 16 capital letters"
     ids = [pattern.id for pattern in detector.patterns]
     assert ids, "it looks for nothing"
     assert len(ids) == len(set(ids)), "two of its patterns have one id"
@@ -76,7 +115,9 @@ def _candidates(detector: Detector) -> Iterable[Candidate]:
 
 
 def _check_hits(detector: Detector, candidate: Candidate) -> None:
+    declared = {kind.name for kind in detector.manifest.kinds}
     for hit in detector.judge(candidate):
         assert 0 <= hit.start <= hit.end <= len(candidate.text), "a hit lies outside of the text"
         assert 0.0 <= hit.confidence <= 1.0, "a confidence is not between 0 and 1"
         assert _NAME.fullmatch(hit.kind), f"{hit.kind!r} is no kind"
+        assert {hit.kind, ANY} & declared, f"the manifest declares no kind {hit.kind}"

@@ -23,8 +23,8 @@ from headgate.substrate.egress import Egress, NetworkProfile
 from headgate.testing.people import BOT, SUPPORT
 from headgate.testing.pipeline import Bench
 from headgate.testing.simulator import Simulator
-from headgate.wire.anthropic_messages import counting
-from headgate.wire.dialects import DIALECTS, render_reply
+from headgate.wire.dialect import Match
+from headgate.wire.dialects import load_dialects
 from headgate.wire.model_call import (
     MODEL_DISPATCH,
     MODEL_INVOKE,
@@ -47,6 +47,7 @@ OURS = Clearance(level=Confidentiality.RESTRICTED, categories=None, access=None,
 PRICE = Price("USD", input_micros=1_000_000, output_micros=2_000_000, cache_read_micros=100_000)
 """One micro-dollar for a token in, two for a token out, a tenth for one from the cache."""
 
+DIALECTS = load_dialects()
 _PROVIDERS = {"openai": openai, "anthropic": anthropic, "local": local}
 _WIRES = {"openai": "openai_chat", "anthropic": "anthropic_messages"}
 
@@ -110,8 +111,9 @@ class Gate:
         request: dict[str, Any] = {"model": "chat", "messages": [{"role": "user", "content": text}], "stream": stream}
         if wire == "anthropic":
             request["max_tokens"] = 64
-        dialect = counting if counts else DIALECTS[_WIRES[wire]]
-        call = dialect.read_call(json.dumps({**request, **(body or {})}).encode(), headers={})
+        match = Match("count_tokens" if counts else "chat")
+        sent = json.dumps({**request, **(body or {})}).encode()
+        call = DIALECTS.clients[_WIRES[wire]].read_call(sent, headers={}, match=match)
         context = Context(use_case=use_case, floor=floor, grant=grant)
         return Action(MODEL_INVOKE, principal, Resource("alias", call.model), call, context)
 
@@ -123,7 +125,7 @@ class Gate:
         """Ask and return the answer as the client of that wire gets it, decoded."""
         done = await self.ask(text, wire=wire, **how)
         return json.loads(
-            render_reply(
+            DIALECTS.render_reply(
                 done.result,
                 wire=_WIRES[wire],
                 model="chat",
@@ -141,7 +143,8 @@ class Gate:
     async def frames(self, text: str = "Good day", *, wire: str = "openai", **how: Any) -> bytes:
         """Ask for a stream and return it as the client of that wire gets it."""
         action = self.action(text, wire=wire, stream=True, **how)
-        writer = DIALECTS[_WIRES[wire]].write_events(action.payload, created=int(self.bench.clock.now().timestamp()))
+        created = int(self.bench.clock.now().timestamp())
+        writer = DIALECTS.clients[_WIRES[wire]].write_events(action.payload, created=created)
         async with self.bench.pipeline().stream(action) as stream:
             written = [writer.write(event) async for event in stream.items]
         return b"".join((*written, writer.end()))

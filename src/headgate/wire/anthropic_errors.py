@@ -28,7 +28,7 @@ from headgate.kernel.errors import (
     Upstream,
     UpstreamTimeout,
 )
-from headgate.wire.dialect import HttpError
+from headgate.wire.plane import HttpError
 from headgate.wire.retries import OURS, denied_status, retry_after, retry_headers, with_rules
 
 _MAX_MESSAGE_CHARS: Final = 2000

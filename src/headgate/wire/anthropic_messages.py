@@ -1,7 +1,7 @@
 """The Messages API of Anthropic, for clients and for upstreams: `POST /v1/messages` and `/v1/messages/count_tokens`.
 
-`dialect` reads and writes messages; `counting` is the same wire for token counts, whose request has no `max_tokens` and
-whose answer is `{"input_tokens": n}`. Quirks of deployments are listed in `anthropic_writing`.
+The request of a token count has no `max_tokens`, and its answer is `{"input_tokens": n}`. Quirks of deployments are
+listed in `anthropic_writing`.
 
 Source: docs of the Messages API; the types of the `anthropic` SDK 2.x.
 """
@@ -10,25 +10,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import msgspec
 
 from headgate.kernel.content import Content
-from headgate.kernel.errors import HeadgateError, Invalid, Upstream
+from headgate.kernel.errors import Invalid, Upstream
+from headgate.kernel.extensions import Manifest
 from headgate.wire.anthropic_assembling import AnthropicAssembler
-from headgate.wire.anthropic_errors import ThreadUnsupported, read_upstream_error, write_http_error
+from headgate.wire.anthropic_errors import ThreadUnsupported, read_upstream_error
+from headgate.wire.anthropic_plane import ANTHROPIC
 from headgate.wire.anthropic_reading import misfit, read_answer, read_conversation
 from headgate.wire.anthropic_stream import AnthropicReader
 from headgate.wire.anthropic_words import NAME, estimated_tokens, stop_reason_of, tokens_from
 from headgate.wire.anthropic_writer import AnthropicWriter
-from headgate.wire.anthropic_writing import MIN_THINKING_TOKENS, unsaid, write_answer, write_request
+from headgate.wire.anthropic_writing import MIN_THINKING_TOKENS, QUIRKS, unsaid, write_answer, write_request
 from headgate.wire.conversation import Conversation, Reply
-from headgate.wire.dialect import HttpError, Outgoing
+from headgate.wire.dialect import AnswerHeaders, Match, Outgoing, Route
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path
-from headgate.wire.model_call import ModelCall, ModelReply, Operation, Usage
+from headgate.wire.model_call import ModelCall, ModelReply, Usage
 from headgate.wire.needs import needs_of
 from headgate.wire.replaying import anthropic_stream_of
 from headgate.wire.surrogates import parse_answer
@@ -73,6 +74,7 @@ _ANSWER: Final = Layout(
     signed="thinking",
 )
 
+_CHAT: Final = Match("chat")
 _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 # As betas are named: words and small numbers, then a date. Nothing scans what is forwarded, so nothing else is.
 _BETA: Final = re.compile(
@@ -133,18 +135,24 @@ class _ReplyHead(msgspec.Struct):
     input_tokens: Any = None
 
 
-@dataclass(frozen=True, slots=True)
 class AnthropicMessages:
-    """The dialect; implements `Dialect`. `operation` is what its requests ask for."""
+    """The dialect; implements `WholeDialect`."""
 
-    operation: Operation = "chat"
+    __slots__ = ()
 
-    @property
-    def name(self) -> str:
-        """The dialect's name."""
-        return NAME
+    manifest = Manifest("dialects", NAME, "The Messages API of Anthropic and of every server that speaks it.")
+    name = NAME
+    plane = ANTHROPIC
+    routes = (
+        Route("POST", "/v1/messages", "chat"),
+        Route("POST", "/v1/messages/count_tokens", "count_tokens"),
+    )
+    quirks = QUIRKS
+    answer_headers = AnswerHeaders(
+        rate_limits=("anthropic-ratelimit-", "x-ratelimit-"), request_ids=("request-id", "x-request-id")
+    )
 
-    def read_call(self, body: bytes, *, headers: Mapping[str, str]) -> ModelCall:
+    def read_call(self, body: bytes, *, headers: Mapping[str, str], match: Match = _CHAT) -> ModelCall:
         """Decode and check a request; `headers` have names in lower case.
 
         Raises:
@@ -161,13 +169,13 @@ class AnthropicMessages:
             raise ThreadUnsupported(
                 "thread: conversations are not held here; send the whole conversation without `thread`", param="thread"
             )
-        _check(request, counts=self.operation == "count_tokens")
+        _check(request, counts=match.operation == "count_tokens")
         return ModelCall(
             wire=NAME,
             content=document,
             model=request.model,
-            operation=self.operation,
-            stream=bool(request.stream) and self.operation == "chat",
+            operation=match.operation,
+            stream=bool(request.stream) and match.operation == "chat",
             headers=_forwarded(headers),
             output_limit=request.max_tokens,
             needs=needs_of(fields),
@@ -245,10 +253,6 @@ class AnthropicMessages:
         """Turn an upstream's error answer into ours; `headers` have names in lower case."""
         return read_upstream_error(status, headers=headers, body=body)
 
-    def write_error(self, error: HeadgateError, *, request_id: str) -> HttpError:
-        """Render an error for a client of this wire."""
-        return write_http_error(error, request_id=request_id)
-
     def to_conversation(self, content: Content) -> Conversation:
         """Build the typed form of a request.
 
@@ -277,13 +281,9 @@ class AnthropicMessages:
         """Write an answer of another wire as one of this, which depends on neither the call nor the time."""
         return write_answer(reply, model=model)
 
-    def operations(self) -> frozenset[Operation]:
-        """Return what the wire can ask for."""
-        return frozenset({"chat", "count_tokens"})
-
 
 dialect: Final = AnthropicMessages()
-counting: Final = AnthropicMessages("count_tokens")
+"""The dialect of messages and of token counts."""
 
 
 def estimated_count(content: Content) -> bytes:

@@ -49,6 +49,9 @@ from headgate.wire.schemas import anthropic_strict, input_schema_of
 
 _Json = dict[str, Any]
 
+QUIRKS: Final = frozenset({"sampling", "thinking_budget", "system_turns"})
+"""The quirks that the configuration of a deployment may name."""
+
 MAX_BREAKPOINTS: Final = 4
 MIN_THINKING_TOKENS: Final = 1024
 _LEAST_TOP_P: Final = 0.95

@@ -1,30 +1,85 @@
-"""What every dialect offers: pure functions between bytes and payloads, for both ends of a call.
+"""What a dialect offers: pure functions between bytes and payloads, for clients, for providers, or for both.
 
 client bytes ─ read_call ─▶ ModelCall ─ write_call ─▶ upstream bytes              (same wire: surgical edits)
 client bytes ─ read_call ─▶ ModelCall ─ to_conversation ─▶ from_conversation ─▶   (another wire)
 upstream bytes ─ read_reply ─▶ ModelReply ─ write_reply ─▶ client bytes             (same wire: surgical edits)
 upstream bytes ─ read_reply ─▶ ModelReply ─ to_reply ─▶ from_reply ─▶               (another wire)
 upstream bytes ─ EventReader ─▶ WireEvents ─ EventWriter ─▶ client bytes            (any wire)
+
+A dialect is an extension of kind `dialects`. It implements `ClientDialect` to serve clients, `ProviderDialect` to speak
+to providers, or both; with both, `PassThrough` lets calls and answers of its own wire through as they came.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple, Protocol
 
 from headgate.kernel.content import Content
 from headgate.kernel.errors import HeadgateError, Upstream
+from headgate.kernel.extensions import Manifest
 from headgate.wire.conversation import Conversation, Delta, Reply
 from headgate.wire.model_call import ModelCall, ModelEvent, ModelReply, Operation
+from headgate.wire.plane import Plane
 from headgate.wire.sse import SseEvent
 
+MODEL: Final = "{model}"
+"""Stands in a path for the name of a model."""
 
-class HttpError(NamedTuple):
-    """An error as an HTTP answer of one wire; `body` is JSON, as whoever sends it says."""
+_READ_OF_EVERY_ANSWER: Final = ("retry-after", "x-should-retry", "date", "x-headgate-")
 
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
+
+class Match(NamedTuple):
+    """What the path of a request says.
+
+    Args:
+        model: the model that the path names. Nothing scans a path: a dialect puts the name into the call's content too.
+        stream: whether the path asks for a stream; None where the body says it.
+    """
+
+    operation: Operation
+    model: str | None = None
+    stream: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path that a dialect serves.
+
+    Args:
+        path: whole, beginning with `/`; it may hold `{model}` once, which stands for at least one character.
+        operation: what its requests ask for.
+        stream: whether its answers are streams; None where the body says it.
+    """
+
+    method: Literal["POST", "PUT"]
+    path: str
+    operation: Operation
+    stream: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerHeaders:
+    """The headers of a provider's answer that clients may read, by the beginnings of their names in lower case.
+
+    Args:
+        rate_limits: what is left of the provider's limits; they also go with errors.
+        request_ids: how the provider names the request.
+
+    Attributes:
+        told: those that go along with a stream.
+        read: those that are read at all, for the client or for the gateway.
+    """
+
+    rate_limits: tuple[str, ...] = ()
+    request_ids: tuple[str, ...] = ()
+    told: tuple[str, ...] = field(init=False)
+    read: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "told", (*self.rate_limits, *self.request_ids))
+        object.__setattr__(self, "read", (*self.told, *_READ_OF_EVERY_ANSWER))
 
 
 class Outgoing(NamedTuple):
@@ -83,7 +138,7 @@ class Assembler(Protocol):
         ...
 
     def whole(self) -> bytes:
-        """Return the body of the whole answer, as `Dialect.read_reply` takes it.
+        """Return the body of the whole answer, as `ProviderDialect.read_reply` takes it.
 
         Raises:
             Upstream: nothing of it has come.
@@ -112,26 +167,78 @@ class EventWriter(Protocol):
 
 
 class Dialect(Protocol):
-    """One wire format. `name` is what `ModelCall.wire` and `ModelReply.wire` say."""
+    """One wire format, for at least one of the two ends."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it is, of kind `dialects`."""
+        ...
 
     @property
     def name(self) -> str:
-        """The dialect's name."""
+        """The manifest's name, which `ModelCall.wire` and `ModelReply.wire` say."""
         ...
 
-    def read_call(self, body: bytes, *, headers: Mapping[str, str]) -> ModelCall:
-        """Decode and check a client's request.
+
+class ClientDialect(Dialect, Protocol):
+    """What it takes to serve clients of a wire."""
+
+    @property
+    def plane(self) -> Plane:
+        """The family of wires that it belongs to: form of errors, base URL, header of the key."""
+        ...
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """The paths that it serves."""
+        ...
+
+    def read_call(self, body: bytes, *, headers: Mapping[str, str], match: Match) -> ModelCall:
+        """Decode and check a client's request; `match` is what its path says.
 
         Raises:
             Invalid: with `param` naming the field at fault.
         """
         ...
 
-    def write_call(self, call: ModelCall, outgoing: Outgoing) -> bytes:
-        """Return the body for an upstream of this same wire: the client's bytes with surgical edits.
+    def to_conversation(self, content: Content) -> Conversation:
+        """Build the typed form of a request."""
+        ...
 
-        It asks for a stream where `call.stream` says so, whatever the client's bytes say.
+    def from_reply(self, reply: Reply, *, model: str, call: ModelCall | None = None, created: int = 0) -> bytes:
+        """Write an answer of another wire as one of this.
+
+        Args:
+            model: the alias asked for.
+            call: what is answered, where its form decides the answer's.
+            created: the time in seconds since 1970.
         """
+        ...
+
+    def write_events(self, call: ModelCall, *, created: int = 0) -> EventWriter:
+        """Return an encoder for the client that sent `call`; `created` is the time in seconds since 1970."""
+        ...
+
+
+class ProviderDialect(Dialect, Protocol):
+    """What it takes to speak to providers of a wire."""
+
+    @property
+    def quirks(self) -> frozenset[str]:
+        """The switches that deployments of this wire may have."""
+        ...
+
+    @property
+    def answer_headers(self) -> AnswerHeaders:
+        """The headers of answers that clients may read."""
+        ...
+
+    def from_conversation(self, conversation: Conversation, outgoing: Outgoing) -> bytes:
+        """Write the typed form as a request of this wire."""
+        ...
+
+    def unsaid(self, conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
+        """Return what of a conversation `from_conversation` leaves out, by the names of our fields."""
         ...
 
     def read_reply(self, body: bytes, *, headers: Mapping[str, str]) -> ModelReply:
@@ -142,8 +249,8 @@ class Dialect(Protocol):
         """
         ...
 
-    def write_reply(self, reply: ModelReply, *, model: str) -> bytes:
-        """Return an answer of this wire for its client: surgical edits only; `model` is the alias asked for."""
+    def to_reply(self, reply: ModelReply) -> Reply:
+        """Build the typed form of an answer of this wire."""
         ...
 
     def read_events(self) -> EventReader:
@@ -162,44 +269,32 @@ class Dialect(Protocol):
         """Return what makes a whole answer of a stream; None where nobody needs it, for the wire has no limit there."""
         ...
 
-    def write_events(self, call: ModelCall, *, created: int = 0) -> EventWriter:
-        """Return an encoder for the client that sent `call`; `created` is the time in seconds since 1970."""
-        ...
-
     def read_error(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
         """Turn an upstream's error answer into ours; keeps texts that clients act on (context overflow)."""
         ...
 
-    def write_error(self, error: HeadgateError, *, request_id: str) -> HttpError:
-        """Render an error for a client of this wire."""
-        ...
 
-    def to_conversation(self, content: Content) -> Conversation:
-        """Build the typed form of a request."""
-        ...
+class PassThrough(Protocol):
+    """What a dialect for both ends adds so that bytes of its own wire stay as they came, but for surgical edits.
 
-    def from_conversation(self, conversation: Conversation, outgoing: Outgoing) -> bytes:
-        """Write the typed form as a request of this wire."""
-        ...
+    Without it, a call crosses to a provider of the same wire by its typed form, as to any other.
+    """
 
-    def unsaid(self, conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
-        """Return what of a conversation `from_conversation` leaves out, by the names of our fields."""
-        ...
+    def write_call(self, call: ModelCall, outgoing: Outgoing) -> bytes:
+        """Return the body for an upstream of this same wire.
 
-    def to_reply(self, reply: ModelReply) -> Reply:
-        """Build the typed form of an answer of this wire."""
-        ...
-
-    def from_reply(self, reply: Reply, *, model: str, call: ModelCall | None = None, created: int = 0) -> bytes:
-        """Write an answer of another wire as one of this.
-
-        Args:
-            model: the alias asked for.
-            call: what is answered, where its form decides the answer's.
-            created: the time in seconds since 1970.
+        It asks for a stream where `call.stream` says so, whatever the client's bytes say.
         """
         ...
 
-    def operations(self) -> frozenset[Operation]:
-        """Return what the wire can ask for."""
+    def write_reply(self, reply: ModelReply, *, model: str) -> bytes:
+        """Return an answer of this wire for its client; `model` is the alias asked for."""
+        ...
+
+
+class WholeDialect(ClientDialect, ProviderDialect, PassThrough, Protocol):
+    """A dialect for both ends, as the built-in ones are; a request is for its usual operation unless told otherwise."""
+
+    def read_call(self, body: bytes, *, headers: Mapping[str, str], match: Match = ...) -> ModelCall:
+        """As `ClientDialect.read_call`."""
         ...

@@ -1,38 +1,106 @@
-"""Every dialect by its name."""
+"""The installed dialects: built-in ones and strangers' come in by the same entry points, `headgate.dialects`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
-from headgate.kernel.errors import NotFound
-from headgate.wire.anthropic_messages import dialect as anthropic_messages
-from headgate.wire.dialect import Dialect
+from headgate.kernel.errors import Invalid, NotFound
+from headgate.kernel.extensions import load
+from headgate.wire.dialect import ClientDialect, Dialect, PassThrough, ProviderDialect
 from headgate.wire.model_call import ModelCall, ModelReply
-from headgate.wire.openai_chat import dialect as openai_chat
-from headgate.wire.openai_embeddings import dialect as openai_embeddings
 
-DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
-    {dialect.name: dialect for dialect in (openai_chat, openai_embeddings, anthropic_messages)}
-)
+_S = TypeVar("_S")
 
 
-def dialect_of(wire: str) -> Dialect:
-    """Return a dialect.
+@dataclass(frozen=True, slots=True)
+class Dialects:
+    """Dialects by name and by what they do.
+
+    Args:
+        clients: those that serve clients.
+        providers: those that speak to providers.
+        passing: those that let their own wire through as it came.
+    """
+
+    clients: Mapping[str, ClientDialect]
+    providers: Mapping[str, ProviderDialect]
+    passing: Mapping[str, PassThrough]
+
+    def client(self, wire: str) -> ClientDialect:
+        """Return the dialect that serves clients of a wire.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        return _found(self.clients, wire)
+
+    def provider(self, wire: str) -> ProviderDialect:
+        """Return the dialect that speaks to providers of a wire.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        return _found(self.providers, wire)
+
+    def render_reply(
+        self, reply: ModelReply, *, wire: str, model: str, call: ModelCall | None = None, created: int = 0
+    ) -> bytes:
+        """Return an answer for a client of `wire`, whatever wire it came by; the rest is as in `from_reply`."""
+        if reply.wire == wire and (passing := self.passing.get(wire)) is not None:
+            return passing.write_reply(reply, model=model)
+        typed = self.provider(reply.wire).to_reply(reply)
+        return self.client(wire).from_reply(typed, model=model, call=call, created=created)
+
+
+def dialects_of(dialects: Iterable[Dialect]) -> Dialects:
+    """Return the dialects by what they do.
 
     Raises:
-        NotFound: there is none of that name.
+        Invalid: one does neither, or only a part of what one end takes.
     """
+    clients: dict[str, ClientDialect] = {}
+    providers: dict[str, ProviderDialect] = {}
+    passing: dict[str, PassThrough] = {}
+    for dialect in dialects:
+        ends = (_has(dialect, ClientDialect), _has(dialect, ProviderDialect))
+        if not any(ends):
+            raise Invalid(f"the dialect {dialect.name} serves no clients and speaks to no providers")
+        if ends[0]:
+            clients[dialect.name] = cast("ClientDialect", dialect)
+        if ends[1]:
+            providers[dialect.name] = cast("ProviderDialect", dialect)
+        if all(ends) and _has(dialect, PassThrough):
+            passing[dialect.name] = cast("PassThrough", dialect)
+    return Dialects(clients, providers, passing)
+
+
+def load_dialects() -> Dialects:
+    """Return the installed dialects.
+
+    Raises:
+        Invalid: as `dialects_of`, or an extension has no such manifest.
+        Conflict: two have one name.
+    """
+    return dialects_of(cast("Dialect", extension) for extension in load("dialects").values())
+
+
+def _has(dialect: Dialect, protocol: type[Any]) -> bool:
+    """Tell whether a dialect implements a protocol; Invalid where it implements a part of it."""
+    names = _members(protocol) - _members(Dialect)
+    missing = sorted(name for name in names if not hasattr(dialect, name))
+    if missing and len(missing) < len(names):
+        raise Invalid(f"the dialect {dialect.name} is no {protocol.__name__}: it lacks {', '.join(missing)}")
+    return not missing
+
+
+def _members(protocol: type[Any]) -> frozenset[str]:
+    return frozenset(name for name in dir(protocol) if not name.startswith("_"))
+
+
+def _found(dialects: Mapping[str, _S], wire: str) -> _S:
     try:
-        return DIALECTS[wire]
+        return dialects[wire]
     except KeyError:
-        raise NotFound(f"there is no wire {wire}; there are {', '.join(DIALECTS)}") from None
-
-
-def render_reply(reply: ModelReply, *, wire: str, model: str, call: ModelCall | None = None, created: int = 0) -> bytes:
-    """Return an answer for a client of `wire`, whatever wire it came by; the rest is as in `Dialect.from_reply`."""
-    client = dialect_of(wire)
-    if reply.wire == wire:
-        return client.write_reply(reply, model=model)
-    return client.from_reply(dialect_of(reply.wire).to_reply(reply), model=model, call=call, created=created)
+        raise NotFound(f"there is no wire {wire}; there are {', '.join(dialects)}") from None

@@ -35,6 +35,14 @@ from headgate.wire.model_call import ModelCall
 from headgate.wire.needs import needs_of
 from headgate.wire.openai_words import CHAT, CHAT_REQUEST, document_of
 
+QUIRKS: Final = frozenset(
+    {
+        *("max_completion_tokens", "max_tokens", "newer_limit_name", "fixed_sampling", "no_stream_options"),
+        *("developer_role", "reasoning_content", "reasoning", "reasoning_effort", "top_k"),
+    }
+)
+"""The quirks that the configuration of a deployment may name; the others are for providers' own code."""
+
 _MAX_CHOICES: Final = 128
 _MAX_MODEL_CHARS: Final = 256
 # Headers are not masked, so nothing goes on in them but what has the form that it must have.

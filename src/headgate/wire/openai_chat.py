@@ -10,26 +10,31 @@ Source: OpenAI's published API document.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from headgate.kernel.content import Content
-from headgate.kernel.errors import HeadgateError, Invalid, Upstream
+from headgate.kernel.errors import Invalid, Upstream
+from headgate.kernel.extensions import Manifest
 from headgate.wire.conversation import Conversation, Reply
-from headgate.wire.dialect import Dialect, HttpError, Outgoing
-from headgate.wire.model_call import ModelCall, ModelReply, Operation
-from headgate.wire.openai_calls import is_legacy, read_chat_call, write_chat_call
+from headgate.wire.dialect import AnswerHeaders, Match, Outgoing, Route, WholeDialect
+from headgate.wire.model_call import ModelCall, ModelReply
+from headgate.wire.openai_calls import QUIRKS, is_legacy, read_chat_call, write_chat_call
 from headgate.wire.openai_chat_stream import OpenAiChatReader
 from headgate.wire.openai_chat_writer import OpenAiChatWriter
-from headgate.wire.openai_errors import read_error_event, read_upstream_error, write_http_error
+from headgate.wire.openai_errors import read_error_event, read_upstream_error
+from headgate.wire.openai_plane import OPENAI
 from headgate.wire.openai_reading import read_answer, read_conversation
 from headgate.wire.openai_words import CHAT, CHAT_REPLY, CHAT_REQUEST, document_of, stop_reason_of, tokens_from
 from headgate.wire.openai_writing import unsaid, write_answer, write_request
 from headgate.wire.replaying import openai_stream_of
 from headgate.wire.surrogates import parse_answer
 
+ANSWER_HEADERS: Final = AnswerHeaders(rate_limits=("x-ratelimit-",), request_ids=("x-request-id", "request-id"))
+"""What OpenAI's servers, and others that speak its wires, tell of limits and requests."""
+
+_CHAT: Final = Match("chat")
 _KEPT_PREFIXES: Final = ("x-ratelimit-", "openai-")
 _KEPT: Final = frozenset({"x-request-id", "retry-after", "retry-after-ms", "x-should-retry"})
 
@@ -52,20 +57,19 @@ class _Completion(msgspec.Struct):
     usage: Any = None
 
 
-@dataclass(frozen=True, slots=True)
 class OpenAiChat:
-    """The dialect; implements `Dialect`."""
+    """The dialect; implements `WholeDialect`."""
 
-    @property
-    def name(self) -> str:
-        """The dialect's name."""
-        return CHAT
+    __slots__ = ()
 
-    def operations(self) -> frozenset[Operation]:
-        """Return what the wire can ask for."""
-        return frozenset({"chat"})
+    manifest = Manifest("dialects", CHAT, "Chat Completions of OpenAI and of every server that speaks them.")
+    name = CHAT
+    plane = OPENAI
+    routes = (Route("POST", "/v1/chat/completions", "chat"),)
+    quirks = QUIRKS
+    answer_headers = ANSWER_HEADERS
 
-    def read_call(self, body: bytes, *, headers: Mapping[str, str]) -> ModelCall:
+    def read_call(self, body: bytes, *, headers: Mapping[str, str], match: Match = _CHAT) -> ModelCall:
         """Decode and check a client's request."""
         return read_chat_call(body, headers=headers)
 
@@ -126,10 +130,6 @@ class OpenAiChat:
         """Turn an upstream's error answer into ours."""
         return read_upstream_error(status, headers=headers, body=body)
 
-    def write_error(self, error: HeadgateError, *, request_id: str) -> HttpError:
-        """Render an error for a client of this wire."""
-        return write_http_error(error, request_id=request_id)
-
     def to_conversation(self, content: Content) -> Conversation:
         """Build the typed form of a request."""
         return read_conversation(document_of(content, CHAT_REQUEST))
@@ -157,5 +157,5 @@ def kept_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((name, headers[name]) for name in headers if name in _KEPT or name.startswith(_KEPT_PREFIXES))
 
 
-dialect: Final[Dialect] = OpenAiChat()
+dialect: Final[WholeDialect] = OpenAiChat()
 """The dialect of chat completions."""

@@ -10,26 +10,29 @@ Source: schema `CreateEmbeddingRequest` of OpenAI's API document.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Never, cast
 
 import msgspec
 
 from headgate.kernel.content import Content
-from headgate.kernel.errors import HeadgateError, Invalid, Upstream
+from headgate.kernel.errors import Invalid, Upstream
+from headgate.kernel.extensions import Manifest
+from headgate.kernel.labels import EMPTY
 from headgate.wire.conversation import Conversation, Reply
-from headgate.wire.dialect import Dialect, EventReader, EventWriter, HttpError, Outgoing
+from headgate.wire.dialect import EventReader, EventWriter, Match, Outgoing, Route, WholeDialect
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path, replace_text
-from headgate.wire.model_call import ModelCall, ModelReply, Operation, Usage
+from headgate.wire.model_call import ModelCall, ModelReply, Usage
 from headgate.wire.openai_calls import read_model
-from headgate.wire.openai_chat import kept_headers
-from headgate.wire.openai_errors import read_upstream_error, write_http_error
+from headgate.wire.openai_chat import ANSWER_HEADERS, kept_headers
+from headgate.wire.openai_errors import read_upstream_error
+from headgate.wire.openai_plane import OPENAI
 from headgate.wire.openai_words import document_of, tokens_from
 from headgate.wire.token_counts import leniently_decoded
 
 NAME: Final = "openai_embeddings"
 
+_EMBED: Final = Match("embed")
 _MAX_INPUTS: Final = 2048
 _KEYS: Final = frozenset({"model", "input", "encoding_format", "dimensions", "user", "truncate_prompt_tokens"})
 _REQUEST: Final = Layout(known_keys=_KEYS, fields={"input": "user"})
@@ -74,20 +77,19 @@ class EmbeddingsReply(Content):
         return self.raw
 
 
-@dataclass(frozen=True, slots=True)
 class OpenAiEmbeddings:
-    """The dialect; implements `Dialect`. It neither streams nor crosses to other wires."""
+    """The dialect; implements `WholeDialect`. It neither streams nor crosses to other wires."""
 
-    @property
-    def name(self) -> str:
-        """The dialect's name."""
-        return NAME
+    __slots__ = ()
 
-    def operations(self) -> frozenset[Operation]:
-        """Return what the wire can ask for."""
-        return frozenset({"embed"})
+    manifest = Manifest("dialects", NAME, "Embeddings of OpenAI and of every server that speaks them.")
+    name = NAME
+    plane = OPENAI
+    routes = (Route("POST", "/v1/embeddings", "embed"),)
+    quirks = EMPTY
+    answer_headers = ANSWER_HEADERS
 
-    def read_call(self, body: bytes, *, headers: Mapping[str, str]) -> ModelCall:
+    def read_call(self, body: bytes, *, headers: Mapping[str, str], match: Match = _EMBED) -> ModelCall:
         """Decode and check a request.
 
         Raises:
@@ -157,10 +159,6 @@ class OpenAiEmbeddings:
         """Turn an upstream's error answer into ours."""
         return read_upstream_error(status, headers=headers, body=body)
 
-    def write_error(self, error: HeadgateError, *, request_id: str) -> HttpError:
-        """Render an error for a client of this wire."""
-        return write_http_error(error, request_id=request_id)
-
     def to_conversation(self, content: Content) -> Conversation:
         """Refuse: embeddings are no conversation."""
         _refuse()
@@ -214,5 +212,5 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-dialect: Final[Dialect] = OpenAiEmbeddings()
+dialect: Final[WholeDialect] = OpenAiEmbeddings()
 """The dialect of embeddings."""

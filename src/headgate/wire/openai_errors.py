@@ -30,7 +30,7 @@ from headgate.kernel.errors import (
     Upstream,
     UpstreamTimeout,
 )
-from headgate.wire.dialect import HttpError
+from headgate.wire.plane import HttpError
 from headgate.wire.retries import OURS, denied_status, retry_after, retry_headers, with_rules
 
 OVERFLOW_CODE: Final = "context_length_exceeded"

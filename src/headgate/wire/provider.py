@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import quote
 
+from headgate.kernel.errors import Invalid
 from headgate.kernel.extensions import Manifest
 from headgate.kernel.labels import EMPTY, Custody
+from headgate.wire.dialect import MODEL
 from headgate.wire.model_call import Capability, Operation
 
 Headers = tuple[tuple[str, str], ...]
@@ -15,10 +18,29 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where and in which dialect a provider takes one operation. `path` is appended to the base URL."""
+    """Where and in which dialect a provider takes one operation.
+
+    Args:
+        path: appended to the base URL; `{model}` in it stands for the model that the provider knows.
+        stream_path: the path of calls that ask for a stream; None: the same.
+    """
 
     dialect: str
     path: str
+    stream_path: str | None = None
+
+    def path_of(self, model: str, *, streams: bool) -> str:
+        """Return the path of a call. The model is percent-encoded, so that it stays one segment.
+
+        Raises:
+            Invalid: the model would lead to another path, as `..` does once a server decodes it.
+        """
+        path = self.path if self.stream_path is None or not streams else self.stream_path
+        if MODEL not in path:
+            return path
+        if any(segment in ("", ".", "..") for segment in model.replace("\\", "/").split("/")):
+            raise Invalid(f"the model {model[:200]!r} cannot stand in the path of a request", param="model")
+        return path.replace(MODEL, quote(model, safe=""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from headgate.guard.detectors import _assignments, _commands
 from headgate.guard.detectors._tables import Column, column_pattern
 from headgate.guard.detectors._words import entropy_bits, is_opaque, is_reference, is_stand_in, is_wordy, kinds
-from headgate.kernel.detection import Candidate, Hit, Pattern
-from headgate.kernel.extensions import Manifest
+from headgate.kernel.detection import ANY, Candidate, DetectorManifest, Hit, Kind, Pattern
 
 _LONGEST_KEY = 262_144
 _TOKEN_ENTROPY_BITS = 3.5
@@ -25,8 +24,12 @@ _KEY_BODY = re.compile(r"(?:[A-Za-z0-9+/=\s:,.\-()]++|\\{1,16}+[nrt])*")
 
 
 class _Credentials:
-    manifest = Manifest("detectors", "credentials", "Private keys, signed tokens and passwords.")
-    category = "secret"
+    manifest = DetectorManifest(
+        "detectors",
+        "credentials",
+        "Private keys, signed tokens and passwords.",
+        kinds=(Kind(ANY, "secret", word="SECRET", is_complete=False),),
+    )
     patterns = (
         Pattern("private_key", r"-----BEGIN[A-Z0-9 _\-]{0,100}PRIVATE KEY(?: BLOCK)?-----"),
         Pattern("putty_key", r"PuTTY-User-Key-File-[23]:"),

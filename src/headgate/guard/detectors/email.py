@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from headgate.kernel.detection import Candidate, Hit, Pattern
-from headgate.kernel.extensions import Manifest
+from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pattern
 
 # The first byte of the two that a letter of the European and neighbouring scripts has in UTF-8 (U+00C0 to U+053F).
 # Scripts without spaces between words stay out: their address would take the sentence before it along.
@@ -41,8 +40,9 @@ _FILE = re.compile(
 
 
 class _Email:
-    manifest = Manifest("detectors", "email", "E-mail addresses, internationalised ones included.")
-    category = "pii"
+    manifest = DetectorManifest(
+        "detectors", "email", "E-mail addresses, internationalised ones included.", kinds=(Kind("email", "pii"),)
+    )
     patterns = (
         Pattern("address", rf"{_LOCAL}@(?:{_LABEL}\.){{1,8}}{_TOP}", is_caseless=True),
         # One of its own: what follows `0@ ` is an address, and no match may run into it.

@@ -10,8 +10,7 @@ from string import ascii_uppercase
 from stdnum import numdb
 
 from headgate.guard.detectors._text import is_letter
-from headgate.kernel.detection import Candidate, Hit, Pattern
-from headgate.kernel.extensions import Manifest
+from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pattern
 
 _CONTEXT = re.compile(r"\b(?:iban|account|konto|compte|cuenta|rekening|conto)\b", re.IGNORECASE)
 _LONGEST = 34
@@ -35,8 +34,9 @@ _SIZES = _sizes()
 
 
 class _Iban:
-    manifest = Manifest("detectors", "iban", "International bank account numbers.")
-    category = "pii"
+    manifest = DetectorManifest(
+        "detectors", "iban", "International bank account numbers.", kinds=(Kind("iban", "pii"),)
+    )
     patterns = (
         Pattern("account", rf"\b{_NUMBER}", is_caseless=True, retry=4),
         # Nothing stands between: `IBANDE89…`, `iban_DE89…`.

@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterable
 
 from headgate.guard.detectors._text import is_letter, words
-from headgate.kernel.detection import Candidate, Hit, Pattern
-from headgate.kernel.extensions import Manifest
+from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pattern
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 # What is numbered in four parts too, and the numbers that may stand between: `clauses 4.1.2.3 and 10.20.30.40`.
@@ -54,8 +53,9 @@ _KNOWN_V6 = frozenset(
 
 
 class _IpAddress:
-    manifest = Manifest("detectors", "ip_address", "IPv4 and IPv6 addresses.")
-    category = "pii"
+    manifest = DetectorManifest(
+        "detectors", "ip_address", "IPv4 and IPv6 addresses.", kinds=(Kind("ip_address", "pii"),)
+    )
     patterns = (
         Pattern("v4", rf"\b{_OCTET}(?:\.{_OCTET}){{3}}\b"),
         Pattern("v4_defanged", rf"\b{_OCTET}(?:(?:\[\.\]|\(\.\)|\[dot\]){_OCTET}){{3}}\b", is_caseless=True),

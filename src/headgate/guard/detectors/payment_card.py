@@ -8,8 +8,7 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from headgate.guard.detectors._text import OTHER_NUMBERS, is_letter, spaced, words
-from headgate.kernel.detection import Candidate, Hit, Pattern
-from headgate.kernel.extensions import Manifest
+from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pattern
 
 _GROUP = re.compile(r"[0-9]+")
 _CONTEXT = re.compile(
@@ -90,8 +89,9 @@ _ISSUERS = (
 
 
 class _PaymentCard:
-    manifest = Manifest("detectors", "payment_card", "Payment card numbers, grouped in any way.")
-    category = "pci"
+    manifest = DetectorManifest(
+        "detectors", "payment_card", "Payment card numbers, grouped in any way.", kinds=(Kind("payment_card", "pci"),)
+    )
     patterns = (
         Pattern("run", r"[0-9](?:[ \t\-._/\r\n]{0,4}[0-9]){11,}"),
         Pattern("odd", r"\b[0-9]{4}(?:[ ]?[,:;|*+~=\\][ ]?[0-9]{4}){3}\b"),

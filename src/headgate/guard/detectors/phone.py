@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from headgate.guard.detectors import _numbering as numbering
 from headgate.guard.detectors._tables import Column, column_pattern
 from headgate.guard.detectors._text import OTHER_NUMBERS, is_letter, spaced
-from headgate.kernel.detection import Candidate, Hit, Pattern
-from headgate.kernel.extensions import Manifest
+from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pattern
 
 # Nothing else than a telephone has these, in the languages that our users write most.
 _SURELY = (
@@ -82,8 +81,9 @@ _FEWEST_UNANNOUNCED = 9
 
 
 class _Phone:
-    manifest = Manifest("detectors", "phone", "Telephone numbers, international and national.")
-    category = "pii"
+    manifest = DetectorManifest(
+        "detectors", "phone", "Telephone numbers, international and national.", kinds=(Kind("phone", "pii"),)
+    )
     patterns = (
         Pattern("international", r"(?:\+|\b00|\b011[ \-])[ ]?\(?[1-9][0-9]{0,3}\)?(?:[ \t.\-/()]{0,3}[0-9]){5,13}"),
         Pattern(

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from headgate.guard.detectors._formats import DISTINCT, SERVICES
 from headgate.guard.detectors._text import is_letter
 from headgate.guard.detectors._words import entropy_bits, is_opaque, is_reference, is_slug, is_wordy
-from headgate.kernel.detection import Candidate, Hit, Pattern
-from headgate.kernel.extensions import Manifest
+from headgate.kernel.detection import ANY, Candidate, DetectorManifest, Hit, Kind, Pattern
 
 _LEAST_ENTROPY_BITS = 2.5
 _IN_BLOB = re.compile(r"[A-Za-z0-9+/]{40}\Z")
@@ -33,8 +32,12 @@ _ADDRESS = re.compile(r"://|^[\w.\-]+/[\w.\-/]*$|^(?:[\w\-]+\.)+[a-z]{2,10}(?:[/
 
 
 class _Secrets:
-    manifest = Manifest("detectors", "secrets", "Keys and tokens of clouds, code hosts, models and services.")
-    category = "secret"
+    manifest = DetectorManifest(
+        "detectors",
+        "secrets",
+        "Keys and tokens of clouds, code hosts, models and services.",
+        kinds=(Kind(ANY, "secret", word="SECRET", is_complete=False),),
+    )
     patterns = (
         *(Pattern(f"{kind}.{at}", regex) for at, (kind, regex) in enumerate(DISTINCT)),
         *(

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from headgate.guard.detectors._tables import Column, column_pattern
 from headgate.guard.detectors._text import OTHER_NUMBERS, is_letter, spaced
-from headgate.kernel.detection import Candidate, Hit, Pattern
-from headgate.kernel.extensions import Manifest
+from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pattern
 
 _CONTEXT = re.compile(r"\b(?:ssns?|ss#|social sec\w*|social|itins?|taxpayer|tax ?id|tins?)\b", re.IGNORECASE)
 _OTHERWISE = re.compile(rf"\b(?:{OTHER_NUMBERS})\b[ \t:#.]{{0,3}}(?:no|nr|number)?[ \t:#.]{{0,3}}\Z", re.IGNORECASE)
@@ -19,8 +18,9 @@ _COLUMN = Column(r"(?:[a-z]+[ _\-])?(?:ssn|social[ _\-]?security(?:[ _\-]?(?:num
 
 
 class _UsSsn:
-    manifest = Manifest("detectors", "us_ssn", "US social security and individual taxpayer numbers.")
-    category = "pii"
+    manifest = DetectorManifest(
+        "detectors", "us_ssn", "US social security and individual taxpayer numbers.", kinds=(Kind("us_ssn", "pii"),)
+    )
     patterns = (
         Pattern(
             "grouped",

@@ -1,0 +1,20 @@
+"""What Anthropic's wires have in common: the base URL is the address alone, and a version stands in a header."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from headgate.wire.anthropic_errors import write_http_error
+from headgate.wire.anthropic_models import anthropic_model, anthropic_page
+from headgate.wire.plane import ModelLists, Plane
+
+ANTHROPIC: Final = Plane(
+    name="anthropic",
+    base_path="",
+    write_error=write_http_error,
+    request_id_header="request-id",
+    key_headers=("x-api-key",),
+    known_by=frozenset({"anthropic-version"}),
+    path_parts=("/messages",),
+    models=ModelLists(anthropic_page, anthropic_model),
+)

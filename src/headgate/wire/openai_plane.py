@@ -1,0 +1,22 @@
+"""What OpenAI's wires have in common: the base URL ends in `/v1`, errors have one form, keys come as bearer tokens."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from headgate.wire.openai_errors import write_http_error
+from headgate.wire.openai_models import openai_list, openai_model
+from headgate.wire.plane import ModelLists, Plane
+
+OPENAI_MODELS: Final = ModelLists(openai_list, openai_model)
+"""How clients of OpenAI's wires, and of any plane that says nothing else, see the list of models."""
+
+OPENAI: Final = Plane(
+    name="openai",
+    base_path="/v1",
+    write_error=write_http_error,
+    request_id_header="x-request-id",
+    key_headers=("api-key",),  # Azure's clients of this wire
+    path_parts=("/threads/",),
+    models=OPENAI_MODELS,
+)
