@@ -2,13 +2,13 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { type ComponentType, Suspense, lazy, useEffect } from "react";
+import { Link, useLocation } from "react-router";
 
 import { sessionQuery } from "./api/queries";
 import { forgetDrafts } from "./draft";
 import { Empty, Failure, PageHead, Rows } from "./elements/page";
 import { ConversationHolder } from "./pages/chat/Conversation";
 import { ADMINISTER, USE, useMay } from "./places";
-import { Link, usePath } from "./router";
 import { Boundary } from "./shell/Boundary";
 import { Frame } from "./shell/Frame";
 
@@ -29,7 +29,7 @@ const PAGES: { [path: string]: ComponentType } = {
 };
 
 export function App() {
-  const path = usePath();
+  const path = useLocation().pathname.replace(/(.)\/+$/, "$1");
   const session = useQuery(sessionQuery);
   const principal = session.data?.principal;
   useEffect(() => {
@@ -73,7 +73,7 @@ function NotYours({ title }: { title: string }) {
   return (
     <>
       <PageHead title={title} />
-      <Empty title="Your role does not include this page." action={<Link href="/">Go to the start</Link>}>
+      <Empty title="Your role does not include this page." action={<Link to="/">Go to the start</Link>}>
         Ask an administrator of this Headgate for a role that does.
       </Empty>
     </>
@@ -84,7 +84,7 @@ function NotHere() {
   return (
     <>
       <PageHead title="Not here" />
-      <Empty title="There is no page at this address." action={<Link href="/">Go to the start</Link>} />
+      <Empty title="There is no page at this address." action={<Link to="/">Go to the start</Link>} />
     </>
   );
 }

@@ -2,10 +2,10 @@
 
 import { Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { type ReactNode, useEffect } from "react";
+import { Link } from "react-router";
 
 import { ApiError } from "../api/client";
 import { sentence } from "../format";
-import { Link } from "../router";
 import { Icon } from "./icons";
 import { RecordLink } from "./RecordLink";
 
@@ -71,7 +71,7 @@ export function Rows({ count = 6, height = 22 }: { count?: number; height?: numb
 /** A rule's name, which leads to its text; the lattice itself is not written down as a rule. */
 export function RuleName({ id }: { id: string }) {
   if (id.startsWith("lattice.")) return <span title="Labels do not flow to this destination">{id}</span>;
-  return <Link href={`/policies#${id}`}>{id}</Link>;
+  return <Link to={`/policies#${id}`}>{id}</Link>;
 }
 
 /** An error in words, with its code, the rules that refused and the record that tells more. */
@@ -111,7 +111,7 @@ export function Failure({ error, title }: { error: unknown; title?: string }) {
             )}
             {detail.retry_after_s != null && <span>Try again in {Math.ceil(detail.retry_after_s)} s</span>}
             {detail.approval && (
-              <Link href={`/approvals/${encodeURIComponent(detail.approval)}`}>See the request for approval</Link>
+              <Link to={`/approvals/${encodeURIComponent(detail.approval)}`}>See the request for approval</Link>
             )}
             {detail.record && <RecordLink id={detail.record} text="See the record" />}
           </Group>

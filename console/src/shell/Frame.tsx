@@ -3,13 +3,13 @@
 import { ActionIcon, Button } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState } from "react";
+import { Link } from "react-router";
 
 import { type Schemas, api, take } from "../api/client";
 import { changeSession } from "../api/queries";
 import { forgetDrafts } from "../draft";
 import { Icon, Logo } from "../elements/icons";
 import { ADMINISTER, type Place, USE, useMay } from "../places";
-import { Link } from "../router";
 import { ColorScheme } from "./ColorScheme";
 
 export function Frame({
@@ -38,7 +38,7 @@ export function Frame({
       </a>
       <header className="hg-side" onKeyDown={(event) => event.key === "Escape" && setOpen(false)}>
         <div className="hg-top">
-          <Link href="/" className="hg-brand" aria-label="Headgate, start">
+          <Link to="/" className="hg-brand" aria-label="Headgate, start">
             <Logo />
             Headgate
           </Link>
@@ -82,7 +82,7 @@ function Places({ places, path }: { places: readonly Place[]; path: string }) {
         .filter(({ needs }) => !needs || may(needs))
         .map(({ path: to, icon, text, below }) => (
           <li key={to}>
-            <Link href={to} aria-current={path === to || path.startsWith(below ?? "//") ? "page" : undefined}>
+            <Link to={to} aria-current={path === to || path.startsWith(below ?? "//") ? "page" : undefined}>
               <Icon name={icon} />
               {text}
             </Link>

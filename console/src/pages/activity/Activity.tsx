@@ -4,11 +4,11 @@ import { Button, Group, Stack, Switch } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useRef, useState } from "react";
+import { Link, useSearchParams } from "react-router";
 
 import { recordsQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { useLiveRecords } from "../../record/live";
-import { Link, navigate, useSearch } from "../../router";
 import { Filters } from "./Filters";
 import { RecordCards, RecordTable } from "./RecordTable";
 import { type Asked, filtersOf, readAsked, writeAsked } from "./filters";
@@ -16,9 +16,9 @@ import { type Asked, filtersOf, readAsked, writeAsked } from "./filters";
 const REFRESH_AT_MOST_MS = 1000;
 
 export default function Activity() {
-  const search = useSearch();
+  const [search, setSearch] = useSearchParams();
   const asked = readAsked(search);
-  const change = (next: Asked): void => navigate(`/activity${writeAsked(next)}`, { replace: true });
+  const change = (next: Asked): void => setSearch(writeAsked(next), { replace: true });
   return (
     <>
       <PageHead title="Activity">Everything that went through the gate, or was refused at it.</PageHead>
@@ -55,8 +55,8 @@ function Listed({ asked }: { asked: Asked }) {
         />
       </Group>
       {records.length === 0 ? (
-        <Empty title="No record matches." action={<Link href="/activity">Show everything</Link>}>
-          Loosen the filters, or make a call: the <Link href="/">start page</Link> has one to copy.
+        <Empty title="No record matches." action={<Link to="/activity">Show everything</Link>}>
+          Loosen the filters, or make a call: the <Link to="/">start page</Link> has one to copy.
         </Empty>
       ) : isPhone ? (
         <RecordCards records={records} />

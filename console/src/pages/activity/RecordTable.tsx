@@ -1,12 +1,12 @@
 /** Records as a table, and as cards where a table would not fit. */
 
 import { Group, Paper, Stack, Table } from "@mantine/core";
+import { Link } from "react-router";
 
 import type { RecordView } from "../../api/client";
 import { Counts, Money, Outcome, Time, Would } from "../../elements/record";
 import { formatDuration, shortId } from "../../format";
 import { costOf, countsOf, isModelCall, isUnsent, resourceName, textFact } from "../../record/facts";
-import { Link } from "../../router";
 
 const LONG_NAME = 40;
 
@@ -35,7 +35,7 @@ export function RecordTable({ records, hasAttempts }: { records: readonly Record
                 <Time iso={record.opened_at} />
               </Table.Td>
               <Table.Td>
-                <Link className="hg-cover" href={`/records/${record.id}`}>
+                <Link className="hg-cover" to={`/records/${record.id}`}>
                   <Route record={record} />
                 </Link>
               </Table.Td>
@@ -72,7 +72,7 @@ export function RecordCards({ records }: { records: readonly RecordView[] }) {
       {records.map((record) => (
         <Paper component="li" key={record.id} className="hg-row" p="sm">
           <Group justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
-            <Link className="hg-cover" href={`/records/${record.id}`}>
+            <Link className="hg-cover" to={`/records/${record.id}`}>
               <Route record={record} />
             </Link>
             <Outcome outcome={record.outcome} />

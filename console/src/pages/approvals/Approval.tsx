@@ -3,6 +3,7 @@
 import { Button, Group, SimpleGrid, Stack, Text, Textarea } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent } from "react";
+import { Link } from "react-router";
 
 import { type Schemas, api, take } from "../../api/client";
 import { approvalQuery } from "../../api/queries";
@@ -13,7 +14,6 @@ import { Icon } from "../../elements/icons";
 import { Failure, PageHead, RuleName, Rows, Section } from "../../elements/page";
 import { Labels, Time } from "../../elements/record";
 import { formatSize } from "../../format";
-import { Link } from "../../router";
 import { ApprovalState } from "./ApprovalState";
 
 type Detail = Schemas["ApprovalDetail"];
@@ -25,7 +25,7 @@ export default function Approval({ id }: { id: string }) {
   return (
     <>
       <Text size="sm" mb={6}>
-        <Link href="/approvals" style={{ display: "inline-flex", gap: 5, alignItems: "center" }}>
+        <Link to="/approvals" style={{ display: "inline-flex", gap: 5, alignItems: "center" }}>
           <Icon name="back" size={13} />
           Approvals
         </Link>

@@ -3,19 +3,20 @@
 import { Button, Group, Paper, SegmentedControl, Stack } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { Link, useSearchParams } from "react-router";
 
 import type { Schemas } from "../../api/client";
 import { approvalsQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { Labels, Time } from "../../elements/record";
-import { Link, navigate, useSearch } from "../../router";
 import { ApprovalState } from "./ApprovalState";
 
 const LOOK_MS = 10_000;
 
 export default function Approvals() {
-  const isAll = useSearch().get("show") === "all";
-  const show = (value: string): void => navigate(value === "all" ? "/approvals?show=all" : "/approvals", { replace: true });
+  const [search, setSearch] = useSearchParams();
+  const isAll = search.get("show") === "all";
+  const show = (value: string): void => setSearch(value === "all" ? { show: value } : {}, { replace: true });
   return (
     <>
       <PageHead title="Approvals">
@@ -55,7 +56,7 @@ function Listed({ isAll }: { isAll: boolean }) {
     <Stack gap="sm">
       {approvals.length === 0 ? (
         <Empty title={isAll ? "Nothing was ever asked." : "Nothing waits for a decision."}>
-          Requests appear here when a rule that asks matches: see <Link href="/policies">Policies</Link> for the rules in
+          Requests appear here when a rule that asks matches: see <Link to="/policies">Policies</Link> for the rules in
           force.
         </Empty>
       ) : (
@@ -83,7 +84,7 @@ function Row({ approval }: { approval: Schemas["ApprovalView"] }) {
   return (
     <Paper component="li" className="hg-row" p="sm">
       <Group justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
-        <Link className="hg-cover" href={`/approvals/${encodeURIComponent(approval.id)}`}>
+        <Link className="hg-cover" to={`/approvals/${encodeURIComponent(approval.id)}`}>
           {approval.principal}: {approval.verb} on {approval.resource}
         </Link>
         <ApprovalState approval={approval} />

@@ -2,12 +2,12 @@
 
 import { Button, Group, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "react-router";
 
 import { ownApprovalQuery } from "../../api/queries";
 import { Icon } from "../../elements/icons";
 import { RecordLink } from "../../elements/RecordLink";
 import { RuleName } from "../../elements/page";
-import { Link } from "../../router";
 import { ApprovalState } from "../approvals/ApprovalState";
 import { isOver, told } from "./approval";
 import type { ErrorDetail } from "./conversation";
@@ -64,7 +64,7 @@ export function ApprovalLine({ id, error, isBusy, onSend }: Props) {
               Ask again
             </Button>
           )}
-          <Link href={`/approvals/${encodeURIComponent(id)}`}>See the request for approval</Link>
+          <Link to={`/approvals/${encodeURIComponent(id)}`}>See the request for approval</Link>
           {error.record && <RecordLink id={error.record} text="See the record" />}
         </Group>
       </div>

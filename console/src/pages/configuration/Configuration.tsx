@@ -2,6 +2,7 @@
 
 import { Button, Group, Stack, Table, Text } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { Link } from "react-router";
 
 import { ApiError, type Schemas, api, take } from "../../api/client";
 import { useDraft } from "../../draft";
@@ -9,7 +10,6 @@ import { Empty, Failure, PageHead, Section } from "../../elements/page";
 import { State } from "../../elements/record";
 import { plural } from "../../format";
 import { useMay } from "../../places";
-import { Link } from "../../router";
 import { Editor } from "./Editor";
 import { lineOf } from "./lines";
 
@@ -125,7 +125,7 @@ function Changes({ plan }: { plan: Schemas["ConfigPlan"] }) {
   return (
     <Section
       title={`${title}: ${plan.changes.length ? plural(plan.changes.length, "change") : "nothing changes"}`}
-      aside={plan.record && <Link href={`/records/${plan.record}`}>Record</Link>}
+      aside={plan.record && <Link to={`/records/${plan.record}`}>Record</Link>}
     >
       <p className="hg-unseen" role="status">
         {title}, {plural(plan.changes.length, "change")}.

@@ -2,13 +2,13 @@
 
 import { Badge, Group, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "react-router";
 
 import type { Schemas } from "../../api/client";
 import { modelsQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { formatPrice } from "../../format";
 import { useMay } from "../../places";
-import { Link } from "../../router";
 
 const RIGHT = { base: "left", sm: "right" } as const;
 
@@ -22,7 +22,7 @@ export default function Models() {
         flow to.{" "}
         {may("config.read") && (
           <>
-            They are declared under <Link href="/configuration">Configuration</Link>.
+            They are declared under <Link to="/configuration">Configuration</Link>.
           </>
         )}
       </PageHead>
@@ -33,7 +33,7 @@ export default function Models() {
       ) : models.data.length === 0 ? (
         <Empty
           title="No model yet."
-          action={may("config.apply") && <Link href="/configuration">Add a deployment and an alias</Link>}
+          action={may("config.apply") && <Link to="/configuration">Add a deployment and an alias</Link>}
         />
       ) : (
         <ModelTable models={models.data} />

@@ -3,13 +3,13 @@
 import { Badge, Group, NativeSelect, Stack, Switch, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
+import { Link } from "react-router";
 
 import { type Schemas, api, take } from "../../api/client";
 import { rulesQuery, useCasesQuery } from "../../api/queries";
 import { Failure, Rows, Section } from "../../elements/page";
 import { State } from "../../elements/record";
 import { useMay } from "../../places";
-import { Link } from "../../router";
 
 type Rule = Schemas["RuleView"];
 
@@ -115,7 +115,7 @@ function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
             {useCase && may("record.list") && (
               <Text size="xs">
                 <Link
-                  href={`/activity?use_case=${useCase}&rule=${rule.id}&roots=false`}
+                  to={`/activity?use_case=${useCase}&rule=${rule.id}&roots=false`}
                   aria-label={`Matches of ${rule.id}`}
                 >
                   Matches

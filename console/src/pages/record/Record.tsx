@@ -2,6 +2,7 @@
 
 import { Badge, Group, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "react-router";
 
 import type { RecordDetail, RecordView, Schemas } from "../../api/client";
 import { recordQuery } from "../../api/queries";
@@ -22,7 +23,6 @@ import {
   resourceName,
 } from "../../record/facts";
 import { useLiveRecords } from "../../record/live";
-import { Link } from "../../router";
 import { Proof } from "./Proof";
 import { Timeline } from "./Timeline";
 
@@ -48,7 +48,7 @@ export default function Record({ id }: { id: string }) {
   return (
     <>
       <Text size="sm" mb={6}>
-        <Link href="/activity" style={{ display: "inline-flex", gap: 5, alignItems: "center" }}>
+        <Link to="/activity" style={{ display: "inline-flex", gap: 5, alignItems: "center" }}>
           <Icon name="back" size={13} />
           Activity
         </Link>
@@ -194,7 +194,7 @@ function Decision({ record, decisive }: { record: RecordView; decisive: RecordVi
       <Stack gap="sm">
         {decisive.id !== record.id && (
           <Text size="sm">
-            Decided for {decisive.resource}: <Link href={`/records/${decisive.id}`}>see that attempt</Link>
+            Decided for {decisive.resource}: <Link to={`/records/${decisive.id}`}>see that attempt</Link>
           </Text>
         )}
         <RuleHits rules={decisive.rules} />
@@ -209,7 +209,7 @@ function Decision({ record, decisive }: { record: RecordView; decisive: RecordVi
             <>
               <dt>Part of</dt>
               <dd>
-                <Link href={`/records/${record.parent}`}>{shortId(record.parent)}</Link>
+                <Link to={`/records/${record.parent}`}>{shortId(record.parent)}</Link>
               </dd>
             </>
           )}

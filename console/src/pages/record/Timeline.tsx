@@ -1,12 +1,12 @@
 /** A picture of when what ran: the action itself, and each attempt inside it. */
 
 import { Text } from "@mantine/core";
+import { Link } from "react-router";
 
 import type { RecordView } from "../../api/client";
 import { Outcome } from "../../elements/record";
 import { formatDuration } from "../../format";
 import { numberFact, resourceName } from "../../record/facts";
-import { Link } from "../../router";
 import { type Span, spansOf } from "./spans";
 
 const BAD = new Set(["refused", "failed"]);
@@ -37,7 +37,7 @@ function Bar({ span, isItself }: { span: Span; isItself: boolean }) {
   return (
     <li>
       <div style={{ display: "flex", flexWrap: "wrap", gap: "0 14px", marginBottom: 3 }}>
-        {isItself ? <b>{name}</b> : <Link href={`/records/${record.id}`}>{name}</Link>}
+        {isItself ? <b>{name}</b> : <Link to={`/records/${record.id}`}>{name}</Link>}
         <Outcome outcome={record.outcome} />
         <span className="hg-quiet">
           {record.outcome === null ? "running" : formatDuration(record.duration_us)}

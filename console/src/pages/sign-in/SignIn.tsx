@@ -3,21 +3,22 @@
 import { Button, Code, Paper, PasswordInput, Stack, Text, Title } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
+import { useNavigate } from "react-router";
 
 import { api, take } from "../../api/client";
 import { changeSession } from "../../api/queries";
 import { Logo } from "../../elements/icons";
 import { Failure } from "../../elements/page";
-import { navigate } from "../../router";
 
 export default function SignIn() {
   const [token, setToken] = useState("");
   const client = useQueryClient();
+  const navigate = useNavigate();
   const { mutate, error, isPending } = useMutation({
     mutationFn: (given: string) => take(api.POST("/api/session", { body: { token: given } })),
     onSuccess: (session) => {
       changeSession(client, session);
-      if (location.pathname === "/sign-in") navigate("/", { replace: true });
+      if (location.pathname === "/sign-in") void navigate("/", { replace: true });
     },
   });
   useEffect(() => {
@@ -26,7 +27,7 @@ export default function SignIn() {
       const given = new URLSearchParams(location.hash.slice(1)).get("token");
       if (!given) return;
       // Out of the address bar and the history at once, whatever becomes of it.
-      history.replaceState(null, "", location.pathname + location.search);
+      history.replaceState(history.state, "", location.pathname + location.search);
       mutate(given);
     };
     redeem();

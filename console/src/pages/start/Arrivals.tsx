@@ -3,6 +3,7 @@
 import { Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useState } from "react";
+import { Link } from "react-router";
 
 import type { RecordView } from "../../api/client";
 import { recordsQuery } from "../../api/queries";
@@ -11,7 +12,6 @@ import { Counts, Money, Outcome, State, Time } from "../../elements/record";
 import { formatDuration, plural } from "../../format";
 import { type Call, callsOf, isModelCall, isUnsent, resourceName } from "../../record/facts";
 import { useLiveRecords } from "../../record/live";
-import { Link } from "../../router";
 
 const KEPT = 60;
 const SHOWN = 6;
@@ -60,7 +60,7 @@ export function Arrivals({ hasCalled }: { hasCalled: boolean }) {
       </div>
       {calls.length > 0 && (
         <Text size="sm" mt="sm">
-          <Link href="/activity">All activity</Link>
+          <Link to="/activity">All activity</Link>
         </Text>
       )}
     </Section>
@@ -72,7 +72,7 @@ function Arrival({ call }: { call: Call }) {
   return (
     <li className="hg-row">
       <div style={{ display: "flex", justifyContent: "space-between", gap: 12, flexWrap: "wrap" }}>
-        <Link href={`/records/${first.id}`} className="hg-cover">
+        <Link to={`/records/${first.id}`} className="hg-cover">
           {resourceName(first.resource)} → {deployment ?? "nowhere"}
         </Link>
         <Outcome outcome={first.outcome} />

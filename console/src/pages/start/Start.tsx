@@ -3,6 +3,7 @@
 import { Badge, Button, Group, NativeSelect, SimpleGrid, Stack, Tabs, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
+import { Link } from "react-router";
 
 import { type Schemas, api, take } from "../../api/client";
 import { keysQuery, modelsQuery, overviewQuery } from "../../api/queries";
@@ -11,7 +12,6 @@ import { Icon } from "../../elements/icons";
 import { Failure, PageHead, Rows, Section } from "../../elements/page";
 import { offerOf } from "../../models";
 import { useMay } from "../../places";
-import { Link } from "../../router";
 import { Arrivals } from "./Arrivals";
 import { snippetsFor } from "./snippets";
 
@@ -181,7 +181,7 @@ function Addresses({ overview }: { overview: Schemas["Overview"] }) {
               <Badge key={id}>{id}</Badge>
             ))}
           </span>{" "}
-          <Link href="/models">Details</Link>
+          <Link to="/models">Details</Link>
         </dd>
         <dt>Use cases</dt>
         <dd>
@@ -190,7 +190,7 @@ function Addresses({ overview }: { overview: Schemas["Overview"] }) {
               <Badge key={id}>{id}</Badge>
             ))}
           </span>{" "}
-          {may("use_case.list") && <Link href="/policies">Details</Link>}
+          {may("use_case.list") && <Link to="/policies">Details</Link>}
         </dd>
         <dt>Version</dt>
         <dd>{overview.version}</dd>
