@@ -9,6 +9,13 @@ export default defineConfig({
     emptyOutDir: true,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        // A page's file is named after its folder.
+        chunkFileNames: ({ facadeModuleId }) =>
+          `assets/${/\/pages\/([^/]+)\/page\.tsx/.exec(facadeModuleId ?? "")?.[1] ?? "[name]"}-[hash].js`,
+      },
+    },
   },
   test: { include: ["src/**/*.test.ts"], environment: "node" },
 });

@@ -11,6 +11,8 @@ import { BrowserRouter } from "react-router";
 
 import { App } from "./App";
 import { makeQueryClient } from "./api/queries";
+import { Pages } from "./page";
+import { PAGES } from "./pages";
 import { theme } from "./theme";
 
 const colorSchemes = localStorageColorSchemeManager({ key: "headgate-color-scheme" });
@@ -20,7 +22,9 @@ createRoot(document.getElementById("root")!).render(
     <MantineProvider theme={theme} defaultColorScheme="auto" colorSchemeManager={colorSchemes}>
       <QueryClientProvider client={makeQueryClient()}>
         <BrowserRouter useTransitions={false}>
-          <App />
+          <Pages value={PAGES}>
+            <App />
+          </Pages>
         </BrowserRouter>
       </QueryClientProvider>
     </MantineProvider>

@@ -2,11 +2,12 @@
 
 import { Link } from "react-router";
 
-import { useMay } from "../places";
+import { useMayOpen } from "../page";
 
 export function RecordLink({ id, text }: { id: string; text: string }) {
-  const may = useMay();
-  if (may("record.list")) return <Link to={`/records/${id}`}>{text}</Link>;
+  const mayOpen = useMayOpen();
+  const address = `/records/${id}`;
+  if (mayOpen(address)) return <Link to={address}>{text}</Link>;
   return (
     <span>
       {text !== id && "Record "}

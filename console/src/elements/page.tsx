@@ -6,6 +6,7 @@ import { Link } from "react-router";
 
 import { ApiError } from "../api/client";
 import { sentence } from "../format";
+import { useMayOpen } from "../page";
 import { Icon } from "./icons";
 import { RecordLink } from "./RecordLink";
 
@@ -70,8 +71,10 @@ export function Rows({ count = 6, height = 22 }: { count?: number; height?: numb
 
 /** A rule's name, which leads to its text; the lattice itself is not written down as a rule. */
 export function RuleName({ id }: { id: string }) {
+  const mayOpen = useMayOpen();
   if (id.startsWith("lattice.")) return <span title="Labels do not flow to this destination">{id}</span>;
-  return <Link to={`/policies#${id}`}>{id}</Link>;
+  const address = `/policies#${id}`;
+  return mayOpen(address) ? <Link to={address}>{id}</Link> : <span>{id}</span>;
 }
 
 /** An error in words, with its code, the rules that refused and the record that tells more. */

@@ -8,7 +8,7 @@ import { ownApprovalQuery } from "../../api/queries";
 import { Icon } from "../../elements/icons";
 import { RecordLink } from "../../elements/RecordLink";
 import { RuleName } from "../../elements/page";
-import { ApprovalState } from "../approvals/ApprovalState";
+import { ApprovalState } from "../../elements/ApprovalState";
 import { isOver, told } from "./approval";
 import type { ErrorDetail } from "./conversation";
 

@@ -9,7 +9,7 @@ import { type Schemas, api, take } from "../../api/client";
 import { rulesQuery, useCasesQuery } from "../../api/queries";
 import { Failure, Rows, Section } from "../../elements/page";
 import { State } from "../../elements/record";
-import { useMay } from "../../places";
+import { useMay } from "../../session";
 
 type Rule = Schemas["RuleView"];
 

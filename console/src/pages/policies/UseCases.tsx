@@ -9,7 +9,7 @@ import { overviewQuery, useCasesQuery } from "../../api/queries";
 import { FormDialog } from "../../elements/dialog";
 import { Icon } from "../../elements/icons";
 import { Failure, Section } from "../../elements/page";
-import { useMay } from "../../places";
+import { useMay } from "../../session";
 import { lastDayOf } from "../../record/days";
 import { UseCaseForm } from "./UseCaseForm";
 

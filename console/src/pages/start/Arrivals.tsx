@@ -33,7 +33,7 @@ export function Arrivals({ hasCalled }: { hasCalled: boolean }) {
       title="3. It arrives"
       aside={
         isUp ? (
-          <State tone="good" icon="activity">
+          <State tone="good" icon="live">
             Live
           </State>
         ) : (

@@ -9,9 +9,19 @@ import { useDraft } from "../../draft";
 import { Empty, Failure, PageHead, Section } from "../../elements/page";
 import { State } from "../../elements/record";
 import { plural } from "../../format";
-import { useMay } from "../../places";
+import type { Page } from "../../page";
+import { useMay } from "../../session";
 import { Editor } from "./Editor";
 import { lineOf } from "./lines";
+
+export const page: Page = {
+  path: "/configuration",
+  title: "Configuration",
+  group: "administer",
+  order: 50,
+  may: ["config.read"],
+  icon: "M2 4.500h7M12 4.500h2M2 11.500h2M7 11.500h7M10.500 3a1.500 1.500 0 1 1 0 3 1.500 1.500 0 0 1 0-3zM5.500 10a1.500 1.500 0 1 1 0 3 1.500 1.500 0 0 1 0-3z",
+};
 
 const EXAMPLE = `# A cloud model that may see internal content, with personal data as pseudonyms only.
 [[deployment]]

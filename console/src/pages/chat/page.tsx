@@ -10,11 +10,22 @@ import { useDraft } from "../../draft";
 import { Icon } from "../../elements/icons";
 import { Empty, Failure, PageHead } from "../../elements/page";
 import { offerOf } from "../../models";
+import type { Page } from "../../page";
 import { ApprovalLine } from "./ApprovalLine";
-import { useConversation } from "./Conversation";
+import { ConversationHolder, useConversation } from "./Conversation";
 import { GateLine } from "./GateLine";
 import type { Turn } from "./conversation";
 import { useFollow } from "./follow";
+
+export const page: Page = {
+  path: "/chat",
+  title: "Chat",
+  group: "use",
+  order: 20,
+  may: "everyone",
+  Provider: ConversationHolder,
+  icon: "M2.5 3.5h11v7.5H7L4 13.5V11H2.5z",
+};
 
 export default function Chat() {
   const models = useQuery(modelsQuery);

@@ -11,9 +11,19 @@ import { Code, CopyButton } from "../../elements/code";
 import { Icon } from "../../elements/icons";
 import { Failure, PageHead, Rows, Section } from "../../elements/page";
 import { offerOf } from "../../models";
-import { useMay } from "../../places";
+import type { Page } from "../../page";
+import { useMay } from "../../session";
 import { Arrivals } from "./Arrivals";
 import { snippetsFor } from "./snippets";
+
+export const page: Page = {
+  path: "/",
+  title: "Start",
+  group: "use",
+  order: 10,
+  may: "everyone",
+  icon: "M3 7.5 8 3l5 4.5V13H9.8V9.5H6.2V13H3z",
+};
 
 export default function Start() {
   const overview = useQuery(overviewQuery);
@@ -101,7 +111,7 @@ function Key({ secret, onMade }: { secret: string | null; onMade: (secret: strin
         )}
         {make.error && <Failure error={make.error} />}
         <Button
-          leftSection={<Icon name="keys" size={14} />}
+          leftSection={<Icon name="key" size={14} />}
           variant={secret ? "default" : "filled"}
           loading={make.isPending}
           onClick={() => make.mutate()}

@@ -3,7 +3,7 @@
 import { Button, Group, SimpleGrid, Stack, Text, Textarea } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent } from "react";
-import { Link } from "react-router";
+import { Link, useParams } from "react-router";
 
 import { type Schemas, api, take } from "../../api/client";
 import { approvalQuery } from "../../api/queries";
@@ -14,12 +14,21 @@ import { Icon } from "../../elements/icons";
 import { Failure, PageHead, RuleName, Rows, Section } from "../../elements/page";
 import { Labels, Time } from "../../elements/record";
 import { formatSize } from "../../format";
-import { ApprovalState } from "./ApprovalState";
+import { ApprovalState } from "../../elements/ApprovalState";
+import type { Page } from "../../page";
+
+export const page: Page = {
+  path: "/approvals/:approval",
+  title: "Request",
+  below: "/approvals",
+  may: "everyone",
+};
 
 type Detail = Schemas["ApprovalDetail"];
 type View = Schemas["ApprovalView"];
 
-export default function Approval({ id }: { id: string }) {
+export default function Approval() {
+  const id = useParams().approval!;
   // A look at the content is itself recorded: it is not taken again by the clock.
   const detail = useQuery({ ...approvalQuery(id), staleTime: Infinity, refetchOnWindowFocus: false });
   return (

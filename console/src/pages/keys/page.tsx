@@ -11,9 +11,19 @@ import { Icon } from "../../elements/icons";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { State, Time } from "../../elements/record";
 import { formatCost, formatCount, formatUtc } from "../../format";
-import { useMay } from "../../places";
+import type { Page } from "../../page";
+import { useMay } from "../../session";
 import { lastDayOf } from "../../record/days";
 import { KeyForm, MadeKey } from "./KeyForm";
+
+export const page: Page = {
+  path: "/keys",
+  title: "Keys",
+  group: "administer",
+  order: 30,
+  may: ["key.list"],
+  icon: "M5.500 7.500a3 3 0 1 1 0 6 3 3 0 0 1 0-6zM7.700 8.300 13.500 2.500M11 5l2 2M9.200 6.800l1.500 1.500",
+};
 
 type Key = Schemas["KeyView"];
 

@@ -1,8 +1,8 @@
 /** What became of a request, in words, with a shape of its own. */
 
-import type { Schemas } from "../../api/client";
-import type { IconName } from "../../elements/icons";
-import { State } from "../../elements/record";
+import type { Schemas } from "../api/client";
+import type { IconName } from "./icons";
+import { State } from "./record";
 
 type Approval = Schemas["ApprovalView"];
 

@@ -8,7 +8,17 @@ import type { Schemas } from "../../api/client";
 import { modelsQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { formatPrice } from "../../format";
-import { useMay } from "../../places";
+import type { Page } from "../../page";
+import { useMay } from "../../session";
+
+export const page: Page = {
+  path: "/models",
+  title: "Models",
+  group: "administer",
+  order: 10,
+  may: "everyone",
+  icon: "M8 1.8 14 5 8 8.2 2 5zM2.5 8 8 11l5.500-3M2.500 10.800 8 13.800l5.500-3",
+};
 
 const RIGHT = { base: "left", sm: "right" } as const;
 

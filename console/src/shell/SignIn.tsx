@@ -5,10 +5,10 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
 import { useNavigate } from "react-router";
 
-import { api, take } from "../../api/client";
-import { changeSession } from "../../api/queries";
-import { Logo } from "../../elements/icons";
-import { Failure } from "../../elements/page";
+import { api, take } from "../api/client";
+import { changeSession } from "../api/queries";
+import { Logo } from "../elements/icons";
+import { Failure } from "../elements/page";
 
 export default function SignIn() {
   const [token, setToken] = useState("");

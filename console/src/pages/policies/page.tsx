@@ -6,8 +6,18 @@ import { useState } from "react";
 
 import { useCasesQuery } from "../../api/queries";
 import { Failure, PageHead, Rows } from "../../elements/page";
+import type { Page } from "../../page";
 import { Rules } from "./Rules";
 import { UseCases } from "./UseCases";
+
+export const page: Page = {
+  path: "/policies",
+  title: "Policies",
+  group: "govern",
+  order: 20,
+  may: ["use_case.list"],
+  icon: "M8 1.800 13 4v4c0 3-2.200 5-5 6.200C5.200 13 3 11 3 8V4zM5.800 7.800l1.600 1.600 2.800-3",
+};
 
 export default function Policies() {
   const useCases = useQuery(useCasesQuery);

@@ -9,9 +9,21 @@ import type { Schemas } from "../../api/client";
 import { approvalsQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { Labels, Time } from "../../elements/record";
-import { ApprovalState } from "./ApprovalState";
+import { ApprovalState } from "../../elements/ApprovalState";
+import type { Page } from "../../page";
+
+export const page: Page = {
+  path: "/approvals",
+  title: "Approvals",
+  group: "govern",
+  order: 30,
+  may: ["approval.list"],
+  useBadge: useWaiting,
+  icon: "M3.200 2.500h9.600v11H3.200zM5.700 8.200l1.700 1.700 3-3.500M6 2.500v-1h4v1",
+};
 
 const LOOK_MS = 10_000;
+const BADGE_LOOK_MS = 30_000;
 
 export default function Approvals() {
   const [search, setSearch] = useSearchParams();
@@ -38,6 +50,13 @@ export default function Approvals() {
       </Stack>
     </>
   );
+}
+
+/** How many requests wait, counted as far as one page of them goes. */
+function useWaiting(): string | null {
+  const { data } = useQuery({ ...approvalsQuery(false, null), refetchInterval: BADGE_LOOK_MS });
+  if (!data?.approvals.length) return null;
+  return `${data.approvals.length}${data.next ? "+" : ""}`;
 }
 
 function Listed({ isAll }: { isAll: boolean }) {

@@ -11,7 +11,17 @@ import { Empty, Failure, PageHead, Section } from "../../elements/page";
 import { EffectState, Labels, RuleHits } from "../../elements/record";
 import { formatSize, plural, sentence } from "../../format";
 import { offerOf } from "../../models";
+import type { Page } from "../../page";
 import { Findings } from "./Findings";
+
+export const page: Page = {
+  path: "/preview",
+  title: "Try the gate",
+  group: "use",
+  order: 30,
+  may: "everyone",
+  icon: "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6.2a1.8 1.8 0 1 1 0 3.6 1.8 1.8 0 0 1 0-3.6z",
+};
 
 // Made up: numbers reserved for tests and examples, which detectors recognise all the same.
 const EXAMPLE = `Hello, this is Ada Example (ada.example@example.org, +44 20 7946 0958).

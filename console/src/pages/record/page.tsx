@@ -2,7 +2,7 @@
 
 import { Badge, Group, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "react-router";
+import { Link, useParams } from "react-router";
 
 import type { RecordDetail, RecordView, Schemas } from "../../api/client";
 import { recordQuery } from "../../api/queries";
@@ -11,6 +11,7 @@ import { Icon } from "../../elements/icons";
 import { Failure, PageHead, Rows, Section } from "../../elements/page";
 import { Counts, EffectState, Labels, Money, Outcome, RuleHits, Time, Would } from "../../elements/record";
 import { formatCount, formatDuration, formatSize, formatUtc, sentence, shortId } from "../../format";
+import type { Page } from "../../page";
 import {
   callsOf,
   costOf,
@@ -26,6 +27,13 @@ import { useLiveRecords } from "../../record/live";
 import { Proof } from "./Proof";
 import { Timeline } from "./Timeline";
 
+export const page: Page = {
+  path: "/records/:record",
+  title: "Record",
+  below: "/activity",
+  may: ["record.list", "record.read"],
+};
+
 const LONG_NAME = 40;
 
 /** Facts that the page shows in words of its own. */
@@ -40,7 +48,8 @@ const TOLD = new Set([
   "refused_by",
 ]);
 
-export default function Record({ id }: { id: string }) {
+export default function Record() {
+  const id = useParams().record!;
   // Reading what was sent is itself recorded: it is read again only when the record has closed, not by the clock.
   const detail = useQuery({ ...recordQuery(id), staleTime: Infinity, refetchOnWindowFocus: false });
   const isOpen = detail.data?.record.outcome === null;

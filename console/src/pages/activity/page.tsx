@@ -8,10 +8,20 @@ import { Link, useSearchParams } from "react-router";
 
 import { recordsQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
+import type { Page } from "../../page";
 import { useLiveRecords } from "../../record/live";
 import { Filters } from "./Filters";
 import { RecordCards, RecordTable } from "./RecordTable";
 import { type Asked, filtersOf, readAsked, writeAsked } from "./filters";
+
+export const page: Page = {
+  path: "/activity",
+  title: "Activity",
+  group: "observe",
+  order: 10,
+  may: ["record.list"],
+  icon: "M1.5 8.5h3L6.5 3l3 10 2-4.5h3",
+};
 
 const REFRESH_AT_MOST_MS = 1000;
 
