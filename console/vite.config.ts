@@ -2,8 +2,25 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
+/** The class names in the browser, with the file of each. */
+const claimed = new Map<string, string>();
+
 export default defineConfig({
   plugins: [react()],
+  css: {
+    modules: {
+      // Named after where they stand, so that the names in the browser are those in the source.
+      generateScopedName: (local, file) => {
+        const [, page] = /\/pages\/([^/]+)\//.exec(file) ?? [];
+        const name = local.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+        const scoped = page ? `hg-${page}-${name}` : `hg-${name}`;
+        if ((claimed.get(scoped) ?? file) !== file)
+          throw new Error(`${file} and ${claimed.get(scoped)} both name a .${local}`);
+        claimed.set(scoped, file);
+        return scoped;
+      },
+    },
+  },
   build: {
     outDir: "../src/headgate/server/static",
     emptyOutDir: true,

@@ -3,6 +3,7 @@
 import { Link } from "react-router";
 
 import { useMayOpen } from "../page";
+import prose from "./prose.module.css";
 
 export function RecordLink({ id, text }: { id: string; text: string }) {
   const mayOpen = useMayOpen();
@@ -11,7 +12,7 @@ export function RecordLink({ id, text }: { id: string; text: string }) {
   return (
     <span>
       {text !== id && "Record "}
-      <span className="hg-mono">{id}</span>
+      <span className={prose.mono}>{id}</span>
     </span>
   );
 }

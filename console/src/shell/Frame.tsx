@@ -12,6 +12,9 @@ import { Drawn, Icon, Logo } from "../elements/icons";
 import { GROUPS, type Page, Pages, type Place, isOpenTo } from "../page";
 import { useMay } from "../session";
 import { ColorScheme } from "./ColorScheme";
+import prose from "../elements/prose.module.css";
+import styles from "./Frame.module.css";
+import brand from "./brand.module.css";
 
 export function Frame({ session, children }: { session: Schemas["Session"] | null; children: ReactNode }) {
   const { pathname: path } = useLocation();
@@ -26,18 +29,18 @@ export function Frame({ session, children }: { session: Schemas["Session"] | nul
     main.current?.focus({ preventScroll: true });
   }, [path]);
   return (
-    <div className="hg-shell">
-      <a className="hg-skip" href="#main">
+    <div className={styles.shell}>
+      <a className={styles.skip} href="#main">
         Skip to the page
       </a>
-      <header className="hg-side" onKeyDown={(event) => event.key === "Escape" && setOpen(false)}>
-        <div className="hg-top">
-          <Link to="/" className="hg-brand" aria-label="Headgate, start">
+      <header className={styles.side} onKeyDown={(event) => event.key === "Escape" && setOpen(false)}>
+        <div className={styles.top}>
+          <Link to="/" className={brand.brand} aria-label="Headgate, start">
             <Logo />
             Headgate
           </Link>
           <ActionIcon
-            className="hg-burger"
+            className={styles.burger}
             variant="subtle"
             color="gray"
             size="xl"
@@ -49,17 +52,17 @@ export function Frame({ session, children }: { session: Schemas["Session"] | nul
             <Icon name={isOpen ? "close" : "menu"} size={20} />
           </ActionIcon>
         </div>
-        <div className="hg-menu" id="menu" data-open={isOpen || undefined}>
+        <div className={styles.menu} id="menu" data-open={isOpen || undefined}>
           <nav aria-label="Pages">
             <Places path={path} />
           </nav>
-          <div className="hg-foot">
+          <div className={styles.foot}>
             <ColorScheme />
             {session && <SignedIn session={session} />}
           </div>
         </div>
       </header>
-      <main className="hg-main" id="main" ref={main} tabIndex={-1}>
+      <main className={styles.main} id="main" ref={main} tabIndex={-1}>
         {children}
       </main>
     </div>
@@ -81,7 +84,7 @@ function Grouped({ words, places, current }: { words: string; places: readonly P
   const id = useId();
   return (
     <>
-      <div className="hg-group-name" id={id}>
+      <div className={styles.groupName} id={id}>
         {words}
       </div>
       <ul aria-labelledby={id}>
@@ -101,11 +104,13 @@ function Grouped({ words, places, current }: { words: string; places: readonly P
 
 function Badge({ useBadge }: { useBadge: () => string | null }) {
   const text = useBadge();
-  return text !== null && (
-    <span className="hg-badge">
-      {text}
-      <span className="hg-unseen"> waiting</span>
-    </span>
+  return (
+    text !== null && (
+      <span className={styles.badge}>
+        {text}
+        <span className={prose.unseen}> waiting</span>
+      </span>
+    )
   );
 }
 
@@ -128,7 +133,7 @@ function SignedIn({ session }: { session: Schemas["Session"] }) {
   });
   return (
     <div>
-      <div className="hg-quiet" style={{ fontSize: "0.75rem", marginBottom: 4 }}>
+      <div className={prose.quiet} style={{ fontSize: "0.75rem", marginBottom: 4 }}>
         {session.principal} · {session.tenant}
         <br />
         {session.roles.join(", ")}

@@ -9,6 +9,8 @@ import { api, take } from "../api/client";
 import { changeSession } from "../api/queries";
 import { Logo } from "../elements/icons";
 import { Failure } from "../elements/page";
+import prose from "../elements/prose.module.css";
+import brand from "./brand.module.css";
 
 export default function SignIn() {
   const [token, setToken] = useState("");
@@ -44,20 +46,20 @@ export default function SignIn() {
     <main style={{ minHeight: "100dvh", display: "grid", placeItems: "center", padding: 16 }}>
       <Paper p="xl" w="100%" maw={440}>
         <Stack gap="md">
-          <span className="hg-brand">
+          <span className={brand.brand}>
             <Logo size={30} />
             Headgate
           </span>
           <div>
             <Title order={1}>{isPending ? "Signing in" : "Sign in"}</Title>
-            <Text className="hg-quiet" size="sm" mt={4}>
+            <Text className={prose.quiet} size="sm" mt={4}>
               You need a sign-in link. It works once, within ten minutes. On the machine that runs Headgate, get one
               with
             </Text>
             <Code block mt="xs">
               headgate sign-in
             </Code>
-            <Text className="hg-quiet" size="sm" mt="xs">
+            <Text className={prose.quiet} size="sm" mt="xs">
               and open it in this browser, or paste it here. When Headgate starts, it prints one too.
             </Text>
           </div>

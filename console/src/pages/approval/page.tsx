@@ -16,6 +16,7 @@ import { Labels, Time } from "../../elements/record";
 import { formatSize } from "../../format";
 import { ApprovalState } from "../../elements/ApprovalState";
 import type { Page } from "../../page";
+import prose from "../../elements/prose.module.css";
 
 export const page: Page = {
   path: "/approvals/:approval",
@@ -40,7 +41,7 @@ export default function Approval() {
         </Link>
       </Text>
       <PageHead title={detail.data ? `${detail.data.approval.verb} on ${detail.data.approval.resource}` : "Request"}>
-        <span className="hg-mono">{id}</span>
+        <span className={prose.mono}>{id}</span>
       </PageHead>
       {detail.error ? (
         <Failure error={detail.error} title="The request could not be read" />
@@ -63,13 +64,13 @@ export default function Approval() {
 function Asked({ approval }: { approval: View }) {
   return (
     <Section title="What is asked" aside={<ApprovalState approval={approval} />}>
-      <dl className="hg-facts">
+      <dl className={prose.facts}>
         <dt>Who asks</dt>
         <dd>
           {approval.principal}
           {approval.on_behalf_of.length > 0 && <> on behalf of {approval.on_behalf_of.join(", ")}</>}
           {approval.makers.length > 0 && (
-            <span className="hg-quiet">, by a key that {approval.makers.join(" and ")} made</span>
+            <span className={prose.quiet}>, by a key that {approval.makers.join(" and ")} made</span>
           )}
         </dd>
         <dt>Use case</dt>
@@ -80,7 +81,7 @@ function Asked({ approval }: { approval: View }) {
             <div key={rule.id}>
               <RuleName id={rule.id} />
               <br />
-              <span className="hg-quiet">{rule.reason}</span>
+              <span className={prose.quiet}>{rule.reason}</span>
             </div>
           ))}
         </dd>
@@ -88,7 +89,7 @@ function Asked({ approval }: { approval: View }) {
         <dd>
           <Time iso={approval.requested_at} />
           {approval.state === "waiting" && (
-            <span className="hg-quiet">
+            <span className={prose.quiet}>
               , waits until <Time iso={approval.expires_at} />
             </span>
           )}
@@ -109,7 +110,7 @@ function Asked({ approval }: { approval: View }) {
 function Destination({ approval }: { approval: View }) {
   return (
     <Section title="What would be done">
-      <dl className="hg-facts">
+      <dl className={prose.facts}>
         <dt>Action</dt>
         <dd>{approval.verb}</dd>
         <dt>Destination</dt>
@@ -132,7 +133,7 @@ function Detailed({ name, value }: { name: string; value: string }) {
   return (
     <>
       <dt>{name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ")}</dt>
-      <dd className="hg-mono">{value}</dd>
+      <dd className={prose.mono}>{value}</dd>
     </>
   );
 }
@@ -151,7 +152,7 @@ function Content({ detail, onLook }: { detail: Detail; onLook: () => void }) {
             part.text === null ? (
               <Text key={part.name} size="sm">
                 <b>{part.name}</b>{" "}
-                <span className="hg-quiet">
+                <span className={prose.quiet}>
                   {part.erased ? "was erased" : `is not text, ${formatSize(part.size_bytes)}`}
                 </span>
               </Text>
@@ -164,7 +165,7 @@ function Content({ detail, onLook }: { detail: Detail; onLook: () => void }) {
         </Stack>
       ) : (
         <Group gap="sm">
-          <Text size="sm" className="hg-quiet">
+          <Text size="sm" className={prose.quiet}>
             {WITHOUT[detail.content]}
           </Text>
           {detail.content === "absent" && (
@@ -185,13 +186,13 @@ function Decision({ approval }: { approval: View }) {
         <Decide approval={approval} />
       ) : approval.decided_at ? (
         <Stack gap="sm">
-          <dl className="hg-facts">
+          <dl className={prose.facts}>
             <dt>{approval.state === "refused" ? "Refused by" : "Approved by"}</dt>
             <dd>
               {approval.approver}, <Time iso={approval.decided_at} />
             </dd>
             <dt>Because</dt>
-            <dd>{approval.reason || <span className="hg-quiet">no reason was given</span>}</dd>
+            <dd>{approval.reason || <span className={prose.quiet}>no reason was given</span>}</dd>
             {approval.used_at && (
               <>
                 <dt>Done</dt>
@@ -204,7 +205,7 @@ function Decision({ approval }: { approval: View }) {
           {approval.state === "approved" && <Next approval={approval} />}
         </Stack>
       ) : (
-        <Text size="sm" className="hg-quiet">
+        <Text size="sm" className={prose.quiet}>
           {approval.state === "expired"
             ? "Nobody decided in time. Whoever still wants it asks again."
             : "Somebody else decides: not whoever asks or made the key that asks, and only with the role approver or admin."}
@@ -221,7 +222,7 @@ function Next({ approval }: { approval: View }) {
     <Group gap="xs">
       <Text size="sm">
         The same request works once until <Time iso={approval.expires_at} />, with the header{" "}
-        <span className="hg-mono">{header}</span>
+        <span className={prose.mono}>{header}</span>
       </Text>
       <CopyButton text={header} what="the header" />
     </Group>

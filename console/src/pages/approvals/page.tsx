@@ -11,6 +11,8 @@ import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { Labels, Time } from "../../elements/record";
 import { ApprovalState } from "../../elements/ApprovalState";
 import type { Page } from "../../page";
+import table from "../../elements/table.module.css";
+import prose from "../../elements/prose.module.css";
 
 export const page: Page = {
   path: "/approvals",
@@ -79,7 +81,7 @@ function Listed({ isAll }: { isAll: boolean }) {
           force.
         </Empty>
       ) : (
-        <Stack component="ul" className="hg-plain-list" gap="xs" aria-label="Requests, newest first">
+        <Stack component="ul" className={prose.plainList} gap="xs" aria-label="Requests, newest first">
           {approvals.map((approval) => (
             <Row key={approval.id} approval={approval} />
           ))}
@@ -101,14 +103,14 @@ function Listed({ isAll }: { isAll: boolean }) {
 
 function Row({ approval }: { approval: Schemas["ApprovalView"] }) {
   return (
-    <Paper component="li" className="hg-row" p="sm">
+    <Paper component="li" className={table.row} p="sm">
       <Group justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
-        <Link className="hg-cover" to={`/approvals/${encodeURIComponent(approval.id)}`}>
+        <Link className={table.cover} to={`/approvals/${encodeURIComponent(approval.id)}`}>
           {approval.principal}: {approval.verb} on {approval.resource}
         </Link>
         <ApprovalState approval={approval} />
       </Group>
-      <div className="hg-quiet" style={{ display: "flex", flexWrap: "wrap", gap: "2px 12px", marginTop: 4 }}>
+      <div className={prose.quiet} style={{ display: "flex", flexWrap: "wrap", gap: "2px 12px", marginTop: 4 }}>
         <span>
           asked <Time iso={approval.requested_at} />
         </span>

@@ -16,6 +16,8 @@ import { ConversationHolder, useConversation } from "./Conversation";
 import { GateLine } from "./GateLine";
 import type { Turn } from "./conversation";
 import { useFollow } from "./follow";
+import prose from "../../elements/prose.module.css";
+import styles from "./chat.module.css";
 
 export const page: Page = {
   path: "/chat",
@@ -37,7 +39,7 @@ export default function Chat() {
   const offer = offerOf(models.data);
   const chosen = model ?? offer.first;
   return (
-    <div className="hg-chat">
+    <div className={styles.chat}>
       <PageHead
         title="Chat"
         actions={
@@ -64,7 +66,7 @@ export default function Chat() {
       >
         The conversation is kept in this tab only, until it is closed or you sign out.
       </PageHead>
-      <div className="hg-turns" role="log" aria-label="Conversation" aria-busy={isStreaming} aria-live="off">
+      <div className={styles.turns} role="log" aria-label="Conversation" aria-busy={isStreaming} aria-live="off">
         {turns.length === 0 && (
           <Empty title="Nothing said yet.">
             Ask something below. Under each answer stands which deployment gave it, what was masked on the way out and
@@ -72,15 +74,10 @@ export default function Chat() {
           </Empty>
         )}
         {turns.map((turn) => (
-          <TurnView
-            key={turn.id}
-            turn={turn}
-            isBusy={isStreaming}
-            onSendAgain={(grant) => sendAgain(turn, grant)}
-          />
+          <TurnView key={turn.id} turn={turn} isBusy={isStreaming} onSendAgain={(grant) => sendAgain(turn, grant)} />
         ))}
       </div>
-      <p className="hg-unseen" role="status">
+      <p className={prose.unseen} role="status">
         {announced(latest)}
       </p>
       <Composer
@@ -92,7 +89,7 @@ export default function Chat() {
         onStop={stop}
       >
         {!isFollowing && turns.length > 0 && (
-          <Button className="hg-to-end" size="compact-sm" variant="default" onClick={toEnd}>
+          <Button className={styles.toEnd} size="compact-sm" variant="default" onClick={toEnd}>
             {isStreaming ? "New messages ↓" : "Go to the end ↓"}
           </Button>
         )}
@@ -118,17 +115,17 @@ function TurnView({
     onSendAgain(grant);
   };
   return (
-    <div className="hg-turn" data-role={turn.role} ref={whole} tabIndex={-1}>
-      <Text size="xs" fw={600} className="hg-quiet" mb={3}>
+    <div className={`hg-turn ${styles.turn}`} data-role={turn.role} ref={whole} tabIndex={-1}>
+      <Text size="xs" fw={600} className={prose.quiet} mb={3}>
         {turn.role === "user" ? "You" : "Answer"}
       </Text>
       {(turn.content || isWaiting) && (
-        <div className="hg-said">
-          {isWaiting ? <span className="hg-quiet">Waiting for the first words…</span> : turn.content}
+        <div className={styles.said}>
+          {isWaiting ? <span className={prose.quiet}>Waiting for the first words…</span> : turn.content}
         </div>
       )}
       {turn.state === "stopped" && (
-        <Text size="xs" className="hg-quiet" mt={4}>
+        <Text size="xs" className={prose.quiet} mt={4}>
           Stopped. The model was told, and the record says how far it came.
         </Text>
       )}
@@ -142,13 +139,7 @@ function TurnView({
       )}
       {turn.error && turn.approval && (
         <div style={{ marginTop: 6 }}>
-          <ApprovalLine
-            key={turn.approval}
-            id={turn.approval}
-            error={turn.error}
-            isBusy={isBusy}
-            onSend={sendAgain}
-          />
+          <ApprovalLine key={turn.approval} id={turn.approval} error={turn.error} isBusy={isBusy} onSend={sendAgain} />
         </div>
       )}
       {turn.gate && <GateLine gate={turn.gate} />}
@@ -187,7 +178,7 @@ function Composer({
     submit();
   };
   return (
-    <form className="hg-composer" onSubmit={submit}>
+    <form className={styles.composer} onSubmit={submit}>
       {children}
       <Group gap="xs" align="flex-end" wrap="nowrap">
         <Textarea

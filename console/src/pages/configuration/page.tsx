@@ -13,6 +13,8 @@ import type { Page } from "../../page";
 import { useMay } from "../../session";
 import { Editor } from "./Editor";
 import { lineOf } from "./lines";
+import table from "../../elements/table.module.css";
+import prose from "../../elements/prose.module.css";
 
 export const page: Page = {
   path: "/configuration",
@@ -80,7 +82,7 @@ export default function Configuration() {
     <>
       <PageHead title="Configuration">
         Deployments, aliases, use cases, rules and budgets, declared in one file. Keep it in version control; here or
-        with <span className="hg-mono">headgate apply</span> it takes effect in one recorded transaction.
+        with <span className={prose.mono}>headgate apply</span> it takes effect in one recorded transaction.
       </PageHead>
       <Stack gap="md">
         <Stack gap="sm">
@@ -113,7 +115,7 @@ export default function Configuration() {
             <Button variant="subtle" onClick={() => change(EXAMPLE)} disabled={toml === EXAMPLE}>
               Fill in an example
             </Button>
-            <Text size="xs" className="hg-quiet">
+            <Text size="xs" className={prose.quiet}>
               Planning changes nothing. Secrets are references such as env:NAME, never values.
             </Text>
           </Group>
@@ -137,14 +139,14 @@ function Changes({ plan }: { plan: Schemas["ConfigPlan"] }) {
       title={`${title}: ${plan.changes.length ? plural(plan.changes.length, "change") : "nothing changes"}`}
       aside={plan.record && <Link to={`/records/${plan.record}`}>Record</Link>}
     >
-      <p className="hg-unseen" role="status">
+      <p className={prose.unseen} role="status">
         {title}, {plural(plan.changes.length, "change")}.
       </p>
       {plan.changes.length === 0 ? (
         <Text size="sm">What the file declares is what is in force.</Text>
       ) : (
-        <Table className="hg-cards">
-          <caption className="hg-unseen">Changes</caption>
+        <Table className={table.cards}>
+          <caption className={prose.unseen}>Changes</caption>
           <Table.Thead>
             <Table.Tr>
               <Table.Th>What</Table.Th>
@@ -159,7 +161,7 @@ function Changes({ plan }: { plan: Schemas["ConfigPlan"] }) {
                   <Does does={change.does} />
                 </Table.Td>
                 <Table.Td>
-                  <span className="hg-quiet">{change.section}</span> <b>{change.id}</b>
+                  <span className={prose.quiet}>{change.section}</span> <b>{change.id}</b>
                 </Table.Td>
                 <Table.Td style={{ overflowWrap: "anywhere" }}>{change.detail || "–"}</Table.Td>
               </Table.Tr>

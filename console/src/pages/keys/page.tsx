@@ -15,6 +15,8 @@ import type { Page } from "../../page";
 import { useMay } from "../../session";
 import { lastDayOf } from "../../record/days";
 import { KeyForm, MadeKey } from "./KeyForm";
+import table from "../../elements/table.module.css";
+import prose from "../../elements/prose.module.css";
 
 export const page: Page = {
   path: "/keys",
@@ -63,11 +65,7 @@ export default function Keys() {
         isFinal={secret !== null}
         onClose={close}
       >
-        {secret === null ? (
-          <KeyForm onMade={setSecret} onCancel={close} />
-        ) : (
-          <MadeKey made={secret} onDone={close} />
-        )}
+        {secret === null ? <KeyForm onMade={setSecret} onCancel={close} /> : <MadeKey made={secret} onDone={close} />}
       </FormDialog>
       <Modal opened={revoking !== null} onClose={() => setRevoking(null)} title={`Revoke ${revoking?.name ?? ""}?`}>
         {revoking && <Revoke apiKey={revoking} onDone={() => setRevoking(null)} />}
@@ -78,9 +76,9 @@ export default function Keys() {
 
 function KeyTable({ keys, onRevoke }: { keys: readonly Key[]; onRevoke: ((key: Key) => void) | null }) {
   return (
-    <div className="hg-scroll">
-      <Table className="hg-cards">
-        <caption className="hg-unseen">Keys, newest first</caption>
+    <div className={table.scroll}>
+      <Table className={table.cards}>
+        <caption className={prose.unseen}>Keys, newest first</caption>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Name</Table.Th>
@@ -90,7 +88,7 @@ function KeyTable({ keys, onRevoke }: { keys: readonly Key[]; onRevoke: ((key: K
             <Table.Th>Made</Table.Th>
             <Table.Th>State</Table.Th>
             <Table.Th>
-              <span className="hg-unseen">Actions</span>
+              <span className={prose.unseen}>Actions</span>
             </Table.Th>
           </Table.Tr>
         </Table.Thead>
@@ -100,13 +98,13 @@ function KeyTable({ keys, onRevoke }: { keys: readonly Key[]; onRevoke: ((key: K
               <Table.Td>
                 <b>{key.name}</b>
                 <br />
-                <span className="hg-mono hg-quiet">{key.prefix}…</span>
+                <span className={`${prose.mono} ${prose.quiet}`}>{key.prefix}…</span>
               </Table.Td>
               <Table.Td data-label="Use case">
                 <div>
                   {key.use_case}
                   <br />
-                  <span className="hg-quiet">{key.aliases ? key.aliases.join(", ") : "every alias"}</span>
+                  <span className={prose.quiet}>{key.aliases ? key.aliases.join(", ") : "every alias"}</span>
                 </div>
               </Table.Td>
               <Table.Td data-label="Principal">
@@ -121,7 +119,7 @@ function KeyTable({ keys, onRevoke }: { keys: readonly Key[]; onRevoke: ((key: K
               </Table.Td>
               <Table.Td data-label="Limits">{limitsOf(key)}</Table.Td>
               <Table.Td data-label="Made" style={{ whiteSpace: "nowrap" }}>
-                {key.created_at ? <Time iso={key.created_at} /> : <span className="hg-quiet">unknown</span>}
+                {key.created_at ? <Time iso={key.created_at} /> : <span className={prose.quiet}>unknown</span>}
               </Table.Td>
               <Table.Td data-label="State">
                 <KeyState apiKey={key} />
@@ -193,8 +191,8 @@ function Revoke({ apiKey, onDone }: { apiKey: Key; onDone: () => void }) {
   return (
     <Stack gap="md">
       <Text size="sm">
-        Programs that use the key <span className="hg-mono">{apiKey.prefix}…</span> are refused from now on. This cannot
-        be undone.
+        Programs that use the key <span className={prose.mono}>{apiKey.prefix}…</span> are refused from now on. This
+        cannot be undone.
       </Text>
       {revoke.error && <Failure error={revoke.error} />}
       <Group justify="flex-end" gap="xs">

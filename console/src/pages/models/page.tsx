@@ -10,6 +10,8 @@ import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { formatPrice } from "../../format";
 import type { Page } from "../../page";
 import { useMay } from "../../session";
+import table from "../../elements/table.module.css";
+import prose from "../../elements/prose.module.css";
 
 export const page: Page = {
   path: "/models",
@@ -54,9 +56,9 @@ export default function Models() {
 
 function ModelTable({ models }: { models: readonly Schemas["ModelView"][] }) {
   return (
-    <div className="hg-scroll">
-      <Table className="hg-cards">
-        <caption className="hg-unseen">
+    <div className={table.scroll}>
+      <Table className={table.cards}>
+        <caption className={prose.unseen}>
           Aliases, each followed by its deployments in order; prices are for a million tokens
         </caption>
         <Table.Thead>
@@ -71,10 +73,10 @@ function ModelTable({ models }: { models: readonly Schemas["ModelView"][] }) {
         </Table.Thead>
         {models.map((model) => (
           <Table.Tbody key={model.id}>
-            <Table.Tr className="hg-group">
+            <Table.Tr className={table.group}>
               <Table.Th colSpan={6} scope="rowgroup">
                 {model.id} <Badge ml={6}>{model.operation}</Badge>{" "}
-                <Text span size="sm" className="hg-quiet" ml={6}>
+                <Text span size="sm" className={prose.quiet} ml={6}>
                   {model.description}
                 </Text>
               </Table.Th>
@@ -93,7 +95,7 @@ function Deployment({ deployment, place }: { deployment: Schemas["DeploymentView
   const { id, provider, model, custody, level, categories, regions, price, is_built_in } = deployment;
   return (
     <Table.Tr>
-      <Table.Td className="hg-quiet" data-label="Place">
+      <Table.Td className={prose.quiet} data-label="Place">
         {place}
       </Table.Td>
       <Table.Td>
@@ -101,7 +103,7 @@ function Deployment({ deployment, place }: { deployment: Schemas["DeploymentView
           <b>{id}</b>
           {is_built_in && <Badge>built in</Badge>}
         </Group>
-        <span className="hg-quiet">
+        <span className={prose.quiet}>
           {model} at {provider}
         </span>
       </Table.Td>
@@ -110,7 +112,7 @@ function Deployment({ deployment, place }: { deployment: Schemas["DeploymentView
         <div>
           up to {level}
           <br />
-          <span className="hg-quiet">
+          <span className={prose.quiet}>
             {categories === null
               ? "every category"
               : categories.length

@@ -13,6 +13,7 @@ import { formatSize, plural, sentence } from "../../format";
 import { offerOf } from "../../models";
 import type { Page } from "../../page";
 import { Findings } from "./Findings";
+import prose from "../../elements/prose.module.css";
 
 export const page: Page = {
   path: "/preview",
@@ -105,7 +106,7 @@ export default function Preview() {
 function Seen({ text, seen }: { text: string; seen: Schemas["Preview"] }) {
   return (
     <Stack gap="md">
-      <p className="hg-unseen" role="status">
+      <p className={prose.unseen} role="status">
         {plural(seen.findings.length, "finding")}, {plural(seen.destinations.length, "destination")}.
       </p>
       <Section title={`Found: ${plural(seen.findings.length, "value")}`} aside={<Labels text={seen.labels} />}>
@@ -125,13 +126,13 @@ function Destination({ destination }: { destination: Schemas["PreviewDestination
   return (
     <Section title={deployment} aside={<EffectState effect={effect} />}>
       <Stack gap="sm">
-        <Text size="sm" className="hg-quiet">
+        <Text size="sm" className={prose.quiet}>
           {custody === "organisation" ? "On our own machines." : "Outside our own machines."}
           {why && !rules.some((rule) => rule.reason === why) && ` ${sentence(why)}`}
         </Text>
         <RuleHits rules={rules} />
         <Group gap="xs">
-          <span className="hg-quiet">Labels of what leaves</span> <Labels text={labels} />
+          <span className={prose.quiet}>Labels of what leaves</span> <Labels text={labels} />
         </Group>
         {bytes_out === null ? (
           <Text size="sm" fw={600}>

@@ -26,6 +26,7 @@ import {
 import { useLiveRecords } from "../../record/live";
 import { Proof } from "./Proof";
 import { Timeline } from "./Timeline";
+import prose from "../../elements/prose.module.css";
 
 export const page: Page = {
   path: "/records/:record",
@@ -63,7 +64,7 @@ export default function Record() {
         </Link>
       </Text>
       <PageHead title={detail.data ? titleOf(detail.data.record) : "Record"}>
-        <span className="hg-mono">{id}</span>
+        <span className={prose.mono}>{id}</span>
       </PageHead>
       {detail.error ? (
         <Failure error={detail.error} title="The record could not be read" />
@@ -94,7 +95,7 @@ function Whole({ detail }: { detail: RecordDetail }) {
       </Section>
       {parts.length > 0 && <Parts parts={parts} />}
       {parts.length === 0 && children.some((child) => child.verb === "model.dispatch") && (
-        <Text size="sm" className="hg-quiet">
+        <Text size="sm" className={prose.quiet}>
           What was sent and what came back is kept with each attempt above, because each destination got its own.
         </Text>
       )}
@@ -111,13 +112,13 @@ function Summary({ detail }: { detail: RecordDetail }) {
   const more = Object.entries(record.facts).filter(([name]) => !TOLD.has(name) && !/^(masked|restored)\./.test(name));
   return (
     <Section title="What happened" aside={<Outcome outcome={record.outcome} />}>
-      <dl className="hg-facts">
+      <dl className={prose.facts}>
         {record.outcome !== null && record.outcome !== "done" && (
           <>
             <dt>Why</dt>
             <dd>
               {sentence(reasonOf(record, children) ?? "the record gives no reason")}{" "}
-              {record.error && <span className="hg-mono hg-quiet">{record.error}</span>}
+              {record.error && <span className={`${prose.mono} ${prose.quiet}`}>{record.error}</span>}
             </dd>
           </>
         )}
@@ -128,7 +129,7 @@ function Summary({ detail }: { detail: RecordDetail }) {
         </dd>
         <dt>Opened</dt>
         <dd>
-          <Time iso={record.opened_at} /> <span className="hg-quiet">({formatUtc(record.opened_at)})</span>
+          <Time iso={record.opened_at} /> <span className={prose.quiet}>({formatUtc(record.opened_at)})</span>
         </dd>
         <dt>Took</dt>
         <dd>{record.outcome === null ? "still running" : formatDuration(record.duration_us)}</dd>
@@ -174,7 +175,7 @@ function Tokens({ records }: { records: readonly RecordView[] }) {
       <dt>Tokens</dt>
       <dd>
         {formatCount(numberFact(counted, "input_tokens"))} in, {formatCount(numberFact(counted, "output_tokens"))} out
-        {counted.facts.usage_is_estimate === true && <span className="hg-quiet"> (estimated)</span>}
+        {counted.facts.usage_is_estimate === true && <span className={prose.quiet}> (estimated)</span>}
       </dd>
     </>
   );
@@ -207,13 +208,13 @@ function Decision({ record, decisive }: { record: RecordView; decisive: RecordVi
           </Text>
         )}
         <RuleHits rules={decisive.rules} />
-        <dl className="hg-facts">
+        <dl className={prose.facts}>
           <dt>Use case</dt>
           <dd>{record.use_case}</dd>
           <dt>Principal</dt>
-          <dd className="hg-mono">{record.principal}</dd>
+          <dd className={prose.mono}>{record.principal}</dd>
           <dt>Policy version</dt>
-          <dd className="hg-mono">{record.policy_version || "–"}</dd>
+          <dd className={prose.mono}>{record.policy_version || "–"}</dd>
           {record.parent && (
             <>
               <dt>Part of</dt>
@@ -243,11 +244,11 @@ function Parts({ parts }: { parts: readonly Schemas["PartView"][] }) {
                 <Text size="sm">
                   <b>{part.name}</b>{" "}
                   {part.withheld !== null ? (
-                    <span className="hg-quiet">is withheld from you: {part.withheld}</span>
+                    <span className={prose.quiet}>is withheld from you: {part.withheld}</span>
                   ) : part.erased ? (
                     <Badge>erased</Badge>
                   ) : (
-                    <span className="hg-quiet">not text, {formatSize(part.size_bytes)}</span>
+                    <span className={prose.quiet}>not text, {formatSize(part.size_bytes)}</span>
                   )}
                 </Text>
               ) : (
@@ -255,9 +256,9 @@ function Parts({ parts }: { parts: readonly Schemas["PartView"][] }) {
                   <b>{part.name}</b> {formatSize(part.size_bytes)}
                 </Json>
               )}
-              <Group gap="xs" fz="xs" className="hg-quiet" wrap="nowrap">
+              <Group gap="xs" fz="xs" className={prose.quiet} wrap="nowrap">
                 <span style={{ overflowWrap: "anywhere" }}>
-                  Digest of the sealed part <span className="hg-mono">{part.digest}</span>
+                  Digest of the sealed part <span className={prose.mono}>{part.digest}</span>
                 </span>
                 <CopyButton text={part.digest} what={`the digest of ${part.name}`} />
               </Group>

@@ -15,6 +15,7 @@ import type { Page } from "../../page";
 import { useMay } from "../../session";
 import { Arrivals } from "./Arrivals";
 import { snippetsFor } from "./snippets";
+import prose from "../../elements/prose.module.css";
 
 export const page: Page = {
   path: "/",
@@ -95,7 +96,7 @@ function Key({ secret, onMade }: { secret: string | null; onMade: (secret: strin
         {secret ? (
           <>
             <Group gap="xs" wrap="wrap">
-              <span className="hg-mono" style={{ overflowWrap: "anywhere" }} data-testid="secret">
+              <span className={prose.mono} style={{ overflowWrap: "anywhere" }} data-testid="secret">
                 {secret}
               </span>
               <CopyButton text={secret} what="the key" />
@@ -164,8 +165,8 @@ function FirstCall({ overview, secret }: { overview: Schemas["Overview"]; secret
         ))}
       </Tabs>
       {!secret && (
-        <Text size="sm" className="hg-quiet" mt="xs">
-          The code reads the key from <span className="hg-mono">HEADGATE_API_KEY</span>.{" "}
+        <Text size="sm" className={prose.quiet} mt="xs">
+          The code reads the key from <span className={prose.mono}>HEADGATE_API_KEY</span>.{" "}
           {may("key.create")
             ? "Make a key above to have it filled in."
             : "Ask an administrator of this Headgate for a key."}
@@ -179,14 +180,14 @@ function Addresses({ overview }: { overview: Schemas["Overview"] }) {
   const may = useMay();
   return (
     <Section title="Addresses and models">
-      <dl className="hg-facts">
+      <dl className={prose.facts}>
         <dt>OpenAI wire</dt>
-        <dd className="hg-mono">{overview.openai_base_url}</dd>
+        <dd className={prose.mono}>{overview.openai_base_url}</dd>
         <dt>Anthropic wire</dt>
-        <dd className="hg-mono">{overview.anthropic_base_url}</dd>
+        <dd className={prose.mono}>{overview.anthropic_base_url}</dd>
         <dt>Models</dt>
         <dd>
-          <span className="hg-tags">
+          <span className={prose.tags}>
             {overview.models.map((id) => (
               <Badge key={id}>{id}</Badge>
             ))}
@@ -195,7 +196,7 @@ function Addresses({ overview }: { overview: Schemas["Overview"] }) {
         </dd>
         <dt>Use cases</dt>
         <dd>
-          <span className="hg-tags">
+          <span className={prose.tags}>
             {overview.use_cases.map((id) => (
               <Badge key={id}>{id}</Badge>
             ))}
