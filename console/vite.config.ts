@@ -2,6 +2,8 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
+const target = process.env.HEADGATE_URL ?? "http://127.0.0.1:8080";
+
 /** The class names in the browser, with the file of each. */
 const claimed = new Map<string, string>();
 
@@ -20,6 +22,12 @@ export default defineConfig({
         return scoped;
       },
     },
+  },
+  server: {
+    // A real Headgate is behind the development server; it takes requests from its own pages only.
+    proxy: Object.fromEntries(
+      ["/api", "/v1"].map((path) => [path, { target, changeOrigin: true, headers: { origin: target } }]),
+    ),
   },
   build: {
     outDir: "../src/headgate/server/static",

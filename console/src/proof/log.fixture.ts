@@ -1,9 +1,9 @@
-/** A small Merkle log with a real key, so that the proofs of the double verify as the real ones do. */
+/** A small Merkle log with a real key, whose proofs the tests check. */
 
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
 
-import { concat, toBase64, toBytes, toHex } from "../src/proof/bytes";
-import { hashChildren, hashLeaf } from "../src/proof/merkle";
+import { concat, toBase64, toBytes, toHex } from "./bytes";
+import { hashChildren, hashLeaf } from "./merkle";
 
 const ORIGIN = "localhost/headgate/default";
 
