@@ -13,7 +13,7 @@ import prose from "./prose.module.css";
 
 type Tone = "good" | "warn" | "bad" | "quiet";
 
-const OUTCOMES: Record<string, { tone: Tone; icon: IconName; text: string }> = {
+const ENDED: Record<string, { tone: Tone; icon: IconName; text: string }> = {
   done: { tone: "good", icon: "good", text: "Done" },
   refused: { tone: "bad", icon: "bad", text: "Refused" },
   withheld: { tone: "bad", icon: "bad", text: "Withheld" },
@@ -22,6 +22,11 @@ const OUTCOMES: Record<string, { tone: Tone; icon: IconName; text: string }> = {
   abandoned: { tone: "warn", icon: "warn", text: "Abandoned" },
   in_doubt: { tone: "warn", icon: "warn", text: "In doubt" },
 };
+
+const OPEN = { tone: "quiet", icon: "open", text: "Open" } as const;
+
+/** How actions end, and what has not ended, each with its word. */
+export const OUTCOMES = Object.entries({ ...ENDED, open: OPEN });
 
 const EFFECTS: Record<string, { tone: Tone; icon: IconName; text: string }> = {
   allow: { tone: "good", icon: "good", text: "Allowed" },
@@ -48,7 +53,7 @@ export function State({ tone, icon, children }: { tone: Tone; icon: IconName; ch
 
 /** How an action ended; null is not ended yet. */
 export function Outcome({ outcome }: { outcome: string | null }) {
-  const known = outcome === null ? { tone: "quiet" as const, icon: "open" as const, text: "Open" } : OUTCOMES[outcome];
+  const known = outcome === null ? OPEN : ENDED[outcome];
   return known ? (
     <State {...known}>{known.text}</State>
   ) : (
@@ -60,7 +65,7 @@ export function Outcome({ outcome }: { outcome: string | null }) {
 
 /** What was decided. What policy allows can still be refused, by its labels or a limit. */
 export function EffectState({ effect, outcome = null }: { effect: string; outcome?: string | null }) {
-  const known = effect === "allow" && outcome === "refused" ? OUTCOMES.refused : EFFECTS[effect];
+  const known = effect === "allow" && outcome === "refused" ? ENDED.refused : EFFECTS[effect];
   return known ? (
     <State {...known}>{known.text}</State>
   ) : (

@@ -5,6 +5,7 @@ import { Link } from "react-router";
 
 import type { RecordView } from "../../api/client";
 import { Counts, Money, Outcome, Time, Would } from "../../elements/record";
+import { VerbWords } from "../../elements/VerbWords";
 import { formatDuration, shortId } from "../../format";
 import { costOf, countsOf, isModelCall, isUnsent, resourceName, textFact } from "../../record/facts";
 import table from "../../elements/table.module.css";
@@ -41,7 +42,9 @@ export function RecordTable({ records, hasAttempts }: { records: readonly Record
                   <Route record={record} />
                 </Link>
               </Table.Td>
-              <Table.Td className={prose.quiet}>{record.verb}</Table.Td>
+              <Table.Td className={prose.quiet}>
+                <VerbWords name={record.verb} />
+              </Table.Td>
               <Table.Td>{record.use_case}</Table.Td>
               <Table.Td>
                 <Group gap={6} wrap="nowrap">
@@ -81,7 +84,7 @@ export function RecordCards({ records }: { records: readonly RecordView[] }) {
           </Group>
           <div className={prose.quiet} style={{ display: "flex", flexWrap: "wrap", gap: "2px 12px", marginTop: 4 }}>
             <Time iso={record.opened_at} />
-            <span>{record.verb}</span>
+            <VerbWords name={record.verb} />
             <span>{record.use_case}</span>
             <span>{record.outcome === null ? "running" : formatDuration(record.duration_us)}</span>
             {isModelCall(record) && !isUnsent(record) && (

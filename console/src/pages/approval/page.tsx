@@ -9,6 +9,7 @@ import { type Schemas, api, take } from "../../api/client";
 import { approvalQuery } from "../../api/queries";
 import { useDraft } from "../../draft";
 import { RecordLink } from "../../elements/RecordLink";
+import { VerbWords } from "../../elements/VerbWords";
 import { CopyButton, Json } from "../../elements/code";
 import { Icon } from "../../elements/icons";
 import { Failure, PageHead, RuleName, Rows, Section } from "../../elements/page";
@@ -112,7 +113,9 @@ function Destination({ approval }: { approval: View }) {
     <Section title="What would be done">
       <dl className={prose.facts}>
         <dt>Action</dt>
-        <dd>{approval.verb}</dd>
+        <dd>
+          <VerbWords name={approval.verb} />
+        </dd>
         <dt>Destination</dt>
         <dd>{approval.resource}</dd>
         {Object.entries(approval.details)
