@@ -3,7 +3,7 @@
 import { Badge, Group, NativeSelect, Stack, Switch, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
-import { Link } from "react-router";
+import { Link, useLocation } from "react-router";
 
 import { type Schemas, api, take } from "../../api/client";
 import { rulesQuery, useCasesQuery } from "../../api/queries";
@@ -35,11 +35,12 @@ export function Rules({ useCases, chosen, onChoose }: Props) {
       ?.id ??
     null;
   const rules = useQuery(rulesQuery(useCase));
+  const { hash } = useLocation();
   useEffect(() => {
     // A link to a rule finds it only once the rules are here.
-    if (rules.data && location.hash)
-      document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView({ block: "center" });
-  }, [rules.data]);
+    if (rules.data && hash)
+      document.getElementById(decodeURIComponent(hash.slice(1)))?.scrollIntoView({ block: "center" });
+  }, [rules.data, hash]);
   return (
     <Section
       title="Rules"
