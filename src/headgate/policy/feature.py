@@ -11,6 +11,7 @@ from headgate.policy.approvals import PolicyApprovals
 from headgate.policy.commands import COMMANDS
 from headgate.policy.decider import PolicyDecider
 from headgate.policy.jobs import refresh
+from headgate.policy.models import DEFAULT_TENANT
 from headgate.policy.pack import load_pack
 from headgate.policy.parts import Policy
 from headgate.policy.rules import roles_of
@@ -64,7 +65,13 @@ async def open_policy(house: House, stack: AsyncExitStack) -> Opened:
             "decider": PolicyDecider(holder, clock=clock),
             "approvals": PolicyApprovals(database, clock=clock, ids=ids),
         },
-        sections=policy_sections(pack=pack, service=service, clock=clock),
+        sections=policy_sections(
+            pack=pack,
+            service=service,
+            clock=clock,
+            rules_in_force=lambda tenant: holder.current.tenants[tenant].engine.rules.values(),
+            built_in_deployments=lambda: house.names("built-in deployment", DEFAULT_TENANT),
+        ),
         refresh=look,
         names={"role": lambda tenant: roles_of(holder.current.tenants[tenant].engine.rules.values())},
         left_out=left_out,

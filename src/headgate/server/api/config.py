@@ -18,9 +18,8 @@ from headgate.admin.requests import Request
 from headgate.admin.verbs import CONFIG_APPLY, CONFIG_READ
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Conflict, Invalid
-from headgate.kernel.ports import Change
+from headgate.kernel.ports import Change, Document, Edit, Fault
 from headgate.server.api import config_checks
-from headgate.server.api.config_checks import SECTIONS, Document, Fault, section_of
 from headgate.server.api.parts import ServerParts
 from headgate.substrate import declarative
 from headgate.substrate.database import Transaction
@@ -93,18 +92,17 @@ async def _read(parts: ServerParts, body: ConfigText) -> declarative.Desired:
 async def _planned(
     parts: ServerParts, caller: AdminCaller, desired: declarative.Desired, tx: Transaction, *, body: ConfigText
 ) -> Sequence[Change]:
-    """Plan the file, and refuse it whole where what would be there config_checks does not hold."""
+    """Plan the file, and refuse it whole where what would be there does not hold."""
     planned = await desired.plan(tenant=caller.tenant_id, transaction=tx)
     before = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
-    named = {name: section_of(parts, name).tables(value) for name, value in desired.values.items() if name in SECTIONS}
+    sections = config_checks.entry_sections(parts)
+    named = {name: sections[name].tables(value) for name, value in desired.values.items() if name in sections}
     now = config_checks.after(before, named, planned)
-    if fault := config_checks.lockout(caller, before, now) or config_checks.dangling(before, now):
+    edit = Edit(caller.tenant_id, caller.principal.id, named, before, now)
+    fault = await asyncio.to_thread(lambda: next(config_checks.faults(sections, edit), None))
+    if fault is not None:
         place = _placed(fault, named, body)
-        raise Conflict(place.message, param=place.param)
-    rules = parts.policy.tenant_of(caller).engine.rules.values()
-    if fault := await asyncio.to_thread(config_checks.unknown_name, named, now, rules=rules):
-        place = _placed(fault, named, body)
-        raise Invalid(place.message, param=place.param)
+        raise (Conflict if fault.is_conflict else Invalid)(place.message, param=place.param)
     return planned
 
 

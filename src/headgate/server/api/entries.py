@@ -7,17 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headgate.admin.bodies import Body
-from headgate.admin.callers import AdminCaller
 from headgate.admin.commands import Facts, digest_of
 from headgate.admin.operations import Operation, Parameter
 from headgate.admin.requests import Request
 from headgate.admin.verbs import CONFIG_APPLY, CONFIG_READ
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Conflict, Invalid, NotFound
-from headgate.kernel.ports import Change, EntrySection
+from headgate.kernel.ports import Change, Document, Edit, EntrySection
 from headgate.server.api import config_checks
 from headgate.server.api.config import ConfigPlan, plan_view
-from headgate.server.api.config_checks import SECTIONS, Document, section_of
 from headgate.server.api.parts import ServerParts
 from headgate.substrate.database import Transaction
 
@@ -71,7 +69,7 @@ async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
 
     async def prepare(tx: Transaction) -> tuple[Any, list[Change]]:
         stored = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
-        entry = _with_kept(section.name, table, _entry(stored[section.name], entry_id))
+        entry = _with_kept(section, table, _entry(stored[section.name], entry_id))
         document = config_checks.after(stored, {section.name: [entry]}, [])
         try:
             desired = await asyncio.to_thread(section.check, [entry], document)
@@ -80,9 +78,7 @@ async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
         (after,) = section.tables(desired)
         named: Document = {section.name: [after]}
         now = config_checks.after(stored, named, [])
-        _refuse_lockout(caller, stored, now)
-        if fault := config_checks.unknown_name(named, now, rules=parts.policy.tenant_of(caller).engine.rules.values()):
-            raise Invalid(fault.why, param="entry")
+        _refuse(parts, Edit(caller.tenant_id, caller.principal.id, named, stored, now))
         return desired, _changes(section, entry_id, _entry(stored[section.name], entry_id), after)
 
     async def make(tx: Transaction, facts: Facts) -> list[Change]:
@@ -108,9 +104,9 @@ async def remove_entry(parts: ServerParts, request: Request) -> ConfigPlan:
             raise NotFound(f"there is no {section.name} {entry_id!r}", param="entry")
         changes = [Change(section.name, entry_id, "remove")]
         document = config_checks.after(stored, {}, changes)
-        _refuse_lockout(caller, stored, document)
-        if users := config_checks.users_of(section.name, entry_id, document):
+        if users := config_checks.users_of(config_checks.entry_sections(parts), section.name, entry_id, document):
             raise Conflict(f"{section.name} {entry_id}: {config_checks.in_use(users)}", param="entry")
+        _refuse(parts, Edit(caller.tenant_id, caller.principal.id, {}, stored, document))
         return changes
 
     async def make(tx: Transaction, facts: Facts) -> list[Change]:
@@ -128,10 +124,10 @@ async def remove_entry(parts: ServerParts, request: Request) -> ConfigPlan:
 
 
 def _section(parts: ServerParts, request: Request) -> EntrySection:
-    name = request.path["section"]
-    if name not in SECTIONS:
-        raise NotFound(f"there is no section of that name here; there are {', '.join(SECTIONS)}", param="section")
-    return section_of(parts, name)
+    name, sections = request.path["section"], config_checks.entry_sections(parts)
+    if name not in sections:
+        raise NotFound(f"there is no section of that name here; there are {', '.join(sections)}", param="section")
+    return sections[name]
 
 
 def _placed(error: Invalid, section: str, entry_id: str) -> Invalid:
@@ -144,13 +140,10 @@ def _entry(entries: Sequence[dict[str, Any]], entry_id: str) -> dict[str, Any] |
     return next((one for one in entries if one["id"] == entry_id), None)
 
 
-_KEPT = {"use_case": "members", "person": "owner"}
-"""Keys that stay as they are where an entry does not have them, so that silence locks nobody out."""
-
-
-def _with_kept(section: str, table: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
-    name = _KEPT.get(section)
-    return table if name is None or before is None or name not in before else {name: before[name], **table}
+def _with_kept(section: EntrySection, table: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the entry with the keys that stay as they are where it does not have them."""
+    kept = {name: before[name] for name in section.keeps if before is not None and name in before}
+    return {**kept, **table}
 
 
 def _changes(
@@ -162,9 +155,10 @@ def _changes(
     return [Change(section.name, entry_id, "change", ", ".join(names))] if names else []
 
 
-def _refuse_lockout(caller: AdminCaller, before: Document, now: Document) -> None:
-    if fault := config_checks.lockout(caller, before, now):
-        raise Conflict(fault.why, param="entry")
+def _refuse(parts: ServerParts, edit: Edit) -> None:
+    """Raise where what would be there does not hold."""
+    if fault := next(config_checks.faults(config_checks.entry_sections(parts), edit), None):
+        raise (Conflict if fault.is_conflict else Invalid)(fault.why, param="entry")
 
 
 OPERATIONS = (
