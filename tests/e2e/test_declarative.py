@@ -309,7 +309,7 @@ def test_a_command_with_the_wrong_key_or_no_server_says_so_in_a_line(shell: Shel
     assert "refused" in shell.run("keys", "list", code=2, HEADGATE_API_KEY=shell.lab.clerk)
 
 
-@pytest.mark.parametrize("kind", ["provider", "detector"])
+@pytest.mark.parametrize("kind", ["provider", "detector", "dialect"])
 def test_a_new_extension_passes_the_test_that_comes_with_it(shell: Shell, kind: str) -> None:
     shell.run("new", kind, "staff_number")
     written = sorted(path.name for path in shell.folder.glob("*.py"))

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from headgate.substrate.settings import Settings
-from headgate.wire import anthropic_writing, openai_calls
+from headgate.wire import anthropic_encoding, openai_calls
 from headgate.wire.dialects import load_dialects
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ def test_every_setting_is_described_with_its_default() -> None:
 
 def test_every_quirk_of_a_deployment_is_described() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
-    for module in (openai_calls, anthropic_writing):
+    for module in (openai_calls, anthropic_encoding):
         listed = re.findall(r"^- ((?:`\w+`(?:, )?)+):", module.__doc__ or "", re.MULTILINE)
         names = {name for line in listed for name in re.findall(r"`(\w+)`", line)}
         assert len(names) >= 3

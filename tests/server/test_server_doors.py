@@ -14,7 +14,7 @@ import pytest
 from headgate.admin.callers import Gate
 from headgate.kernel.errors import Denied, Invalid, Unauthenticated
 from headgate.policy.parts import Policy
-from headgate.server import data_plane
+from headgate.server import streams
 from headgate.server.asgi import Message
 from headgate.server.data_plane import patience_s
 from headgate.server.hosts import HostRule, Misdirected
@@ -306,7 +306,7 @@ async def test_a_stream_that_begins_before_anybody_answered_has_the_id_of_its_re
     house: House, monkeypatch: pytest.MonkeyPatch
 ):
     """The first candidate may still fail, and the next one answer."""
-    monkeypatch.setattr(data_plane, "COMMIT_S", 0.01)
+    monkeypatch.setattr(streams, "COMMIT_S", 0.01)
     house.simulator.script(Script(headers=(("x-request-id", "req_1"),), stall="stream", stall_after=1))
     body = {"model": "local-chat", "stream": True, "messages": [{"role": "user", "content": "x"}]}
     headers = {"host": "127.0.0.1:8080", "content-type": "application/json"}

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from headgate.kernel.content import Content, Segment
 from headgate.kernel.errors import Invalid, TooLarge
+from headgate.wire.anthropic_encoding import unsaid
 from headgate.wire.anthropic_messages import dialect, estimated_count
 from headgate.wire.anthropic_words import anthropic_tool_id
-from headgate.wire.anthropic_writing import unsaid
 from headgate.wire.conversation import (
     Conversation,
     Document,

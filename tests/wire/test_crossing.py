@@ -21,7 +21,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from headgate.kernel.errors import Invalid, Upstream
 from headgate.wire import anthropic_messages, openai_chat
-from headgate.wire.anthropic_writing import unsaid
+from headgate.wire.anthropic_encoding import unsaid
 from headgate.wire.dialect import Outgoing, WholeDialect
 from headgate.wire.model_call import ModelCall
 from headgate.wire.sse import SseParser, frame

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from headgate.kernel.errors import Invalid, NotFound
+from headgate.wire.dialect import ClientDialect, ProviderDialect
 from headgate.wire.dialects import dialects_of, load_dialects
 from headgate.wire.openai_chat import OpenAiChat
 
@@ -48,6 +50,26 @@ class _Half(_Deaf):
 def test_a_dialect_for_no_end_or_for_a_part_of_one_is_refused(dialect: _Deaf, why: str) -> None:
     with pytest.raises(Invalid, match=why):
         dialects_of([dialect])
+
+
+@pytest.mark.parametrize(("protocol", "is_client"), [(ClientDialect, True), (ProviderDialect, False)])
+def test_a_dialect_may_serve_one_end_only(protocol: type[Any], is_client: bool) -> None:
+    names = {name for name in dir(protocol) if not name.startswith("_")}
+    parts = {name: getattr(OpenAiChat, name) for name in names} | {"name": "half"}
+    dialect: Any = type("_OneEnd", (), parts)()
+    found = dialects_of([dialect])
+    assert ("half" in found.clients, "half" in found.providers) == (is_client, not is_client)
+    assert not found.passing
+
+
+def test_a_dialect_for_both_ends_need_not_let_its_own_wire_through() -> None:
+    parts = {"write_call": property(), "write_reply": property()}
+    dialect: Any = type("_Typed", (OpenAiChat,), parts)()
+    typed = dialects_of([dialect])
+    assert not typed.passing
+    reply = typed.provider("openai_chat").read_reply(REPLIES["openai_chat"], headers={})
+    said = json.loads(typed.render_reply(reply, wire="openai_chat", model="alias"))
+    assert (said["model"], said["choices"][0]["message"]["content"]) == ("alias", "hi")
 
 
 @pytest.mark.parametrize("wire", REPLIES)

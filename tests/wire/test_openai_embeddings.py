@@ -95,6 +95,7 @@ def test_embeddings_neither_stream_nor_cross() -> None:
         lambda: dialect.replay(b"{}"),
         lambda: dialect.to_conversation(call.content),
         lambda: dialect.from_conversation(Conversation(()), OUT),
+        lambda: dialect.rename_tools(reply, {}),
         lambda: dialect.to_reply(reply),
         lambda: dialect.from_reply(Reply("", "", (), "stop"), model="m"),
     ):

@@ -24,7 +24,7 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.dialect import Outgoing
 from headgate.wire.openai_chat import dialect
-from headgate.wire.openai_writing import unsaid
+from headgate.wire.openai_encoding import unsaid
 
 GOLDEN = Path(__file__).parent / "golden" / "openai"
 PNG = "iVBORw0KGgoAAAANSUhEUg=="

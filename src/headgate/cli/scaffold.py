@@ -1,4 +1,4 @@
-"""`headgate new feature|provider|detector NAME`: writes what is needed, and its test."""
+"""`headgate new feature|provider|detector|dialect NAME`: writes what is needed, and its test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["feature", "provider", "detector"]))
+@click.argument("kind", type=click.Choice(["feature", "provider", "detector", "dialect"]))
 @click.argument("name")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to.")
 def new(kind: str, name: str, into: Path) -> None:

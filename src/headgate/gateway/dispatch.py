@@ -25,7 +25,7 @@ from headgate.wire.prompt_size import prompt_tokens
 from headgate.wire.provider import Headers, Provider
 from headgate.wire.sse import SseParser
 from headgate.wire.stream_strings import WHOLE_CHANNEL
-from headgate.wire.tool_names import RestoringReader, restored_reply
+from headgate.wire.tool_names import RestoringReader
 
 DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]
 Secrets = Callable[[str], str]
@@ -75,7 +75,9 @@ class ModelDispatcher:
                 else:
                     body = await _assembled(response, dialect, assembler, tally)
                 try:
-                    reply = restored_reply(dialect.read_reply(body, headers=headers), names)
+                    reply = dialect.read_reply(body, headers=headers)
+                    if names:
+                        reply = dialect.rename_tools(reply, names)
                     tally.saw(reply.usage)
                     if not reply.usage.output_tokens and run.payload.call.operation == "chat":
                         tally.wrote(_written_chars(reply, dialect))

@@ -11,7 +11,7 @@ import structlog
 from headgate.kernel.errors import HeadgateError
 from headgate.server.api.errors import MethodNotAllowed, body_of, headers_of_error
 from headgate.server.asgi import WHOLE, ClientGone, Message, Receive, Scope, Send, headers_of, respond
-from headgate.server.cross_origin import is_preflight, preflight_headers, readable_by
+from headgate.server.cross_origin import exposed_headers, is_preflight, preflight_headers, readable_by
 from headgate.server.data_plane import DataPlane
 from headgate.server.health import Counts, Health
 from headgate.server.hosts import HostRule, foreign_origin
@@ -65,6 +65,7 @@ class Application:
     def __init__(self, parts: ApplicationParts) -> None:
         self._parts = parts
         self._calls = parts.data_plane.paths.names
+        self._exposed = exposed_headers(parts.data_plane.paths.planes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -119,7 +120,7 @@ class Application:
             if is_preflight(scope, headers):
                 await respond(send, 204, b"", headers=preflight_headers(origin, headers))
                 return
-            send.extra = readable_by(origin)
+            send.extra = readable_by(origin, exposed=self._exposed)
         if headers.get("upgrade", "").lower() == "websocket":
             # Clients that try a WebSocket first fall back to HTTP on this status, at once and on no other.
             await respond(send, 426, _WEBSOCKET, headers=[("upgrade", "HTTP/1.1"), ("connection", "upgrade")])

@@ -6,23 +6,13 @@ Source: the Fetch standard, "CORS protocol"; the draft "Private Network Access" 
 
 from __future__ import annotations
 
-from headgate.server.asgi import Pairs, Scope
+from collections.abc import Iterable
 
-_EXPOSED = (
-    *("x-headgate-record", "x-headgate-labels", "x-headgate-deployment", "x-headgate-dropped", "x-headgate-approval"),
-    *("request-id", "x-request-id", "retry-after", "retry-after-ms", "x-should-retry"),
-    *(
-        f"{prefix}-{what}"
-        for prefix in ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
-        for what in ("requests", "tokens")
-    ),
-    *(
-        f"anthropic-ratelimit-{what}-{state}"
-        for what in ("requests", "tokens", "input-tokens", "output-tokens")
-        for state in ("limit", "remaining", "reset")
-    ),
-)
-_EXPOSED_TEXT = ", ".join(_EXPOSED)
+from headgate.server.asgi import Pairs, Scope
+from headgate.wire.plane import Plane
+
+_OURS = ("x-headgate-record", "x-headgate-labels", "x-headgate-deployment", "x-headgate-dropped", "x-headgate-approval")
+_RETRIES = ("retry-after", "retry-after-ms", "x-should-retry")
 _MAX_REQUESTED_CHARS = 4096
 _LASTS_S = 600
 
@@ -47,10 +37,18 @@ def preflight_headers(origin: str, headers: dict[str, str]) -> Pairs:
     return answer
 
 
-def readable_by(origin: str) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers by which a page of that origin may read an answer."""
+def exposed_headers(planes: Iterable[Plane]) -> bytes:
+    """Return the names of the headers that a page of another origin may read, of answers on any of the planes."""
+    known = list(planes)
+    ids = sorted({plane.request_id_header for plane in known})
+    limits = dict.fromkeys(name for plane in known for name in plane.rate_limit_headers)
+    return ", ".join((*_OURS, *ids, *_RETRIES, *limits)).encode("latin-1")
+
+
+def readable_by(origin: str, *, exposed: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the headers by which a page of that origin may read an answer; `exposed` is as `exposed_headers` says."""
     return (
         (b"access-control-allow-origin", origin.encode("latin-1")),
-        (b"access-control-expose-headers", _EXPOSED_TEXT.encode()),
+        (b"access-control-expose-headers", exposed),
         (b"vary", b"origin"),
     )

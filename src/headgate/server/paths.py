@@ -103,6 +103,8 @@ class Paths:
         self.served = (*found, MODELS)
         """Every path that is served, as it is declared."""
         self._planes = _planes(ordered)
+        self.planes = tuple(self._planes.values())
+        """The planes of model calls; the fallback is always one of them."""
         self.names = frozenset(self._planes)
         """The names of the planes of model calls."""
         parts = [(part, plane) for plane in self._planes.values() for part in plane.path_parts]

@@ -13,8 +13,8 @@ from typing import Any, Final, cast
 import msgspec
 
 from headgate.kernel.errors import Upstream
-from headgate.wire.anthropic_stream import AnthropicEvent
-from headgate.wire.anthropic_writing import tool_input
+from headgate.wire.anthropic_encoding import tool_input
+from headgate.wire.anthropic_provider_stream import AnthropicEvent
 from headgate.wire.model_call import ModelEvent
 from headgate.wire.token_counts import count_of, leniently_decoded
 

@@ -1,7 +1,7 @@
 """The Messages API of Anthropic, for clients and for upstreams: `POST /v1/messages` and `/v1/messages/count_tokens`.
 
 The request of a token count has no `max_tokens`, and its answer is `{"input_tokens": n}`. Quirks of deployments are
-listed in `anthropic_writing`.
+listed in `anthropic_encoding`.
 
 Source: docs of the Messages API; the types of the `anthropic` SDK 2.x.
 """
@@ -18,13 +18,13 @@ from headgate.kernel.content import Content
 from headgate.kernel.errors import Invalid, Upstream
 from headgate.kernel.extensions import Manifest
 from headgate.wire.anthropic_assembling import AnthropicAssembler
+from headgate.wire.anthropic_client_stream import AnthropicWriter
+from headgate.wire.anthropic_decoding import misfit, read_answer, read_conversation
+from headgate.wire.anthropic_encoding import MIN_THINKING_TOKENS, QUIRKS, unsaid, write_answer, write_request
 from headgate.wire.anthropic_errors import ThreadUnsupported, read_upstream_error
 from headgate.wire.anthropic_plane import ANTHROPIC
-from headgate.wire.anthropic_reading import misfit, read_answer, read_conversation
-from headgate.wire.anthropic_stream import AnthropicReader
+from headgate.wire.anthropic_provider_stream import AnthropicReader
 from headgate.wire.anthropic_words import NAME, estimated_tokens, stop_reason_of, tokens_from
-from headgate.wire.anthropic_writer import AnthropicWriter
-from headgate.wire.anthropic_writing import MIN_THINKING_TOKENS, QUIRKS, unsaid, write_answer, write_request
 from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import AnswerHeaders, Match, Outgoing, Route
 from headgate.wire.json_document import JsonDocument, Layout
@@ -34,6 +34,7 @@ from headgate.wire.needs import needs_of
 from headgate.wire.replaying import anthropic_stream_of
 from headgate.wire.surrogates import parse_answer
 from headgate.wire.token_counts import count_of
+from headgate.wire.tool_names import objects_in, with_names
 
 _WIRE_KEYS: Final = frozenset(
     {
@@ -233,6 +234,16 @@ class AnthropicMessages:
             return document.raw
         return document.replace(("model",), msgspec.json.encode(model)).raw
 
+    def rename_tools(self, reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
+        """Return an answer with other names of the tools that it calls."""
+        document = _document(reply.content)
+        called = (
+            (("content", place, "name"), str(block.get("name")))
+            for place, block in objects_in(document.fields().get("content"))
+            if block.get("type") == "tool_use"
+        )
+        return with_names(reply, document, called, names)
+
     def read_events(self) -> AnthropicReader:
         """Return a decoder for one stream."""
         return AnthropicReader()
@@ -262,7 +273,7 @@ class AnthropicMessages:
         return read_conversation(content)
 
     def from_conversation(self, conversation: Conversation, outgoing: Outgoing) -> bytes:
-        """Write the typed form as a request; `anthropic_writing.unsaid` tells what that leaves out.
+        """Write the typed form as a request; `anthropic_encoding.unsaid` tells what that leaves out.
 
         Raises:
             Invalid: no request of this wire says the same.

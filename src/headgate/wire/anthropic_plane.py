@@ -15,6 +15,11 @@ ANTHROPIC: Final = Plane(
     request_id_header="request-id",
     key_headers=("x-api-key",),
     known_by=frozenset({"anthropic-version"}),
+    rate_limit_headers=tuple(
+        f"anthropic-ratelimit-{what}-{state}"
+        for what in ("requests", "tokens", "input-tokens", "output-tokens")
+        for state in ("limit", "remaining", "reset")
+    ),
     path_parts=("/messages",),
     models=ModelLists(anthropic_page, anthropic_model),
 )

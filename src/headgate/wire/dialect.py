@@ -249,6 +249,10 @@ class ProviderDialect(Dialect, Protocol):
         """
         ...
 
+    def rename_tools(self, reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
+        """Return an answer with other names of the tools that it calls: `names` has the new by the old."""
+        ...
+
     def to_reply(self, reply: ModelReply) -> Reply:
         """Build the typed form of an answer of this wire."""
         ...

@@ -1,6 +1,6 @@
 """Chat requests on OpenAI's wire: what is checked of them, and what is edited as they leave.
 
-Quirks of a deployment that change what is written, here and in `openai_writing`:
+Quirks of a deployment that change what is written, here and in `openai_encoding`:
 
 - `max_completion_tokens`: it takes the limit by this name only, as OpenAI's reasoning models do, and `max_tokens` is
   renamed.

@@ -1,15 +1,15 @@
 """Chat Completions of OpenAI, for clients and for upstreams that speak this wire: `POST /v1/chat/completions`.
 
 Requests are checked and edited in `openai_calls`, which lists the quirks of deployments; streams are in
-`openai_chat_stream` and `openai_chat_writer`, errors in `openai_errors`, the typed form in `openai_reading` and
-`openai_writing`.
+`openai_provider_stream` and `openai_client_stream`, errors in `openai_errors`, the typed form in `openai_decoding` and
+`openai_encoding`.
 
 Source: OpenAI's published API document.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -19,17 +19,20 @@ from headgate.kernel.errors import Invalid, Upstream
 from headgate.kernel.extensions import Manifest
 from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import AnswerHeaders, Match, Outgoing, Route, WholeDialect
+from headgate.wire.json_edits import Path
 from headgate.wire.model_call import ModelCall, ModelReply
 from headgate.wire.openai_calls import QUIRKS, is_legacy, read_chat_call, write_chat_call
-from headgate.wire.openai_chat_stream import OpenAiChatReader
-from headgate.wire.openai_chat_writer import OpenAiChatWriter
+from headgate.wire.openai_client_stream import OpenAiChatWriter
+from headgate.wire.openai_decoding import read_answer, read_conversation
+from headgate.wire.openai_encoding import unsaid, write_answer, write_request
 from headgate.wire.openai_errors import read_error_event, read_upstream_error
 from headgate.wire.openai_plane import OPENAI
-from headgate.wire.openai_reading import read_answer, read_conversation
+from headgate.wire.openai_provider_stream import OpenAiChatReader
 from headgate.wire.openai_words import CHAT, CHAT_REPLY, CHAT_REQUEST, document_of, stop_reason_of, tokens_from
-from headgate.wire.openai_writing import unsaid, write_answer, write_request
 from headgate.wire.replaying import openai_stream_of
 from headgate.wire.surrogates import parse_answer
+from headgate.wire.token_counts import object_of
+from headgate.wire.tool_names import objects_in, with_names
 
 ANSWER_HEADERS: Final = AnswerHeaders(rate_limits=("x-ratelimit-",), request_ids=("x-request-id", "request-id"))
 """What OpenAI's servers, and others that speak its wires, tell of limits and requests."""
@@ -110,6 +113,11 @@ class OpenAiChat:
         """Return the provider's bytes with the alias for its model."""
         return document_of(reply.content, CHAT_REPLY).edit_fields({("model",): msgspec.json.encode(model)}).raw
 
+    def rename_tools(self, reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
+        """Return an answer with other names of the tools that it calls."""
+        document = document_of(reply.content, CHAT_REPLY)
+        return with_names(reply, document, _called_in(document.fields()), names)
+
     def read_events(self) -> OpenAiChatReader:
         """Return a decoder for one stream."""
         return OpenAiChatReader()
@@ -155,6 +163,14 @@ class OpenAiChat:
 def kept_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the headers of an answer that clients act on."""
     return tuple((name, headers[name]) for name in headers if name in _KEPT or name.startswith(_KEPT_PREFIXES))
+
+
+def _called_in(fields: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Give where the names of called tools are in a whole answer, and the names."""
+    for place, choice in objects_in(fields.get("choices")):
+        for number, call in objects_in(object_of(choice.get("message")).get("tool_calls")):
+            name = object_of(call.get("function")).get("name")
+            yield ("choices", place, "message", "tool_calls", number, "function", "name"), str(name)
 
 
 dialect: Final[WholeDialect] = OpenAiChat()

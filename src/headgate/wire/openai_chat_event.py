@@ -1,6 +1,6 @@
 """One chunk of a streamed answer on OpenAI's chat wire, as an item that guard can edit.
 
-`openai_chat_stream` says which channels there are.
+`openai_provider_stream` says which channels there are.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
-from headgate.wire.openai_reading import thinking_text
+from headgate.wire.openai_decoding import thinking_text
 from headgate.wire.surrogates import Halves, has_halves, whole_characters
 from headgate.wire.token_counts import leniently_decoded
 

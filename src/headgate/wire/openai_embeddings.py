@@ -140,6 +140,10 @@ class OpenAiEmbeddings:
         name = msgspec.json.decode(raw, type=_Embeddings).model
         return replace_text(raw, ("model",), old=name or "", new=msgspec.json.encode(model))
 
+    def rename_tools(self, reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
+        """Refuse: embeddings call no tools."""
+        _refuse()
+
     def read_events(self) -> EventReader:
         """Refuse: the wire has no streams."""
         _refuse()

@@ -17,6 +17,9 @@ OPENAI: Final = Plane(
     write_error=write_http_error,
     request_id_header="x-request-id",
     key_headers=("api-key",),  # Azure's clients of this wire
+    rate_limit_headers=tuple(
+        f"x-ratelimit-{state}-{what}" for state in ("limit", "remaining", "reset") for what in ("requests", "tokens")
+    ),
     path_parts=("/threads/",),
     models=OPENAI_MODELS,
 )

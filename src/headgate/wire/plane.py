@@ -73,6 +73,7 @@ class Plane:
         request_id_header: where its clients read the id of a request.
         key_headers: where its clients send the key, beside `authorization: Bearer`.
         known_by: headers that its clients send and no others do, in lower case.
+        rate_limit_headers: which headers of answers its clients read, so that pages of another origin may too.
         path_parts: parts of paths that belong to it although no dialect takes the path.
         models: how it lists models; None: as OpenAI does.
     """
@@ -83,5 +84,6 @@ class Plane:
     request_id_header: str = "x-request-id"
     key_headers: tuple[str, ...] = ()
     known_by: frozenset[str] = EMPTY
+    rate_limit_headers: tuple[str, ...] = ()
     path_parts: tuple[str, ...] = ()
     models: ModelLists | None = None

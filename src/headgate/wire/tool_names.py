@@ -6,13 +6,13 @@ turns; what the model calls by it is given its own name as the answer comes in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 import msgspec
 
 from headgate.kernel.content import TextSlot
-from headgate.wire.anthropic_stream import AnthropicEvent
+from headgate.wire.anthropic_provider_stream import AnthropicEvent
 from headgate.wire.conversation import Conversation, ToolUse
 from headgate.wire.dialect import EventReader, WireEvent
 from headgate.wire.json_document import JsonDocument
@@ -31,14 +31,17 @@ def names_to_restore(conversation: Conversation) -> Mapping[str, str]:
     return {sent: name for name in names if (sent := sent_name(name)) != name}
 
 
-def restored_reply(reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
-    """Return a whole answer with the tools' own names."""
-    document = reply.content
-    if not names or not isinstance(document, JsonDocument):
-        return reply
-    edits: dict[Path, bytes | None] = {
-        path: msgspec.json.encode(names[name]) for path, name in _names_in(document.fields()) if name in names
-    }
+def with_names(
+    reply: ModelReply, document: JsonDocument, called: Iterable[tuple[Path, str]], names: Mapping[str, str]
+) -> ModelReply:
+    """Return a whole answer with the tools' own names.
+
+    Args:
+        document: the answer's content.
+        called: where in it the names of called tools are, and the names.
+        names: the tools' own names by those that were sent.
+    """
+    edits: dict[Path, bytes | None] = {path: msgspec.json.encode(names[name]) for path, name in called if name in names}
     return reply.with_content(document.edit_fields(edits))
 
 
@@ -80,20 +83,7 @@ def _restored_block(event: AnthropicEvent, names: Mapping[str, str]) -> Anthropi
     return msgspec.structs.replace(event, data=data, slots=slots)
 
 
-def _names_in(fields: Mapping[str, Any]) -> list[tuple[Path, str]]:
-    """Return where the names of called tools are in a whole answer of either wire."""
-    found: list[tuple[Path, str]] = []
-    for place, block in _objects(fields.get("content")):
-        if block.get("type") == "tool_use":
-            found.append((("content", place, "name"), str(block.get("name"))))
-    for place, choice in _objects(fields.get("choices")):
-        for number, call in _objects(cast("dict[str, Any]", choice.get("message") or {}).get("tool_calls")):
-            function = call.get("function")
-            name = cast("dict[str, Any]", function).get("name") if isinstance(function, dict) else None
-            found.append((("choices", place, "message", "tool_calls", number, "function", "name"), str(name)))
-    return found
-
-
-def _objects(value: Any) -> list[tuple[int, dict[str, Any]]]:
+def objects_in(value: Any) -> list[tuple[int, dict[str, Any]]]:
+    """Return the objects of a decoded list with their places; nothing of anything else."""
     items = cast("list[Any]", value) if isinstance(value, list) else []
     return [(place, cast("dict[str, Any]", item)) for place, item in enumerate(items) if isinstance(item, dict)]

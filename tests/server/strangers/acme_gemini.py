@@ -198,6 +198,9 @@ class AcmeGemini:
         document = JsonDocument.parse(body, layout=ANSWER)
         return ModelReply(NAME, document, usage or Usage(), reason or "unknown", tuple(headers.items()))
 
+    def rename_tools(self, reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
+        return reply  # it calls none
+
     def to_reply(self, reply: ModelReply) -> Reply:
         text, reason, usage = read_answer(msgspec.json.decode(reply.content.to_bytes()))
         return Reply("acme", "acme", (Text(text),), reason or "unknown", usage=usage or Usage())

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import OverBudget, Upstream
 from headgate.wire.anthropic_messages import dialect
-from headgate.wire.anthropic_stream import AnthropicEvent
+from headgate.wire.anthropic_provider_stream import AnthropicEvent
 from headgate.wire.conversation import (
     Begin,
     End,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import Upstream
-from headgate.wire import anthropic_writer
+from headgate.wire import anthropic_client_stream
 from headgate.wire.anthropic_messages import dialect
 from headgate.wire.conversation import (
     Begin,
@@ -229,8 +229,8 @@ def test_more_of_a_call_that_was_complete_or_never_begun_is_a_failure():
 
 
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(anthropic_writer, "MAX_WAITING_CHARS", 100)
-    monkeypatch.setattr(anthropic_writer, "MAX_BLOCKS", 5)
+    monkeypatch.setattr(anthropic_client_stream, "MAX_WAITING_CHARS", 100)
+    monkeypatch.setattr(anthropic_client_stream, "MAX_BLOCKS", 5)
     with pytest.raises(Upstream, match="characters"):
         write(BEGIN, ToolBegin(0, "a", "f"), ToolBegin(1, "b", "g"), *[ToolDelta(1, "x" * 30)] * 4)
     with pytest.raises(Upstream, match="blocks"):

@@ -14,8 +14,9 @@ from typing import Any, Final, Literal, cast
 import msgspec
 
 from headgate.kernel.errors import HeadgateError, Upstream
+from headgate.wire.anthropic_encoding import refusal_details
 from headgate.wire.anthropic_errors import error_event
-from headgate.wire.anthropic_stream import AnthropicEvent
+from headgate.wire.anthropic_provider_stream import AnthropicEvent
 from headgate.wire.anthropic_words import (
     anthropic_message_id,
     anthropic_reason_of,
@@ -23,7 +24,6 @@ from headgate.wire.anthropic_words import (
     estimated_tokens,
     tokens_of,
 )
-from headgate.wire.anthropic_writing import refusal_details
 from headgate.wire.conversation import (
     Begin,
     Delta,

@@ -21,7 +21,7 @@ from headgate.wire.conversation import (
 from headgate.wire.model_call import Usage
 from headgate.wire.openai_chat import dialect
 from headgate.wire.openai_chat_event import OpenAiChatEvent
-from headgate.wire.openai_chat_stream import OpenAiChatReader
+from headgate.wire.openai_provider_stream import OpenAiChatReader
 from headgate.wire.sse import SseEvent, SseParser
 
 GOLDEN = Path(__file__).parent / "golden" / "openai"
