@@ -2,28 +2,14 @@
 
 import { queryOptions, useQuery } from "@tanstack/react-query";
 
-import { ApiError, ask } from "./client";
+import { type Schemas, api, take } from "./client";
 
-/** A verb, such as `key.create`. To be replaced by the generated type once the server's document holds it. */
-export interface Verb {
-  readonly name: string;
-  /** What it does, in words: "Make a key". */
-  readonly title: string;
-  readonly effect: string;
-  readonly feature: string;
-}
+/** A verb, such as `key.create`, with its title: "Make a key". */
+export type Verb = Schemas["VerbView"];
 
 const vocabularyQuery = queryOptions({
   queryKey: ["vocabulary"],
-  queryFn: async (): Promise<readonly Verb[]> => {
-    try {
-      return (await ask<{ verbs: Verb[] }>("GET", "/api/vocabulary")).verbs;
-    } catch (problem) {
-      // A server without the operation: verbs are shown by their names.
-      if (problem instanceof ApiError && problem.status === 404) return [];
-      throw problem;
-    }
-  },
+  queryFn: async (): Promise<readonly Verb[]> => (await take(api.GET("/api/vocabulary"))).verbs,
   staleTime: Infinity,
 });
 

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 
-import { titleOf } from "../../api/vocabulary";
+import { type Verb, titleOf } from "../../api/vocabulary";
 import { verbsOf } from "./options";
 
-const VERBS = [
+const VERBS: readonly Verb[] = [
   { name: "key.revoke", title: "Revoke a key", effect: "write", feature: "policy" },
   { name: "model.invoke", title: "Call a model", effect: "write", feature: "gateway" },
   { name: "key.create", title: "Make a key", effect: "write", feature: "policy" },
