@@ -25,6 +25,10 @@ bench: $(VENV)/test.stamp src/headgate/server/static/index.html ## Measure, besi
 console: ## Build the web console
 	@scripts/console.sh build
 
+.PHONY: console-dev
+console-dev: $(VENV)/test.stamp ## Serve the console's sources in front of a Headgate with simulated providers
+	@scripts/console.sh dev
+
 .PHONY: lint
 lint: $(VENV)/test.stamp ## Types, style and layers
 	@scripts/lint.sh

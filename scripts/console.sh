@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds or tests the web console: `console.sh build|test`. Uses the machine's Node.js, or the one from a wheel.
+# Builds, tests or serves the web console: `console.sh build|test|dev`. Uses the machine's Node.js, or the one from a wheel.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -25,5 +25,6 @@ fi
 case ${1:-build} in
 build) say "building the console" && npm run --silent build ;;
 test) npm run --silent lint && npm run --silent check:api && npm test --silent ;;
-*) say "console.sh takes build or test" && exit 1 ;;
+dev) shift && cd .. && exec .venv/bin/python -m headgate.testing.console "$@" ;;
+*) say "console.sh takes build, test or dev" && exit 1 ;;
 esac

@@ -38,6 +38,7 @@ from benchmarks.activity.records import (
 )
 from benchmarks.results import Target, machine_line, table, targets_table
 from headgate.kernel.identity import TenantId
+from headgate.ledger.parts import Ledger
 from headgate.policy.models import ADMIN
 from headgate.testing.house import House, add_tenant, open_house
 from headgate.testing.postgres import TemporaryDatabase, TemporaryServer, postgres_server
@@ -197,7 +198,7 @@ async def _get(client: httpx2.AsyncClient, path: str) -> str:
 
 
 async def _feed(house: House, after: int) -> str:
-    page = await house.worker.reader.after(str(after), tenant=TenantId(BIG), limit=200)
+    page = await house.worker.service(Ledger).reader.after(str(after), tenant=TenantId(BIG), limit=200)
     return f"after {after}: {len(page.records)}"
 
 

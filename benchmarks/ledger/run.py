@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks import machine, results
 from benchmarks.results import Target, machine_line, table, targets_table
+from headgate.features import migrations
 from headgate.kernel.decision import RuleHit
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.labels import Labels
@@ -161,7 +162,7 @@ async def carry(root: Path, *, records: int) -> dict[str, float]:
     """Seconds from a full journal to a signed checkpoint over all of it, by a shipper and a sequencer process."""
     server = EmbeddedPostgres(root / "data")
     owner = await server.start()
-    await migrate(owner.conninfo)
+    await migrate(owner.conninfo, series=migrations())
     login = await give_logins(owner, root / "data" / "secrets")
     setup = SequencerSetup(root / "ledger", root / "secrets")
     log, journal = setup.logs / "acme", root / "journal"

@@ -1,146 +1,90 @@
-"""Builds everything from settings; the only place that knows concrete classes."""
+"""Opens the features of the list on what they rest on, and puts the pipeline together from what they offer."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, TypeVar
 
 import structlog
 
-from headgate.gateway.admission import KeyAdmitter
-from headgate.gateway.allowances import PostgresAllowances
-from headgate.gateway.dispatch import ModelDispatcher
-from headgate.gateway.invoke import ModelInvoke
-from headgate.gateway.library import Library
-from headgate.gateway.pricing import estimate_micros
-from headgate.gateway.routing import Health
-from headgate.gateway.sections import CatalogueSection
-from headgate.guard import AnswerMemory, Engine, GuardLabeller, GuardTransformer, Pseudonyms, builtin_detectors
-from headgate.kernel.action import Action
-from headgate.kernel.detection import Detector, categories_of
+from headgate import features
+from headgate.admin.callers import Gate
+from headgate.admin.commands import Command, CommandPerformer
+from headgate.admin.features import Foundations, House, Opened, foundations
+from headgate.admin.requests import CONFIGURATION_CHANNEL, ChangeCheck
 from headgate.kernel.errors import HeadgateError, Unavailable
 from headgate.kernel.export import EXPORT_SEND
-from headgate.kernel.extensions import load
+from headgate.kernel.identity import TenantId
 from headgate.kernel.pipeline import Pipeline, Stages
 from headgate.kernel.ports import ConfigSection, Performer, Recorder
-from headgate.ledger.keys import FileKeyRing, KeysOnDemand
-from headgate.ledger.pseudonyms import Pseudonymiser
-from headgate.ledger.reader import LedgerReader
-from headgate.ledger.recorder import JournalRecorder
-from headgate.ledger.seal import Sealer
-from headgate.policy import store as policy_store
-from headgate.policy.approvals import PolicyApprovals
-from headgate.policy.decider import PolicyDecider
-from headgate.policy.jobs import Refreshing, refresh
-from headgate.policy.pack import Pack, load_pack
-from headgate.policy.sections import policy_sections
-from headgate.policy.service import PolicyService
-from headgate.policy.snapshot import SnapshotHolder, baseline_snapshot
-from headgate.substrate._secret_files import kept_secret, private_folder
 from headgate.substrate.addresses import address_for
-from headgate.substrate.clock import RandomPool, SystemClock, SystemIds
 from headgate.substrate.database import Database
 from headgate.substrate.egress import Egress
-from headgate.substrate.journal import Journal, JournalLimits
 from headgate.substrate.kept_jobs import Trouble, kept
 from headgate.substrate.secrets import SecretStore
 from headgate.substrate.settings import Settings
-from headgate.substrate.shared_table import SharedTable
-from headgate.substrate.telemetry import PROFILE, SpanSender, telemetry_profile
-from headgate.wire.dialects import Dialects, load_dialects
-from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall
-from headgate.wire.provider import Provider
+from headgate.substrate.telemetry import SpanSender
 
 log = structlog.get_logger(__name__)
+
+S = TypeVar("S")
 
 _POLL_S = 5.0
 _REVIEW_S = 1.0
 
-_REMEMBERED_ANSWERS = 1 << 16
-"""Of all workers of this machine together; half a kilobyte each, in a sparse file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Foundations:
-    """What every process of an installation shares: clock, ids, folders and the keys in them."""
-
-    settings: Settings
-    clock: SystemClock
-    ids: SystemIds
-
-    @property
-    def secrets_folder(self) -> Path:
-        """Where the installation's own secrets lie; not part of the database's backups."""
-        return private_folder(self.settings.secrets_folder)
-
-    def secret(self, name: str) -> bytes:
-        """Return one of the installation's secrets; made when it is first asked for."""
-        return kept_secret(self.secrets_folder / name).encode()
-
-    def pseudonymiser(self) -> Pseudonymiser:
-        """Return what names principals in records."""
-        return Pseudonymiser(self.secret("principals"))
-
-    def sealer(self) -> Sealer:
-        """Return the sealer of record parts."""
-        ring = FileKeyRing(self.secrets_folder / "sealing")
-        return Sealer(KeysOnDemand(ring, clock=self.clock), random_bytes=RandomPool())
-
-    def opener(self) -> Sealer:
-        """Return what opens record parts, as long as their keys are there."""
-        return Sealer(FileKeyRing(self.secrets_folder / "sealing"))
-
-
-def foundations(settings: Settings) -> Foundations:
-    """Return what every process shares."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Foundations(settings, SystemClock(), SystemIds())
+Watch = Callable[[Recorder], Recorder]
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """The parts of one worker, alive; what the server answers with.
+    """What one process runs: the pipeline, and the open features behind it."""
 
-    Args:
-        database: under the role of workers, which row-level security binds.
-        administration: under the role that writes configuration.
-        sections: the features' parts of `headgate.toml`, in the order in which they are applied.
-    """
-
-    base: Foundations
+    house: House
     pipeline: Pipeline
-    stages: Stages
-    holder: SnapshotHolder
-    admitter: KeyAdmitter
-    library: Library
-    service: PolicyService
-    sections: Sequence[ConfigSection]
-    reader: LedgerReader
-    database: Database
-    administration: Database
-    journal: Journal
-    egress: Egress
-    providers: Mapping[str, Provider]
-    dialects: Dialects
-    pack: Pack
-    model_port: int | None
+    opened: Mapping[str, Opened]
+
+    @property
+    def base(self) -> Foundations:
+        """What every process of the installation shares."""
+        return self.house.base
+
+    @property
+    def gate(self) -> Gate:
+        """Decides what is only looked at."""
+        return Gate(self.pipeline.stages.labeller, self.pipeline.stages.decider)
+
+    @property
+    def sections(self) -> Sequence[ConfigSection]:
+        """The features' parts of `headgate.toml`, in the order in which they are applied."""
+        return [section for one in self.opened.values() for section in one.sections]
+
+    @property
+    def check(self) -> ChangeCheck:
+        """Says whether a change of the configuration may be committed."""
+        return next(one.check for one in self.opened.values() if one.check is not None)
+
+    @property
+    def left_out(self) -> list[str]:
+        """The stored entries that cannot be used, as `tenant: kind id`."""
+        return [entry for one in self.opened.values() if one.left_out is not None for entry in one.left_out()]
+
+    def service(self, kind: type[S]) -> S:
+        """Return the service of a feature by its type."""
+        return next(one.service for one in self.opened.values() if isinstance(one.service, kind))
 
     async def refresh(self) -> None:
-        """Bring policy and catalogue up to date now, and end what is not allowed any more.
+        """Bring what the features keep in memory up to date now, and end what is not allowed any more.
 
         Raises:
             HeadgateError: the database is away, or something cannot be read; what is in memory stays.
         """
         try:
-            await _load(self.holder, self.library, database=self.database, pack=self.pack)
+            await _load(self.opened)
         except HeadgateError:
             raise
         except Exception as error:
@@ -149,239 +93,163 @@ class Worker:
         self.pipeline.review()
 
 
+class Refreshing:
+    """Keeps what features hold in memory up to date, whatever goes wrong.
+
+    What fails keeps its last good version, and says why once; the other features are refreshed all the same.
+
+    Args:
+        then: called after each look.
+    """
+
+    def __init__(self, database: Database, opened: Mapping[str, Opened], *, then: Callable[[], None]) -> None:
+        self._database = database
+        self._refresh = {name: one.refresh for name, one in opened.items() if one.refresh is not None}
+        self._troubles = {name: Trouble(f"{name}_not_refreshed") for name in opened}
+        self._then = then
+
+    async def run_forever(self, *, poll_s: float = _POLL_S) -> None:
+        """Look whenever the configuration changed, and every few seconds to make sure; end it by cancelling."""
+        async with self._database.listen(CONFIGURATION_CHANNEL, poll_s=poll_s) as wakes:
+            async for _ in wakes:
+                await self.look()
+
+    async def look(self) -> None:
+        """Refresh each feature once."""
+        for name, refresh in self._refresh.items():
+            try:
+                await refresh()
+            except Unavailable:
+                continue
+            except Exception as error:  # noqa: BLE001 - it is logged, once for each cause
+                self._troubles[name].tell(error)
+            else:
+                self._troubles[name].is_over()
+        self._then()
+
+
 @asynccontextmanager
 async def worker(
     settings: Settings,
     *,
     model_port: int | None,
-    performers: Mapping[str, Performer[Any, Any, Any]],
-    watch: Callable[[Recorder], Recorder] = lambda recorder: recorder,
+    watch: Watch = lambda recorder: recorder,
+    performers: Mapping[str, Performer[Any, Any, Any]] | None = None,
 ) -> AsyncGenerator[Worker]:
     """Build one worker, keep what it rests on fresh, and take it all down again.
 
     Args:
         model_port: where the embedded model process listens on loopback, or None without it.
-        performers: of verbs that the caller performs itself, by name.
         watch: wraps the recorder, to count and trace what becomes of actions.
+        performers: by the name of the verb, in place of the features' own; for tests.
     """
-    base = foundations(settings)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(address_for("headgate_app", settings)))
-        administration = await stack.enter_async_context(Database(address_for("headgate_admin", settings)))
-        egress = await stack.enter_async_context(Egress())
-        limits = JournalLimits(backlog_bytes=settings.journal_backlog_mib << 20)
-        journal = Journal(settings.journal_folder / base.ids.ulid(), limits=limits, on_broken=_end_this_worker)
-        stack.push_async_callback(journal.aclose)
-        secrets, providers, pack = SecretStore(data=settings.data), _providers(), load_pack()
-        dialects, detectors = load_dialects(), builtin_detectors()
-        holder = SnapshotHolder(base.clock)
-        endpoint = settings.otlp_endpoint
-        library = Library(
-            database=database,
-            egress=egress,
-            providers=providers,
-            secrets=secrets,
-            model_port=model_port,
-            profiles={PROFILE: telemetry_profile(endpoint)} if endpoint else None,
-            categories=categories_of(detectors),
+        built = await _built(
+            settings, stack, purpose="worker", model_port=model_port, watch=watch, performers=performers
         )
-        store = PostgresAllowances(database, worker=base.ids.ulid())
-        admitter = KeyAdmitter(store=store, clock=base.clock, estimate=_estimator(library))
-        stack.push_async_callback(_quietly, admitter.aclose)
-        recorder = JournalRecorder(journal, sealer=base.sealer(), pseudonyms=base.pseudonymiser())
-        stages = _stages(base, detectors, database=database, holder=holder, recorder=watch(recorder), admitter=admitter)
-        ours: Mapping[str, Performer[Any, Any, Any]] = {
-            MODEL_INVOKE.name: ModelInvoke(catalogues=library.catalogue, health=Health(base.clock)),
-            MODEL_DISPATCH.name: ModelDispatcher(
-                egress=egress, providers=providers, dialects=dialects, secrets=secrets
-            ),
-        }
-        exports = {EXPORT_SEND.name: SpanSender(egress, endpoint=endpoint)} if endpoint else {}
-        pipeline = Pipeline(stages=stages, performers={**ours, **exports, **performers}, clock=base.clock, ids=base.ids)
-        service = PolicyService(pack=pack, holder=holder, clock=base.clock, ids=base.ids)
-        await _load_first(holder, library, database=database, pack=pack)
+        try:
+            await _load(built.opened)
+        except Unavailable:
+            raise
+        except Exception:
+            # Without its configuration a worker serves, is not ready, and tries again.
+            log.exception("configuration_not_loaded")
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        keeping = partial(_keep_fresh, holder, library, database=database, pack=pack, then=pipeline.review)
-        keeper = group.create_task(kept("configuration", keeping))
-        stack.callback(keeper.cancel)
-        reviewer = group.create_task(_review_forever(pipeline))
-        stack.callback(reviewer.cancel)
-        accountant = group.create_task(admitter.run_forever(lambda: holder.current.tenants))
-        stack.callback(accountant.cancel)
-        yield Worker(
-            base=base,
-            pipeline=pipeline,
-            stages=stages,
-            holder=holder,
-            admitter=admitter,
-            library=library,
-            service=service,
-            sections=_sections(providers, dialects, pack=pack, service=service, clock=base.clock),
-            reader=LedgerReader(database, sealer=base.opener(), pseudonyms=base.pseudonymiser()),
-            database=database,
-            administration=administration,
-            journal=journal,
-            egress=egress,
-            providers=providers,
-            dialects=dialects,
-            pack=pack,
-            model_port=model_port,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """Where the machine's operator does what needs no running worker: the pipeline, for commands alone.
-
-    Args:
-        administration: under the role that writes configuration.
-    """
-
-    base: Foundations
-    pipeline: Pipeline
-    holder: SnapshotHolder
-    service: PolicyService
-    administration: Database
+        refreshing = Refreshing(built.house.database, built.opened, then=built.pipeline.review)
+        tasks = [
+            group.create_task(kept("configuration", refreshing.run_forever)),
+            group.create_task(_review_forever(built.pipeline)),
+        ]
+        for one in built.opened.values():
+            for name, job in one.jobs.items():
+                tasks.append(group.create_task(kept(name, lambda job=job: job(built.pipeline))))
+        for task in tasks:
+            stack.callback(task.cancel)
+        yield built
 
 
 @asynccontextmanager
-async def desk(
-    settings: Settings, *, performers: Mapping[str, Performer[Any, Any, Any]], is_baseline_alone: bool = False
-) -> AsyncGenerator[Desk]:
-    """Build what a few commands go through, with a journal of its own that the shipper takes up when it is closed.
+async def desk(settings: Settings, *, is_baseline_alone: bool = False) -> AsyncGenerator[Worker]:
+    """Build what a command of the machine's operator goes through, without a worker.
 
     Args:
-        performers: of verbs whose payload carries no content: nothing is looked for in it.
         is_baseline_alone: decide by the rules that ship with Headgate, whatever is stored.
 
     Raises:
         Unavailable: the database is away, or the disk refuses.
     """
-    base = foundations(settings)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(address_for("headgate_app", settings)))
-        administration = await stack.enter_async_context(Database(address_for("headgate_admin", settings)))
-        pack, holder = load_pack(), SnapshotHolder(base.clock)
-        if is_baseline_alone:
-            holder.swap(baseline_snapshot(pack), asked_s=holder.now_s())
-        else:
-            await refresh(holder, database=database, pack=pack)
-        journal = Journal(settings.journal_folder / base.ids.ulid(), limits=JournalLimits(reserve_bytes=0))
-        stack.push_async_callback(journal.aclose)
-        engine = Engine({})
-        stages = Stages(
-            labeller=GuardLabeller(engine=engine),
-            decider=PolicyDecider(holder, clock=base.clock),
-            transformer=GuardTransformer(engine=engine, pseudonyms=Pseudonyms(base.secret("pseudonyms"))),
-            admitter=KeyAdmitter(
-                store=PostgresAllowances(database, worker=base.ids.ulid()),
-                clock=base.clock,
-                estimate=lambda action: None,
-            ),
-            recorder=JournalRecorder(journal, sealer=base.sealer(), pseudonyms=base.pseudonymiser()),
-            approvals=PolicyApprovals(database, clock=base.clock, ids=base.ids),
+        built = await _built(
+            settings, stack, purpose="desk", model_port=None, watch=lambda recorder: recorder, alone=is_baseline_alone
         )
-        yield Desk(
-            base=base,
-            pipeline=Pipeline(stages=stages, performers=performers, clock=base.clock, ids=base.ids),
-            holder=holder,
-            service=PolicyService(pack=pack, holder=holder, clock=base.clock, ids=base.ids),
-            administration=administration,
-        )
+        await _load(built.opened)
+        yield built
 
 
-def _stages(
-    base: Foundations,
-    detectors: Mapping[str, Detector],
+async def _built(
+    settings: Settings,
+    stack: AsyncExitStack,
     *,
-    database: Database,
-    holder: SnapshotHolder,
-    recorder: Recorder,
-    admitter: KeyAdmitter,
-) -> Stages:
-    cache = base.settings.data / "cache"
-    engine = Engine(detectors, cache=cache)
-    table = SharedTable(cache / "answers", slots=_REMEMBERED_ANSWERS)
-    answers = AnswerMemory(table, key=base.secret("answers"), clock=base.clock)
-    return Stages(
-        labeller=GuardLabeller(engine=engine, answers=answers),
-        decider=PolicyDecider(holder, clock=base.clock),
-        transformer=GuardTransformer(engine=engine, pseudonyms=Pseudonyms(base.secret("pseudonyms")), answers=answers),
-        admitter=admitter,
-        recorder=recorder,
-        approvals=PolicyApprovals(database, clock=base.clock, ids=base.ids),
+    purpose: Literal["worker", "desk"],
+    model_port: int | None,
+    watch: Watch,
+    alone: bool = False,
+    performers: Mapping[str, Performer[Any, Any, Any]] | None = None,
+) -> Worker:
+    base = foundations(settings)
+    opened: dict[str, Opened] = {}
+
+    def tenants() -> Collection[TenantId]:
+        return [tenant for one in opened.values() if one.tenants is not None for tenant in one.tenants()]
+
+    def names(kind: str, tenant: TenantId) -> Collection[str]:
+        return [name for one in opened.values() if kind in one.names for name in one.names[kind](tenant)]
+
+    house = House(
+        purpose=purpose,
+        base=base,
+        database=await stack.enter_async_context(Database(address_for("headgate_app", settings))),
+        administration=await stack.enter_async_context(Database(address_for("headgate_admin", settings))),
+        egress=await stack.enter_async_context(Egress()),
+        secrets=SecretStore(data=settings.data),
+        model_port=model_port,
+        verbs=features.verbs(),
+        older_verbs=features.older_verbs(),
+        rules=features.rules(),
+        tenants=tenants,
+        names=names,
+        quit=_end_this_worker,
+        is_baseline_alone=alone,
     )
+    for feature in features.FEATURES:
+        opened[feature.name] = await feature.open(house, stack)
+    stages: dict[str, Any] = {}
+    for one in opened.values():
+        stages |= one.stages
+    stages["recorder"] = watch(stages["recorder"])
+    found = {**_performers(house, opened.values()), **(performers or {})}
+    pipeline = Pipeline(stages=Stages(**stages), performers=found, clock=base.clock, ids=base.ids)
+    return Worker(house, pipeline, opened)
 
 
-def _sections(
-    providers: Mapping[str, Provider],
-    dialects: Dialects,
-    *,
-    pack: Pack,
-    service: PolicyService,
-    clock: SystemClock,
-) -> Sequence[ConfigSection]:
-    kinds = ("network", "deployment", "alias")
-    catalogue = [CatalogueSection(kind, providers=providers, dialects=dialects) for kind in kinds]
-    return [*catalogue, *policy_sections(pack=pack, service=service, clock=clock)]
+def _performers(house: House, opened: Collection[Opened]) -> Mapping[str, Performer[Any, Any, Any]]:
+    """Return who performs each verb: one performer does all whose payload is a command."""
+    commands = CommandPerformer()
+    found: dict[str, Performer[Any, Any, Any]] = {
+        verb.name: commands for verb in house.verbs if verb.payload is Command
+    }
+    endpoint = house.base.settings.otlp_endpoint
+    if endpoint is not None and house.purpose == "worker":
+        found[EXPORT_SEND.name] = SpanSender(house.egress, endpoint=endpoint)
+    for one in opened:
+        found |= one.performers
+    return found
 
 
-def _providers() -> Mapping[str, Provider]:
-    return {name: cast("Provider", extension) for name, extension in load("providers").items()}
-
-
-def _estimator(library: Library) -> Callable[[Action[Any, Any, Any]], int | None]:
-    def estimate(action: Action[Any, Any, Any]) -> int | None:
-        """Return the dearest candidate's cost of a call of this size."""
-        call: ModelCall = action.payload
-        catalogue = library.catalogue(action.principal.tenant)
-        candidates = catalogue.candidates(catalogue.alias(call.model))
-        return estimate_micros(call, candidates, currency=action.principal.limits.currency)
-
-    return estimate
-
-
-async def _load(holder: SnapshotHolder, library: Library, *, database: Database, pack: Pack) -> None:
-    await refresh(holder, database=database, pack=pack)
-    await library.refresh(holder.current.tenants)
-
-
-async def _load_first(holder: SnapshotHolder, library: Library, *, database: Database, pack: Pack) -> None:
-    """Load policy and catalogue for the first time; without them a worker serves, is not ready, and tries again.
-
-    Raises:
-        Unavailable: the database is away.
-    """
-    try:
-        await _load(holder, library, database=database, pack=pack)
-    except Unavailable:
-        raise
-    except Exception:
-        log.exception("configuration_not_loaded")
-
-
-async def _keep_fresh(
-    holder: SnapshotHolder, library: Library, *, database: Database, pack: Pack, then: Callable[[], None]
-) -> None:
-    """Bring policy and catalogue up to date when woken, and every few seconds to make sure; then call `then`.
-
-    What fails keeps its last good version; the other one is refreshed all the same.
-    """
-    policies = Refreshing(holder, database=database, pack=pack)
-    trouble = Trouble("catalogue_not_refreshed")
-    async with database.listen(policy_store.CHANNEL, poll_s=_POLL_S) as wakes:
-        async for _ in wakes:
-            await policies.look()
-            try:
-                if holder.latest is not None:
-                    await library.refresh(holder.latest.tenants)
-            except Unavailable:
-                continue
-            except Exception as error:  # noqa: BLE001 - it is logged, once for each cause
-                trouble.tell(error)
-            else:
-                trouble.is_over()
-            then()
+async def _load(opened: Mapping[str, Opened]) -> None:
+    for one in opened.values():
+        if one.refresh is not None:
+            await one.refresh()
 
 
 async def _review_forever(pipeline: Pipeline) -> None:
@@ -398,9 +266,3 @@ def _end_this_worker() -> None:
     """Ask ourselves to stop: after a failed sync nothing is believed, and the supervisor starts another worker."""
     log.error("journal_broken")
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-async def _quietly(close: Callable[[], Awaitable[None]]) -> None:
-    """Close what needs the database, which may be away when we stop."""
-    with contextlib.suppress(Unavailable):
-        await close()

@@ -194,6 +194,19 @@ def test_the_keyboard_skips_to_the_page_and_walks_the_menu(page: Page) -> None:
     expect(page.get_by_role("main")).to_be_focused()
 
 
+def test_the_back_button_and_clicks_with_a_modifier_work_as_on_any_site(page: Page) -> None:
+    page.goto("/activity?outcome=done")
+    page.get_by_role("link", name="Keys").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Keys")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Activity")
+    expect(page.get_by_label("Outcome")).to_have_value("done")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Keys").click(modifiers=["ControlOrMeta"])
+    expect(opened.value.get_by_role("heading", level=1)).to_have_text("Keys")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Activity")
+
+
 def test_the_chosen_colours_stay_and_are_there_before_the_first_paint(page: Page) -> None:
     page.goto("/")
     page.get_by_text("Dark", exact=True).click()

@@ -18,6 +18,7 @@ def test_a_request_is_approved_after_what_would_be_sent_was_seen(page: Page, lab
     expect(page.get_by_text("Nothing waits for a decision.")).to_be_visible()
     approval = _asked(lab, "Write to ada@example.org about her claim")
     page.reload()
+    expect(page.get_by_role("list", name="Govern").get_by_role("link").last).to_have_text("Approvals1 waiting")
     page.get_by_role("link", name="clerk: model.dispatch on deployment:cloud-openai").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("model.dispatch on deployment:cloud-openai")
     expect(page.get_by_label("What is asked")).to_contain_text("careful-with-approval")

@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from headgate.cli.client import ApiError
+from headgate.admin.client import ApiError
 from headgate.gateway.models import DeploymentSpec, profile_from
 from headgate.testing.running import RunningHeadgate, running_headgate
 from headgate.testing.simulator import Script

@@ -11,7 +11,7 @@ import httpx2
 import psycopg
 import pytest
 
-from headgate.cli.client import ApiError
+from headgate.admin.client import ApiError
 from headgate.substrate.database_address import DatabaseAddress
 from headgate.testing.lab import until
 from headgate.testing.running import RunningHeadgate, running_headgate

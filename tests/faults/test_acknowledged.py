@@ -10,6 +10,7 @@ import pytest
 from tests.faults.conftest import body_of
 
 from headgate.ledger.models import decode_entry
+from headgate.ledger.parts import Ledger
 from headgate.server.asgi import Message
 from headgate.substrate import journal as journals
 from headgate.testing.house import House, open_house
@@ -30,7 +31,7 @@ async def house(fresh_database: TemporaryDatabase, tmp_path: Path) -> AsyncGener
 
 def closed_on_disk(house: House) -> set[str]:
     """The ids of the records whose closing the operating system has."""
-    entries = map(decode_entry, journals.read(house.worker.journal.folder, journals.START).payloads)
+    entries = map(decode_entry, journals.read(house.worker.service(Ledger).journal.folder, journals.START).payloads)
     return {entry.id for entry in entries if entry.is_closing}
 
 

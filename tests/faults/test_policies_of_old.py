@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from headgate.features import baseline
 from headgate.kernel.errors import Unavailable
 from headgate.kernel.identity import RiskClass
-from headgate.policy.pack import load_pack
 from headgate.policy.snapshot import SnapshotHolder, build_snapshot
 from headgate.testing.clock import FakeClock
 
@@ -21,7 +21,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def holder(clock: FakeClock) -> SnapshotHolder:
     opened = SnapshotHolder(clock)
-    opened.swap(build_snapshot((), pack=load_pack(), version=7), asked_s=clock.monotonic())
+    opened.swap(build_snapshot((), pack=baseline(), version=7), asked_s=clock.monotonic())
     return opened
 
 

@@ -17,7 +17,7 @@ from headgate.gateway.allowances import PostgresAllowances, Wanted
 from headgate.kernel.action import Action
 from headgate.kernel.errors import Denied, ExceedsLimit, OverBudget, Unavailable, Upstream
 from headgate.kernel.identity import Limits
-from headgate.kernel.measures import Measures, Usage
+from headgate.kernel.measures import Measures
 from headgate.substrate.clock import SystemClock
 from headgate.substrate.database import Database, PoolLimits
 from headgate.testing.allowances import FakeWindows
@@ -27,6 +27,7 @@ from headgate.testing.people import BOT, METERED
 from headgate.testing.ports import ALLOW
 from headgate.testing.postgres import TemporaryDatabase
 from headgate.testing.simulator import Script, Simulator, Tokens
+from headgate.wire.model_call import Usage
 
 IDS = FakeIds()
 
@@ -71,7 +72,7 @@ def admitters(database: Database, clock: FakeClock, *, cost: int | None = 100, c
 
 def charged(cost: int | None, *, currency: str | None = None) -> Measures:
     """What a provider that answered has cost."""
-    return Measures(usage=Usage(1, 1), cost_micros=cost, currency=currency)
+    return Measures(amounts=Usage(1, 1).amounts(), cost_micros=cost, currency=currency)
 
 
 async def test_a_key_without_limits_and_an_inner_action_cost_nothing_here(database: Database, gateway: Gate) -> None:

@@ -14,7 +14,6 @@ import pytest
 from headgate.kernel.decision import Decision, Effect, Obligations
 from headgate.kernel.errors import Denied, Invalid, NotFound, Unavailable, Upstream, UpstreamTimeout
 from headgate.kernel.identity import UseCase
-from headgate.kernel.measures import Usage
 from headgate.testing.gate import OURS, PRICE, Gate, gate
 from headgate.testing.people import GLOBEX, HEALTH_RECORDS, STRANGER
 from headgate.testing.simulator import Failure, Framing, Script, Simulator, Tokens, ToolCall, context_overflow
@@ -291,7 +290,7 @@ async def test_trap_35_the_head_of_a_stream_tells_what_the_provider_that_answers
     two.script(Script(headers=(*told, ("date", "today"), ("set-cookie", "a=b"))))
     async with gateway.stream(wire=client) as stream:
         await anext(stream.items)
-        assert stream.run.headers == told
+        assert stream.run.preface == told
 
 
 PRELUDE = b'data: {"id":"","choices":[],"prompt_filter_results":[{"hate":{"filtered":false,"severity":"safe"}}]}\n\n'
@@ -511,7 +510,7 @@ async def test_what_has_no_price_costs_something_unknown_and_never_nothing(gatew
     gateway.add("first", one)
     one.script(Script(tokens=Tokens(cache_write=5)))
     done = await gateway.ask(wire="anthropic")
-    assert done.run.measures.usage.output_tokens == 7
+    assert done.run.measures.amounts["output_tokens"] == 7
 
 
 @pytest.mark.parametrize("price", [PRICE, None])
@@ -545,7 +544,7 @@ async def test_what_was_spent_before_a_fallback_is_charged_too(gateway: Gate, on
     one.script(Script(body=b'{"error": {"code": 500, "message": "it broke"}}'))
     two.script(Script(tokens=Tokens(input=10, output=1)))
     done = await gateway.ask()
-    assert done.run.measures.usage == Usage(input_tokens=10, output_tokens=1)
+    assert done.run.measures.amounts == {"input_tokens": 10, "output_tokens": 1}
     first, second = (child.measures for child in done.run.children)
     assert second.cost_micros == 12
     assert (done.run.measures.cost_micros or 0) == 12 + (first.cost_micros or 0)

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from headgate.gateway.pricing import cost_micros, estimate_micros
 from headgate.kernel.labels import Clearance
-from headgate.kernel.measures import Usage
 from headgate.testing.gate import PRICE
 from headgate.testing.notes import PlainContent
 from headgate.wire.json_document import JsonDocument
-from headgate.wire.model_call import Capability, Deployment, ModelCall, Price, PriceTier
+from headgate.wire.model_call import Capability, Deployment, ModelCall, Price, PriceTier, Usage
 
 TOKENS = st.integers(0, 10_000_000)
 CALL = ModelCall("w", PlainContent(("x" * 300,)), "chat")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from headgate.kernel.measures import Usage
-from headgate.testing.gate import Gate, gate
+from headgate.testing.gate import PRICE, Gate, gate
 from headgate.testing.simulator import Script, Simulator
+from headgate.wire.model_call import Price, Usage
 from headgate.wire.openai_embeddings import dialect as embeddings
 from headgate.wire.openai_words import tokens_from
 
@@ -63,9 +64,11 @@ def streamed(wire: str, *usages: str) -> bytes:
     return "".join([f"event: {json.loads(data)['type']}\ndata: {data}\n\n" for data in datas]).encode()
 
 
-async def charged(gateway: Gate, one: Simulator, wire: str, body: bytes, *, stream: bool, client: str) -> Any:
+async def charged(
+    gateway: Gate, one: Simulator, wire: str, body: bytes, *, stream: bool, client: str, price: Price = PRICE
+) -> Any:
     """Have the answer given, which must arrive, and return what the record says of it."""
-    gateway.add("first", one, provider=wire)
+    gateway.add("first", one, provider=wire, price=price)
     # After the end of the wire nothing is read, so the script's own events may follow.
     one.script(Script(malformed=body, malformed_at=0) if stream else Script(body=body))
     if stream:
@@ -142,9 +145,10 @@ async def test_a_breakdown_of_zeros_does_not_take_back_what_was_written_to_cache
     first = '{"input_tokens": 5, "cache_creation_input_tokens": 9, "cache_creation": {"ephemeral_1h_input_tokens": 9}}'
     last = '{"output_tokens": 3, "cache_creation": {"ephemeral_1h_input_tokens": 0}}'
     body = streamed("anthropic", first, last)
-    await charged(gateway, one, "anthropic", body, stream=True, client="anthropic")
-    usage = gateway.bench.admitter.settlements[-1].measures.usage
-    assert (usage.input_tokens, usage.output_tokens, usage.cache_write_1h_tokens) == (14, 3, 9)
+    price = replace(PRICE, cache_write_1h_micros=10_000_000)
+    facts = await charged(gateway, one, "anthropic", body, stream=True, client="anthropic", price=price)
+    assert (facts["input_tokens"], facts["output_tokens"]) == (14, 3)
+    assert facts["cost_micros"] == 5 * 1 + 9 * 10 + 3 * 2
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.guard import Engine
+from headgate.guard import Engine, GuardLabeller, GuardTransformer, Pseudonyms
+from headgate.kernel.content import Content, Segment
+from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations
 from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pattern
+from headgate.kernel.labels import EVERYTHING, Integrity
+from headgate.testing.notes import Note, send
+from headgate.wire import anthropic_messages
 from headgate.wire.json_document import JsonDocument
 from headgate.wire.openai_words import CHAT_REPLY, CHAT_REQUEST
 
@@ -54,6 +62,77 @@ def test_what_a_scan_of_the_strings_finds_is_never_called_clean(
         document = JsonDocument.parse(raw, layout=layout)
         if fast_engine.is_clean(document.surface()):
             assert not fast_engine.scan(document.segments())
+
+
+_ASKED = b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}'
+MESSAGES_REQUEST = cast("JsonDocument", anthropic_messages.dialect.read_call(_ASKED, headers={}).content).layout
+roles = st.sampled_from(("user", "system", "assistant", "tool", "function", "developer", "odd"))
+contents = st.text(max_size=4) | st.lists(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(("text", "tool_result", "tool_use", "odd")), "content": st.text(max_size=4)}
+    ),
+    max_size=2,
+)
+
+
+@given(
+    messages=st.lists(st.fixed_dictionaries({"role": roles, "content": contents}), max_size=4),
+    is_escaped=st.booleans(),
+)
+def test_what_a_tool_wrote_is_never_said_to_be_written_by_none(
+    fast_engine: Engine, messages: list[dict[str, object]], is_escaped: bool
+) -> None:
+    raw = json.dumps({"model": "m", "messages": messages}).encode()
+    if is_escaped:
+        raw = raw.replace(b"tool", rb"\u0074ool").replace(b"function", rb"functio\u006e")
+    for layout in (CHAT_REQUEST, CHAT_REPLY, MESSAGES_REQUEST):
+        document = JsonDocument.parse(raw, layout=layout)
+        is_tainted = any(segment.origin == "tool" for segment in document.segments())
+        assert document.may_hold_tool_text() or not is_tainted
+
+
+@dataclass(frozen=True)
+class Told(Content):
+    """A content of its own kind: what a user asks, and what a tool answers."""
+
+    asked: str
+    answered: str
+
+    def segments(self) -> Sequence[Segment]:
+        return (Segment(self.asked, "user"), Segment(self.answered, "tool"))
+
+    def edit(self, texts: Mapping[int, str]) -> Told:
+        return Told(texts.get(0, self.asked), texts.get(1, self.answered))
+
+
+class Shown(Told):
+    """The same, with a quick look that finds nothing."""
+
+    def surface(self) -> bytes:
+        return f"{self.asked}\n{self.answered}".encode()
+
+
+@pytest.mark.parametrize("kind", [Told, Shown])
+def test_no_quick_look_takes_what_a_tool_wrote_for_trusted(fast_engine: Engine, kind: type[Told]) -> None:
+    labeller, action = GuardLabeller(engine=fast_engine), replace(send(), payload=Note(kind("weather?", "sunny")))
+    assert labeller.label(action).labels.integrity is Integrity.UNTRUSTED
+    glanced = labeller.glance(action)
+    assert glanced is None or glanced.labels.integrity is Integrity.UNTRUSTED
+
+
+def test_a_kind_of_content_that_can_be_read_and_edited_is_masked_and_restored(fast_engine: Engine) -> None:
+    action = replace(send(), payload=Note(Told("weather?", "ask jane.doe@example.org")))
+    labelled = GuardLabeller(engine=fast_engine).label(action)
+    made = GuardTransformer(engine=fast_engine, pseudonyms=Pseudonyms(b"k" * 32)).transform(
+        action,
+        labelled=labelled,
+        decision=Decision(Effect.ALLOW, obligations=Obligations(mask=frozenset({"pii"}), log=LogLevel.MASKED)),
+        receiver=EVERYTHING,
+    )
+    sent: bytes = made.payload.content.to_bytes()
+    assert b"jane.doe" not in sent
+    assert made.keeper is not None and made.keeper.payload() == sent
+    assert made.result(made.payload).content == action.payload.content
 
 
 def test_ordinary_prompts_take_the_quick_look(engine: Engine) -> None:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from headgate.kernel.action import Action, Verb
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations, RuleHit
 from headgate.kernel.errors import Denied, NotFound, OverBudget, Unavailable, Upstream
 from headgate.kernel.labels import (
-    BOTTOM,
     EVERYTHING,
     Clearance,
     Confidentiality,
     Custody,
     Labels,
 )
-from headgate.kernel.measures import Measures, Usage
+from headgate.kernel.measures import Measures
 from headgate.kernel.pipeline import FLOW_RULE
 from headgate.kernel.run import Run
-from headgate.testing.notes import PLAN, SEND, Note, finding, note, send
+from headgate.testing.notes import PLAN, SEND, Note, Piece, finding, note, send
 from headgate.testing.people import ACME, HEALTH_RECORDS, VISITOR
 from headgate.testing.pipeline import Bench
 from headgate.testing.ports import FakePerformer, journal_full
@@ -442,38 +443,54 @@ async def test_a_result_that_carries_no_content_has_no_answer_to_keep() -> None:
     assert bench.recorder.closings[0].parts == {}
 
 
-async def test_the_record_tells_what_was_used_and_how_long_it_took() -> None:
+SEARCH: Verb[Note, Piece, Note] = Verb("search.run", Note, Piece, Note, effect="read", units=("results", "bytes"))
+"""A verb that is no model call, with units of its own."""
+
+
+def search() -> Action[Note, Piece, Note]:
+    return replace(send("hello"), verb=SEARCH)
+
+
+async def test_the_record_tells_what_was_used_in_the_units_of_the_verb_and_how_long_it_took() -> None:
     bench = Bench()
 
     def work(run: Run[Any, Any, Any]) -> Note:
         bench.clock.advance(1.5)
-        run.facts["deployment"] = "d1"
+        run.facts["collection"] = "c1"
         return note("done")
 
-    usage = Usage(input_tokens=10, output_tokens=2, cache_read_tokens=4, is_estimate=True)
-    measures = Measures(usage=usage, cost_micros=0, currency="USD", first_item_us=9, facts={"n": 1})
-    bench.performer = FakePerformer(do=work, measures=measures)
-    await bench.pipeline().run(send())
+    measures = Measures(
+        amounts={"results": 3, "bytes": 0},
+        is_estimate=True,
+        cost_micros=0,
+        currency="USD",
+        first_item_us=9,
+        facts={"n": 1},
+    )
+    bench.performers = {SEARCH.name: FakePerformer(do=work, measures=measures)}
+    done = await bench.pipeline().run(search())
     [closing] = bench.recorder.closings
     assert closing.duration_us == 1_500_000
     assert closing.facts == {
-        "deployment": "d1",
+        "collection": "c1",
         "n": 1,
-        "input_tokens": 10,
-        "output_tokens": 2,
-        "cache_read_tokens": 4,
+        "results": 3,
+        "bytes": 0,
         "usage_is_estimate": True,
         "cost_micros": 0,
         "currency": "USD",
         "first_item_us": 9,
     }
-    assert closing.labels == BOTTOM
+    assert done.run.measures is bench.admitter.settlements[0].measures is measures
 
 
-async def test_labels_that_only_the_answer_shows_keep_it_from_whoever_is_not_cleared() -> None:
+async def test_a_unit_that_the_verb_does_not_declare_fails_the_action_but_is_recorded_and_settled() -> None:
     bench = Bench()
-    bench.transformer.output = [Labels(categories=PII)]
-    with pytest.raises(Denied, match="not cleared for pii"):
-        await bench.pipeline().run(send(principal=VISITOR))
-    assert len(bench.performer.runs) == 1
-    assert bench.recorder.outcomes() == ["withheld"]
+    measures = Measures(amounts={"results": 3, "pages": 2})
+    bench.performers = {SEARCH.name: FakePerformer(measures=measures)}
+    with pytest.raises(TypeError, match=r"search\.run counts pages, which is not among its units"):
+        await bench.pipeline().run(search())
+    [closing] = bench.recorder.closings
+    assert (closing.outcome, closing.error) == ("failed", "internal_error")
+    assert (closing.facts["results"], closing.facts["pages"]) == (3, 2)
+    assert [(one.measures, one.performed) for one in bench.admitter.settlements] == [(measures, True)]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headgate.admin.commands import Command, command_verb
 from headgate.kernel.action import Action, Context, Resource, is_carrier
-from headgate.kernel.administration import KEY_CREATE, Command
 from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations, RuleHit
 from headgate.kernel.detection import Candidate
 from headgate.kernel.labels import BOTTOM, Clearance, Custody
@@ -94,7 +94,9 @@ def test_an_approval_of_a_command_is_bound_to_its_arguments_and_not_to_its_closu
     async def again(facts: object) -> None: ...
 
     def digest(command: Command) -> bytes:
-        action = Action(KEY_CREATE, ADA, Resource("key", "new"), command, Context(SUPPORT))
+        action = Action(
+            command_verb("key.create", "write", "Make a key"), ADA, Resource("key", "new"), command, Context(SUPPORT)
+        )
         return action.digest(labels=BOTTOM, policy_version="1")
 
     assert digest(Command({}, "a" * 64, do)) == digest(Command({}, "a" * 64, again))

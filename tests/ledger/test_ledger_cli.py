@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from headgate.cli.ledger import ledger
 from headgate.ledger.checkpoint import Checkpoint, SigningKey, sign_checkpoint
+from headgate.ledger.log_commands import ledger
 from headgate.ledger.log_keys import LogKeys
 from headgate.ledger.models import Leaf, encode_leaf
 from headgate.ledger.tiles import TileFiles

@@ -18,6 +18,7 @@ import pytest
 from psycopg import sql
 from structlog.testing import capture_logs
 
+from headgate.features import migrations
 from headgate.kernel.errors import Conflict, Denied, Unavailable
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.record import Closing, Opening
@@ -449,7 +450,7 @@ async def test_a_sequencer_killed_at_any_moment_leaves_a_log_that_the_next_one_c
 async def test_a_database_that_restarts_is_waited_for(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path / "data", durable=False)
     owner = await server.start()
-    await migrate(owner.conninfo)
+    await migrate(owner.conninfo, series=migrations())
     login = await give_logins(owner, tmp_path / "data" / "secrets")
     try:
         async with (

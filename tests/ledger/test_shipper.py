@@ -20,6 +20,7 @@ import pytest
 from psycopg import sql
 from structlog.testing import capture_logs
 
+from headgate.features import migrations
 from headgate.kernel.errors import Denied, HeadgateError, Unavailable
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.record import Closing, Opening
@@ -597,7 +598,7 @@ async def test_a_database_that_is_away_for_a_while_costs_nothing_but_time(tmp_pa
     first = worker.record(10)
     server = EmbeddedPostgres(tmp_path / "data", durable=False)
     owner_address = await server.start()
-    await migrate(owner_address.conninfo)
+    await migrate(owner_address.conninfo, series=migrations())
     login = await give_logins(owner_address, tmp_path / "data" / "secrets")
     try:
         async with Database(owner_address) as owner, shipping(login["headgate_writer"], tmp_path):

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headgate.admin.callers import choose_use_case
+from headgate.features import baseline
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision
@@ -28,12 +30,11 @@ from headgate.policy.keys import (
     parse_digest,
 )
 from headgate.policy.models import DEFAULT_TENANT, ApiKey, KeyLimits, RegisteredPrincipal
-from headgate.policy.pack import load_pack
-from headgate.policy.snapshot import Snapshot, TenantContents, build_snapshot, choose_use_case
+from headgate.policy.snapshot import Snapshot, TenantContents, build_snapshot
 from headgate.substrate.clock import SystemIds
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PACK = load_pack()
+PACK = baseline()
 IDS = SystemIds()
 CHAT = UseCase("chat", DEFAULT_TENANT, "anna", "help people")
 START = replace(CHAT, id="getting-started")
@@ -160,12 +161,12 @@ def test_a_key_that_expires_or_is_revoked_during_a_long_run_stops_it() -> None:
 
 def test_a_call_runs_under_the_use_case_its_key_is_bound_to() -> None:
     tenant = snapshot().tenants[DEFAULT_TENANT]
-    assert choose_use_case(tenant, bound="chat", requested=None) is CHAT
-    assert choose_use_case(tenant, bound="chat", requested="chat") is CHAT
-    assert choose_use_case(tenant, bound=None, requested="getting-started") is START
+    assert choose_use_case(tenant.use_cases, bound="chat", requested=None) is CHAT
+    assert choose_use_case(tenant.use_cases, bound="chat", requested="chat") is CHAT
+    assert choose_use_case(tenant.use_cases, bound=None, requested="getting-started") is START
     for bound, requested in (("chat", "getting-started"), (None, None), (None, "nothing")):
         with pytest.raises(Denied):
-            choose_use_case(tenant, bound=bound, requested=requested)
+            choose_use_case(tenant.use_cases, bound=bound, requested=requested)
 
 
 ONE = snapshot(made()[1])

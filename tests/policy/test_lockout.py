@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
+from headgate.features import baseline
 from headgate.kernel.errors import Conflict, Invalid, Unavailable
 from headgate.kernel.identity import UseCase
 from headgate.policy import store
 from headgate.policy.lockout import why_nobody_is_left
 from headgate.policy.models import ADMINISTRATION, DEFAULT_TENANT, CustomPolicy, RegisteredPrincipal
-from headgate.policy.pack import load_pack
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder, TenantContents, build_snapshot
 from headgate.substrate.clock import SystemIds
@@ -20,7 +20,7 @@ from headgate.substrate.database import Transaction
 from headgate.testing.clock import FakeClock
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
-PACK = load_pack()
+PACK = baseline()
 OFFICE = UseCase(ADMINISTRATION, DEFAULT_TENANT, owner="headgate", purpose="Administer", risk="high")
 NOBODY = TenantContents(DEFAULT_TENANT, (OFFICE,))
 ADMIN = store.built_in_administrator()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -12,28 +11,27 @@ from typing import Any
 import psycopg
 import pytest
 
+from headgate.features import baseline, migrations
 from headgate.kernel.action import Resource
 from headgate.kernel.decision import Effect
 from headgate.kernel.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated, Unavailable
 from headgate.kernel.identity import TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
 from headgate.policy import store
-from headgate.policy.jobs import keep_fresh, load_snapshot, refresh
+from headgate.policy.jobs import load_snapshot, refresh
 from headgate.policy.keys import KeyTerms, authenticate, make_key
 from headgate.policy.models import DEFAULT_TENANT, CustomPolicy, KeyLimits, RegisteredPrincipal
-from headgate.policy.pack import load_pack
 from headgate.policy.service import EARLIEST, LATEST, Check, PolicyService
-from headgate.policy.snapshot import Snapshot, SnapshotHolder
+from headgate.policy.snapshot import SnapshotHolder
 from headgate.substrate.clock import SystemIds
 from headgate.substrate.database import Database, Transaction
 from headgate.substrate.database_address import DatabaseAddress
-from headgate.substrate.migrate import migrations_in
 from headgate.testing.clock import FakeClock
 from headgate.testing.postgres import TemporaryDatabase
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OTHER = TenantId("other")
-PACK = load_pack()
+PACK = baseline()
 CHAT = UseCase(
     id="chat",
     tenant=DEFAULT_TENANT,
@@ -287,7 +285,7 @@ async def test_an_installation_that_was_stopped_by_such_a_time_is_repaired_by_th
 ) -> None:
     """And whom a file took over, from before what is built in stayed so, is built in again."""
     await with_chat(office)
-    (repair,) = (migration for migration in migrations_in() if migration.number == 90)
+    (repair,) = (migration for migration in migrations() if migration.number == 90)
     async with office.change() as tx:
         _, key = await office.service.ensure_first_key(tx, None)
     with psycopg.connect(fresh_database.owner.conninfo) as owner:
@@ -432,53 +430,12 @@ async def test_nobody_but_the_trigger_sets_the_counter(office: Office) -> None:
                 await tx.execute("UPDATE policy.versions SET version = 1")
 
 
-class Watched(SnapshotHolder):
-    """A holder that says when it was swapped."""
-
-    def __init__(self) -> None:
-        super().__init__(FakeClock(NOW))
-        self.swapped = asyncio.Event()
-
-    def swap(self, snapshot: Snapshot, *, asked_s: float) -> None:
-        super().swap(snapshot, asked_s=asked_s)
-        self.swapped.set()
-
-
-async def test_a_notification_swaps_the_snapshot_long_before_the_next_look(office: Office) -> None:
-    holder = Watched()
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-        job = group.create_task(keep_fresh(holder, database=office.worker, pack=PACK, poll_s=600))
-        await holder.swapped.wait()
-        holder.swapped.clear()
-        await with_chat(office)
-        await holder.swapped.wait()
-        job.cancel()
-    assert "chat" in holder.current.tenants[DEFAULT_TENANT].use_cases
-
-
-class Awakened(Database):
-    """A database whose wake-ups come although it is away."""
-
-    def __init__(self, address: DatabaseAddress, wakes: int) -> None:
-        super().__init__(address)
-        self._left = wakes
-
-    @asynccontextmanager
-    async def listen(self, channel: str, *, poll_s: float = 30.0) -> AsyncGenerator[AsyncIterator[str | None]]:
-        async def wakes() -> AsyncIterator[str | None]:
-            for _ in range(self._left):
-                yield None
-
-        yield wakes()
-
-
-async def test_while_the_database_is_away_the_snapshot_ages_and_the_job_goes_on(office: Office) -> None:
+async def test_while_the_database_is_away_the_snapshot_stays(office: Office) -> None:
     await office.refresh()
-    nowhere = Awakened(DatabaseAddress.parse("postgresql://nobody@127.0.0.1:1/none"), wakes=2)
     before = office.holder.current
+    nowhere = Database(DatabaseAddress.parse("postgresql://nobody@127.0.0.1:1/none"))
     with pytest.raises(Unavailable):
         await refresh(office.holder, database=nowhere, pack=PACK)
-    await keep_fresh(office.holder, database=nowhere, pack=PACK)
     assert office.holder.current is before
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from headgate.features import baseline
 from headgate.kernel.errors import HeadgateError, Invalid, TooLarge
 from headgate.kernel.labels import Confidentiality
 from headgate.kernel.ports import Change, ConfigSection
 from headgate.policy import store
 from headgate.policy.models import DEFAULT_TENANT, CustomPolicy, RegisteredPrincipal
-from headgate.policy.pack import load_pack
 from headgate.policy.sections import Section, policy_sections
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder
@@ -24,7 +24,7 @@ from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database
 from headgate.testing.postgres import TemporaryDatabase
 
-PACK = load_pack()
+PACK = baseline()
 CLOCK = SystemClock()
 SERVICE = PolicyService(pack=PACK, holder=SnapshotHolder(CLOCK), clock=CLOCK, ids=SystemIds())
 SECTIONS: dict[str, Section[Any]] = {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from headgate.admin.features import Rules
+from headgate.features import baseline, verbs
 from headgate.kernel.decision import LogLevel, Obligations
 from headgate.kernel.errors import Conflict, Invalid, TooLarge
 from headgate.kernel.labels import Custody
@@ -14,7 +14,7 @@ from headgate.policy.pack import load_pack
 from headgate.policy.rules import checked_rules, read_rules, roles_of
 
 ANY = "(principal, action, resource)"
-PACK = load_pack()
+PACK = baseline()
 
 
 def one(annotations: str, effect: str = "permit") -> str:
@@ -146,15 +146,14 @@ def test_every_rule_of_the_baseline_says_why_it_is_there() -> None:
     assert all(len(rule.reason) > 20 for rule in PACK.rules)
 
 
-def test_a_pack_with_a_rule_in_the_wrong_file_or_a_missing_file_is_refused(tmp_path: Path) -> None:
-    names = 'name = "mine"\nversion = "1"\nsummary = "s"\nschema = "s"\naccess = ["a.cedar"]\nduties = []\n'
-    (tmp_path / "pack.toml").write_text(names)
-    with pytest.raises(Invalid, match="cannot be read"):
-        load_pack(tmp_path)
-    (tmp_path / "s").write_text(str(PACK.schema))
-    (tmp_path / "a.cedar").write_text(one('@duty("log") @level("none")'))
-    with pytest.raises(Invalid, match="rule r belongs in the other set"):
-        load_pack(tmp_path)
+def test_a_rule_in_the_wrong_file_and_one_id_in_two_features_are_refused() -> None:
+    duty = one('@duty("log") @level("none")')
+    with pytest.raises(Invalid, match=r"baseline/mine/access\.cedar: rule r belongs in the other file"):
+        load_pack(verbs(), [Rules("mine", access=duty, duties="")])
+    with pytest.raises(
+        Conflict, match=r"rule r stands in baseline/mine/duties\.cedar and in baseline/yours/duties\.cedar"
+    ):
+        load_pack(verbs(), [Rules("mine", "", duty), Rules("yours", "", duty)])
 
 
 @pytest.mark.parametrize("members", [frozenset(map(str, range(2_001))), {"group:"}, {"an*"}, {" "}])

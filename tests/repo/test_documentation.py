@@ -54,7 +54,7 @@ def test_the_pages_name_only_commands_that_exist() -> None:
 def test_the_architecture_names_only_folders_and_files_that_exist() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
     for name in re.findall(
-        r"`((?:server|wire|kernel|gateway|substrate|ledger|guard|policy|cli)/[a-z_/]*(?:\.py)?)`", text
+        r"`((?:server|wire|kernel|admin|gateway|substrate|ledger|guard|policy|cli)/[a-z_/]*(?:\.py)?)`", text
     ):
         path = ROOT / "src" / "headgate" / name
         assert path.exists() or path.with_suffix(".py").exists(), f"ARCHITECTURE.md names {name}"

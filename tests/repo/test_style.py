@@ -194,7 +194,7 @@ OFFERS: dict[str, str] = {
     "policy": """
         ApiKey Approval Authenticated Check CustomPolicy Explanation KeyLimits KeyTerms NewKey Pack
         PolicyApprovals PolicyDecider PolicyService RegisteredPrincipal RuleView Snapshot SnapshotHolder
-        authenticate choose_use_case keep_fresh load_pack load_snapshot make_admin_key policy_sections refresh
+        authenticate load_pack load_snapshot make_admin_key policy_sections refresh
     """,
     "substrate/egress": """
         AddressPolicy Egress Framing Headers NetworkProfile Origin Request Resolver Response Sending

@@ -179,7 +179,7 @@ async def test_what_could_not_be_read_back_is_not_committed(house: House, monkey
 
     with psycopg.connect(house.database.owner.conninfo) as owner:
         owner.execute("ALTER TABLE policy.api_keys DROP CONSTRAINT api_keys_expires_at_check")
-    monkeypatch.setattr("headgate.server.api.keys.expiry", as_it_is)
+    monkeypatch.setattr("headgate.policy.key_routes.expiry", as_it_is)
     async with house.admin as client:
         body = {"name": "x", "expires_at": "9999-12-31T23:59:59-01:00"}
         assert (await client.post("/api/keys", json=body)).status_code == 400

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx2
 
+from headgate.ledger.live import Watcher
 from headgate.ledger.prove import check_bundle
-from headgate.server.api.live import Watcher
 from headgate.testing.house import House, Streamed, events_of
 from headgate.testing.simulator import Script
 

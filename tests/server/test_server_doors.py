@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from headgate.admin.callers import Gate
 from headgate.kernel.errors import Denied, Invalid, Unauthenticated
-from headgate.server import data_plane
-from headgate.server.administration import Gate
+from headgate.policy.parts import Policy
+from headgate.server import streams
 from headgate.server.asgi import Message
 from headgate.server.data_plane import patience_s
 from headgate.server.hosts import HostRule, Misdirected
@@ -94,7 +95,7 @@ async def test_metrics_are_for_programs_on_this_machine_and_for_keys_that_may_lo
 
 async def test_who_may_read_the_metrics_is_set(house: House):
     worker = house.worker
-    gate = Gate(worker.stages.labeller, worker.stages.decider)
+    gate = Gate(worker.pipeline.stages.labeller, worker.pipeline.stages.decider)
     cases: tuple[tuple[MetricsAccess, bool, str, bool], ...] = (
         ("open", False, "192.0.2.7", True),
         ("open", True, "192.0.2.7", True),
@@ -103,7 +104,11 @@ async def test_who_may_read_the_metrics_is_set(house: House):
     )
     for access, is_behind_proxy, peer, is_let_in in cases:
         observers = Observers(
-            access, is_behind_proxy=is_behind_proxy, holder=worker.holder, gate=gate, clock=worker.base.clock
+            access,
+            is_behind_proxy=is_behind_proxy,
+            holder=worker.service(Policy).holder,
+            gate=gate,
+            clock=worker.base.clock,
         )
         observers.check({"client": (peer, 1)}, {"authorization": f"Bearer {house.admin_key}"})
         with nullcontext() if is_let_in else pytest.raises(Unauthenticated):
@@ -301,7 +306,7 @@ async def test_a_stream_that_begins_before_anybody_answered_has_the_id_of_its_re
     house: House, monkeypatch: pytest.MonkeyPatch
 ):
     """The first candidate may still fail, and the next one answer."""
-    monkeypatch.setattr(data_plane, "COMMIT_S", 0.01)
+    monkeypatch.setattr(streams, "COMMIT_S", 0.01)
     house.simulator.script(Script(headers=(("x-request-id", "req_1"),), stall="stream", stall_after=1))
     body = {"model": "local-chat", "stream": True, "messages": [{"role": "user", "content": "x"}]}
     headers = {"host": "127.0.0.1:8080", "content-type": "application/json"}

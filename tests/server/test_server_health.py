@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from structlog.testing import capture_logs
 
+from headgate.features import baseline
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.record import Closing, Opening
-from headgate.policy.pack import load_pack
 from headgate.policy.snapshot import SnapshotHolder, build_snapshot
 from headgate.server.asgi import Message
 from headgate.server.health import CountingRecorder, Counts, DatabaseWatch, Health, HealthParts
@@ -61,7 +61,7 @@ def health(
 
 def loaded() -> SnapshotHolder:
     holder = SnapshotHolder(FakeClock())
-    holder.swap(build_snapshot([], pack=load_pack(), version=1), asked_s=holder.now_s())
+    holder.swap(build_snapshot([], pack=baseline(), version=1), asked_s=holder.now_s())
     return holder
 
 

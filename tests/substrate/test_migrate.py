@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from headgate.features import migrations
 from headgate.kernel.errors import Conflict, Corrupt, Invalid, Unavailable
 from headgate.substrate.database import Database
 from headgate.substrate.database_address import DatabaseAddress
@@ -38,22 +39,22 @@ async def value(address: DatabaseAddress, statement: str) -> object:
 
 
 async def test_an_empty_database_gets_everything_once(empty: DatabaseAddress) -> None:
-    names = [migration.name for migration in migrations_in()]
-    assert await pending(empty.conninfo) == names
+    names = [migration.name for migration in migrations()]
+    assert await pending(empty.conninfo, series=migrations()) == names
     assert await value(empty, "SELECT to_regnamespace('substrate')") is None
-    assert await migrate(empty.conninfo) == names
-    assert await migrate(empty.conninfo) == []
-    assert await pending(empty.conninfo) == []
+    assert await migrate(empty.conninfo, series=migrations()) == names
+    assert await migrate(empty.conninfo, series=migrations()) == []
+    assert await pending(empty.conninfo, series=migrations()) == []
 
 
 async def test_no_role_of_ours_can_see_past_row_security(empty: DatabaseAddress) -> None:
-    await migrate(empty.conninfo)
+    await migrate(empty.conninfo, series=migrations())
     harmless = "rolname LIKE 'headgate%' AND NOT (rolsuper OR rolbypassrls OR rolcreaterole OR rolinherit)"
     assert await value(empty, f"SELECT count(*) FROM pg_roles WHERE {harmless}") == len(ROLES)
 
 
 async def test_a_table_without_a_tenant_cannot_be_protected(empty: DatabaseAddress) -> None:
-    await migrate(empty.conninfo)
+    await migrate(empty.conninfo, series=migrations())
     for column in ("tenant text", "tenant int NOT NULL", "name text NOT NULL"):
         await value(empty, f"CREATE TABLE public.t ({column})")
         with pytest.raises(psycopg.errors.RaiseException, match="tenant text NOT NULL"):
@@ -142,7 +143,7 @@ async def test_pre_and_post_run_in_turn_and_never_out_of_it(empty: DatabaseAddre
 async def test_a_server_that_is_away_is_unavailable() -> None:
     away = DatabaseAddress.at("127.0.0.1", 1, user="nobody", password="hush", database="none")
     with pytest.raises(Unavailable) as caught:
-        await migrate(away.conninfo)
+        await migrate(away.conninfo, series=migrations())
     assert "hush" not in caught.value.message
     assert caught.value.retry_after_s
 
@@ -155,12 +156,12 @@ async def test_an_owner_who_is_no_superuser_is_enough_or_is_told_what_is_missing
         await value(address, "CREATE ROLE outside LOGIN PASSWORD 'outside'; ALTER DATABASE headgate OWNER TO outside")
         owner = address.having(user="outside", password="outside")
         with pytest.raises(Unavailable) as caught:
-            await migrate(owner.conninfo)
+            await migrate(owner.conninfo, series=migrations())
         advice = caught.value.message.partition("run, once: ")[2]
         assert advice.startswith("CREATE ROLE headgate_app NOLOGIN")
 
         await value(address, "ALTER ROLE outside CREATEROLE")
-        assert await migrate(owner.conninfo)
+        assert await migrate(owner.conninfo, series=migrations())
         await value(owner, "CREATE SCHEMA n; CREATE TABLE n.n (tenant text NOT NULL); INSERT INTO n.n VALUES ('acme')")
         await value(owner, "SELECT substrate.protect('n.n'); GRANT USAGE ON SCHEMA n TO headgate_app")
         await value(owner, "GRANT SELECT ON n.n TO headgate_app")
@@ -174,7 +175,7 @@ async def test_an_owner_who_is_no_superuser_is_enough_or_is_told_what_is_missing
             await value(address, sql.SQL("DROP ROLE {}").format(sql.Identifier(role)).as_string())
         await value(address, "ALTER ROLE outside NOCREATEROLE; GRANT CREATE ON DATABASE headgate TO outside")
         await value(address, advice)
-        assert await migrate(owner.conninfo)
+        assert await migrate(owner.conninfo, series=migrations())
     finally:
         await server.stop()
 
@@ -185,6 +186,6 @@ async def test_a_role_that_exists_already_and_could_see_everything_is_refused(tm
         address = await server.start()
         await value(address, "CREATE ROLE headgate_app BYPASSRLS")
         with pytest.raises(Unavailable, match="ALTER ROLE headgate_app NOSUPERUSER NOBYPASSRLS"):
-            await migrate(address.conninfo)
+            await migrate(address.conninfo, series=migrations())
     finally:
         await server.stop()

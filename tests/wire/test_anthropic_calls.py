@@ -12,7 +12,7 @@ from anthropic.types import AnthropicBetaParam
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headgate.kernel.content import Run, Segment, Signed
+from headgate.kernel.content import Content, Segment
 from headgate.kernel.errors import Invalid, TooLarge
 from headgate.wire.anthropic_encoding import unsaid
 from headgate.wire.anthropic_messages import dialect, estimated_count
@@ -37,39 +37,20 @@ COUNT = Match("count_tokens")
 TO = Outgoing("claude-opus-5")
 
 
-class PlainBody:
+class PlainBody(Content):
     """Content that is bytes and nothing more, as another part of the house may hand in."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
 
-    def surface(self) -> None:
-        return
-
     def segments(self) -> Sequence[Segment]:
         return ()
-
-    def runs(self) -> Sequence[Run]:
-        return ()
-
-    def spoken(self) -> Sequence[str]:
-        return ()
-
-    def signed(self) -> Sequence[Signed]:
-        return ()
-
-    def without_spelling(self) -> PlainBody:
-        return self
 
     def edit(self, texts: Mapping[int, str]) -> PlainBody:
         raise AssertionError(f"nothing edits this: {texts}")
 
     def to_bytes(self) -> bytes:
         return self._raw
-
-    @property
-    def is_opaque(self) -> bool:
-        return False
 
 
 WEATHER = Tool("weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire import anthropic_client_stream
 from headgate.wire.anthropic_messages import dialect
 from headgate.wire.conversation import (
@@ -29,7 +28,7 @@ from headgate.wire.conversation import (
     ToolDelta,
     UsageUpdate,
 )
-from headgate.wire.model_call import StopReason
+from headgate.wire.model_call import StopReason, Usage
 from headgate.wire.sse import SseEvent, SseParser
 
 CALL = dialect.read_call(
@@ -47,8 +46,12 @@ class Foreign:
     data: bytes = b""
     slots: tuple[TextSlot, ...] = ()
     closes: tuple[str, ...] = ()
+    ends_runs: bool = False
     usage: Usage | None = None
     stop_reason: StopReason | None = None
+
+    def run(self, channel: str) -> None:
+        return
 
     def edit(self, texts: Sequence[str]) -> Foreign:
         raise AssertionError(f"nothing edits this: {texts}")

@@ -25,9 +25,9 @@ from headgate.kernel.errors import (
     Upstream,
     UpstreamTimeout,
 )
-from headgate.kernel.measures import Usage
 from headgate.wire.anthropic_messages import dialect
 from headgate.wire.conversation import Image, Reasoning, Refusal, Reply, Text, ToolUse
+from headgate.wire.model_call import Usage
 
 ANSWER = (
     b'{ "id":"msg_1","type":"message","role":"assistant","model":"claude-opus-5","content":[{"type":"text",'

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import OverBudget, Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire.anthropic_messages import dialect
 from headgate.wire.anthropic_provider_stream import AnthropicEvent
 from headgate.wire.conversation import (
@@ -28,6 +27,7 @@ from headgate.wire.conversation import (
     ToolDelta,
     UsageUpdate,
 )
+from headgate.wire.model_call import Usage
 from headgate.wire.sse import SseEvent, SseParser, frame
 
 GOLDEN = (Path(__file__).parent / "golden/anthropic/thinking_and_tools.sse").read_bytes()

@@ -10,7 +10,6 @@ import pytest
 
 from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import Denied, Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire.conversation import (
     Begin,
     Delta,
@@ -22,7 +21,7 @@ from headgate.wire.conversation import (
     ToolDelta,
     UsageUpdate,
 )
-from headgate.wire.model_call import ModelCall, StopReason
+from headgate.wire.model_call import ModelCall, StopReason, Usage
 from headgate.wire.openai_chat import dialect
 from headgate.wire.openai_chat_event import OpenAiChatEvent
 from headgate.wire.sse import SseEvent, SseParser
@@ -39,11 +38,15 @@ class Foreign:
     data: bytes = b""
     slots: tuple[TextSlot, ...] = ()
     closes: tuple[str, ...] = ()
+    ends_runs: bool = False
     usage: Usage | None = None
     stop_reason: StopReason | None = None
 
     def deltas(self) -> Sequence[Delta]:
         return self.said
+
+    def run(self, channel: str) -> None:
+        return
 
     def edit(self, texts: Sequence[str]) -> Foreign:
         return self

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from headgate.kernel.errors import Invalid, Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import Outgoing
+from headgate.wire.model_call import Usage
 from headgate.wire.openai_embeddings import dialect
 
 OUT = Outgoing("embed-real")

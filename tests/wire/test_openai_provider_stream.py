@@ -8,7 +8,6 @@ import pytest
 
 from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire.conversation import (
     Begin,
     End,
@@ -19,6 +18,7 @@ from headgate.wire.conversation import (
     ToolDelta,
     UsageUpdate,
 )
+from headgate.wire.model_call import Usage
 from headgate.wire.openai_chat import dialect
 from headgate.wire.openai_chat_event import OpenAiChatEvent
 from headgate.wire.openai_provider_stream import OpenAiChatReader

@@ -8,9 +8,8 @@ import pytest
 
 from headgate.kernel.content import Segment
 from headgate.kernel.errors import Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire.conversation import Reasoning, Refusal, Reply, Text, ToolUse
-from headgate.wire.model_call import StopReason
+from headgate.wire.model_call import StopReason, Usage
 from headgate.wire.openai_chat import dialect
 
 GOLDEN = Path(__file__).parent / "golden" / "openai"

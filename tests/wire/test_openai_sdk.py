@@ -11,8 +11,8 @@ import openai
 import pytest
 
 from headgate.kernel.errors import Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire.conversation import Reply, Text, ToolUse
+from headgate.wire.model_call import Usage
 from headgate.wire.openai_chat import dialect
 from headgate.wire.openai_models import openai_list, openai_model
 from headgate.wire.plane import ModelCard

@@ -38,6 +38,17 @@ export async function take<T>(answer: Promise<{ data?: T; error?: unknown; respo
   throw new ApiError(taken.response.status, detailOf(taken.error, taken.response.status));
 }
 
+/** Calls an operation that the generated types do not hold, such as one of a new feature. Throws `ApiError` as `take` does. */
+export async function ask<T>(method: "GET" | "POST" | "PUT" | "DELETE", address: string, body?: object): Promise<T> {
+  const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+  const headers = body === undefined ? HEADERS : { ...HEADERS, "content-type": "application/json" };
+  const answer = fetch(address, { method, headers, ...sent }).then(async (response) => {
+    const read: unknown = await response.json().catch(() => null);
+    return response.ok ? { data: read as T, response } : { error: read, response };
+  });
+  return take(answer);
+}
+
 /**
  * Chats through the gate; events come as they arrive until `signal` aborts. `body` is a `ChatRequest` as it is sent, and
  * `grant` the id of an approval of just these bytes.

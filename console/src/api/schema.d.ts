@@ -40,18 +40,88 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/models": {
+    "/api/vocabulary": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** Aliases and their deployments. */
-        get: operations["listModels"];
+        /** The verbs, in words. */
+        get: operations["getVocabulary"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a file would change. */
+        post: operations["planConfig"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Apply a file. */
+        post: operations["applyConfig"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/entries/{section}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A section of the file, as it is. */
+        get: operations["listEntries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/entries/{section}/{entry}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One entry of it. */
+        get: operations["getEntry"];
+        /** Add or replace one entry. */
+        put: operations["putEntry"];
+        post?: never;
+        /** Remove one entry. */
+        delete: operations["removeEntry"];
         options?: never;
         head?: never;
         patch?: never;
@@ -161,6 +231,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Requests for approval, newest first. */
+        get: operations["listApprovals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/approvals/{approval}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One request, with what would be sent. */
+        get: operations["getApproval"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/approvals/{approval}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let it be done, once. */
+        post: operations["approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/approvals/{approval}/refuse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have it not done. */
+        post: operations["refuse"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Aliases and their deployments. */
+        get: operations["listModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What would leave. */
+        post: operations["preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/chat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Chat through the gate. */
+        post: operations["chat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/records": {
         parameters: {
             query?: never;
@@ -246,178 +435,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/approvals": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Requests for approval, newest first. */
-        get: operations["listApprovals"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/approvals/{approval}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One request, with what would be sent. */
-        get: operations["getApproval"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/approvals/{approval}/approve": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Let it be done, once. */
-        post: operations["approve"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/approvals/{approval}/refuse": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Have it not done. */
-        post: operations["refuse"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/preview": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** What would leave. */
-        post: operations["preview"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/chat": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Chat through the gate. */
-        post: operations["chat"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/config/plan": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** What a file would change. */
-        post: operations["planConfig"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/entries/{section}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** A section of the file, as it is. */
-        get: operations["listEntries"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/entries/{section}/{entry}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One entry of it. */
-        get: operations["getEntry"];
-        /** Add or replace one entry. */
-        put: operations["putEntry"];
-        post?: never;
-        /** Remove one entry. */
-        delete: operations["removeEntry"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/config/apply": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Apply a file. */
-        post: operations["applyConfig"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -446,34 +463,6 @@ export interface components {
             retry_after_s: number | null;
             /** @default null */
             approval: string | null;
-        };
-        /**
-         * ChatDelta
-         * @description Data of the event `delta`: more answer text.
-         */
-        ChatDelta: {
-            text: string;
-        };
-        /**
-         * ChatGate
-         * @description Data of the event `gate`, after the answer: what the gate did.
-         */
-        ChatGate: {
-            record: string;
-            deployment: string | null;
-            labels: string;
-            masked: {
-                [key: string]: number;
-            };
-            restored: {
-                [key: string]: number;
-            };
-            input_tokens: number | null;
-            output_tokens: number | null;
-            cost_micros: number | null;
-            currency: string | null;
-            duration_us: number;
-            skipped: string | null;
         };
         /**
          * SignIn
@@ -510,56 +499,80 @@ export interface components {
             embedded_model: "absent" | "loading" | "ready";
         };
         /**
-         * ModelList
-         * @description Every alias that the caller may see.
+         * Vocabulary
+         * @description The words that records and rules use.
          */
-        ModelList: {
-            models: components["schemas"]["ModelView"][];
+        Vocabulary: {
+            verbs: components["schemas"]["VerbView"][];
         };
         /**
-         * ModelView
-         * @description An alias and the deployments behind it, in order.
+         * VerbView
+         * @description A verb in words for people, and the feature that it belongs to.
          */
-        ModelView: {
-            id: string;
-            operation: string;
-            description: string;
-            deployments: components["schemas"]["DeploymentView"][];
-        };
-        /**
-         * DeploymentView
-         * @description A model at a provider, with what may flow there.
-         */
-        DeploymentView: {
-            id: string;
-            provider: string;
-            model: string;
+        VerbView: {
+            name: string;
+            title: string;
             /** @enum {unknown} */
-            custody: "any" | "organisation";
-            level: string;
-            categories: string[] | null;
-            regions: string[];
-            price: components["schemas"]["PriceView"] | null;
-            is_built_in: boolean;
+            effect: "plan" | "read" | "send" | "write";
+            feature: string;
         };
         /**
-         * PriceView
-         * @description Micro-units for a million tokens; null is unknown.
+         * ConfigText
+         * @description A declarative file; `file` is its name in errors.
          */
-        PriceView: {
-            currency: string;
-            input_micros: number | null;
-            output_micros: number | null;
-            tiers: components["schemas"]["PriceTierView"][];
+        ConfigText: {
+            toml: string;
+            /** @default headgate.toml */
+            file: string;
         };
         /**
-         * PriceTierView
-         * @description Micro-units for a million tokens of calls with a longer prompt.
+         * ConfigPlan
+         * @description What applying the file changes, or changed.
          */
-        PriceTierView: {
-            above_input_tokens: number;
-            input_micros: number | null;
-            output_micros: number | null;
+        ConfigPlan: {
+            changes: components["schemas"]["ChangeView"][];
+            applied: boolean;
+            /** @default null */
+            record: string | null;
+        };
+        /**
+         * ChangeView
+         * @description One line of a plan.
+         */
+        ChangeView: {
+            section: string;
+            id: string;
+            does: string;
+            detail: string;
+        };
+        /**
+         * EntryList
+         * @description The entries of a section by id, as tables of the file.
+         */
+        EntryList: {
+            section: string;
+            entries: {
+                [key: string]: unknown;
+            }[];
+        };
+        /**
+         * EntryView
+         * @description One entry, as a table of the file.
+         */
+        EntryView: {
+            section: string;
+            entry: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * EntryBody
+         * @description One entry of a section, with the keys that it has in `headgate.toml`; the id is the path's.
+         */
+        EntryBody: {
+            entry: {
+                [key: string]: unknown;
+            };
         };
         /**
          * KeyList
@@ -722,93 +735,6 @@ export interface components {
             pack: string;
         };
         /**
-         * RecordList
-         * @description A page of records, newest first; `next` is the cursor of the following page.
-         */
-        RecordList: {
-            records: components["schemas"]["RecordView"][];
-            next: string | null;
-        };
-        /**
-         * RecordView
-         * @description One record, as lists show it.
-         */
-        RecordView: {
-            id: string;
-            parent: string | null;
-            root: string | null;
-            verb: string;
-            principal: string;
-            use_case: string;
-            resource: string;
-            effect: string;
-            would: string;
-            outcome: string | null;
-            error: string | null;
-            opened_at: string;
-            closed_at: string | null;
-            duration_us: number | null;
-            labels: string;
-            policy_version: string;
-            rules: components["schemas"]["RuleHitView"][];
-            facts: {
-                [key: string]: unknown;
-            };
-            leaf_index: number | null;
-        };
-        /**
-         * RuleHitView
-         * @description A rule that matched an action.
-         */
-        RuleHitView: {
-            id: string;
-            does: string;
-            mode: string;
-            reason: string;
-        };
-        /**
-         * RecordDetail
-         * @description Everything about one record: itself, the actions inside it, and its parts.
-         */
-        RecordDetail: {
-            record: components["schemas"]["RecordView"];
-            output_labels: string;
-            children: components["schemas"]["RecordView"][];
-            parts: components["schemas"]["PartView"][];
-        };
-        /**
-         * PartView
-         * @description A sealed part, opened for this reader: `text` is null where it is no text, was erased, or `withheld` says why.
-         */
-        PartView: {
-            name: string;
-            text: string | null;
-            size_bytes: number;
-            digest: string;
-            erased: boolean;
-            withheld: string | null;
-        };
-        /**
-         * ProofView
-         * @description What a stranger needs to check a record; see `headgate ledger prove`.
-         */
-        ProofView: {
-            bundle: {
-                [key: string]: unknown;
-            };
-        };
-        /**
-         * LedgerView
-         * @description The state of the tenant's log.
-         */
-        LedgerView: {
-            origin: string;
-            size: number;
-            root_hash: string;
-            vkey: string;
-            checkpoint: string;
-        };
-        /**
          * ApprovalList
          * @description A page of requests, newest first; `next` is the cursor of the following page.
          */
@@ -867,11 +793,75 @@ export interface components {
             parts: components["schemas"]["PartView"][];
         };
         /**
+         * PartView
+         * @description A sealed part, opened for this reader: `text` is null where it is no text, was erased, or `withheld` says why.
+         */
+        PartView: {
+            name: string;
+            text: string | null;
+            size_bytes: number;
+            digest: string;
+            erased: boolean;
+            withheld: string | null;
+        };
+        /**
          * ApprovalDecision
          * @description Why it is approved or refused, for whoever looks later.
          */
         ApprovalDecision: {
             reason: string;
+        };
+        /**
+         * ModelList
+         * @description Every alias that the caller may see.
+         */
+        ModelList: {
+            models: components["schemas"]["ModelView"][];
+        };
+        /**
+         * ModelView
+         * @description An alias and the deployments behind it, in order.
+         */
+        ModelView: {
+            id: string;
+            operation: string;
+            description: string;
+            deployments: components["schemas"]["DeploymentView"][];
+        };
+        /**
+         * DeploymentView
+         * @description A model at a provider, with what may flow there.
+         */
+        DeploymentView: {
+            id: string;
+            provider: string;
+            model: string;
+            /** @enum {unknown} */
+            custody: "any" | "organisation";
+            level: string;
+            categories: string[] | null;
+            regions: string[];
+            price: components["schemas"]["PriceView"] | null;
+            is_built_in: boolean;
+        };
+        /**
+         * PriceView
+         * @description Micro-units for a million tokens; null is unknown.
+         */
+        PriceView: {
+            currency: string;
+            input_micros: number | null;
+            output_micros: number | null;
+            tiers: components["schemas"]["PriceTierView"][];
+        };
+        /**
+         * PriceTierView
+         * @description Micro-units for a million tokens of calls with a longer prompt.
+         */
+        PriceTierView: {
+            above_input_tokens: number;
+            input_micros: number | null;
+            output_micros: number | null;
         };
         /**
          * PreviewRequest
@@ -918,6 +908,44 @@ export interface components {
             bytes_out: string | null;
         };
         /**
+         * RuleHitView
+         * @description A rule that matched an action.
+         */
+        RuleHitView: {
+            id: string;
+            does: string;
+            mode: string;
+            reason: string;
+        };
+        /**
+         * ChatDelta
+         * @description Data of the event `delta`: more answer text.
+         */
+        ChatDelta: {
+            text: string;
+        };
+        /**
+         * ChatGate
+         * @description Data of the event `gate`, after the answer: what the gate did.
+         */
+        ChatGate: {
+            record: string;
+            deployment: string | null;
+            labels: string;
+            masked: {
+                [key: string]: number;
+            };
+            restored: {
+                [key: string]: number;
+            };
+            input_tokens: number | null;
+            output_tokens: number | null;
+            cost_micros: number | null;
+            currency: string | null;
+            duration_us: number;
+            skipped: string | null;
+        };
+        /**
          * ChatRequest
          * @description A turn of the console's chat; answered as server-sent events `delta`, `gate` and `error`.
          */
@@ -937,62 +965,69 @@ export interface components {
             content: string;
         };
         /**
-         * ConfigText
-         * @description A declarative file; `file` is its name in errors.
+         * RecordList
+         * @description A page of records, newest first; `next` is the cursor of the following page.
          */
-        ConfigText: {
-            toml: string;
-            /** @default headgate.toml */
-            file: string;
+        RecordList: {
+            records: components["schemas"]["RecordView"][];
+            next: string | null;
         };
         /**
-         * ConfigPlan
-         * @description What applying the file changes, or changed.
+         * RecordView
+         * @description One record, as lists show it.
          */
-        ConfigPlan: {
-            changes: components["schemas"]["ChangeView"][];
-            applied: boolean;
-            /** @default null */
-            record: string | null;
-        };
-        /**
-         * ChangeView
-         * @description One line of a plan.
-         */
-        ChangeView: {
-            section: string;
+        RecordView: {
             id: string;
-            does: string;
-            detail: string;
-        };
-        /**
-         * EntryList
-         * @description The entries of a section by id, as tables of the file.
-         */
-        EntryList: {
-            section: string;
-            entries: {
+            parent: string | null;
+            root: string | null;
+            verb: string;
+            principal: string;
+            use_case: string;
+            resource: string;
+            effect: string;
+            would: string;
+            outcome: string | null;
+            error: string | null;
+            opened_at: string;
+            closed_at: string | null;
+            duration_us: number | null;
+            labels: string;
+            policy_version: string;
+            rules: components["schemas"]["RuleHitView"][];
+            facts: {
                 [key: string]: unknown;
-            }[];
+            };
+            leaf_index: number | null;
         };
         /**
-         * EntryView
-         * @description One entry, as a table of the file.
+         * RecordDetail
+         * @description Everything about one record: itself, the actions inside it, and its parts.
          */
-        EntryView: {
-            section: string;
-            entry: {
+        RecordDetail: {
+            record: components["schemas"]["RecordView"];
+            output_labels: string;
+            children: components["schemas"]["RecordView"][];
+            parts: components["schemas"]["PartView"][];
+        };
+        /**
+         * ProofView
+         * @description What a stranger needs to check a record; see `headgate ledger prove`.
+         */
+        ProofView: {
+            bundle: {
                 [key: string]: unknown;
             };
         };
         /**
-         * EntryBody
-         * @description One entry of a section, with the keys that it has in `headgate.toml`; the id is the path's.
+         * LedgerView
+         * @description The state of the tenant's log.
          */
-        EntryBody: {
-            entry: {
-                [key: string]: unknown;
-            };
+        LedgerView: {
+            origin: string;
+            size: number;
+            root_hash: string;
+            vkey: string;
+            checkpoint: string;
         };
     };
     responses: never;
@@ -1121,7 +1156,7 @@ export interface operations {
             };
         };
     };
-    listModels: {
+    getVocabulary: {
         parameters: {
             query?: never;
             header?: never;
@@ -1136,7 +1171,210 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ModelList"];
+                    "application/json": components["schemas"]["Vocabulary"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    planConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigText"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigPlan"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    applyConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigText"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigPlan"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listEntries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                section: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntryList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getEntry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                section: string;
+                entry: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntryView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putEntry: {
+        parameters: {
+            query?: {
+                /** @description Say what would change, and change nothing. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path: {
+                section: string;
+                entry: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EntryBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigPlan"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeEntry: {
+        parameters: {
+            query?: {
+                /** @description Say what would change, and change nothing. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path: {
+                section: string;
+                entry: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigPlan"];
                 };
             };
             /** @description An error. */
@@ -1402,6 +1640,238 @@ export interface operations {
             };
         };
     };
+    listApprovals: {
+        parameters: {
+            query?: {
+                /** @description Only those that wait for a decision. */
+                waiting?: boolean;
+                /** @description Continue after this place. */
+                cursor?: string;
+                /** @description At most this many, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                approval: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalDetail"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    approve: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                approval: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalDecision"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    refuse: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                approval: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApprovalDecision"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    chat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChatRequest"];
+            };
+        };
+        responses: {
+            /** @description Server-sent events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     listRecords: {
         parameters: {
             query?: {
@@ -1561,412 +2031,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LedgerView"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listApprovals: {
-        parameters: {
-            query?: {
-                /** @description Only those that wait for a decision. */
-                waiting?: boolean;
-                /** @description Continue after this place. */
-                cursor?: string;
-                /** @description At most this many, 1 to 200; 50 by default. */
-                limit?: number;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApprovalList"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getApproval: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                approval: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApprovalDetail"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    approve: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                approval: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ApprovalDecision"];
-            };
-        };
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApprovalView"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    refuse: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                approval: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ApprovalDecision"];
-            };
-        };
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ApprovalView"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    preview: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PreviewRequest"];
-            };
-        };
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Preview"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    chat: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ChatRequest"];
-            };
-        };
-        responses: {
-            /** @description Server-sent events. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/event-stream": string;
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    planConfig: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ConfigText"];
-            };
-        };
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ConfigPlan"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    listEntries: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                section: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EntryList"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    getEntry: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                section: string;
-                entry: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["EntryView"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    putEntry: {
-        parameters: {
-            query?: {
-                /** @description Say what would change, and change nothing. */
-                dry_run?: boolean;
-            };
-            header?: never;
-            path: {
-                section: string;
-                entry: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["EntryBody"];
-            };
-        };
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ConfigPlan"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    removeEntry: {
-        parameters: {
-            query?: {
-                /** @description Say what would change, and change nothing. */
-                dry_run?: boolean;
-            };
-            header?: never;
-            path: {
-                section: string;
-                entry: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ConfigPlan"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    applyConfig: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ConfigText"];
-            };
-        };
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ConfigPlan"];
                 };
             };
             /** @description An error. */

@@ -6,6 +6,8 @@ import { type ReactNode, useState } from "react";
 
 import { prettyJson } from "../format";
 import { Icon } from "./icons";
+import styles from "./code.module.css";
+import prose from "./prose.module.css";
 
 const TOKEN = /(HGX_[A-Z]{1,16}_[BCDFGHJKLMNPQRSTVWXZ]{15})/;
 
@@ -26,13 +28,39 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
   );
 }
 
+/** Text in monospace with its line breaks, scrolled where it is long, also by keyboard. */
+export function Lines({
+  what,
+  isWrapped = false,
+  maxHeight,
+  children,
+}: {
+  what: string;
+  isWrapped?: boolean;
+  maxHeight?: number;
+  children: ReactNode;
+}) {
+  return (
+    <pre
+      className={styles.code}
+      data-wrap={isWrapped || undefined}
+      tabIndex={0}
+      role="region"
+      aria-label={what}
+      style={{ maxHeight }}
+    >
+      {children}
+    </pre>
+  );
+}
+
 /** A block of code to be copied. */
 export function Code({ text, what, wrap }: { text: string; what: string; wrap?: boolean }) {
   return (
-    <div className="hg-copyable">
-      <pre className="hg-code" data-wrap={wrap || undefined} tabIndex={0} role="region" aria-label={what}>
+    <div className={styles.copyable}>
+      <Lines what={what} isWrapped={wrap}>
         {text}
-      </pre>
+      </Lines>
       <div>
         <CopyButton text={text} what={what} />
       </div>
@@ -48,7 +76,7 @@ export function Json({ text, what, children }: { text: string; what: string; chi
   return (
     <Stack gap={6}>
       <Group gap="sm" justify="space-between">
-        <Group gap="xs" className="hg-quiet" fz="xs">
+        <Group gap="xs" className={prose.quiet} fz="xs">
           {children}
         </Group>
         <Group gap="xs">
@@ -66,17 +94,17 @@ export function Json({ text, what, children }: { text: string; what: string; chi
           <CopyButton text={text} what={what} />
         </Group>
       </Group>
-      <pre className="hg-code" data-wrap tabIndex={0} role="region" aria-label={what}>
+      <Lines what={what} isWrapped>
         {shown.split(TOKEN).map((piece, at) =>
           at % 2 ? (
-            <mark key={at} className="hg-token" title="A pseudonym that stands for a masked value">
+            <mark key={at} className={styles.token} title="A pseudonym that stands for a masked value">
               {piece}
             </mark>
           ) : (
             piece
           ),
         )}
-      </pre>
+      </Lines>
     </Stack>
   );
 }

@@ -1,17 +1,8 @@
 /** The icons, drawn on a grid of 16. They say nothing to screen readers: the words beside them do. */
 
 const PATHS = {
-  start: "M3 7.5 8 3l5 4.5V13H9.8V9.5H6.2V13H3z",
-  preview:
-    "M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8zM8 6.2a1.8 1.8 0 1 1 0 3.6 1.8 1.8 0 0 1 0-3.6z",
-  chat: "M2.5 3.5h11v7.5H7L4 13.5V11H2.5z",
-  activity: "M1.5 8.5h3L6.5 3l3 10 2-4.5h3",
-  approvals: "M3.200 2.500h9.600v11H3.200zM5.700 8.200l1.700 1.700 3-3.500M6 2.500v-1h4v1",
-  models: "M8 1.8 14 5 8 8.2 2 5zM2.5 8 8 11l5.500-3M2.500 10.800 8 13.800l5.500-3",
-  policies: "M8 1.800 13 4v4c0 3-2.200 5-5 6.200C5.200 13 3 11 3 8V4zM5.800 7.800l1.600 1.600 2.800-3",
-  keys: "M5.500 7.500a3 3 0 1 1 0 6 3 3 0 0 1 0-6zM7.700 8.300 13.500 2.500M11 5l2 2M9.200 6.800l1.500 1.500",
-  configuration:
-    "M2 4.500h7M12 4.500h2M2 11.500h2M7 11.500h7M10.500 3a1.500 1.500 0 1 1 0 3 1.500 1.500 0 0 1 0-3zM5.500 10a1.500 1.500 0 1 1 0 3 1.500 1.500 0 0 1 0-3z",
+  key: "M5.500 7.500a3 3 0 1 1 0 6 3 3 0 0 1 0-6zM7.700 8.300 13.500 2.500M11 5l2 2M9.200 6.800l1.500 1.500",
+  live: "M1.5 8.5h3L6.5 3l3 10 2-4.5h3",
   good: "M8 1.800a6.200 6.200 0 1 1 0 12.400A6.200 6.200 0 0 1 8 1.800zM5.200 8.200l2 2 3.600-4",
   bad: "M8 1.800a6.200 6.200 0 1 1 0 12.400A6.200 6.200 0 0 1 8 1.800zM5.800 5.800l4.400 4.400M10.200 5.800l-4.400 4.400",
   warn: "M8 2.200 14.500 13.500h-13zM8 6.500v3.200M8 11.400v.4",
@@ -30,11 +21,16 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS;
 
-export function Icon({ name, size = 16 }: { name: IconName; size?: number }) {
+export function Icon({ name, size }: { name: IconName; size?: number }) {
+  return <Drawn path={PATHS[name]} size={size} />;
+}
+
+/** An icon that is not one of these, such as that of a page. */
+export function Drawn({ path, size = 16 }: { path: string; size?: number }) {
   return (
     <svg viewBox="0 0 16 16" width={size} height={size} aria-hidden="true" focusable="false">
       <path
-        d={PATHS[name]}
+        d={path}
         fill="none"
         stroke="currentColor"
         strokeWidth="1.4"

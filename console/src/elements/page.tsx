@@ -2,12 +2,15 @@
 
 import { Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { type ReactNode, useEffect } from "react";
+import { Link } from "react-router";
 
 import { ApiError } from "../api/client";
 import { sentence } from "../format";
-import { Link } from "../router";
-import { Icon } from "./icons";
+import { useMayOpen } from "../page";
+import { Icon, type IconName } from "./icons";
 import { RecordLink } from "./RecordLink";
+import styles from "./page.module.css";
+import prose from "./prose.module.css";
 
 /** The page's heading, which names the document too. */
 export function PageHead({ title, children, actions }: { title: string; children?: ReactNode; actions?: ReactNode }) {
@@ -19,7 +22,7 @@ export function PageHead({ title, children, actions }: { title: string; children
       <div>
         <Title order={1}>{title}</Title>
         {children && (
-          <Text className="hg-quiet" size="sm" maw="72ch" mt={2}>
+          <Text className={prose.quiet} size="sm" maw="72ch" mt={2}>
             {children}
           </Text>
         )}
@@ -48,7 +51,7 @@ export function Empty({ title, children, action }: { title: string; children?: R
     <Stack align="flex-start" gap="xs" py="lg" maw="60ch">
       <Text fw={600}>{title}</Text>
       {children && (
-        <Text className="hg-quiet" size="sm" component="div">
+        <Text className={prose.quiet} size="sm" component="div">
           {children}
         </Text>
       )}
@@ -70,8 +73,20 @@ export function Rows({ count = 6, height = 22 }: { count?: number; height?: numb
 
 /** A rule's name, which leads to its text; the lattice itself is not written down as a rule. */
 export function RuleName({ id }: { id: string }) {
+  const mayOpen = useMayOpen();
   if (id.startsWith("lattice.")) return <span title="Labels do not flow to this destination">{id}</span>;
-  return <Link href={`/policies#${id}`}>{id}</Link>;
+  const address = `/policies#${id}`;
+  return mayOpen(address) ? <Link to={address}>{id}</Link> : <span>{id}</span>;
+}
+
+/** Something that a person has to know before going on. */
+export function Notice({ tone, icon, children }: { tone: "warn" | "bad"; icon: IconName; children: ReactNode }) {
+  return (
+    <div className={styles.failure} data-tone={tone} role={tone === "bad" ? "alert" : undefined}>
+      <Icon name={icon} />
+      <div>{children}</div>
+    </div>
+  );
 }
 
 /** An error in words, with its code, the rules that refused and the record that tells more. */
@@ -79,44 +94,41 @@ export function Failure({ error, title }: { error: unknown; title?: string }) {
   const detail = error instanceof ApiError ? error.detail : null;
   const message = error instanceof Error ? error.message : String(error);
   return (
-    <div className="hg-failure" role="alert">
-      <Icon name="bad" />
-      <div>
-        {title && (
-          <Text fw={600} size="sm">
-            {title}
-          </Text>
-        )}
-        <Text size="sm">{sentence(message)}</Text>
-        {detail && (
-          <Group gap="md" mt={6} fz="xs" className="hg-quiet">
+    <Notice tone="bad" icon="bad">
+      {title && (
+        <Text fw={600} size="sm">
+          {title}
+        </Text>
+      )}
+      <Text size="sm">{sentence(message)}</Text>
+      {detail && (
+        <Group gap="md" mt={6} fz="xs" className={prose.quiet}>
+          <span>
+            Code <span className={prose.mono}>{detail.code}</span>
+          </span>
+          {detail.param && (
             <span>
-              Code <span className="hg-mono">{detail.code}</span>
+              Field <span className={prose.mono}>{detail.param}</span>
             </span>
-            {detail.param && (
-              <span>
-                Field <span className="hg-mono">{detail.param}</span>
-              </span>
-            )}
-            {detail.rules.length > 0 && (
-              <span>
-                Refused by{" "}
-                {detail.rules.map((rule, at) => (
-                  <span key={rule}>
-                    {at > 0 && ", "}
-                    <RuleName id={rule} />
-                  </span>
-                ))}
-              </span>
-            )}
-            {detail.retry_after_s != null && <span>Try again in {Math.ceil(detail.retry_after_s)} s</span>}
-            {detail.approval && (
-              <Link href={`/approvals/${encodeURIComponent(detail.approval)}`}>See the request for approval</Link>
-            )}
-            {detail.record && <RecordLink id={detail.record} text="See the record" />}
-          </Group>
-        )}
-      </div>
-    </div>
+          )}
+          {detail.rules.length > 0 && (
+            <span>
+              Refused by{" "}
+              {detail.rules.map((rule, at) => (
+                <span key={rule}>
+                  {at > 0 && ", "}
+                  <RuleName id={rule} />
+                </span>
+              ))}
+            </span>
+          )}
+          {detail.retry_after_s != null && <span>Try again in {Math.ceil(detail.retry_after_s)} s</span>}
+          {detail.approval && (
+            <Link to={`/approvals/${encodeURIComponent(detail.approval)}`}>See the request for approval</Link>
+          )}
+          {detail.record && <RecordLink id={detail.record} text="See the record" />}
+        </Group>
+      )}
+    </Notice>
   );
 }

@@ -8,10 +8,12 @@ import type { Cost } from "../record/facts";
 import { parseLabels } from "../record/labels";
 import { Icon, type IconName } from "./icons";
 import { RuleName } from "./page";
+import styles from "./record.module.css";
+import prose from "./prose.module.css";
 
 type Tone = "good" | "warn" | "bad" | "quiet";
 
-const OUTCOMES: Record<string, { tone: Tone; icon: IconName; text: string }> = {
+const ENDED: Record<string, { tone: Tone; icon: IconName; text: string }> = {
   done: { tone: "good", icon: "good", text: "Done" },
   refused: { tone: "bad", icon: "bad", text: "Refused" },
   withheld: { tone: "bad", icon: "bad", text: "Withheld" },
@@ -20,6 +22,11 @@ const OUTCOMES: Record<string, { tone: Tone; icon: IconName; text: string }> = {
   abandoned: { tone: "warn", icon: "warn", text: "Abandoned" },
   in_doubt: { tone: "warn", icon: "warn", text: "In doubt" },
 };
+
+const OPEN = { tone: "quiet", icon: "open", text: "Open" } as const;
+
+/** How actions end, and what has not ended, each with its word. */
+export const OUTCOMES = Object.entries({ ...ENDED, open: OPEN });
 
 const EFFECTS: Record<string, { tone: Tone; icon: IconName; text: string }> = {
   allow: { tone: "good", icon: "good", text: "Allowed" },
@@ -37,7 +44,7 @@ const DOES: Record<string, { tone: Tone; icon: IconName }> = {
 /** A state in words, with a shape of its own. */
 export function State({ tone, icon, children }: { tone: Tone; icon: IconName; children: string }) {
   return (
-    <span className="hg-state" data-tone={tone}>
+    <span className={styles.state} data-tone={tone}>
       <Icon name={icon} size={15} />
       {children}
     </span>
@@ -46,7 +53,7 @@ export function State({ tone, icon, children }: { tone: Tone; icon: IconName; ch
 
 /** How an action ended; null is not ended yet. */
 export function Outcome({ outcome }: { outcome: string | null }) {
-  const known = outcome === null ? { tone: "quiet" as const, icon: "open" as const, text: "Open" } : OUTCOMES[outcome];
+  const known = outcome === null ? OPEN : ENDED[outcome];
   return known ? (
     <State {...known}>{known.text}</State>
   ) : (
@@ -58,7 +65,7 @@ export function Outcome({ outcome }: { outcome: string | null }) {
 
 /** What was decided. What policy allows can still be refused, by its labels or a limit. */
 export function EffectState({ effect, outcome = null }: { effect: string; outcome?: string | null }) {
-  const known = effect === "allow" && outcome === "refused" ? OUTCOMES.refused : EFFECTS[effect];
+  const known = effect === "allow" && outcome === "refused" ? ENDED.refused : EFFECTS[effect];
   return known ? (
     <State {...known}>{known.text}</State>
   ) : (
@@ -71,11 +78,11 @@ export function EffectState({ effect, outcome = null }: { effect: string; outcom
 /** Labels as tags; those that restrict most stand out. */
 export function Labels({ text }: { text: string }) {
   const labels = parseLabels(text);
-  if (!labels.length) return <span className="hg-quiet">none</span>;
+  if (!labels.length) return <span className={prose.quiet}>none</span>;
   return (
-    <span className="hg-tags">
+    <span className={prose.tags}>
       {labels.map(({ name, values }) => (
-        <Badge key={name} className={isStrict(name, values) ? "hg-strict" : undefined} title={name}>
+        <Badge key={name} className={isStrict(name, values) ? styles.strict : undefined} title={name}>
           {name === "confidentiality" ? values.join(", ") : `${name}: ${values.join(", ")}`}
         </Badge>
       ))}
@@ -94,30 +101,30 @@ function isStrict(name: string, values: readonly string[]): boolean {
 export function RuleHits({ rules }: { rules: readonly Schemas["RuleHitView"][] }) {
   if (!rules.length)
     return (
-      <Text className="hg-quiet" size="sm">
+      <Text className={prose.quiet} size="sm">
         No rule matched.
       </Text>
     );
   return (
-    <ul className="hg-plain-list">
+    <ul className={prose.plainList}>
       {rules.map((rule) => (
         <li key={rule.id} style={{ display: "flex", gap: 8, padding: "3px 0" }}>
           <span
-            className="hg-state"
+            className={styles.state}
             data-tone={(DOES[rule.does] ?? DOES.duty!).tone}
             style={{ alignItems: "flex-start", paddingTop: 3 }}
           >
             <Icon name={(DOES[rule.does] ?? DOES.duty!).icon} size={14} />
           </span>
           <span>
-            <RuleName id={rule.id} /> <span className="hg-quiet">({rule.does})</span>
+            <RuleName id={rule.id} /> <span className={prose.quiet}>({rule.does})</span>
             {rule.mode === "observe" && (
               <Badge ml={6} size="sm">
                 observes only
               </Badge>
             )}
             <br />
-            <span className="hg-quiet">{rule.reason}</span>
+            <span className={prose.quiet}>{rule.reason}</span>
           </span>
         </li>
       ))}
@@ -136,12 +143,12 @@ export function Time({ iso }: { iso: string }) {
 
 /** Money; what is unknown says so. */
 export function Money({ cost }: { cost: Cost | null }) {
-  return cost ? <>{formatCost(cost.micros, cost.currency)}</> : <span className="hg-quiet">unknown</span>;
+  return cost ? <>{formatCost(cost.micros, cost.currency)}</> : <span className={prose.quiet}>unknown</span>;
 }
 
 /** Counts by kind, such as `2 email, 1 iban`. */
 export function Counts({ counts, none = "nothing" }: { counts: ReadonlyMap<string, number>; none?: string }) {
-  if (!counts.size) return <span className="hg-quiet">{none}</span>;
+  if (!counts.size) return <span className={prose.quiet}>{none}</span>;
   return <>{[...counts].map(([kind, count]) => `${count} ${kind.replaceAll("_", " ")}`).join(", ")}</>;
 }
 
@@ -149,7 +156,7 @@ export function Counts({ counts, none = "nothing" }: { counts: ReadonlyMap<strin
 export function Would({ record }: { record: RecordView }) {
   if (record.would === record.effect) return null;
   return (
-    <Badge className="hg-strict" title="What would have been decided if every rule were enforced">
+    <Badge className={styles.strict} title="What would have been decided if every rule were enforced">
       would {record.would}
     </Badge>
   );

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 
-import { Log } from "../../dev/log";
+import { Log } from "./log.fixture";
 import made from "./bundle.fixture.json";
 import { toBytes, toHex } from "./bytes";
 import { type Bundle, checkBundle, isBundle, tamper, verdictOf } from "./check";

@@ -2,25 +2,22 @@
 
 import { ActionIcon, Button } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, use, useEffect, useId, useRef, useState } from "react";
+import { Link, matchPath, useLocation } from "react-router";
 
 import { type Schemas, api, take } from "../api/client";
 import { changeSession } from "../api/queries";
 import { forgetDrafts } from "../draft";
-import { Icon, Logo } from "../elements/icons";
-import { ADMINISTER, type Place, USE, useMay } from "../places";
-import { Link } from "../router";
+import { Drawn, Icon, Logo } from "../elements/icons";
+import { GROUPS, type Page, Pages, type Place, isOpenTo } from "../page";
+import { useMay } from "../session";
 import { ColorScheme } from "./ColorScheme";
+import prose from "../elements/prose.module.css";
+import styles from "./Frame.module.css";
+import brand from "./brand.module.css";
 
-export function Frame({
-  path,
-  session,
-  children,
-}: {
-  path: string;
-  session: Schemas["Session"] | null;
-  children: ReactNode;
-}) {
+export function Frame({ session, children }: { session: Schemas["Session"] | null; children: ReactNode }) {
+  const { pathname: path } = useLocation();
   const [isOpen, setOpen] = useState(false);
   const main = useRef<HTMLElement>(null);
   const shown = useRef(path);
@@ -32,18 +29,18 @@ export function Frame({
     main.current?.focus({ preventScroll: true });
   }, [path]);
   return (
-    <div className="hg-shell">
-      <a className="hg-skip" href="#main">
+    <div className={styles.shell}>
+      <a className={styles.skip} href="#main">
         Skip to the page
       </a>
-      <header className="hg-side" onKeyDown={(event) => event.key === "Escape" && setOpen(false)}>
-        <div className="hg-top">
-          <Link href="/" className="hg-brand" aria-label="Headgate, start">
+      <header className={styles.side} onKeyDown={(event) => event.key === "Escape" && setOpen(false)}>
+        <div className={styles.top}>
+          <Link to="/" className={brand.brand} aria-label="Headgate, start">
             <Logo />
             Headgate
           </Link>
           <ActionIcon
-            className="hg-burger"
+            className={styles.burger}
             variant="subtle"
             color="gray"
             size="xl"
@@ -55,41 +52,74 @@ export function Frame({
             <Icon name={isOpen ? "close" : "menu"} size={20} />
           </ActionIcon>
         </div>
-        <div className="hg-menu" id="menu" data-open={isOpen || undefined}>
+        <div className={styles.menu} id="menu" data-open={isOpen || undefined}>
           <nav aria-label="Pages">
-            <Places places={USE} path={path} />
-            <div className="hg-rule" />
-            <Places places={ADMINISTER} path={path} />
+            <Places path={path} />
           </nav>
-          <div className="hg-foot">
+          <div className={styles.foot}>
             <ColorScheme />
             {session && <SignedIn session={session} />}
           </div>
         </div>
       </header>
-      <main className="hg-main" id="main" ref={main} tabIndex={-1}>
+      <main className={styles.main} id="main" ref={main} tabIndex={-1}>
         {children}
       </main>
     </div>
   );
 }
 
-function Places({ places, path }: { places: readonly Place[]; path: string }) {
+function Places({ path }: { path: string }) {
   const may = useMay();
+  const pages = use(Pages).map(({ page }) => page);
+  const current = pages.find((page) => matchPath(page.path, path) !== null);
+  const places = pages.filter(isPlace).filter((page) => isOpenTo(page, may));
+  return Object.entries(GROUPS).map(([group, words]) => {
+    const members = places.filter((page) => page.group === group).sort((left, right) => left.order - right.order);
+    return members.length > 0 && <Grouped key={group} words={words} places={members} current={current} />;
+  });
+}
+
+function Grouped({ words, places, current }: { words: string; places: readonly Place[]; current: Page | undefined }) {
+  const id = useId();
   return (
-    <ul>
-      {places
-        .filter(({ needs }) => !needs || may(needs))
-        .map(({ path: to, icon, text, below }) => (
-          <li key={to}>
-            <Link href={to} aria-current={path === to || path.startsWith(below ?? "//") ? "page" : undefined}>
-              <Icon name={icon} />
-              {text}
+    <>
+      <div className={styles.groupName} id={id}>
+        {words}
+      </div>
+      <ul aria-labelledby={id}>
+        {places.map((place) => (
+          <li key={place.path}>
+            <Link to={place.path} aria-current={isMarked(place, current) ? "page" : undefined}>
+              <Drawn path={place.icon} />
+              {place.title}
+              {place.useBadge && <Badge useBadge={place.useBadge} />}
             </Link>
           </li>
         ))}
-    </ul>
+      </ul>
+    </>
   );
+}
+
+function Badge({ useBadge }: { useBadge: () => string | null }) {
+  const text = useBadge();
+  return (
+    text !== null && (
+      <span className={styles.badge}>
+        {text}
+        <span className={prose.unseen}> waiting</span>
+      </span>
+    )
+  );
+}
+
+function isPlace(page: Page): page is Place {
+  return page.group !== undefined;
+}
+
+function isMarked(place: Place, current: Page | undefined): boolean {
+  return current === place || (current?.group === undefined && current?.below === place.path);
 }
 
 function SignedIn({ session }: { session: Schemas["Session"] }) {
@@ -103,7 +133,7 @@ function SignedIn({ session }: { session: Schemas["Session"] }) {
   });
   return (
     <div>
-      <div className="hg-quiet" style={{ fontSize: "0.75rem", marginBottom: 4 }}>
+      <div className={prose.quiet} style={{ fontSize: "0.75rem", marginBottom: 4 }}>
         {session.principal} · {session.tenant}
         <br />
         {session.roles.join(", ")}

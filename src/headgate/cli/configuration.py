@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from headgate.cli.client import Client, settings_from
-from headgate.cli.printing import plural
+from headgate.admin.client import Client, settings_from
+from headgate.admin.printing import plural
 from headgate.kernel.errors import Invalid
 
 _SIGNS = {"create": "+", "change": "~", "remove": "-"}

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import click
 
-from headgate.cli.client import ApiError, Client, client_at, url_option
+from headgate.admin.client import ApiError, Client, client_at, url_option
+from headgate.admin.printing import as_json_option, print_rows
 from headgate.cli.configuration import print_plan
-from headgate.cli.printing import as_json_option, print_rows
 from headgate.kernel.errors import Invalid
 
 _COLUMNS = {

@@ -9,14 +9,13 @@ from pathlib import Path
 import click
 
 from headgate import __version__
-from headgate.cli.administration import keys, models, records, rules, sign_in, use_cases
-from headgate.cli.approvals import approvals
 from headgate.cli.configuration import apply
 from headgate.cli.entries import config
-from headgate.cli.ledger import ledger
 from headgate.cli.recovery import recover
 from headgate.cli.scaffold import new
+from headgate.cli.sign_in import sign_in
 from headgate.cli.up import up
+from headgate.features import FEATURES
 from headgate.kernel.errors import HeadgateError
 from headgate.substrate import settings as settings_module
 
@@ -31,7 +30,7 @@ def headgate(context: click.Context, data: Path | None) -> None:
     context.obj = replace(settings, data=data) if data is not None else settings
 
 
-for command in (up, apply, config, keys, use_cases, rules, models, approvals, records, sign_in, recover, ledger, new):
+for command in (up, apply, config, sign_in, recover, new, *(one for feature in FEATURES for one in feature.commands)):
     headgate.add_command(command)
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from headgate.cli.client import settings_from
+from headgate.admin.client import settings_from
 from headgate.server.recovery import recover as give_back
 
 

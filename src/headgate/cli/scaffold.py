@@ -1,4 +1,4 @@
-"""`headgate new provider|detector|dialect NAME`: writes the extension's file and its test."""
+"""`headgate new feature|provider|detector|dialect NAME`: writes what is needed, and its test."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ from pathlib import Path
 
 import click
 
+from headgate.cli.new_feature import write_feature
 from headgate.kernel.errors import Conflict, Invalid
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(["provider", "detector", "dialect"]))
+@click.argument("kind", type=click.Choice(["feature", "provider", "detector", "dialect"]))
 @click.argument("name")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to.")
 def new(kind: str, name: str, into: Path) -> None:
-    """Write an extension of KIND called NAME, and the test that holds it to the contract."""
+    """Write a feature, or an extension of KIND, called NAME, and its test.
+
+    A feature is written into a checkout of Headgate, with a migration, a policy, an operation, a command and a page.
+    """
+    if kind == "feature":
+        for path in write_feature(name, into):
+            click.echo(f"wrote {path}")
+        click.echo(f'write "{name}" into the list of src/headgate/features.py, and it runs')
+        return
     if not _NAME.fullmatch(name):
         raise Invalid(
             f"{name!r} is no name for an extension: lower case letters, digits and _, at least two", param="NAME"

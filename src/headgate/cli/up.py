@@ -18,10 +18,11 @@ from pathlib import Path
 import click
 
 from headgate import __version__
-from headgate.cli.client import Client, settings_from
+from headgate.admin.client import Client, settings_from
+from headgate.admin.printing import plural
 from headgate.cli.configuration import body_of
-from headgate.cli.printing import plural
 from headgate.cli.supervisor import LivenessWatch, ProcessPlan, SupervisedProcess
+from headgate.features import migrations
 from headgate.kernel.errors import Denied, HeadgateError, Invalid, Unavailable
 from headgate.server.setup import first_key, sign_in_link
 from headgate.substrate.database_address import DatabaseAddress
@@ -152,7 +153,7 @@ class Supervisor:
                     await asyncio.sleep(pause_s)
 
     async def _prepare(self, address: DatabaseAddress, *, is_embedded: bool) -> None:
-        applied = await migrate(address.conninfo)
+        applied = await migrate(address.conninfo, series=migrations())
         if applied:
             self._say(f"the database was brought up to date with {plural(len(applied), 'migration')}")
         if is_embedded:

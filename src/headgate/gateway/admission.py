@@ -334,9 +334,8 @@ class _Held:
 
 
 def _is_used(measures: Measures) -> bool:
-    """Whether a provider answered, or may have been at work when the caller left."""
-    usage = measures.usage
-    return usage.output_tokens is not None or bool(measures.cost_micros) or measures.first_item_us is not None
+    """Tell whether a provider answered, or may have been at work when the caller left."""
+    return bool(measures.amounts or measures.cost_micros) or measures.first_item_us is not None
 
 
 def _returnable(lease: Lease, answer: Answer) -> int:

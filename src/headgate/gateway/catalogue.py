@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from headgate.kernel.errors import Invalid, NotFound
-from headgate.kernel.identity import TenantId
+from headgate.kernel.identity import Principal, TenantId
 from headgate.wire.model_call import Deployment, Operation
 
 ANY = "*"
@@ -108,3 +108,8 @@ def model_for(deployment: Deployment, asked: str) -> str:
     if ANY in asked:
         raise Invalid(f"the model {asked!r} stands for many; send the name of one of them", param="model")
     return deployment.model.replace(ANY, asked)
+
+
+def visible_aliases(catalogue: Catalogue, principal: Principal) -> list[str]:
+    """Return the names of the models that the principal may call, sorted."""
+    return sorted(name for name in catalogue.aliases if principal.aliases is None or name in principal.aliases)

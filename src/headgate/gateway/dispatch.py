@@ -14,13 +14,13 @@ from headgate.gateway.failures import for_callers
 from headgate.gateway.pricing import FREE, cost_micros
 from headgate.gateway.writing import Route, Written, route_of, written_call
 from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
-from headgate.kernel.measures import Measures, Usage
+from headgate.kernel.measures import Measures
 from headgate.kernel.run import Run
 from headgate.substrate.egress import Egress, Request, Response
 from headgate.wire.conversation import Reasoning, Refusal, Text, ToolUse
 from headgate.wire.dialect import Assembler, ProviderDialect
 from headgate.wire.dialects import Dialects
-from headgate.wire.model_call import ModelDispatch, ModelEvent, ModelReply
+from headgate.wire.model_call import ModelDispatch, ModelEvent, ModelReply, Usage
 from headgate.wire.prompt_size import prompt_tokens
 from headgate.wire.provider import Headers, Provider
 from headgate.wire.sse import SseParser
@@ -116,7 +116,7 @@ class ModelDispatcher:
                 if route.provider.dropped_header in headers:
                     _note_dropped(run, headers[route.provider.dropped_header])
                 told = dialect.answer_headers.told
-                run.headers = tuple((name, value) for name, value in headers.items() if name.startswith(told))
+                run.preface = tuple((name, value) for name, value in headers.items() if name.startswith(told))
                 reader = RestoringReader(dialect.read_events(), names) if names else dialect.read_events()
                 parser = SseParser()
                 async for chunk in _stream_of(response, dialect):
@@ -245,7 +245,8 @@ class _Tally:
         if not is_free and (not usage.input_tokens or not usage.output_tokens):
             usage = self._estimated(usage)
         self._run.measures = Measures(
-            usage=usage,
+            amounts=usage.amounts(),
+            is_estimate=usage.is_estimate,
             cost_micros=0 if is_free else cost_micros(usage, deployment.price),
             currency=deployment.price.currency if deployment.price else None,
             first_item_us=self._first_item_us,

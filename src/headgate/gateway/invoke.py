@@ -18,11 +18,11 @@ from headgate.gateway.routing import Health, Plan, plan
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Denied, HeadgateError, Invalid, NeedsApproval, Unavailable, Upstream
 from headgate.kernel.labels import Custody
-from headgate.kernel.measures import Measures, Usage
+from headgate.kernel.measures import Measures
 from headgate.kernel.run import Run
 from headgate.wire.anthropic_messages import estimated_count
 from headgate.wire.json_document import JsonDocument
-from headgate.wire.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelEvent, ModelReply
+from headgate.wire.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelEvent, ModelReply, Usage
 
 _NO_TOKENS = Usage(0, 0)
 _HELD_EVENTS = 1000
@@ -48,7 +48,7 @@ class ModelInvoke:
         attempts = _Attempts(self._plan(run), run, self._health)
         if run.payload.operation == "count_tokens" and not attempts.is_offered:
             run.facts["estimated"] = True
-            run.measures = Measures(usage=_NO_TOKENS, cost_micros=0)
+            run.measures = Measures(amounts=_NO_TOKENS.amounts(), cost_micros=0)
             return ModelReply(run.payload.wire, JsonDocument.parse(estimated_count(run.payload.content)), _NO_TOKENS)
         try:
             for deployment in attempts:
@@ -89,7 +89,7 @@ class ModelInvoke:
                         attempts.failed(deployment, error)
                         continue
                     attempts.succeeded(deployment, stream.run)
-                    run.headers = stream.run.headers
+                    run.preface = stream.run.preface
                     for event in held.events:
                         yield event
                     if not held.is_over:
@@ -252,13 +252,15 @@ class _Attempts:
 
 def _summed(children: Sequence[Measures]) -> Measures:
     """Return what several dispatches used together: the tokens of the last that answered, the cost of all."""
-    charged = [child for child in children if child.usage.output_tokens is not None]
+    charged = [child for child in children if child.amounts]
     costs = [child.cost_micros for child in charged]
     is_one_currency = len({child.currency for child in charged}) == 1
+    last = (charged or children)[-1]
     return Measures(
-        usage=(charged or children)[-1].usage,
+        amounts=last.amounts,
+        is_estimate=last.is_estimate,
         cost_micros=sum(cost or 0 for cost in costs) if is_one_currency and None not in costs else None,
-        currency=(charged or children)[-1].currency,
+        currency=last.currency,
         first_item_us=children[-1].first_item_us,
     )
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
+from headgate.admin.bodies import AliasName, Level, Name, Text
 from headgate.gateway.catalogue import Alias
 from headgate.kernel.errors import Invalid
 from headgate.kernel.hashing import same
@@ -20,15 +21,7 @@ from headgate.wire.dialects import Dialects
 from headgate.wire.model_call import Capability, Deployment, Operation, Price, PriceTier
 from headgate.wire.provider import Provider
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}$")]
-AliasName = Annotated[
-    str,
-    msgspec.Meta(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9._:/-]*\*?)[A-Za-z0-9._:/-]*$", max_length=127),
-]
-"""A name, in which one `*` may stand for any text."""
-Text = Annotated[str, msgspec.Meta(max_length=2000)]
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
-Level = Literal["public", "internal", "confidential", "restricted"]
 Money = Annotated[Decimal, msgspec.Meta(description="Money for a million tokens, such as 0.25.")]
 
 _DEAREST = 1_000_000_000

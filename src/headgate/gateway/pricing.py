@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headgate.kernel.measures import Usage
-from headgate.wire.model_call import Deployment, ModelCall, Operation, Price
+from headgate.wire.model_call import Deployment, ModelCall, Operation, Price, Usage
 from headgate.wire.prompt_size import prompt_tokens
 
 FREE: frozenset[Operation] = frozenset({"count_tokens"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -21,13 +21,18 @@ from headgate.gateway.models import (
 from headgate.gateway.store import Kind, Spec
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound
 from headgate.kernel.identity import TenantId
-from headgate.kernel.ports import Change
+from headgate.kernel.ports import Change, Edit, Fault
 from headgate.substrate.declarative import decode_table
 from headgate.substrate.secrets import check_reference
 from headgate.wire.dialects import Dialects
 from headgate.wire.provider import Provider
 
 _TYPES: Mapping[Kind, type[Spec]] = {"deployment": DeploymentSpec, "alias": AliasSpec, "network": NetworkSpec}
+_USES: Mapping[Kind, Mapping[str, str]] = {
+    "deployment": {"network": "network"},
+    "alias": {"deployments": "deployment"},
+    "network": {},
+}
 BUILT_IN_ALIASES = ("local-chat", "local-embed")
 BUILT_IN_DEPLOYMENTS = ("local-chat", "local-embed")
 
@@ -44,6 +49,25 @@ class CatalogueSection:
     def name(self) -> str:
         """The table's name."""
         return self._kind
+
+    @property
+    def lists_entries(self) -> bool:
+        """As `ConfigSection.lists_entries`."""
+        return True
+
+    @property
+    def uses(self) -> Mapping[str, str]:
+        """As `EntrySection.uses`."""
+        return _USES[self._kind]
+
+    @property
+    def keeps(self) -> Sequence[str]:
+        """As `EntrySection.keeps`: none."""
+        return ()
+
+    def faults(self, edit: Edit) -> Iterable[Fault]:
+        """As `EntrySection.faults`: `check` sees all that there is to see."""
+        return ()
 
     def check(self, table: Any, document: Mapping[str, Any]) -> list[Spec]:
         """Decode the entries and check what they refer to."""

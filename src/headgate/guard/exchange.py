@@ -184,7 +184,9 @@ class GuardExchange:
 
     def _gathered(self, item: Any) -> Sequence[Any] | None:
         """Keep an item that carries nothing but complete objects until more of them cannot come; None for others."""
-        if not all(slot.channel.startswith(_OBJECT) for slot in item.slots) or item.stop_reason is not None:
+        if not all(slot.channel.startswith(_OBJECT) for slot in item.slots):
+            return None
+        if getattr(item, "stop_reason", None) is not None:
             return None
         self._objects.append(item)
         return self._objects_released() if len(self._objects) >= _MOST_OBJECTS else ()

@@ -87,7 +87,9 @@ class GuardLabeller:
         regained = self._regained(spoken, action.context.use_case) if spoken else BOTTOM
         floor = floor.join(self._lasting(regained))
         labelled = ScannedContent(labels=floor.join(regained), floor=floor, content=content)
-        return _Begun(labelled, is_whole=self._engine.is_clean(content.surface()))
+        # Both are asked: whether something is to be found says nothing of who wrote it.
+        is_whole = not content.may_hold_tool_text() and self._engine.is_clean(content.surface())
+        return _Begun(labelled, is_whole=is_whole)
 
     def _regained(self, spoken: Sequence[str], use_case: UseCase) -> Labels:
         """Return the labels of what the client says that the model said; unless we know it, anyone may have said it."""

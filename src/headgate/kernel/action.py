@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Literal, Protocol, Self, TypeGuard, TypeVar
+from typing import Generic, Literal, Protocol, Self, TypeGuard, TypeVar
 
 from headgate.kernel.content import Content, Labelled
 from headgate.kernel.decision import NO_OBLIGATIONS, Obligations
@@ -20,12 +20,24 @@ R = TypeVar("R")
 VerbEffect = Literal["plan", "read", "write", "send"]
 
 
+AttributeType = type[int] | type[str] | type[bool] | type[frozenset[str]] | Mapping[str, "AttributeType"]
+"""The type of an attribute that rules can ask about: a number, a text, a switch, a set of texts, or a record."""
+
+AttributeValue = str | int | bool | frozenset[str] | Mapping[str, "AttributeValue"]
+
+
 @dataclass(frozen=True, slots=True)
 class Verb(Generic[P, I, R]):
     """What can be done, with the types of its payload, its stream items and its result.
 
-    `effect` says what performing it does by itself: `plan` does nothing but run other actions, so its record need
-    not be on disk before it starts; `read`, `write` and `send` must be.
+    Args:
+        effect: what performing it does by itself. `plan` does nothing but run other actions, so its record need not be
+            on disk before it starts; `read`, `write` and `send` must be.
+        units: what its performer counts: each is an amount of `Measures` and a fact of the record.
+        title: the verb in words for people, such as "Make a key".
+        on: the kind of resource that it is usually done to; the noun of its name where that is left out.
+        groups: names under which rules can mean it together with other verbs, such as `administer`.
+        attributes: the typed attributes of its resource, by name: rules ask for them as `resource.NAME`.
     """
 
     name: str
@@ -33,6 +45,16 @@ class Verb(Generic[P, I, R]):
     item: type[I]
     result: type[R]
     effect: VerbEffect = "send"
+    units: tuple[str, ...] = ()
+    title: str = ""
+    on: str = ""
+    groups: tuple[str, ...] = ()
+    attributes: Mapping[str, AttributeType] = field(default_factory=dict[str, AttributeType], hash=False)
+
+    @property
+    def usual(self) -> str:
+        """The kind of resource that it is usually done to."""
+        return self.on or self.name.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +64,7 @@ class Resource:
     kind: str
     id: str
     clearance: Clearance = EVERYTHING
-    attributes: Mapping[str, str | int | bool | frozenset[str]] = field(default_factory=dict[str, Any])
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict[str, AttributeValue])
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,5 +24,5 @@ class Export:
     arguments: str
 
 
-EXPORT_SEND: Verb[Export, object, int] = Verb("export.send", Export, object, int, effect="send")
+EXPORT_SEND: Verb[Export, object, int] = Verb("export.send", Export, object, int, effect="send", title="Send an export")
 """Send a batch to where the operator wants it; the result is the status that it was answered with."""

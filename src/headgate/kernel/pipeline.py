@@ -140,12 +140,16 @@ class _Ending(NamedTuple):
 
 
 class Pipeline:
-    """Runs actions. One for a process; holds no state between calls but what is being sent now."""
+    """Runs actions. One for a process; holds no state between calls but what is being sent now.
+
+    Attributes:
+        stages: the ports behind it, for previews, which ask them and perform nothing.
+    """
 
     def __init__(
         self, *, stages: Stages, performers: Mapping[str, Performer[Any, Any, Any]], clock: Clock, ids: Ids
     ) -> None:
-        self._stages = stages
+        self.stages = stages
         self._performers = dict(performers)
         self._ids = ids
         self._sending: dict[RecordId, _Admitted] = {}
@@ -257,7 +261,7 @@ class Pipeline:
         """
         draft = _Draft(RecordId(self._ids.ulid()), started_s=self.clock.monotonic())
         opening = self._opening(action, draft)
-        self._stages.recorder.open(opening)
+        self.stages.recorder.open(opening)
         self._close_unperformed(opening, _Ending("refused", error.code, facts), started_s=draft.started_s)
         error.record_id = draft.record_id
 
@@ -285,7 +289,7 @@ class Pipeline:
 
     def _refuse_by_now(self, admitted: _Admitted) -> None:
         run, exchange = admitted.run, admitted.exchange
-        action = self._stages.decider.as_of_now(run.action)
+        action = self.stages.decider.as_of_now(run.action)
         decision = self._decide(action, run.labelled)
         refuse(action, labelled=run.labelled, decision=decision, exchange=exchange)
         if decision.effect > run.decision.effect:
@@ -326,7 +330,7 @@ class Pipeline:
 
     async def _label(self, action: Action[Any, Any, Any]) -> Labelled:
         """Label the action; beside the event loop where that may take more than a glance."""
-        labeller, size_bytes = self._stages.labeller, _size_bytes(action.payload)
+        labeller, size_bytes = self.stages.labeller, _size_bytes(action.payload)
         if size_bytes <= _SMALL_BYTES:
             return labeller.label(action)
         glanced = labeller.glance(action) if size_bytes <= _GLANCED_BYTES else None
@@ -335,7 +339,7 @@ class Pipeline:
     async def _transform(self, action: Action[Any, Any, Any], labelled: Labelled, decision: Decision) -> Exchange:
         """Transform the action; beside the event loop where much may have to be replaced."""
         transform = partial(
-            self._stages.transformer.transform,
+            self.stages.transformer.transform,
             action,
             labelled=labelled,
             decision=decision,
@@ -346,11 +350,11 @@ class Pipeline:
 
     def _decide(self, action: Action[Any, Any, Any], labelled: Labelled) -> Decision:
         """Return the decision; what must be done for the action around must be done here too."""
-        return with_inherited(self._stages.decider.decide(action, labelled), action)
+        return with_inherited(self.stages.decider.decide(action, labelled), action)
 
     async def _admit(self, action: Action[Any, Any, Any]) -> _Admitted:
         """Go from labelling to the open record; what is refused or breaks on the way is recorded too."""
-        stages = self._stages
+        stages = self.stages
         draft = _Draft(RecordId(self._ids.ulid()), started_s=self.clock.monotonic())
         try:
             if action.context.deadline_s is not None and action.context.deadline_s <= self.clock.monotonic():
@@ -398,14 +402,14 @@ class Pipeline:
             # A cancellation goes on as one, whether or not it could be recorded that nothing was done.
             with suppress(*(() if isinstance(error, Exception) else (HeadgateError,))):
                 opening = self._opening(action, draft)
-                self._stages.recorder.open(opening)
+                self.stages.recorder.open(opening)
                 self._close_unperformed(opening, ending, started_s=draft.started_s)
 
     async def _open(self, opening: Opening, reservation: Reservation, *, wait: bool, draft: _Draft) -> None:
         """Append the opening and wait until it is on disk; whatever stops us, nothing stays reserved or open."""
         ticket: Ticket | None = None
         try:
-            ticket = self._stages.recorder.open(opening)
+            ticket = self.stages.recorder.open(opening)
             if wait:
                 await ticket.durable()
         except BaseException as error:
@@ -425,7 +429,7 @@ class Pipeline:
         digest = action.digest(labels=exchange.labels, policy_version=decision.version)
         rules = _rule_ids(decision)
         if action.context.grant is None:
-            approval_id = await self._stages.approvals.request(
+            approval_id = await self.stages.approvals.request(
                 action, digest=digest, decision=decision, labels=exchange.labels, record=record
             )
             raise NeedsApproval(
@@ -435,7 +439,7 @@ class Pipeline:
                 approval_id=approval_id,
                 rules=rules,
             )
-        await self._stages.approvals.redeem(action.context.grant, digest=digest, principal=action.principal.id)
+        await self.stages.approvals.redeem(action.context.grant, digest=digest, principal=action.principal.id)
 
     def _opening(self, action: Action[Any, Any, Any], draft: _Draft) -> Opening:
         decision, exchange = draft.decision, draft.exchange
@@ -470,7 +474,7 @@ class Pipeline:
         )
 
     def _close_unperformed(self, opening: Opening, ending: _Ending, *, started_s: float) -> None:
-        self._stages.recorder.close(
+        self.stages.recorder.close(
             Closing(
                 id=opening.id,
                 tenant=opening.tenant,
@@ -504,6 +508,7 @@ class Pipeline:
         try:
             _absorb(run, admitted.exchange)
             facts.update(admitted.exchange.closing_facts())
+            _require_declared(run)
         except Exception:
             ending = _FAILED
             raise
@@ -512,7 +517,7 @@ class Pipeline:
             try:
                 admitted.reservation.settle(run.measures, performed=True)
             finally:
-                self._stages.recorder.close(
+                self.stages.recorder.close(
                     Closing(
                         id=run.record_id,
                         tenant=run.action.principal.tenant,
@@ -607,14 +612,8 @@ def _facts(run: Run[Any, Any, Any]) -> dict[str, Fact]:
     facts: dict[str, Fact] = {**run.facts, **measures.facts}
     if measures is NO_MEASURES:
         return facts
-    usage = measures.usage
-    if usage.input_tokens is not None:
-        facts["input_tokens"] = usage.input_tokens
-    if usage.output_tokens is not None:
-        facts["output_tokens"] = usage.output_tokens
-    if usage.cache_read_tokens:
-        facts["cache_read_tokens"] = usage.cache_read_tokens
-    if usage.is_estimate:
+    facts.update(measures.amounts)
+    if measures.is_estimate:
         facts["usage_is_estimate"] = True
     if measures.cost_micros is not None:
         facts["cost_micros"] = measures.cost_micros
@@ -623,6 +622,18 @@ def _facts(run: Run[Any, Any, Any]) -> dict[str, Fact]:
     if measures.first_item_us is not None:
         facts["first_item_us"] = measures.first_item_us
     return facts
+
+
+def _require_declared(run: Run[Any, Any, Any]) -> None:
+    """Raise where the performer counted what its verb does not declare: nobody would look for it.
+
+    Raises:
+        TypeError: that is a mistake in the performer; the record has the amounts all the same.
+    """
+    verb = run.action.verb
+    for unit in run.measures.amounts:
+        if unit not in verb.units:
+            raise TypeError(f"{verb.name} counts {unit}, which is not among its units: {verb.units}")
 
 
 def _ended_by(error: Exception, record_id: RecordId) -> _Ending:

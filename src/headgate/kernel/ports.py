@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -297,12 +297,54 @@ class Change:
     detail: str = ""
 
 
+Document = Mapping[str, Sequence[dict[str, Any]]]
+"""Entries by section, as tables of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change of the configuration, seen whole.
+
+    Args:
+        by: id of the principal who makes it.
+        named: what the file or the request says of the sections that it is about.
+        before: what is stored.
+        now: what would be stored.
+    """
+
+    tenant: TenantId
+    by: str
+    named: Document
+    before: Document
+    now: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with an edit.
+
+    Args:
+        section, id: of the entry at fault.
+        is_conflict: whether it is wrong because of what is stored, rather than by itself.
+    """
+
+    section: str
+    id: str
+    why: str
+    is_conflict: bool = False
+
+
 class ConfigSection(Protocol):
     """A feature's part of `headgate.toml`, so that `apply` spans features in one transaction."""
 
     @property
     def name(self) -> str:
         """The top-level table's name."""
+        ...
+
+    @property
+    def lists_entries(self) -> bool:
+        """Whether it is an `EntrySection`, too."""
         ...
 
     def check(self, table: Any, document: Mapping[str, Any]) -> Any:
@@ -324,6 +366,20 @@ class ConfigSection(Protocol):
 
 class EntrySection(ConfigSection, Protocol):
     """A section whose entries are also read, put and removed one by one, checked as in the file."""
+
+    @property
+    def uses(self) -> Mapping[str, str]:
+        """The keys of an entry that name entries of other sections, with those sections' names."""
+        ...
+
+    @property
+    def keeps(self) -> Sequence[str]:
+        """Keys that stay as they are where an entry does not have them, so that silence locks nobody out."""
+        ...
+
+    def faults(self, edit: Edit) -> Iterable[Fault]:
+        """Give what is wrong with an edit in the eyes of this section: what no entry shows by itself."""
+        ...
 
     def tables(self, desired: Any) -> Sequence[dict[str, Any]]:
         """Write what `check` gave as tables of the file, without what is None."""

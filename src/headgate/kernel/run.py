@@ -30,8 +30,8 @@ class Run(Generic[P, I, R]):
     """One open record and everything that hangs on it. Belongs to one task.
 
     A performer reads `payload`, runs further actions with `perform` and `stream`, sets `measures` and adds to `facts`.
-    One that streams sets `headers` before its first item: what the provider said at the head, for the caller; names in
-    lower case. It sets `on_stop` to what ends a stream that waits for its next item.
+    One that streams sets `preface` before its first item: what the other side said ahead of its answer, by
+    name. It sets `on_stop` to what ends a stream that waits for its next item.
     """
 
     __slots__ = (
@@ -41,12 +41,12 @@ class Run(Generic[P, I, R]):
         "decision",
         "error_text",
         "facts",
-        "headers",
         "labelled",
         "measures",
         "on_stop",
         "output_labels",
         "payload",
+        "preface",
         "record_id",
         "started_s",
         "stopped",
@@ -72,7 +72,7 @@ class Run(Generic[P, I, R]):
         self.started_s = started_s
         self.measures = NO_MEASURES
         self.facts: dict[str, Fact] = {}
-        self.headers: tuple[tuple[str, str], ...] = ()
+        self.preface: tuple[tuple[str, str], ...] = ()
         self.children: list[Run[Any, Any, Any]] = []
         self.output_labels: Labels = BOTTOM
         self.on_stop: Callable[[HeadgateError], None] | None = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from headgate.policy.approvals import Approval, PolicyApprovals
 from headgate.policy.decider import PolicyDecider
-from headgate.policy.jobs import keep_fresh, load_snapshot, refresh
+from headgate.policy.jobs import load_snapshot, refresh
 from headgate.policy.keys import Authenticated, KeyTerms, NewKey, authenticate, make_admin_key
 from headgate.policy.models import ApiKey, CustomPolicy, KeyLimits, RegisteredPrincipal
 from headgate.policy.pack import Pack, load_pack
 from headgate.policy.sections import policy_sections
 from headgate.policy.service import Check, Explanation, PolicyService, RuleView
-from headgate.policy.snapshot import Snapshot, SnapshotHolder, choose_use_case
+from headgate.policy.snapshot import Snapshot, SnapshotHolder
 
 __all__ = [
     "ApiKey",
@@ -31,8 +31,6 @@ __all__ = [
     "Snapshot",
     "SnapshotHolder",
     "authenticate",
-    "choose_use_case",
-    "keep_fresh",
     "load_pack",
     "load_snapshot",
     "make_admin_key",

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
+from headgate.admin.commands import Command
 from headgate.kernel.action import Action, address_of
-from headgate.kernel.administration import Command
 from headgate.kernel.decision import Decision, Grant
 from headgate.kernel.errors import Conflict, Denied, NotFound, OverBudget
 from headgate.kernel.identity import Principal, RecordId, TenantId

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from headgate.kernel.action import Action
+from headgate.kernel.action import Action, AttributeValue
 from headgate.kernel.identity import PrincipalKind, UseCase
 from headgate.kernel.labels import EMPTY, Confidentiality, Custody, Integrity, Labels
 from headgate.policy.engine import Question
 from headgate.policy.models import ApiKey
+from headgate.policy.schema import resource_type
 
 Credential = Literal["key", "session", "expired", "unknown"]
-AttributeValue = str | int | bool | frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def cache_key(action: Action[Any, Any, Any], labels: Labels) -> tuple[object, ..
         resource.id,
         resource.kind,
         resource.clearance,
-        frozenset(resource.attributes.items()) if resource.attributes else None,
+        _hashable(resource.attributes) if resource.attributes else None,
         context.use_case,
         frozenset(context.attributes.items()) if context.attributes else None,
         labels if labels.as_of is None else replace(labels, as_of=None),
@@ -62,7 +62,7 @@ def question(action: Action[Any, Any, Any], labels: Labels, *, standing: Standin
     principal, resource = action.principal, action.resource
     entities = [
         _entity("Principal", principal.id, _principal(action, standing), parents=_parents(action, standing)),
-        _entity("Resource", f"{resource.kind}:{resource.id}", _resource(action)),
+        _entity(resource_type(action.verb), f"{resource.kind}:{resource.id}", _resource(action)),
     ]
     context: dict[str, Any] = {
         "verb": action.verb.name,
@@ -122,6 +122,7 @@ def _resource(action: Action[Any, Any, Any]) -> dict[str, Any]:
         "level": int(resource.clearance.level),
         "regions": sorted(resource.clearance.regions or ()),
         "attributes": _pairs(resource.attributes),
+        **{name: _cedar(resource.attributes[name]) for name in action.verb.attributes if name in resource.attributes},
     }
 
 
@@ -168,6 +169,25 @@ def _pairs(attributes: Mapping[str, str] | Mapping[str, AttributeValue]) -> list
                 pairs.append(f"{name}={'true' if value else 'false'}")
             case frozenset():
                 pairs += [f"{name}={word}" for word in sorted(value)]
+            case Mapping():
+                continue  # rules ask for records by their fields
             case _:
                 pairs.append(f"{name}={value}")
     return pairs
+
+
+def _cedar(value: AttributeValue) -> Any:
+    """Return a typed attribute as Cedar reads it."""
+    match value:
+        case frozenset():
+            return sorted(value)
+        case Mapping():
+            return {name: _cedar(inner) for name, inner in value.items()}
+        case _:
+            return value
+
+
+def _hashable(attributes: Mapping[str, AttributeValue]) -> frozenset[tuple[str, object]]:
+    return frozenset(
+        (name, _hashable(value) if isinstance(value, Mapping) else value) for name, value in attributes.items()
+    )

@@ -1,4 +1,4 @@
-"""Keeping the snapshot fresh: a notification wakes it, and a look every few seconds makes sure."""
+"""Keeping the snapshot fresh."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ import asyncio
 
 import structlog
 
-from headgate.kernel.errors import Unavailable
 from headgate.policy import store
 from headgate.policy.pack import Pack
 from headgate.policy.snapshot import Snapshot, SnapshotHolder, Unreadable, build_snapshot
 from headgate.substrate.database import Database
-from headgate.substrate.kept_jobs import Trouble
 
 log = structlog.get_logger(__name__)
-
-POLL_S = 5.0
-"""How often the version is looked at when nothing wakes us."""
 
 
 async def load_snapshot(database: Database, pack: Pack, *, previous: Snapshot | None = None) -> Snapshot:
@@ -59,35 +54,3 @@ async def refresh(holder: SnapshotHolder, *, database: Database, pack: Pack) -> 
             log.warning("entry_left_out", tenant=tenant.id, kind=one.kind, id=one.id, why=one.why)
     holder.swap(loaded, asked_s=asked_s)
     return True
-
-
-class Refreshing:
-    """Refreshes the holder whatever goes wrong: then the last good snapshot stays and ages.
-
-    The next look tries again; `SnapshotHolder.for_risk` refuses once the snapshot is too old.
-    """
-
-    def __init__(self, holder: SnapshotHolder, *, database: Database, pack: Pack) -> None:
-        self._holder = holder
-        self._database = database
-        self._pack = pack
-        self._trouble = Trouble("policies_not_refreshed")
-
-    async def look(self) -> None:
-        """Refresh once; an unexpected error is logged, once for each cause."""
-        try:
-            await refresh(self._holder, database=self._database, pack=self._pack)
-        except Unavailable:
-            return
-        except Exception as error:  # noqa: BLE001 - it is logged, once for each cause
-            self._trouble.tell(error)
-        else:
-            self._trouble.is_over()
-
-
-async def keep_fresh(holder: SnapshotHolder, *, database: Database, pack: Pack, poll_s: float = POLL_S) -> None:
-    """Refresh at once and for ever; end it by cancelling."""
-    refreshing = Refreshing(holder, database=database, pack=pack)
-    async with database.listen(store.CHANNEL, poll_s=poll_s) as wakes:
-        async for _ in wakes:
-            await refreshing.look()

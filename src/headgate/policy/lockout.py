@@ -14,14 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from headgate.admin.callers import CONSOLE, MACHINE
+from headgate.admin.verbs import CONFIG_APPLY, SESSION_INVITE, SESSION_OPEN
 from headgate.kernel.action import Action, Context, Resource, Verb
-from headgate.kernel.administration import (
-    APPROVAL_DECIDE,
-    CONFIG_APPLY,
-    RULE_SET_MODE,
-    SESSION_INVITE,
-    SESSION_OPEN,
-)
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect
 from headgate.kernel.identity import Principal, UseCase
@@ -30,13 +25,12 @@ from headgate.policy.decider import decide_uncached
 from headgate.policy.models import (
     ADMIN,
     ADMINISTRATION,
-    CONSOLE,
-    MACHINE,
     OPERATOR,
     ApiKey,
     RegisteredPrincipal,
 )
 from headgate.policy.snapshot import Snapshot, TenantPolicy
+from headgate.policy.verbs import APPROVAL_DECIDE, RULE_SET_MODE
 
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 _WEEKS_LATER = (0, *(2**doubling for doubling in range(10)), 522)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from headgate.admin.callers import ADMINISTRATION
 from headgate.kernel.identity import Limits, Principal, PrincipalKind, TenantId, UseCase
 from headgate.kernel.labels import EMPTY, EVERYTHING, Clearance
 
@@ -19,7 +19,6 @@ Source = Literal["api", "file", "built_in"]
 
 DEFAULT_TENANT = TenantId("default")
 GETTING_STARTED = "getting-started"
-ADMINISTRATION = "administration"
 JOBS = "jobs"
 MAX_PAGE = 500
 """The most entries that a list gives at once."""
@@ -28,10 +27,6 @@ ADMIN = "admin"
 """The role, and the first principal, that administers."""
 OPERATOR = Principal("machine operator", DEFAULT_TENANT, kind="person", roles=frozenset({"operator"}))
 """Whoever runs commands on Headgate's own machine; nobody can be registered by a name with a blank."""
-CONSOLE: Mapping[str, str] = {"channel": "admin-api"}
-"""What policies may ask about an action that came in by the admin API."""
-MACHINE: Mapping[str, str] = {"channel": "machine"}
-"""The same of what is done on Headgate's own machine, by whoever can read its secrets."""
 HEADGATE = "headgate"
 """The principal of background work, in every tenant."""
 BUILT_IN_USE_CASES = frozenset({GETTING_STARTED, ADMINISTRATION, JOBS})

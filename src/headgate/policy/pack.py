@@ -1,55 +1,52 @@
-"""Policy packs: folders of Cedar that ship with Headgate, read and checked as a whole."""
+"""The baseline: the rules that every tenant starts with, from all features, checked against one schema."""
 
 from __future__ import annotations
 
-import importlib.resources
-from importlib.resources.abc import Traversable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import cedarpy
-import msgspec
 
-from headgate.kernel.errors import Invalid
+from headgate.admin.features import Rules
+from headgate.kernel.action import Verb
+from headgate.kernel.errors import Conflict, Invalid
 from headgate.policy.rules import Rule, checked_rules
+from headgate.policy.schema import load_schema
 
+BASELINE = "baseline-1"
+"""What versions of a tenant's rules begin with, in records."""
 
-class _Manifest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    name: str
-    version: str
-    summary: str
-    schema: str
-    access: list[str]
-    duties: list[str]
+_NONE: Mapping[str, tuple[str, ...]] = {}
 
 
 class Pack(NamedTuple):
-    """A checked pack: the schema that all rules are written against, and its rules."""
+    """A checked baseline: the schema that all rules are written against, and its rules."""
 
-    name: str
-    version: str
-    summary: str
     schema: cedarpy.Schema
     rules: tuple[Rule, ...]
 
 
-def load_pack(folder: Traversable | None = None) -> Pack:
-    """Read a pack; None is the baseline.
+def load_pack(
+    verbs: Iterable[Verb[object, object, object]],
+    rules: Sequence[Rules],
+    *,
+    older_verbs: Mapping[str, tuple[str, ...]] = _NONE,
+) -> Pack:
+    """Read and check the rules of every feature.
 
     Raises:
-        Invalid: a file is missing or of another form, a rule does not fit the schema, or stands in the wrong file.
+        Invalid: a rule does not fit the schema, or stands in the wrong file.
+        Conflict: two rules have one id.
     """
-    folder = folder or importlib.resources.files("headgate.policy") / "packs" / "baseline"
-    try:
-        manifest = msgspec.toml.decode((folder / "pack.toml").read_bytes(), type=_Manifest)
-        schema = cedarpy.Schema.from_str((folder / manifest.schema).read_text("utf-8"))
-        texts = {name: (folder / name).read_text("utf-8") for name in (*manifest.access, *manifest.duties)}
-    except (OSError, ValueError) as exc:
-        raise Invalid(f"the policy pack {folder.name} cannot be read: {exc}", param=folder.name) from exc
-    rules: list[Rule] = []
-    for name, text in texts.items():
-        found = checked_rules(text, schema, source=f"{manifest.name}/{name}")
-        for rule in found:
-            if (rule.does == "duty") != (name in manifest.duties):
-                raise Invalid(f"{manifest.name}/{name}: rule {rule.id} belongs in the other set of files", param=name)
-        rules += found
-    return Pack(manifest.name, manifest.version, manifest.summary, schema, tuple(rules))
+    schema = load_schema(verbs, older_verbs)
+    found: dict[str, Rule] = {}
+    for feature in rules:
+        for kind, text in (("access", feature.access), ("duties", feature.duties)):
+            source = f"baseline/{feature.name}/{kind}.cedar"
+            for rule in checked_rules(text, schema, source=source) if text else ():
+                if (rule.does == "duty") != (kind == "duties"):
+                    raise Invalid(f"{source}: rule {rule.id} belongs in the other file", param=source)
+                if rule.id in found:
+                    raise Conflict(f"rule {rule.id} stands in {found[rule.id].source} and in {source}; rename one")
+                found[rule.id] = rule
+    return Pack(schema, tuple(found.values()))

@@ -20,8 +20,8 @@ API stays as it is until the file names it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
@@ -30,12 +30,13 @@ import msgspec
 from headgate.kernel.errors import Conflict, Invalid, NotFound
 from headgate.kernel.identity import TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
-from headgate.kernel.ports import Change, Clock
+from headgate.kernel.ports import Change, Clock, Edit, Fault
 from headgate.policy import store
 from headgate.policy.keys import parse_digest
 from headgate.policy.models import ApiKey, CustomPolicy, KeyLimits, RegisteredPrincipal, Source
 from headgate.policy.pack import Pack
 from headgate.policy.rules import Rule, read_rules
+from headgate.policy.section_checks import deployment_faults, lockout_faults, role_faults
 from headgate.policy.service import PolicyService, expiry, refuse_name, refuse_observe, refuse_use_case
 from headgate.policy.snapshot import compile_policies
 from headgate.substrate.database import Transaction
@@ -122,6 +123,8 @@ class Section(Generic[E]):
         stored: what is there now.
         put: adds or replaces one entry, looked after by the file or by the admin API.
         write: writes an entry as a table of the file.
+        uses, keeps, find: as in `EntrySection`, where `find` is its `faults`.
+        lists_entries: whether its entries can be read back.
     """
 
     name: str
@@ -132,6 +135,14 @@ class Section(Generic[E]):
     put: Callable[[Transaction, TenantId, E, Source], Awaitable[None]]
     write: Callable[[E], dict[str, Any]]
     clock: Clock
+    uses: Mapping[str, str] = field(default_factory=dict[str, str])
+    keeps: Sequence[str] = ()
+    find: Callable[[Edit], Iterable[Fault]] = lambda edit: ()
+    lists_entries: bool = True
+
+    def faults(self, edit: Edit) -> Iterable[Fault]:
+        """As `EntrySection.faults`."""
+        return self.find(edit)
 
     def check(self, table: Any, document: Mapping[str, Any]) -> tuple[E, ...]:
         """As `ConfigSection.check`."""
@@ -195,11 +206,19 @@ class Section(Generic[E]):
 
 
 def policy_sections(
-    *, pack: Pack, service: PolicyService, clock: Clock, read_file: Callable[[str], str] | None = None
+    *,
+    pack: Pack,
+    service: PolicyService,
+    clock: Clock,
+    read_file: Callable[[str], str] | None = None,
+    rules_in_force: Callable[[TenantId], Iterable[Rule]] = lambda tenant: (),
+    built_in_deployments: Callable[[], Collection[str]] = tuple,
 ) -> tuple[Section[Any], ...]:
     """Return policy's sections in the order in which they are applied.
 
     Args:
+        rules_in_force: of a tenant; the roles that they name are known.
+        built_in_deployments: that use cases may name although the file does not declare them.
         read_file: reads a file that a `[[policy]]` names, relative to `headgate.toml`; None where files cannot be read.
     """
 
@@ -215,12 +234,18 @@ def policy_sections(
     async def put_key(tx: Transaction, tenant: TenantId, entry: ApiKey, source: Source) -> None:
         await service.import_key(tx, replace(entry, source=source), tenant=tenant)
 
+    def people_faults(edit: Edit) -> Iterable[Fault]:
+        return (*lockout_faults(edit), *role_faults(edit, rules_in_force(edit.tenant)))
+
+    def use_case_faults(edit: Edit) -> Iterable[Fault]:
+        return deployment_faults(edit, built_in_deployments())
+
     return (
         Section(
             "person", "principal", "person",
             lambda table, _: _people(table),
             lambda tx, tenant: store.principals(tx, tenant=tenant),
-            put_person, _person_table, clock,
+            put_person, _person_table, clock, keeps=("owner",), find=people_faults,
         ),
         Section(
             "policy", "policy", "policy",
@@ -233,12 +258,13 @@ def policy_sections(
             lambda table, document: _use_cases(table, _rules_of(document, pack, read_file)),
             lambda tx, tenant: store.use_cases(tx, tenant=tenant),
             put_use_case, _use_case_table, clock,
+            uses={"deployments": "deployment"}, keeps=("members",), find=use_case_faults,
         ),
         Section(
             "imported_key", "key", "imported key",
             lambda table, _: _keys(table, clock.now()),
             lambda tx, tenant: store.imported_keys(tx, tenant=tenant),
-            put_key, lambda entry: {"id": entry.id}, clock,  # digests are not read back
+            put_key, lambda entry: {"id": entry.id}, clock, lists_entries=False,  # digests are not read back
         ),
     )  # fmt: skip
 

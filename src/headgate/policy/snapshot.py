@@ -8,7 +8,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
-from headgate.kernel.errors import Denied, HeadgateError, Unavailable
+from headgate.kernel.errors import HeadgateError, Unavailable
 from headgate.kernel.identity import RiskClass, TenantId, UseCase
 from headgate.kernel.ports import Clock
 from headgate.policy.engine import Engine, compile_rules
@@ -22,7 +22,7 @@ from headgate.policy.models import (
     DigestAlgorithm,
     RegisteredPrincipal,
 )
-from headgate.policy.pack import Pack
+from headgate.policy.pack import BASELINE, Pack
 from headgate.policy.rules import checked_rules
 
 MAX_AGE: Mapping[RiskClass, timedelta] = MappingProxyType(
@@ -165,7 +165,7 @@ def _tenant(content: TenantContents, compiled: _Compiled, pack: Pack) -> TenantP
         keys={key.id: key for key in content.keys if key.revoked_at is None},
         policies=content.policies,
         engine=compiled.engine,
-        policy_version=f"{pack.name}-{pack.version}+{compiled.engine.digest}",
+        policy_version=f"{BASELINE}+{compiled.engine.digest}",
         fault=compiled.fault,
         unreadable=content.unreadable,
     )
@@ -233,26 +233,6 @@ class SnapshotHolder:
             f"risk class {risk} allow {_MAX_AGE_S[risk]:.0f} s: the database has to come back",
             retry_after_s=5,
         )
-
-
-def choose_use_case(tenant: TenantPolicy, *, bound: str | None, requested: str | None) -> UseCase:
-    """Return the use case that a call runs under.
-
-    Args:
-        bound: the use case that the key is bound to; None for a session, which may name any.
-        requested: what the header `x-headgate-use-case` says, or None.
-
-    Raises:
-        Denied: the key is bound to another one, or there is none of that name, or nobody named one.
-    """
-    name = requested or bound
-    if name is None:
-        raise Denied("name the use case of this call in the header x-headgate-use-case")
-    if bound is not None and name != bound:
-        raise Denied(f"this key is bound to the use case {bound}; ask for a key for the other one")
-    if name not in tenant.use_cases:
-        raise Denied(f"the use case {name!r} is not registered; register it, or name another one")
-    return tenant.use_cases[name]
 
 
 _MAX_AGE_S: Mapping[RiskClass, float] = {risk: age.total_seconds() for risk, age in MAX_AGE.items()}

@@ -24,9 +24,6 @@ from headgate.policy.models import (
 from headgate.policy.snapshot import TenantContents, Unreadable
 from headgate.substrate.database import Transaction, load_queries
 
-CHANNEL = "headgate_config"
-"""Where PostgreSQL says that the configuration changed."""
-
 Kind = Literal["principal", "use_case", "key", "policy"]
 _FAULTS = (HeadgateError, ValueError, TypeError)
 """What a row can cause that is of another form than this version knows."""

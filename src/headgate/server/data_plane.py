@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import structlog
@@ -50,10 +50,6 @@ log = structlog.get_logger(__name__)
 
 _LARGE_BODY_BYTES = 256 << 10
 """Bodies above this are decoded beside the event loop: it would stand still for milliseconds."""
-
-COMMIT_S = 10.0
-"""Status 200 is committed at the first content, or after this; until then a failure still gets its own status."""
-
 
 _PATIENCE = ("x-stainless-timeout", "x-stainless-read-timeout")
 _MOST_PATIENCE_S = 86_400.0
@@ -167,13 +163,14 @@ class DataPlane:
         self._parts.streams.add(stream)
         try:
             async with self._parts.pipeline.stream(action) as opened:
-                first = await self._first(opened.items, stream, opened.run, answer)
+                start = partial(self._start, stream, opened.run, answer)
+                self._parts.streams.commit_later(stream, start)
+                async for event in opened.items:
+                    if not stream.is_started:
+                        await start()
+                    await stream.send(writer.write(event))
                 if not stream.is_started:
-                    await self._start(stream, opened.run, answer)
-                if first is not None:
-                    await stream.send(writer.write(first))
-                    async for event in opened.items:
-                        await stream.send(writer.write(event))
+                    await start()
             await stream.end(writer.end())
         except HeadgateError as error:
             if not stream.is_started:
@@ -191,20 +188,6 @@ class DataPlane:
         """Return the seconds since 1970, as answers tell when they were made."""
         return int(self._parts.clock.now().timestamp())
 
-    async def _first(
-        self, items: AsyncIterator[ModelEvent], stream: OpenStream, run: Run[Any, Any, Any], answer: _Answer
-    ) -> ModelEvent | None:
-        """Wait for the first event; commit the status meanwhile when it takes long."""
-        async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(_next(items))
-            done, _ = await asyncio.wait({waiting}, timeout=COMMIT_S)
-            if not done:
-                await self._start(stream, run, answer)
-            outcome = await waiting
-        if isinstance(outcome, HeadgateError):
-            raise outcome
-        return outcome
-
     async def _start(self, stream: OpenStream, run: Run[Any, Any, Any], answer: _Answer) -> None:
         """Commit the status; what the provider said at the head goes along where one has answered by now."""
         answer.is_started = True
@@ -213,7 +196,7 @@ class DataPlane:
             (b"cache-control", b"no-cache, no-transform"),
             (b"x-accel-buffering", b"no"),
         ]
-        told = with_request_id(run.headers, plane=answer.plane, otherwise=run.record_id)
+        told = with_request_id(run.preface, plane=answer.plane, otherwise=run.record_id)
         await stream.start([*fixed, *encode_headers([*told, *gate_headers(run)]), *SECURITY_HEADERS])
 
     def _caller(self, headers: dict[str, str]) -> Caller:
@@ -338,11 +321,3 @@ def gate_headers(run: Run[Any, Any, Any]) -> list[tuple[str, str]]:
     if "dropped" in run.facts:
         headers.append(("x-headgate-dropped", _UNFIT.sub("?", str(run.facts["dropped"]))))
     return headers
-
-
-async def _next(items: AsyncIterator[ModelEvent]) -> ModelEvent | HeadgateError | None:
-    """Return the next event, None at the end; our errors come back as values, since a task group would wrap them."""
-    try:
-        return await anext(items, None)
-    except HeadgateError as error:
-        return error

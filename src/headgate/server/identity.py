@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from headgate.admin.callers import choose_use_case
 from headgate.kernel.errors import Invalid, Unauthenticated
 from headgate.kernel.identity import Principal, UseCase
 from headgate.kernel.labels import BOTTOM, Labels, parse_labels
 from headgate.kernel.ports import Clock
 from headgate.policy.keys import authenticate
-from headgate.policy.snapshot import SnapshotHolder, choose_use_case
+from headgate.policy.snapshot import SnapshotHolder
 
 
 class Caller(NamedTuple):
@@ -68,7 +69,9 @@ def caller_by_key(
     use_case = found.use_case
     requested = headers.get("x-headgate-use-case")
     if requested is not None and requested != use_case.id:
-        use_case = choose_use_case(snapshot.tenants[found.key.tenant], bound=found.key.use_case, requested=requested)
+        use_case = choose_use_case(
+            snapshot.tenants[found.key.tenant].use_cases, bound=found.key.use_case, requested=requested
+        )
     return Caller(found.principal, use_case, floor_of(headers))
 
 

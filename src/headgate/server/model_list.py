@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from headgate.gateway.catalogue import Alias, Catalogue
+from headgate.gateway.catalogue import Alias, Catalogue, visible_aliases
 from headgate.kernel.errors import NotFound
-from headgate.kernel.identity import Principal
 from headgate.server.asgi import Scope
 from headgate.server.identity import Caller
 from headgate.wire.model_call import Deployment
@@ -36,11 +35,6 @@ def models_body(
     found = (_card(name, catalogue.aliases[name], caller, catalogue, providers) for name in names)
     query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
     return lists.page([card for card in found if card is not None], query)
-
-
-def visible_aliases(catalogue: Catalogue, principal: Principal) -> list[str]:
-    """Return the names of the models that the principal may call, sorted."""
-    return sorted(name for name in catalogue.aliases if principal.aliases is None or name in principal.aliases)
 
 
 def _card_of(wanted: str, caller: Caller, catalogue: Catalogue, providers: Mapping[str, Provider]) -> ModelCard:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 
+from headgate.admin.callers import AdminCaller, Gate
 from headgate.kernel.action import Resource
-from headgate.kernel.administration import RECORD_LIST
 from headgate.kernel.errors import Unauthenticated
 from headgate.kernel.ports import Clock
+from headgate.ledger.verbs import RECORD_LIST
 from headgate.policy.keys import authenticate
 from headgate.policy.snapshot import SnapshotHolder
-from headgate.server.administration import AdminCaller, Gate
 from headgate.server.asgi import Scope
 from headgate.server.identity import presented_key
 from headgate.substrate.settings import MetricsAccess
@@ -53,7 +53,7 @@ class Observers:
             )
         snapshot = self._holder.current
         found = authenticate(presented, snapshot, self._clock.now())
-        caller = AdminCaller(found.principal, snapshot.tenants[found.principal.tenant], found.key.use_case)
+        caller = AdminCaller(found.principal, snapshot.tenants[found.principal.tenant].use_cases, found.key.use_case)
         self._gate.authorise(caller, RECORD_LIST, Resource("ledger", caller.tenant_id))
 
     def _is_local(self, scope: Scope, headers: dict[str, str]) -> bool:

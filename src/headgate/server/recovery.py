@@ -13,13 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from headgate.assembly import Desk, desk
+from headgate.admin.callers import MACHINE
+from headgate.admin.commands import Command, Facts, digest_of
+from headgate.admin.requests import CONFIGURATION_CHANNEL
+from headgate.admin.verbs import ACCESS_RECOVER
+from headgate.assembly import Worker, desk
+from headgate.features import migrations
 from headgate.kernel.action import Resource
-from headgate.kernel.administration import ACCESS_RECOVER, Command, Facts
 from headgate.kernel.errors import Conflict
 from headgate.policy import store
-from headgate.policy.models import ADMIN, DEFAULT_TENANT, MACHINE, CustomPolicy
-from headgate.server.administration import CommandPerformer, digest_of, perform
+from headgate.policy.models import ADMIN, DEFAULT_TENANT, CustomPolicy
+from headgate.policy.parts import Policy
 from headgate.server.sessions import create_sign_in
 from headgate.server.setup import operator, refuse_strangers, write_private
 from headgate.substrate.database import Transaction
@@ -53,11 +57,8 @@ async def recover(settings: Settings) -> Recovered:
         Unavailable: there is no Headgate in the folder, or its database does not answer.
     """
     refuse_strangers(settings)
-    async with _database(settings), desk(settings, performers=_PERFORMERS, is_baseline_alone=True) as at:
+    async with _database(settings), desk(settings, is_baseline_alone=True) as at:
         return await _recover(at)
-
-
-_PERFORMERS = {ACCESS_RECOVER.name: CommandPerformer()}
 
 
 @asynccontextmanager
@@ -73,35 +74,37 @@ async def _database(settings: Settings) -> AsyncGenerator[None]:
         yield
         return
     try:
-        await migrate(address.conninfo)
+        await migrate(address.conninfo, series=migrations())
         await give_logins(address, settings.secrets_folder)
         yield
     finally:
         await postgres.stop()
 
 
-async def _recover(at: Desk) -> Recovered:
+async def _recover(at: Worker) -> Recovered:
     async def do(facts: Facts) -> Recovered:
-        async with at.administration.transaction(tenant=DEFAULT_TENANT) as tx:
+        async with at.house.administration.transaction(tenant=DEFAULT_TENANT) as tx:
             await store.lock_configuration(tx, tenant=DEFAULT_TENANT)
             await store.restore_built_in(tx, tenant=DEFAULT_TENANT)
             await _restore_administrator(tx)
             aside = await _set_aside(at, tx)
             has_new_key = await _restore_key(at, tx)
-            await at.service.refuse_state_without_administrator(await store.contents(tx, tenant=DEFAULT_TENANT))
+            await at.service(Policy).service.refuse_state_without_administrator(
+                await store.contents(tx, tenant=DEFAULT_TENANT)
+            )
             token = await create_sign_in(
                 tx, tenant=DEFAULT_TENANT, principal=ADMIN, clock=at.base.clock, ids=at.base.ids
             )
-            await tx.notify(store.CHANNEL)
+            await tx.notify(CONFIGURATION_CHANNEL)
         facts["policies_set_aside"] = ",".join(path.stem for path in aside)
         facts["new_key"] = has_new_key
         return Recovered(f"{at.base.settings.base_url}/sign-in#token={token}", aside, has_new_key, "")
 
     command = Command(summary=dict(MACHINE), arguments=digest_of("recover"), do=do)
     resource = Resource("tenant", DEFAULT_TENANT)
-    done = await perform(at.pipeline, operator(at), ACCESS_RECOVER, resource=resource, command=command)
+    done = await at.pipeline.run(operator(at).action(ACCESS_RECOVER, resource, command))
     recovered: Recovered = done.result
-    return recovered._replace(record=done.record)
+    return recovered._replace(record=done.run.record_id)
 
 
 async def _restore_administrator(tx: Transaction) -> None:
@@ -114,12 +117,12 @@ async def _restore_administrator(tx: Transaction) -> None:
     await store.put_principal(tx, entry, tenant=DEFAULT_TENANT, source="built_in")
 
 
-async def _set_aside(at: Desk, tx: Transaction) -> tuple[Path, ...]:
+async def _set_aside(at: Worker, tx: Transaction) -> tuple[Path, ...]:
     """Take the policies out of force that would refuse administration; their text is kept in files."""
     contents = await store.contents(tx, tenant=DEFAULT_TENANT)
     folder, now = at.base.settings.data / "policies-set-aside", at.base.clock.now()
     paths: list[Path] = []
-    for policy in at.service.policies_in_the_way(contents):
+    for policy in at.service(Policy).service.policies_in_the_way(contents):
         # On disk before it leaves the database.
         paths.append(_keep(folder, policy, now=f"{now:%Y%m%dT%H%M%S}"))
         await store.delete(tx, "policy", policy.id, tenant=DEFAULT_TENANT, now=now)
@@ -133,13 +136,13 @@ def _keep(folder: Path, policy: CustomPolicy, *, now: str) -> Path:
     return path
 
 
-async def _restore_key(at: Desk, tx: Transaction) -> bool:
+async def _restore_key(at: Worker, tx: Transaction) -> bool:
     """Put a new key into `admin.key` where the one in it does not hold."""
     path = at.base.settings.data / "admin.key"
     secret = path.read_text().strip() if path.exists() else ""
-    if await at.service.is_admin_key(tx, secret):
+    if await at.service(Policy).service.is_admin_key(tx, secret):
         return False
-    new = await at.service.new_admin_key(tx)
+    new = await at.service(Policy).service.new_admin_key(tx)
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     write_private(fresh, new.secret)

@@ -14,8 +14,8 @@ from typing import Any
 
 import structlog
 
+from headgate.admin.verbs import REQUEST_REFUSE
 from headgate.kernel.action import Action, Context, Resource
-from headgate.kernel.administration import REQUEST_REFUSE
 from headgate.kernel.errors import HeadgateError
 from headgate.kernel.identity import Principal
 from headgate.kernel.pipeline import Pipeline

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -151,7 +151,7 @@ def read_token(text: str, *, tenants: Collection[str]) -> Token | None:
     return Token(TenantId(form["tenant"]), _digest(text))
 
 
-def cookie_of(headers: dict[str, str]) -> str | None:
+def cookie_of(headers: Mapping[str, str]) -> str | None:
     """Return the session cookie of a request, or None."""
     for pair in headers.get("cookie", "").replace(",", ";").split(";"):
         name, _, value = pair.strip().partition("=")

@@ -9,24 +9,24 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from headgate.assembly import Desk, desk
+from headgate.admin.callers import MACHINE, AdminCaller
+from headgate.admin.commands import Command, Facts, digest_of, summary
+from headgate.admin.requests import CONFIGURATION_CHANNEL
+from headgate.admin.verbs import SESSION_INVITE
+from headgate.assembly import Worker, desk
+from headgate.features import baseline
 from headgate.kernel.action import Resource
-from headgate.kernel.administration import KEY_CREATE, SESSION_INVITE, Command, Facts
 from headgate.kernel.errors import Denied, NotFound, Unavailable
-from headgate.policy.models import ADMIN, DEFAULT_TENANT, GETTING_STARTED, MACHINE, OPERATOR
-from headgate.policy.pack import load_pack
+from headgate.policy.models import ADMIN, DEFAULT_TENANT, GETTING_STARTED, OPERATOR
+from headgate.policy.parts import Policy
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder
-from headgate.policy.store import CHANNEL
-from headgate.server.administration import AdminCaller, CommandPerformer, digest_of, perform, summary
+from headgate.policy.verbs import KEY_CREATE
 from headgate.server.sessions import create_sign_in, read_token
 from headgate.substrate.addresses import address_for
 from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database
 from headgate.substrate.settings import Settings
-
-_COMMANDS = CommandPerformer()
-_PERFORMERS = {verb.name: _COMMANDS for verb in (KEY_CREATE, SESSION_INVITE)}
 
 
 async def first_key(settings: Settings) -> None:
@@ -40,7 +40,7 @@ async def first_key(settings: Settings) -> None:
     path = settings.data / "admin.key"
     secret = path.read_text().strip() if path.exists() else None
     if secret is None or not await _is_known(settings, secret):
-        async with desk(settings, performers=_PERFORMERS) as at:
+        async with desk(settings) as at:
             await _make_first_key(at, path, secret)
 
 
@@ -56,8 +56,8 @@ async def sign_in_link(settings: Settings, *, principal: str = ADMIN, grant: str
         Unavailable: the database is away, or there is no Headgate in this data folder.
     """
     refuse_strangers(settings)
-    async with desk(settings, performers=_PERFORMERS) as at:
-        if principal not in at.holder.current.tenants[DEFAULT_TENANT].principals:
+    async with desk(settings) as at:
+        if principal not in at.service(Policy).holder.current.tenants[DEFAULT_TENANT].principals:
             raise NotFound(
                 f"nobody is registered as {principal!r}; `headgate apply` registers people", param="principal"
             )
@@ -67,7 +67,7 @@ async def sign_in_link(settings: Settings, *, principal: str = ADMIN, grant: str
 
 async def _is_known(settings: Settings, secret: str) -> bool:
     clock = SystemClock()
-    service = PolicyService(pack=load_pack(), holder=SnapshotHolder(clock), clock=clock, ids=SystemIds())
+    service = PolicyService(pack=baseline(), holder=SnapshotHolder(clock), clock=clock, ids=SystemIds())
     async with (
         Database(address_for("headgate_admin", settings)) as database,
         database.transaction(tenant=DEFAULT_TENANT) as tx,
@@ -75,24 +75,24 @@ async def _is_known(settings: Settings, secret: str) -> bool:
         return await service.is_first_key_known(tx, secret)
 
 
-async def _make_first_key(at: Desk, path: Path, secret: str | None) -> None:
+async def _make_first_key(at: Worker, path: Path, secret: str | None) -> None:
     async def do(facts: Facts) -> None:
-        async with at.administration.transaction(tenant=DEFAULT_TENANT) as tx:
-            new = await at.service.ensure_first_key(tx, secret)
+        async with at.house.administration.transaction(tenant=DEFAULT_TENANT) as tx:
+            new = await at.service(Policy).service.ensure_first_key(tx, secret)
             facts["key"] = new.key.id
             # Before the commit: a key that is known but lost could never be used again.
             if secret is None:
                 write_private(path, new.secret)
-            await tx.notify(CHANNEL)
+            await tx.notify(CONFIGURATION_CHANNEL)
 
     told = summary(channel=MACHINE["channel"], use_case=GETTING_STARTED, roles=ADMIN)
     command = Command(summary=told, arguments=digest_of("first key", secret), do=do)
-    await perform(at.pipeline, operator(at), KEY_CREATE, resource=Resource("key", "new"), command=command)
+    await at.pipeline.run(operator(at).action(KEY_CREATE, Resource("key", "new"), command))
 
 
-async def _invite(at: Desk, principal: str, *, grant: str | None) -> str:
+async def _invite(at: Worker, principal: str, *, grant: str | None) -> str:
     async def do(facts: Facts) -> str:
-        async with at.administration.transaction(tenant=DEFAULT_TENANT) as tx:
+        async with at.house.administration.transaction(tenant=DEFAULT_TENANT) as tx:
             token = await create_sign_in(
                 tx, tenant=DEFAULT_TENANT, principal=principal, clock=at.base.clock, ids=at.base.ids
             )
@@ -102,14 +102,15 @@ async def _invite(at: Desk, principal: str, *, grant: str | None) -> str:
 
     resource = Resource("session", "new", attributes={"principal": principal})
     command = Command(summary=dict(MACHINE), arguments=digest_of(principal), do=do)
-    done = await perform(at.pipeline, operator(at, grant), SESSION_INVITE, resource=resource, command=command)
+    done = await at.pipeline.run(operator(at, grant).action(SESSION_INVITE, resource, command))
     token: str = done.result
     return token
 
 
-def operator(at: Desk, grant: str | None = None) -> AdminCaller:
+def operator(at: Worker, grant: str | None = None) -> AdminCaller:
     """Return whoever runs this machine, as a caller."""
-    return AdminCaller(OPERATOR, at.holder.current.tenants[DEFAULT_TENANT], grant=grant, attributes=MACHINE)
+    use_cases = at.service(Policy).holder.current.tenants[DEFAULT_TENANT].use_cases
+    return AdminCaller(OPERATOR, use_cases, grant=grant, attributes=MACHINE)
 
 
 def refuse_strangers(settings: Settings) -> None:

@@ -1,12 +1,24 @@
-"""Streams that are open in this worker: kept alive while the model is silent, by one sweep for all of them."""
+"""Streams that are open in this worker: committed and kept alive while the model is silent, by one job for all.
+
+The task that answers a request reads its stream from the first item to the last, so that a performer may hold a timeout
+or another context open from one item to the next. What has to happen while that task waits happens in the job's tasks.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
 
 from headgate.kernel.ports import Clock
 from headgate.server.asgi import Send
 from headgate.wire.dialect import EventWriter
+
+log = structlog.get_logger(__name__)
+
+COMMIT_S = 10.0
+"""Status 200 is committed at the first content, or after this; until then a failure still gets its own status."""
 
 SILENCE_S = 12.0
 """A heartbeat is sent after this; clients of some wires warn their users after 20 s without one."""
@@ -15,7 +27,7 @@ SILENCE_S = 12.0
 class OpenStream:
     """One answer that is being streamed. `send` is for whole frames only, so that heartbeats may come in between."""
 
-    __slots__ = ("_clock", "_is_over", "_send", "_turn", "is_started", "last_s", "writer")
+    __slots__ = ("_clock", "_is_over", "_send", "_turn", "is_started", "last_s", "timer", "writer")
 
     def __init__(self, send: Send, writer: EventWriter, clock: Clock) -> None:
         self._send = send
@@ -25,6 +37,8 @@ class OpenStream:
         self.writer = writer
         self.last_s = clock.monotonic()
         self.is_started = False
+        self.timer: asyncio.TimerHandle | None = None
+        """Runs out when the status has to be committed."""
 
     async def start(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Commit status 200."""
@@ -64,6 +78,7 @@ class OpenStreams:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._streams: set[OpenStream] = set()
+        self._group: asyncio.TaskGroup | None = None
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -75,15 +90,37 @@ class OpenStreams:
     def remove(self, stream: OpenStream) -> None:
         """Stop looking after it."""
         self._streams.discard(stream)
+        if stream.timer is not None:
+            stream.timer.cancel()
+
+    def commit_later(self, stream: OpenStream, start: Callable[[], Awaitable[None]]) -> None:
+        """Have a stream that waits for its first item started by `start` after `COMMIT_S`, beside whoever reads it."""
+        stream.timer = asyncio.get_running_loop().call_later(COMMIT_S, self._commit, stream, start)
+
+    def _commit(self, stream: OpenStream, start: Callable[[], Awaitable[None]]) -> None:
+        if self._group is not None:
+            self._group.create_task(self._committed(stream, start))
+
+    async def _committed(self, stream: OpenStream, start: Callable[[], Awaitable[None]]) -> None:
+        if stream not in self._streams or stream.is_started:
+            return
+        try:
+            await start()
+        except Exception:
+            log.exception("stream_not_committed")
 
     async def sweep_forever(self, *, every_s: float = 2.0) -> None:
-        """Send heartbeats where a stream has been silent; end it by cancelling.
+        """Commit streams and send heartbeats where one has been silent; end it by cancelling.
 
         Each waits for its own client, at most one for a stream: who does not read holds up nobody else.
         """
-        async with asyncio.TaskGroup() as group:
-            while True:
-                await asyncio.sleep(every_s)
-                silent_since_s = self._clock.monotonic() - SILENCE_S
-                for stream in [one for one in self._streams if one.is_silent(silent_since_s)]:
-                    group.create_task(stream.heartbeat())
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                while True:
+                    await asyncio.sleep(every_s)
+                    silent_since_s = self._clock.monotonic() - SILENCE_S
+                    for stream in [one for one in self._streams if one.is_silent(silent_since_s)]:
+                        group.create_task(stream.heartbeat())
+        finally:
+            self._group = None

@@ -1,4 +1,4 @@
-"""One worker's application: the parts that assembly gives, and what answers with them."""
+"""The application of one worker: the open features, and what serves them over HTTP."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from headgate.admin.requests import Host
+from headgate.admin.verbs import VERBS
 from headgate.assembly import Worker, worker
-from headgate.kernel.administration import COMMANDS
+from headgate.features import FEATURES
+from headgate.gateway.parts import Gateway
 from headgate.kernel.ports import Recorder
+from headgate.ledger.parts import Ledger
 from headgate.ledger.set_aside import SetAside
-from headgate.server.administration import CommandPerformer, Gate
-from headgate.server.api.live import LiveRecords
-from headgate.server.api.parts import AdminParts
-from headgate.server.api.router import AdminApi
+from headgate.policy.parts import Policy
+from headgate.server.api.callers import as_of_now
+from headgate.server.api.event_streams import event_stream
+from headgate.server.api.host import OPERATIONS
+from headgate.server.api.parts import ServerParts
+from headgate.server.api.router import AdminApi, Hosted
 from headgate.server.app import Application, ApplicationParts
 from headgate.server.data_plane import DataPlane, DataPlaneParts
 from headgate.server.exporting import exporting
@@ -38,10 +44,9 @@ Job = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What a worker's application has beside the parts of assembly."""
+    """What a worker's application has beside the features."""
 
     streams: OpenStreams
-    live: LiveRecords
     counts: Counts
     console: StaticFiles
     model_state: Callable[[], ModelState]
@@ -51,139 +56,134 @@ class Beside:
 @asynccontextmanager
 async def application(settings: Settings, *, model_port: int | None) -> AsyncGenerator[Application]:
     """Build the application of one worker and take it down again."""
-    commands, counts = CommandPerformer(), Counts()
-    performers = {verb.name: commands for verb in COMMANDS}
+    counts = Counts()
     endpoint, exporter = settings.otlp_endpoint, SpanExporter(service="headgate", instance=str(os.getpid()))
 
     def watch(recorder: Recorder) -> Recorder:
         counting = CountingRecorder(recorder, counts)
         return counting if endpoint is None else TracingRecorder(counting, exporter)
 
-    async with worker(settings, model_port=model_port, performers=performers, watch=watch) as parts:
-        streams, live = OpenStreams(parts.base.clock), LiveRecords(parts.reader)
-        model = ModelWatch(parts.egress, port=model_port)
-        database = DatabaseWatch(parts.database, parts.base.clock)
+    async with worker(settings, model_port=model_port, watch=watch) as built:
+        streams = OpenStreams(built.base.clock)
+        model = ModelWatch(built.house.egress, port=model_port)
+        database = DatabaseWatch(built.house.database, built.base.clock)
         console = StaticFiles(importlib.resources.files("headgate.server") / "static")
-        beside = Beside(streams, live, counts, console, model.state, database.is_up)
-        health = health_of(parts, beside)
+        beside = Beside(streams, counts, console, model.state, database.is_up)
+        health = health_of(built, beside)
         jobs: dict[str, Job] = {
             "streams": streams.sweep_forever,
-            "live records": live.run_forever,
             "model": model.run_forever,
             "database": database.run_forever,
             "metrics": health.publish_forever,
         }
         if endpoint is not None:
-            send = exporting(parts.pipeline, parts.holder, endpoint=endpoint)
+            send = exporting(built.pipeline, built.service(Policy).holder, endpoint=endpoint)
             jobs["telemetry"] = lambda: exporter.run_forever(send)
         async with _running(jobs):
-            yield application_of(parts, beside, health)
+            yield application_of(built, beside, health)
 
 
-def application_of(parts: Worker, beside: Beside, health: Health) -> Application:
+def application_of(worker: Worker, beside: Beside, health: Health) -> Application:
     """Put the application together."""
-    settings = parts.base.settings
-    refusals = Refusals(parts.pipeline, parts.holder, RefusalLimit(parts.base.clock))
+    settings = worker.base.settings
+    refusals = Refusals(worker.pipeline, worker.service(Policy).holder, RefusalLimit(worker.base.clock))
     return Application(
         ApplicationParts(
             hosts=HostRule(port=settings.port, names=settings.hosts, origins=settings.origins),
-            data_plane=_data_plane(parts, beside.streams, refusals),
-            admin=AdminApi(_admin_parts(parts, beside, refusals)),
+            data_plane=_data_plane(worker, beside.streams, refusals),
+            admin=_admin_api(worker, beside, refusals),
             console=beside.console,
             health=health,
             counts=beside.counts,
             refusals=refusals,
-            observers=_observers(parts),
+            observers=_observers(worker),
         )
     )
 
 
-def _data_plane(parts: Worker, streams: OpenStreams, refusals: Refusals) -> DataPlane:
+def _data_plane(worker: Worker, streams: OpenStreams, refusals: Refusals) -> DataPlane:
+    gateway = worker.service(Gateway)
     return DataPlane(
         DataPlaneParts(
-            pipeline=parts.pipeline,
-            holder=parts.holder,
-            catalogues=parts.library.catalogue,
-            providers=parts.providers,
-            dialects=parts.dialects,
+            pipeline=worker.pipeline,
+            holder=worker.service(Policy).holder,
+            catalogues=gateway.catalogues,
+            providers=gateway.providers,
+            dialects=gateway.dialects,
             streams=streams,
-            clock=parts.base.clock,
-            ids=parts.base.ids,
+            clock=worker.base.clock,
+            ids=worker.base.ids,
             refusals=refusals,
         )
     )
 
 
-def _observers(parts: Worker) -> Observers:
-    settings, stages = parts.base.settings, parts.stages
+def _observers(worker: Worker) -> Observers:
+    settings = worker.base.settings
     return Observers(
         settings.metrics,
         is_behind_proxy=settings.trusted_proxy,
-        holder=parts.holder,
-        gate=Gate(stages.labeller, stages.decider),
-        clock=parts.base.clock,
+        holder=worker.service(Policy).holder,
+        gate=worker.gate,
+        clock=worker.base.clock,
     )
 
 
-def _admin_parts(parts: Worker, beside: Beside, refusals: Refusals) -> AdminParts:
-    base, stages = parts.base, parts.stages
-    return AdminParts(
-        pipeline=parts.pipeline,
-        labeller=stages.labeller,
-        decider=stages.decider,
-        transformer=stages.transformer,
-        holder=parts.holder,
-        policy=parts.service,
-        catalogues=parts.library.catalogue,
-        providers=parts.providers,
-        dialects=parts.dialects,
-        database=parts.database,
-        admin_database=parts.administration,
-        sections=parts.sections,
-        records=parts.reader,
-        live=beside.live,
-        ledger=base.settings.ledger_folder,
+def _admin_api(worker: Worker, beside: Beside, refusals: Refusals) -> AdminApi:
+    parts = _server_parts(worker, beside, refusals)
+    host = Host(
+        pipeline=worker.pipeline,
+        gate=worker.gate,
+        administration=worker.house.administration,
+        check=worker.check,
+        changed=worker.refresh,
+        events=lambda request: event_stream(request, streams=beside.streams, clock=worker.base.clock),
+        as_of_now=lambda caller: as_of_now(parts, caller),
+    )
+    of_features = [Hosted(one.operations, worker.opened[one.name].service) for one in FEATURES]
+    return AdminApi(parts, host, [Hosted(OPERATIONS, parts), *of_features])
+
+
+def _server_parts(worker: Worker, beside: Beside, refusals: Refusals) -> ServerParts:
+    base = worker.base
+    return ServerParts(
+        policy=worker.service(Policy),
+        catalogues=worker.service(Gateway).catalogues,
+        records=worker.service(Ledger).reader,
+        database=worker.house.database,
+        sections=worker.sections,
+        verbs=[*(("server", verb) for verb in VERBS), *((one.name, verb) for one in FEATURES for verb in one.verbs)],
         sessions=Sessions(clock=base.clock, ids=base.ids),
         attempts=Attempts(base.clock),
         refusals=refusals,
-        streams=beside.streams,
-        changed=parts.refresh,
         model_state=beside.model_state,
         clock=base.clock,
         is_secure=base.settings.tls_certificate is not None or base.settings.trusted_proxy,
     )
 
 
-def health_of(parts: Worker, beside: Beside) -> Health:
+def health_of(worker: Worker, beside: Beside) -> Health:
     """Return what answers about this worker."""
-    settings, clock, name = parts.base.settings, parts.base.clock, str(os.getpid())
+    settings, clock, name = worker.base.settings, worker.base.clock, str(os.getpid())
+    journal, admitter = worker.service(Ledger).journal, worker.service(Gateway).admitter
     return Health(
         HealthParts(
             worker=name,
             counts=beside.counts,
-            holder=parts.holder,
+            holder=worker.service(Policy).holder,
             is_database_up=beside.is_database_up,
-            counts_limits=lambda: parts.admitter.is_store_up,
+            counts_limits=lambda: admitter.is_store_up,
             streams=beside.streams,
-            backlog_bytes=lambda: parts.journal.backlog_bytes,
+            backlog_bytes=lambda: journal.backlog_bytes,
             backlog_limit_bytes=settings.journal_backlog_mib << 20,
-            is_journal_sound=lambda: parts.journal.is_sound,
-            left_out=lambda: left_out(parts),
+            is_journal_sound=lambda: journal.is_sound,
+            left_out=lambda: worker.left_out,
             set_aside=SetAside(settings.journal_folder).count,
             model_state=beside.model_state,
             clock=clock,
             board=Board(settings.metrics_folder, worker=name, clock=clock),
         )
     )
-
-
-def left_out(parts: Worker) -> list[str]:
-    """Return the stored entries that cannot be used, as `tenant: kind id`."""
-    snapshot = parts.holder.latest
-    tenants = tuple(snapshot.tenants.values()) if snapshot is not None else ()
-    policy = [(tenant.id, one.kind, one.id) for tenant in tenants for one in tenant.unreadable]
-    catalogue = [(one.tenant, one.kind, one.id) for one in parts.library.left_out]
-    return [f"{tenant}: {kind} {entry_id}" for tenant, kind, entry_id in (*policy, *catalogue)]
 
 
 @asynccontextmanager

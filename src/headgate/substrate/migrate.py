@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import importlib.resources
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -65,15 +64,15 @@ class Migration:
         return not self.text.startswith(_NO_TRANSACTION)
 
 
-def migrations_in(folder: Traversable | None = None) -> tuple[Migration, ...]:
-    """The series in a folder, in order; None is the one that this version of Headgate carries.
+def migrations_in(*folders: Traversable) -> tuple[Migration, ...]:
+    """The series in some folders, in the order of their numbers.
 
     Raises:
         Invalid: a file has a name of another form, or two have the same number.
     """
-    folder = folder or importlib.resources.files("headgate.substrate") / "migrations"
     series: dict[int, Migration] = {}
-    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+    files = (file for folder in folders for file in folder.iterdir())
+    for file in sorted(files, key=lambda entry: entry.name):
         if not file.name.endswith(".sql"):
             continue
         form = _FILE.fullmatch(file.name)
@@ -87,7 +86,7 @@ def migrations_in(folder: Traversable | None = None) -> tuple[Migration, ...]:
     return tuple(series[number] for number in sorted(series))
 
 
-async def migrate(conninfo: str, *, phase: Phase = "all", series: Sequence[Migration] | None = None) -> list[str]:
+async def migrate(conninfo: str, *, series: Sequence[Migration], phase: Phase = "all") -> list[str]:
     """Run what is pending, and return the names of the files that ran, in order.
 
     Safe to call from several starters at once: one works, the others wait up to 60 s and find nothing to do. `pre`
@@ -97,7 +96,7 @@ async def migrate(conninfo: str, *, phase: Phase = "all", series: Sequence[Migra
     Args:
         conninfo: connection string of the owner: a superuser, or one that may make roles and schemas.
         phase: which files to run.
-        series: the files; None are those of this version.
+        series: the files.
 
     Raises:
         Corrupt: a file was changed after it ran.
@@ -105,7 +104,6 @@ async def migrate(conninfo: str, *, phase: Phase = "all", series: Sequence[Migra
         Unavailable: the database is away or busy, or a migration failed; the message has file and reason.
         Invalid: the server is older than PostgreSQL 16.
     """
-    series = migrations_in() if series is None else series
     async with _connected(conninfo) as connection, _alone(connection):
         await connection.execute(_BOOKS)
         waiting = _in_phase(_pending(series, await _applied(connection)), phase)
@@ -114,9 +112,8 @@ async def migrate(conninfo: str, *, phase: Phase = "all", series: Sequence[Migra
         return [migration.name for migration in waiting]
 
 
-async def pending(conninfo: str, *, series: Sequence[Migration] | None = None) -> list[str]:
+async def pending(conninfo: str, *, series: Sequence[Migration]) -> list[str]:
     """Names of the files that have not run yet; changes nothing. Raises what `migrate` raises."""
-    series = migrations_in() if series is None else series
     async with _connected(conninfo) as connection:
         return [migration.name for migration in _pending(series, await _applied(connection))]
 

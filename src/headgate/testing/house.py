@@ -17,14 +17,13 @@ import httpx2
 import psycopg
 
 from headgate import assembly
-from headgate.kernel.administration import COMMANDS
 from headgate.kernel.identity import TenantId
+from headgate.kernel.ports import Performer
 from headgate.ledger.sequencer import Sequencer, SequencerSetup
 from headgate.ledger.shipper import Shipper
 from headgate.policy.keys import KeyTerms
 from headgate.policy.models import ADMIN, DEFAULT_TENANT, GETTING_STARTED, RegisteredPrincipal
-from headgate.server.administration import CommandPerformer
-from headgate.server.api.live import LiveRecords
+from headgate.policy.parts import Policy
 from headgate.server.app import Application
 from headgate.server.asgi import Message
 from headgate.server.departure import DEPARTURE, Departure
@@ -53,7 +52,6 @@ class House:
     worker: assembly.Worker
     simulator: Simulator
     database: TemporaryDatabase
-    live: LiveRecords
     admin_key: str = field(repr=False, default="")
 
     def client(self, key: str | None = None, *, peer: str = "127.0.0.1", **headers: str) -> httpx2.AsyncClient:
@@ -70,7 +68,7 @@ class House:
     async def sign_in_token(self, principal: str = ADMIN, tenant: TenantId = DEFAULT_TENANT) -> str:
         """A fresh sign-in token."""
         base = self.worker.base
-        async with self.worker.administration.transaction(tenant=tenant) as tx:
+        async with self.worker.house.administration.transaction(tenant=tenant) as tx:
             return await create_sign_in(tx, tenant=tenant, principal=principal, clock=base.clock, ids=base.ids)
 
     @asynccontextmanager
@@ -96,7 +94,7 @@ class House:
         Args:
             by: who made the key; by default they did, or somebody else for a use case that has members.
         """
-        service, admin = self.worker.service, self.worker.administration
+        service, admin = self.worker.service(Policy).service, self.worker.house.administration
         async with admin.transaction(tenant=tenant) as tx:
             entry = RegisteredPrincipal(principal, tenant, "person", roles=frozenset(roles))
             await service.put_principal(tx, entry, tenant=tenant)
@@ -132,7 +130,12 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    database: TemporaryDatabase, *, folder: Path, console: Path, port: int = PORT
+    database: TemporaryDatabase,
+    *,
+    folder: Path,
+    console: Path,
+    port: int = PORT,
+    performers: Mapping[str, Performer[Any, Any, Any]] | None = None,
 ) -> AsyncGenerator[House]:
     """Start the application on a database of its own, with a key of its administrator.
 
@@ -140,6 +143,7 @@ async def open_house(
         folder: for everything that a worker keeps.
         console: the folder of the built console.
         port: that clients name in `Host`.
+        performers: in place of the worker's own, by verb.
     """
     settings = Settings(
         data=folder,
@@ -148,37 +152,26 @@ async def open_house(
         otlp_endpoint="http://127.0.0.1:9",
         origins=APPLICATIONS,
     )
-    commands = CommandPerformer()
     async with (
         Simulator() as simulator,
-        assembly.worker(
-            settings, model_port=simulator.port, performers={verb.name: commands for verb in COMMANDS}
-        ) as worker,
-        _application(worker, console) as built,
+        assembly.worker(settings, model_port=simulator.port, performers=performers) as worker,
+        _application(worker, console) as app,
     ):
-        house = House(built.app, worker, simulator, database, built.live)
+        house = House(app, worker, simulator, database)
         house.admin_key = await house.register(ADMIN, "admin")
         yield house
 
 
-@dataclass(frozen=True, slots=True)
-class _Built:
-    app: Application
-    live: LiveRecords
-
-
 @asynccontextmanager
-async def _application(worker: assembly.Worker, console: Path) -> AsyncGenerator[_Built]:
-    live, database = LiveRecords(worker.reader), DatabaseWatch(worker.database, worker.base.clock)
-    beside = Beside(
-        OpenStreams(worker.base.clock), live, Counts(), StaticFiles(console), lambda: "ready", database.is_up
-    )
+async def _application(worker: assembly.Worker, console: Path) -> AsyncGenerator[Application]:
+    database = DatabaseWatch(worker.house.database, worker.base.clock)
+    beside = Beside(OpenStreams(worker.base.clock), Counts(), StaticFiles(console), lambda: "ready", database.is_up)
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(live.run_forever(every_s=0.02)),
+            group.create_task(beside.streams.sweep_forever()),
             group.create_task(database.run_forever(every_s=0.02)),
         ]
-        yield _Built(application_of(worker, beside, health_of(worker, beside)), live)
+        yield application_of(worker, beside, health_of(worker, beside))
         for task in tasks:
             task.cancel()
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from headgate.cli.client import ApiError
+from headgate.admin.client import ApiError
 from headgate.testing.running import RunningHeadgate, running_headgate
 from headgate.testing.threaded import ThreadedSimulator
 

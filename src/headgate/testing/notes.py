@@ -6,50 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headgate.kernel.action import Action, Context, Resource, Verb
-from headgate.kernel.content import Content, Finding, Run, Segment, Signed, TextSlot
+from headgate.kernel.content import Content, Finding, Segment, TextSlot
 from headgate.kernel.identity import Principal, UseCase
 from headgate.kernel.labels import BOTTOM, EVERYTHING, Clearance, Labels
 from headgate.testing.people import BOT, SUPPORT
 
 
 @dataclass(frozen=True, slots=True)
-class PlainContent:
+class PlainContent(Content):
     """Some strings, all written by the user."""
 
     texts: tuple[str, ...]
-
-    def surface(self) -> None:
-        """Return nothing: the segments are at hand."""
-        return
 
     def segments(self) -> Sequence[Segment]:
         """Return the strings."""
         return tuple(Segment(text, "user") for text in self.texts)
 
-    def runs(self) -> Sequence[Run]:
-        """Return nothing: each string is a text of its own."""
-        return ()
-
-    def spoken(self) -> Sequence[str]:
-        """Return nothing: there is no assistant."""
-        return ()
-
-    def signed(self) -> Sequence[Signed]:
-        """Return nothing: nobody signs."""
-        return ()
-
     def edit(self, texts: Mapping[int, str]) -> PlainContent:
         """Return the content with some strings replaced."""
         return PlainContent(tuple(texts.get(index, text) for index, text in enumerate(self.texts)))
-
-    def without_spelling(self) -> PlainContent:
-        """Return the content: nothing is said twice."""
-        return self
-
-    @property
-    def is_opaque(self) -> bool:
-        """Return False: all of it is in the strings."""
-        return False
 
     def to_bytes(self) -> bytes:
         """Return one string a line."""

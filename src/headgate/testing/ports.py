@@ -305,6 +305,11 @@ class FakeConfigSection:
         """The table's name."""
         return self._name
 
+    @property
+    def lists_entries(self) -> bool:
+        """It has no entries."""
+        return False
+
     def check(self, table: Any, document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         """Return the entries by id."""
         if not isinstance(table, list):

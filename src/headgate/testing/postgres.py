@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from headgate.features import migrations
 from headgate.substrate.database_address import DatabaseAddress
 from headgate.substrate.migrate import migrate
 from headgate.substrate.postgres import EmbeddedPostgres
@@ -79,7 +80,7 @@ def postgres_server(data: Path) -> Generator[TemporaryServer]:
 
     async def begin() -> TemporaryServer:
         address = await embedded.start()
-        await migrate(address.conninfo)
+        await migrate(address.conninfo, series=migrations())
         return TemporaryServer(address, data / "secrets", await give_logins(address, data / "secrets"))
 
     with asyncio.Runner() as runner:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headgate.cli.client import Client
+from headgate.admin.client import Client
 
 _READY = "Headgate is ready"
 _START_S = 120.0

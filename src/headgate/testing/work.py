@@ -28,7 +28,7 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 _OURS = str(Path(__file__).parents[1])
 _FAKES = str(Path(__file__).parent)
-_BESIDE = frozenset({"_keep_fresh", "kept"})
+_BESIDE = frozenset({"kept"})
 """Where loops begin that every worker has; others have names that end in `_forever`."""
 
 _WARM, _ROUNDS = 3, 7

@@ -14,7 +14,6 @@ from typing import Any, Final, Literal, cast
 import msgspec
 
 from headgate.kernel.errors import HeadgateError, Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire.anthropic_encoding import refusal_details
 from headgate.wire.anthropic_errors import error_event
 from headgate.wire.anthropic_provider_stream import AnthropicEvent
@@ -38,7 +37,7 @@ from headgate.wire.conversation import (
 from headgate.wire.dialect import WireEvent
 from headgate.wire.json_document import TooDeep, decoded_inside
 from headgate.wire.json_edits import edit_fields
-from headgate.wire.model_call import ModelCall, ModelEvent, StopReason
+from headgate.wire.model_call import ModelCall, ModelEvent, StopReason, Usage
 from headgate.wire.sse import frame
 
 MAX_WAITING_CHARS: Final = 4 * 1024 * 1024

@@ -15,7 +15,6 @@ import msgspec
 
 from headgate.kernel.content import Content
 from headgate.kernel.errors import Invalid, Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire.anthropic_words import stop_reason_of
 from headgate.wire.conversation import (
     Conversation,
@@ -33,6 +32,7 @@ from headgate.wire.conversation import (
     ToolResult,
     ToolUse,
 )
+from headgate.wire.model_call import Usage
 from headgate.wire.unportable import check_offered, is_meaningless, refuse_anthropic
 
 _T = TypeVar("_T")

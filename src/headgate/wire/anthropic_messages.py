@@ -17,7 +17,6 @@ import msgspec
 from headgate.kernel.content import Content
 from headgate.kernel.errors import Invalid, Upstream
 from headgate.kernel.extensions import Manifest
-from headgate.kernel.measures import Usage
 from headgate.wire.anthropic_assembling import AnthropicAssembler
 from headgate.wire.anthropic_client_stream import AnthropicWriter
 from headgate.wire.anthropic_decoding import misfit, read_answer, read_conversation
@@ -30,7 +29,7 @@ from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import AnswerHeaders, Match, Outgoing, Route
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path
-from headgate.wire.model_call import ModelCall, ModelReply
+from headgate.wire.model_call import ModelCall, ModelReply, Usage
 from headgate.wire.needs import needs_of
 from headgate.wire.replaying import anthropic_stream_of
 from headgate.wire.surrogates import parse_answer

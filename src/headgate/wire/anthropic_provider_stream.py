@@ -18,7 +18,6 @@ import msgspec
 
 from headgate.kernel.content import TextSlot
 from headgate.kernel.errors import Upstream
-from headgate.kernel.measures import Usage
 from headgate.wire.anthropic_errors import upstream_error
 from headgate.wire.anthropic_words import NAME, Tokens, stop_reason_of, tokens_from
 from headgate.wire.conversation import (
@@ -33,7 +32,7 @@ from headgate.wire.conversation import (
     UsageUpdate,
 )
 from headgate.wire.json_edits import Path, edit_fields
-from headgate.wire.model_call import StopReason
+from headgate.wire.model_call import StopReason, Usage
 from headgate.wire.sse import SseEvent
 from headgate.wire.stream_strings import WHOLE_CHANNEL, Form, form_with, is_object, is_whole, place_of, strings_in
 from headgate.wire.surrogates import Halves, has_halves, whole_characters

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from headgate.kernel.measures import Usage
-from headgate.wire.model_call import StopReason
+from headgate.wire.model_call import StopReason, Usage
 
 
 @dataclass(frozen=True, slots=True)

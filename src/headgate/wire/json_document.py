@@ -161,6 +161,14 @@ class JsonDocument:
                 text = text.replace(escape, char)
         return text
 
+    def may_hold_tool_text(self) -> bool:
+        """Tell whether a word of the layout that makes a string a tool's stands in the text, however it is spelled."""
+        raw = self.raw
+        for word in self.layout.tool_words:
+            if word in raw:
+                return True
+        return _ESCAPED_ASCII in raw and bool(self.layout.tool_words)
+
     @property
     def is_opaque(self) -> bool:
         """Whether it holds something that is in none of its segments: tokens, or media that no scan can read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -39,6 +39,8 @@ class Layout:
     media_keys: Mapping[str, tuple[str, str] | None] = field(default_factory=dict[str, "tuple[str, str] | None"])
     signed: str | None = None
     spelling: frozenset[str] = frozenset()
+    tool_words: tuple[bytes, ...] = field(init=False, default=())
+    """Tokens without one of which no tool wrote any string."""
     walked_for: tuple[bytes, ...] = field(init=False, default=())
     """Tokens of a body whose strings cannot be told without a walk: a tool may write them, or media stand in them."""
     media_words: tuple[bytes, ...] = field(init=False, default=())
@@ -47,14 +49,18 @@ class Layout:
     """Tokens without one of which no turn of a request is the assistant's."""
 
     def __post_init__(self) -> None:
-        words = {*self.media_keys, *(("type",) if self.types else ())}
+        words = {"type"} if self.types else set[str]()
         for origins in (self.fields, self.turns, self.roles, self.types):
             words |= {word for word, origin in origins.items() if origin == "tool"}
-        walked_for = tuple(sorted(f'"{word}"'.encode() for word in words))
-        object.__setattr__(self, "walked_for", walked_for)
+        object.__setattr__(self, "tool_words", _quoted(words))
+        object.__setattr__(self, "walked_for", _quoted(words | {*self.media_keys}))
         object.__setattr__(self, "media_words", tuple(f'"{key}"'.encode() for key in self.media_keys))
         spoken_for = tuple(f'"{role}"'.encode() for role, origin in self.roles.items() if origin == "assistant")
         object.__setattr__(self, "spoken_for", spoken_for)
+
+
+def _quoted(words: Set[str]) -> tuple[bytes, ...]:
+    return tuple(sorted(f'"{word}"'.encode() for word in words))
 
 
 _LONG = 10**11

@@ -10,7 +10,6 @@ from headgate.kernel.action import Verb
 from headgate.kernel.content import Content, StreamItem, TextSlot
 from headgate.kernel.hashing import HashedOnce, hashed_once
 from headgate.kernel.labels import EMPTY, Clearance
-from headgate.kernel.measures import NO_USAGE, Usage
 
 Operation = Literal["chat", "embed", "count_tokens"]
 
@@ -23,6 +22,51 @@ Need = Literal["tools", "images", "json_schema"]
 """What a call may ask of a deployment's capability, by the names of its fields."""
 
 NEEDS_NOTHING = frozenset[Need]()
+
+UNITS = ("input_tokens", "output_tokens", "cache_read_tokens")
+"""What the verbs of model calls count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call. `input_tokens` *includes* cached ones; None where the provider did not say.
+
+    `cache_write_tokens` counts the five-minute writes, `cache_write_1h_tokens` the one-hour ones; both are part of
+    `input_tokens`. `reasoning_tokens` are part of `output_tokens`.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    is_estimate: bool = False
+
+    def updated(self, later: Usage) -> Usage:
+        """Return what both reports of one stream say together. They are cumulative: a later zero was not said."""
+        said = {name: value for name in _COUNTS if not getattr(later, name) and (value := getattr(self, name))}
+        return replace(later, **said) if said else later
+
+    def amounts(self) -> dict[str, int]:
+        """Return the amounts by unit, for `Measures`. Prices need finer counts than records keep."""
+        amounts: dict[str, int] = {}
+        if self.input_tokens is not None:
+            amounts["input_tokens"] = self.input_tokens
+        if self.output_tokens is not None:
+            amounts["output_tokens"] = self.output_tokens
+        if self.cache_read_tokens:
+            amounts["cache_read_tokens"] = self.cache_read_tokens
+        return amounts
+
+
+_COUNTS = (
+    *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    *("reasoning_tokens", "is_estimate"),
+)
+
+NO_USAGE = Usage()
+"""Of a call whose provider did not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +264,29 @@ class ModelEvent(StreamItem, Protocol):
         ...
 
 
+USE_MODELS = "use-models"
+"""The group of verbs that use models."""
+
 MODEL_INVOKE: Verb[ModelCall, ModelEvent, ModelReply] = Verb(
-    "model.invoke", ModelCall, ModelEvent, ModelReply, effect="plan"
+    "model.invoke",
+    ModelCall,
+    ModelEvent,
+    ModelReply,
+    effect="plan",
+    units=UNITS,
+    title="Call a model",
+    groups=(USE_MODELS,),
 )
 """Have an alias answer a call: plans candidates and runs one `model.dispatch` for each attempt."""
 
 MODEL_DISPATCH: Verb[ModelDispatch, ModelEvent, ModelReply] = Verb(
-    "model.dispatch", ModelDispatch, ModelEvent, ModelReply, effect="send"
+    "model.dispatch",
+    ModelDispatch,
+    ModelEvent,
+    ModelReply,
+    effect="send",
+    units=UNITS,
+    title="Send a call to a deployment",
+    groups=(USE_MODELS,),
 )
 """Have one deployment answer a call, with what leaves masked for that destination."""

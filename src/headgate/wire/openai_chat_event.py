@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from headgate.kernel.content import TextSlot
-from headgate.kernel.measures import Usage
 from headgate.wire.conversation import (
     Begin,
     Delta,
@@ -24,7 +23,7 @@ from headgate.wire.conversation import (
     UsageUpdate,
 )
 from headgate.wire.json_edits import Path, edit_fields, replace_text
-from headgate.wire.model_call import StopReason
+from headgate.wire.model_call import StopReason, Usage
 from headgate.wire.openai_words import CHAT
 from headgate.wire.stream_strings import Form, form_with
 

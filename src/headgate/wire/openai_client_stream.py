@@ -8,7 +8,6 @@ from typing import Any, Final, cast
 import msgspec
 
 from headgate.kernel.errors import HeadgateError
-from headgate.kernel.measures import Usage
 from headgate.wire.conversation import (
     Begin,
     Delta,
@@ -22,7 +21,7 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.dialect import WireEvent
 from headgate.wire.json_edits import edit_fields, replace_text
-from headgate.wire.model_call import ModelCall, ModelEvent
+from headgate.wire.model_call import ModelCall, ModelEvent, Usage
 from headgate.wire.openai_calls import is_legacy, wants_usage
 from headgate.wire.openai_chat_event import OpenAiChatEvent
 from headgate.wire.openai_errors import envelope

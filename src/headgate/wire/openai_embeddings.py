@@ -9,7 +9,7 @@ Source: schema `CreateEmbeddingRequest` of OpenAI's API document.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, Never, cast
 
 import msgspec
@@ -18,12 +18,11 @@ from headgate.kernel.content import Content
 from headgate.kernel.errors import Invalid, Upstream
 from headgate.kernel.extensions import Manifest
 from headgate.kernel.labels import EMPTY
-from headgate.kernel.measures import Usage
 from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import EventReader, EventWriter, Match, Outgoing, Route, WholeDialect
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path, replace_text
-from headgate.wire.model_call import ModelCall, ModelReply
+from headgate.wire.model_call import ModelCall, ModelReply, Usage
 from headgate.wire.openai_calls import read_model
 from headgate.wire.openai_chat import ANSWER_HEADERS, kept_headers
 from headgate.wire.openai_errors import read_upstream_error
@@ -47,7 +46,7 @@ class _Embeddings(msgspec.Struct):
     model: str | None = None
 
 
-class EmbeddingsReply:
+class EmbeddingsReply(Content):
     """An answer's bytes as content; vectors hold no text, so nothing is scanned."""
 
     __slots__ = ("raw",)
@@ -63,22 +62,6 @@ class EmbeddingsReply:
         """Return nothing."""
         return b""
 
-    def runs(self) -> tuple[()]:
-        """Return nothing."""
-        return ()
-
-    def spoken(self) -> Sequence[str]:
-        """Return nothing."""
-        return ()
-
-    def signed(self) -> tuple[()]:
-        """Return nothing."""
-        return ()
-
-    def without_spelling(self) -> EmbeddingsReply:
-        """Return the same."""
-        return self
-
     def edit(self, texts: Mapping[int, str]) -> EmbeddingsReply:
         """Return the same.
 
@@ -88,11 +71,6 @@ class EmbeddingsReply:
         if texts:
             raise IndexError("an answer of embeddings has no segments")
         return self
-
-    @property
-    def is_opaque(self) -> bool:
-        """Return False: vectors are no text."""
-        return False
 
     def to_bytes(self) -> bytes:
         """Return what came in."""

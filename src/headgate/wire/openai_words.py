@@ -12,9 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from headgate.kernel.content import Content
-from headgate.kernel.measures import Usage
 from headgate.wire.json_document import JsonDocument, Layout
-from headgate.wire.model_call import StopReason
+from headgate.wire.model_call import StopReason, Usage
 from headgate.wire.token_counts import count_of, object_of
 
 CHAT: Final = "openai_chat"

@@ -15,11 +15,10 @@ from headgate.kernel.content import Content, TextSlot
 from headgate.kernel.errors import HeadgateError, Invalid, Upstream
 from headgate.kernel.extensions import Manifest
 from headgate.kernel.labels import EMPTY
-from headgate.kernel.measures import Usage
 from headgate.wire.conversation import Begin, Conversation, Delta, End, Message, Reply, Text, TextDelta
 from headgate.wire.dialect import AnswerHeaders, EventReader, EventWriter, Match, Outgoing, Route, WireEvent
 from headgate.wire.json_document import JsonDocument, Layout
-from headgate.wire.model_call import ModelCall, ModelEvent, ModelReply, StopReason
+from headgate.wire.model_call import ModelCall, ModelEvent, ModelReply, StopReason, Usage
 from headgate.wire.plane import HttpError, Plane
 from headgate.wire.provider import Endpoint, Headers, Provider
 from headgate.wire.retries import retry_after, retry_headers
@@ -80,6 +79,13 @@ class Chunk:
     @property
     def closes(self) -> Sequence[str]:
         return () if self.stop_reason is None else ("*",)
+
+    @property
+    def ends_runs(self) -> bool:
+        return bool(self.closes)
+
+    def run(self, channel: str) -> str | None:
+        return None
 
     def edit(self, texts: Sequence[str]) -> Chunk:
         return replace(self, text=texts[0], data=answer_of(texts[0]))

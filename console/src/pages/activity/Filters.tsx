@@ -5,23 +5,11 @@ import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 
 import { rulesQuery, useCasesQuery } from "../../api/queries";
+import { useVerbs } from "../../api/vocabulary";
+import { OUTCOMES } from "../../elements/record";
 import { type Asked, type Span } from "./filters";
+import { namesOf, verbsOf } from "./options";
 
-const VERBS = [
-  "model.invoke",
-  "model.dispatch",
-  "config.apply",
-  "key.create",
-  "key.revoke",
-  "policy.put",
-  "policy.delete",
-  "record.reveal",
-  "record.export",
-  "rule.set_mode",
-  "use_case.put",
-  "use_case.delete",
-];
-const OUTCOMES = ["done", "refused", "withheld", "failed", "interrupted", "abandoned", "in_doubt", "open"];
 const SPAN_TEXTS: [Span, string][] = [
   ["15m", "last 15 minutes"],
   ["1h", "last hour"],
@@ -32,6 +20,7 @@ const SPAN_TEXTS: [Span, string][] = [
 export function Filters({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) => void }) {
   const useCases = useQuery(useCasesQuery);
   const rules = useQuery(rulesQuery(null));
+  const verbs = useVerbs();
   const set = (name: keyof Asked["texts"], value: string): void =>
     onChange({ ...asked, texts: { ...asked.texts, [name]: value } });
   const isFiltered = Object.keys(asked.texts).length > 0 || asked.span !== null || !asked.roots;
@@ -42,7 +31,7 @@ export function Filters({ asked, onChange }: { asked: Asked; onChange: (asked: A
         size="xs"
         value={asked.texts.outcome ?? ""}
         onChange={(event) => set("outcome", event.currentTarget.value)}
-        data={[{ value: "", label: "any" }, ...OUTCOMES.map((value) => ({ value, label: value.replaceAll("_", " ") }))]}
+        data={[{ value: "", label: "any" }, ...OUTCOMES.map(([value, { text }]) => ({ value, label: text }))]}
       />
       <NativeSelect
         label="Time"
@@ -56,7 +45,7 @@ export function Filters({ asked, onChange }: { asked: Asked; onChange: (asked: A
         size="xs"
         value={asked.texts.use_case ?? ""}
         onChange={(event) => set("use_case", event.currentTarget.value)}
-        data={options(
+        data={namesOf(
           useCases.data?.map((one) => one.id),
           asked.texts.use_case,
         )}
@@ -67,7 +56,7 @@ export function Filters({ asked, onChange }: { asked: Asked; onChange: (asked: A
         maw={200}
         value={asked.texts.rule ?? ""}
         onChange={(event) => set("rule", event.currentTarget.value)}
-        data={options(
+        data={namesOf(
           rules.data?.rules.map((rule) => rule.id),
           asked.texts.rule,
         )}
@@ -77,7 +66,7 @@ export function Filters({ asked, onChange }: { asked: Asked; onChange: (asked: A
         size="xs"
         value={asked.texts.verb ?? ""}
         onChange={(event) => set("verb", event.currentTarget.value)}
-        data={options(VERBS, asked.texts.verb)}
+        data={verbsOf(verbs, asked.texts.verb)}
       />
       <Resource
         key={asked.texts.resource}
@@ -120,9 +109,4 @@ function Resource({ value, onChange }: { value: string; onChange: (value: string
       />
     </form>
   );
-}
-
-function options(known: readonly string[] | undefined, chosen: string | undefined): { value: string; label: string }[] {
-  const values = [...new Set([...(known ?? []), ...(chosen ? [chosen] : [])])];
-  return [{ value: "", label: "any" }, ...values.map((value) => ({ value, label: value }))];
 }

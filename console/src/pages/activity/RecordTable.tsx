@@ -1,21 +1,24 @@
 /** Records as a table, and as cards where a table would not fit. */
 
 import { Group, Paper, Stack, Table } from "@mantine/core";
+import { Link } from "react-router";
 
 import type { RecordView } from "../../api/client";
 import { Counts, Money, Outcome, Time, Would } from "../../elements/record";
+import { VerbWords } from "../../elements/VerbWords";
 import { formatDuration, shortId } from "../../format";
 import { costOf, countsOf, isModelCall, isUnsent, resourceName, textFact } from "../../record/facts";
-import { Link } from "../../router";
+import table from "../../elements/table.module.css";
+import prose from "../../elements/prose.module.css";
 
 const LONG_NAME = 40;
 
 /** `hasAttempts`: the list holds attempts too, which are what masks. */
 export function RecordTable({ records, hasAttempts }: { records: readonly RecordView[]; hasAttempts: boolean }) {
   return (
-    <div className="hg-scroll">
+    <div className={table.scroll}>
       <Table>
-        <caption className="hg-unseen">Records, newest first</caption>
+        <caption className={prose.unseen}>Records, newest first</caption>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Time</Table.Th>
@@ -30,16 +33,18 @@ export function RecordTable({ records, hasAttempts }: { records: readonly Record
         </Table.Thead>
         <Table.Tbody>
           {records.map((record) => (
-            <Table.Tr key={record.id} className="hg-row">
+            <Table.Tr key={record.id} className={table.row}>
               <Table.Td style={{ whiteSpace: "nowrap" }}>
                 <Time iso={record.opened_at} />
               </Table.Td>
               <Table.Td>
-                <Link className="hg-cover" href={`/records/${record.id}`}>
+                <Link className={table.cover} to={`/records/${record.id}`}>
                   <Route record={record} />
                 </Link>
               </Table.Td>
-              <Table.Td className="hg-quiet">{record.verb}</Table.Td>
+              <Table.Td className={prose.quiet}>
+                <VerbWords name={record.verb} />
+              </Table.Td>
               <Table.Td>{record.use_case}</Table.Td>
               <Table.Td>
                 <Group gap={6} wrap="nowrap">
@@ -68,18 +73,18 @@ export function RecordTable({ records, hasAttempts }: { records: readonly Record
 
 export function RecordCards({ records }: { records: readonly RecordView[] }) {
   return (
-    <Stack component="ul" className="hg-plain-list" gap="xs">
+    <Stack component="ul" className={prose.plainList} gap="xs">
       {records.map((record) => (
-        <Paper component="li" key={record.id} className="hg-row" p="sm">
+        <Paper component="li" key={record.id} className={table.row} p="sm">
           <Group justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
-            <Link className="hg-cover" href={`/records/${record.id}`}>
+            <Link className={table.cover} to={`/records/${record.id}`}>
               <Route record={record} />
             </Link>
             <Outcome outcome={record.outcome} />
           </Group>
-          <div className="hg-quiet" style={{ display: "flex", flexWrap: "wrap", gap: "2px 12px", marginTop: 4 }}>
+          <div className={prose.quiet} style={{ display: "flex", flexWrap: "wrap", gap: "2px 12px", marginTop: 4 }}>
             <Time iso={record.opened_at} />
-            <span>{record.verb}</span>
+            <VerbWords name={record.verb} />
             <span>{record.use_case}</span>
             <span>{record.outcome === null ? "running" : formatDuration(record.duration_us)}</span>
             {isModelCall(record) && !isUnsent(record) && (

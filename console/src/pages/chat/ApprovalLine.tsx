@@ -2,13 +2,13 @@
 
 import { Button, Group, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "react-router";
 
 import { ownApprovalQuery } from "../../api/queries";
 import { Icon } from "../../elements/icons";
 import { RecordLink } from "../../elements/RecordLink";
-import { RuleName } from "../../elements/page";
-import { Link } from "../../router";
-import { ApprovalState } from "../approvals/ApprovalState";
+import { Notice, RuleName } from "../../elements/page";
+import { ApprovalState } from "../../elements/ApprovalState";
 import { isOver, told } from "./approval";
 import type { ErrorDetail } from "./conversation";
 
@@ -31,43 +31,40 @@ export function ApprovalLine({ id, error, isBusy, onSend }: Props) {
   const wasTried = error.approval === null;
   const rules = approval?.rules ?? error.rules.map((rule) => ({ id: rule, reason: "…" }));
   return (
-    <div className="hg-failure" data-tone="warn">
-      <Icon name="open" />
-      <div>
-        <Text role="alert" fw={600} size="sm">
-          Not sent: a person has to approve it first
+    <Notice tone="warn" icon="open">
+      <Text role="alert" fw={600} size="sm">
+        Not sent: a person has to approve it first
+      </Text>
+      {rules.map((rule) => (
+        <Text key={rule.id} size="sm">
+          <RuleName id={rule.id} />: {rule.reason}
         </Text>
-        {rules.map((rule) => (
-          <Text key={rule.id} size="sm">
-            <RuleName id={rule.id} />: {rule.reason}
-          </Text>
-        ))}
-        <Text role="status" size="sm" my={6}>
-          {approval ? (
-            <>
-              <ApprovalState approval={approval} /> {told(approval, new Date())}
-            </>
-          ) : isError ? (
-            "What became of the request cannot be read just now."
-          ) : (
-            "Looking what became of the request…"
-          )}
-        </Text>
-        <Group gap="md" fz="xs">
-          {approval?.state === "approved" && (
-            <Button size="xs" leftSection={<Icon name="send" size={14} />} disabled={isBusy} onClick={() => onSend(id)}>
-              Send now
-            </Button>
-          )}
-          {(approval?.state === "expired" || (approval?.state === "approved" && wasTried)) && (
-            <Button size="xs" variant="default" disabled={isBusy} onClick={() => onSend(null)}>
-              Ask again
-            </Button>
-          )}
-          <Link href={`/approvals/${encodeURIComponent(id)}`}>See the request for approval</Link>
-          {error.record && <RecordLink id={error.record} text="See the record" />}
-        </Group>
-      </div>
-    </div>
+      ))}
+      <Text role="status" size="sm" my={6}>
+        {approval ? (
+          <>
+            <ApprovalState approval={approval} /> {told(approval, new Date())}
+          </>
+        ) : isError ? (
+          "What became of the request cannot be read just now."
+        ) : (
+          "Looking what became of the request…"
+        )}
+      </Text>
+      <Group gap="md" fz="xs">
+        {approval?.state === "approved" && (
+          <Button size="xs" leftSection={<Icon name="send" size={14} />} disabled={isBusy} onClick={() => onSend(id)}>
+            Send now
+          </Button>
+        )}
+        {(approval?.state === "expired" || (approval?.state === "approved" && wasTried)) && (
+          <Button size="xs" variant="default" disabled={isBusy} onClick={() => onSend(null)}>
+            Ask again
+          </Button>
+        )}
+        <Link to={`/approvals/${encodeURIComponent(id)}`}>See the request for approval</Link>
+        {error.record && <RecordLink id={error.record} text="See the record" />}
+      </Group>
+    </Notice>
   );
 }

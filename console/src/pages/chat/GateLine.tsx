@@ -4,13 +4,14 @@ import type { ChatGate } from "../../api/events";
 import { RecordLink } from "../../elements/RecordLink";
 import { Counts, Labels, Money } from "../../elements/record";
 import { formatCount, formatDuration } from "../../format";
+import prose from "../../elements/prose.module.css";
 
 export function GateLine({ gate }: { gate: ChatGate }) {
   const cost =
     gate.cost_micros === null || gate.currency === null ? null : { micros: gate.cost_micros, currency: gate.currency };
   return (
     <div
-      className="hg-quiet"
+      className={prose.quiet}
       style={{
         fontSize: "0.75rem",
         marginTop: 8,

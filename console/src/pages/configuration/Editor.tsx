@@ -1,6 +1,7 @@
 /** A text area with line numbers, which takes the reader to the line at fault. */
 
 import { useEffect, useRef } from "react";
+import styles from "./Editor.module.css";
 
 interface Props {
   readonly label: string;
@@ -23,7 +24,7 @@ export function Editor({ label, value, onChange, faultyLine }: Props) {
     editor.setSelectionRange(start, start + (lines[faultyLine - 1]?.length ?? 0));
   }, [faultyLine]);
   return (
-    <div className="hg-editor">
+    <div className={styles.editor}>
       <pre ref={gutter} aria-hidden="true">
         {Array.from({ length: count }, (_, at) => (at + 1 === faultyLine ? <b key={at}>{at + 1}</b> : `${at + 1}\n`))}
       </pre>

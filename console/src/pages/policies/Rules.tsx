@@ -3,13 +3,15 @@
 import { Badge, Group, NativeSelect, Stack, Switch, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
+import { Link, useLocation } from "react-router";
 
 import { type Schemas, api, take } from "../../api/client";
 import { rulesQuery, useCasesQuery } from "../../api/queries";
+import { Lines } from "../../elements/code";
 import { Failure, Rows, Section } from "../../elements/page";
 import { State } from "../../elements/record";
-import { useMay } from "../../places";
-import { Link } from "../../router";
+import { useMay } from "../../session";
+import prose from "../../elements/prose.module.css";
 
 type Rule = Schemas["RuleView"];
 
@@ -33,11 +35,12 @@ export function Rules({ useCases, chosen, onChoose }: Props) {
       ?.id ??
     null;
   const rules = useQuery(rulesQuery(useCase));
+  const { hash } = useLocation();
   useEffect(() => {
     // A link to a rule finds it only once the rules are here.
-    if (rules.data && location.hash)
-      document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView({ block: "center" });
-  }, [rules.data]);
+    if (rules.data && hash)
+      document.getElementById(decodeURIComponent(hash.slice(1)))?.scrollIntoView({ block: "center" });
+  }, [rules.data, hash]);
   return (
     <Section
       title="Rules"
@@ -59,10 +62,10 @@ export function Rules({ useCases, chosen, onChoose }: Props) {
         <Rows />
       ) : (
         <>
-          <Text size="xs" className="hg-quiet" mb="sm">
-            Version <span className="hg-mono">{rules.data.version}</span>
+          <Text size="xs" className={prose.quiet} mb="sm">
+            Version <span className={prose.mono}>{rules.data.version}</span>
           </Text>
-          <ul className="hg-plain-list hg-divided">
+          <ul className={`${prose.plainList} ${prose.divided}`}>
             {rules.data.rules.map((rule) => (
               <RuleItem key={rule.id} rule={rule} useCase={useCase} />
             ))}
@@ -102,12 +105,16 @@ function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
             </State>
             <Badge>{rule.pack}</Badge>
           </Group>
-          <Text size="sm" className="hg-quiet">
+          <Text size="sm" className={prose.quiet}>
             {rule.reason}
           </Text>
         </div>
         {isFixed ? (
-          <Text size="xs" className="hg-quiet" title="Rules that keep the gate itself shut cannot be set to observe.">
+          <Text
+            size="xs"
+            className={prose.quiet}
+            title="Rules that keep the gate itself shut cannot be set to observe."
+          >
             always enforced
           </Text>
         ) : (
@@ -115,7 +122,7 @@ function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
             {useCase && may("record.list") && (
               <Text size="xs">
                 <Link
-                  href={`/activity?use_case=${useCase}&rule=${rule.id}&roots=false`}
+                  to={`/activity?use_case=${useCase}&rule=${rule.id}&roots=false`}
                   aria-label={`Matches of ${rule.id}`}
                 >
                   Matches
@@ -140,13 +147,13 @@ function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
       </Group>
       {set.error && <Failure error={set.error} title="The mode was not changed" />}
       <details style={{ marginTop: 4 }}>
-        <summary className="hg-quiet" style={{ cursor: "pointer", fontSize: "0.75rem", width: "fit-content" }}>
+        <summary className={prose.quiet} style={{ cursor: "pointer", fontSize: "0.75rem", width: "fit-content" }}>
           Text of the rule
         </summary>
         <Stack mt={6}>
-          <pre className="hg-code" data-wrap tabIndex={0} role="region" aria-label={`Text of ${rule.id}`}>
+          <Lines what={`Text of ${rule.id}`} isWrapped>
             {rule.text.trim()}
-          </pre>
+          </Lines>
         </Stack>
       </details>
     </li>

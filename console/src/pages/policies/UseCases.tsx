@@ -9,9 +9,11 @@ import { overviewQuery, useCasesQuery } from "../../api/queries";
 import { FormDialog } from "../../elements/dialog";
 import { Icon } from "../../elements/icons";
 import { Failure, Section } from "../../elements/page";
-import { useMay } from "../../places";
+import { useMay } from "../../session";
 import { lastDayOf } from "../../record/days";
 import { UseCaseForm } from "./UseCaseForm";
+import table from "../../elements/table.module.css";
+import prose from "../../elements/prose.module.css";
 
 type UseCase = Schemas["UseCaseView"];
 type Dialog =
@@ -44,9 +46,9 @@ export function UseCases({
         )
       }
     >
-      <div className="hg-scroll">
-        <Table className="hg-cards">
-          <caption className="hg-unseen">Use cases</caption>
+      <div className={table.scroll}>
+        <Table className={table.cards}>
+          <caption className={prose.unseen}>Use cases</caption>
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Use case</Table.Th>
@@ -55,7 +57,7 @@ export function UseCases({
               <Table.Th>Data</Table.Th>
               <Table.Th>Observing</Table.Th>
               <Table.Th>
-                <span className="hg-unseen">Actions</span>
+                <span className={prose.unseen}>Actions</span>
               </Table.Th>
             </Table.Tr>
           </Table.Thead>
@@ -105,21 +107,27 @@ function Row({ useCase, onShowRules, onEdit, onRemove }: RowProps) {
           <b>{id}</b>
           {is_built_in && <Badge>built in</Badge>}
         </Group>
-        <span className="hg-quiet">{purpose}</span>
+        <span className={prose.quiet}>{purpose}</span>
       </Table.Td>
       <Table.Td data-label="Owner">
-        {owner}
-        <br />
-        <span className="hg-quiet">
-          {members.includes("*") ? "open to everyone" : members.length ? `members: ${members.join(", ")}` : "no members"}
-        </span>
+        <div>
+          {owner}
+          <br />
+          <span className={prose.quiet}>
+            {members.includes("*")
+              ? "open to everyone"
+              : members.length
+                ? `members: ${members.join(", ")}`
+                : "no members"}
+          </span>
+        </div>
       </Table.Td>
       <Table.Td data-label="Risk">{risk}</Table.Td>
       <Table.Td data-label="Data">
         <div>
           Minimum confidentiality: {confidentiality}
           <br />
-          <span className="hg-quiet">
+          <span className={prose.quiet}>
             {categories.length ? categories.join(", ") : "no category declared"}
             {deployments && `; only ${deployments.join(", ")}`}
             {expires_at && `; until ${lastDayOf(expires_at)}`}
@@ -127,7 +135,7 @@ function Row({ useCase, onShowRules, onEdit, onRemove }: RowProps) {
         </div>
       </Table.Td>
       <Table.Td data-label="Observing">
-        {observe.length ? observe.length : <span className="hg-quiet">none</span>}
+        {observe.length ? observe.length : <span className={prose.quiet}>none</span>}
       </Table.Td>
       <Table.Td>
         <Group gap={4} justify="flex-end" wrap="nowrap">

@@ -3,6 +3,9 @@
 import { Text } from "@mantine/core";
 
 import { type Finding, cutAtFindings } from "./marks";
+import marks from "../../elements/marks.module.css";
+import prose from "../../elements/prose.module.css";
+import styles from "./Findings.module.css";
 
 const CATEGORIES: Record<string, string> = {
   pii: "personal data",
@@ -15,10 +18,10 @@ export function Findings({ text, findings }: { text: string; findings: readonly 
   const categories = [...new Set(findings.map((finding) => finding.category))].sort();
   return (
     <>
-      <div className="hg-marked">
+      <div className={styles.marked}>
         {cutAtFindings(text, findings).map(({ text: piece, finding }, at) =>
           finding ? (
-            <mark key={at} className="hg-find" data-category={finding.category} title={titleOf(finding)}>
+            <mark key={at} className={marks.find} data-category={finding.category} title={titleOf(finding)}>
               {piece}
               <small>{finding.kind.replaceAll("_", " ")}</small>
             </mark>
@@ -29,23 +32,23 @@ export function Findings({ text, findings }: { text: string; findings: readonly 
       </div>
       {categories.length > 0 ? (
         <ul
-          className="hg-plain-list"
+          className={prose.plainList}
           aria-label="Legend"
           style={{ display: "flex", flexWrap: "wrap", gap: "4px 16px", marginTop: 12 }}
         >
           {categories.map((category) => (
             <li key={category}>
-              <mark className="hg-find" data-category={category}>
+              <mark className={marks.find} data-category={category}>
                 {category}
               </mark>{" "}
-              <span className="hg-quiet">
+              <span className={prose.quiet}>
                 {CATEGORIES[category] ?? ""} ({findings.filter((finding) => finding.category === category).length})
               </span>
             </li>
           ))}
         </ul>
       ) : (
-        <Text size="sm" className="hg-quiet" mt="sm">
+        <Text size="sm" className={prose.quiet} mt="sm">
           No detector recognised anything. Detectors miss things: what must never leave is kept by custody and use case.
         </Text>
       )}

@@ -4,6 +4,8 @@ import { Text } from "@mantine/core";
 
 import { isEqual, toHex } from "../../proof/bytes";
 import type { Fold } from "../../proof/merkle";
+import prose from "../../elements/prose.module.css";
+import styles from "./MerklePath.module.css";
 
 const WIDTH = 440;
 const BOX = { width: 132, height: 32 };
@@ -34,7 +36,7 @@ export function MerklePath({ fold, original, root, index, size }: Props) {
   return (
     <figure style={{ margin: 0 }}>
       <svg
-        className="hg-tree"
+        className={styles.tree}
         viewBox={`0 0 ${WIDTH} ${height}`}
         role="img"
         aria-label={`The path of ${fold.climbs.length} hashes from entry ${index} to the root of ${size} entries; it ${isMet ? "meets" : "does not meet"} the signed root.`}
@@ -53,7 +55,7 @@ export function MerklePath({ fold, original, root, index, size }: Props) {
         ))}
         <SignedRoot hash={root} isMet={isMet} />
       </svg>
-      <Text component="figcaption" size="xs" className="hg-quiet" mt={6}>
+      <Text component="figcaption" size="xs" className={prose.quiet} mt={6}>
         Each box is the hash of the two below it. Filled: computed here from the entry. Plain: taken from the proof.
       </Text>
     </figure>
@@ -106,7 +108,7 @@ function Box({ node }: { node: Node }) {
       <text x={x} y={y + 14}>
         {toHex(hash).slice(0, 14)}…
       </text>
-      <text className="hg-role" x={x} y={y + 26}>
+      <text className={styles.role} x={x} y={y + 26}>
         {role}
       </text>
     </g>
@@ -120,7 +122,7 @@ function SignedRoot({ hash, isMet }: { hash: Uint8Array; isMet: boolean }) {
       <text x={X.middle} y={16}>
         {toHex(hash).slice(0, 14)}…
       </text>
-      <text className="hg-role" x={X.middle} y={28}>
+      <text className={styles.role} x={X.middle} y={28}>
         signed root
       </text>
       <text x={X.middle} y={53} fontSize={15}>

@@ -6,12 +6,14 @@ import { useEffect, useState } from "react";
 
 import { ApiError, type RecordView, type Schemas } from "../../api/client";
 import { proofQuery } from "../../api/queries";
-import { CopyButton } from "../../elements/code";
+import { CopyButton, Lines } from "../../elements/code";
 import { Failure, Rows, Section } from "../../elements/page";
 import { State } from "../../elements/record";
 import { fromBase64, toText } from "../../proof/bytes";
 import { type Bundle, type Report, type Step, checkBundle, isBundle, tamper, verdictOf } from "../../proof/check";
 import { MerklePath } from "./MerklePath";
+import marks from "../../elements/marks.module.css";
+import prose from "../../elements/prose.module.css";
 
 const PENDING_REFRESH_MS = 2000;
 const TONES = { good: "good", bad: "bad", open: "warn" } as const;
@@ -94,7 +96,7 @@ function Checked({
             label="The log's verifier key, from elsewhere"
             description="Your operator publishes it. With it, the proof no longer rests on this server's word."
             placeholder="name+id+key"
-            classNames={{ input: "hg-mono" }}
+            classNames={{ input: prose.mono }}
             value={trusted}
             onChange={(event) => setTrusted(event.currentTarget.value)}
           />
@@ -112,10 +114,10 @@ function Checked({
         </div>
       </SimpleGrid>
       {report.entry && <Entry entry={report.entry} at={copy.at} />}
-      <Text size="xs" className="hg-quiet">
+      <Text size="xs" className={prose.quiet}>
         Checked here, in your browser. It proves that the log held this entry when it signed; not that the entry tells
         the truth, nor, without witnesses, that everyone is shown the same log. On a machine of your own:{" "}
-        <span className="hg-mono">headgate ledger check-proof FILE --key KEY</span>
+        <span className={prose.mono}>headgate ledger check-proof FILE --key KEY</span>
       </Text>
     </Stack>
   );
@@ -155,7 +157,7 @@ function Verdict({ report, isTampered }: { report: Report; isTampered: boolean }
           {VERDICTS[verdict]}
         </State>
       </Text>
-      <Text size="sm" className="hg-quiet">
+      <Text size="sm" className={prose.quiet}>
         {isTampered && "One character of a copy was changed. "}
         {failed
           ? `It fails at: ${failed.title}.`
@@ -169,14 +171,14 @@ function Verdict({ report, isTampered }: { report: Report; isTampered: boolean }
 
 function Steps({ steps }: { steps: readonly Step[] }) {
   return (
-    <ol className="hg-plain-list hg-divided" aria-label="Checks">
+    <ol className={`${prose.plainList} ${prose.divided}`} aria-label="Checks">
       {steps.map((step) => (
         <li key={step.id} data-step={step.id} data-state={step.state}>
           <State tone={TONES[step.state]} icon={ICONS[step.state]}>
             {step.title}
           </State>
-          <div className="hg-quiet" style={{ paddingLeft: 21, overflowWrap: "anywhere" }}>
-            <span className="hg-unseen">
+          <div className={prose.quiet} style={{ paddingLeft: 21, overflowWrap: "anywhere" }}>
+            <span className={prose.unseen}>
               {step.state === "good" ? "Holds. " : step.state === "bad" ? "Fails. " : "Open. "}
             </span>
             {step.says}
@@ -194,21 +196,21 @@ function Entry({ entry, at }: { entry: Uint8Array; at: number | null }) {
       : [entry.slice(0, at), entry.slice(at, at + 1), entry.slice(at + 1)];
   return (
     <div>
-      <Text size="xs" className="hg-quiet" mb={4}>
+      <Text size="xs" className={prose.quiet} mb={4}>
         The entry in the log, {entry.length} bytes. It holds digests of the sealed parts, never their text.
       </Text>
-      <pre className="hg-code" data-wrap tabIndex={0} role="region" aria-label="The entry" style={{ maxHeight: 180 }}>
+      <Lines what="The entry" isWrapped maxHeight={180}>
         {toText(before) ?? "(not text)"}
         {at !== null && <Changed>{toText(changed) ?? "?"}</Changed>}
         {toText(after) ?? ""}
-      </pre>
+      </Lines>
     </div>
   );
 }
 
 function Changed({ children }: { children: string }) {
   return (
-    <mark className="hg-find" data-category="secret">
+    <mark className={marks.find} data-category="secret">
       {children}
       <small>changed</small>
     </mark>

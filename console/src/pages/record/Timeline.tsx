@@ -1,13 +1,15 @@
 /** A picture of when what ran: the action itself, and each attempt inside it. */
 
 import { Text } from "@mantine/core";
+import { Link } from "react-router";
 
 import type { RecordView } from "../../api/client";
 import { Outcome } from "../../elements/record";
 import { formatDuration } from "../../format";
 import { numberFact, resourceName } from "../../record/facts";
-import { Link } from "../../router";
 import { type Span, spansOf } from "./spans";
+import prose from "../../elements/prose.module.css";
+import styles from "./Timeline.module.css";
 
 const BAD = new Set(["refused", "failed"]);
 
@@ -16,12 +18,17 @@ export function Timeline({ record, attempts }: { record: RecordView; attempts: r
   const hasFirst = spans.some((span) => span.firstItem !== null);
   return (
     <>
-      <ol className="hg-plain-list" style={{ display: "grid", gap: 10 }}>
+      <ol className={prose.plainList} style={{ display: "grid", gap: 10 }}>
         {spans.map((span, at) => (
           <Bar key={span.record.id} span={span} isItself={at === 0} />
         ))}
       </ol>
-      <Text size="xs" className="hg-quiet" mt={6} style={{ display: "flex", justifyContent: "space-between", gap: 12 }}>
+      <Text
+        size="xs"
+        className={prose.quiet}
+        mt={6}
+        style={{ display: "flex", justifyContent: "space-between", gap: 12 }}
+      >
         <span>0</span>
         {hasFirst && <span>The upright line marks the first words.</span>}
         <span>{formatDuration(total_us)}</span>
@@ -37,21 +44,21 @@ function Bar({ span, isItself }: { span: Span; isItself: boolean }) {
   return (
     <li>
       <div style={{ display: "flex", flexWrap: "wrap", gap: "0 14px", marginBottom: 3 }}>
-        {isItself ? <b>{name}</b> : <Link href={`/records/${record.id}`}>{name}</Link>}
+        {isItself ? <b>{name}</b> : <Link to={`/records/${record.id}`}>{name}</Link>}
         <Outcome outcome={record.outcome} />
-        <span className="hg-quiet">
+        <span className={prose.quiet}>
           {record.outcome === null ? "running" : formatDuration(record.duration_us)}
           {first !== null && `, first words after ${formatDuration(first)}`}
           {record.error && `, ${record.error}`}
         </span>
       </div>
-      <div className="hg-bar-track" aria-hidden="true">
+      <div className={styles.barTrack} aria-hidden="true">
         <div
-          className="hg-bar"
+          className={styles.bar}
           data-tone={record.outcome !== null && BAD.has(record.outcome) ? "bad" : undefined}
           style={{ left: percent(start), width: percent(width) }}
         />
-        {firstItem !== null && <div className="hg-first-item" style={{ left: percent(firstItem) }} />}
+        {firstItem !== null && <div className={styles.firstItem} style={{ left: percent(firstItem) }} />}
       </div>
     </li>
   );

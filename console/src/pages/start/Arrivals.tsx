@@ -3,6 +3,7 @@
 import { Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useState } from "react";
+import { Link } from "react-router";
 
 import type { RecordView } from "../../api/client";
 import { recordsQuery } from "../../api/queries";
@@ -11,7 +12,8 @@ import { Counts, Money, Outcome, State, Time } from "../../elements/record";
 import { formatDuration, plural } from "../../format";
 import { type Call, callsOf, isModelCall, isUnsent, resourceName } from "../../record/facts";
 import { useLiveRecords } from "../../record/live";
-import { Link } from "../../router";
+import table from "../../elements/table.module.css";
+import prose from "../../elements/prose.module.css";
 
 const KEPT = 60;
 const SHOWN = 6;
@@ -33,7 +35,7 @@ export function Arrivals({ hasCalled }: { hasCalled: boolean }) {
       title="3. It arrives"
       aside={
         isUp ? (
-          <State tone="good" icon="activity">
+          <State tone="good" icon="live">
             Live
           </State>
         ) : (
@@ -47,7 +49,7 @@ export function Arrivals({ hasCalled }: { hasCalled: boolean }) {
         {earlier.isPending && !calls.length ? (
           <Rows count={3} />
         ) : calls.length ? (
-          <ul className="hg-plain-list hg-divided">
+          <ul className={`${prose.plainList} ${prose.divided}`}>
             {calls.map((call) => (
               <Arrival key={call.first.id} call={call} />
             ))}
@@ -60,7 +62,7 @@ export function Arrivals({ hasCalled }: { hasCalled: boolean }) {
       </div>
       {calls.length > 0 && (
         <Text size="sm" mt="sm">
-          <Link href="/activity">All activity</Link>
+          <Link to="/activity">All activity</Link>
         </Text>
       )}
     </Section>
@@ -70,14 +72,14 @@ export function Arrivals({ hasCalled }: { hasCalled: boolean }) {
 function Arrival({ call }: { call: Call }) {
   const { first, deployment, masked, cost, attempts } = call;
   return (
-    <li className="hg-row">
+    <li className={table.row}>
       <div style={{ display: "flex", justifyContent: "space-between", gap: 12, flexWrap: "wrap" }}>
-        <Link href={`/records/${first.id}`} className="hg-cover">
+        <Link to={`/records/${first.id}`} className={table.cover}>
           {resourceName(first.resource)} → {deployment ?? "nowhere"}
         </Link>
         <Outcome outcome={first.outcome} />
       </div>
-      <div className="hg-quiet" style={{ display: "flex", gap: "2px 14px", flexWrap: "wrap" }}>
+      <div className={prose.quiet} style={{ display: "flex", gap: "2px 14px", flexWrap: "wrap" }}>
         <Time iso={first.opened_at} />
         <span>{first.outcome === null ? "running" : formatDuration(first.duration_us)}</span>
         {!isUnsent(first) && (

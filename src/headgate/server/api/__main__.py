@@ -7,8 +7,10 @@ import sys
 import msgspec
 
 from headgate import __version__
+from headgate.server.api.host import EVERY_OPERATION
 from headgate.server.api.openapi import document
-from headgate.server.api.operations import OPERATIONS
 
-sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(document(OPERATIONS, version=__version__)), indent=1))
+sys.stdout.buffer.write(
+    msgspec.json.format(msgspec.json.encode(document(EVERY_OPERATION, version=__version__)), indent=1)
+)
 sys.stdout.buffer.write(b"\n")

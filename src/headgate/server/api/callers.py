@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+from headgate.admin.callers import AdminCaller
 from headgate.kernel.errors import Denied, Unauthenticated
 from headgate.kernel.identity import Principal
 from headgate.policy.keys import authenticate
 from headgate.policy.snapshot import Snapshot
-from headgate.server.administration import AdminCaller
-from headgate.server.api.parts import AdminParts
+from headgate.server.api.parts import ServerParts
 from headgate.server.hosts import HostRule
 from headgate.server.identity import floor_of, presented_key
 from headgate.server.sessions import SessionRow, cookie_of, read_token
@@ -27,21 +27,22 @@ class Recognised(NamedTuple):
     session: SessionRow | None
 
 
-async def recognise(parts: AdminParts, headers: dict[str, str], *, method: str) -> Recognised:
+async def recognise(parts: ServerParts, headers: dict[str, str], *, method: str) -> Recognised:
     """Recognise the caller; a key goes before a cookie.
 
     Raises:
         Unauthenticated: neither is there, or it does not hold any more.
         Denied: a cookie came with a change that the console's own page did not send.
     """
-    snapshot = parts.holder.current
+    snapshot = parts.policy.holder.current
     key = presented_key(headers)
     if key:
         found = authenticate(key, snapshot, parts.clock.now())
         principal = found.principal
         tenant = snapshot.tenants[principal.tenant]
         return Recognised(
-            AdminCaller(principal, tenant, found.key.use_case, floor_of(headers), headers.get(GRANT_HEADER)), None
+            AdminCaller(principal, tenant.use_cases, found.key.use_case, floor_of(headers), headers.get(GRANT_HEADER)),
+            None,
         )
     cookie = cookie_of(headers)
     token = read_token(cookie, tenants=snapshot.tenants) if cookie else None
@@ -73,16 +74,16 @@ def caller_of_session(snapshot: Snapshot, tenant_id: str, principal_id: str, hea
         roles=registered.roles,
         clearance=registered.clearance,
     )
-    return AdminCaller(principal, tenant, None, floor_of(headers), headers.get(GRANT_HEADER))
+    return AdminCaller(principal, tenant.use_cases, None, floor_of(headers), headers.get(GRANT_HEADER))
 
 
-def as_of_now(parts: AdminParts, caller: AdminCaller) -> AdminCaller:
+def as_of_now(parts: ServerParts, caller: AdminCaller) -> AdminCaller:
     """Return the caller with what the snapshot says of it by now, for requests that last.
 
     Raises:
         Unauthenticated: it is not registered any more, or its key does not hold any more.
     """
-    snapshot, principal = parts.holder.current, caller.principal
+    snapshot, principal = parts.policy.holder.current, caller.principal
     if principal.key_id is None:
         return caller_of_session(snapshot, principal.tenant, principal.id, {})
     tenant = snapshot.tenants.get(principal.tenant)
@@ -90,7 +91,7 @@ def as_of_now(parts: AdminParts, caller: AdminCaller) -> AdminCaller:
     registered = tenant.principals.get(principal.id) if tenant else None
     if tenant is None or key is None or registered is None or key.is_expired(parts.clock.now()):
         raise Unauthenticated("this key does not hold any more; ask for a new one")
-    return replace(caller, tenant=tenant, principal=replace(principal, roles=key.roles & registered.roles))
+    return replace(caller, use_cases=tenant.use_cases, principal=replace(principal, roles=key.roles & registered.roles))
 
 
 def refuse_foreign_page(headers: dict[str, str]) -> None:

@@ -5,42 +5,74 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+import msgspec
+
+from headgate.admin.bodies import Body
+from headgate.admin.callers import AdminCaller
+from headgate.admin.commands import Facts, digest_of
+from headgate.admin.operations import Operation
+from headgate.admin.requests import Change as MakeChange
+from headgate.admin.requests import Request
+from headgate.admin.verbs import CONFIG_APPLY, CONFIG_READ
 from headgate.kernel.action import Resource
-from headgate.kernel.administration import CONFIG_APPLY, CONFIG_READ, Facts
 from headgate.kernel.errors import Conflict, Invalid
-from headgate.kernel.ports import Change
-from headgate.server.administration import AdminCaller, digest_of, summary
-from headgate.server.api import changes, config_checks, schemas
-from headgate.server.api.changes import Pending, change, rehearse
-from headgate.server.api.config_checks import SECTIONS, Document, Fault, section_of
-from headgate.server.api.parts import AdminParts
-from headgate.server.api.requests import Request
+from headgate.kernel.ports import Change, Document, Edit, Fault
+from headgate.server.api import config_checks
+from headgate.server.api.parts import ServerParts
 from headgate.substrate import declarative
 from headgate.substrate.database import Transaction
 
 
-async def plan_config(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
+class ConfigText(Body, frozen=True, kw_only=True):
+    """A declarative file; `file` is its name in errors."""
+
+    toml: Annotated[str, msgspec.Meta(max_length=4_000_000)]
+    file: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)] = "headgate.toml"
+
+
+class ChangeView(Body, frozen=True, kw_only=True):
+    """One line of a plan."""
+
+    section: str
+    id: str
+    does: str
+    detail: str
+
+
+class ConfigPlan(Body, frozen=True, kw_only=True):
+    """What applying the file changes, or changed."""
+
+    changes: list[ChangeView]
+    applied: bool
+    record: str | None = None
+
+
+async def plan_config(parts: ServerParts, request: Request) -> ConfigPlan:
     """Say what applying the file would change; nothing stays changed."""
     caller = request.by
-    parts.gate.authorise(caller, CONFIG_READ, Resource("config", caller.tenant_id))
-    body = request.body_as(schemas.ConfigText)
-    return plan_view(await rehearse(parts, caller, _applying(parts, caller, body)), record=None)
+    request.authorise(CONFIG_READ, Resource("config", caller.tenant_id))
+    body = request.body_as(ConfigText)
+    return plan_view(await request.rehearse(_applying(parts, caller, body)), record=None)
 
 
-async def apply_config(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
+async def apply_config(parts: ServerParts, request: Request) -> ConfigPlan:
     """Apply the file, whole or not at all; what is reported was planned in the same transaction."""
     caller = request.by
-    body = request.body_as(schemas.ConfigText)
+    body = request.body_as(ConfigText)
     size_bytes = len(body.toml.encode())
-    pending = Pending(summary(size_bytes=size_bytes), digest_of(body.toml), _applying(parts, caller, body))
-    resource = Resource("config", caller.tenant_id)
-    done = await change(parts, caller, CONFIG_APPLY, resource=resource, command=pending)
+    done = await request.change(
+        CONFIG_APPLY,
+        Resource("config", caller.tenant_id),
+        _applying(parts, caller, body),
+        arguments=digest_of(body.toml),
+        summary={"size_bytes": size_bytes},
+    )
     return plan_view(done.result, record=done.record)
 
 
-def _applying(parts: AdminParts, caller: AdminCaller, body: schemas.ConfigText) -> changes.Change:
+def _applying(parts: ServerParts, caller: AdminCaller, body: ConfigText) -> MakeChange:
     async def make(tx: Transaction, facts: Facts) -> Sequence[Change]:
         # Read here, after the decision: whoever may not apply a file cannot have us read one either.
         desired = await _read(parts, body)
@@ -52,26 +84,25 @@ def _applying(parts: AdminParts, caller: AdminCaller, body: schemas.ConfigText) 
     return make
 
 
-async def _read(parts: AdminParts, body: schemas.ConfigText) -> declarative.Desired:
+async def _read(parts: ServerParts, body: ConfigText) -> declarative.Desired:
     """Read and check the file beside the event loop: a large one takes a second."""
     return await asyncio.to_thread(declarative.read, body.toml.encode(), parts.sections, file=body.file)
 
 
 async def _planned(
-    parts: AdminParts, caller: AdminCaller, desired: declarative.Desired, tx: Transaction, *, body: schemas.ConfigText
+    parts: ServerParts, caller: AdminCaller, desired: declarative.Desired, tx: Transaction, *, body: ConfigText
 ) -> Sequence[Change]:
-    """Plan the file, and refuse it whole where what would be there config_checks does not hold."""
+    """Plan the file, and refuse it whole where what would be there does not hold."""
     planned = await desired.plan(tenant=caller.tenant_id, transaction=tx)
     before = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
-    named = {name: section_of(parts, name).tables(value) for name, value in desired.values.items() if name in SECTIONS}
+    sections = config_checks.entry_sections(parts)
+    named = {name: sections[name].tables(value) for name, value in desired.values.items() if name in sections}
     now = config_checks.after(before, named, planned)
-    if fault := config_checks.lockout(caller, before, now) or config_checks.dangling(before, now):
+    edit = Edit(caller.tenant_id, caller.principal.id, named, before, now)
+    fault = await asyncio.to_thread(lambda: next(config_checks.faults(sections, edit), None))
+    if fault is not None:
         place = _placed(fault, named, body)
-        raise Conflict(place.message, param=place.param)
-    rules = caller.tenant.engine.rules.values()
-    if fault := await asyncio.to_thread(config_checks.unknown_name, named, now, rules=rules):
-        place = _placed(fault, named, body)
-        raise Invalid(place.message, param=place.param)
+        raise (Conflict if fault.is_conflict else Invalid)(place.message, param=place.param)
     return planned
 
 
@@ -82,7 +113,7 @@ class _Placed(NamedTuple):
     param: str
 
 
-def _placed(fault: Fault, named: Document, body: schemas.ConfigText) -> _Placed:
+def _placed(fault: Fault, named: Document, body: ConfigText) -> _Placed:
     """Return the fault's message with the line that it is about, and its dotted key."""
     ids = [table["id"] for table in named.get(fault.section, ())]
     param = f"{fault.section}[{ids.index(fault.id)}]" if fault.id in ids else fault.section
@@ -95,12 +126,34 @@ def _counts(planned: Sequence[Change]) -> dict[str, int]:
     return dict(sorted(Counter(f"changes.{one.section}.{one.does}" for one in planned).items()))
 
 
-def plan_view(planned: Sequence[Change], *, record: str | None) -> schemas.ConfigPlan:
+def plan_view(planned: Sequence[Change], *, record: str | None) -> ConfigPlan:
     """Return a plan as the API shows it; with a record where it was applied."""
-    return schemas.ConfigPlan(
-        changes=[
-            schemas.ChangeView(section=one.section, id=one.id, does=one.does, detail=one.detail) for one in planned
-        ],
+    return ConfigPlan(
+        changes=[ChangeView(section=one.section, id=one.id, does=one.does, detail=one.detail) for one in planned],
         applied=record is not None,
         record=record,
     )
+
+
+OPERATIONS = (
+    Operation(
+        "planConfig",
+        "POST",
+        "/api/config/plan",
+        "What a file would change.",
+        plan_config,
+        body=ConfigText,
+        answer=ConfigPlan,
+        verb=CONFIG_READ,
+    ),
+    Operation(
+        "applyConfig",
+        "POST",
+        "/api/config/apply",
+        "Apply a file.",
+        apply_config,
+        body=ConfigText,
+        answer=ConfigPlan,
+        verb=CONFIG_APPLY,
+    ),
+)

@@ -1,49 +1,25 @@
-"""What would be there after a change of configuration, and what of that is refused: a lockout, a name of nothing."""
+"""What would be there after a change of configuration, and what of that is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from difflib import get_close_matches
-from typing import Any, NamedTuple, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
-from headgate.gateway.sections import BUILT_IN_DEPLOYMENTS
 from headgate.kernel.identity import TenantId
-from headgate.kernel.ports import Change, EntrySection
-from headgate.policy.models import ADMIN, HEADGATE
-from headgate.policy.rules import Rule, read_rules, roles_of
-from headgate.server.administration import AdminCaller
-from headgate.server.api.parts import AdminParts
+from headgate.kernel.ports import Change, Document, Edit, EntrySection, Fault
+from headgate.server.api.parts import ServerParts
 from headgate.substrate.database import Transaction
 
-SECTIONS = ("person", "use_case", "policy", "deployment", "alias", "network")
-"""What is read and written entry by entry; keys have operations of their own."""
 
-_USES: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "deployment": (("alias", "deployments"), ("use_case", "deployments")),
-    "network": (("deployment", "network"),),
-}
-"""By section, which keys of which other sections name its entries."""
-
-Document = dict[str, Sequence[dict[str, Any]]]
-"""Entries by section, as tables of the file."""
+def entry_sections(parts: ServerParts) -> Mapping[str, EntrySection]:
+    """Return the sections that are read and written entry by entry, by name."""
+    return {one.name: cast("EntrySection", one) for one in parts.sections if one.lists_entries}
 
 
-class Fault(NamedTuple):
-    """The entry at fault, and what is wrong with it."""
-
-    section: str
-    id: str
-    why: str
-
-
-def section_of(parts: AdminParts, name: str) -> EntrySection:
-    """Return the section of that name in `SECTIONS`."""
-    return cast("EntrySection", next(section for section in parts.sections if section.name == name))
-
-
-async def stored(parts: AdminParts, tx: Transaction, *, tenant: TenantId) -> Document:
+async def stored(parts: ServerParts, tx: Transaction, *, tenant: TenantId) -> Document:
     """Return what is stored, as a file would have it."""
-    return {name: await section_of(parts, name).entries(tenant=tenant, transaction=tx) for name in SECTIONS}
+    sections = entry_sections(parts).items()
+    return {name: await section.entries(tenant=tenant, transaction=tx) for name, section in sections}
 
 
 def after(before: Document, named: Document, changes: Sequence[Change]) -> Document:
@@ -60,38 +36,23 @@ def after(before: Document, named: Document, changes: Sequence[Change]) -> Docum
     }
 
 
-def lockout(caller: AdminCaller, before: Document, now: Document) -> Fault | None:
-    """Return what would leave nobody to undo it, or would change Headgate's own principal."""
-    were, are = ({table["id"]: table for table in document["person"]} for document in (before, now))
-    if were.get(HEADGATE) != are.get(HEADGATE):
-        return Fault("person", HEADGATE, f"{HEADGATE} is built in and stays as it is")
-    administrators, left = _administrators(were), _administrators(are)
-    if caller.principal.id in administrators - left:
-        why = "somebody else has to take the role admin from you, so that one is left"
-        return Fault("person", caller.principal.id, why)
-    if administrators and not left:
-        return Fault("person", min(administrators), "one with the role admin has to be left")
-    return None
+def faults(sections: Mapping[str, EntrySection], edit: Edit) -> Iterator[Fault]:
+    """Give what is wrong with an edit: entries that would go while others name them, then what the sections find."""
+    yield from _dangling(sections, edit)
+    for section in sections.values():
+        yield from section.faults(edit)
 
 
-def users_of(section: str, entry_id: str, document: Document) -> str:
+def users_of(sections: Mapping[str, EntrySection], name: str, entry_id: str, document: Document) -> str:
     """Return what names this entry, such as `alias smart, use case support`; empty where nothing does."""
     return ", ".join(
         f"{user.replace('_', ' ')} {table['id']}"
-        for user, key in _USES.get(section, ())
+        for user, section in sections.items()
+        for key, used in section.uses.items()
+        if used == name
         for table in document[user]
         if entry_id == table.get(key) or (isinstance(table.get(key), list) and entry_id in table[key])
     )
-
-
-def dangling(before: Document, now: Document) -> Fault | None:
-    """Return an entry that would go while others still name it."""
-    for section in _USES:
-        left = {table["id"] for table in now[section]}
-        for table in before[section]:
-            if table["id"] not in left and (users := users_of(section, table["id"], now)):
-                return Fault(section, table["id"], in_use(users))
-    return None
 
 
 def in_use(users: str) -> str:
@@ -99,36 +60,10 @@ def in_use(users: str) -> str:
     return f"it is still used by {users}; take it out there first, or remove both in one file"
 
 
-def unknown_name(named: Document, now: Document, *, rules: Iterable[Rule]) -> Fault | None:
-    """Return an entry that names a role or a deployment that there is not.
-
-    Args:
-        rules: in force now; the roles that they name, and that policies of `now` name, are known.
-    """
-    roles = roles_of([*rules, *(rule for table in now["policy"] for rule in _rules_of(table))])
-    for table in named.get("person", ()):
-        if why := unknown("role", table.get("roles") or (), roles):
-            return Fault("person", table["id"], why)
-    deployments = {*BUILT_IN_DEPLOYMENTS, *(table["id"] for table in now["deployment"])}
-    for table in named.get("use_case", ()):
-        if why := unknown("deployment", table.get("deployments") or (), deployments):
-            return Fault("use_case", table["id"], why)
-    return None
-
-
-def unknown(noun: str, names: Iterable[str], known: Collection[str]) -> str | None:
-    """Return which of the names is not known, with the nearest one that is; None where all are."""
-    for name in names:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known)[:20])}"
-            return f"there is no {noun} {name!r}; {hint}"
-    return None
-
-
-def _rules_of(policy: Mapping[str, Any]) -> tuple[Rule, ...]:
-    return read_rules(policy["text"], source=policy["id"]) if policy.get("text") else ()
-
-
-def _administrators(people: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    return {name for name, table in people.items() if ADMIN in table["roles"]}
+def _dangling(sections: Mapping[str, EntrySection], edit: Edit) -> Iterator[Fault]:
+    used = {name for section in sections.values() for name in section.uses.values()}
+    for name in sorted(used):
+        left = {table["id"] for table in edit.now[name]}
+        for table in edit.before[name]:
+            if table["id"] not in left and (users := users_of(sections, name, table["id"], edit.now)):
+                yield Fault(name, table["id"], in_use(users), is_conflict=True)

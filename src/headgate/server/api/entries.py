@@ -6,48 +6,70 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from headgate.admin.bodies import Body
+from headgate.admin.commands import Facts, digest_of
+from headgate.admin.operations import Operation, Parameter
+from headgate.admin.requests import Request
+from headgate.admin.verbs import CONFIG_APPLY, CONFIG_READ
 from headgate.kernel.action import Resource
-from headgate.kernel.administration import CONFIG_APPLY, CONFIG_READ, Facts
 from headgate.kernel.errors import Conflict, Invalid, NotFound
-from headgate.kernel.ports import Change, EntrySection
-from headgate.server.administration import AdminCaller, digest_of
-from headgate.server.api import config_checks, schemas
-from headgate.server.api.changes import Pending, change, rehearse
-from headgate.server.api.config import plan_view
-from headgate.server.api.config_checks import SECTIONS, Document, section_of
-from headgate.server.api.parts import AdminParts
-from headgate.server.api.requests import Request
+from headgate.kernel.ports import Change, Document, Edit, EntrySection
+from headgate.server.api import config_checks
+from headgate.server.api.config import ConfigPlan, plan_view
+from headgate.server.api.parts import ServerParts
 from headgate.substrate.database import Transaction
 
+_DRY_RUN = Parameter("dry_run", "Say what would change, and change nothing.", "boolean")
 
-async def list_entries(parts: AdminParts, request: Request) -> schemas.EntryList:
+
+class EntryBody(Body, frozen=True, kw_only=True):
+    """One entry of a section, with the keys that it has in `headgate.toml`; the id is the path's."""
+
+    entry: dict[str, Any]
+
+
+class EntryView(Body, frozen=True, kw_only=True):
+    """One entry, as a table of the file."""
+
+    section: str
+    entry: dict[str, Any]
+
+
+class EntryList(Body, frozen=True, kw_only=True):
+    """The entries of a section by id, as tables of the file."""
+
+    section: str
+    entries: list[dict[str, Any]]
+
+
+async def list_entries(parts: ServerParts, request: Request) -> EntryList:
     """List the entries of a section by id, as tables of the file."""
     caller, section = request.by, _section(parts, request)
-    parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, caller.tenant_id))
+    request.authorise(CONFIG_READ, Resource(section.name, caller.tenant_id))
     async with parts.database.transaction(tenant=caller.tenant_id) as tx:
         found = await section.entries(tenant=caller.tenant_id, transaction=tx)
-    return schemas.EntryList(section=section.name, entries=list(found))
+    return EntryList(section=section.name, entries=list(found))
 
 
-async def get_entry(parts: AdminParts, request: Request) -> schemas.EntryView:
+async def get_entry(parts: ServerParts, request: Request) -> EntryView:
     """Show one entry, as a table of the file."""
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
-    parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, entry_id))
+    request.authorise(CONFIG_READ, Resource(section.name, entry_id))
     async with parts.database.transaction(tenant=caller.tenant_id) as tx:
         found = _entry(await section.entries(tenant=caller.tenant_id, transaction=tx), entry_id)
     if found is None:
         raise NotFound(f"there is no {section.name} {entry_id!r}", param="entry")
-    return schemas.EntryView(section=section.name, entry=found)
+    return EntryView(section=section.name, entry=found)
 
 
-async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
+async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
     """Add an entry, or put it in the place of the one of its id."""
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
-    table = {**request.body_as(schemas.EntryBody).entry, "id": entry_id}
+    table = {**request.body_as(EntryBody).entry, "id": entry_id}
 
     async def prepare(tx: Transaction) -> tuple[Any, list[Change]]:
         stored = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
-        entry = _with_kept(section.name, table, _entry(stored[section.name], entry_id))
+        entry = _with_kept(section, table, _entry(stored[section.name], entry_id))
         document = config_checks.after(stored, {section.name: [entry]}, [])
         try:
             desired = await asyncio.to_thread(section.check, [entry], document)
@@ -56,9 +78,7 @@ async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
         (after,) = section.tables(desired)
         named: Document = {section.name: [after]}
         now = config_checks.after(stored, named, [])
-        _refuse_lockout(caller, stored, now)
-        if fault := config_checks.unknown_name(named, now, rules=caller.tenant.engine.rules.values()):
-            raise Invalid(fault.why, param="entry")
+        _refuse(parts, Edit(caller.tenant_id, caller.principal.id, named, stored, now))
         return desired, _changes(section, entry_id, _entry(stored[section.name], entry_id), after)
 
     async def make(tx: Transaction, facts: Facts) -> list[Change]:
@@ -66,15 +86,15 @@ async def put_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
         await section.put_entries(desired, tenant=caller.tenant_id, transaction=tx)
         return changes
 
-    if request.query.get("dry_run") is True:
-        parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, entry_id))
-        return plan_view(await rehearse(parts, caller, make), record=None)
-    pending = Pending({"does": "put"}, digest_of(section.name, table), make)
-    done = await change(parts, caller, CONFIG_APPLY, resource=Resource(section.name, entry_id), command=pending)
+    if request.switch("dry_run"):
+        request.authorise(CONFIG_READ, Resource(section.name, entry_id))
+        return plan_view(await request.rehearse(make), record=None)
+    resource, told = Resource(section.name, entry_id), {"does": "put"}
+    done = await request.change(CONFIG_APPLY, resource, make, arguments=digest_of(section.name, table), summary=told)
     return plan_view(done.result, record=done.record)
 
 
-async def remove_entry(parts: AdminParts, request: Request) -> schemas.ConfigPlan:
+async def remove_entry(parts: ServerParts, request: Request) -> ConfigPlan:
     """Remove an entry that nothing else names."""
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
 
@@ -84,9 +104,9 @@ async def remove_entry(parts: AdminParts, request: Request) -> schemas.ConfigPla
             raise NotFound(f"there is no {section.name} {entry_id!r}", param="entry")
         changes = [Change(section.name, entry_id, "remove")]
         document = config_checks.after(stored, {}, changes)
-        _refuse_lockout(caller, stored, document)
-        if users := config_checks.users_of(section.name, entry_id, document):
+        if users := config_checks.users_of(config_checks.entry_sections(parts), section.name, entry_id, document):
             raise Conflict(f"{section.name} {entry_id}: {config_checks.in_use(users)}", param="entry")
+        _refuse(parts, Edit(caller.tenant_id, caller.principal.id, {}, stored, document))
         return changes
 
     async def make(tx: Transaction, facts: Facts) -> list[Change]:
@@ -94,19 +114,20 @@ async def remove_entry(parts: AdminParts, request: Request) -> schemas.ConfigPla
         await section.remove_entry(entry_id, tenant=caller.tenant_id, transaction=tx)
         return changes
 
-    if request.query.get("dry_run") is True:
-        parts.gate.authorise(caller, CONFIG_READ, Resource(section.name, entry_id))
-        return plan_view(await rehearse(parts, caller, make), record=None)
-    pending = Pending({"does": "remove"}, digest_of(section.name, entry_id), make)
-    done = await change(parts, caller, CONFIG_APPLY, resource=Resource(section.name, entry_id), command=pending)
+    if request.switch("dry_run"):
+        request.authorise(CONFIG_READ, Resource(section.name, entry_id))
+        return plan_view(await request.rehearse(make), record=None)
+    resource, told = Resource(section.name, entry_id), {"does": "remove"}
+    arguments = digest_of(section.name, entry_id)
+    done = await request.change(CONFIG_APPLY, resource, make, arguments=arguments, summary=told)
     return plan_view(done.result, record=done.record)
 
 
-def _section(parts: AdminParts, request: Request) -> EntrySection:
-    name = request.path["section"]
-    if name not in SECTIONS:
-        raise NotFound(f"there is no section of that name here; there are {', '.join(SECTIONS)}", param="section")
-    return section_of(parts, name)
+def _section(parts: ServerParts, request: Request) -> EntrySection:
+    name, sections = request.path["section"], config_checks.entry_sections(parts)
+    if name not in sections:
+        raise NotFound(f"there is no section of that name here; there are {', '.join(sections)}", param="section")
+    return sections[name]
 
 
 def _placed(error: Invalid, section: str, entry_id: str) -> Invalid:
@@ -119,13 +140,10 @@ def _entry(entries: Sequence[dict[str, Any]], entry_id: str) -> dict[str, Any] |
     return next((one for one in entries if one["id"] == entry_id), None)
 
 
-_KEPT = {"use_case": "members", "person": "owner"}
-"""Keys that stay as they are where an entry does not have them, so that silence locks nobody out."""
-
-
-def _with_kept(section: str, table: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
-    name = _KEPT.get(section)
-    return table if name is None or before is None or name not in before else {name: before[name], **table}
+def _with_kept(section: EntrySection, table: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the entry with the keys that stay as they are where it does not have them."""
+    kept = {name: before[name] for name in section.keeps if before is not None and name in before}
+    return {**kept, **table}
 
 
 def _changes(
@@ -137,6 +155,52 @@ def _changes(
     return [Change(section.name, entry_id, "change", ", ".join(names))] if names else []
 
 
-def _refuse_lockout(caller: AdminCaller, before: Document, now: Document) -> None:
-    if fault := config_checks.lockout(caller, before, now):
-        raise Conflict(fault.why, param="entry")
+def _refuse(parts: ServerParts, edit: Edit) -> None:
+    """Raise where what would be there does not hold."""
+    if fault := next(config_checks.faults(config_checks.entry_sections(parts), edit), None):
+        raise (Conflict if fault.is_conflict else Invalid)(fault.why, param="entry")
+
+
+OPERATIONS = (
+    Operation(
+        "listEntries",
+        "GET",
+        "/api/entries/{section}",
+        "A section of the file, as it is.",
+        list_entries,
+        answer=EntryList,
+        verb=CONFIG_READ,
+    ),
+    Operation(
+        "getEntry",
+        "GET",
+        "/api/entries/{section}/{entry}",
+        "One entry of it.",
+        get_entry,
+        answer=EntryView,
+        verb=CONFIG_READ,
+    ),
+    Operation(
+        "putEntry",
+        "PUT",
+        "/api/entries/{section}/{entry}",
+        "Add or replace one entry.",
+        put_entry,
+        body=EntryBody,
+        answer=ConfigPlan,
+        verb=CONFIG_APPLY,
+        instead=CONFIG_READ,
+        parameters=(_DRY_RUN,),
+    ),
+    Operation(
+        "removeEntry",
+        "DELETE",
+        "/api/entries/{section}/{entry}",
+        "Remove one entry.",
+        remove_entry,
+        answer=ConfigPlan,
+        verb=CONFIG_APPLY,
+        instead=CONFIG_READ,
+        parameters=(_DRY_RUN,),
+    ),
+)

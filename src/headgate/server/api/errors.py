@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import msgspec
 
+from headgate.admin.bodies import ErrorBody, ErrorDetail
 from headgate.kernel.errors import Denied, HeadgateError, Invalid, NeedsApproval, Unauthenticated
-from headgate.server.api.schemas import ErrorBody, ErrorDetail
 from headgate.server.content_coding import ACCEPTED, UnsupportedCoding
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-import msgspec
 import structlog
 
+from headgate.admin.requests import Request
 from headgate.kernel.errors import HeadgateError
 from headgate.kernel.ports import Clock
-from headgate.server.api import schemas
 from headgate.server.api.errors import body_of
-from headgate.server.api.requests import Request
 from headgate.server.asgi import SECURITY_HEADERS, ClientGone
 from headgate.server.departure import until_gone
 from headgate.server.streams import OpenStream, OpenStreams
@@ -26,24 +24,17 @@ _HEADERS = [
     (b"x-accel-buffering", b"no"),
     *SECURITY_HEADERS,
 ]
-_ANSWER = ("content", "refusal")
 
 
-def frame(name: str, data: msgspec.Struct) -> bytes:
-    """Return one event."""
-    return f"event: {name}\ndata: ".encode() + msgspec.json.encode(data) + b"\n\n"
-
-
-class ConsoleWriter:
-    """The console's own form of a streamed answer; an `EventWriter` of the wire package."""
+class _Writer:
+    """What the sweep writes into a stream; an `EventWriter` of the wire package."""
 
     def write(self, event: ModelEvent) -> bytes:
-        """Return an event `delta` with the answer's text; reasoning and tool calls are left out."""
-        text = "".join(slot.text for slot in event.slots if slot.channel.partition("/")[0] in _ANSWER)
-        return frame("delta", schemas.ChatDelta(text=text)) if text else b""
+        """Return nothing: handlers write their own events."""
+        return b""
 
     def end(self) -> bytes:
-        """Return nothing: the event `gate` ended the answer."""
+        """Return nothing: the last event ended the answer."""
         return b""
 
     def fail(self, error: HeadgateError) -> bytes:
@@ -55,21 +46,45 @@ class ConsoleWriter:
         return b": still here\n\n"
 
 
-@asynccontextmanager
-async def event_stream(request: Request, *, streams: OpenStreams, clock: Clock) -> AsyncGenerator[OpenStream, None]:
-    """A stream for the request's answer; the block starts it, and is cancelled when the client goes.
+class _Stream:
+    """An open stream, as handlers use it; see `admin.requests.EventStream`."""
 
-    An error inside becomes the event `error` once the stream was started, and goes up before that.
+    def __init__(self, stream: OpenStream) -> None:
+        self._stream = stream
+
+    @property
+    def is_started(self) -> bool:
+        """Whether status 200 is out."""
+        return self._stream.is_started
+
+    async def begin(self, *headers: tuple[str, str]) -> None:
+        """Send status 200 and the headers."""
+        await self._stream.start([*_HEADERS, *((name.encode(), value.encode()) for name, value in headers)])
+
+    async def send(self, frames: bytes) -> None:
+        """Send whole events."""
+        await self._stream.send(frames)
+
+    async def heartbeat(self) -> None:
+        """Send a sign of life."""
+        await self._stream.send(self._stream.writer.heartbeat())
+
+
+@asynccontextmanager
+async def event_stream(request: Request, *, streams: OpenStreams, clock: Clock) -> AsyncGenerator[_Stream]:
+    """Open the answer to a request as a stream; the block begins it, and is cancelled when the client goes.
+
+    An error inside becomes the event `error` once the stream has begun, and goes up before that.
 
     Raises:
         ClientGone: the client went away.
     """
-    writer = ConsoleWriter()
+    writer = _Writer()
     stream = OpenStream(request.send, writer, clock)
     streams.add(stream)
     try:
         async with until_gone(request.scope):
-            yield stream
+            yield _Stream(stream)
         if stream.is_started:
             await stream.end(b"")
     except ClientGone:
@@ -85,8 +100,3 @@ async def event_stream(request: Request, *, streams: OpenStreams, clock: Clock) 
         await stream.end(writer.fail(HeadgateError("an internal error happened; its cause is in the log")))
     finally:
         streams.remove(stream)
-
-
-async def start(stream: OpenStream, *headers: tuple[bytes, bytes]) -> None:
-    """Commit the status."""
-    await stream.start([*_HEADERS, *headers])

@@ -4,55 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 
-from headgate.server.api.schemas import ChatDelta, ChatGate, ErrorBody
+from headgate.admin.bodies import ErrorBody
+from headgate.admin.operations import Operation
 
-Method = Literal["GET", "POST", "PUT", "DELETE"]
 _PLACEHOLDER = re.compile(r"{([a-z_]+)(:path)?}")
-
-
-EVENTS = (ChatDelta, ChatGate)
-"""Data of server-sent events, which no operation names as a body."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A query parameter; all are optional strings unless `kind` says otherwise."""
-
-    name: str
-    description: str
-    kind: Literal["string", "integer", "boolean"] = "string"
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One route as the document describes it.
-
-    Args:
-        id: the operation's name in generated clients.
-        body: the request's type, or None.
-        answer: the type of the 200 answer, or None for 204; `str` is a stream of server-sent events.
-        public: whether it may be called without a session or key.
-    """
-
-    id: str
-    method: Method
-    path: str
-    summary: str
-    body: type[msgspec.Struct] | None = None
-    answer: type[msgspec.Struct] | type[str] | None = None
-    parameters: Sequence[Parameter] = ()
-    public: bool = False
 
 
 def document(operations: Sequence[Operation], *, version: str) -> Mapping[str, Any]:
     """Return the document as builtins, ready to be encoded as JSON."""
-    types: list[type[msgspec.Struct]] = [ErrorBody, *EVENTS]
+    types: list[type[msgspec.Struct]] = [ErrorBody]
     for operation in operations:
+        types += operation.events
         types += [one for one in (operation.body, operation.answer) if one is not None and one is not str]  # pyright: ignore[reportAssignmentType] - str was taken out
     unique = list(dict.fromkeys(types))
     schemas, components = msgspec.json.schema_components(unique, ref_template="#/components/schemas/{name}")
@@ -114,6 +80,8 @@ def _operation(operation: Operation, named: Mapping[type[msgspec.Struct], Any]) 
         described["requestBody"] = {"required": True, "content": content}
     if operation.public:
         described["security"] = []
+    if operation.verb is not None:
+        described["x-headgate-verb"] = operation.verb.name
     return described
 
 

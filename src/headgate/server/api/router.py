@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import structlog
 
 from headgate import __version__
+from headgate.admin.operations import Operation
+from headgate.admin.requests import Host, Request
 from headgate.kernel.errors import HeadgateError
-from headgate.server.api import (
-    approvals,
-    chat,
-    config,
-    entries,
-    keys,
-    overview,
-    preview,
-    records,
-    rules,
-    session,
-    use_cases,
-    watching,
-)
 from headgate.server.api.callers import recognise
 from headgate.server.api.errors import MethodNotAllowed, body_of, headers_of_error
-from headgate.server.api.openapi import Operation, document
-from headgate.server.api.operations import OPERATIONS
-from headgate.server.api.parts import AdminParts
-from headgate.server.api.requests import Request, Route, decode_body, find, read_query, require_json
+from headgate.server.api.openapi import document
+from headgate.server.api.parsing import Route, decode_body, find, read_query, require_json
+from headgate.server.api.parts import ServerParts
 from headgate.server.asgi import ClientGone, Receive, Scope, Send, headers_of, read_body, respond
 from headgate.server.content_coding import unpacked
 from headgate.server.identity import KEY_HEADERS
@@ -37,54 +25,34 @@ from headgate.server.sessions import cookie_of
 
 log = structlog.get_logger(__name__)
 
-Handler = Callable[[AdminParts, Request], Awaitable[msgspec.Struct | None]]
-"""Answers an operation; one whose answer is a stream writes it itself and returns None."""
 
-HANDLERS: Mapping[str, Handler] = {
-    "signIn": session.sign_in,
-    "getSession": session.get_session,
-    "signOut": session.sign_out,
-    "getOverview": overview.get_overview,
-    "listModels": overview.list_models,
-    "listKeys": keys.list_keys,
-    "createKey": keys.create_key,
-    "revokeKey": keys.revoke_key,
-    "listUseCases": use_cases.list_use_cases,
-    "putUseCase": use_cases.put_use_case,
-    "deleteUseCase": use_cases.delete_use_case,
-    "setRuleMode": rules.set_rule_mode,
-    "listRules": rules.list_rules,
-    "listRecords": records.list_records,
-    "watchRecords": watching.watch_records,
-    "getRecord": records.get_record,
-    "proveRecord": records.prove_record,
-    "getLedger": records.get_ledger,
-    "listApprovals": approvals.list_approvals,
-    "getApproval": approvals.get_approval,
-    "approve": approvals.approve,
-    "refuse": approvals.refuse,
-    "preview": preview.preview,
-    "chat": chat.chat,
-    "planConfig": config.plan_config,
-    "listEntries": entries.list_entries,
-    "getEntry": entries.get_entry,
-    "putEntry": entries.put_entry,
-    "removeEntry": entries.remove_entry,
-    "applyConfig": config.apply_config,
-}
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A feature's operations, and the service that their handlers get."""
+
+    operations: Sequence[Operation]
+    service: Any
+
 
 MAX_BODY_BYTES = 5 << 20
 _DOCUMENT = "/api/openapi.json"
 _FRESH = ("cache-control", "no-store")
 
 
+class UndecidedError(Exception):
+    """A handler answered without asking policy about the operation's verb: a fault of ours, and nothing is sent."""
+
+
 class AdminApi:
     """Answers `/api/...`."""
 
-    def __init__(self, parts: AdminParts) -> None:
+    def __init__(self, parts: ServerParts, host: Host, hosted: Sequence[Hosted]) -> None:
         self._parts = parts
-        self._routes = [Route(operation) for operation in OPERATIONS]
-        self._document = msgspec.json.encode(document(OPERATIONS, version=__version__))
+        self._host = host
+        operations = [operation for one in hosted for operation in one.operations]
+        self._routes = [Route(operation) for operation in operations]
+        self._services = {operation.id: one.service for one in hosted for operation in one.operations}
+        self._document = msgspec.json.encode(document(operations, version=__version__))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; every error as an `ErrorBody`."""
@@ -115,9 +83,11 @@ class AdminApi:
             if not _is_first_look(scope, headers):
                 self._parts.refusals.note(error, scope, place="api")
             raise
-        answer = await HANDLERS[operation.id](self._parts, request)
+        answer = await operation.handler(self._services[operation.id], request)
         if operation.answer is str:
             return
+        if not operation.is_decided(request.decided):
+            raise UndecidedError(f"{operation.id} was answered without a decision of policy")
         body = b"" if answer is None else msgspec.json.encode(answer)
         await respond(send, 204 if answer is None else 200, body, headers=[_FRESH, *request.reply_headers])
 
@@ -142,6 +112,7 @@ class AdminApi:
             body = decode_body(raw, operation.body)
         return Request(
             operation=operation,
+            host=self._host,
             headers=headers,
             path=path,
             query=query,

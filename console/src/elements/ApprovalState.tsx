@@ -1,0 +1,20 @@
+/** What became of a request, in words, with a shape of its own. */
+
+import type { Schemas } from "../api/client";
+import type { IconName } from "./icons";
+import { State } from "./record";
+
+type Approval = Schemas["ApprovalView"];
+
+const STATES: Record<Approval["state"], { tone: "good" | "warn" | "bad" | "quiet"; icon: IconName; text: string }> = {
+  waiting: { tone: "warn", icon: "open", text: "Waiting" },
+  approved: { tone: "good", icon: "good", text: "Approved" },
+  refused: { tone: "bad", icon: "bad", text: "Refused" },
+  used: { tone: "good", icon: "good", text: "Done" },
+  expired: { tone: "quiet", icon: "open", text: "Expired" },
+};
+
+export function ApprovalState({ approval }: { approval: Approval }) {
+  const { text, ...shape } = STATES[approval.state];
+  return <State {...shape}>{text}</State>;
+}

@@ -1,0 +1,208 @@
+/** API keys: made, listed, revoked. A secret is shown once. */
+
+import { Badge, Button, Group, Modal, Stack, Table, Text } from "@mantine/core";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { type Schemas, api, take } from "../../api/client";
+import { keysQuery } from "../../api/queries";
+import { FormDialog } from "../../elements/dialog";
+import { Icon } from "../../elements/icons";
+import { Empty, Failure, PageHead, Rows } from "../../elements/page";
+import { State, Time } from "../../elements/record";
+import { formatCost, formatCount, formatUtc } from "../../format";
+import type { Page } from "../../page";
+import { useMay } from "../../session";
+import { lastDayOf } from "../../record/days";
+import { KeyForm, MadeKey } from "./KeyForm";
+import table from "../../elements/table.module.css";
+import prose from "../../elements/prose.module.css";
+
+export const page: Page = {
+  path: "/keys",
+  title: "Keys",
+  group: "administer",
+  order: 30,
+  may: ["key.list"],
+  icon: "M5.500 7.500a3 3 0 1 1 0 6 3 3 0 0 1 0-6zM7.700 8.300 13.500 2.500M11 5l2 2M9.200 6.800l1.500 1.500",
+};
+
+type Key = Schemas["KeyView"];
+
+export default function Keys() {
+  const keys = useQuery(keysQuery);
+  const may = useMay();
+  const [isMaking, setMaking] = useState(false);
+  const [secret, setSecret] = useState<Schemas["CreatedKey"] | null>(null);
+  const [revoking, setRevoking] = useState<Key | null>(null);
+  const close = (): void => {
+    setMaking(false);
+    setSecret(null);
+  };
+  const make = may("key.create") && (
+    <Button leftSection={<Icon name="add" size={13} />} onClick={() => setMaking(true)}>
+      Make key
+    </Button>
+  );
+  return (
+    <>
+      <PageHead title="Keys" actions={make}>
+        A key lets a program through the gate, for one use case and within its limits. Headgate keeps digests, not
+        secrets.
+      </PageHead>
+      {keys.error ? (
+        <Failure error={keys.error} />
+      ) : !keys.data ? (
+        <Rows />
+      ) : keys.data.length === 0 ? (
+        <Empty title="No key yet." action={make} />
+      ) : (
+        <KeyTable keys={keys.data} onRevoke={may("key.revoke") ? setRevoking : null} />
+      )}
+      <FormDialog
+        title={secret === null ? "Make key" : "Key made"}
+        isOpen={isMaking}
+        isFinal={secret !== null}
+        onClose={close}
+      >
+        {secret === null ? <KeyForm onMade={setSecret} onCancel={close} /> : <MadeKey made={secret} onDone={close} />}
+      </FormDialog>
+      <Modal opened={revoking !== null} onClose={() => setRevoking(null)} title={`Revoke ${revoking?.name ?? ""}?`}>
+        {revoking && <Revoke apiKey={revoking} onDone={() => setRevoking(null)} />}
+      </Modal>
+    </>
+  );
+}
+
+function KeyTable({ keys, onRevoke }: { keys: readonly Key[]; onRevoke: ((key: Key) => void) | null }) {
+  return (
+    <div className={table.scroll}>
+      <Table className={table.cards}>
+        <caption className={prose.unseen}>Keys, newest first</caption>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Name</Table.Th>
+            <Table.Th>Use case</Table.Th>
+            <Table.Th>Principal</Table.Th>
+            <Table.Th>Limits</Table.Th>
+            <Table.Th>Made</Table.Th>
+            <Table.Th>State</Table.Th>
+            <Table.Th>
+              <span className={prose.unseen}>Actions</span>
+            </Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {keys.map((key) => (
+            <Table.Tr key={key.id}>
+              <Table.Td>
+                <b>{key.name}</b>
+                <br />
+                <span className={`${prose.mono} ${prose.quiet}`}>{key.prefix}…</span>
+              </Table.Td>
+              <Table.Td data-label="Use case">
+                <div>
+                  {key.use_case}
+                  <br />
+                  <span className={prose.quiet}>{key.aliases ? key.aliases.join(", ") : "every alias"}</span>
+                </div>
+              </Table.Td>
+              <Table.Td data-label="Principal">
+                <div>
+                  {key.principal}
+                  {key.roles.map((role) => (
+                    <Badge key={role} ml={6}>
+                      {role}
+                    </Badge>
+                  ))}
+                </div>
+              </Table.Td>
+              <Table.Td data-label="Limits">{limitsOf(key)}</Table.Td>
+              <Table.Td data-label="Made" style={{ whiteSpace: "nowrap" }}>
+                {key.created_at ? <Time iso={key.created_at} /> : <span className={prose.quiet}>unknown</span>}
+              </Table.Td>
+              <Table.Td data-label="State">
+                <KeyState apiKey={key} />
+              </Table.Td>
+              <Table.Td ta="right">
+                {onRevoke && !key.revoked_at && (
+                  <Button
+                    size="compact-xs"
+                    variant="subtle"
+                    color="red"
+                    onClick={() => onRevoke(key)}
+                    aria-label={`Revoke ${key.name}`}
+                  >
+                    Revoke
+                  </Button>
+                )}
+              </Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </div>
+  );
+}
+
+function limitsOf(key: Key): string {
+  const limits = [
+    key.requests_per_minute === null ? null : `${formatCount(key.requests_per_minute)} a minute`,
+    key.cost_micros_per_day === null ? null : `${formatCost(key.cost_micros_per_day, key.currency)} a day`,
+  ].filter((limit) => limit !== null);
+  return limits.join(", ") || "none";
+}
+
+function KeyState({ apiKey }: { apiKey: Key }) {
+  if (apiKey.revoked_at)
+    return (
+      <State tone="bad" icon="bad">
+        Revoked
+      </State>
+    );
+  if (!apiKey.expires_at)
+    return (
+      <State tone="good" icon="good">
+        Live
+      </State>
+    );
+  if (Date.parse(apiKey.expires_at) < Date.now())
+    return (
+      <State tone="bad" icon="open">
+        Expired
+      </State>
+    );
+  return (
+    <span title={formatUtc(apiKey.expires_at)}>
+      <State tone="good" icon="good">{`Until ${lastDayOf(apiKey.expires_at)}`}</State>
+    </span>
+  );
+}
+
+function Revoke({ apiKey, onDone }: { apiKey: Key; onDone: () => void }) {
+  const client = useQueryClient();
+  const revoke = useMutation({
+    mutationFn: () => take(api.DELETE("/api/keys/{key}", { params: { path: { key: apiKey.id } } })),
+    onSuccess: () => {
+      void client.invalidateQueries({ queryKey: keysQuery.queryKey });
+      onDone();
+    },
+  });
+  return (
+    <Stack gap="md">
+      <Text size="sm">
+        Programs that use the key <span className={prose.mono}>{apiKey.prefix}…</span> are refused from now on. This
+        cannot be undone.
+      </Text>
+      {revoke.error && <Failure error={revoke.error} />}
+      <Group justify="flex-end" gap="xs">
+        <Button variant="default" onClick={onDone}>
+          Keep it
+        </Button>
+        <Button color="red" loading={revoke.isPending} onClick={() => revoke.mutate()}>
+          Revoke
+        </Button>
+      </Group>
+    </Stack>
+  );
+}

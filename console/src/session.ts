@@ -1,0 +1,11 @@
+/** What the person who is signed in may do. */
+
+import { useQuery } from "@tanstack/react-query";
+
+import { sessionQuery } from "./api/queries";
+
+/** Whether the person who is signed in may do something, by the name of its verb. */
+export function useMay(): (verb: string) => boolean {
+  const { data: session } = useQuery({ ...sessionQuery, enabled: false });
+  return (verb) => session?.may.includes(verb) ?? false;
+}

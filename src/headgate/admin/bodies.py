@@ -1,0 +1,77 @@
+"""Bodies that several features share. Times are RFC 3339 in UTC, money is micro-units with its currency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from headgate.kernel.labels import Confidentiality
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}$")]
+AliasName = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9._:/-]*\*?)[A-Za-z0-9._:/-]*$", max_length=127),
+]
+"""A name, in which one `*` may stand for any text."""
+Text = Annotated[str, msgspec.Meta(max_length=2000)]
+LongText = Annotated[str, msgspec.Meta(max_length=200_000)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Level = Literal["public", "internal", "confidential", "restricted"]
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A body of the admin API; unknown fields are refused."""
+
+
+class ErrorDetail(Body, frozen=True, kw_only=True):
+    """What went wrong: a stable code, words for people, the rules that refused, and the approval to wait for."""
+
+    code: str
+    message: str
+    param: str | None = None
+    rules: list[str] = []
+    record: str | None = None
+    retry_after_s: float | None = None
+    approval: str | None = None
+
+
+class ErrorBody(Body, frozen=True, kw_only=True):
+    """Every error answer of the admin API."""
+
+    error: ErrorDetail
+
+
+class RuleHitView(Body, frozen=True, kw_only=True):
+    """A rule that matched an action."""
+
+    id: str
+    does: str
+    mode: str
+    reason: str
+
+
+class PartView(Body, frozen=True, kw_only=True):
+    """A sealed part, opened for this reader: `text` is null where it is no text, was erased, or `withheld` says why."""
+
+    name: str
+    text: str | None
+    size_bytes: int
+    digest: str
+    erased: bool
+    withheld: str | None
+
+
+def level_of(confidentiality: Confidentiality) -> Level:
+    """Return the API's word for a level."""
+    return _LEVELS[confidentiality]
+
+
+_LEVELS: Mapping[Confidentiality, Level] = {
+    Confidentiality.PUBLIC: "public",
+    Confidentiality.INTERNAL: "internal",
+    Confidentiality.CONFIDENTIAL: "confidential",
+    Confidentiality.RESTRICTED: "restricted",
+}

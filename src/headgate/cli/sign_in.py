@@ -1,0 +1,21 @@
+"""`headgate sign-in`: a link for the console."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from headgate.admin.client import settings_from
+from headgate.policy.models import ADMIN
+from headgate.server.setup import sign_in_link
+from headgate.substrate import settings as settings_module
+
+
+@click.command("sign-in")
+@click.option("--principal", default=ADMIN, show_default=True, help="Whom the link signs in; a registered person.")
+@click.pass_context
+def sign_in(context: click.Context, principal: str) -> None:
+    """Print a link that signs somebody in to the console, once, within ten minutes. A record tells of it."""
+    made = sign_in_link(settings_from(context), principal=principal, grant=settings_module.grant())
+    click.echo(asyncio.run(made))

@@ -1,0 +1,63 @@
+"""The features of this Headgate: the one explicit list. Adding one is its folder and a line here."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.resources
+from collections.abc import Mapping
+from typing import Any, cast
+
+from headgate.admin.features import Feature, Rules
+from headgate.admin.verbs import OLDER_VERBS as HOUSE_OLDER_VERBS
+from headgate.admin.verbs import VERBS as HOUSE_VERBS
+from headgate.kernel.action import Verb
+from headgate.policy.pack import Pack, load_pack
+from headgate.substrate.migrate import Migration, migrations_in
+
+NAMES = (
+    "policy",
+    "guard",
+    "gateway",
+    "ledger",
+)
+
+
+def _feature(name: str) -> Feature:
+    """Return what the module `feature` of a folder says of it."""
+    return cast("Feature", importlib.import_module(f"headgate.{name}.feature").FEATURE)
+
+
+FEATURES = tuple(_feature(name) for name in NAMES)
+
+
+def verbs() -> tuple[Verb[Any, Any, Any], ...]:
+    """Return the verbs of the house and of every feature."""
+    return (*HOUSE_VERBS, *(verb for feature in FEATURES for verb in feature.verbs))
+
+
+def older_verbs() -> Mapping[str, tuple[str, ...]]:
+    """Return the names that stored rules may mention and that nothing performs, with their groups."""
+    found = dict(HOUSE_OLDER_VERBS)
+    for feature in FEATURES:
+        found |= feature.older_verbs
+    return found
+
+
+def rules() -> tuple[Rules, ...]:
+    """Return the Cedar text of every feature."""
+    return tuple(feature.rules for feature in FEATURES)
+
+
+def baseline() -> Pack:
+    """Return the rules that every tenant starts with, compiled."""
+    return load_pack(verbs(), rules(), older_verbs=older_verbs())
+
+
+def migrations() -> tuple[Migration, ...]:
+    """Return the migrations of the house and of every feature, in the order of their numbers.
+
+    Raises:
+        Invalid: a file has a name of another form, or two have the same number.
+    """
+    house = [importlib.resources.files(f"headgate.{name}") / "migrations" for name in ("substrate", "server")]
+    return migrations_in(*house, *(feature.migrations for feature in FEATURES if feature.migrations is not None))

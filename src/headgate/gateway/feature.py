@@ -1,0 +1,108 @@
+"""The feature gateway: model calls, the catalogue behind them, and the limits of keys."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, suppress
+from typing import Any, cast
+
+from headgate.admin.features import Feature, House, Opened
+from headgate.gateway import chat, model_routes, preview
+from headgate.gateway.admission import KeyAdmitter
+from headgate.gateway.allowances import PostgresAllowances
+from headgate.gateway.commands import COMMANDS
+from headgate.gateway.dispatch import ModelDispatcher
+from headgate.gateway.invoke import ModelInvoke
+from headgate.gateway.library import Library
+from headgate.gateway.parts import Gateway
+from headgate.gateway.pricing import estimate_micros
+from headgate.gateway.routing import Health
+from headgate.gateway.sections import BUILT_IN_DEPLOYMENTS, CatalogueSection
+from headgate.gateway.store import Kind
+from headgate.gateway.verbs import VERBS
+from headgate.kernel.action import Action
+from headgate.kernel.errors import Unavailable
+from headgate.kernel.extensions import load
+from headgate.kernel.identity import TenantId
+from headgate.kernel.pipeline import Pipeline
+from headgate.substrate.telemetry import PROFILE, telemetry_profile
+from headgate.wire.dialects import load_dialects
+from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall
+from headgate.wire.provider import Provider
+
+_ANY_TENANT = TenantId("")
+_SECTIONS: tuple[Kind, ...] = ("network", "deployment", "alias")
+
+
+async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
+    """Load the catalogues; a desk calls no model, and its admitter only ever sees actions without content."""
+    base, secrets, is_worker = house.base, house.secrets, house.purpose == "worker"
+    endpoint = base.settings.otlp_endpoint
+    providers = {name: cast("Provider", one) for name, one in load("providers").items()} if is_worker else {}
+    dialects = load_dialects()
+    library = Library(
+        database=house.database,
+        egress=house.egress,
+        providers=providers,
+        secrets=secrets,
+        model_port=house.model_port,
+        profiles={PROFILE: telemetry_profile(endpoint)} if endpoint else None,
+        categories=frozenset(house.names("category", _ANY_TENANT)),
+    )
+
+    def estimate(action: Action[Any, Any, Any]) -> int | None:
+        """Return the dearest candidate's cost of a call of this size."""
+        if not is_worker:
+            return None
+        call: ModelCall = action.payload
+        catalogue = library.catalogue(action.principal.tenant)
+        candidates = catalogue.candidates(catalogue.alias(call.model))
+        return estimate_micros(call, candidates, currency=action.principal.limits.currency)
+
+    store = PostgresAllowances(house.database, worker=base.ids.ulid())
+    admitter = KeyAdmitter(store=store, clock=base.clock, estimate=estimate)
+    gateway = Gateway(library, admitter, providers, dialects)
+    if not is_worker:
+        return Opened(service=gateway, stages={"admitter": admitter})
+
+    async def close() -> None:
+        with suppress(Unavailable):  # the database may be away when we stop
+            await admitter.aclose()
+
+    stack.push_async_callback(close)
+
+    async def refresh() -> None:
+        await library.refresh(house.tenants())
+
+    async def keep_limits(_: Pipeline) -> None:
+        await admitter.run_forever(house.tenants)
+
+    return Opened(
+        service=gateway,
+        performers={
+            MODEL_INVOKE.name: ModelInvoke(catalogues=library.catalogue, health=Health(base.clock)),
+            MODEL_DISPATCH.name: ModelDispatcher(
+                egress=house.egress, providers=providers, dialects=dialects, secrets=secrets
+            ),
+        },
+        stages={"admitter": admitter},
+        sections=[CatalogueSection(kind, providers=providers, dialects=dialects) for kind in _SECTIONS],
+        jobs={"limits": keep_limits},
+        refresh=refresh,
+        names={
+            "alias": lambda tenant: library.catalogue(tenant).aliases,
+            "deployment": lambda tenant: library.catalogue(tenant).deployments,
+            "built-in deployment": lambda tenant: BUILT_IN_DEPLOYMENTS,
+        },
+        left_out=lambda: [f"{one.tenant}: {one.kind} {one.id}" for one in library.left_out],
+    )
+
+
+FEATURE = Feature(
+    name="gateway",
+    summary="Model calls: the catalogue, routing, dispatch and the limits of keys.",
+    package="headgate.gateway",
+    verbs=VERBS,
+    operations=(*model_routes.OPERATIONS, *preview.OPERATIONS, *chat.OPERATIONS),
+    commands=COMMANDS,
+    open=open_gateway,
+)

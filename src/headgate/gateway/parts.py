@@ -1,0 +1,31 @@
+"""The gateway, open: what its handlers work with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headgate.gateway.admission import KeyAdmitter
+from headgate.gateway.catalogue import Catalogues
+from headgate.gateway.library import Library
+from headgate.wire.dialects import Dialects
+from headgate.wire.provider import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The feature's parts.
+
+    Args:
+        providers: by name.
+    """
+
+    library: Library
+    admitter: KeyAdmitter
+    providers: Mapping[str, Provider]
+    dialects: Dialects
+
+    @property
+    def catalogues(self) -> Catalogues:
+        """Return a tenant's catalogue."""
+        return self.library.catalogue

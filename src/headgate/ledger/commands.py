@@ -1,0 +1,50 @@
+"""`headgate records|ledger`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import click
+
+from headgate.admin.client import client_at, url_option
+from headgate.admin.printing import as_json_option, print_rows
+from headgate.ledger.log_commands import ledger
+
+
+@click.group()
+def records() -> None:
+    """Records of what was done and refused."""
+
+
+@records.command("list")
+@click.option("--verb")
+@click.option("--outcome")
+@click.option("--use-case")
+@click.option("--since")
+@click.option("--until")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@click.option("--cursor")
+@url_option
+@as_json_option
+def list_records(url: str | None, as_json: bool, **filters: Any) -> None:
+    """List records, newest first."""
+    query = urlencode({name: value for name, value in filters.items() if value is not None})
+    answer = client_at(url).call("GET", f"/api/records?{query}")
+    print_rows(
+        answer["records"], ("id", "opened_at", "verb", "resource", "effect", "outcome", "leaf_index"), as_json=as_json
+    )
+    if answer["next"] and not as_json:
+        click.echo(f"more: --cursor {answer['next']}")
+
+
+@records.command("show")
+@click.argument("record")
+@url_option
+def show_record(record: str, url: str | None) -> None:
+    """Show one record whole; reading its content is itself recorded."""
+    click.echo(json.dumps(client_at(url).call("GET", f"/api/records/{quote(record, safe='')}"), indent=1))
+
+
+COMMANDS = (records, ledger)

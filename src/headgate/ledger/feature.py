@@ -1,0 +1,58 @@
+"""The feature ledger: records, logs and their proofs."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from headgate.admin.features import Feature, House, Opened
+from headgate.admin.records import RECORD_REVEAL
+from headgate.kernel.pipeline import Pipeline
+from headgate.ledger.commands import COMMANDS
+from headgate.ledger.keys import FileKeyRing, KeysOnDemand
+from headgate.ledger.live import LiveRecords
+from headgate.ledger.parts import Ledger, Revealing
+from headgate.ledger.pseudonyms import Pseudonymiser
+from headgate.ledger.reader import LedgerReader
+from headgate.ledger.record_routes import OPERATIONS
+from headgate.ledger.recorder import JournalRecorder
+from headgate.ledger.seal import Sealer
+from headgate.ledger.verbs import OLDER_VERBS, VERBS
+from headgate.substrate.clock import RandomPool
+from headgate.substrate.journal import Journal, JournalLimits
+
+
+async def open_ledger(house: House, stack: AsyncExitStack) -> Opened:
+    """Open a journal of this process's own, which the shipper takes up, and what reads the records."""
+    base = house.base
+    limits = JournalLimits(reserve_bytes=0)
+    if house.purpose == "worker":
+        limits = JournalLimits(backlog_bytes=base.settings.journal_backlog_mib << 20)
+    journal = Journal(base.settings.journal_folder / base.ids.ulid(), limits=limits, on_broken=house.quit)
+    stack.push_async_callback(journal.aclose)
+    ring = FileKeyRing(base.secrets_folder / "sealing")
+    sealer = Sealer(KeysOnDemand(ring, clock=base.clock), random_bytes=RandomPool())
+    pseudonyms = Pseudonymiser(base.secret("principals"))
+    reader = LedgerReader(house.database, sealer=Sealer(ring), pseudonyms=pseudonyms)
+    live = LiveRecords(reader)
+
+    async def follow(_: Pipeline) -> None:
+        await live.run_forever()
+
+    return Opened(
+        service=Ledger(reader, live, journal, base.settings.ledger_folder, base.clock),
+        performers={RECORD_REVEAL.name: Revealing(reader)},
+        stages={"recorder": JournalRecorder(journal, sealer=sealer, pseudonyms=pseudonyms)},
+        jobs={"live records": follow},
+    )
+
+
+FEATURE = Feature(
+    name="ledger",
+    summary="Records of everything that was done and refused, in a log that a stranger can verify.",
+    package="headgate.ledger",
+    verbs=VERBS,
+    older_verbs=OLDER_VERBS,
+    operations=OPERATIONS,
+    commands=COMMANDS,
+    open=open_ledger,
+)

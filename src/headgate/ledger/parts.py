@@ -1,0 +1,60 @@
+"""The ledger, open: what its handlers work with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from headgate.admin.bodies import PartView
+from headgate.admin.records import Reveal
+from headgate.kernel.errors import Invalid
+from headgate.kernel.ports import Clock
+from headgate.kernel.run import Run
+from headgate.ledger.live import LiveRecords
+from headgate.ledger.reader import LedgerReader
+from headgate.ledger.views import part_views
+from headgate.substrate.journal import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The feature's parts.
+
+    Args:
+        folder: of the logs, one folder for each tenant in it.
+    """
+
+    reader: LedgerReader
+    live: LiveRecords
+    journal: Journal
+    folder: Path
+    clock: Clock
+
+
+class Revealing:
+    """Performs `record.reveal`."""
+
+    def __init__(self, reader: LedgerReader) -> None:
+        self._reader = reader
+
+    async def run(self, run: Run[Reveal, object, Sequence[PartView]]) -> Sequence[PartView]:
+        """Open the parts.
+
+        Raises:
+            NotFound: there is no such record in the tenant.
+        """
+        wanted, tenant = run.payload, run.action.principal.tenant
+        run.facts["record"] = wanted.record[:64]
+        family = await self._reader.get_record(wanted.record, tenant=tenant)
+        every = await self._reader.open_parts(wanted.record, tenant=tenant)
+        opened = [part for part in every if wanted.names is None or part.name in wanted.names]
+        run.facts["parts"] = len(opened)
+        return part_views(family.record, opened)
+
+    def stream(
+        self, run: Run[Reveal, object, Sequence[PartView]]
+    ) -> AbstractAsyncContextManager[AsyncIterator[object]]:
+        """Refuse: parts are opened whole."""
+        raise Invalid("record.reveal cannot be streamed")

@@ -1,0 +1,226 @@
+"""Records: listed, shown with their content, proved; and the state of the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple, cast, get_args
+
+import msgspec
+
+from headgate.admin.bodies import PartView
+from headgate.admin.checks import page_size
+from headgate.admin.commands import Facts, digest_of
+from headgate.admin.operations import CURSOR, LIMIT, Operation, Parameter
+from headgate.admin.records import RECORD_REVEAL, Reveal
+from headgate.admin.requests import Request
+from headgate.kernel.action import Resource
+from headgate.kernel.errors import Denied, Invalid, NotFound
+from headgate.kernel.identity import TenantId
+from headgate.kernel.labels import Clearance
+from headgate.kernel.record import Outcome
+from headgate.ledger.checkpoint import VerifiedCheckpoint, VerifierKey, verify_checkpoint
+from headgate.ledger.log_keys import read_verifier, verifier_path
+from headgate.ledger.parts import Ledger
+from headgate.ledger.prove import Bundle, prove
+from headgate.ledger.reader import RecordFilters, StoredRecord
+from headgate.ledger.tiles import read_checkpoint
+from headgate.ledger.verbs import RECORD_EXPORT, RECORD_LIST, RECORD_READ, RECORD_VERIFY
+from headgate.ledger.views import LedgerView, ProofView, RecordDetail, RecordList, labels_text, record_view, shown_parts
+from headgate.ledger.watching import watch_records
+
+_OPEN = "open"
+_NOT_ALLOWED = "policy lets you see the record, not its content"
+
+
+async def list_records(ledger: Ledger, request: Request) -> RecordList:
+    """List records, newest first."""
+    caller = request.by
+    request.authorise(RECORD_LIST, Resource("ledger", caller.tenant_id))
+    limit = page_size(request.number("limit", 50), "records")
+    page = await ledger.reader.list_records(
+        _filters(request), tenant=caller.tenant_id, cursor=request.text("cursor"), limit=limit
+    )
+    return RecordList(records=[record_view(one) for one in page.records], next=page.cursor)
+
+
+async def get_record(ledger: Ledger, request: Request) -> RecordDetail:
+    """Show one record whole; opening its content is an act of its own, with a record of its own."""
+    caller, record_id = request.by, request.path["record"]
+    resource = Resource("record", record_id)
+    request.authorise(RECORD_READ, resource)
+    family = await ledger.reader.get_record(record_id, tenant=caller.tenant_id)
+    withheld = _withheld(family.record, caller.principal.clearance)
+    cleared = family.record.parts.keys() - withheld.keys()
+    opened: Sequence[PartView] = ()
+    if cleared:
+        try:
+            done = await request.act(RECORD_REVEAL, resource, Reveal(family.record.id, frozenset(cleared)))
+            opened = done.result
+        except Denied:
+            withheld.update(dict.fromkeys(cleared, _NOT_ALLOWED))
+    return RecordDetail(
+        record=record_view(family.record),
+        output_labels=labels_text(family.record.output_labels),
+        children=[record_view(child) for child in family.children],
+        parts=shown_parts(family.record, opened, withheld=withheld),
+    )
+
+
+async def prove_record(ledger: Ledger, request: Request) -> ProofView:
+    """Hand out a record's proof of inclusion, which leaves the house and so is recorded."""
+    caller, record_id = request.by, request.path["record"]
+
+    async def do(facts: Facts) -> Bundle:
+        family = await ledger.reader.get_record(record_id, tenant=caller.tenant_id)
+        index = family.record.leaf_index
+        if index is None:
+            raise NotFound("this record has no place in the log yet: try again in a second", param="record")
+        facts["leaf_index"] = index
+        return await asyncio.to_thread(_prove, ledger.folder, caller.tenant_id, index)
+
+    told = {"record": record_id[:64]}
+    resource = Resource("record", record_id)
+    done = await request.perform(RECORD_EXPORT, resource, do, arguments=digest_of(record_id), summary=told)
+    return ProofView(bundle=msgspec.to_builtins(done.result))
+
+
+async def get_ledger(ledger: Ledger, request: Request) -> LedgerView:
+    """Show the log's last signed head; size 0 and no texts before its first record."""
+    caller = request.by
+    request.authorise(RECORD_VERIFY, Resource("ledger", caller.tenant_id))
+    published = await asyncio.to_thread(_published, ledger.folder, caller.tenant_id)
+    if published is None:
+        return LedgerView(origin="", size=0, root_hash="", vkey="", checkpoint="")
+    head = published.verified.checkpoint
+    return LedgerView(
+        origin=head.origin,
+        size=head.size,
+        root_hash=head.root.hex(),
+        vkey=published.key.encode(),
+        checkpoint=published.note.decode(),
+    )
+
+
+def _withheld(record: StoredRecord, clearance: Clearance) -> dict[str, str]:
+    """Say of each part whose labels may not flow to a reader what keeps it from there."""
+    obstacles = {name: record.labels_of(name).obstacles(clearance) for name in record.parts}
+    return {name: "; ".join(found) for name, found in obstacles.items() if found}
+
+
+def _filters(request: Request) -> RecordFilters:
+    outcome = request.text("outcome")
+    if outcome is not None and outcome != _OPEN and outcome not in get_args(Outcome):
+        known = ", ".join((*get_args(Outcome), _OPEN))
+        raise Invalid(f"an outcome is one of: {known}", param="outcome")
+    filters = RecordFilters(
+        verb=request.text("verb"),
+        use_case=request.text("use_case"),
+        resource=request.text("resource"),
+        principal=request.text("principal"),
+        rule=request.text("rule"),
+        since=_moment(request, "since"),
+        until=_moment(request, "until"),
+        is_open=outcome == _OPEN,
+        is_first=request.switch("roots"),
+    )
+    return filters if outcome in (None, _OPEN) else replace(filters, outcome=cast("Outcome", outcome))
+
+
+def _moment(request: Request, name: str) -> datetime | None:
+    text = request.text(name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        # A time without its zone is as good as none; the comparison below would guess.
+        if moment.tzinfo is None or moment.year < 1970:
+            raise ValueError
+        moment.timestamp()
+    except (ValueError, OverflowError) as error:
+        raise Invalid("write the time as RFC 3339 has it, such as 2027-03-01T09:00:00Z", param=name) from error
+    return moment
+
+
+class _Published(NamedTuple):
+    note: bytes
+    key: VerifierKey
+    verified: VerifiedCheckpoint
+
+
+def _published(ledger: Path, tenant: TenantId) -> _Published | None:
+    """Read the log's head and check its signature; None where nothing was published yet."""
+    try:
+        key = read_verifier(verifier_path(ledger, tenant))
+        note = read_checkpoint(ledger / tenant)
+    except FileNotFoundError:
+        return None
+    return _Published(note, key, verify_checkpoint(note, keys=[key]))
+
+
+def _prove(ledger: Path, tenant: TenantId, index: int) -> Bundle:
+    published = _published(ledger, tenant)
+    if published is None or index >= published.verified.checkpoint.size:
+        raise NotFound("the log has not published this record yet: try again in a second", param="record")
+    return prove(ledger / tenant, index, keys=[published.key])
+
+
+_RECORD_FILTERS = (
+    CURSOR,
+    LIMIT,
+    Parameter("verb", "Only this verb, such as model.dispatch."),
+    Parameter("outcome", "Only this outcome; `open` for records that are not closed."),
+    Parameter("use_case", "Only this use case."),
+    Parameter("resource", "Only this resource, such as deployment:local-chat."),
+    Parameter("principal", "Only this principal, as records name it."),
+    Parameter("rule", "Only where this rule matched."),
+    Parameter("since", "Only opened at or after this time."),
+    Parameter("until", "Only opened before this time."),
+    Parameter("roots", "Only the first record of each chain.", "boolean"),
+)
+
+OPERATIONS = (
+    Operation(
+        "listRecords",
+        "GET",
+        "/api/records",
+        "Records, newest first.",
+        list_records,
+        answer=RecordList,
+        verb=RECORD_LIST,
+        parameters=_RECORD_FILTERS,
+    ),
+    Operation(
+        "watchRecords",
+        "GET",
+        "/api/records/live",
+        "Records as they arrive (event `record`).",
+        watch_records,
+        answer=str,
+        verb=RECORD_LIST,
+    ),
+    Operation(
+        "getRecord",
+        "GET",
+        "/api/records/{record}",
+        "One record, whole.",
+        get_record,
+        answer=RecordDetail,
+        verb=RECORD_READ,
+    ),
+    Operation(
+        "proveRecord",
+        "GET",
+        "/api/records/{record}/proof",
+        "Its proof of inclusion.",
+        prove_record,
+        answer=ProofView,
+        verb=RECORD_EXPORT,
+    ),
+    Operation(
+        "getLedger", "GET", "/api/ledger", "The state of the log.", get_ledger, answer=LedgerView, verb=RECORD_VERIFY
+    ),
+)

@@ -1,0 +1,153 @@
+"""Records as the admin API shows them, and the bodies around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from headgate.admin.bodies import Body, PartView, RuleHitView
+from headgate.ledger.models import Leaf, LeafLabels, PartDigest, decode_leaf
+from headgate.ledger.reader import OpenedPart, StoredRecord
+
+
+class RecordView(Body, frozen=True, kw_only=True):
+    """One record, as lists show it."""
+
+    id: str
+    parent: str | None
+    root: str | None
+    verb: str
+    principal: str
+    use_case: str
+    resource: str
+    effect: str
+    would: str
+    outcome: str | None
+    error: str | None
+    opened_at: datetime
+    closed_at: datetime | None
+    duration_us: int | None
+    labels: str
+    policy_version: str
+    rules: list[RuleHitView]
+    facts: dict[str, Any]
+    leaf_index: int | None
+
+
+class RecordList(Body, frozen=True, kw_only=True):
+    """A page of records, newest first; `next` is the cursor of the following page."""
+
+    records: list[RecordView]
+    next: str | None
+
+
+class RecordDetail(Body, frozen=True, kw_only=True):
+    """Everything about one record: itself, the actions inside it, and its parts."""
+
+    record: RecordView
+    output_labels: str
+    children: list[RecordView]
+    parts: list[PartView]
+
+
+class ProofView(Body, frozen=True, kw_only=True):
+    """What a stranger needs to check a record; see `headgate ledger prove`."""
+
+    bundle: dict[str, Any]
+
+
+class LedgerView(Body, frozen=True, kw_only=True):
+    """The state of the tenant's log."""
+
+    origin: str
+    size: int
+    root_hash: str
+    vkey: str
+    checkpoint: str
+
+
+def record_view(record: StoredRecord) -> RecordView:
+    """Return a stored record's view."""
+    return leaf_view(decode_leaf(record.leaf), record.leaf_index)
+
+
+def leaf_view(leaf: Leaf, leaf_index: int | None) -> RecordView:
+    """Return the view of a leaf."""
+    return RecordView(
+        id=leaf.id,
+        parent=leaf.parent,
+        root=leaf.root,
+        verb=leaf.verb,
+        principal=leaf.principal,
+        use_case=leaf.use_case,
+        resource=leaf.resource,
+        effect=leaf.effect,
+        would=leaf.would,
+        outcome=leaf.outcome,
+        error=leaf.error,
+        opened_at=datetime.fromisoformat(leaf.opened_at),
+        closed_at=None if leaf.closed_at is None else datetime.fromisoformat(leaf.closed_at),
+        duration_us=None if leaf.outcome is None else leaf.duration_us,
+        labels=labels_text(leaf.labels),
+        policy_version=leaf.policy_version,
+        rules=[RuleHitView(id=one.id, does=one.does, mode=one.mode, reason=one.reason) for one in leaf.rules],
+        facts={**leaf.facts, **leaf.closing_facts},
+        leaf_index=leaf_index,
+    )
+
+
+def labels_text(labels: LeafLabels | None) -> str:
+    """Write labels as the `x-headgate-labels` header has them; empty where there are none."""
+    if labels is None:
+        return ""
+    parts = [f"confidentiality={labels.confidentiality}"]
+    sets: Sequence[tuple[str, Sequence[str] | None]] = (
+        ("categories", labels.categories or None),
+        ("readers", labels.readers or None),
+        ("purposes", labels.purposes),
+        ("regions", labels.regions),
+    )
+    parts += [f"{name}={','.join(words)}" for name, words in sets if words is not None]
+    if labels.custody != "any":
+        parts.append(f"custody={labels.custody}")
+    if labels.integrity != "trusted":
+        parts.append(f"integrity={labels.integrity}")
+    return "; ".join(parts)
+
+
+def part_views(record: StoredRecord, opened: Sequence[OpenedPart]) -> list[PartView]:
+    """Return every part that the record names; one that was not opened has no text."""
+    by_name = {part.name: part for part in opened}
+    return [_part(name, digest, by_name.get(name), withheld=None) for name, digest in sorted(record.parts.items())]
+
+
+def shown_parts(record: StoredRecord, opened: Sequence[PartView], *, withheld: Mapping[str, str]) -> list[PartView]:
+    """Return every part for a reader: as it was opened, or with what keeps it from the reader.
+
+    Args:
+        withheld: why, by the names of parts.
+    """
+    by_name = {part.name: part for part in opened if part.name not in withheld}
+    return [
+        by_name.get(name) or _part(name, digest, None, withheld=withheld.get(name))
+        for name, digest in sorted(record.parts.items())
+    ]
+
+
+def _part(name: str, digest: PartDigest, opened: OpenedPart | None, *, withheld: str | None) -> PartView:
+    return PartView(
+        name=name,
+        text=None if opened is None else _text(opened.text),
+        size_bytes=digest.size_bytes,
+        digest=digest.sha256,
+        erased=opened is not None and opened.state in ("erased", "missing"),
+        withheld=withheld,
+    )
+
+
+def _text(data: bytes | None) -> str | None:
+    try:
+        return None if data is None else data.decode()
+    except UnicodeDecodeError:
+        return None

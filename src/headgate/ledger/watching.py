@@ -1,0 +1,32 @@
+"""Watching records as they are logged."""
+
+from __future__ import annotations
+
+from headgate.admin.requests import Request
+from headgate.kernel.action import Resource
+from headgate.kernel.errors import Unavailable
+from headgate.ledger.parts import Ledger
+from headgate.ledger.verbs import RECORD_LIST
+
+_LONGEST_S = 3600.0
+
+
+async def watch_records(ledger: Ledger, request: Request) -> None:
+    """Stream records as they are logged, for an hour at most; the console begins again then.
+
+    Whether the caller may still look is asked anew for each batch, so that a role that is taken away ends the stream.
+    """
+    resource = Resource("ledger", request.tenant)
+    request.authorise(RECORD_LIST, resource)
+    ends_s = ledger.clock.monotonic() + _LONGEST_S
+    async with request.events() as stream, ledger.live.watch(request.tenant) as watcher:
+        await stream.begin()
+        await stream.heartbeat()
+        while ledger.clock.monotonic() < ends_s:
+            events = [await watcher.waiting.get()]
+            while not watcher.waiting.empty():
+                events.append(watcher.waiting.get_nowait())
+            request.authorise_again(RECORD_LIST, resource)
+            await stream.send(b"".join(events))
+            if watcher.is_behind:
+                raise Unavailable("records came faster than you read them: begin again with the list")

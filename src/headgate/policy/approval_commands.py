@@ -1,0 +1,90 @@
+"""`headgate approvals`: what policy wants a person to decide, from the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import click
+
+from headgate.admin.client import client_at, url_option
+from headgate.admin.printing import as_json_option, print_rows
+
+_COLUMNS = ("id", "state", "requested_at", "principal", "use_case", "verb", "resource", "labels")
+_FACTS = (
+    *("id", "state", "verb", "resource", "use_case", "principal", "on_behalf_of", "makers", "labels"),
+    *("policy_version", "record", "requested_at", "expires_at", "approver", "decided_at", "reason", "used_at"),
+)
+_reason = click.option("--reason", required=True, help="Why, for whoever looks later.")
+
+
+@click.group()
+def approvals() -> None:
+    """Requests that wait for a person."""
+
+
+@approvals.command("list")
+@click.option("--all", "every", is_flag=True, help="Those that were decided or have expired, too.")
+@click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
+@click.option("--cursor")
+@url_option
+@as_json_option
+def list_approvals(every: bool, limit: int, cursor: str | None, url: str | None, as_json: bool) -> None:
+    """List the requests that wait, newest first."""
+    query: dict[str, Any] = {"limit": limit}
+    if not every:
+        query["waiting"] = "true"
+    if cursor is not None:
+        query["cursor"] = cursor
+    answer = client_at(url).call("GET", f"/api/approvals?{urlencode(query)}")
+    print_rows(answer["approvals"], _COLUMNS, as_json=as_json)
+    if answer["next"] and not as_json:
+        click.echo(f"more: --cursor {answer['next']}")
+
+
+@approvals.command("show")
+@click.argument("approval")
+@url_option
+@as_json_option
+def show_approval(approval: str, url: str | None, as_json: bool) -> None:
+    """Show one request with what would be sent; looking at that is itself recorded."""
+    answer: dict[str, Any] = client_at(url).call("GET", _path(approval))
+    if as_json:
+        click.echo(json.dumps(answer, indent=1))
+        return
+    asked: dict[str, Any] = answer["approval"]
+    facts: dict[str, Any] = {name: asked[name] for name in _FACTS}
+    facts |= {name: ", ".join(asked[name]) for name in ("on_behalf_of", "makers")} | asked["details"]
+    for name, value in facts.items():
+        if value not in (None, ""):
+            click.echo(f"{name:<16}{value}")
+    for rule in asked["rules"]:
+        click.echo(f"{'asked by':<16}{rule['id']}: {rule['reason']}")
+    click.echo(f"{'content':<16}{answer['content']}")
+    for part in answer["parts"]:
+        click.echo(f"\n{part['name']}, {part['size_bytes']} bytes:\n{part['text'] or '(not text)'}")
+
+
+@approvals.command("approve")
+@click.argument("approval")
+@_reason
+@url_option
+def approve(approval: str, reason: str, url: str | None) -> None:
+    """Let it be done, once, within an hour. Whoever asks cannot approve it."""
+    client_at(url).call("POST", f"{_path(approval)}/approve", {"reason": reason})
+    click.echo(f"{approval} is approved; the same request works once with the header x-headgate-grant: {approval}")
+
+
+@approvals.command("refuse")
+@click.argument("approval")
+@_reason
+@url_option
+def refuse(approval: str, reason: str, url: str | None) -> None:
+    """Have it not done."""
+    client_at(url).call("POST", f"{_path(approval)}/refuse", {"reason": reason})
+    click.echo(f"{approval} is refused")
+
+
+def _path(approval: str) -> str:
+    return f"/api/approvals/{quote(approval, safe='')}"

@@ -1,0 +1,247 @@
+"""Approvals: requests that a person decides, listed, shown with what would be sent, approved or refused."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+
+from headgate.admin.bodies import Body, PartView
+from headgate.admin.checks import page_size
+from headgate.admin.commands import Facts, digest_of, summary
+from headgate.admin.operations import CURSOR, LIMIT, Operation, Parameter
+from headgate.admin.records import RECORD_REVEAL, Reveal
+from headgate.admin.requests import Request
+from headgate.kernel.action import Resource
+from headgate.kernel.errors import Denied, Invalid, NotFound
+from headgate.kernel.labels import parse_labels
+from headgate.policy import approvals
+from headgate.policy.approvals import Approval
+from headgate.policy.parts import Policy
+from headgate.policy.verbs import APPROVAL_DECIDE, APPROVAL_LIST
+from headgate.substrate.database import Transaction
+
+
+class ApprovalRule(Body, frozen=True, kw_only=True):
+    """A rule that asks, and why."""
+
+    id: str
+    reason: str
+
+
+class ApprovalView(Body, frozen=True, kw_only=True):
+    """A request for approval and what became of it.
+
+    `makers` made the key that asks. `record` tells of the action that was asked about, `labels` of what would be sent;
+    `details` are what is known of the destination or the change. `can_decide` says whether whoever looks may decide it.
+    """
+
+    id: str
+    state: Literal["waiting", "approved", "refused", "used", "expired"]
+    principal: str
+    on_behalf_of: list[str]
+    makers: list[str]
+    use_case: str
+    verb: str
+    resource: str
+    labels: str
+    details: dict[str, str]
+    rules: list[ApprovalRule]
+    policy_version: str
+    record: str
+    requested_at: datetime
+    expires_at: datetime
+    approver: str | None
+    decided_at: datetime | None
+    reason: str
+    used_at: datetime | None
+    can_decide: bool
+
+
+class ApprovalList(Body, frozen=True, kw_only=True):
+    """A page of requests, newest first; `next` is the cursor of the following page."""
+
+    approvals: list[ApprovalView]
+    next: str | None
+
+
+class ApprovalDetail(Body, frozen=True, kw_only=True):
+    """One request with what would be sent: `content` says whether it is shown, withheld from this reader, or absent."""
+
+    approval: ApprovalView
+    content: Literal["shown", "withheld", "absent"]
+    parts: list[PartView]
+
+
+class ApprovalDecision(Body, frozen=True, kw_only=True):
+    """Why it is approved or refused, for whoever looks later."""
+
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+
+
+async def list_approvals(policy: Policy, request: Request) -> ApprovalList:
+    """List requests, newest first."""
+    caller = request.by
+    request.authorise(APPROVAL_LIST, Resource("approvals", caller.tenant_id))
+    limit, before, tenant = page_size(request.number("limit", 50), "requests"), request.text("cursor"), request.tenant
+    async with policy.database.transaction(tenant=tenant) as tx:
+        if request.switch("waiting"):
+            now = policy.clock.now()
+            found = await approvals.waiting(tx, tenant=tenant, now=now, before=before, limit=limit + 1)
+        else:
+            found = await approvals.every(tx, tenant=tenant, before=before, limit=limit + 1)
+        makers = await approvals.makers_of(tx, caller.principal)
+    page = found[:limit]
+    return ApprovalList(
+        approvals=[_view(policy, request, one, makers=makers) for one in page],
+        next=page[-1].id if len(found) > limit else None,
+    )
+
+
+async def get_approval(policy: Policy, request: Request) -> ApprovalDetail:
+    """Show one request; whoever asked sees what became of it, whoever may decide sees what would be sent too."""
+    caller = request.by
+    approval, makers = await _find(policy, request)
+    view = _view(policy, request, approval, makers=makers)
+    if approval.principal == caller.principal.id:
+        request.decided.add(APPROVAL_LIST.name)  # everybody may see what became of their own
+        return ApprovalDetail(approval=view, content="withheld", parts=[])
+    request.authorise(APPROVAL_LIST, _resource(approval))
+    if not parse_labels(approval.labels).flows_to(caller.principal.clearance):
+        return ApprovalDetail(approval=view, content="withheld", parts=[])
+    try:
+        done = await request.act(RECORD_REVEAL, _resource(approval), Reveal(approval.record))
+    except Denied:
+        return ApprovalDetail(approval=view, content="withheld", parts=[])
+    except (NotFound, Invalid):  # it was not brought to the database yet
+        return ApprovalDetail(approval=view, content="absent", parts=[])
+    parts = list(done.result)
+    return ApprovalDetail(approval=view, content="shown" if parts else "absent", parts=parts)
+
+
+async def approve(policy: Policy, request: Request) -> ApprovalView:
+    """Let what was asked about be done, once, within an hour."""
+    return await _decide(policy, request, approved=True)
+
+
+async def refuse(policy: Policy, request: Request) -> ApprovalView:
+    """Have what was asked about not done."""
+    return await _decide(policy, request, approved=False)
+
+
+async def _decide(policy: Policy, request: Request, *, approved: bool) -> ApprovalView:
+    caller, reason = request.by, request.body_as(ApprovalDecision).reason
+    found = await _find(policy, request)
+    asked = found.approval
+
+    async def make(tx: Transaction, facts: Facts) -> Approval:
+        now = policy.clock.now()
+        return await approvals.decide(
+            tx, asked.id, approver=caller.principal, approved=approved, now=now, reason=reason
+        )
+
+    done = await request.change(
+        APPROVAL_DECIDE,
+        _resource(asked),
+        make,
+        arguments=digest_of(asked.id, approved, reason),
+        summary=summary(approved=approved, verb=asked.verb, asked_in=asked.record or None),
+    )
+    return _view(policy, request, done.result, makers=found.makers)
+
+
+class _Found(NamedTuple):
+    """A request, and who made the key of whoever looks at it."""
+
+    approval: Approval
+    makers: frozenset[str]
+
+
+async def _find(policy: Policy, request: Request) -> _Found:
+    caller = request.by
+    async with policy.database.transaction(tenant=caller.tenant_id) as tx:
+        found = await approvals.find(tx, request.path["approval"], tenant=caller.tenant_id)
+        return _Found(found, await approvals.makers_of(tx, caller.principal))
+
+
+def _resource(approval: Approval) -> Resource:
+    """Return the request as a resource, so that policies can say who decides about what."""
+    asked = {"verb": approval.verb, "use_case": approval.use_case, "resource": approval.resource}
+    return Resource("approval", approval.id, attributes=asked)
+
+
+def _view(policy: Policy, request: Request, approval: Approval, *, makers: frozenset[str]) -> ApprovalView:
+    state = approval.state(policy.clock.now())
+    can_decide = (
+        state == "waiting"
+        and approval.why_not_decided_by(request.by.principal, makers=makers) is None
+        and request.allows(APPROVAL_DECIDE, _resource(approval))
+    )
+    details = (detail.partition("=") for detail in approval.details)
+    rules = (reason.partition(": ") for reason in approval.reasons)
+    return ApprovalView(
+        id=approval.id,
+        state=state,
+        principal=approval.principal,
+        on_behalf_of=approval.on_behalf_of,
+        makers=approval.makers,
+        use_case=approval.use_case,
+        verb=approval.verb,
+        resource=approval.resource,
+        labels=approval.labels,
+        details={name: value for name, _, value in details},
+        rules=[ApprovalRule(id=name, reason=why) for name, _, why in rules],
+        policy_version=approval.policy_version,
+        record=approval.record,
+        requested_at=approval.requested_at,
+        expires_at=approval.expires_at,
+        approver=approval.approver,
+        decided_at=approval.decided_at,
+        reason=approval.reason,
+        used_at=approval.used_at,
+        can_decide=can_decide,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        "listApprovals",
+        "GET",
+        "/api/approvals",
+        "Requests for approval, newest first.",
+        list_approvals,
+        answer=ApprovalList,
+        verb=APPROVAL_LIST,
+        parameters=(Parameter("waiting", "Only those that wait for a decision.", "boolean"), CURSOR, LIMIT),
+    ),
+    Operation(
+        "getApproval",
+        "GET",
+        "/api/approvals/{approval}",
+        "One request, with what would be sent.",
+        get_approval,
+        answer=ApprovalDetail,
+        verb=APPROVAL_LIST,
+    ),
+    Operation(
+        "approve",
+        "POST",
+        "/api/approvals/{approval}/approve",
+        "Let it be done, once.",
+        approve,
+        body=ApprovalDecision,
+        answer=ApprovalView,
+        verb=APPROVAL_DECIDE,
+    ),
+    Operation(
+        "refuse",
+        "POST",
+        "/api/approvals/{approval}/refuse",
+        "Have it not done.",
+        refuse,
+        body=ApprovalDecision,
+        answer=ApprovalView,
+        verb=APPROVAL_DECIDE,
+    ),
+)

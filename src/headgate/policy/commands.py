@@ -1,0 +1,170 @@
+"""`headgate keys|use-cases|rules|approvals`."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import click
+
+from headgate.admin.client import client_at, url_option
+from headgate.admin.printing import as_json_option, print_rows
+from headgate.policy.approval_commands import approvals
+
+
+@click.group()
+def keys() -> None:
+    """API keys."""
+
+
+@keys.command("list")
+@url_option
+@as_json_option
+def list_keys(url: str | None, as_json: bool) -> None:
+    """List the keys; secrets are not kept and not shown."""
+    answer = client_at(url).call("GET", "/api/keys")
+    print_rows(answer["keys"], ("id", "name", "principal", "use_case", "expires_at", "revoked_at"), as_json=as_json)
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option("--use-case", default="getting-started", show_default=True)
+@click.option("--principal", help="A registered program that it stands for; by default one of its own, by its name.")
+@click.option("--for", "person", help="A registered person whom the key stands for.")
+@click.option("--as-me", is_flag=True, help="The key stands for you.")
+@click.option("--role", "roles", multiple=True, help="A role that it carries; may be given several times.")
+@click.option("--alias", "aliases", multiple=True, help="Only this model; may be given several times.")
+@click.option("--expires", "expires_at", help="RFC 3339 time after which it is refused.")
+@click.option("--requests-per-minute", type=click.IntRange(1))
+@click.option("--cost-per-day", type=click.FloatRange(0), help="Money for a UTC day, in --currency.")
+@click.option("--currency", default="USD", show_default=True)
+@url_option
+def create_key(
+    name: str,
+    use_case: str,
+    principal: str | None,
+    person: str | None,
+    as_me: bool,
+    roles: tuple[str, ...],
+    aliases: tuple[str, ...],
+    expires_at: str | None,
+    requests_per_minute: int | None,
+    cost_per_day: float | None,
+    currency: str,
+    url: str | None,
+) -> None:
+    """Make a key and print its secret, this once.
+
+    By default it stands for a program of its own, which you own and which may see what you may.
+    """
+    client = client_at(url)
+    if sum((principal is not None, person is not None, as_me)) > 1:
+        raise click.UsageError("a key stands for one: give --principal, --for or --as-me")
+    if as_me:
+        person = client.call("GET", "/api/session")["principal"]
+    elif person is not None:
+        # A name written wrong would be a new program with all that its maker may see.
+        client.call("GET", f"/api/entries/person/{quote(person, safe='')}")
+    body = {
+        "name": name,
+        "use_case": use_case,
+        "principal": principal or person,
+        "roles": list(roles),
+        "aliases": list(aliases) or None,
+        "expires_at": expires_at,
+        "requests_per_minute": requests_per_minute,
+        "cost_micros_per_day": None if cost_per_day is None else round(cost_per_day * 1_000_000),
+        "currency": currency,
+    }
+    click.echo(client.call("POST", "/api/keys", body)["secret"])
+
+
+@keys.command("revoke")
+@click.argument("key")
+@url_option
+def revoke_key(key: str, url: str | None) -> None:
+    """Revoke a key, at once and for good."""
+    client_at(url).call("DELETE", f"/api/keys/{quote(key, safe='')}")
+    click.echo(f"{key} is revoked")
+
+
+@click.group("use-cases")
+def use_cases() -> None:
+    """Registered purposes."""
+
+
+@use_cases.command("list")
+@url_option
+@as_json_option
+def list_use_cases(url: str | None, as_json: bool) -> None:
+    """List the use cases."""
+    rows = client_at(url).call("GET", "/api/use-cases")["use_cases"]
+    columns = ("id", "owner", "risk", "confidentiality", "deployments", "members", "observe", "expires_at")
+    print_rows(rows, columns, as_json=as_json)
+
+
+@use_cases.command("put")
+@click.argument("use_case")
+@click.option("--owner", required=True)
+@click.option("--purpose", required=True)
+@click.option("--risk", type=click.Choice(["minimal", "limited", "high"]), default="limited", show_default=True)
+@click.option("--confidentiality", type=click.Choice(["public", "internal", "confidential", "restricted"]))
+@click.option("--deployment", "deployments", multiple=True, help="Only this deployment; may be given several times.")
+@click.option(
+    "--member", "members", multiple=True, help="Who may use it: an id, group:NAME or '*'; may be given several times."
+)
+@click.option("--observe", multiple=True, help="A rule that only observes; may be given several times.")
+@click.option("--expires", "expires_at")
+@url_option
+def put_use_case(use_case: str, url: str | None, **fields: Any) -> None:
+    """Register a use case or replace what is registered."""
+    body = {
+        **fields,
+        "confidentiality": fields["confidentiality"] or "public",
+        "deployments": list(fields["deployments"]) or None,
+        "members": list(fields["members"]) or None,
+        "observe": list(fields["observe"]),
+    }
+    client_at(url).call("PUT", f"/api/use-cases/{quote(use_case, safe='')}", body)
+    click.echo(f"{use_case} is registered")
+
+
+@use_cases.command("delete")
+@click.argument("use_case")
+@url_option
+def delete_use_case(use_case: str, url: str | None) -> None:
+    """Remove a use case; keys bound to it stop working."""
+    client_at(url).call("DELETE", f"/api/use-cases/{quote(use_case, safe='')}")
+    click.echo(f"{use_case} is removed")
+
+
+@click.group()
+def rules() -> None:
+    """Rules of policy."""
+
+
+@rules.command("list")
+@click.option("--use-case", help="Show the modes for this use case.")
+@url_option
+@as_json_option
+def list_rules(use_case: str | None, url: str | None, as_json: bool) -> None:
+    """List the rules in force."""
+    query = f"?{urlencode({'use_case': use_case})}" if use_case else ""
+    print_rows(
+        client_at(url).call("GET", f"/api/rules{query}")["rules"], ("id", "does", "mode", "reason"), as_json=as_json
+    )
+
+
+@rules.command("mode")
+@click.argument("use_case")
+@click.argument("rule")
+@click.argument("mode", type=click.Choice(["observe", "enforce"]))
+@url_option
+def set_mode(use_case: str, rule: str, mode: str, url: str | None) -> None:
+    """Let a RULE observe or enforce for one USE_CASE."""
+    path = f"/api/use-cases/{quote(use_case, safe='')}/rules/{quote(rule, safe='')}"
+    client_at(url).call("PUT", path, {"mode": mode})
+    click.echo(f"{rule}: {mode} for {use_case}")
+
+
+COMMANDS = (keys, use_cases, rules, approvals)

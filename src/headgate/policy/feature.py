@@ -1,0 +1,97 @@
+"""The feature policy: decisions, use cases, keys, rules and approvals."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from headgate.admin.features import Feature, House, Opened
+from headgate.kernel.identity import TenantId
+from headgate.policy import approval_routes, key_routes, rule_routes, store, use_case_routes
+from headgate.policy.approvals import PolicyApprovals
+from headgate.policy.commands import COMMANDS
+from headgate.policy.decider import PolicyDecider
+from headgate.policy.jobs import refresh
+from headgate.policy.models import DEFAULT_TENANT
+from headgate.policy.pack import load_pack
+from headgate.policy.parts import Policy
+from headgate.policy.rules import roles_of
+from headgate.policy.sections import policy_sections
+from headgate.policy.service import PolicyService
+from headgate.policy.snapshot import SnapshotHolder, baseline_snapshot
+from headgate.policy.verbs import OLDER_VERBS, VERBS
+from headgate.substrate.database import Transaction
+
+
+class LockoutCheck:
+    """Refuses changes of the configuration that nobody could undo."""
+
+    def __init__(self, service: PolicyService) -> None:
+        self._service = service
+
+    async def begin(self, transaction: Transaction, *, tenant: TenantId) -> None:
+        """Wait for other changes of this tenant."""
+        await store.lock_configuration(transaction, tenant=tenant)
+
+    async def end(self, transaction: Transaction, *, tenant: TenantId) -> None:
+        """Look at what would be stored.
+
+        Raises:
+            Conflict: nobody could undo it.
+            Invalid: an entry could not be read back.
+        """
+        await self._service.refuse_lockout(await store.contents(transaction, tenant=tenant))
+
+
+async def open_policy(house: House, stack: AsyncExitStack) -> Opened:
+    """Compile the rules of every feature and load what is stored."""
+    clock, ids, database = house.base.clock, house.base.ids, house.database
+    pack, holder = load_pack(house.verbs, house.rules, older_verbs=house.older_verbs), SnapshotHolder(clock)
+    service = PolicyService(pack=pack, holder=holder, clock=clock, ids=ids)
+    policy = Policy(pack, holder, service, database, clock, house.names)
+
+    async def look() -> None:
+        if house.is_baseline_alone:
+            holder.swap(baseline_snapshot(pack), asked_s=holder.now_s())
+        else:
+            await refresh(holder, database=database, pack=pack)
+
+    def left_out() -> list[str]:
+        tenants = holder.latest.tenants.values() if holder.latest is not None else ()
+        return [f"{tenant.id}: {one.kind} {one.id}" for tenant in tenants for one in tenant.unreadable]
+
+    return Opened(
+        service=policy,
+        stages={
+            "decider": PolicyDecider(holder, clock=clock),
+            "approvals": PolicyApprovals(database, clock=clock, ids=ids),
+        },
+        sections=policy_sections(
+            pack=pack,
+            service=service,
+            clock=clock,
+            rules_in_force=lambda tenant: holder.current.tenants[tenant].engine.rules.values(),
+            built_in_deployments=lambda: house.names("built-in deployment", DEFAULT_TENANT),
+        ),
+        refresh=look,
+        names={"role": lambda tenant: roles_of(holder.current.tenants[tenant].engine.rules.values())},
+        left_out=left_out,
+        tenants=lambda: tuple(holder.latest.tenants) if holder.latest is not None else (),
+        check=LockoutCheck(service),
+    )
+
+
+FEATURE = Feature(
+    name="policy",
+    summary="Decisions, use cases, keys, rules and approvals.",
+    package="headgate.policy",
+    verbs=VERBS,
+    older_verbs=OLDER_VERBS,
+    operations=(
+        *key_routes.OPERATIONS,
+        *use_case_routes.OPERATIONS,
+        *rule_routes.OPERATIONS,
+        *approval_routes.OPERATIONS,
+    ),
+    commands=COMMANDS,
+    open=open_policy,
+)

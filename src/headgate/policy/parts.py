@@ -1,0 +1,35 @@
+"""Policy, open: what its handlers work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from headgate.admin.callers import AdminCaller
+from headgate.kernel.identity import TenantId
+from headgate.kernel.ports import Clock
+from headgate.policy.pack import Pack
+from headgate.policy.service import PolicyService
+from headgate.policy.snapshot import SnapshotHolder, TenantPolicy
+from headgate.substrate.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The feature's parts.
+
+    Args:
+        holder: of the snapshot that decisions are made on.
+        names: returns the names of a kind, such as aliases, whichever feature knows them.
+    """
+
+    pack: Pack
+    holder: SnapshotHolder
+    service: PolicyService
+    database: Database
+    clock: Clock
+    names: Callable[[str, TenantId], Collection[str]]
+
+    def tenant_of(self, caller: AdminCaller) -> TenantPolicy:
+        """Return the caller's tenant as the snapshot has it now."""
+        return self.holder.current.tenants[caller.tenant_id]

@@ -1,0 +1,102 @@
+"""The rules in force, and whether they observe or enforce."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from headgate.admin.bodies import Body
+from headgate.admin.callers import AdminCaller
+from headgate.admin.commands import Facts, digest_of, summary
+from headgate.admin.operations import Operation, Parameter
+from headgate.admin.requests import Request
+from headgate.kernel.action import Resource
+from headgate.policy.parts import Policy
+from headgate.policy.service import RuleView as ShownRule
+from headgate.policy.verbs import POLICY_LIST, RULE_SET_MODE
+from headgate.substrate.database import Transaction
+
+
+class RuleView(Body, frozen=True, kw_only=True):
+    """A rule of policy, as its author wrote it."""
+
+    id: str
+    does: Literal["allow", "deny", "ask", "duty"]
+    mode: Literal["observe", "enforce"]
+    reason: str
+    text: str
+    pack: str
+
+
+class RuleList(Body, frozen=True, kw_only=True):
+    """The rules in force, with the mode that they have for one use case."""
+
+    use_case: str | None
+    version: str
+    rules: list[RuleView]
+
+
+class RuleMode(Body, frozen=True, kw_only=True):
+    """Whether a rule only records what it would do."""
+
+    mode: Literal["observe", "enforce"]
+
+
+async def list_rules(policy: Policy, request: Request) -> RuleList:
+    """List every rule with its mode, for one use case or in general."""
+    caller = request.by
+    request.authorise(POLICY_LIST, Resource("rules", caller.tenant_id))
+    return await _rules(policy, caller, request.text("use_case"))
+
+
+async def set_rule_mode(policy: Policy, request: Request) -> RuleList:
+    """Let a rule observe or be enforced for one use case."""
+    caller, use_case, rule = request.by, request.path["use_case"], request.path["rule"]
+    mode = request.body_as(RuleMode).mode
+
+    async def make(tx: Transaction, facts: Facts) -> None:
+        await policy.service.set_rule_mode(tx, tenant=caller.tenant_id, use_case=use_case, rule=rule, mode=mode)
+
+    await request.change(
+        RULE_SET_MODE,
+        Resource("use_case", use_case),
+        make,
+        arguments=digest_of(use_case, rule, mode),
+        summary=summary(rule=rule, mode=mode),
+    )
+    return await _rules(policy, caller, use_case)
+
+
+async def _rules(policy: Policy, caller: AdminCaller, use_case: str | None) -> RuleList:
+    async with policy.database.transaction(tenant=caller.tenant_id) as tx:
+        found = await policy.service.rules(tx, tenant=caller.tenant_id, use_case=use_case)
+    return RuleList(
+        use_case=use_case, version=policy.tenant_of(caller).policy_version, rules=[_view(rule) for rule in found]
+    )
+
+
+def _view(rule: ShownRule) -> RuleView:
+    return RuleView(id=rule.id, does=rule.does, mode=rule.mode, reason=rule.reason, text=rule.text, pack=rule.source)
+
+
+OPERATIONS = (
+    Operation(
+        "setRuleMode",
+        "PUT",
+        "/api/use-cases/{use_case}/rules/{rule}",
+        "Let a rule observe or enforce for one use case.",
+        set_rule_mode,
+        body=RuleMode,
+        answer=RuleList,
+        verb=RULE_SET_MODE,
+    ),
+    Operation(
+        "listRules",
+        "GET",
+        "/api/rules",
+        "The rules in force.",
+        list_rules,
+        answer=RuleList,
+        verb=POLICY_LIST,
+        parameters=(Parameter("use_case", "Show the modes for this use case."),),
+    ),
+)

@@ -1,0 +1,92 @@
+"""The schema that rules are written against: the house's vocabulary, with the verbs that the features declare."""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from collections.abc import Iterable, Mapping
+
+import cedarpy
+
+from headgate.kernel.action import AttributeType, Verb
+from headgate.kernel.errors import Invalid
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+_GROUP = re.compile(r"[a-z][a-z0-9-]*")
+_ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_TYPES: Mapping[object, str] = {int: "Long", str: "String", bool: "Bool", frozenset: "Set<String>"}
+_PLAIN = "Resource"
+_COMMON = frozenset({"id", "kind", "custody", "level", "regions", "attributes"})
+
+
+def resource_type(verb: Verb[object, object, object]) -> str:
+    """Return the Cedar type of a verb's resource: one of its own where the verb has typed attributes."""
+    if not verb.attributes:
+        return _PLAIN
+    return "".join(word.capitalize() for word in re.split(r"[._]", verb.name)) + _PLAIN
+
+
+def schema_text(verbs: Iterable[Verb[object, object, object]], older: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the schema as Cedar text.
+
+    Args:
+        older: names that stored rules may mention and that nothing performs, with their groups.
+
+    Raises:
+        Invalid: a verb, a group or an attribute has a name of another form, or an attribute a type that rules have not.
+    """
+    base = (importlib.resources.files("headgate.policy") / "schema.cedarschema").read_text("utf-8")
+    vocabulary, end, _ = base.rpartition("}")
+    every = sorted(verbs, key=lambda verb: verb.name)
+    groups = {group for verb in every for group in verb.groups}.union(*older.values())
+    for group in groups:
+        if not _GROUP.fullmatch(group):
+            raise Invalid(f"{group!r} is no name of a group of verbs: write lower case letters, digits and '-'")
+    resource = _common_attributes(vocabulary)
+    lines = ["", "  // What can be done, in groups. An action that is not listed here is always refused."]
+    lines += [f'  action "{group}";' for group in sorted(groups)]
+    lines += [line for verb in every for line in _verb(verb, resource)]
+    lines += [_action(name, older[name], _PLAIN) for name in sorted(older)]
+    return vocabulary + "\n".join(lines) + "\n" + end + "\n"
+
+
+def load_schema(verbs: Iterable[Verb[object, object, object]], older: Mapping[str, tuple[str, ...]]) -> cedarpy.Schema:
+    """Return the schema, compiled; raises as `schema_text` does."""
+    return cedarpy.Schema.from_str(schema_text(verbs, older))
+
+
+def _common_attributes(vocabulary: str) -> str:
+    """Return the attributes that every resource has, as Cedar text."""
+    found = re.search(r"entity Resource = \{(.*?)\n  \};", vocabulary, re.DOTALL)
+    assert found is not None
+    return found.group(1)
+
+
+def _verb(verb: Verb[object, object, object], common: str) -> list[str]:
+    if not _NAME.fullmatch(verb.name):
+        raise Invalid(f"{verb.name!r} is no name of a verb: write NOUN.VERB in lower case")
+    kind = resource_type(verb)
+    action = _action(verb.name, verb.groups, kind)
+    if kind == _PLAIN:
+        return [action]
+    own = [f"    {name}: {_type(name, of)}," for name, of in sorted(verb.attributes.items())]
+    return [f"  entity {kind} = {{{common}", *own, "  };", action]
+
+
+def _action(name: str, groups: tuple[str, ...], resource: str) -> str:
+    named = ", ".join(f'"{group}"' for group in groups)
+    within = f" in [{named}]" if groups else ""
+    applies = f"principal: Principal, resource: {resource}, context: Circumstances"
+    return f'  action "{name}"{within} appliesTo {{ {applies} }};'
+
+
+def _type(name: str, of: AttributeType) -> str:
+    if not _ATTRIBUTE.fullmatch(name) or name in _COMMON:
+        raise Invalid(f"{name!r} cannot name an attribute: every resource has one of that name, or its form is another")
+    if isinstance(of, Mapping):
+        fields = ", ".join(f"{inner}: {_type(inner, kind)}" for inner, kind in sorted(of.items()))
+        return f"{{ {fields} }}"
+    written = _TYPES.get(getattr(of, "__origin__", of))
+    if written is None:
+        raise Invalid(f"the attribute {name} is no number, text, switch, set of texts or record")
+    return written

@@ -1,0 +1,38 @@
+"""The verbs of policy: keys, use cases, rules and approvals."""
+
+from __future__ import annotations
+
+from headgate.admin.commands import ADMINISTER, command_verb
+
+KEY_CREATE = command_verb("key.create", "write", "Make a key", ADMINISTER)
+KEY_REVOKE = command_verb("key.revoke", "write", "Revoke a key", ADMINISTER)
+KEY_LIST = command_verb("key.list", "read", "See the keys", ADMINISTER, on="keys")
+USE_CASE_PUT = command_verb("use_case.put", "write", "Register or change a use case", ADMINISTER)
+USE_CASE_DELETE = command_verb("use_case.delete", "write", "Remove a use case", ADMINISTER)
+USE_CASE_LIST = command_verb("use_case.list", "read", "See the use cases", ADMINISTER, on="use_cases")
+RULE_SET_MODE = command_verb("rule.set_mode", "write", "Let a rule observe or enforce", ADMINISTER, on="use_case")
+POLICY_LIST = command_verb("policy.list", "read", "See the rules", ADMINISTER, on="rules")
+APPROVAL_LIST = command_verb("approval.list", "read", "See requests for approval", ADMINISTER, on="approvals")
+APPROVAL_DECIDE = command_verb("approval.decide", "write", "Decide about a request for approval", ADMINISTER)
+
+VERBS = (
+    KEY_CREATE,
+    KEY_REVOKE,
+    KEY_LIST,
+    USE_CASE_PUT,
+    USE_CASE_DELETE,
+    USE_CASE_LIST,
+    RULE_SET_MODE,
+    POLICY_LIST,
+    APPROVAL_LIST,
+    APPROVAL_DECIDE,
+)
+
+_OLDER = (
+    *("admin.read", "admin.write", "policy.check", "policy.put", "policy.delete"),
+    *("person.list", "person.put", "person.delete"),
+    *("deployment.list", "deployment.put", "deployment.delete", "record.erase"),
+)
+
+OLDER_VERBS: dict[str, tuple[str, ...]] = dict.fromkeys(_OLDER, (ADMINISTER,))
+"""Names that stored rules may mention. Nothing performs them, so nobody may do them."""

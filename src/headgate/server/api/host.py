@@ -1,0 +1,11 @@
+"""The server's own operations: who is signed in, the first page, and the configuration."""
+
+from __future__ import annotations
+
+from headgate.features import FEATURES
+from headgate.server.api import config, entries, overview, session
+
+OPERATIONS = (*session.OPERATIONS, *overview.OPERATIONS, *config.OPERATIONS, *entries.OPERATIONS)
+
+EVERY_OPERATION = (*OPERATIONS, *(operation for feature in FEATURES for operation in feature.operations))
+"""The operations of the server and of every feature, in the order of the document."""
