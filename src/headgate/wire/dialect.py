@@ -298,6 +298,14 @@ class PassThrough(Protocol):
         ...
 
 
+class TokenCounting(Protocol):
+    """What a dialect adds whose routes ask for counts of tokens."""
+
+    def estimated_count(self, call: ModelCall) -> ModelReply:
+        """Return the answer to a count that no deployment gives: an estimate."""
+        ...
+
+
 class WholeDialect(ClientDialect, ProviderDialect, PassThrough, Protocol):
     """A dialect for both ends, as the built-in ones are. Each has a usual operation."""
 
