@@ -45,6 +45,10 @@ schema: $(VENV)/test.stamp ## Write schema.sql anew from the migrations
 budget: $(VENV)/test.stamp ## Write anew how much work a request may be
 	@$(BIN)/python -m headgate.testing.work
 
+.PHONY: drawing
+drawing: $(VENV)/test.stamp ## Draw the imports anew; needs Graphviz
+	@$(BIN)/import-linter drawgraph headgate | grep -v '".testing"' | dot -Tsvg > docs/images/imports.svg
+
 .PHONY: clean
 clean: ## Remove what was built; data folders stay
 	rm -rf $(VENV) console/node_modules src/headgate/server/static
