@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from headgate.kernel.content import Content, Segment
 from headgate.kernel.errors import Invalid, TooLarge
 from headgate.wire.anthropic_encoding import unsaid
-from headgate.wire.anthropic_messages import dialect, estimated_count
+from headgate.wire.anthropic_messages import dialect
 from headgate.wire.anthropic_words import anthropic_tool_id
 from headgate.wire.conversation import (
     Conversation,
@@ -179,12 +179,13 @@ def test_a_count_needs_no_max_tokens_and_never_streams():
 
 def test_a_count_that_no_upstream_gives_is_estimated_over_text_tools_and_images():
     """Trap 24: what is left out of a count breaks the client's compaction."""
-    plain = dialect.read_call(body(), headers={}, match=COUNT).content
+    plain = dialect.read_call(body(), headers={}, match=COUNT)
     weather: dict[str, Any] = {"name": "weather", "description": "x" * 400, "input_schema": {}}
-    tools = dialect.read_call(body(tools=[weather]), headers={}, match=COUNT).content
+    tools = dialect.read_call(body(tools=[weather]), headers={}, match=COUNT)
     picture = {"type": "image", "source": {"type": "url", "url": "https://example.test/a.png"}}
-    image = dialect.read_call(body(messages=[{"role": "user", "content": [picture]}]), headers={}, match=COUNT).content
-    few, more, most = (json.loads(estimated_count(content))["input_tokens"] for content in (plain, tools, image))
+    image = dialect.read_call(body(messages=[{"role": "user", "content": [picture]}]), headers={}, match=COUNT)
+    replies = [dialect.estimated_count(call) for call in (plain, tools, image)]
+    few, more, most = (json.loads(reply.content.to_bytes())["input_tokens"] for reply in replies)
     assert few < 20 < more < 200
     assert most > 1000
 

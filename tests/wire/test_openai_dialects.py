@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from headgate.kernel.errors import Invalid, NotFound
-from headgate.wire.dialect import ClientDialect, ProviderDialect
+from headgate.wire.dialect import ClientDialect, Dialect, ProviderDialect, Route
 from headgate.wire.dialects import dialects_of, load_dialects
 from headgate.wire.openai_chat import OpenAiChat
 
@@ -36,6 +36,10 @@ class _Deaf:
     manifest, name = OpenAiChat.manifest, "deaf"
 
 
+class _Counter(OpenAiChat):
+    routes = (Route("POST", "/v1/count", "count_tokens"),)
+
+
 class _Half(_Deaf):
     plane, routes, read_call = OpenAiChat.plane, OpenAiChat.routes, OpenAiChat.read_call
 
@@ -44,10 +48,11 @@ class _Half(_Deaf):
     ("dialect", "why"),
     [
         (_Deaf(), "deaf serves no clients and speaks to no providers"),
+        (_Counter(), "openai_chat serves counts of tokens: it lacks estimated_count"),
         (_Half(), "deaf is no ClientDialect: it lacks from_reply, to_conversation, write_events"),
     ],
 )
-def test_a_dialect_for_no_end_or_for_a_part_of_one_is_refused(dialect: _Deaf, why: str) -> None:
+def test_a_dialect_for_no_end_or_for_a_part_of_one_is_refused(dialect: Dialect, why: str) -> None:
     with pytest.raises(Invalid, match=why):
         dialects_of([dialect])
 

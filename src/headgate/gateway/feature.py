@@ -79,7 +79,9 @@ async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
     return Opened(
         service=gateway,
         performers={
-            MODEL_INVOKE.name: ModelInvoke(catalogues=library.catalogue, health=Health(base.clock)),
+            MODEL_INVOKE.name: ModelInvoke(
+                catalogues=library.catalogue, health=Health(base.clock), counting=dialects.counting
+            ),
             MODEL_DISPATCH.name: ModelDispatcher(
                 egress=house.egress, providers=providers, dialects=dialects, secrets=secrets
             ),

@@ -6,7 +6,7 @@ deterministic 4xx, is not tried elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -20,8 +20,7 @@ from headgate.kernel.errors import Denied, HeadgateError, Invalid, NeedsApproval
 from headgate.kernel.labels import Custody
 from headgate.kernel.measures import Measures
 from headgate.kernel.run import Run
-from headgate.wire.anthropic_messages import estimated_count
-from headgate.wire.json_document import JsonDocument
+from headgate.wire.dialect import TokenCounting
 from headgate.wire.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelEvent, ModelReply, Usage
 
 _NO_TOKENS = Usage(0, 0)
@@ -37,11 +36,16 @@ DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]
 
 
 class ModelInvoke:
-    """Performs `model.invoke`."""
+    """Performs `model.invoke`.
 
-    def __init__(self, *, catalogues: Catalogues, health: Health) -> None:
+    Args:
+        counting: the dialects that estimate counts of tokens, by name.
+    """
+
+    def __init__(self, *, catalogues: Catalogues, health: Health, counting: Mapping[str, TokenCounting]) -> None:
         self._catalogues = catalogues
         self._health = health
+        self._counting = counting
 
     async def run(self, run: InvokeRun) -> ModelReply:
         """Return the first answer that a candidate gives."""
@@ -49,7 +53,7 @@ class ModelInvoke:
         if run.payload.operation == "count_tokens" and not attempts.is_offered:
             run.facts["estimated"] = True
             run.measures = Measures(amounts=_NO_TOKENS.amounts(), cost_micros=0)
-            return ModelReply(run.payload.wire, JsonDocument.parse(estimated_count(run.payload.content)), _NO_TOKENS)
+            return self._counting[run.payload.wire].estimated_count(run.payload)
         try:
             for deployment in attempts:
                 try:

@@ -28,7 +28,7 @@ _DEAREST = 1_000_000_000
 """For a million tokens; what a call of any length costs then still fits the 64 bits of the database."""
 
 CATEGORIES = ("pii", "phi", "pci", "secret")
-"""The categories that rules and floors name on every installation, whichever detectors are there."""
+"""The categories that every installation knows, whichever detectors it has."""
 
 
 class ClearanceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -193,7 +193,7 @@ def refuse_quirks(spec: DeploymentSpec, provider: Provider, dialects: Dialects) 
 
 
 def clearance_from(spec: ClearanceSpec, *, custody: Custody, categories: frozenset[str] = EMPTY) -> Clearance:
-    """Return the clearance; it always includes the pseudonymous forms of the known categories and of those given.
+    """Return the clearance. It always includes the pseudonymous forms of all categories.
 
     What no scan can read may go to the organisation's own machines, and elsewhere only where it is declared.
     """

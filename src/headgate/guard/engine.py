@@ -45,7 +45,7 @@ _CHARS_OF_ONE = 64
 
 
 class _Rule(NamedTuple):
-    """One pattern of a detector, with the category of each kind that it declares, and of its first."""
+    """One pattern of a detector, with the categories of its kinds and that of all other kinds."""
 
     detector: Detector
     name: str

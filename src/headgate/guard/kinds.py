@@ -1,4 +1,4 @@
-"""What the installed detectors declare of the kinds of values that they find: the one source for all of guard."""
+"""The kinds of values that the installed detectors declare: the only source for all of guard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Kinds:
 
     Raises:
         Invalid: a detector declares no kind.
-        Conflict: two detectors declare one kind of one category, and not alike.
+        Conflict: two detectors declare the same kind differently.
     """
 
     __slots__ = ("_kinds", "categories")
@@ -34,7 +34,7 @@ class Kinds:
                     raise Conflict(f"the detector {name} declares {kind.name} otherwise than another one does")
 
     def word(self, name: str, category: str | None) -> str:
-        """Return the word in the tokens of a kind, which tells the model what it stands for."""
+        """Return the word in the tokens of a kind; it tells the model what the token stands for."""
         kind = self._kind(name, category)
         if kind is not None and kind.word:
             return kind.word
@@ -46,7 +46,7 @@ class Kinds:
         return kind is None or kind.is_restored
 
     def is_complete(self, name: str, category: str) -> bool:
-        """Tell whether values of a kind are whole where they are found."""
+        """Tell whether a value of a kind is whole as it was found."""
         kind = self._kind(name, category)
         return kind is not None and kind.is_complete
 
@@ -57,4 +57,4 @@ class Kinds:
 
 
 NO_KINDS: Final = Kinds({})
-"""Where nothing is found; words are then made of the kinds' own letters."""
+"""No declared kinds; words in tokens are made of the letters of the kinds' names."""

@@ -55,10 +55,10 @@ class Pseudonyms:
         self._key = hashlib.blake2b(key, digest_size=32, person=b"hg-pseudonyms").digest()
 
     def book(self, *, tenant: str, use_case: str, principal: str, kinds: Kinds = NO_KINDS) -> Book:
-        """Return an empty book whose tokens are stable within, and unlinkable beyond, the first three.
+        """Return an empty book whose tokens are stable within, and unlinkable beyond, these three.
 
         Args:
-            kinds: what the detectors declare of the values that get tokens.
+            kinds: the declared kinds of the values that get tokens.
         """
         return Book(partial(_keyed, self._key, tenant, use_case, principal, size=32), kinds=kinds)
 
@@ -68,7 +68,7 @@ class Book:
 
     Args:
         make_key: derives the key of its tokens; not asked where there is nothing to mask.
-        kinds: what the detectors declare of the values that get tokens.
+        kinds: the declared kinds of the values that get tokens.
     """
 
     __slots__ = ("_code_size", "_entries", "_key", "_kinds", "_make_key", "_sorted", "_tokens", "_words", "has_numbers")

@@ -1,8 +1,9 @@
 """What a detector of values in text is: patterns that find candidates fast, and a judgement of each candidate.
 
-A detector is an extension of kind `detectors`: one file that exports one object. Its manifest declares the kinds of
-values that it finds and what becomes of them; nothing else knows them. It never sees more than one segment, holds no
-state, does no I/O and is called once for every candidate, so its judgement has to take bounded time.
+A detector is an extension of kind `detectors`: one file that exports one object. Its manifest
+declares the kinds of values that it finds, with their categories and masking; no other file knows
+them. It never sees more than one segment, holds no state, does no I/O and is called once for every
+candidate, so its judgement has to take bounded time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 from headgate.kernel.extensions import Manifest
 
 ANY: Final = "*"
-"""As the name of a kind: every kind of the detector's that its manifest does not name."""
+"""The name of a kind that stands for all kinds that the manifest does not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +23,13 @@ class Kind:
     """One kind of value that a detector finds, and what becomes of it.
 
     Args:
-        name: as `Hit.kind` says it, or `ANY`.
-        category: the label of content that holds such a value, and what rules mask by.
-        word: stands in the token that takes the place of a masked value, such as `EMAIL`: at most 16 capital letters;
-            "" for the letters of the kind.
-        is_restored: whether the caller gets the value back where the model repeats its token; else it is masked for
-            good.
-        is_complete: whether a value is whole where it is found. Of others, such as keys, what follows in the next text
-            may be more of the value.
+        name: the name in `Hit.kind`, or `ANY`.
+        category: the label of content that holds such a value. Rules mask by it.
+        word: the word in the token of a masked value, such as `EMAIL`: at most 16 capital letters.
+            With "", it is made of the letters of the kind's name.
+        is_restored: whether the caller gets the value back where the model repeats its token.
+        is_complete: whether a value that was found is whole. A key is not: the next text of a
+            message may hold more of it.
     """
 
     name: str
@@ -41,7 +41,11 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class DetectorManifest(Manifest):
-    """What a detector says of itself. A hit of a kind that is not declared counts as one of the first kind."""
+    """What a detector says of itself.
+
+    A hit of an undeclared kind gets the category of `ANY`, or else of the first kind, so that a
+    mistake in a manifest never lets a value through.
+    """
 
     kinds: tuple[Kind, ...] = ()
 

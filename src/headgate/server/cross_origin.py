@@ -38,7 +38,7 @@ def preflight_headers(origin: str, headers: dict[str, str]) -> Pairs:
 
 
 def exposed_headers(planes: Iterable[Plane]) -> bytes:
-    """Return the names of the headers that a page of another origin may read, of answers on any of the planes."""
+    """Return the names of the headers of answers that a page of another origin may read."""
     known = list(planes)
     ids = sorted({plane.request_id_header for plane in known})
     limits = dict.fromkeys(name for plane in known for name in plane.rate_limit_headers)
@@ -46,7 +46,7 @@ def exposed_headers(planes: Iterable[Plane]) -> bytes:
 
 
 def readable_by(origin: str, *, exposed: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers by which a page of that origin may read an answer; `exposed` is as `exposed_headers` says."""
+    """Return the headers by which a page of that origin may read an answer and `exposed` headers."""
     return (
         (b"access-control-allow-origin", origin.encode("latin-1")),
         (b"access-control-expose-headers", exposed),

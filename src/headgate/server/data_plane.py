@@ -296,7 +296,7 @@ def patience_s(headers: Mapping[str, str]) -> float | None:
 
 
 def with_request_id(told: tuple[tuple[str, str], ...], *, plane: Plane, otherwise: str) -> tuple[tuple[str, str], ...]:
-    """Return the provider's headers with a request id under the name that clients of the plane read.
+    """Return the provider's headers with a request id under the name that the plane's clients read.
 
     Args:
         otherwise: the id where the provider gave none.

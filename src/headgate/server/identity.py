@@ -27,7 +27,7 @@ KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
 
 
 def presented_key(headers: dict[str, str], *, key_headers: Sequence[str] = KEY_HEADERS) -> str | None:
-    """Return the API key of a request, from `authorization: Bearer` or a header of its own; None where there is none.
+    """Return the API key of a request, or None: from `authorization: Bearer` or a key header.
 
     The same key may come in several of them; an empty one counts as not sent.
 

@@ -1,8 +1,8 @@
 """Which part answers a path, and what is wrong with a path that none answers.
 
-The paths of model calls are those that the installed dialects declare. Clients append a path of their own to the base
-URL that people give them. A wrong base URL therefore gives a path that does not exist; such a client has to get an
-error that it can read, never a page of the console.
+The installed dialects declare the paths of model calls. Clients append a path of their own to the
+base URL that people give them. A wrong base URL therefore gives a path that does not exist; such a
+client has to get an error that it can read, never a page of the console.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from headgate.wire.openai_plane import OPENAI
 from headgate.wire.plane import Plane
 
 FALLBACK = OPENAI
-"""The plane in which a path is answered that belongs to none: most clients speak it."""
+"""The plane of a path that belongs to no other: most clients speak it."""
 
 MODELS = "/v1/models"
 """The list of models, for the clients of every plane."""
@@ -52,7 +52,7 @@ class Found(NamedTuple):
     """A path that dialects serve.
 
     Args:
-        path: as they declare it, which says nothing of what a client wrote.
+        path: the declared path; it holds nothing that a client wrote.
         calls: by method.
     """
 
@@ -89,7 +89,7 @@ class Paths:
         dialects: those that serve clients.
 
     Raises:
-        Invalid: a dialect declares a path that is none, or that belongs to another part of the server.
+        Invalid: a dialect declares a bad path, or a path of another part of the server.
         Conflict: two dialects declare one path, or two planes have one name.
     """
 
@@ -135,7 +135,7 @@ class Paths:
         return found
 
     def normalised(self, path: str) -> str:
-        """Return the path without a trailing slash and without a doubled beginning, such as `/v1/v1`."""
+        """Return the path without a slash at its end or a doubled beginning such as `/v1/v1`."""
         if path.startswith(self._doubled):
             path = path[path.index("/", 1) :]
         return path.rstrip("/") or "/"
@@ -159,7 +159,7 @@ class Paths:
         return "console" if self._is_navigation(scope, path) else self.plane_of(scope).name
 
     def plane_of(self, scope: Scope) -> Plane:
-        """Return the plane in which a path is answered that no dialect serves: by its parts, else by a header."""
+        """Return the plane of a path that no dialect serves: by its parts, else by a header."""
         path: str = scope["path"]
         plane = self._plane_of_path(path)
         if plane is None:
@@ -172,7 +172,7 @@ class Paths:
         return next(known, FALLBACK)
 
     def no_such_path(self, scope: Scope) -> NotFound:
-        """Return the error of a path that no part answers, with the base URL to set where it shows a wrong one."""
+        """Return the error of a path that does not exist, with the base URL that was meant."""
         said = f"{scope['method']} {scope['path'][:200]} is not offered"
         meant = self._meant(scope["path"])
         if meant is None:
@@ -185,7 +185,7 @@ class Paths:
         )
 
     def _meant(self, path: str) -> str | None:
-        """Return the longest served path that the path ends with, its beginning such as `/v1` left out or not."""
+        """Return the longest served path that the path ends with, with or without its `/v1`."""
         asked = path.rstrip("/")
         found = [one for one in (*self._exact, MODELS) if asked.endswith(one[one.index("/", 1) :])]
         return max(found, key=len, default=None)
@@ -249,7 +249,7 @@ def _planes(dialects: Iterable[ClientDialect]) -> dict[str, Plane]:
 
 
 def _prefixes(found: Iterable[Found]) -> dict[str, Plane]:
-    """Return the first segments of all paths, with the plane that has each to itself, or the fallback."""
+    """Return the first segments of all paths, with their plane; a shared one has the fallback."""
     owners: dict[str, set[str]] = {"/v1/": {FALLBACK.name}}
     planes: dict[str, Plane] = {FALLBACK.name: FALLBACK}
     for one in found:

@@ -79,7 +79,7 @@ def check_provider(provider: Provider, *, dialects: Dialects | None = None) -> N
 
 
 def check_detector(detector: Detector) -> None:
-    """Hold a detector to its promises: a name, declared kinds, patterns without look-around, sane hits on odd text.
+    """Hold a detector to its promises: a name, declared kinds, patterns, sane hits on odd text.
 
     Raises:
         AssertionError: it breaks one; the message says which.

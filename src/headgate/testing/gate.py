@@ -63,7 +63,9 @@ class Gate:
 
     def __post_init__(self) -> None:
         self.bench.performers = {
-            MODEL_INVOKE.name: ModelInvoke(catalogues=self._catalogue, health=Health(self.bench.clock)),
+            MODEL_INVOKE.name: ModelInvoke(
+                catalogues=self._catalogue, health=Health(self.bench.clock), counting=DIALECTS.counting
+            ),
             MODEL_DISPATCH.name: ModelDispatcher(
                 egress=self.egress, providers=_PROVIDERS, dialects=DIALECTS, secrets=self.secrets.__getitem__
             ),

@@ -234,6 +234,11 @@ class AnthropicMessages:
             return document.raw
         return document.replace(("model",), msgspec.json.encode(model)).raw
 
+    def estimated_count(self, call: ModelCall) -> ModelReply:
+        """Return an estimate over every string, tool and image; it costs nothing."""
+        count = msgspec.json.encode({"input_tokens": estimated_tokens(call.content)})
+        return ModelReply(NAME, JsonDocument.parse(count), Usage(input_tokens=0, output_tokens=0))
+
     def rename_tools(self, reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
         """Return an answer with other names of the tools that it calls."""
         document = _document(reply.content)
@@ -295,11 +300,6 @@ class AnthropicMessages:
 
 dialect: Final = AnthropicMessages()
 """The dialect of messages and of token counts."""
-
-
-def estimated_count(content: Content) -> bytes:
-    """Return the answer to a token count that no upstream can give: an estimate over every string, tool and image."""
-    return msgspec.json.encode({"input_tokens": estimated_tokens(content)})
 
 
 def _check(request: _Request, *, counts: bool) -> None:

@@ -1,4 +1,4 @@
-"""What Anthropic's wires have in common: the base URL is the address alone, and a version stands in a header."""
+"""Anthropic's plane: the base URL is the address alone, and a header names the version."""
 
 from __future__ import annotations
 

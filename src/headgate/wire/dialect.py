@@ -1,4 +1,4 @@
-"""What a dialect offers: pure functions between bytes and payloads, for clients, for providers, or for both.
+"""The protocols of a dialect: pure functions between bytes and payloads.
 
 client bytes ─ read_call ─▶ ModelCall ─ write_call ─▶ upstream bytes              (same wire: surgical edits)
 client bytes ─ read_call ─▶ ModelCall ─ to_conversation ─▶ from_conversation ─▶   (another wire)
@@ -6,8 +6,9 @@ upstream bytes ─ read_reply ─▶ ModelReply ─ write_reply ─▶ client by
 upstream bytes ─ read_reply ─▶ ModelReply ─ to_reply ─▶ from_reply ─▶               (another wire)
 upstream bytes ─ EventReader ─▶ WireEvents ─ EventWriter ─▶ client bytes            (any wire)
 
-A dialect is an extension of kind `dialects`. It implements `ClientDialect` to serve clients, `ProviderDialect` to speak
-to providers, or both; with both, `PassThrough` lets calls and answers of its own wire through as they came.
+A dialect is an extension of kind `dialects`. It implements `ClientDialect` to serve clients,
+`ProviderDialect` to speak to providers, or both. One that implements both may add `PassThrough`:
+calls and answers of its own wire then keep their bytes.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Match(NamedTuple):
     """What the path of a request says.
 
     Args:
-        model: the model that the path names. Nothing scans a path: a dialect puts the name into the call's content too.
+        model: the model that the path names. No scan sees a path, so the dialect also puts the name
+            into the call's content.
         stream: whether the path asks for a stream; None where the body says it.
     """
 
@@ -48,12 +50,12 @@ class Route:
     """A path that a dialect serves.
 
     Args:
-        path: whole, beginning with `/`; it may hold `{model}` once, which stands for at least one character.
+        path: the whole path. It may hold `{model}` once, for at least one character.
         operation: what its requests ask for.
         stream: whether its answers are streams; None where the body says it.
     """
 
-    method: Literal["POST", "PUT"]
+    method: Literal["POST"]
     path: str
     operation: Operation
     stream: bool | None = None
@@ -61,15 +63,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class AnswerHeaders:
-    """The headers of a provider's answer that clients may read, by the beginnings of their names in lower case.
+    """The headers of a provider's answer, by the beginnings of their names in lower case.
 
     Args:
-        rate_limits: what is left of the provider's limits; they also go with errors.
-        request_ids: how the provider names the request.
+        rate_limits: the provider's limits. They go to the client with answers and with errors.
+        request_ids: the provider's names of the request.
 
     Attributes:
-        told: those that go along with a stream.
-        read: those that are read at all, for the client or for the gateway.
+        told: the headers that go to the client of a stream.
+        read: the headers that the gateway reads at all.
     """
 
     rate_limits: tuple[str, ...] = ()
@@ -279,9 +281,9 @@ class ProviderDialect(Dialect, Protocol):
 
 
 class PassThrough(Protocol):
-    """What a dialect for both ends adds so that bytes of its own wire stay as they came, but for surgical edits.
+    """What a dialect for both ends adds to pass its own wire through with surgical edits.
 
-    Without it, a call crosses to a provider of the same wire by its typed form, as to any other.
+    Without it, a call goes to a provider of the same wire in its typed form, as to any other wire.
     """
 
     def write_call(self, call: ModelCall, outgoing: Outgoing) -> bytes:
@@ -296,8 +298,16 @@ class PassThrough(Protocol):
         ...
 
 
+class TokenCounting(Protocol):
+    """What a dialect adds whose routes ask for counts of tokens."""
+
+    def estimated_count(self, call: ModelCall) -> ModelReply:
+        """Return the answer to a count that no deployment gives: an estimate."""
+        ...
+
+
 class WholeDialect(ClientDialect, ProviderDialect, PassThrough, Protocol):
-    """A dialect for both ends, as the built-in ones are; a request is for its usual operation unless told otherwise."""
+    """A dialect for both ends, as the built-in ones are. Each has a usual operation."""
 
     def read_call(self, body: bytes, *, headers: Mapping[str, str], match: Match = ...) -> ModelCall:
         """As `ClientDialect.read_call`."""

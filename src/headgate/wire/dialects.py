@@ -1,4 +1,4 @@
-"""The installed dialects: built-in ones and strangers' come in by the same entry points, `headgate.dialects`."""
+"""The installed dialects. Built-in and other packages register them as `headgate.dialects`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.kernel.extensions import load
-from headgate.wire.dialect import ClientDialect, Dialect, PassThrough, ProviderDialect
+from headgate.wire.dialect import ClientDialect, Dialect, PassThrough, ProviderDialect, TokenCounting
 from headgate.wire.model_call import ModelCall, ModelReply
 
 _S = TypeVar("_S")
@@ -21,12 +21,14 @@ class Dialects:
     Args:
         clients: those that serve clients.
         providers: those that speak to providers.
-        passing: those that let their own wire through as it came.
+        passing: those that pass their own wire through.
+        counting: those that estimate counts of tokens.
     """
 
     clients: Mapping[str, ClientDialect]
     providers: Mapping[str, ProviderDialect]
     passing: Mapping[str, PassThrough]
+    counting: Mapping[str, TokenCounting]
 
     def client(self, wire: str) -> ClientDialect:
         """Return the dialect that serves clients of a wire.
@@ -47,7 +49,7 @@ class Dialects:
     def render_reply(
         self, reply: ModelReply, *, wire: str, model: str, call: ModelCall | None = None, created: int = 0
     ) -> bytes:
-        """Return an answer for a client of `wire`, whatever wire it came by; the rest is as in `from_reply`."""
+        """Return an answer of any wire for a client of `wire`; the rest is as in `from_reply`."""
         if reply.wire == wire and (passing := self.passing.get(wire)) is not None:
             return passing.write_reply(reply, model=model)
         typed = self.provider(reply.wire).to_reply(reply)
@@ -58,22 +60,27 @@ def dialects_of(dialects: Iterable[Dialect]) -> Dialects:
     """Return the dialects by what they do.
 
     Raises:
-        Invalid: one does neither, or only a part of what one end takes.
+        Invalid: one implements neither end, or a part of one only, or counts tokens by a route alone.
     """
     clients: dict[str, ClientDialect] = {}
     providers: dict[str, ProviderDialect] = {}
     passing: dict[str, PassThrough] = {}
+    counting: dict[str, TokenCounting] = {}
     for dialect in dialects:
         ends = (_has(dialect, ClientDialect), _has(dialect, ProviderDialect))
         if not any(ends):
             raise Invalid(f"the dialect {dialect.name} serves no clients and speaks to no providers")
         if ends[0]:
-            clients[dialect.name] = cast("ClientDialect", dialect)
+            client = clients[dialect.name] = cast("ClientDialect", dialect)
+            if _has(dialect, TokenCounting):
+                counting[dialect.name] = cast("TokenCounting", dialect)
+            elif any(route.operation == "count_tokens" for route in client.routes):
+                raise Invalid(f"the dialect {dialect.name} serves counts of tokens: it lacks estimated_count")
         if ends[1]:
             providers[dialect.name] = cast("ProviderDialect", dialect)
         if all(ends) and _has(dialect, PassThrough):
             passing[dialect.name] = cast("PassThrough", dialect)
-    return Dialects(clients, providers, passing)
+    return Dialects(clients, providers, passing, counting)
 
 
 def load_dialects() -> Dialects:

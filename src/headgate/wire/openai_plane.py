@@ -1,4 +1,4 @@
-"""What OpenAI's wires have in common: the base URL ends in `/v1`, errors have one form, keys come as bearer tokens."""
+"""OpenAI's plane: the base URL ends in `/v1`, and keys come as bearer tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headgate.wire.openai_models import openai_list, openai_model
 from headgate.wire.plane import ModelLists, Plane
 
 OPENAI_MODELS: Final = ModelLists(openai_list, openai_model)
-"""How clients of OpenAI's wires, and of any plane that says nothing else, see the list of models."""
+"""The list of models for OpenAI's clients, and for every plane without a list of its own."""
 
 OPENAI: Final = Plane(
     name="openai",

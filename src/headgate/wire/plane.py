@@ -1,7 +1,7 @@
-"""A plane: the family of wires whose clients share a base URL, a form of errors and the header of their key.
+"""A plane: a family of wires whose clients share a base URL, a form of errors and the key's header.
 
-A dialect names its plane; two dialects of one SDK name the same. A path that no dialect takes is answered in the plane
-that the path, or a header of the request, belongs to.
+Each dialect names its plane. The dialects of one SDK name the same plane. A path that no dialect
+serves still belongs to a plane: the server tells it by the path or by a header of the request.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class ModelLists(NamedTuple):
     """How `GET /v1/models` looks to the clients of a plane.
 
     Args:
-        page: writes a list; the mapping is the query of the request. Raises Invalid for a page that is none.
+        page: writes a list; the mapping is the request's query. It raises Invalid for a bad page.
         one: writes a single model.
     """
 
@@ -68,13 +68,14 @@ class Plane:
 
     Args:
         name: in metrics and records; `api` and `console` are taken.
-        base_path: what the base URL of its clients has behind the address, such as `/v1`; "" for nothing.
+        base_path: the path in the base URL of its clients, such as `/v1`, or "".
         write_error: renders an error.
         request_id_header: where its clients read the id of a request.
         key_headers: where its clients send the key, beside `authorization: Bearer`.
         known_by: headers that its clients send and no others do, in lower case.
-        rate_limit_headers: which headers of answers its clients read, so that pages of another origin may too.
-        path_parts: parts of paths that belong to it although no dialect takes the path.
+        rate_limit_headers: headers of answers that its clients read. Pages of other origins may
+            read them too.
+        path_parts: parts by which a path belongs to it although no dialect serves the path.
         models: how it lists models; None: as OpenAI does.
     """
 

@@ -30,10 +30,10 @@ class Endpoint:
     stream_path: str | None = None
 
     def path_of(self, model: str, *, streams: bool) -> str:
-        """Return the path of a call. The model is percent-encoded, so that it stays one segment.
+        """Return the path of a call, with the model percent-encoded as one segment.
 
         Raises:
-            Invalid: the model would lead to another path, as `..` does once a server decodes it.
+            Invalid: the model would lead to another path once a server decodes it, as `..` does.
         """
         path = self.path if self.stream_path is None or not streams else self.stream_path
         if MODEL not in path:
