@@ -14,8 +14,12 @@ up: $(VENV)/run.stamp src/headgate/server/static/index.html ## Set up and run He
 	@exec $(BIN)/headgate up $(UP)
 
 .PHONY: test
-test: $(VENV)/test.stamp src/headgate/server/static/index.html ## Set up and run the whole suite
-	@scripts/test.sh
+test: $(VENV)/test.stamp src/headgate/server/static/index.html ## Set up and run the whole suite, or ARGS of pytest
+	@scripts/test.sh $(ARGS)
+
+.PHONY: check
+check: $(VENV)/test.stamp ## Style, types, layers and the tests without I/O, within a minute
+	@scripts/check.sh
 
 .PHONY: bench
 bench: $(VENV)/test.stamp src/headgate/server/static/index.html ## Measure, beside the peers that are installed
