@@ -14,8 +14,12 @@ up: $(VENV)/run.stamp src/headgate/server/static/index.html ## Set up and run He
 	@exec $(BIN)/headgate up $(UP)
 
 .PHONY: test
-test: $(VENV)/test.stamp src/headgate/server/static/index.html ## Set up and run the whole suite
-	@scripts/test.sh
+test: $(VENV)/test.stamp src/headgate/server/static/index.html ## Set up and run the whole suite, or ARGS of pytest
+	@scripts/test.sh $(ARGS)
+
+.PHONY: check
+check: $(VENV)/test.stamp ## Style, types, layers and the tests without I/O, within a minute
+	@scripts/check.sh
 
 .PHONY: bench
 bench: $(VENV)/test.stamp src/headgate/server/static/index.html ## Measure, beside the peers that are installed
@@ -44,6 +48,10 @@ schema: $(VENV)/test.stamp ## Write schema.sql anew from the migrations
 .PHONY: budget
 budget: $(VENV)/test.stamp ## Write anew how much work a request may be
 	@$(BIN)/python -m headgate.testing.work
+
+.PHONY: drawing
+drawing: $(VENV)/test.stamp ## Draw the imports anew; needs Graphviz
+	@$(BIN)/import-linter drawgraph headgate | grep -v '".testing"' | dot -Tsvg > docs/images/imports.svg
 
 .PHONY: clean
 clean: ## Remove what was built; data folders stay

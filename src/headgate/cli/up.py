@@ -123,7 +123,13 @@ class Supervisor:
     async def _database(self) -> AsyncGenerator[None]:
         """Have a migrated database: the embedded one, kept alive, or the one whose URL was given."""
         settings = self._settings
-        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise Invalid(
+                f"the data folder {settings.data} cannot be made ({error.strerror}); choose another with --data",
+                param="--data",
+            ) from error
         if settings.database_url is not None:
             await self._prepare(DatabaseAddress.parse(settings.database_url), is_embedded=False)
             yield
