@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from headgate.testing.lab import Lab
-from headgate.testing.simulator import Script
+from headgate.testing.simulator import Failure, Script
 
 pytestmark = pytest.mark.browser
 
@@ -129,10 +129,10 @@ def test_activity_is_filtered_and_the_filter_can_be_shared(page: Page, lab: Lab)
 
 
 def test_records_are_followed_live_and_show_what_an_observing_rule_let_pass(page: Page, lab: Lab) -> None:
-    page.goto("/activity?verb=model.dispatch&roots=false&use_case=watched")
+    page.goto("/activity?verb=model.invoke&roots=false&use_case=watched")
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     assert call(lab, lab.watched, "claude", f"Write to {MAIL}").status_code == 200
-    row = page.get_by_role("row").filter(has_text="cloud-anthropic").first
+    row = page.get_by_role("row").filter(has_text="claude").first
     expect(row).to_contain_text("Done")
     row.get_by_role("link").click()
     decided = page.get_by_label("What was decided")
@@ -175,7 +175,7 @@ def test_older_records_are_a_page_away_and_newer_ones_a_page_back(page: Page, la
 def test_a_record_is_proved_in_the_browser_and_a_changed_copy_fails_at_its_path(page: Page, lab: Lab) -> None:
     answered = call(lab, lab.clerk, "cloud", f"Write to {MAIL}")
     found = lab.record(answered.headers["x-headgate-record"], logged=True)
-    page.goto(f"/records/{found['children'][0]['id']}")
+    page.goto(f"/records/{found['record']['id']}")
     proof = page.get_by_label("Proof", exact=True)
     expect(proof.get_by_role("status")).to_contain_text("Agrees with itself")
     page.get_by_label("The log's verifier key").fill(lab.gate.api.call("GET", "/api/ledger")["vkey"])
@@ -191,14 +191,15 @@ def test_a_record_is_proved_in_the_browser_and_a_changed_copy_fails_at_its_path(
 
 
 def test_each_attempt_of_a_call_is_drawn_with_how_it_ended(page: Page, lab: Lab) -> None:
-    answered = call(lab, lab.claims, "hybrid", "Good day")
+    lab.cloud.script(Script(failure=Failure(500)))
+    answered = call(lab, lab.clerk, "with-fallback", "Good day")
     record = answered.headers["x-headgate-record"]
-    lab.record(record)
+    assert len(lab.record(record)["children"]) == 2
     page.goto(f"/records/{record}")
     timeline = page.get_by_label("Timing and attempts")
-    expect(timeline.get_by_role("listitem")).to_have_count(2)
-    expect(timeline.get_by_role("link", name="model.dispatch on onprem")).to_be_visible()
-    expect(page.get_by_label("What happened")).to_contain_text("alias:hybrid → onprem")
+    expect(timeline.get_by_role("listitem")).to_have_count(3)
+    expect(timeline.get_by_role("link", name=re.compile("onprem"))).to_be_visible()
+    expect(page.get_by_label("What happened")).to_contain_text("alias:with-fallback → onprem")
 
 
 def test_content_that_a_reader_is_not_cleared_for_is_said_to_be_withheld(
@@ -210,7 +211,7 @@ def test_content_that_a_reader_is_not_cleared_for_is_said_to_be_withheld(
     lab.gate.api.call("PUT", "/api/entries/person/ida", {"entry": ida})
     stranger.goto(sign_in_link("ida"))
     expect(stranger.get_by_text("ida · default")).to_be_visible()
-    stranger.goto(f"/records/{found['children'][0]['id']}")
+    stranger.goto(f"/records/{found['record']['id']}")
     parts = stranger.get_by_label("What was sent and what came back")
     expect(parts).to_contain_text("sent is withheld from you: not cleared for pii")
     expect(stranger.get_by_label("What happened")).to_contain_text("pii")

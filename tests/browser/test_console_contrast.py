@@ -71,7 +71,7 @@ def test_text_stands_out_on_every_page(page: Page, lab: Lab, scheme: str) -> Non
     asked = {**body, "messages": [{"role": "user", "content": f"Look at this in {scheme}"}]}
     with lab.http(lab.careful) as client:
         approval = client.post("/v1/chat/completions", json=asked).headers["x-headgate-approval"]
-    for path in [*paths, f"/records/{found['children'][0]['id']}", f"/approvals/{approval}"]:
+    for path in [*paths, f"/records/{found['record']['id']}", f"/approvals/{approval}"]:
         page.goto(path)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         expect(page.get_by_role("status", name="Loading")).to_have_count(0)

@@ -237,7 +237,7 @@ def test_rules_that_observe_change_no_byte_and_record_what_they_would_do(lab: La
     arrived = lab.cloud.requests[0].body
     assert arrived.count(PROMPT.encode()) == 1
     assert arrived.startswith(body.split(b'"cloud"')[0]), "the client's own bytes, but for the model's name"
-    dispatch = lab.record(answer.headers["x-headgate-record"])["children"][0]
+    dispatch = lab.record(answer.headers["x-headgate-record"])["record"]
     observed = {rule["id"] for rule in dispatch["rules"] if rule["mode"] == "observe"}
     assert observed == {"mask-personal-data", "mask-payment-data", "mask-secrets"}
 

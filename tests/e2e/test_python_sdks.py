@@ -41,7 +41,7 @@ def test_openai_chat_says_where_its_record_is(lab: Lab, openai_client: openai.Op
     assert answer.headers["x-headgate-deployment"] == "cloud-openai"
     found = lab.record(answer.headers["x-headgate-record"])
     assert found["record"]["outcome"] == "done"
-    assert [child["resource"] for child in found["children"]] == ["deployment:cloud-openai"]
+    assert found["record"]["facts"]["destination"] == "deployment:cloud-openai"
 
 
 def test_openai_chat_streams_pieces_and_usage_when_asked(openai_client: openai.OpenAI) -> None:

@@ -37,33 +37,33 @@ async def is_let_go(received: Received) -> None:
         await received.left.wait()
 
 
-async def records_of(gate: Gate, known: set[str]) -> dict[str, Leaf]:
-    """The closed records of the one call that was made since, by verb."""
+async def record_of(gate: Gate, known: set[str]) -> Leaf:
+    """The closed record of the one call that was made since."""
     fresh: list[Leaf] = []
 
     def look() -> bool:
         fresh[:] = [leaf for leaf in gate.evidence.log() if leaf.id not in known]
-        return len(fresh) >= 2 and gate.evidence.is_settled()
+        return bool(fresh) and gate.evidence.is_settled()
 
-    await eventually("both records of the call are in the log", look)
-    assert sorted(leaf.verb for leaf in fresh) == ["model.dispatch", "model.invoke"]
-    return {leaf.verb: leaf for leaf in fresh}
+    await eventually("the record of the call is in the log", look)
+    (leaf,) = fresh
+    assert leaf.verb == "model.invoke"
+    return leaf
 
 
 async def known(gate: Gate) -> set[str]:
     return {leaf.id for leaf in await gate.evidence.settled()}
 
 
-def is_abandoned_and_settled(records: dict[str, Leaf], *, words: int) -> None:
-    """Both records are abandoned, and what was used until then is estimated and says so."""
-    for leaf in records.values():
-        assert (leaf.outcome, leaf.error) == ("abandoned", None)
-        assert leaf.closing_facts["usage_is_estimate"] is True
-        tokens = leaf.closing_facts["output_tokens"]
-        assert isinstance(tokens, int)
-        assert tokens == -(-words * len(WORDS[0]) // 4)
-        assert leaf.closing_facts["input_tokens"]
-        assert leaf.closing_facts["cost_micros"]
+def is_abandoned_and_settled(leaf: Leaf, *, words: int) -> None:
+    """The record is abandoned, and what was used until then is estimated and says so."""
+    assert (leaf.outcome, leaf.error) == ("abandoned", None)
+    assert leaf.closing_facts["usage_is_estimate"] is True
+    tokens = leaf.closing_facts["output_tokens"]
+    assert isinstance(tokens, int)
+    assert tokens == -(-words * len(WORDS[0]) // 4)
+    assert leaf.closing_facts["input_tokens"]
+    assert leaf.closing_facts["cost_micros"]
 
 
 async def stream_head(caller: Caller) -> Reply:
@@ -79,7 +79,7 @@ async def test_leaving_within_the_headers_is_no_call(gate: Gate, upstream: Simul
     await caller.leave()
     assert (await gate.caller().ask("are you there?")).status == 200
     assert len(upstream.requests) == 1
-    assert {leaf.outcome for leaf in (await records_of(gate, before)).values()} == {"done"}
+    assert (await record_of(gate, before)).outcome == "done"
 
 
 async def test_leaving_within_the_body_is_no_call(gate: Gate, upstream: Simulator) -> None:
@@ -89,7 +89,7 @@ async def test_leaving_within_the_body_is_no_call(gate: Gate, upstream: Simulato
     await caller.leave()
     assert (await gate.caller().ask("are you there?")).status == 200
     assert len(upstream.requests) == 1
-    assert {leaf.outcome for leaf in (await records_of(gate, before)).values()} == {"done"}
+    assert (await record_of(gate, before)).outcome == "done"
 
 
 @pytest.mark.parametrize("stall", ["headers", "first byte"])
@@ -106,7 +106,7 @@ async def test_leaving_before_the_first_byte_of_a_stream(
     assert await gate.open_streams() == 1
     await caller.leave()
     await is_let_go(received)
-    is_abandoned_and_settled(await records_of(gate, before), words=0)
+    is_abandoned_and_settled(await record_of(gate, before), words=0)
 
 
 @pytest.mark.parametrize("stall", ["headers", "first byte"])
@@ -119,7 +119,7 @@ async def test_leaving_while_waiting_for_a_whole_answer(gate: Gate, upstream: Si
     received = await upstream.received()
     await caller.leave()
     await is_let_go(received)
-    is_abandoned_and_settled(await records_of(gate, before), words=0)
+    is_abandoned_and_settled(await record_of(gate, before), words=0)
 
 
 async def test_leaving_after_a_prompt_so_large_that_reading_was_paused(gate: Gate, upstream: Simulator) -> None:
@@ -130,7 +130,7 @@ async def test_leaving_after_a_prompt_so_large_that_reading_was_paused(gate: Gat
     received = await upstream.received()
     await caller.leave()
     await is_let_go(received)
-    is_abandoned_and_settled(await records_of(gate, before), words=0)
+    is_abandoned_and_settled(await record_of(gate, before), words=0)
 
 
 @pytest.mark.parametrize("words", [1, 10, len(WORDS)])
@@ -145,9 +145,9 @@ async def test_leaving_in_a_stream_after_some_words(gate: Gate, upstream: Simula
         heard += await caller.read_chunk()
     await caller.leave()
     await is_let_go(await upstream.received())
-    records = await records_of(gate, before)
-    assert records["model.invoke"].id == head.record
-    is_abandoned_and_settled(records, words=words)
+    record = await record_of(gate, before)
+    assert record.id == head.record
+    is_abandoned_and_settled(record, words=words)
 
 
 async def test_leaving_in_the_last_chunk_finds_the_call_done_or_abandoned_and_never_both(
@@ -161,9 +161,9 @@ async def test_leaving_in_the_last_chunk_finds_the_call_done_or_abandoned_and_ne
     while b"[DONE]" not in heard:
         heard += await caller.read_chunk()
     await caller.leave()
-    records = await records_of(gate, before)
-    assert {leaf.outcome for leaf in records.values()} == {"done"}
-    assert records["model.dispatch"].closing_facts["output_tokens"] == 5
+    record = await record_of(gate, before)
+    assert record.outcome == "done"
+    assert record.closing_facts["output_tokens"] == 5
 
 
 async def test_many_who_leave_at_any_moment_leave_nothing_open(gate: Gate, upstream: Simulator) -> None:
@@ -196,5 +196,5 @@ async def test_a_client_that_closes_only_its_own_side_is_gone_too(gate: Gate, up
     await stream_head(caller)
     await caller.close_own_side()
     await is_let_go(await upstream.received())
-    records = await records_of(gate, before)
-    assert {leaf.outcome for leaf in records.values()} == {"abandoned"}
+    record = await record_of(gate, before)
+    assert record.outcome == "abandoned"

@@ -121,9 +121,8 @@ async def test_an_abandoned_stream_closes_everything_inside_and_its_record() -> 
     async with bench.pipeline().stream(send(verb=PLAN)) as stream:
         assert (await anext(stream.items)).text == "a"
     assert inner.closed == 1
-    assert bench.recorder.outcomes() == ["abandoned", "abandoned"]
+    assert bench.recorder.outcomes() == ["abandoned"]
     assert [one.performed for one in bench.admitter.settlements] == [True, True]
-    assert bench.recorder.closings[0].id == bench.recorder.openings[1].id, "the inner record closes first"
 
 
 async def test_a_stream_that_is_never_read_is_abandoned() -> None:

@@ -10,7 +10,7 @@ import httpx2
 from headgate.ledger.live import Watcher
 from headgate.ledger.prove import check_bundle
 from headgate.testing.house import House, Streamed, events_of
-from headgate.testing.simulator import Script
+from headgate.testing.simulator import Failure, Script
 
 HOST = "127.0.0.1:8080"
 OF_ADA = "ada@example.org"
@@ -28,10 +28,10 @@ async def test_records_are_paged_newest_first_without_gap_or_repetition(house: H
     for _ in range(3):
         await call(house)
     every = [record["id"] for record in await house.records()]
-    assert len(every) == 6
+    assert len(every) == 3
     assert every == sorted(every, reverse=True)
     paged: list[str] = []
-    query: dict[str, Any] = {"limit": 4}
+    query: dict[str, Any] = {"limit": 2}
     async with house.admin as client:
         while True:
             page = (await client.get("/api/records", params=query)).json()
@@ -51,19 +51,20 @@ async def test_every_filter_narrows_the_list(house: House):
     every = await house.records()
     bob = next(record["principal"] for record in every if record["facts"].get("masked.aws_access_key_id"))
     cases: list[tuple[dict[str, Any], int]] = [
-        ({"verb": "model.dispatch"}, 2),
+        ({"verb": "model.invoke"}, 2),
+        ({"resource": "alias:local-chat"}, 2),
         ({"outcome": "failed"}, 1),
         ({"outcome": "refused"}, 0),
         ({"use_case": "administration"}, 1),
         ({"resource": "deployment:local-chat"}, 2),
-        ({"principal": bob}, 2),
+        ({"principal": bob}, 1),
         ({"rule": "mask-secrets"}, 1),
         ({"roots": "true"}, 3),
         ({"roots": "true", "limit": 2}, 2),
         ({"outcome": "open"}, 0),
         ({"since": "2100-01-01T00:00:00Z"}, 0),
-        ({"until": "2100-01-01T00:00:00Z"}, 5),
-        ({"verb": "model.dispatch", "principal": bob}, 1),
+        ({"until": "2100-01-01T00:00:00Z"}, 3),
+        ({"verb": "model.invoke", "principal": bob}, 1),
     ]
     for query, expected in cases:
         assert len(await house.records(**query)) == expected, query
@@ -91,20 +92,52 @@ async def test_queries_that_make_no_sense_are_refused(house: House):
         assert (await client.get("/api/records/01NOSUCHRECORD")).status_code == 404
 
 
-async def test_a_record_shows_its_children_and_what_was_sent_and_looking_is_recorded(house: House):
+async def test_a_record_shows_where_a_call_went_and_what_was_sent_and_looking_is_recorded(house: House):
     answer = await call(house, f"my key is {SECRET}")
     await house.log_everything()
     async with house.admin as client:
-        invoke = (await client.get(f"/api/records/{answer.headers['x-headgate-record']}")).json()
-        child = invoke["children"][0]
-        detail = (await client.get(f"/api/records/{child['id']}")).json()
-    assert (invoke["record"]["verb"], child["verb"]) == ("model.invoke", "model.dispatch")
-    assert invoke["parts"] == []
+        detail = (await client.get(f"/api/records/{answer.headers['x-headgate-record']}")).json()
+    record = detail["record"]
+    assert (record["verb"], record["resource"]) == ("model.invoke", "alias:local-chat")
+    assert record["facts"]["destination"] == "deployment:local-chat"
+    assert detail["children"] == []
     sent = next(part for part in detail["parts"] if part["name"] == "sent")
     assert "my key is" in sent["text"]
     assert SECRET not in str(detail)
     reveals = await house.records(verb="record.reveal")
-    assert [record["resource"] for record in reveals] == [f"record:{child['id']}"]
+    assert [reveal["resource"] for reveal in reveals] == [f"record:{record['id']}"]
+
+
+async def test_a_call_that_was_tried_twice_has_a_record_with_its_attempts(house: House):
+    async with house.admin as client:
+        port = house.simulator.port
+        base_url = f"http://127.0.0.1:{port}/v1"
+        network = {"allow": [f"127.0.0.1:{port}"]}
+        assert (await client.put("/api/entries/network/lab", json={"entry": network})).status_code == 200
+        for name in ("one", "two"):
+            entry = {"provider": "openai", "model": "m", "base_url": base_url, "network": "lab"}
+            entry |= {"clearance": {"custody": "organisation"}}
+            answer = await client.put(f"/api/entries/deployment/{name}", json={"entry": entry})
+            assert answer.status_code == 200, answer.text
+        alias = {"deployments": ["one", "two"]}
+        assert (await client.put("/api/entries/alias/both", json={"entry": alias})).status_code == 200
+    house.simulator.script(Script(failure=Failure(500)), Script(text="second"))
+    async with house.client(house.admin_key) as client:
+        body = {"model": "both", "messages": [{"role": "user", "content": "hello"}]}
+        answer = await client.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    await house.log_everything()
+    async with house.admin as client:
+        whole = (await client.get(f"/api/records/{answer.headers['x-headgate-record']}")).json()
+    children = whole["children"]
+    assert (whole["record"]["verb"], whole["record"]["resource"]) == ("model.invoke", "alias:both")
+    assert [(one["verb"], one["resource"], one["outcome"]) for one in children] == [
+        ("model.dispatch", "deployment:one", "failed"),
+        ("model.dispatch", "deployment:two", "done"),
+    ]
+    assert {one["root"] for one in children} == {whole["record"]["id"]}
+    roots = await house.records(verb="model.invoke", roots="true")
+    assert [one["id"] for one in roots] == [whole["record"]["id"]], "a call is listed once"
 
 
 async def auditor(house: House, **clearance: Any) -> str:
@@ -120,8 +153,7 @@ async def dispatched(house: House, text: str, key: str) -> dict[str, Any]:
     answer = await call(house, text)
     await house.log_everything()
     async with house.client(key) as client:
-        invoke = (await client.get(f"/api/records/{answer.headers['x-headgate-record']}")).json()
-        shown = await client.get(f"/api/records/{invoke['children'][0]['id']}")
+        shown = await client.get(f"/api/records/{answer.headers['x-headgate-record']}")
     assert shown.status_code == 200
     return dict(shown.json())
 
@@ -178,7 +210,7 @@ async def test_lists_and_the_live_feed_hold_no_content(house: House):
         listed = await house.records()
         await watcher.until("model.invoke")
         watcher.leave()
-    assert len(listed) == 2
+    assert len(listed) == 1
     assert OF_ADA not in str(listed) + watcher.text
 
 
@@ -219,11 +251,11 @@ async def test_watchers_see_records_as_they_are_logged_and_a_watcher_that_leaves
         one.leave()
         await call(house)
         await house.log_everything()
-        await two.until("event: record", times=4)
+        await two.until("event: record", times=2)
         two.leave()
     assert {name for name, _ in events_of(two.text)} == {"record"}
-    assert [data["verb"] for _, data in events_of(two.text)].count("model.dispatch") == 2
-    assert one.text.count("event: record") == 2
+    assert [data["verb"] for _, data in events_of(two.text)].count("model.invoke") == 2
+    assert one.text.count("event: record") == 1
 
 
 async def test_whoever_loses_the_role_stops_seeing_records(house: House):

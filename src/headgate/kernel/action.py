@@ -76,6 +76,7 @@ class Context:
         floor: labels that the caller raised by header.
         parent: the record of the action that runs this one.
         root: the first record of the chain; with `parent` None, the action's own.
+        record: the id that its record gets, where it takes over the one of the plan around it.
         inherited: the parent's labelling of the same content, so that it is scanned once.
         obligations: of the actions around, which hold for this one too.
         grant: id of an approval to redeem.
@@ -88,6 +89,7 @@ class Context:
     floor: Labels = BOTTOM
     parent: RecordId | None = None
     root: RecordId | None = None
+    record: RecordId | None = None
     inherited: Labelled | None = None
     obligations: Obligations = NO_OBLIGATIONS
     grant: str | None = None

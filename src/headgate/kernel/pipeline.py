@@ -16,7 +16,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-from headgate.kernel.action import Action, is_carrier
+from headgate.kernel.action import Action, Resource, is_carrier
 from headgate.kernel.beside import Beside
 from headgate.kernel.content import Labelled, TextSlot
 from headgate.kernel.decision import NO_OBLIGATIONS, Decision, Effect, LogLevel, Obligations
@@ -45,8 +45,8 @@ from headgate.kernel.ports import (
     Ticket,
     Transformer,
 )
-from headgate.kernel.record import Closing, Fact, Opening, Outcome
-from headgate.kernel.run import Run
+from headgate.kernel.record import Closing, Fact, Opening, Outcome, Within
+from headgate.kernel.run import Deferred, Run
 
 P = TypeVar("P")
 I = TypeVar("I")  # noqa: E741 - as in action.py
@@ -120,10 +120,11 @@ class _Admitted(NamedTuple):
 class _Draft:
     """What is known of an action before its record opens; a stage that breaks leaves the rest as it is here."""
 
-    __slots__ = ("decision", "exchange", "labelled", "record_id", "reservation", "started_s")
+    __slots__ = ("decision", "exchange", "labelled", "plan", "record_id", "reservation", "started_s")
 
-    def __init__(self, record_id: RecordId, *, started_s: float) -> None:
+    def __init__(self, record_id: RecordId, plan: Run[Any, Any, Any] | None = None, *, started_s: float) -> None:
         self.record_id = record_id
+        self.plan = plan
         self.started_s = started_s
         self.labelled = _UNLABELLED
         self.decision = _UNDECIDED
@@ -163,7 +164,7 @@ class Pipeline:
             HeadgateError: refused, over budget, failed; `record_id` names the record that tells more.
         """
         performer = self._performer(action)
-        admitted = await self._admit(action)
+        admitted = await self._admit(action, parent)
         ending = _ABANDONED
         answer: bytes | None = None
         try:
@@ -199,7 +200,7 @@ class Pipeline:
         self, action: Action[P, I, R], parent: Run[Any, Any, Any] | None
     ) -> AsyncGenerator[Stream[P, I, R], None]:
         performer = self._performer(action)
-        admitted = await self._admit(action)
+        admitted = await self._admit(action, parent)
         progress = _Progress(admitted.keeps)
         try:
             self._release(admitted)
@@ -262,7 +263,7 @@ class Pipeline:
         draft = _Draft(RecordId(self._ids.ulid()), started_s=self.clock.monotonic())
         opening = self._opening(action, draft)
         self.stages.recorder.open(opening)
-        self._close_unperformed(opening, _Ending("refused", error.code, facts), started_s=draft.started_s)
+        self._close_unperformed(opening, _Ending("refused", error.code, facts), draft)
         error.record_id = draft.record_id
 
     def review(self) -> None:
@@ -352,10 +353,15 @@ class Pipeline:
         """Return the decision; what must be done for the action around must be done here too."""
         return with_inherited(self.stages.decider.decide(action, labelled), action)
 
-    async def _admit(self, action: Action[Any, Any, Any]) -> _Admitted:
-        """Go from labelling to the open record; what is refused or breaks on the way is recorded too."""
+    async def _admit(self, action: Action[Any, Any, Any], parent: Run[Any, Any, Any] | None) -> _Admitted:
+        """Go from labelling to the open record; what is refused or breaks on the way is recorded too.
+
+        The record of a plan is not opened yet: see `Deferred`.
+        """
         stages = self.stages
-        draft = _Draft(RecordId(self._ids.ulid()), started_s=self.clock.monotonic())
+        record_id = action.context.record or RecordId(self._ids.ulid())
+        plan = parent if action.context.record is not None else None
+        draft = _Draft(record_id, plan, started_s=self.clock.monotonic())
         try:
             if action.context.deadline_s is not None and action.context.deadline_s <= self.clock.monotonic():
                 raise _late()
@@ -370,7 +376,9 @@ class Pipeline:
         except BaseException as error:
             self._refuse(action, draft, error)
             raise
-        await self._open(self._opening(action, draft), reservation, wait=action.verb.effect != "plan", draft=draft)
+        is_plan = action.verb.effect == "plan"
+        if not is_plan:
+            await self._open(self._opening(action, draft), reservation, draft=draft)
         run: Run[Any, Any, Any] = Run(
             self,
             action=final,
@@ -383,6 +391,8 @@ class Pipeline:
         # Whoever holds the run reads there what was masked, as well as what was restored.
         run.facts.update(exchange.facts)
         admitted = _Admitted(run, exchange, reservation)
+        if is_plan:
+            run.deferred = Deferred()
         if action.verb.effect == "send":
             self._sending[draft.record_id] = admitted
         return admitted
@@ -403,15 +413,38 @@ class Pipeline:
             with suppress(*(() if isinstance(error, Exception) else (HeadgateError,))):
                 opening = self._opening(action, draft)
                 self.stages.recorder.open(opening)
-                self._close_unperformed(opening, ending, started_s=draft.started_s)
+                self._close_unperformed(opening, ending, draft)
 
-    async def _open(self, opening: Opening, reservation: Reservation, *, wait: bool, draft: _Draft) -> None:
+    def open_deferred(self, run: Run[Any, Any, Any]) -> None:
+        """Give a plan a record of its own, since it runs another action or ends otherwise than the one that it ran.
+
+        The record that was taken over becomes the first of those inside it.
+
+        Raises:
+            Unavailable: the journal is over its limit or cannot be written.
+        """
+        deferred = run.deferred
+        assert deferred is not None
+        record_id = RecordId(self._ids.ulid()) if deferred.is_taken else run.record_id
+        self.stages.recorder.open(self._opening_of_plan(run, record_id))
+        run.record_id, deferred.is_open = record_id, True
+        if deferred.closing is not None:
+            closing, deferred.closing = deferred.closing, None
+            self._close_within(run, closing)
+
+    def _close_within(self, plan: Run[Any, Any, Any], closing: Closing) -> None:
+        """Close a record that took the plan's id over, within the record that the plan has by now."""
+        assert plan.deferred is not None and plan.deferred.action is not None
+        root, inner = plan.action.context.root or plan.record_id, plan.deferred.action
+        within = Within(plan.record_id, root, inner.verb.name, _name_of(inner.resource))
+        self.stages.recorder.close(closing._replace(within=within))
+
+    async def _open(self, opening: Opening, reservation: Reservation, *, draft: _Draft) -> None:
         """Append the opening and wait until it is on disk; whatever stops us, nothing stays reserved or open."""
         ticket: Ticket | None = None
         try:
             ticket = self.stages.recorder.open(opening)
-            if wait:
-                await ticket.durable()
+            await ticket.durable()
         except BaseException as error:
             if isinstance(error, HeadgateError) and ticket is not None:
                 error.record_id = opening.id
@@ -420,7 +453,7 @@ class Pipeline:
             finally:
                 if ticket is not None:
                     outcome: Outcome = "failed" if isinstance(error, Exception) else "abandoned"
-                    self._close_unperformed(opening, _Ending(outcome, "not_opened"), started_s=draft.started_s)
+                    self._close_unperformed(opening, _Ending(outcome, "not_opened"), draft)
             raise
 
     async def _redeem(
@@ -443,49 +476,81 @@ class Pipeline:
 
     def _opening(self, action: Action[Any, Any, Any], draft: _Draft) -> Opening:
         decision, exchange = draft.decision, draft.exchange
-        verb, principal, resource, context = action.verb, action.principal, action.resource, action.context
         log = decision.obligations.log
         parts: dict[str, bytes] = {}
         payload = exchange.payload if exchange is not None else None
-        if log is not LogLevel.NONE and verb.effect != "plan" and exchange is not None and is_carrier(payload):
+        if log is not LogLevel.NONE and action.verb.effect != "plan" and exchange is not None and is_carrier(payload):
             keeper = exchange.keeper
             masked = keeper.payload() if log is LogLevel.MASKED and keeper is not None else None
             if (kept := payload.content.to_bytes() if log is LogLevel.FULL else masked) is not None:
                 parts["sent"] = kept
+        facts = exchange.facts if exchange is not None else _NO_FACTS
+        told = action
+        if draft.plan is not None:
+            # One record tells of both: of what was asked for, and where it went.
+            told = draft.plan.action
+            decision = _joined(decision, draft.plan.decision)
+            facts = {"destination": _name_of(action.resource), **facts}
+        return self._opened(told, draft.record_id, decision, labels=draft.labelled.labels, facts=facts, parts=parts)
+
+    def _opening_of_plan(self, run: Run[Any, Any, Any], record_id: RecordId) -> Opening:
+        """Return the opening of a plan's own record; no content is kept with it."""
+        return self._opened(run.action, record_id, run.decision, labels=run.labelled.labels, facts={}, parts={})
+
+    def _opened(
+        self,
+        action: Action[Any, Any, Any],
+        record_id: RecordId,
+        decision: Decision,
+        *,
+        labels: Labels,
+        facts: Mapping[str, Fact],
+        parts: Mapping[str, bytes],
+    ) -> Opening:
+        principal, context = action.principal, action.context
         return Opening(
-            id=draft.record_id,
+            id=record_id,
             tenant=principal.tenant,
             opened_at=self.clock.now(),
-            verb=verb.name,
+            verb=action.verb.name,
             principal=principal.id,
             use_case=context.use_case.id,
-            resource=f"{resource.kind}:{resource.id}",
+            resource=_name_of(action.resource),
             effect=_WORDS[decision.effect],
             would=_WORDS[decision.would],
             rules=decision.rules,
             policy_version=decision.version,
-            labels=draft.labelled.labels,
+            labels=labels,
             parent=context.parent,
             root=context.root,
             key_id=principal.key_id,
-            log=log,
-            facts=exchange.facts if exchange is not None else {},
+            log=decision.obligations.log,
+            facts=facts,
             parts=parts,
         )
 
-    def _close_unperformed(self, opening: Opening, ending: _Ending, *, started_s: float) -> None:
-        self.stages.recorder.close(
-            Closing(
-                id=opening.id,
-                tenant=opening.tenant,
-                closed_at=self.clock.now(),
-                outcome=ending.outcome,
-                labels=opening.labels,
-                error=ending.error,
-                duration_us=int((self.clock.monotonic() - started_s) * 1_000_000),
-                facts=ending.facts,
-            )
+    def _close_unperformed(self, opening: Opening, ending: _Ending, draft: _Draft) -> None:
+        closing = Closing(
+            id=opening.id,
+            tenant=opening.tenant,
+            closed_at=self.clock.now(),
+            outcome=ending.outcome,
+            labels=opening.labels,
+            error=ending.error,
+            duration_us=int((self.clock.monotonic() - draft.started_s) * 1_000_000),
+            facts=ending.facts,
         )
+        self._append(closing, plan=draft.plan)
+
+    def _append(self, closing: Closing, *, plan: Run[Any, Any, Any] | None) -> None:
+        """Close a record, or hold the closing where the plan around it may still need a record of its own."""
+        deferred = plan.deferred if plan is not None else None
+        if plan is None or deferred is None:
+            self.stages.recorder.close(closing)
+        elif deferred.is_open:
+            self._close_within(plan, closing)
+        else:
+            deferred.closing = closing
 
     def _release(self, admitted: _Admitted) -> Labels:
         """Refuse to hand out what the receiver may not see: before anything is done, and whenever labels have risen.
@@ -517,19 +582,50 @@ class Pipeline:
             try:
                 admitted.reservation.settle(run.measures, performed=True)
             finally:
-                self.stages.recorder.close(
-                    Closing(
-                        id=run.record_id,
-                        tenant=run.action.principal.tenant,
-                        closed_at=self.clock.now(),
-                        outcome=ending.outcome,
-                        labels=run.output_labels,
-                        error=ending.error,
-                        duration_us=run.elapsed_us(),
-                        facts=facts,
-                        parts=_closing_parts(admitted, answer),
-                    )
-                )
+                parts = _closing_parts(admitted, answer)
+                if run.deferred is not None:
+                    self._close_plan(run, ending)
+                else:
+                    plan = parent if run.action.context.record is not None else None
+                    self._append(self._closing(run, ending, parts), plan=plan)
+
+    def _close_plan(self, run: Run[Any, Any, Any], ending: _Ending) -> None:
+        """Close what tells of a plan: the record of the one action that it ran, if that tells all, or its own."""
+        deferred = run.deferred
+        assert deferred is not None
+        held = deferred.closing
+        if held is not None and (held.outcome, held.error) == (ending.outcome, ending.error):
+            deferred.closing = None
+            told = held._replace(facts={**run.facts, **held.facts}, labels=run.output_labels)
+            self.stages.recorder.close(told)
+            return
+        if not deferred.is_open:
+            try:
+                if held is None:
+                    deferred.is_taken = False  # what would have taken its id over has no record
+                self.open_deferred(run)
+            except HeadgateError:
+                if held is not None:
+                    # No room for another record: the one that is open says how the plan ended.
+                    facts = {**held.facts, "plan_outcome": ending.outcome, "plan_error": ending.error}
+                    self.stages.recorder.close(held._replace(facts=facts))
+                if ending.outcome == "abandoned":
+                    return
+                raise
+        self.stages.recorder.close(self._closing(run, ending, {}))
+
+    def _closing(self, run: Run[Any, Any, Any], ending: _Ending, parts: Mapping[str, bytes]) -> Closing:
+        return Closing(
+            id=run.record_id,
+            tenant=run.action.principal.tenant,
+            closed_at=self.clock.now(),
+            outcome=ending.outcome,
+            labels=run.output_labels,
+            error=ending.error,
+            duration_us=run.elapsed_us(),
+            facts=run.facts,
+            parts=parts,
+        )
 
 
 class _Progress:
@@ -705,6 +801,21 @@ def with_inherited(decision: Decision, action: Action[Any, Any, Any]) -> Decisio
     return replace(decision, obligations=decision.obligations | inherited)
 
 
+def _name_of(resource: Resource) -> str:
+    return f"{resource.kind}:{resource.id}"
+
+
+def _joined(decision: Decision, of_plan: Decision) -> Decision:
+    """Return a decision with what was decided about the plan around it, for the one record that tells of both."""
+    rules = decision.rules
+    if of_plan.rules != rules:
+        rules = tuple(dict.fromkeys((*of_plan.rules, *rules)))
+    effect, would = max(decision.effect, of_plan.effect), max(decision.would, of_plan.would)
+    if rules is decision.rules and effect is decision.effect and would is decision.would:
+        return decision
+    return replace(decision, rules=rules, effect=effect, would=would)
+
+
 def _refuse_denied(decision: Decision) -> None:
     if decision.effect is Effect.DENY:
         said = f"refused by {_reasons(decision)}"
@@ -730,6 +841,7 @@ def _refuse_flow(action: Action[Any, Any, Any], *, labelled: Labelled, decision:
 
 
 _WORDS: Mapping[Effect, str] = {effect: effect.name.lower() for effect in Effect}
+_NO_FACTS: Mapping[str, Fact] = MappingProxyType({})
 _UNLABELLED = Labelled()
 _UNDECIDED = Decision(Effect.DENY, would=Effect.DENY, obligations=Obligations(log=LogLevel.NONE))
 _DONE = _Ending("done", None)

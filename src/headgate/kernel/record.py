@@ -49,8 +49,20 @@ class Opening(NamedTuple):
     parts: Mapping[str, bytes] = _NO_PARTS
 
 
+class Within(NamedTuple):
+    """What a record tells of that opened as a whole plan's and is of one of its actions: see `kernel.run.Deferred`."""
+
+    parent: RecordId
+    root: RecordId
+    verb: str
+    resource: str
+
+
 class Closing(NamedTuple):
-    """What is known once the effect is over. Exactly one closing follows an opening."""
+    """What is known once the effect is over. Exactly one closing follows an opening.
+
+    `within` says what the record turned out to be, where that was not known when it opened.
+    """
 
     id: RecordId
     tenant: TenantId
@@ -61,3 +73,4 @@ class Closing(NamedTuple):
     duration_us: int = 0
     facts: Mapping[str, Fact] = _NO_FACTS
     parts: Mapping[str, bytes] = _NO_PARTS
+    within: Within | None = None

@@ -13,7 +13,7 @@ from headgate.kernel.errors import HeadgateError
 from headgate.kernel.identity import RecordId
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.measures import NO_MEASURES
-from headgate.kernel.record import Fact
+from headgate.kernel.record import Closing, Fact
 
 if TYPE_CHECKING:
     from headgate.kernel.pipeline import Pipeline, Stream
@@ -24,6 +24,25 @@ R = TypeVar("R")
 P2 = TypeVar("P2")
 I2 = TypeVar("I2")
 R2 = TypeVar("R2")
+
+
+class Deferred:
+    """The record of a plan that is not open yet: the first action that the plan runs takes its id over.
+
+    Attributes:
+        is_taken: whether an action has the plan's id for its own record.
+        is_open: whether the plan has a record of its own after all, under another id.
+        action: the one that has the plan's id for its own record.
+        closing: of that record, held until it is known whether the plan needs one of its own.
+    """
+
+    __slots__ = ("action", "closing", "is_open", "is_taken")
+
+    def __init__(self) -> None:
+        self.is_taken = False
+        self.is_open = False
+        self.action: Action[Any, Any, Any] | None = None
+        self.closing: Closing | None = None
 
 
 class Run(Generic[P, I, R]):
@@ -39,6 +58,7 @@ class Run(Generic[P, I, R]):
         "action",
         "children",
         "decision",
+        "deferred",
         "error_text",
         "facts",
         "labelled",
@@ -77,6 +97,7 @@ class Run(Generic[P, I, R]):
         self.output_labels: Labels = BOTTOM
         self.on_stop: Callable[[HeadgateError], None] | None = None
         self.stopped: HeadgateError | None = None
+        self.deferred: Deferred | None = None
         self.error_text: str | None = None
         """What the other side said of its failure: sealed with the record where content is kept as it is."""
 
@@ -107,16 +128,28 @@ class Run(Generic[P, I, R]):
         return int((self._pipeline.clock.monotonic() - self.started_s) * 1_000_000)
 
     def _nested(self, verb: Verb[P2, I2, R2], resource: Resource, payload: P2) -> Action[P2, I2, R2]:
-        outer = self.action.context
+        outer, deferred = self.action.context, self.deferred
+        record: RecordId | None = None
+        if deferred is not None and not deferred.is_taken and not deferred.is_open and verb.effect != "plan":
+            deferred.is_taken = True
+            record, parent, root = self.record_id, outer.parent, outer.root
+        else:
+            if deferred is not None and not deferred.is_open:
+                self._pipeline.open_deferred(self)
+            parent, root = self.record_id, outer.root or self.record_id
         context = Context(
             use_case=outer.use_case,
             floor=outer.floor,
-            parent=self.record_id,
-            root=outer.root or self.record_id,
+            parent=parent,
+            root=root,
+            record=record,
             inherited=self.labelled,
             obligations=self.decision.obligations,
             grant=outer.grant,
             deadline_s=outer.deadline_s,
             attributes=outer.attributes,
         )
-        return Action(verb=verb, principal=self.action.principal, resource=resource, payload=payload, context=context)
+        action = Action(verb=verb, principal=self.action.principal, resource=resource, payload=payload, context=context)
+        if record is not None and deferred is not None:
+            deferred.action = action
+        return action

@@ -296,6 +296,15 @@ def _reduced_labels(labels: LeafLabels) -> LeafLabels:
     return msgspec.structs.replace(labels, categories=(), readers=(), purposes=None, regions=None)
 
 
+class Destination(msgspec.Struct, frozen=True, gc=False):
+    """The one fact of a record that it is found by: where a call went that was tried once."""
+
+    destination: str = ""
+
+
+_NOWHERE = Destination()
+
+
 class ClosedLeaf(msgspec.Struct, gc=False):
     """What the database wants of a closed record's leaf: texts, empty for None, and what is nested as it is."""
 
@@ -314,6 +323,7 @@ class ClosedLeaf(msgspec.Struct, gc=False):
     rules: msgspec.Raw = msgspec.Raw(b"[]")
     labels: msgspec.Raw = msgspec.Raw(b"{}")
     output_labels: msgspec.Raw = msgspec.Raw(b"{}")
+    facts: Destination = _NOWHERE
 
 
 _closed_decoder = msgspec.json.Decoder(ClosedLeaf)

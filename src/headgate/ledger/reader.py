@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -281,7 +281,12 @@ class LedgerReader:
     ) -> Sequence[StoredRecord]:
         if filters.is_open:
             return ()
-        return [StoredRecord.of(row) for row in await store.list_records(tx, query, tenant=tenant, limit=limit + 1)]
+        rows = await store.list_records(tx, query, tenant=tenant, limit=limit + 1)
+        if filters.resource is not None and query.mark is None:
+            # A call that was tried once is named after what was asked; this finds it by where it went.
+            went = replace(query, resource=None, mark=store.destination_mark(filters.resource))
+            rows += await store.list_records(tx, went, tenant=tenant, limit=limit + 1)
+        return [StoredRecord.of(row) for row in rows]
 
     def _query(self, filters: RecordFilters, *, tenant: str, cursor: str | None) -> store.RecordQuery:
         if filters.rule is not None and filters.category is not None:

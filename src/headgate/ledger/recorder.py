@@ -106,6 +106,9 @@ class JournalRecorder:
             except HeadgateError as problem:
                 left_out = dict.fromkeys((f"left_out.{name}" for name in closing.parts), problem.code)
             facts = {**facts, **left_out} if left_out else facts
+        if closing.within is not None:
+            leaf.parent, leaf.root, verb, resource = closing.within
+            leaf.verb, leaf.resource = clean_word(verb), clean(resource)
         leaf.closed_at = utc_text(closing.closed_at)
         leaf.outcome = closing.outcome
         leaf.error = None if closing.error is None else clean(closing.error)

@@ -280,7 +280,14 @@ async def log_head(tx: Transaction, *, tenant: str) -> LogHead | None:
 
 def marks_of(leaf: Leaf) -> list[str]:
     """What a record is found by besides its columns."""
-    return _marks(leaf.rules, (leaf.labels, leaf.output_labels))
+    marks = _marks(leaf.rules, (leaf.labels, leaf.output_labels))
+    destination = leaf.facts.get("destination")
+    return [*marks, destination_mark(str(destination))] if destination else marks
+
+
+def destination_mark(destination: str) -> str:
+    """The mark of records that went to a destination, such as `deployment:gpt`, and are named after what was asked."""
+    return f"destination:{destination}"
 
 
 def _marks(rules: Sequence[LeafRule], labels: Sequence[LeafLabels | None]) -> list[str]:
@@ -289,7 +296,9 @@ def _marks(rules: Sequence[LeafRule], labels: Sequence[LeafLabels | None]) -> li
 
 
 def _marks_of(leaf: ClosedLeaf) -> list[str]:
-    return _remembered_marks(bytes(leaf.rules), bytes(leaf.labels), bytes(leaf.output_labels))
+    marks = _remembered_marks(bytes(leaf.rules), bytes(leaf.labels), bytes(leaf.output_labels))
+    destination = leaf.facts.destination
+    return [*marks, destination_mark(destination)] if destination else marks
 
 
 @lru_cache(maxsize=1024)

@@ -49,6 +49,9 @@ class TracingRecorder:
 
 
 def _span(opening: Opening, closing: Closing) -> Span:
+    within = closing.within
+    if within is not None:
+        opening = opening._replace(**within._asdict())
     kind, _, name = opening.resource.partition(":")
     attributes: dict[str, Value] = {
         "headgate.record": opening.id,

@@ -142,6 +142,12 @@ class WrittenRecord(NamedTuple):
     opening: Opening
     closing: Closing | None
 
+    @property
+    def verb(self) -> str:
+        """The verb that the record has by now."""
+        within = self.closing.within if self.closing else None
+        return within.verb if within else self.opening.verb
+
 
 @dataclass(slots=True)
 class FakeRecorder:
@@ -185,9 +191,7 @@ class FakeRecorder:
     def outcomes(self, verb: str | None = None) -> list[str | None]:
         """Return the outcomes in the order of opening, None for what is open, of one verb or of all."""
         return [
-            record.closing.outcome if record.closing else None
-            for record in self.records
-            if verb in (None, record.opening.verb)
+            record.closing.outcome if record.closing else None for record in self.records if verb in (None, record.verb)
         ]
 
     async def after(self, cursor: str | None, *, tenant: TenantId, limit: int) -> RecordPage:
