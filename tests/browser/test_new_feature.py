@@ -28,6 +28,28 @@ FILES = {
 }
 
 
+SHOUT = '''
+async def shout(service: Hello, request: Request) -> SaidView:
+    """Say something in capitals."""
+    body = request.body_as(SayBody)
+    resource = Resource("hello", "new", attributes={"loudness": 900})
+    return _view((await request.act(SAY, resource, Say(body.text.upper(), 900))).result)
+
+
+OPERATIONS = (
+    Operation(
+        "shoutHello",
+        "POST",
+        "/api/hello/shout",
+        "Say something in capitals.",
+        shout,
+        body=SayBody,
+        answer=SaidView,
+        verb=SAY,
+    ),
+'''
+
+
 class Checkout:
     """A copy of the repository."""
 
@@ -130,10 +152,17 @@ def test_a_feature_is_its_own_folders_and_one_line(
     assert {"sayHello", "listHello"} <= checkout.operations()
     # Said by API, asked about by a rule, counted and recorded: the feature's own test, on a real database.
     assert "3 passed" in checkout.says("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/hello")
+    # Another operation is a change of one file.
+    routes, before = checkout.root / "src" / "headgate" / "hello" / "routes.py", checkout.files()
+    routes.write_text(routes.read_text().replace("\nOPERATIONS = (\n", SHOUT))
+    changed = [path for path, text in checkout.files().items() if before[path] != text]
+    assert changed == ["src/headgate/hello/routes.py"]
+    assert "shoutHello" in checkout.operations()
     # The installation that ran without it takes the feature up: its table is made at the next start.
     with running_headgate(data, "--no-model", environment=checkout.environment) as running:
         where = {"HEADGATE_DATA": str(data), "HEADGATE_PORT": running.base_url.rpartition(":")[2]}
         checkout.says("-m", "headgate.cli.main", "hello", "say", "from the command line", **where)
+        assert running.api.call("POST", "/api/hello/shout", {"text": "loud"})["text"] == "LOUD"
         page = signed_in(chromium, running)
         page.get_by_role("link", name="Hello").click()
         expect(page.get_by_role("cell", name="from the command line")).to_be_visible()
