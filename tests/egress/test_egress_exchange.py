@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from headgate.kernel.errors import HeadgateError, Unavailable, Upstream, UpstreamTimeout
-from headgate.substrate.egress import Egress, NetworkProfile, Request, Response, follow
+from headgate.substrate.egress import Egress, NetworkProfile, Request, Response
 
 Serve = Callable[..., Awaitable[int]]
 Reader = asyncio.StreamReader
@@ -564,41 +564,6 @@ async def test_redirects_are_answers_unless_asked_for(serve: Serve, egress: Egre
     port = await serve(answering(b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n"))
     async with egress.send(get(port)) as response:
         assert (response.status, response.headers.get("location")) == (302, "/next")
-
-
-async def test_following_keeps_credentials_at_home(serve: Serve, egress: Egress) -> None:
-    seen: dict[str, bytes] = {}
-
-    async def elsewhere(reader: Reader, writer: Writer) -> None:
-        seen["elsewhere"] = await read_request(reader)
-        writer.write(OK)
-
-    other = await serve(elsewhere)
-
-    async def home(reader: Reader, writer: Writer) -> None:
-        for name, location in (("first", b"/second"), ("second", b"http://127.0.0.1:%d/x" % other)):
-            seen[name] = await read_request(reader)
-            writer.write(b"HTTP/1.1 307 Moved\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n")
-        await reader.read()
-
-    credentials = (b"authorization", b"x-api-key", b"api-key", b"cookie", b"x-goog-api-key", b"x-own-token")
-    headers = (*((name, b"secret") for name in credentials), (b"accept", b"text/html"))
-    request = Request("GET", f"http://127.0.0.1:{await serve(home)}/first", headers, profile="lan")
-    async with follow(egress, request) as response:
-        assert await response.read() == b"ok"
-    assert seen["second"].count(b"secret") == len(credentials)
-    assert b"secret" not in seen["elsewhere"]
-    assert b"accept: text/html" in seen["elsewhere"]
-
-
-async def test_following_ends_after_its_hops_and_never_repeats_a_post(serve: Serve, egress: Egress) -> None:
-    around = b"HTTP/1.1 308 Moved\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"
-    port = await serve(answering(*[around] * 9))
-    with pytest.raises(Upstream, match="More than 2 redirects"):
-        async with follow(egress, get(port), hops=2):
-            raise AssertionError("a loop of redirects was answered")
-    async with follow(egress, post(port)) as response:
-        assert response.status == 308
 
 
 async def test_errors_hold_neither_headers_nor_bodies(serve: Serve, egress: Egress) -> None:

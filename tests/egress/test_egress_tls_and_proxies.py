@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from headgate.kernel.errors import Denied, Invalid, Upstream, UpstreamTimeout
-from headgate.substrate.egress import Egress, NetworkProfile, Request, follow
+from headgate.substrate.egress import Egress, NetworkProfile, Request
 
 Serve = Callable[..., Awaitable[int]]
 Reader = asyncio.StreamReader
@@ -246,20 +246,6 @@ async def test_a_stream_left_early_over_tls_is_seen_by_the_server(serve: Serve, 
         async with egress.send(Request("POST", f"https://models.corp:{port}/", profile="p")) as response:
             assert await anext(response.chunks()) == b"a"
         await gone.wait()
-
-
-async def test_a_redirect_from_https_to_http_is_not_followed(serve: Serve, authority: Authority) -> None:
-    async def handler(reader: Reader, writer: Writer) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: http://models.corp/\r\n\r\n")
-        await reader.read()
-
-    port = await serve(handler, server_context(authority.issue("models.corp")))
-    profile = NetworkProfile(allow=LAN, ca_file=str(authority.file))
-    async with Egress(profiles={"p": profile}, resolver=Fixed()) as egress:
-        with pytest.raises(Denied, match="plain http"):
-            async with follow(egress, Request("GET", f"https://models.corp:{port}/", profile="p")):
-                raise AssertionError("followed")
 
 
 async def test_a_handshake_that_hangs_is_given_up(serve: Serve) -> None:

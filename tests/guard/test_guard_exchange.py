@@ -378,17 +378,6 @@ def test_what_tools_said_is_untrusted(engine: Engine, role: str, integrity: Inte
     assert GuardLabeller(engine=engine).label(action(payload)).labels.integrity is integrity
 
 
-def test_a_preview_holds_the_exact_bytes_that_would_go_out(engine: Engine) -> None:
-    payload = call(f"mail {EMAIL} about {CARD}")
-    done = action(payload)
-    preview = transformer(engine).preview(
-        payload.content, frozenset({"pii"}), principal=done.principal, use_case=done.context.use_case
-    )
-    made = exchange(engine, payload, mask=frozenset({"pii"}))
-    assert preview.content.to_bytes() == made.payload.content.to_bytes()
-    assert [finding.kind for finding in preview.findings] == ["email", "payment_card"]
-
-
 def test_two_values_never_share_a_token() -> None:
     book = Book(lambda: b"k" * 32, code_size=1)
     tokens = {book.token(Entry(str(number), "email", "pii")) for number in range(20)}

@@ -26,8 +26,6 @@ OBLIGATIONS = st.builds(
     mask=WORDS,
     restrict=st.sampled_from(Custody),
     cap_output_tokens=st.none() | st.integers(1, 9),
-    cite=st.booleans(),
-    watermark=st.booleans(),
     log=st.sampled_from(LogLevel),
 )
 

@@ -184,7 +184,7 @@ def _offer(path: Path) -> list[str]:
 
 OFFERS: dict[str, str] = {
     "guard": """
-        AnswerMemory Engine GuardLabeller GuardTransformer Preview Pseudonyms builtin_detectors
+        AnswerMemory Engine GuardLabeller GuardTransformer Pseudonyms builtin_detectors
     """,
     "ledger": """
         FileKeyRing JournalRecorder KeysOnDemand LedgerReader LogKeys OpenedPart Pseudonymiser RecordFamily
@@ -198,7 +198,7 @@ OFFERS: dict[str, str] = {
     """,
     "substrate/egress": """
         AddressPolicy Egress Framing Headers NetworkProfile Origin Request Resolver Response Sending
-        SystemResolver Target follow is_metadata parse_url why_never
+        SystemResolver Target is_metadata parse_url why_never
     """,
     "testing/simulator": """
         Failure Framing Received Script Simulator Tokens ToolCall context_overflow

@@ -12,6 +12,6 @@ from headgate.guard.answers import AnswerMemory
 from headgate.guard.engine import Engine, builtin_detectors
 from headgate.guard.labelling import GuardLabeller
 from headgate.guard.pseudonyms import Pseudonyms
-from headgate.guard.transform import GuardTransformer, Preview
+from headgate.guard.transform import GuardTransformer
 
-__all__ = ["AnswerMemory", "Engine", "GuardLabeller", "GuardTransformer", "Preview", "Pseudonyms", "builtin_detectors"]
+__all__ = ["AnswerMemory", "Engine", "GuardLabeller", "GuardTransformer", "Pseudonyms", "builtin_detectors"]

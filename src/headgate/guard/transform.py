@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from headgate.guard.answers import AnswerMemory, Thought
 from headgate.guard.engine import Engine
@@ -14,18 +14,11 @@ from headgate.guard.keeping import Keeper
 from headgate.guard.masking import masked
 from headgate.guard.pseudonyms import Book, Pseudonyms
 from headgate.kernel.action import Action, address_of, is_carrier
-from headgate.kernel.content import Content, Finding, Labelled
+from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, LogLevel
 from headgate.kernel.identity import Principal, UseCase
 from headgate.kernel.labels import Clearance
 from headgate.kernel.ports import Exchange
-
-
-class Preview(NamedTuple):
-    """What would have gone out: `content.to_bytes()` are the exact bytes, `findings` are places in the original."""
-
-    content: Content
-    findings: tuple[Finding, ...]
 
 
 class GuardTransformer:
@@ -87,14 +80,6 @@ class GuardTransformer:
     def _remember_thought(self, answers: AnswerMemory, action: Action[Any, Any, Any], said: str, shown: str) -> None:
         answers.remember_thought(said, shown, place=_place(action), use_case=action.context.use_case)
 
-    def preview(
-        self, content: Content, categories: frozenset[str], *, principal: Principal, use_case: UseCase
-    ) -> Preview:
-        """Return the content as it would go out with these categories masked, and all that was found in it."""
-        findings = self._engine.scan_content(content)
-        book = self._book(principal, use_case)
-        return Preview(masked(content, findings, categories=categories, book=book, thought=_unknown).content, findings)
-
     def _book(self, principal: Principal, use_case: UseCase) -> Book:
         return self._pseudonyms.book(
             tenant=principal.tenant, use_case=use_case.id, principal=principal.id, kinds=self._engine.kinds
@@ -104,7 +89,3 @@ class GuardTransformer:
 def _place(action: Action[Any, Any, Any]) -> str:
     """Return the name of the action's destination, with what stands behind its id at this moment."""
     return json.dumps([action.resource.kind, action.resource.id, dict(address_of(action.payload))], sort_keys=True)
-
-
-def _unknown(shown: str) -> None:
-    """Know nothing of a thought: before it is decided where it goes, it is from nowhere."""

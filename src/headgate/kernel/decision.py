@@ -37,16 +37,12 @@ class Obligations:
         mask: categories whose findings are replaced by reversible pseudonyms.
         restrict: custody that the destination must have.
         cap_output_tokens: the most tokens that may be generated, or None.
-        cite: the answer must cite its sources.
-        watermark: the answer must be marked as generated.
         log: how much content the record keeps.
     """
 
     mask: frozenset[str] = EMPTY
     restrict: Custody = Custody.ANY
     cap_output_tokens: int | None = None
-    cite: bool = False
-    watermark: bool = False
     log: LogLevel = LogLevel.FULL
 
     def __or__(self, other: Obligations) -> Obligations:
@@ -55,8 +51,6 @@ class Obligations:
             mask=self.mask | other.mask,
             restrict=max(self.restrict, other.restrict),
             cap_output_tokens=min(caps) if caps else None,
-            cite=self.cite or other.cite,
-            watermark=self.watermark or other.watermark,
             log=max(self.log, other.log),
         )
 

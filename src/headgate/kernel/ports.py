@@ -272,22 +272,6 @@ class Records(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SqlCondition:
-    """A condition with named parameters, to be put into a feature's own query."""
-
-    text: str
-    parameters: Mapping[str, Any]
-
-
-class RowFilter(Protocol):
-    """Turns what policy leaves undecided about rows into a SQL condition, so that lists hold only what may be read."""
-
-    def condition(self, action: Action[Any, Any, Any], *, columns: Mapping[str, str]) -> SqlCondition:
-        """Return the condition; `columns` maps policy attributes to column names. Undecidable means FALSE."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """One line of a plan: what `apply` would do to one declared thing."""
 

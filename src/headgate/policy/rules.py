@@ -252,11 +252,6 @@ def _meaning(effect: str, annotations: dict[str, str], where: str) -> tuple[Does
 
 
 def _obligations(duty: str, annotations: dict[str, str], where: str) -> Obligations:
-    if duty in _UNENFORCED:
-        raise Invalid(
-            f'{where}: @duty("{duty}") is not enforced by this version, so the rule is refused: take it out',
-            param="@duty",
-        )
     _one_of(duty, tuple(_DUTIES), where, "@duty")
     detail, make = _DUTIES[duty]
     value = annotations.pop(detail, "").strip()
@@ -291,9 +286,6 @@ _DUTIES: Mapping[str, tuple[str, Callable[[str], Obligations | None]]] = {
     "cap": ("output_tokens", _cap),
     "log": ("level", _log),
 }
-_UNENFORCED = ("cite", "watermark")
-"""Duties that rules may have one day. A rule that promises what nobody does is worse than none."""
-
 _DETAILS: Mapping[str, str] = {
     "categories": '@categories("...") with categories separated by commas',
     "custody": '@custody("organisation")',

@@ -21,7 +21,7 @@ from headgate.kernel.errors import Denied, Invalid, NotFound, Unavailable
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.labels import Labels
 from headgate.kernel.measures import Measures
-from headgate.kernel.ports import Change, Clock, Ids, RecordPage, SqlCondition, Ticket
+from headgate.kernel.ports import Change, Clock, Ids, RecordPage, Ticket
 from headgate.kernel.record import Closing, Opening
 from headgate.kernel.run import Run
 
@@ -279,22 +279,6 @@ class FakeApprovals:
             raise Denied("this grant was approved by whoever asked for it: have somebody else approve")
         request.is_used = True
         return Grant(grant, digest, request.approver, request.expires_at)
-
-
-@dataclass(slots=True)
-class FakeRowFilter:
-    """Lets rows through whose columns have one of the values of `allowed`; an attribute without a column is FALSE."""
-
-    allowed: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-
-    def condition(self, action: AnyAction, *, columns: Mapping[str, str]) -> SqlCondition:
-        """Return the condition; without `allowed` it is TRUE."""
-        if not self.allowed.keys() <= columns.keys():
-            return SqlCondition("FALSE", {})
-        parts = [f"{columns[name]} = ANY(%(filter_{name})s)" for name in self.allowed]
-        return SqlCondition(
-            " AND ".join(parts) or "TRUE", {f"filter_{name}": list(values) for name, values in self.allowed.items()}
-        )
 
 
 class FakeConfigSection:

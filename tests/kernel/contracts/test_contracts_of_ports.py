@@ -9,7 +9,6 @@ import pytest
 from headgate.kernel.ports import Clock, Ids, Recorder
 from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.testing.clock import FakeClock, FakeIds
-from headgate.testing.notes import send
 from headgate.testing.people import ACME, GLOBEX
 from headgate.testing.port_contracts import (
     ApprovalsContract,
@@ -24,7 +23,7 @@ from headgate.testing.port_contracts import (
     closing,
     opening,
 )
-from headgate.testing.ports import FakeApprovals, FakeConfigSection, FakeRecorder, FakeRowFilter
+from headgate.testing.ports import FakeApprovals, FakeConfigSection, FakeRecorder
 
 
 class TestClocks(ClockContract):
@@ -101,11 +100,3 @@ def test_a_fake_recorder_notices_who_opens_or_closes_twice() -> None:
     fake.close(closing("r"))
     with pytest.raises(AssertionError, match="closed twice"):
         fake.close(closing("r"))
-
-
-def test_a_row_filter_lets_through_what_is_allowed_and_nothing_that_it_cannot_decide() -> None:
-    columns = {"owner": "o.owner"}
-    assert FakeRowFilter().condition(send(), columns=columns).text == "TRUE"
-    allowed = FakeRowFilter({"owner": ("ada",)}).condition(send(), columns=columns)
-    assert (allowed.text, allowed.parameters) == ("o.owner = ANY(%(filter_owner)s)", {"filter_owner": ["ada"]})
-    assert FakeRowFilter({"region": ("eu",)}).condition(send(), columns=columns).text == "FALSE"

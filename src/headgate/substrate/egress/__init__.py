@@ -11,7 +11,6 @@ from __future__ import annotations
 from headgate.substrate.egress.address import AddressPolicy, Resolver, SystemResolver, is_metadata, why_never
 from headgate.substrate.egress.client import Egress, Sending
 from headgate.substrate.egress.profile import NetworkProfile
-from headgate.substrate.egress.redirects import follow
 from headgate.substrate.egress.request import Origin, Request, Target, parse_url
 from headgate.substrate.egress.response import Framing, Headers, Response
 
@@ -28,7 +27,6 @@ __all__ = [
     "Sending",
     "SystemResolver",
     "Target",
-    "follow",
     "is_metadata",
     "parse_url",
     "why_never",
