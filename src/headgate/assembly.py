@@ -7,17 +7,17 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
 import structlog
 
-from headgate import features
 from headgate.admin.callers import Gate
 from headgate.admin.commands import Command, CommandPerformer
-from headgate.admin.features import Foundations, House, Opened, foundations
+from headgate.admin.features import Feature, Foundations, House, Opened, foundations
 from headgate.admin.requests import CONFIGURATION_CHANNEL, ChangeCheck
-from headgate.kernel.errors import HeadgateError, Unavailable
+from headgate.features import FEATURES, older_verbs, rules, verbs
+from headgate.kernel.errors import Conflict, HeadgateError, Unavailable
 from headgate.kernel.export import EXPORT_SEND
 from headgate.kernel.identity import TenantId
 from headgate.kernel.pipeline import Pipeline, Stages
@@ -44,6 +44,7 @@ Watch = Callable[[Recorder], Recorder]
 class Worker:
     """What one process runs: the pipeline, and the open features behind it."""
 
+    features: Sequence[Feature]
     house: House
     pipeline: Pipeline
     opened: Mapping[str, Opened]
@@ -135,6 +136,7 @@ async def worker(
     model_port: int | None,
     watch: Watch = lambda recorder: recorder,
     performers: Mapping[str, Performer[Any, Any, Any]] | None = None,
+    features: Sequence[Feature] = FEATURES,
 ) -> AsyncGenerator[Worker]:
     """Build one worker, keep what it rests on fresh, and take it all down again.
 
@@ -142,10 +144,17 @@ async def worker(
         model_port: where the embedded model process listens on loopback, or None without it.
         watch: wraps the recorder, to count and trace what becomes of actions.
         performers: by the name of the verb, in place of the features' own; for tests.
+        features: in the order in which they open.
     """
     async with AsyncExitStack() as stack:
         built = await _built(
-            settings, stack, purpose="worker", model_port=model_port, watch=watch, performers=performers
+            settings,
+            stack,
+            purpose="worker",
+            model_port=model_port,
+            watch=watch,
+            performers=performers,
+            features=features,
         )
         try:
             await _load(built.opened)
@@ -195,6 +204,7 @@ async def _built(
     watch: Watch,
     alone: bool = False,
     performers: Mapping[str, Performer[Any, Any, Any]] | None = None,
+    features: Sequence[Feature] = FEATURES,
 ) -> Worker:
     base = foundations(settings)
     opened: dict[str, Opened] = {}
@@ -213,23 +223,37 @@ async def _built(
         egress=await stack.enter_async_context(Egress()),
         secrets=SecretStore(data=settings.data),
         model_port=model_port,
-        verbs=features.verbs(),
-        older_verbs=features.older_verbs(),
-        rules=features.rules(),
+        verbs=verbs(features),
+        older_verbs=older_verbs(features),
+        rules=rules(features),
         tenants=tenants,
         names=names,
         quit=_end_this_worker,
         is_baseline_alone=alone,
     )
-    for feature in features.FEATURES:
+    for feature in features:
         opened[feature.name] = await feature.open(house, stack)
-    stages: dict[str, Any] = {}
-    for one in opened.values():
-        stages |= one.stages
+    stages = _stages(opened)
     stages["recorder"] = watch(stages["recorder"])
     found = {**_performers(house, opened.values()), **(performers or {})}
     pipeline = Pipeline(stages=Stages(**stages), performers=found, clock=base.clock, ids=base.ids)
-    return Worker(house, pipeline, opened)
+    return Worker(features, house, pipeline, opened)
+
+
+def _stages(opened: Mapping[str, Opened]) -> dict[str, Any]:
+    """Return the ports of the pipeline, each from the one feature that implements it.
+
+    Raises:
+        Conflict: two features implement one, or no feature implements one.
+    """
+    found: dict[str, Any] = {}
+    for name, one in opened.items():
+        if doubles := found.keys() & one.stages.keys():
+            raise Conflict(f"the feature {name} implements {', '.join(sorted(doubles))}, as another one does")
+        found |= one.stages
+    if missing := {field.name for field in fields(Stages)} - found.keys():
+        raise Conflict(f"no feature implements {', '.join(sorted(missing))}, which the pipeline needs")
+    return found
 
 
 def _performers(house: House, opened: Collection[Opened]) -> Mapping[str, Performer[Any, Any, Any]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.resources
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from headgate.admin.features import Feature, Rules
 from headgate.admin.verbs import OLDER_VERBS as HOUSE_OLDER_VERBS
 from headgate.admin.verbs import VERBS as HOUSE_VERBS
 from headgate.kernel.action import Verb
+from headgate.kernel.errors import Conflict
 from headgate.policy.pack import Pack, load_pack
 from headgate.substrate.migrate import Migration, migrations_in
 
@@ -27,25 +28,46 @@ def _feature(name: str) -> Feature:
     return cast("Feature", importlib.import_module(f"headgate.{name}.feature").FEATURE)
 
 
+def refuse_doubles(features: Sequence[Feature]) -> None:
+    """Raise Conflict where two features declare one thing.
+
+    Raises:
+        Conflict: a verb, an operation, a route or a command is there twice; the message names both features.
+    """
+    seen: dict[tuple[str, str], str] = {("verb", verb.name): "the house" for verb in HOUSE_VERBS}
+    for feature in features:
+        declared = [
+            *(("verb", verb.name) for verb in feature.verbs),
+            *(("operation", operation.id) for operation in feature.operations),
+            *(("route", f"{operation.method} {operation.path}") for operation in feature.operations),
+            *(("command", str(command.name)) for command in feature.commands),
+        ]
+        for kind, name in declared:
+            other = seen.setdefault((kind, name), feature.name)
+            if other != feature.name or declared.count((kind, name)) > 1:
+                raise Conflict(f"the {kind} {name} is declared by {other} and by {feature.name}; rename one")
+
+
 FEATURES = tuple(_feature(name) for name in NAMES)
+refuse_doubles(FEATURES)
 
 
-def verbs() -> tuple[Verb[Any, Any, Any], ...]:
-    """Return the verbs of the house and of every feature."""
-    return (*HOUSE_VERBS, *(verb for feature in FEATURES for verb in feature.verbs))
+def verbs(features: Sequence[Feature] = FEATURES) -> tuple[Verb[Any, Any, Any], ...]:
+    """Return the verbs of the house and of these features."""
+    return (*HOUSE_VERBS, *(verb for feature in features for verb in feature.verbs))
 
 
-def older_verbs() -> Mapping[str, tuple[str, ...]]:
+def older_verbs(features: Sequence[Feature] = FEATURES) -> Mapping[str, tuple[str, ...]]:
     """Return the names that stored rules may mention and that nothing performs, with their groups."""
     found = dict(HOUSE_OLDER_VERBS)
-    for feature in FEATURES:
+    for feature in features:
         found |= feature.older_verbs
     return found
 
 
-def rules() -> tuple[Rules, ...]:
+def rules(features: Sequence[Feature] = FEATURES) -> tuple[Rules, ...]:
     """Return the Cedar text of every feature."""
-    return tuple(feature.rules for feature in FEATURES)
+    return tuple(feature.rules for feature in features)
 
 
 def baseline() -> Pack:

@@ -30,7 +30,7 @@ def headgate(context: click.Context, data: Path | None) -> None:
     context.obj = replace(settings, data=data) if data is not None else settings
 
 
-for command in (up, apply, config, sign_in, recover, new, *(one for feature in FEATURES for one in feature.commands)):
+for command in (*(one for feature in FEATURES for one in feature.commands), up, apply, config, sign_in, recover, new):
     headgate.add_command(command)
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from headgate.admin.requests import Host
 from headgate.admin.verbs import VERBS
 from headgate.assembly import Worker, worker
-from headgate.features import FEATURES
 from headgate.gateway.parts import Gateway
 from headgate.kernel.ports import Recorder
 from headgate.ledger.parts import Ledger
@@ -140,7 +139,7 @@ def _admin_api(worker: Worker, beside: Beside, refusals: Refusals) -> AdminApi:
         events=lambda request: event_stream(request, streams=beside.streams, clock=worker.base.clock),
         as_of_now=lambda caller: as_of_now(parts, caller),
     )
-    of_features = [Hosted(one.operations, worker.opened[one.name].service) for one in FEATURES]
+    of_features = [Hosted(one.operations, worker.opened[one.name].service) for one in worker.features]
     return AdminApi(parts, host, [Hosted(OPERATIONS, parts), *of_features])
 
 
@@ -152,7 +151,10 @@ def _server_parts(worker: Worker, beside: Beside, refusals: Refusals) -> ServerP
         records=worker.service(Ledger).reader,
         database=worker.house.database,
         sections=worker.sections,
-        verbs=[*(("server", verb) for verb in VERBS), *((one.name, verb) for one in FEATURES for verb in one.verbs)],
+        verbs=[
+            *(("server", verb) for verb in VERBS),
+            *((one.name, verb) for one in worker.features for verb in one.verbs),
+        ],
         sessions=Sessions(clock=base.clock, ids=base.ids),
         attempts=Attempts(base.clock),
         refusals=refusals,

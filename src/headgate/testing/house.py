@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,8 @@ import httpx2
 import psycopg
 
 from headgate import assembly
+from headgate.admin.features import Feature
+from headgate.features import FEATURES
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Performer
 from headgate.ledger.sequencer import Sequencer, SequencerSetup
@@ -136,6 +138,7 @@ async def open_house(
     console: Path,
     port: int = PORT,
     performers: Mapping[str, Performer[Any, Any, Any]] | None = None,
+    features: Sequence[Feature] = FEATURES,
 ) -> AsyncGenerator[House]:
     """Start the application on a database of its own, with a key of its administrator.
 
@@ -144,6 +147,7 @@ async def open_house(
         console: the folder of the built console.
         port: that clients name in `Host`.
         performers: in place of the worker's own, by verb.
+        features: that the worker opens.
     """
     settings = Settings(
         data=folder,
@@ -154,7 +158,7 @@ async def open_house(
     )
     async with (
         Simulator() as simulator,
-        assembly.worker(settings, model_port=simulator.port, performers=performers) as worker,
+        assembly.worker(settings, model_port=simulator.port, performers=performers, features=features) as worker,
         _application(worker, console) as app,
     ):
         house = House(app, worker, simulator, database)

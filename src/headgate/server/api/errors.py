@@ -9,6 +9,7 @@ from typing import ClassVar
 import msgspec
 
 from headgate.admin.bodies import ErrorBody, ErrorDetail
+from headgate.admin.requests import Request
 from headgate.kernel.errors import Denied, HeadgateError, Invalid, NeedsApproval, Unauthenticated
 from headgate.server.content_coding import ACCEPTED, UnsupportedCoding
 
@@ -70,3 +71,14 @@ def accepted_instead(error: HeadgateError) -> list[tuple[str, str]]:
             return [("accept-encoding", ACCEPTED)]
         case _:
             return []
+
+
+class UndecidedError(Exception):
+    """A handler is about to answer although policy was not asked: a fault of ours, and nothing is sent."""
+
+
+def refuse_undecided(request: Request) -> None:
+    """Raise UndecidedError unless policy has decided the verb that the request's operation declares."""
+    operation = request.operation
+    if not operation.is_decided(request.decided):
+        raise UndecidedError(f"{operation.id} would be answered without a decision of policy")

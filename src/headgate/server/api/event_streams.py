@@ -10,7 +10,7 @@ import structlog
 from headgate.admin.requests import Request
 from headgate.kernel.errors import HeadgateError
 from headgate.kernel.ports import Clock
-from headgate.server.api.errors import body_of
+from headgate.server.api.errors import body_of, refuse_undecided
 from headgate.server.asgi import SECURITY_HEADERS, ClientGone
 from headgate.server.departure import until_gone
 from headgate.server.streams import OpenStream, OpenStreams
@@ -49,8 +49,9 @@ class _Writer:
 class _Stream:
     """An open stream, as handlers use it; see `admin.requests.EventStream`."""
 
-    def __init__(self, stream: OpenStream) -> None:
+    def __init__(self, stream: OpenStream, request: Request) -> None:
         self._stream = stream
+        self._request = request
 
     @property
     def is_started(self) -> bool:
@@ -58,7 +59,12 @@ class _Stream:
         return self._stream.is_started
 
     async def begin(self, *headers: tuple[str, str]) -> None:
-        """Send status 200 and the headers."""
+        """Send status 200 and the headers.
+
+        Raises:
+            UndecidedError: policy has not decided the operation's verb.
+        """
+        refuse_undecided(self._request)
         await self._stream.start([*_HEADERS, *((name.encode(), value.encode()) for name, value in headers)])
 
     async def send(self, frames: bytes) -> None:
@@ -84,7 +90,7 @@ async def event_stream(request: Request, *, streams: OpenStreams, clock: Clock) 
     streams.add(stream)
     try:
         async with until_gone(request.scope):
-            yield _Stream(stream)
+            yield _Stream(stream, request)
         if stream.is_started:
             await stream.end(b"")
     except ClientGone:

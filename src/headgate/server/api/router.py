@@ -14,7 +14,7 @@ from headgate.admin.operations import Operation
 from headgate.admin.requests import Host, Request
 from headgate.kernel.errors import HeadgateError
 from headgate.server.api.callers import recognise
-from headgate.server.api.errors import MethodNotAllowed, body_of, headers_of_error
+from headgate.server.api.errors import MethodNotAllowed, body_of, headers_of_error, refuse_undecided
 from headgate.server.api.openapi import document
 from headgate.server.api.parsing import Route, decode_body, find, read_query, require_json
 from headgate.server.api.parts import ServerParts
@@ -37,10 +37,6 @@ class Hosted:
 MAX_BODY_BYTES = 5 << 20
 _DOCUMENT = "/api/openapi.json"
 _FRESH = ("cache-control", "no-store")
-
-
-class UndecidedError(Exception):
-    """A handler answered without asking policy about the operation's verb: a fault of ours, and nothing is sent."""
 
 
 class AdminApi:
@@ -86,8 +82,7 @@ class AdminApi:
         answer = await operation.handler(self._services[operation.id], request)
         if operation.answer is str:
             return
-        if not operation.is_decided(request.decided):
-            raise UndecidedError(f"{operation.id} was answered without a decision of policy")
+        refuse_undecided(request)
         body = b"" if answer is None else msgspec.json.encode(answer)
         await respond(send, 204 if answer is None else 200, body, headers=[_FRESH, *request.reply_headers])
 
