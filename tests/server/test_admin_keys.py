@@ -100,11 +100,13 @@ async def test_a_rule_observes_for_one_use_case(house: House):
         changed = await client.put("/api/use-cases/support/rules/mask-secrets", json={"mode": "observe"})
         here = await client.get("/api/rules", params={"use_case": "support"})
         elsewhere = await client.get("/api/rules", params={"use_case": "getting-started"})
+        schema = (await client.get("/api/rules/schema")).json()["text"]
         always = await client.put("/api/use-cases/support/rules/key-scope", json={"mode": "observe"})
     assert changed.json() == here.json()
     assert _mode(here.json(), "mask-secrets") == "observe"
     assert _mode(elsewhere.json(), "mask-secrets") == "enforce"
     assert always.status_code == 400
+    assert "entity Principal" in schema and 'action "model.dispatch" in ["use-models"]' in schema
 
 
 async def test_one_tenant_neither_sees_nor_touches_what_is_anothers(house: House):

@@ -155,6 +155,13 @@ def list_rules(use_case: str | None, url: str | None, as_json: bool) -> None:
     )
 
 
+@rules.command("schema")
+@url_option
+def show_schema(url: str | None) -> None:
+    """Print the Cedar schema that rules are written against."""
+    click.echo(client_at(url).call("GET", "/api/rules/schema")["text"])
+
+
 @rules.command("mode")
 @click.argument("use_case")
 @click.argument("rule")

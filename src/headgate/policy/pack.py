@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cedarpy
 
@@ -11,7 +11,7 @@ from headgate.admin.features import Rules
 from headgate.kernel.action import Verb
 from headgate.kernel.errors import Conflict, Invalid
 from headgate.policy.rules import Rule, checked_rules
-from headgate.policy.schema import load_schema
+from headgate.policy.schema import schema_text
 
 BASELINE = "baseline-1"
 """What versions of a tenant's rules begin with, in records."""
@@ -20,14 +20,15 @@ _NONE: Mapping[str, tuple[str, ...]] = {}
 
 
 class Pack(NamedTuple):
-    """A checked baseline: the schema that all rules are written against, and its rules."""
+    """A checked baseline: the schema that all rules are written against, as text too, and its rules."""
 
     schema: cedarpy.Schema
     rules: tuple[Rule, ...]
+    schema_text: str
 
 
 def load_pack(
-    verbs: Iterable[Verb[object, object, object]],
+    verbs: Iterable[Verb[Any, Any, Any]],
     rules: Sequence[Rules],
     *,
     older_verbs: Mapping[str, tuple[str, ...]] = _NONE,
@@ -38,15 +39,16 @@ def load_pack(
         Invalid: a rule does not fit the schema, or stands in the wrong file.
         Conflict: two rules have one id.
     """
-    schema = load_schema(verbs, older_verbs)
+    text = schema_text(verbs, older_verbs)
+    schema = cedarpy.Schema.from_str(text)
     found: dict[str, Rule] = {}
     for feature in rules:
-        for kind, text in (("access", feature.access), ("duties", feature.duties)):
+        for kind, rules_text in (("access", feature.access), ("duties", feature.duties)):
             source = f"baseline/{feature.name}/{kind}.cedar"
-            for rule in checked_rules(text, schema, source=source) if text else ():
+            for rule in checked_rules(rules_text, schema, source=source) if rules_text else ():
                 if (rule.does == "duty") != (kind == "duties"):
                     raise Invalid(f"{source}: rule {rule.id} belongs in the other file", param=source)
                 if rule.id in found:
                     raise Conflict(f"rule {rule.id} stands in {found[rule.id].source} and in {source}; rename one")
                 found[rule.id] = rule
-    return Pack(schema, tuple(found.values()))
+    return Pack(schema, tuple(found.values()), text)

@@ -41,6 +41,18 @@ class RuleMode(Body, frozen=True, kw_only=True):
     mode: Literal["observe", "enforce"]
 
 
+class RuleSchema(Body, frozen=True, kw_only=True):
+    """The Cedar schema that rules are written against: who acts, on what, and every verb with its attributes."""
+
+    text: str
+
+
+async def get_rule_schema(policy: Policy, request: Request) -> RuleSchema:
+    """Show the schema, which is made from the verbs of the features."""
+    request.authorise(POLICY_LIST, Resource("rules", request.tenant))
+    return RuleSchema(text=policy.pack.schema_text)
+
+
 async def list_rules(policy: Policy, request: Request) -> RuleList:
     """List every rule with its mode, for one use case or in general."""
     caller = request.by
@@ -98,5 +110,14 @@ OPERATIONS = (
         answer=RuleList,
         verb=POLICY_LIST,
         parameters=(Parameter("use_case", "Show the modes for this use case."),),
+    ),
+    Operation(
+        "getRuleSchema",
+        "GET",
+        "/api/rules/schema",
+        "The schema that rules are written against.",
+        get_rule_schema,
+        answer=RuleSchema,
+        verb=POLICY_LIST,
     ),
 )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import re
 from collections.abc import Iterable, Mapping
-
-import cedarpy
+from typing import Any
 
 from headgate.kernel.action import AttributeType, Verb
 from headgate.kernel.errors import Invalid
@@ -19,14 +18,14 @@ _PLAIN = "Resource"
 _COMMON = frozenset({"id", "kind", "custody", "level", "regions", "attributes"})
 
 
-def resource_type(verb: Verb[object, object, object]) -> str:
+def resource_type(verb: Verb[Any, Any, Any]) -> str:
     """Return the Cedar type of a verb's resource: one of its own where the verb has typed attributes."""
     if not verb.attributes:
         return _PLAIN
     return "".join(word.capitalize() for word in re.split(r"[._]", verb.name)) + _PLAIN
 
 
-def schema_text(verbs: Iterable[Verb[object, object, object]], older: Mapping[str, tuple[str, ...]]) -> str:
+def schema_text(verbs: Iterable[Verb[Any, Any, Any]], older: Mapping[str, tuple[str, ...]]) -> str:
     """Return the schema as Cedar text.
 
     Args:
@@ -50,11 +49,6 @@ def schema_text(verbs: Iterable[Verb[object, object, object]], older: Mapping[st
     return vocabulary + "\n".join(lines) + "\n" + end + "\n"
 
 
-def load_schema(verbs: Iterable[Verb[object, object, object]], older: Mapping[str, tuple[str, ...]]) -> cedarpy.Schema:
-    """Return the schema, compiled; raises as `schema_text` does."""
-    return cedarpy.Schema.from_str(schema_text(verbs, older))
-
-
 def _common_attributes(vocabulary: str) -> str:
     """Return the attributes that every resource has, as Cedar text."""
     found = re.search(r"entity Resource = \{(.*?)\n  \};", vocabulary, re.DOTALL)
@@ -62,7 +56,7 @@ def _common_attributes(vocabulary: str) -> str:
     return found.group(1)
 
 
-def _verb(verb: Verb[object, object, object], common: str) -> list[str]:
+def _verb(verb: Verb[Any, Any, Any], common: str) -> list[str]:
     if not _NAME.fullmatch(verb.name):
         raise Invalid(f"{verb.name!r} is no name of a verb: write NOUN.VERB in lower case")
     kind = resource_type(verb)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from headgate.gateway.catalogue import Catalogues
 from headgate.kernel.action import Verb
@@ -36,7 +36,7 @@ class ServerParts:
     records: LedgerReader
     database: Database
     sections: Sequence[ConfigSection]
-    verbs: Sequence[tuple[str, Verb[object, object, object]]]
+    verbs: Sequence[tuple[str, Verb[Any, Any, Any]]]
     sessions: Sessions
     attempts: Attempts
     refusals: Refusals
