@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 PAGES = {
     "/": "Start",
-    "/preview": "Try the gate",
+    "/preview": "Preview",
     "/chat": "Chat",
     "/activity": "Activity",
     "/approvals": "Approvals",
@@ -218,6 +218,6 @@ def test_the_chosen_colours_stay_and_are_there_before_the_first_paint(page: Page
 
 def test_an_address_that_is_no_page_says_so(page: Page) -> None:
     page.goto("/nowhere")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Not here")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
     page.get_by_role("link", name="Go to the start").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Start")
