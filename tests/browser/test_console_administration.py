@@ -169,6 +169,21 @@ def test_every_page_fits_a_small_phone_and_names_itself(phone: Page) -> None:
     expect(phone.get_by_role("link", name="Keys")).to_be_hidden()
 
 
+def test_a_phone_has_the_groups_in_a_bar_at_the_bottom(phone: Page) -> None:
+    phone.goto("/chat")
+    bar = phone.get_by_role("navigation", name="Groups")
+    expect(bar.get_by_role("button")).to_have_text(["Use", "Observe", "Govern", "Administer"])
+    bar.get_by_role("button", name="Administer").click()
+    bar.get_by_role("link", name="Keys").click()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("Keys")
+    expect(bar.get_by_role("link")).to_have_count(0)
+    phone.goto("/chat")
+    composer = phone.get_by_role("button", name="Send message").bounding_box()
+    top = bar.bounding_box()
+    assert composer is not None and top is not None
+    assert composer["y"] + composer["height"] <= top["y"]
+
+
 def test_every_control_has_a_name_and_every_page_one_heading_and_one_main(page: Page) -> None:
     for path, name in PAGES.items():
         page.goto(path)

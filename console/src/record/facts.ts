@@ -30,9 +30,9 @@ export function textFact(record: RecordView, name: string): string | null {
   return typeof value === "string" ? value : null;
 }
 
-/** Whether the action is one that costs money and sends content to models. */
+/** Whether the action sends content to a model, which has a price; a preview sends nothing. */
 export function isModelCall(record: RecordView): boolean {
-  return record.verb.startsWith("model.");
+  return record.verb === "model.invoke" || record.verb === "model.dispatch";
 }
 
 /** What the record says the action cost; null is unknown. */
