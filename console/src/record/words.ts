@@ -84,7 +84,7 @@ export function categoryWords(name: string): string {
   const [, base, masking] = /^(.*?)(?:_(pseudonymous|masked))?$/.exec(name) ?? ["", name, undefined];
   const words = CATEGORIES[base!] ?? base!.replaceAll("_", " ");
   if (masking === undefined) return words;
-  return masking === "masked" ? `${words}, masked` : `${words} as pseudonyms`;
+  return masking === "masked" ? `masked ${words}` : `${words} as pseudonyms`;
 }
 
 /** The features whose verbs have words of the trade; others go by their own name. */

@@ -111,7 +111,7 @@ function GroupBar({ path }: { path: string }) {
       onKeyDown={(event) => event.key === "Escape" && setOpenGroup(null)}
     >
       {opened && (
-        <div className={`${styles.menu} ${styles.sheet}`} id="group">
+        <div className={`${styles.menu} ${styles.sheet}`} id="group" data-open>
           <Grouped words={opened.words} places={opened.places} current={current} />
         </div>
       )}

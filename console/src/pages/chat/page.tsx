@@ -195,11 +195,11 @@ function Composer({
         />
         {isStreaming ? (
           <Button variant="default" leftSection={<Icon name="stop" size={14} />} onClick={onStop}>
-            Stop answer
+            Stop<span className={prose.unseen}> answer</span>
           </Button>
         ) : (
           <Button type="submit" leftSection={<Icon name="send" size={14} />} disabled={!draft.trim()}>
-            Send message
+            Send<span className={prose.unseen}> message</span>
           </Button>
         )}
       </Group>

@@ -83,11 +83,7 @@ function Arrival({ call }: { call: Call }) {
       <div className={prose.quiet} style={{ display: "flex", gap: "2px 14px", flexWrap: "wrap" }}>
         <Time iso={first.opened_at} />
         <span>{first.outcome === null ? "running" : formatDuration(first.duration_us)}</span>
-        {!isUnsent(first) && (
-          <span>
-            cost <Money cost={cost} />
-          </span>
-        )}
+        <span>cost {isUnsent(first) ? "–" : <Money cost={cost} />}</span>
         <span>
           masked <Counts counts={masked} />
         </span>
