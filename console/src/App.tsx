@@ -71,7 +71,7 @@ function NotYours({ title }: { title: string }) {
     <>
       <PageHead title={title} />
       <Empty title="Your role does not allow this." action={<Link to="/">Go to the start</Link>}>
-        Ask an administrator.
+        Ask an administrator for a role that opens {title}.
       </Empty>
     </>
   );
@@ -80,8 +80,8 @@ function NotYours({ title }: { title: string }) {
 function NotHere() {
   return (
     <>
-      <PageHead title="Not here" />
-      <Empty title="There is no page at this address." action={<Link to="/">Go to the start</Link>} />
+      <PageHead title="Page not found" />
+      <Empty title="No page has this address" action={<Link to="/">Go to the start</Link>} />
     </>
   );
 }

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 PAGES = {
     "/": "Start",
-    "/preview": "Try the gate",
+    "/preview": "Preview",
     "/chat": "Chat",
     "/activity": "Activity",
     "/approvals": "Approvals",
@@ -169,6 +169,21 @@ def test_every_page_fits_a_small_phone_and_names_itself(phone: Page) -> None:
     expect(phone.get_by_role("link", name="Keys")).to_be_hidden()
 
 
+def test_a_phone_has_the_groups_in_a_bar_at_the_bottom(phone: Page) -> None:
+    phone.goto("/chat")
+    bar = phone.get_by_role("navigation", name="Groups")
+    expect(bar.get_by_role("button")).to_have_text(["Use", "Observe", "Govern", "Administer"])
+    bar.get_by_role("button", name="Administer").click()
+    bar.get_by_role("link", name="Keys").click()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("Keys")
+    expect(bar.get_by_role("link")).to_have_count(0)
+    phone.goto("/chat")
+    composer = phone.get_by_role("button", name="Send message").bounding_box()
+    top = bar.bounding_box()
+    assert composer is not None and top is not None
+    assert composer["y"] + composer["height"] <= top["y"]
+
+
 def test_every_control_has_a_name_and_every_page_one_heading_and_one_main(page: Page) -> None:
     for path, name in PAGES.items():
         page.goto(path)
@@ -218,6 +233,6 @@ def test_the_chosen_colours_stay_and_are_there_before_the_first_paint(page: Page
 
 def test_an_address_that_is_no_page_says_so(page: Page) -> None:
     page.goto("/nowhere")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Not here")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
     page.get_by_role("link", name="Go to the start").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Start")

@@ -15,17 +15,17 @@ pytestmark = pytest.mark.browser
 
 def test_a_request_is_approved_after_what_would_be_sent_was_seen(page: Page, lab: Lab) -> None:
     page.goto("/approvals")
-    expect(page.get_by_text("Nothing waits for a decision.")).to_be_visible()
+    expect(page.get_by_text("No requests wait for a decision")).to_be_visible()
     approval = _asked(lab, "Write to ada@example.org about her claim")
     page.reload()
     expect(page.get_by_role("list", name="Govern").get_by_role("link").last).to_have_text("Approvals1 waiting")
-    page.get_by_role("link", name="clerk: model.dispatch on deployment:cloud-openai").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("model.dispatch on deployment:cloud-openai")
-    expect(page.get_by_label("What is asked")).to_contain_text("careful-with-approval")
-    would = page.get_by_label("What would be done")
+    page.get_by_role("link", name="clerk · Send a call to a deployment: cloud-openai").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Send a call to a deployment: cloud-openai")
+    expect(page.get_by_role("region", name="Request", exact=True)).to_contain_text("careful-with-approval")
+    would = page.get_by_label("Requested action")
     expect(would).to_contain_text(f"http://127.0.0.1:{lab.cloud.port}/v1")
-    expect(would).to_contain_text("pii_pseudonymous")
-    sent = page.get_by_role("region", name="sent", exact=True)
+    expect(would).to_contain_text("personal data as pseudonyms")
+    sent = page.get_by_role("region", name="sent content", exact=True)
     expect(sent).to_contain_text("about her claim")
     expect(sent).not_to_contain_text("ada@example.org")
     page.get_by_label("Reason").fill("Her consent is on file")
@@ -36,15 +36,15 @@ def test_a_request_is_approved_after_what_would_be_sent_was_seen(page: Page, lab
     expect(page.get_by_role("button", name="Approve once")).to_have_count(0)
     assert _call(lab, "Write to ada@example.org about her claim", grant=approval).status_code == 200
     page.get_by_role("link", name="Approvals").first.click()
-    expect(page.get_by_text("Nothing waits for a decision.")).to_be_visible()
+    expect(page.get_by_text("No requests wait for a decision")).to_be_visible()
     page.get_by_text("All", exact=True).click()
-    expect(page.get_by_role("listitem").filter(has_text="deployment:cloud-openai").first).to_contain_text("Done")
+    expect(page.get_by_role("listitem").filter(has_text="cloud-openai").first).to_contain_text("Done")
 
 
 def test_a_request_is_refused_by_keyboard_on_a_phone_and_only_with_a_reason(phone: Page, lab: Lab) -> None:
     approval = _asked(lab, "Write about another claim")
     phone.goto(f"/approvals/{approval}")
-    expect(phone.get_by_role("region", name="sent", exact=True)).to_be_visible()
+    expect(phone.get_by_role("region", name="sent content", exact=True)).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 360
     phone.get_by_label("Reason").focus()
     phone.keyboard.press("Tab")
@@ -55,7 +55,7 @@ def test_a_request_is_refused_by_keyboard_on_a_phone_and_only_with_a_reason(phon
     phone.keyboard.press("Tab")
     phone.keyboard.press("Enter")
     expect(phone.get_by_label("Decision")).to_contain_text("Not this one")
-    expect(phone.get_by_label("What is asked")).to_contain_text("Refused")
+    expect(phone.get_by_role("region", name="Request", exact=True)).to_contain_text("Refused")
     answer = _call(lab, "Write about another claim", grant=approval)
     assert (answer.status_code, lab.cloud.requests) == (400, [])
 
@@ -66,8 +66,8 @@ def test_whoever_asked_sees_the_request_but_cannot_decide_it(page: Page, lab: La
     page.get_by_label("Model").select_option("cloud")
     page.get_by_label("Message").fill("Is this fine?")
     page.get_by_role("button", name="Send").click()
-    page.get_by_role("link", name="See the request for approval").click()
-    expect(page.get_by_label("Decision")).to_contain_text("Somebody else decides")
+    page.get_by_role("link", name="View request").click()
+    expect(page.get_by_label("Decision")).to_contain_text("Another person decides")
     expect(page.get_by_role("button", name=re.compile("Approve|Refuse"))).to_have_count(0)
 
 

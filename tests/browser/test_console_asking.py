@@ -31,7 +31,7 @@ def test_a_message_is_sent_as_it_was_once_somebody_else_approved_it(page: Page, 
     page.on("request", lambda request: sent.append(request) if request.url.endswith("/api/chat") else None)
     line = _ask(page, ASKED)
     state = line.get_by_role("status")
-    expect(state).to_contain_text("Waiting for somebody to decide")
+    expect(state).to_contain_text("Waiting for a decision")
     expect(line).to_contain_text("careful-with-approval: somebody looks at what leaves our machines before it does")
     expect(page.get_by_role("button", name="Send now")).to_have_count(0)
     assert lab.cloud.requests == []
@@ -75,8 +75,8 @@ def test_a_refusal_is_told_with_its_reason_and_nothing_can_be_sent(phone: Page, 
 
 def test_a_conversation_stays_while_its_person_looks_at_the_request(page: Page, grace: Page, lab: Lab) -> None:
     line = _ask(page, "Is it still there?")
-    line.get_by_role("link", name="See the request for approval").click()
-    expect(page.get_by_label("Decision")).to_contain_text("Somebody else decides")
+    line.get_by_role("link", name="View request").click()
+    expect(page.get_by_label("Decision")).to_contain_text("Another person decides")
     _decide(grace, "Approve once", reason="Fine")
     page.get_by_role("link", name="Chat", exact=True).click()
     page.get_by_role("button", name="Send now").click()
@@ -88,10 +88,10 @@ def test_an_answer_that_breaks_off_says_so_and_the_page_goes_on(page: Page, lab:
     lab.cloud.script(Script(text="many words " * 20, cut="rst", cut_after=5))
     _ask(page, "Count", use_case="support")
     answer = page.locator(".hg-turn[data-role=assistant]")
-    expect(answer.get_by_role("alert")).to_contain_text("No whole answer")
+    expect(answer.get_by_role("alert")).to_contain_text("Incomplete answer")
     expect(answer).to_contain_text("many words")
-    answer.get_by_role("link", name="See the record").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("model.dispatch on cloud-openai")
+    answer.get_by_role("link", name="View record").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Send a call to a deployment: cloud-openai")
 
 
 def _ask(page: Page, text: str, *, use_case: str = "careful", alias: str = "cloud") -> Locator:
@@ -107,7 +107,7 @@ def _ask(page: Page, text: str, *, use_case: str = "careful", alias: str = "clou
 
 def _decide(page: Page, what: str, *, reason: str) -> None:
     page.goto("/approvals")
-    page.get_by_role("link", name="admin: model.dispatch on deployment:cloud-openai").first.click()
+    page.get_by_role("link", name="admin · Send a call to a deployment: cloud-openai").first.click()
     page.get_by_label("Reason").fill(reason)
     page.get_by_role("button", name=what).click()
     expect(page.get_by_label("Decision")).to_contain_text(reason)

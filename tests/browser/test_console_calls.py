@@ -49,7 +49,7 @@ def test_a_newcomer_makes_a_key_and_sees_the_first_call_arrive(page: Page, lab: 
     arrived = page.get_by_role("link", name="with-fallback → onprem")
     expect(arrived).to_be_visible()
     arrived.click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("model.invoke on with-fallback")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Call a model: with-fallback")
 
 
 def test_a_security_officer_sees_what_would_leave_and_nothing_is_sent(page: Page, lab: Lab) -> None:
@@ -57,22 +57,22 @@ def test_a_security_officer_sees_what_would_leave_and_nothing_is_sent(page: Page
     page.get_by_role("button", name="Fill in an example").click()
     page.get_by_label("Model").select_option("hybrid")
     page.get_by_label("Use case").select_option("support")
-    page.get_by_role("button", name="Look", exact=True).click()
+    page.get_by_role("button", name="Preview text").click()
     marks = page.locator("mark.hg-find", has=page.locator("small"))
     expect(marks).to_have_count(5)
     kinds = {mark.locator("small").inner_text() for mark in marks.all()}
     assert kinds > {"email", "phone", "iban", "payment card"}
-    outside = page.get_by_role("region", name="Bytes for cloud-openai")
+    outside = page.get_by_role("region", name="Content for cloud-openai")
     expect(outside).to_contain_text("HGX_EMAIL_")
     expect(outside).not_to_contain_text(CARD)
-    expect(page.get_by_role("region", name="Bytes for onprem")).to_contain_text(CARD)
+    expect(page.get_by_role("region", name="Content for onprem")).to_contain_text(CARD)
     assert lab.cloud.requests == lab.onprem.requests == []
 
 
 def test_the_text_is_cut_at_its_findings_however_many_bytes_come_before(page: Page) -> None:
     page.goto("/preview")
-    page.get_by_label("Text to look at").fill(f"👩🏽‍🚀 écrit à {MAIL}, puis attend")
-    page.get_by_role("button", name="Look", exact=True).click()
+    page.get_by_label("Text to preview").fill(f"👩🏽‍🚀 écrit à {MAIL}, puis attend")
+    page.get_by_role("button", name="Preview text").click()
     expect(page.locator("mark.hg-find").first).to_have_text(f"{MAIL}email")
 
 
@@ -83,11 +83,11 @@ def test_a_chat_streams_and_tells_what_the_gate_did(page: Page, lab: Lab) -> Non
     expect(answer).to_contain_text(f"Write to {MAIL} about {CARD}")
     expect(answer).to_contain_text("by cloud-openai")
     expect(answer).to_contain_text(re.compile("masked 1 email, 1 payment card"))
-    expect(answer).to_contain_text(re.compile("put back 1 email, 1 payment card"))
+    expect(answer).to_contain_text(re.compile("restored 1 email, 1 payment card"))
     expect(answer).to_contain_text("12 + 7 tokens")
     assert MAIL not in str(lab.cloud.requests[0].json)
     answer.get_by_role("link", name="Record").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("model.invoke on cloud")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Call a model: cloud")
 
 
 def test_an_answer_is_stopped_and_the_question_after_it_is_answered(page: Page, lab: Lab) -> None:
@@ -105,10 +105,10 @@ def test_an_answer_is_stopped_and_the_question_after_it_is_answered(page: Page, 
 def test_a_refusal_says_which_rule_refused_and_where_its_record_is(page: Page, lab: Lab) -> None:
     ask(page, "Good day", model="cloud", use_case="claims")
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("The gate refused this")
+    expect(alert).to_contain_text("Message refused")
     expect(alert).to_contain_text("Refused by lattice.flow")
-    alert.get_by_role("link", name="See the record").click()
-    expect(page.get_by_label("What happened")).to_contain_text("Refused")
+    alert.get_by_role("link", name="View record").click()
+    expect(page.get_by_label("Summary")).to_contain_text("Refused")
     assert lab.cloud.requests == []
 
 
@@ -135,10 +135,10 @@ def test_records_are_followed_live_and_show_what_an_observing_rule_let_pass(page
     row = page.get_by_role("row").filter(has_text="claude").first
     expect(row).to_contain_text("Done")
     row.get_by_role("link").click()
-    decided = page.get_by_label("What was decided")
+    decided = page.get_by_label("Decision")
     expect(decided).to_contain_text("mask-personal-data")
     expect(decided).to_contain_text("observes only")
-    expect(page.get_by_role("region", name="sent", exact=True)).to_contain_text(MAIL)
+    expect(page.get_by_role("region", name="sent content", exact=True)).to_contain_text(MAIL)
 
 
 def test_counting_tokens_costs_nothing_and_a_call_without_a_price_something_unknown(page: Page, lab: Lab) -> None:
@@ -153,7 +153,7 @@ def test_counting_tokens_costs_nothing_and_a_call_without_a_price_something_unkn
         row = page.get_by_role("row").filter(has=page.locator(f'a[href="/records/{record}"]'))
         expect(row.get_by_role("cell").last).to_have_text(cost)
     page.goto(f"/records/{counted}")
-    expect(page.get_by_label("What happened")).to_contain_text(re.compile("Cost ?nothing"))
+    expect(page.get_by_label("Summary")).to_contain_text(re.compile("Cost ?nothing"))
 
 
 def test_older_records_are_a_page_away_and_newer_ones_a_page_back(page: Page, lab: Lab) -> None:
@@ -177,7 +177,7 @@ def test_a_record_is_proved_in_the_browser_and_a_changed_copy_fails_at_its_path(
     found = lab.record(answered.headers["x-headgate-record"], logged=True)
     page.goto(f"/records/{found['record']['id']}")
     proof = page.get_by_label("Proof", exact=True)
-    expect(proof.get_by_role("status")).to_contain_text("Agrees with itself")
+    expect(proof.get_by_role("status")).to_contain_text("Consistent, not yet verified")
     page.get_by_label("The log's verifier key").fill(lab.gate.api.call("GET", "/api/ledger")["vkey"])
     expect(proof.get_by_role("status")).to_contain_text("Verified")
     expect(proof.locator("[data-step][data-state=good]")).to_have_count(6)
@@ -198,8 +198,8 @@ def test_each_attempt_of_a_call_is_drawn_with_how_it_ended(page: Page, lab: Lab)
     page.goto(f"/records/{record}")
     timeline = page.get_by_label("Timing and attempts")
     expect(timeline.get_by_role("listitem")).to_have_count(3)
-    expect(timeline.get_by_role("link", name=re.compile("onprem"))).to_be_visible()
-    expect(page.get_by_label("What happened")).to_contain_text("alias:with-fallback → onprem")
+    expect(timeline.get_by_role("link", name="Send a call to a deployment: onprem")).to_be_visible()
+    expect(page.get_by_label("Summary")).to_contain_text("alias:with-fallback → onprem")
 
 
 def test_content_that_a_reader_is_not_cleared_for_is_said_to_be_withheld(
@@ -212,8 +212,9 @@ def test_content_that_a_reader_is_not_cleared_for_is_said_to_be_withheld(
     stranger.goto(sign_in_link("ida"))
     expect(stranger.get_by_text("ida · default")).to_be_visible()
     stranger.goto(f"/records/{found['record']['id']}")
-    parts = stranger.get_by_label("What was sent and what came back")
-    expect(parts).to_contain_text("sent is withheld from you: not cleared for pii")
-    expect(stranger.get_by_label("What happened")).to_contain_text("pii")
-    expect(stranger.get_by_role("region", name="Proof").get_by_role("status")).to_contain_text("Agrees with itself")
+    parts = stranger.get_by_role("region", name="Content", exact=True)
+    expect(parts).to_contain_text("Sent content is withheld from you: not cleared for pii")
+    expect(stranger.get_by_label("Summary")).to_contain_text("personal data")
+    proof = stranger.get_by_role("region", name="Proof")
+    expect(proof.get_by_role("status")).to_contain_text("Consistent, not yet verified")
     assert MAIL not in stranger.content()

@@ -77,14 +77,14 @@ def test_text_stands_out_on_every_page(page: Page, lab: Lab, scheme: str) -> Non
         expect(page.get_by_role("status", name="Loading")).to_have_count(0)
         if path == "/preview":
             page.get_by_role("button", name="Fill in an example").click()
-            page.get_by_role("button", name="Look", exact=True).click()
+            page.get_by_role("button", name="Preview text").click()
             expect(page.locator("mark.hg-find").first).to_be_visible()
         if path == "/chat":
             page.get_by_label("Model").select_option("cloud")
             page.get_by_label("Use case").select_option("careful")
             page.get_by_label("Message").fill(f"Look at this in {scheme} too")
             page.get_by_label("Message").press("Enter")
-            expect(page.get_by_text("for somebody to decide")).to_be_visible()
+            expect(page.get_by_text("for a decision")).to_be_visible()
         if path == "/keys":
             revoke = page.get_by_role("button", name="Revoke").first
             revoke.hover()

@@ -88,8 +88,8 @@ def test_the_last_day_of_a_use_case_is_the_day_that_was_chosen(page: Page, lab: 
 @pytest.mark.parametrize(
     ("person", "pages"),
     [
-        ("clerk", ["Start", "Chat", "Try the gate", "Models"]),
-        ("grace", ["Start", "Chat", "Try the gate", "Approvals", "Models"]),
+        ("clerk", ["Start", "Chat", "Preview", "Models"]),
+        ("grace", ["Start", "Chat", "Preview", "Approvals", "Models"]),
     ],
 )
 def test_a_person_sees_only_the_places_that_their_role_opens(
@@ -102,7 +102,8 @@ def test_a_person_sees_only_the_places_that_their_role_opens(
     expect(stranger.get_by_role("list", name="Administer").get_by_role("link")).to_have_text(["Models"])
     expect(stranger.get_by_role("button", name="Make key")).to_have_count(0)
     stranger.goto("/keys")
-    expect(stranger.get_by_role("main")).to_contain_text("Your role does not allow this.Ask an administrator.")
+    refusal = "Your role does not allow this.Ask an administrator for a role that opens Keys."
+    expect(stranger.get_by_role("main")).to_contain_text(refusal)
 
 
 def test_an_auditor_reads_rules_and_keys_and_is_offered_no_change(
@@ -126,11 +127,11 @@ def test_the_record_of_a_refused_call_says_why_in_a_sentence(page: Page, lab: La
         record = client.post("/v1/chat/completions", json=body).headers["x-headgate-record"]
     lab.record(record, logged=True)
     page.goto(f"/records/{record}")
-    happened = page.get_by_label("What happened")
+    happened = page.get_by_label("Summary")
     expect(happened).to_contain_text(
         "No deployment of cloud may answer this: cloud-openai: the content may not go there"
     )
     expect(happened).not_to_contain_text("No reason")
-    decided = page.get_by_label("What was decided")
+    decided = page.get_by_label("Decision")
     expect(decided).to_contain_text("Refused")
     expect(decided).not_to_contain_text("Allowed")

@@ -48,7 +48,7 @@ def test_a_path_with_the_model_in_it_is_found_with_its_model_whatever_the_model_
 def test_a_wrong_base_url_is_told_with_that_of_the_plane() -> None:
     paths = Paths([*BUILT_IN, declaring("/acme/say")])
     scope: dict[str, Any] = {"method": "POST", "path": "/proxy/say", "headers": []}
-    assert paths.no_such_path(scope).message.endswith("set its address followed by /acme")
+    assert paths.no_such_path(scope).message.endswith("Set it to this Headgate's address followed by /acme")
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_a_wrong_base_url_is_told_with_that_of_the_plane() -> None:
     [
         (declaring("/v1/chat/completions"), Conflict, "two dialects serve POST /v1/chat/completions"),
         (declaring("/acme/a", "/acme/a"), Conflict, "two dialects serve POST /acme/a"),
-        (declaring("/acme/a", plane=replace(OPENAI)), Conflict, "a plane of its own openai"),
-        (declaring("/acme/a", plane=replace(ACME, name="api")), Conflict, "a plane of its own api"),
+        (declaring("/acme/a", plane=replace(OPENAI)), Conflict, "a second plane openai"),
+        (declaring("/acme/a", plane=replace(ACME, name="api")), Conflict, "a second plane api"),
         (declaring("/api/a"), Invalid, "belongs to Headgate itself"),
         (declaring("/v1/models"), Invalid, "belongs to Headgate itself"),
         (declaring("acme/a"), Invalid, "cannot serve acme/a"),

@@ -266,7 +266,7 @@ async def test_programs_paths_are_no_pages_for_browsers_either(house: House):
 
 
 async def test_a_wrong_base_url_is_told_with_the_right_one(house: House):
-    followed, alone = "its address followed by /v1", "its address alone, without /v1"
+    followed, alone = "this Headgate's address followed by /v1", "this Headgate's address, without /v1"
     for path, meant, base in (
         ("//v1/chat/completions", "/v1/chat/completions", followed),
         ("/chat/completions/", "/v1/chat/completions", followed),
@@ -278,7 +278,7 @@ async def test_a_wrong_base_url_is_told_with_the_right_one(house: House):
         request = Streamed(house.app, "POST", path, {"host": "127.0.0.1:8080"})
         await request.run()
         message = json.loads(request.text)["error"]["message"]
-        assert f"; {meant} is, so the client's base URL is wrong" in message
+        assert f", but {meant} is: the client's base URL is wrong" in message
         assert message.endswith(base)
 
 

@@ -79,7 +79,7 @@ function detailOf(body: unknown, status: number): Schemas["ErrorDetail"] {
   const detail = (body as { error?: Partial<Schemas["ErrorDetail"]> } | null)?.error;
   return {
     code: detail?.code ?? `http_${status}`,
-    message: detail?.message ?? `The server answered with status ${status} and no explanation.`,
+    message: detail?.message ?? `Headgate answered with status ${status} and no explanation. Try again, or look at its log.`,
     param: detail?.param ?? null,
     rules: detail?.rules ?? [],
     record: detail?.record ?? null,
@@ -89,7 +89,7 @@ function detailOf(body: unknown, status: number): Schemas["ErrorDetail"] {
 }
 
 function unreachable(): ApiError {
-  const message = "Headgate did not answer. Check that it is running and that this computer reaches it.";
+  const message = "Headgate did not answer. Check that it runs and that this computer reaches it, then try again.";
   const none = { param: null, rules: [], record: null, retry_after_s: null, approval: null };
   return new ApiError(0, { code: "unreachable", message, ...none });
 }

@@ -1,12 +1,12 @@
-/** What became of a request, in words, with a shape of its own. */
+/** The state of a request for approval. */
 
 import type { Schemas } from "../api/client";
-import type { IconName } from "./icons";
+import type { Words } from "../record/words";
 import { State } from "./record";
 
 type Approval = Schemas["ApprovalView"];
 
-const STATES: Record<Approval["state"], { tone: "good" | "warn" | "bad" | "quiet"; icon: IconName; text: string }> = {
+const STATES: Record<Approval["state"], Words> = {
   waiting: { tone: "warn", icon: "open", text: "Waiting" },
   approved: { tone: "good", icon: "good", text: "Approved" },
   refused: { tone: "bad", icon: "bad", text: "Refused" },

@@ -45,7 +45,7 @@ export function Section({ title, children, aside }: { title: string; children: R
   );
 }
 
-/** Nothing is here yet, and what to do about it. */
+/** Stands in for an empty list: what will be here, and how to get it. */
 export function Empty({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
   return (
     <Stack align="flex-start" gap="xs" py="lg" maw="60ch">
@@ -71,15 +71,15 @@ export function Rows({ count = 6, height = 22 }: { count?: number; height?: numb
   );
 }
 
-/** A rule's name, which leads to its text; the lattice itself is not written down as a rule. */
+/** A rule's id with a link to its text. Ids that begin with `lattice.` are checks of labels, which have no text. */
 export function RuleName({ id }: { id: string }) {
   const mayOpen = useMayOpen();
-  if (id.startsWith("lattice.")) return <span title="Labels do not flow to this destination">{id}</span>;
+  if (id.startsWith("lattice.")) return <span title="The content labels do not fit the clearance of this destination">{id}</span>;
   const address = `/policies#${id}`;
   return mayOpen(address) ? <Link to={address}>{id}</Link> : <span>{id}</span>;
 }
 
-/** Something that a person has to know before going on. */
+/** A warning or an error inside a page. */
 export function Notice({ tone, icon, children }: { tone: "warn" | "bad"; icon: IconName; children: ReactNode }) {
   return (
     <div className={styles.failure} data-tone={tone} role={tone === "bad" ? "alert" : undefined}>
@@ -89,7 +89,7 @@ export function Notice({ tone, icon, children }: { tone: "warn" | "bad"; icon: I
   );
 }
 
-/** An error in words, with its code, the rules that refused and the record that tells more. */
+/** An error with its code, the rules that refused, and a link to its record. */
 export function Failure({ error, title }: { error: unknown; title?: string }) {
   const detail = error instanceof ApiError ? error.detail : null;
   const message = error instanceof Error ? error.message : String(error);
@@ -124,9 +124,9 @@ export function Failure({ error, title }: { error: unknown; title?: string }) {
           )}
           {detail.retry_after_s != null && <span>Try again in {Math.ceil(detail.retry_after_s)} s</span>}
           {detail.approval && (
-            <Link to={`/approvals/${encodeURIComponent(detail.approval)}`}>See the request for approval</Link>
+            <Link to={`/approvals/${encodeURIComponent(detail.approval)}`}>View request</Link>
           )}
-          {detail.record && <RecordLink id={detail.record} text="See the record" />}
+          {detail.record && <RecordLink id={detail.record} text="View record" />}
         </Group>
       )}
     </Notice>

@@ -4,42 +4,13 @@ import { Badge, Text } from "@mantine/core";
 
 import type { RecordView, Schemas } from "../api/client";
 import { formatCost, formatTime, formatUtc } from "../format";
-import type { Cost } from "../record/facts";
+import { type Cost, costOf, isModelCall, isUnsent } from "../record/facts";
 import { parseLabels } from "../record/labels";
+import { DECISIONS, OUTCOMES, RUNNING, type Tone, categoryWords, ruleEffect } from "../record/words";
 import { Icon, type IconName } from "./icons";
 import { RuleName } from "./page";
 import styles from "./record.module.css";
 import prose from "./prose.module.css";
-
-type Tone = "good" | "warn" | "bad" | "quiet";
-
-const ENDED: Record<string, { tone: Tone; icon: IconName; text: string }> = {
-  done: { tone: "good", icon: "good", text: "Done" },
-  refused: { tone: "bad", icon: "bad", text: "Refused" },
-  withheld: { tone: "bad", icon: "bad", text: "Withheld" },
-  failed: { tone: "bad", icon: "warn", text: "Failed" },
-  interrupted: { tone: "warn", icon: "warn", text: "Interrupted" },
-  abandoned: { tone: "warn", icon: "warn", text: "Abandoned" },
-  in_doubt: { tone: "warn", icon: "warn", text: "In doubt" },
-};
-
-const OPEN = { tone: "quiet", icon: "open", text: "Open" } as const;
-
-/** How actions end, and what has not ended, each with its word. */
-export const OUTCOMES = Object.entries({ ...ENDED, open: OPEN });
-
-const EFFECTS: Record<string, { tone: Tone; icon: IconName; text: string }> = {
-  allow: { tone: "good", icon: "good", text: "Allowed" },
-  ask: { tone: "warn", icon: "open", text: "Needs approval" },
-  deny: { tone: "bad", icon: "bad", text: "Denied" },
-};
-
-const DOES: Record<string, { tone: Tone; icon: IconName }> = {
-  allow: { tone: "good", icon: "good" },
-  ask: { tone: "warn", icon: "open" },
-  deny: { tone: "bad", icon: "bad" },
-  duty: { tone: "quiet", icon: "duty" },
-};
 
 /** A state in words, with a shape of its own. */
 export function State({ tone, icon, children }: { tone: Tone; icon: IconName; children: string }) {
@@ -51,26 +22,27 @@ export function State({ tone, icon, children }: { tone: Tone; icon: IconName; ch
   );
 }
 
-/** How an action ended; null is not ended yet. */
+/** How an action ended, with an explanation on hover; null has not ended yet. */
 export function Outcome({ outcome }: { outcome: string | null }) {
-  const known = outcome === null ? OPEN : ENDED[outcome];
-  return known ? (
-    <State {...known}>{known.text}</State>
-  ) : (
-    <State tone="quiet" icon="open">
-      {outcome ?? ""}
-    </State>
+  const known = outcome === null ? RUNNING : OUTCOMES[outcome];
+  if (!known) return <Unknown text={outcome ?? ""} />;
+  return (
+    <span title={known.means}>
+      <State {...known}>{known.text}</State>
+    </span>
   );
 }
 
-/** What was decided. What policy allows can still be refused, by its labels or a limit. */
+/** What was decided. What the rules allow can still be refused, by its labels or a limit. */
 export function EffectState({ effect, outcome = null }: { effect: string; outcome?: string | null }) {
-  const known = effect === "allow" && outcome === "refused" ? ENDED.refused : EFFECTS[effect];
-  return known ? (
-    <State {...known}>{known.text}</State>
-  ) : (
+  const known = effect === "allow" && outcome === "refused" ? OUTCOMES.refused : DECISIONS[effect];
+  return known ? <State {...known}>{known.text}</State> : <Unknown text={effect} />;
+}
+
+function Unknown({ text }: { text: string }) {
+  return (
     <State tone="quiet" icon="open">
-      {effect}
+      {text}
     </State>
   );
 }
@@ -82,12 +54,22 @@ export function Labels({ text }: { text: string }) {
   return (
     <span className={prose.tags}>
       {labels.map(({ name, values }) => (
-        <Badge key={name} className={isStrict(name, values) ? styles.strict : undefined} title={name}>
-          {name === "confidentiality" ? values.join(", ") : `${name}: ${values.join(", ")}`}
+        <Badge
+          key={name}
+          className={isStrict(name, values) ? styles.strict : undefined}
+          title={`${name}: ${values.join(", ")}`}
+        >
+          {textOf(name, values)}
         </Badge>
       ))}
     </span>
   );
+}
+
+function textOf(name: string, values: readonly string[]): string {
+  if (name === "confidentiality") return values.join(", ");
+  if (name === "categories") return values.map(categoryWords).join(", ");
+  return `${name}: ${values.join(", ")}`;
 }
 
 function isStrict(name: string, values: readonly string[]): boolean {
@@ -108,27 +90,30 @@ export function RuleHits({ rules }: { rules: readonly Schemas["RuleHitView"][] }
   return (
     <ul className={prose.plainList}>
       {rules.map((rule) => (
-        <li key={rule.id} style={{ display: "flex", gap: 8, padding: "3px 0" }}>
-          <span
-            className={styles.state}
-            data-tone={(DOES[rule.does] ?? DOES.duty!).tone}
-            style={{ alignItems: "flex-start", paddingTop: 3 }}
-          >
-            <Icon name={(DOES[rule.does] ?? DOES.duty!).icon} size={14} />
-          </span>
-          <span>
-            <RuleName id={rule.id} /> <span className={prose.quiet}>({rule.does})</span>
-            {rule.mode === "observe" && (
-              <Badge ml={6} size="sm">
-                observes only
-              </Badge>
-            )}
-            <br />
-            <span className={prose.quiet}>{rule.reason}</span>
-          </span>
-        </li>
+        <RuleHit key={rule.id} rule={rule} />
       ))}
     </ul>
+  );
+}
+
+function RuleHit({ rule }: { rule: Schemas["RuleHitView"] }) {
+  const { tone, icon, text } = ruleEffect(rule.does);
+  return (
+    <li style={{ display: "flex", gap: 8, padding: "3px 0" }}>
+      <span className={styles.state} data-tone={tone} style={{ alignItems: "flex-start", paddingTop: 3 }}>
+        <Icon name={icon} size={14} />
+      </span>
+      <span>
+        <RuleName id={rule.id} /> <span className={prose.quiet}>({text.toLowerCase()})</span>
+        {rule.mode === "observe" && (
+          <Badge ml={6} size="sm">
+            observes only
+          </Badge>
+        )}
+        <br />
+        <span className={prose.quiet}>{rule.reason}</span>
+      </span>
+    </li>
   );
 }
 
@@ -146,6 +131,13 @@ export function Money({ cost }: { cost: Cost | null }) {
   return cost ? <>{formatCost(cost.micros, cost.currency)}</> : <span className={prose.quiet}>unknown</span>;
 }
 
+/** The cost of a record: none where nothing was sent, or where the action has no cost. */
+export function RecordCost({ record }: { record: RecordView }) {
+  const cost = costOf(record);
+  if (cost === null && (!isModelCall(record) || isUnsent(record))) return <>–</>;
+  return <Money cost={cost} />;
+}
+
 /** Counts by kind, such as `2 email, 1 iban`. */
 export function Counts({ counts, none = "nothing" }: { counts: ReadonlyMap<string, number>; none?: string }) {
   if (!counts.size) return <span className={prose.quiet}>{none}</span>;
@@ -156,8 +148,8 @@ export function Counts({ counts, none = "nothing" }: { counts: ReadonlyMap<strin
 export function Would({ record }: { record: RecordView }) {
   if (record.would === record.effect) return null;
   return (
-    <Badge className={styles.strict} title="What would have been decided if every rule were enforced">
-      would {record.would}
+    <Badge className={styles.strict} title="The decision if every rule were enforced">
+      If enforced: {(DECISIONS[record.would]?.text ?? record.would).toLowerCase()}
     </Badge>
   );
 }

@@ -67,7 +67,7 @@ export function isBundle(value: unknown): value is Bundle {
  * bundle agrees with itself, which is what the key's step says.
  */
 export async function checkBundle(bundle: Bundle, shown: Shown, trusted: string): Promise<Report> {
-  const form = "The bundle can be read";
+  const form = "The proof bundle is readable";
   const read = readBundle(bundle);
   if (typeof read === "string") {
     return {
@@ -129,16 +129,16 @@ function readBundle(bundle: Bundle): Read | string {
 function checkEntry(entry: Uint8Array, shown: Shown): Step[] {
   const texts = textsIn(entry);
   const record: Step = texts.has(shown.id)
-    ? { id: "record", title: "The entry is of this record", state: "good", says: `It names ${shown.id}.` }
-    : { id: "record", title: "The entry is of this record", state: "bad", says: `It does not name ${shown.id}.` };
+    ? { id: "record", title: "The entry belongs to this record", state: "good", says: `It names ${shown.id}.` }
+    : { id: "record", title: "The entry belongs to this record", state: "bad", says: `It does not name ${shown.id}.` };
   const missing = shown.parts.filter((part) => !texts.has(part.digest)).map((part) => part.name);
-  const title = "The sealed parts are the ones in the entry";
+  const title = "The entry holds the digests of the parts";
   if (missing.length) {
-    const says = `The entry does not hold the digest shown for ${missing.join(", ")}.`;
+    const says = `The digest of ${missing.join(", ")} is missing from the entry.`;
     return [record, { id: "parts", title, state: "bad", says }];
   }
   const names = shown.parts.map((part) => part.name).join(", ");
-  const says = names ? `The digests of ${names} stand in it.` : "This record has no sealed parts.";
+  const says = names ? `It holds the digests of ${names}.` : "This record has no parts.";
   return [record, { id: "parts", title, state: "good", says }];
 }
 
@@ -170,7 +170,7 @@ function checkPath(fold: Fold, bundle: Bundle, checkpoint: Checkpoint): Step {
       id: "path",
       title,
       state: "good",
-      says: `As ${place}, ${fold.climbs.length} hashes up, it meets the root.`,
+      says: `From ${place}, the path reaches the root after ${fold.climbs.length} hashes.`,
     };
   }
   if (!fold.fits) return { id: "path", title, state: "bad", says: `The proof has the wrong length for ${place}.` };
@@ -179,25 +179,25 @@ function checkPath(fold: Fold, bundle: Bundle, checkpoint: Checkpoint): Step {
 }
 
 function checkKey(key: VerifierKey, checkpoint: Checkpoint, trusted: string): Step {
-  const title = "The key is the log's";
+  const title = "The key belongs to the log";
   if (key.name !== checkpoint.origin) {
     return {
       id: "key",
       title,
       state: "bad",
-      says: `The key is of ${key.name}, the checkpoint of ${checkpoint.origin}.`,
+      says: `The key belongs to ${key.name}, but the checkpoint to ${checkpoint.origin}.`,
     };
   }
   if (!trusted.trim()) {
-    const says = "The key came with the proof. Compare it with one from elsewhere to rule out a forged log.";
+    const says = "The key came with the proof. Paste the published key below to rule out a forged log.";
     return { id: "key", title, state: "open", says };
   }
   const own = parseVerifierKey(trusted);
-  if (!own) return { id: "key", title, state: "open", says: "What was pasted is not a verifier key (name+id+key)." };
+  if (!own) return { id: "key", title, state: "open", says: "The pasted text is not a verifier key. Paste one of the form name+id+key." };
   const isSame = own.name === key.name && toHex(own.publicKey) === toHex(key.publicKey);
   return isSame
-    ? { id: "key", title, state: "good", says: "It is the key that you pasted." }
-    : { id: "key", title, state: "bad", says: "It is another key than the one that you pasted." };
+    ? { id: "key", title, state: "good", says: "It equals the key that you pasted." }
+    : { id: "key", title, state: "bad", says: "It differs from the key that you pasted." };
 }
 
 async function checkSigned({ checkpoint, key }: Read): Promise<Step> {
@@ -209,7 +209,7 @@ async function checkSigned({ checkpoint, key }: Read): Promise<Step> {
       return { id: "signature", title, state: "bad", says: "The signature on the checkpoint does not verify." };
     case "unsupported": {
       const says =
-        "The signature is not checkable in this browser: it offers no Ed25519 here. Use headgate ledger check-proof.";
+        "This browser cannot check Ed25519 signatures. Run headgate ledger check-proof instead.";
       return { id: "signature", title, state: "open", says };
     }
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { RecordView } from "../api/client";
-import { callsOf, costOf, countsOf } from "./facts";
+import { callsOf, costOf, countsOf, isModelCall, isUnsent } from "./facts";
 import { parseLabels } from "./labels";
 
 function record(id: string, more: Partial<RecordView>): RecordView {
@@ -65,6 +65,14 @@ it("reads costs and counts out of facts, and nothing out of facts of other types
   expect(costOf(record("1", { facts: { cost_micros: 0 } }))).toEqual({ micros: 0, currency: null });
   expect(costOf(record("1", { facts: { cost_micros: 7 } }))).toBeNull();
   expect([...countsOf(record("1", { facts }), "masked")]).toEqual([["email", 1]]);
+});
+
+it("takes a call that was refused or waits for approval for unsent, whatever was tried, and a preview for no call", () => {
+  const tried = { attempts: 1 };
+  expect(isUnsent(record("1", { outcome: "refused", facts: tried }))).toBe(true);
+  expect(isUnsent(record("1", { outcome: "refused", facts: { ...tried, cost_micros: 5, currency: "USD" } }))).toBe(false);
+  expect(isUnsent(record("1", { outcome: "failed" }))).toBe(false);
+  expect(isModelCall(record("1", { verb: "model.preview" }))).toBe(false);
 });
 
 it("reads labels as the header writes them", () => {

@@ -1,6 +1,7 @@
 /** What the facts of records say, and the calls that records of one chain make up. */
 
 import type { RecordView } from "../api/client";
+import { OUTCOMES } from "./words";
 
 /** A call as people think of it: its first record, and what all records of its chain say together. */
 export interface Call {
@@ -29,9 +30,9 @@ export function textFact(record: RecordView, name: string): string | null {
   return typeof value === "string" ? value : null;
 }
 
-/** Whether the action is one that costs money and sends content to models. */
+/** Whether the action sends content to a model, which has a price; a preview sends nothing. */
 export function isModelCall(record: RecordView): boolean {
-  return record.verb.startsWith("model.");
+  return record.verb === "model.invoke" || record.verb === "model.dispatch";
 }
 
 /** What the record says the action cost; null is unknown. */
@@ -41,9 +42,9 @@ export function costOf(record: RecordView): Cost | null {
   return micros === null || (currency === null && micros !== 0) ? null : { micros, currency };
 }
 
-/** Whether nothing was sent, so that there is nothing to be paid for. */
+/** Whether the action was refused or waits for approval, and cost nothing. */
 export function isUnsent(record: RecordView): boolean {
-  return record.outcome === "refused" && !numberFact(record, "attempts") && costOf(record) === null;
+  return record.outcome === "refused" && costOf(record) === null;
 }
 
 /**
@@ -59,14 +60,8 @@ export function decisiveOf(record: RecordView, children: readonly RecordView[]):
 /** Why an action ended without success, as a sentence; null where nothing says so. */
 export function reasonOf(record: RecordView, children: readonly RecordView[]): string | null {
   const reason = textFact(record, "reason") ?? textFact(decisiveOf(record, children), "reason");
-  return reason ?? ENDINGS[record.outcome ?? ""] ?? null;
+  return reason ?? OUTCOMES[record.outcome ?? ""]?.means ?? null;
 }
-
-const ENDINGS: { readonly [outcome: string]: string } = {
-  abandoned: "The caller left before the answer was complete.",
-  interrupted: "Headgate stopped while this was under way.",
-  in_doubt: "Headgate stopped while this was under way, and cannot tell whether it was done.",
-};
 
 /** How many values of each kind were masked or restored, out of facts such as `masked.email`. */
 export function countsOf(record: RecordView, what: "masked" | "restored"): Map<string, number> {

@@ -16,9 +16,9 @@ export class Boundary extends Component<{ children: ReactNode }, { problem: Erro
     if (!this.state.problem) return this.props.children;
     return (
       <Stack align="flex-start">
-        <Failure error={this.state.problem} title="This page could not be shown" />
+        <Failure error={this.state.problem} title="This page failed to load" />
         <Button variant="default" onClick={() => location.reload()}>
-          Load it again
+          Reload page
         </Button>
       </Stack>
     );

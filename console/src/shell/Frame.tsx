@@ -1,4 +1,4 @@
-/** The frame around every page: where one can go, who is signed in, light or dark. */
+/** The frame around every page: navigation, session and colours. */
 
 import { ActionIcon, Button } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
@@ -65,19 +65,73 @@ export function Frame({ session, children }: { session: Schemas["Session"] | nul
       <main className={styles.main} id="main" ref={main} tabIndex={-1}>
         {children}
       </main>
+      <GroupBar key={path} path={path} />
     </div>
   );
 }
 
-function Places({ path }: { path: string }) {
+interface OpenGroup {
+  readonly group: string;
+  readonly words: string;
+  readonly places: readonly Place[];
+}
+
+/** The groups with the places that the person may open, and the page at the current address. */
+function useGroups(path: string): { readonly groups: readonly OpenGroup[]; readonly current: Page | undefined } {
   const may = useMay();
   const pages = use(Pages).map(({ page }) => page);
-  const current = pages.find((page) => matchPath(page.path, path) !== null);
   const places = pages.filter(isPlace).filter((page) => isOpenTo(page, may));
-  return Object.entries(GROUPS).map(([group, words]) => {
-    const members = places.filter((page) => page.group === group).sort((left, right) => left.order - right.order);
-    return members.length > 0 && <Grouped key={group} words={words} places={members} current={current} />;
-  });
+  const groups = Object.entries(GROUPS).map(([group, words]) => ({
+    group,
+    words,
+    places: places.filter((page) => page.group === group).sort((left, right) => left.order - right.order),
+  }));
+  return {
+    groups: groups.filter((one) => one.places.length > 0),
+    current: pages.find((page) => matchPath(page.path, path) !== null),
+  };
+}
+
+function Places({ path }: { path: string }) {
+  const { groups, current } = useGroups(path);
+  return groups.map(({ group, words, places }) => (
+    <Grouped key={group} words={words} places={places} current={current} />
+  ));
+}
+
+/** The groups at the bottom of a phone's screen; a group opens the list of its places above the bar. */
+function GroupBar({ path }: { path: string }) {
+  const { groups, current } = useGroups(path);
+  const [openGroup, setOpenGroup] = useState<string | null>(null);
+  const opened = groups.find((one) => one.group === openGroup);
+  return (
+    <nav
+      className={styles.bar}
+      aria-label="Groups"
+      onKeyDown={(event) => event.key === "Escape" && setOpenGroup(null)}
+    >
+      {opened && (
+        <div className={`${styles.menu} ${styles.sheet}`} id="group" data-open>
+          <Grouped words={opened.words} places={opened.places} current={current} />
+        </div>
+      )}
+      <div className={styles.groups}>
+        {groups.map(({ group, words, places }) => (
+          <button
+            key={group}
+            type="button"
+            aria-expanded={group === openGroup}
+            aria-controls="group"
+            data-current={places.some((place) => isMarked(place, current)) || undefined}
+            onClick={() => setOpenGroup(group === openGroup ? null : group)}
+          >
+            <Drawn path={places[0]!.icon} size={18} />
+            {words}
+          </button>
+        ))}
+      </div>
+    </nav>
+  );
 }
 
 function Grouped({ words, places, current }: { words: string; places: readonly Place[]; current: Page | undefined }) {

@@ -53,14 +53,14 @@ export default function SignIn() {
           <div>
             <Title order={1}>{isPending ? "Signing in" : "Sign in"}</Title>
             <Text className={prose.quiet} size="sm" mt={4}>
-              You need a sign-in link. It works once, within ten minutes. On the machine that runs Headgate, get one
-              with
+              You need a sign-in link. It works once, within ten minutes. To get one, run this on the machine that runs
+              Headgate:
             </Text>
             <Code block mt="xs">
               headgate sign-in
             </Code>
             <Text className={prose.quiet} size="sm" mt="xs">
-              and open it in this browser, or paste it here. When Headgate starts, it prints one too.
+              Open the link in this browser, or paste it here. Headgate also prints a link when it starts.
             </Text>
           </div>
           {error && <Failure error={error} title="The link did not work" />}

@@ -1,4 +1,4 @@
-"""The application: one bare ASGI callable that sends each request to the part that answers it."""
+"""The ASGI application: routes each request to the data plane, the admin API, the console or a health check."""
 
 from __future__ import annotations
 
@@ -30,23 +30,22 @@ _WEBSOCKET = msgspec.json.encode(
             "type": "invalid_request_error",
             "code": "websocket_not_offered",
             "param": None,
-            "message": "nothing here speaks WebSocket; send the request over HTTP",
+            "message": "Headgate does not offer WebSocket; send the request over HTTP",
         },
     }
 )
-"""In words that clients of both wires find."""
+"""An error body in a form that OpenAI and Anthropic clients both read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationParts:
-    """What the application is made of.
+    """The parts of the application.
 
     Args:
-        data_plane: answers the paths of model calls; it is handed the headers as they were read.
-            Requests that are refused before it are answered by it too.
+        data_plane: answers the paths of model calls, and writes the errors of those paths.
         admin: answers `/api/...`.
-        console: answers everything else.
-        observers: says who may read the metrics.
+        console: answers all other paths.
+        observers: decides who may read the metrics.
     """
 
     hosts: HostRule
@@ -60,7 +59,7 @@ class ApplicationParts:
 
 
 class Application:
-    """The one door."""
+    """The ASGI callable of one worker."""
 
     def __init__(self, parts: ApplicationParts) -> None:
         self._parts = parts
@@ -77,7 +76,7 @@ class Application:
             case "lifespan":
                 await _live(receive, send)
             case _:
-                # Nothing here speaks WebSocket; before it is accepted, closing it answers 403.
+                # Closing a WebSocket before it is accepted answers 403.
                 await send({"type": "websocket.close"})
 
     async def _http(self, plane: str, scope: Scope, receive: Receive, send: _Counted) -> None:
@@ -89,11 +88,11 @@ class Application:
             await self._fail(plane, error, scope, send)
         except Exception:
             log.exception("request_failed", plane=plane)
-            error = HeadgateError("an internal error happened; its cause is in the log")
+            error = HeadgateError("an internal error happened; Headgate's log has its cause")
             await self._fail(plane, error, scope, send)
 
     async def _fail(self, plane: str, error: HeadgateError, scope: Scope, send: _Counted) -> None:
-        """Answer with an error in the words of the plane, whoever found it."""
+        """Answer with an error in the format of the plane."""
         if send.is_started:
             return
         self._parts.refusals.note(error, scope, place=plane)
@@ -104,7 +103,7 @@ class Application:
 
     async def _route(self, plane: str, scope: Scope, receive: Receive, send: _Counted) -> None:
         parts, path, is_reading = self._parts, scope["path"], scope["method"] in ("GET", "HEAD")
-        # Asked by orchestrators under the address of a pod; they say nothing that is not for everyone.
+        # Orchestrators ask under the address of a pod. The answers hold nothing confidential.
         if path == "/healthz" and is_reading:
             await parts.health.alive(send)
             return
@@ -114,7 +113,7 @@ class Application:
         headers = headers_of(scope)
         origin = parts.hosts.check(headers)
         if origin is not None:
-            # An application of another origin calls models with a key; everything else is for our own pages.
+            # An application of another origin may only call models, with a key.
             if plane not in self._calls:
                 raise foreign_origin()
             if is_preflight(scope, headers):
@@ -122,7 +121,7 @@ class Application:
                 return
             send.extra = readable_by(origin, exposed=self._exposed)
         if headers.get("upgrade", "").lower() == "websocket":
-            # Clients that try a WebSocket first fall back to HTTP on this status, at once and on no other.
+            # Clients that try WebSocket first fall back to HTTP at once on status 426 only.
             await respond(send, 426, _WEBSOCKET, headers=[("upgrade", "HTTP/1.1"), ("connection", "upgrade")])
         elif plane in self._calls:
             await parts.data_plane(scope, receive, send, headers)
@@ -138,13 +137,13 @@ class Application:
 
 
 class _Counted:
-    """A `send` that counts the answer's status and knows whether it is out.
+    """A `send` that counts the status of the answer and knows whether the answer has started.
 
     Args:
-        whole: how the server writes a whole answer, or None where it takes ASGI's own messages only.
+        whole: writes a whole answer in one call, or None if the server takes only ASGI's own messages.
 
     Attributes:
-        extra: headers that the answer gets, whoever writes it.
+        extra: headers that are added to every answer.
     """
 
     __slots__ = ("_counts", "_plane", "_send", "_whole", "extra", "is_started")
@@ -171,7 +170,7 @@ class _Counted:
 
 
 async def _live(receive: Receive, send: Send) -> None:
-    """Take part in the server's start and stop; what lives longer than a request is the assembly's."""
+    """Answer the lifespan messages. The assembly owns everything that outlives a request."""
     while True:
         message = await receive()
         kind: str = message["type"]

@@ -1,4 +1,4 @@
-"""The few things we need of ASGI, without a framework: headers, a bounded body, whole answers."""
+"""ASGI without a framework: headers, a bounded body, whole answers."""
 
 from __future__ import annotations
 
@@ -31,19 +31,22 @@ SECURITY_HEADERS = (
 
 
 WHOLE = "headgate.response.whole"
-"""The type of a message that is a whole answer, head and body; where the server can write both in one piece, it puts
-the function that does so into the scope, under this key. `Application` makes ASGI's two messages of it elsewhere."""
+"""The type of a message that is a whole answer, head and body.
+
+A server that can write both in one call puts a function for that into the scope, under this key.
+For other servers `Application` sends ASGI's two messages.
+"""
 
 
 class ClientGone(Exception):
-    """The client closed the connection; there is nobody to answer."""
+    """The client closed the connection before the answer."""
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """Return the request's headers, names in lower case; repeated list headers are joined.
+    """Return the request's headers with names in lower case; repeated list headers are joined.
 
     Raises:
-        Invalid: a header that says who, where or how long is there twice: parsers disagree on which one counts.
+        Invalid: a header of which only one may be sent is repeated; parsers disagree about which one counts.
     """
     pairs: list[tuple[bytes, bytes]] = scope["headers"]
     headers: dict[str, str] = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
@@ -54,7 +57,7 @@ def headers_of(scope: Scope) -> dict[str, str]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         if name in headers:
             if name in _SINGLE:
-                raise Invalid(f"the header {name} is there twice; send it once", param=name)
+                raise Invalid(f"the header {name} was sent twice; send it once", param=name)
             headers[name] += ", " + value
         else:
             headers[name] = value
@@ -65,8 +68,8 @@ async def read_body(receive: Receive, headers: dict[str, str], *, limit_bytes: i
     """Return the whole body.
 
     Raises:
-        TooLarge: it is over the limit; judged by its declared length before a byte is read where there is one.
-        ClientGone: the client left before it was whole.
+        TooLarge: the body is over the limit; a declared length is checked before anything is read.
+        ClientGone: the client left before the body was complete.
     """
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared[:20]) > limit_bytes:
@@ -91,10 +94,10 @@ async def read_body(receive: Receive, headers: dict[str, str], *, limit_bytes: i
 
 
 def require_json(headers: dict[str, str]) -> None:
-    """Refuse a body that does not say that it is JSON: a form post from a foreign page cannot say so unasked.
+    """Require the content type JSON, which a form of a foreign page cannot send without a preflight.
 
     Raises:
-        Invalid: with the content type that is needed.
+        Invalid: the content type is another one.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -102,7 +105,7 @@ def require_json(headers: dict[str, str]) -> None:
 
 
 def encode_headers(pairs: Pairs) -> list[tuple[bytes, bytes]]:
-    """Return headers as ASGI wants them; characters that would end a header are dropped."""
+    """Encode headers for ASGI; line breaks become spaces."""
     return [
         (
             name.encode("latin-1"),
@@ -113,12 +116,12 @@ def encode_headers(pairs: Pairs) -> list[tuple[bytes, bytes]]:
 
 
 async def respond(send: Send, status: int, body: bytes, *, kind: str = "application/json", headers: Pairs = ()) -> None:
-    """Send a whole answer; of status 204 it has no body, and so no type and no length."""
+    """Send a whole answer; status 204 has no body, content type or length."""
     described = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
     head = [*(described if status != 204 else ()), *encode_headers(headers), *SECURITY_HEADERS]
     await send({"type": WHOLE, "status": status, "headers": head, "body": body})
 
 
 def too_large(limit_bytes: int) -> TooLarge:
-    """Return the error of a body over the limit."""
-    return TooLarge(f"the body is larger than the {limit_bytes >> 20} MiB that are accepted; send less")
+    """Return the error for a body over the limit."""
+    return TooLarge(f"the body is larger than {limit_bytes >> 20} MiB; send a smaller one")

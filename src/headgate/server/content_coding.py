@@ -1,4 +1,4 @@
-"""Request bodies that arrive compressed: unpacked within the same limit as plain ones.
+"""Compressed request bodies, unpacked within the same size limit as plain ones.
 
 Source: RFC 9110, sections 8.4 and 12.5.3; RFC 1952 for gzip, RFC 1950 and 1951 for deflate.
 """
@@ -18,23 +18,23 @@ ACCEPTED = "gzip, deflate"
 _GZIP, _ZLIB, _RAW = 31, 15, -15
 _WINDOWS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _ZLIB}
 _MAX_MEMBERS = 64
-"""A gzip body may be several files in a row. Each costs a copy of the rest, so their number is bounded."""
+"""A gzip body may hold several members. Each costs a copy of the rest, so their number is bounded."""
 
 
 class UnsupportedCoding(Invalid):
-    """The body is compressed in a way that is not accepted."""
+    """The body has a content coding that Headgate does not accept."""
 
     code = "unsupported_content_encoding"
     status: ClassVar[int] = 415
 
 
 async def unpacked(body: bytes, coding: str, *, limit_bytes: int = MAX_BODY_BYTES) -> bytes:
-    """Return the plain body for the value of its header `content-encoding`; works beside the event loop.
+    """Unpack a body by its `content-encoding`, in a thread.
 
     Raises:
-        UnsupportedCoding: the coding is another one, or there are several.
-        Invalid: the body is not what its coding says, or it is cut short.
-        TooLarge: it unpacks to more than the limit; nothing beyond the limit is unpacked.
+        UnsupportedCoding: the coding is not accepted, or there are several.
+        Invalid: the body does not match its coding, or is incomplete.
+        TooLarge: the plain body is over the limit; nothing beyond the limit is unpacked.
     """
     names = [name for part in coding.split(",") if (name := part.strip().lower()) not in ("", "identity")]
     if not names:
@@ -73,4 +73,4 @@ def _has_zlib_head(body: bytes) -> bool:
 
 
 def _invalid() -> Invalid:
-    return Invalid("the body is not what its content-encoding says, or it is cut short", param="content-encoding")
+    return Invalid("the body does not match its content-encoding, or is cut short", param="content-encoding")

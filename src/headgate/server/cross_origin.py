@@ -1,6 +1,6 @@
-"""What browsers and desktop applications are told when a page of another origin calls models (CORS).
+"""CORS headers for browsers and desktop applications of other origins that call models.
 
-Only origins that the settings list get these headers. Cookies never count here: a call of a model needs a key.
+Only origins listed in the settings get these headers. A model call needs a key; cookies never count.
 Source: the Fetch standard, "CORS protocol"; the draft "Private Network Access" for pages that call a machine at home.
 """
 
@@ -18,12 +18,12 @@ _LASTS_S = 600
 
 
 def is_preflight(scope: Scope, headers: dict[str, str]) -> bool:
-    """Tell whether a browser asks if it may send a request."""
+    """Tell whether a request is a CORS preflight."""
     return scope["method"] == "OPTIONS" and "access-control-request-method" in headers
 
 
 def preflight_headers(origin: str, headers: dict[str, str]) -> Pairs:
-    """Return what a preflight is answered: the listed origin may send what it asks for."""
+    """Return the headers that answer a preflight of a listed origin: all requested headers are allowed."""
     asked = headers.get("access-control-request-headers", "")[:_MAX_REQUESTED_CHARS]
     answer = [
         ("access-control-allow-origin", origin),
@@ -38,7 +38,7 @@ def preflight_headers(origin: str, headers: dict[str, str]) -> Pairs:
 
 
 def exposed_headers(planes: Iterable[Plane]) -> bytes:
-    """Return the names of the headers of answers that a page of another origin may read."""
+    """Return the names of the response headers that a page of another origin may read."""
     known = list(planes)
     ids = sorted({plane.request_id_header for plane in known})
     limits = dict.fromkeys(name for plane in known for name in plane.rate_limit_headers)
@@ -46,7 +46,7 @@ def exposed_headers(planes: Iterable[Plane]) -> bytes:
 
 
 def readable_by(origin: str, *, exposed: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers by which a page of that origin may read an answer and `exposed` headers."""
+    """Return the headers that let a page of `origin` read an answer and its `exposed` headers."""
     return (
         (b"access-control-allow-origin", origin.encode("latin-1")),
         (b"access-control-expose-headers", exposed),

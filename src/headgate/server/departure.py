@@ -1,4 +1,4 @@
-"""Whether the client of a request is still there, and what stops when it leaves."""
+"""Client disconnects: one callback for each connection, and a block that is cancelled."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ DEPARTURE = "headgate.departure"
 
 
 class Departure:
-    """The end of one client's connection. Whoever answers a request on it may leave word with one function at a time.
+    """Calls one registered callback when the client disconnects.
 
-    ASGI's own way is a task for each request that waits for a message; it costs as much as half of the HTTP.
+    ASGI's own way is a task for each request that waits for a message. It costs half as much as the HTTP itself.
     """
 
     __slots__ = ("_tell", "has_left")
@@ -25,13 +25,13 @@ class Departure:
         self._tell: Callable[[], None] | None = None
 
     def tell(self, whom: Callable[[], None] | None) -> None:
-        """Call this once the client has left, at once if it has; None: nobody needs to know any more."""
+        """Register the disconnect callback; it runs at once if the client has left. None removes it."""
         self._tell = whom
         if whom is not None and self.has_left:
             whom()
 
     def leave(self) -> None:
-        """Say that the client has left."""
+        """Note that the client has left, and run the callback."""
         self.has_left = True
         if self._tell is not None:
             self._tell()
@@ -58,14 +58,14 @@ class until_gone:
         self._departure.tell(None)
         if not self._is_gone:
             return
-        # The cancellation is ours, however the block ended: left on the task, it would end what comes next.
+        # Take our cancellation off the task; otherwise it would hit the code after the block.
         is_ended_otherwise = self._task.uncancel() > 0
         if isinstance(error, asyncio.CancelledError):
             if not is_ended_otherwise:
                 raise ClientGone from None
             return
         try:
-            await asyncio.sleep(0)  # where it was never delivered
+            await asyncio.sleep(0)  # lets an undelivered cancellation arrive here
         except asyncio.CancelledError:
             if is_ended_otherwise:
                 raise

@@ -1,4 +1,4 @@
-"""Exports as actions: run by Headgate itself, in the tenant whose they are, to a place that is cleared for so much."""
+"""Exports of spans as actions: Headgate runs them in the tenant of the spans, to a collector with a clearance."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from headgate.policy.snapshot import SnapshotHolder
 from headgate.substrate.telemetry import Send, authority_of
 
 SPANS = Labels(confidentiality=Confidentiality.INTERNAL)
-"""What spans are: which use case called which model when, and how much of it; no content."""
+"""The labels of spans. Spans hold use case, model, time and amounts, and no content."""
 
 COLLECTOR = Clearance(level=Confidentiality.INTERNAL)
-"""What may flow to the collector that the operator named."""
+"""The clearance of the collector that the operator configured."""
 
 
 def exporting(pipeline: Pipeline, holder: SnapshotHolder, *, endpoint: str, labels: Labels = SPANS) -> Send:
-    """Return what sends a tenant's spans to a collector, as an action."""
+    """Return a function that sends a tenant's spans to the collector as an action."""
     collector = Resource("collector", authority_of(endpoint), clearance=COLLECTOR)
 
     async def send(tenant: TenantId, export: Export) -> object:
         policy = holder.current.tenants.get(tenant)
         if policy is None:
-            raise Unavailable(f"the tenant {tenant} is not known here any more")
+            raise Unavailable(f"the tenant {tenant} no longer exists")
         context = Context(use_case=policy.use_cases[JOBS], floor=labels)
         principal = policy.principals[HEADGATE].acting()
         return await pipeline.run(Action(EXPORT_SEND, principal, collector, export, context))

@@ -1,4 +1,4 @@
-"""Whether we are alive and ready, and the numbers that graphs are made of."""
+"""Liveness, readiness and metrics of one worker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MOST_NAMED = 20
 
 
 class Counts:
-    """What this worker counts; the numbers start at nought when it does."""
+    """The counters of this worker; they start at zero with it."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, int]] = Counter()
@@ -37,7 +37,7 @@ class Counts:
 
 
 class CountingRecorder:
-    """A recorder that counts what becomes of actions on the way to the real one."""
+    """A recorder that counts outcomes and passes records on."""
 
     def __init__(self, recorder: Recorder, counts: Counts) -> None:
         self._recorder = recorder
@@ -55,18 +55,18 @@ class CountingRecorder:
 
 @dataclass(frozen=True, slots=True)
 class HealthParts:
-    """What health is judged by.
+    """The inputs of the health checks.
 
     Args:
-        worker: its label in the metrics.
-        backlog_bytes: of this worker's journal.
-        is_database_up: whether it answered lately.
-        counts_limits: whether keys' limits are counted over all workers.
-        backlog_limit_bytes: over which the journal refuses.
-        is_journal_sound: whether the disk took what was last written.
-        board: where the numbers of the other workers are.
-        left_out: stored entries that cannot be used, by name.
-        set_aside: how many frames of the journal could not be shipped and were set aside.
+        worker: label of this worker in the metrics.
+        backlog_bytes: size of this worker's unshipped journal.
+        is_database_up: whether the database answered within the last seconds.
+        counts_limits: whether key limits are counted over all workers.
+        backlog_limit_bytes: the journal refuses records above this size.
+        is_journal_sound: whether the last write reached the disk.
+        board: the metrics of the other workers.
+        left_out: names of stored entries that cannot be used.
+        set_aside: number of journal frames that could not be shipped.
     """
 
     worker: str
@@ -86,10 +86,7 @@ class HealthParts:
 
 
 class DatabaseWatch:
-    """Looks at the database every second, for people who ask whether it is there.
-
-    Who asks never waits for it: a server that stands still answers nobody, and a look that is given up waits too.
-    """
+    """Checks the database every second, so that readiness never waits for a database that hangs."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -97,11 +94,11 @@ class DatabaseWatch:
         self._seen_s: float | None = None
 
     def is_up(self) -> bool:
-        """Tell whether it answered within the last seconds."""
+        """Tell whether the database answered within the last seconds."""
         return self._seen_s is not None and self._clock.monotonic() - self._seen_s < _SEEN_LASTS_S
 
     async def run_forever(self, *, every_s: float = _LOOK_S) -> None:
-        """Look again and again; end it by cancelling."""
+        """Check in a loop until cancelled."""
         while True:
             try:
                 await self._database.check()
@@ -112,9 +109,9 @@ class DatabaseWatch:
 
 
 class ModelWatch:
-    """Looks at the embedded model process from time to time, for people who ask whether it is ready.
+    """Checks whether the embedded model process is ready.
 
-    No action: we ask a child of our own, on loopback, whether it lives, and nothing of anybody's goes there. See
+    The check is no action: it asks our own child process on loopback and sends no content. See
     docs/decisions/0006-looking-after-our-own-parts.md.
     """
 
@@ -124,11 +121,11 @@ class ModelWatch:
         self._state: ModelState = "absent" if port is None else "loading"
 
     def state(self) -> ModelState:
-        """Return what was seen last."""
+        """Return the last seen state."""
         return self._state
 
     async def run_forever(self) -> None:
-        """Look again and again; end it by cancelling."""
+        """Check in a loop until cancelled."""
         while self._port is not None:
             self._state = await self._look(self._port)
             await asyncio.sleep(_CALM_LOOK_S if self._state == "ready" else _LOOK_S)
@@ -144,21 +141,21 @@ class ModelWatch:
 
 
 class Health:
-    """Answers `/healthz`, `/readyz` and `/metrics`. One for a worker."""
+    """Answers `/healthz`, `/readyz` and `/metrics`; one for each worker."""
 
     def __init__(self, parts: HealthParts) -> None:
         self._parts = parts
 
     async def alive(self, send: Send) -> None:
-        """Answer 200: who can answer is alive."""
+        """Answer 200."""
         await respond(send, 200, b'{"status":"ok"}')
 
     async def ready(self, send: Send) -> None:
-        """Answer 200 when calls can be decided and recorded, else 503; the body says what is amiss.
+        """Answer 200 if this worker can decide and record calls, else 503; the body names the parts that fail.
 
-        With the database away, a worker stays ready as long as its journal takes records and its policies are at hand.
-        `degraded` then names what does not work as it should: keys with a limit of money are answered from what the
-        worker has leased, and then refused with 503.
+        Without the database a worker stays ready while its journal takes records and its policies are loaded.
+        `degraded` names the failing parts. Keys with a cost limit then work until the worker's lease is used up;
+        after that they get 503.
         """
         parts = self._parts
         is_loaded = parts.holder.latest is not None
@@ -170,7 +167,7 @@ class Health:
             "limits": parts.is_database_up() and parts.counts_limits(),
             "embedded_model": parts.model_state(),
         }
-        # What does not keep this worker from answering, and needs a person all the same.
+        # These do not stop the worker, but a person has to look at them.
         amiss = {"left_out": list(parts.left_out())[:_MOST_NAMED], "records_set_aside": parts.set_aside()}
         state |= {name: value for name, value in amiss.items() if value}
         is_ready = is_loaded and is_taking
@@ -179,7 +176,7 @@ class Health:
         await respond(send, 200 if is_ready else 503, msgspec.json.encode(said))
 
     async def metrics(self, send: Send) -> None:
-        """Answer with the numbers of every worker that lives, in Prometheus' text format."""
+        """Answer with the metrics of every live worker in Prometheus' text format."""
         board = self._parts.board
         await board.leave(self.numbers)
         workers = await asyncio.to_thread(board.living)
@@ -189,11 +186,11 @@ class Health:
         await respond(send, 200, body, kind="text/plain; version=0.0.4; charset=utf-8")
 
     async def publish_forever(self) -> None:
-        """Leave this worker's numbers for the others; end it by cancelling."""
+        """Publish this worker's metrics for the others until cancelled."""
         await self._parts.board.leave_forever(self.numbers)
 
     def numbers(self) -> WorkerNumbers:
-        """Return this worker's numbers."""
+        """Return this worker's metrics."""
         parts, counts = self._parts, self._parts.counts
         age_s = parts.holder.age_s() if parts.holder.latest is not None else float("inf")
         requests = [

@@ -1,8 +1,8 @@
-"""Which names a request may give in `Host` and `Origin`, so that no foreign page reaches us by a name that it owns.
+"""The allowed values of `Host` and `Origin`, which keep foreign pages out.
 
-A page at `http://evil.example` whose name suddenly resolves to 127.0.0.1 sends its own name (DNS rebinding); a page of
-another origin that calls us directly sends its `Origin`. Both are refused before anything else is looked at, but for
-the origins that the settings list: those may call models, with a key like everybody else.
+DNS rebinding points the name of a foreign page at 127.0.0.1; such a page sends its own name as `Host`.
+A foreign page that calls Headgate directly sends its `Origin`. Both are refused before anything else is checked.
+Origins listed in the settings may call models with a key.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _MAX_CHARS = 300
 
 
 class Misdirected(Invalid):
-    """The request was meant for a server of another name."""
+    """The request names another host."""
 
     code = "misdirected_request"
     status: ClassVar[int] = 421
 
 
 class HostRule:
-    """The names that are ours.
+    """The host names of this Headgate.
 
     Args:
-        port: that we listen on.
-        names: further names from the settings, as `name`, which takes our port and the usual ones, or `name:port`.
-        origins: of applications elsewhere that may call models, such as `app://obsidian.md`.
+        port: the port that this Headgate listens on.
+        names: more names from the settings: `name:port`, or `name` for our port, 80 and 443.
+        origins: origins of other applications that may call models, such as `app://obsidian.md`.
     """
 
     def __init__(self, *, port: int, names: Iterable[str] = (), origins: Iterable[str] = ()) -> None:
@@ -47,16 +47,16 @@ class HostRule:
                 self._allowed |= {f"{name}:{one}" for one in (port, *_USUAL_PORTS.values())}
 
     def check(self, headers: dict[str, str]) -> str | None:
-        """Refuse a request that is not meant for us; return its `Origin` where that is an application elsewhere.
+        """Check `Host` and `Origin`; return the `Origin` if it is a listed application of another origin.
 
         Raises:
-            Invalid: it has no `Host`, or one of no such form.
-            Misdirected: its `Host` is not ours.
-            Denied: its `Origin` is there, and is neither ours nor one that the settings list.
+            Invalid: `Host` is missing or too long.
+            Misdirected: `Host` is not one of our names.
+            Denied: `Origin` is neither ours nor listed in the settings.
         """
         host = headers.get("host", "").lower()
         if not host or len(host) > _MAX_CHARS:
-            raise Invalid("the request has no Host header", param="host")
+            raise Invalid("the request has no usable Host header; send one", param="host")
         if host not in self._allowed:
             raise Misdirected(
                 "this Headgate does not answer to that host name; add it to HEADGATE_HOSTS, or use 127.0.0.1",
@@ -71,22 +71,22 @@ class HostRule:
 
     @staticmethod
     def is_same_origin(headers: dict[str, str]) -> bool:
-        """Tell whether the request says that it comes from a page of the very host that it is sent to."""
+        """Tell whether `Origin` and `Host` name the same host."""
         origin = _authority(headers.get("origin", ""))
         host = headers.get("host", "").lower()
         return origin is not None and origin in (host, host.removesuffix(":80"), host.removesuffix(":443"))
 
 
 def foreign_origin() -> Denied:
-    """Return the refusal of a page or application of another origin."""
+    """Return the error for a page or application of another origin."""
     return Denied(
-        "requests from pages of another origin are refused; list an origin that may call models in HEADGATE_ORIGINS",
+        "pages of another origin may not send this request; to let an origin call models, list it in HEADGATE_ORIGINS",
         rules=("gate.origin",),
     )
 
 
 def _authority(origin: str) -> str | None:
-    """Return host and port of an origin; None where it is no http origin, such as `null`."""
+    """Return host and port of an origin, or None for one without http, such as `null`."""
     try:
         parts = urlsplit(origin.lower())
         port = parts.port

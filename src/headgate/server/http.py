@@ -1,4 +1,4 @@
-"""HTTP with bounds that uvicorn does not set: on a request's head, on the time that it takes, on what nobody reads."""
+"""HTTP with limits that uvicorn lacks: on the size of a head, on time, and on unread bytes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from headgate.server.departure import DEPARTURE, Departure
 
 MAX_HEAD_BYTES = 64 << 10
 HEAD_S = 10.0
-"""From the beginning of a connection, or of a later request on it, to the end of the head."""
+"""Time for a request's head, counted from the start of the connection or of the request."""
 
 BODY_S = 300.0
 MAX_UNREAD_BYTES = 64 << 20
-"""What is taken and thrown away of a body that was refused, so that honest clients get to read the refusal."""
+"""Bytes of a refused body that are read and dropped, so that the client can read the refusal."""
 
 
 UNREAD_S = 60.0
-"""From when an answer stopped fitting into what the client has not taken yet, for as long as it takes none of it."""
+"""Time that a client may read nothing while its answer waits."""
 
 
 def bounded_http(*, unread_s: float) -> type[BoundedHttp]:
-    """Return the protocol for clients that may leave an answer unread for so long."""
+    """Return the protocol class with this limit on unread answers."""
 
     class Http(BoundedHttp):
         most_unread_s = unread_s
@@ -36,7 +36,7 @@ def bounded_http(*, unread_s: float) -> type[BoundedHttp]:
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's protocol, which lets go of clients that send too much or too slowly, or do not read."""
+    """uvicorn's protocol with limits: it disconnects clients that send too much, send too slowly, or do not read."""
 
     most_unread_s: ClassVar[float] = UNREAD_S
 
@@ -48,19 +48,19 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._piece_bytes = 0
         self._bound_bytes = 0
-        """No head is larger: what came since the piece in which the last request ended, that piece included."""
+        """An upper bound of the head: the bytes since the piece in which the last request ended, with that piece."""
         self._unread_bytes = 0
-        self._refusal = (400, "the request is no valid HTTP/1.1")
+        self._refusal = (400, "the request is not valid HTTP/1.1")
         self._takes_nothing: asyncio.TimerHandle | None = None
         self._departure = Departure()
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Expect a head."""
+        """Start the timer for the head."""
         super().connection_made(transport)
         self._expect(HEAD_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Expect nothing any more."""
+        """Stop all timers and run the disconnect callback."""
         self._expect(None)
         if self._look is not None:
             self._look.cancel()
@@ -69,17 +69,17 @@ class BoundedHttp(HttpToolsProtocol):
         self._departure.leave()
 
     def pause_writing(self) -> None:
-        """Expect the client to take what is there for it: one timer for each time that it falls behind."""
+        """Start the timer for unread bytes."""
         super().pause_writing()
         self._expect_reader(self.most_unread_s)
 
     def resume_writing(self) -> None:
-        """Expect nothing: it reads."""
+        """Stop the timer for unread bytes."""
         self._expect_reader(None)
         super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        """Refuse a head that does not end."""
+        """Refuse a head that is too large before it ends."""
         self._piece_bytes = len(data)
         self._bound_bytes += len(data)
         if self._is_in_head:
@@ -87,16 +87,16 @@ class BoundedHttp(HttpToolsProtocol):
             if self._due_s is None:
                 self._expect(HEAD_S)
         super().data_received(data)
-        # The parser tells of a header once it is whole; one that never ends has to be found here.
+        # The parser reports only complete headers; an endless one has to be found here.
         if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse_head()
             self.send_400_response("")
 
     def on_headers_complete(self) -> None:
-        """Refuse a head that is too large; expect the body."""
+        """Refuse a head that is too large; start the timer for the body."""
         if self._bound_bytes > MAX_HEAD_BYTES and self._is_head_too_large():
             self._refuse_head()
-            raise ValueError("head too large")  # the parser makes its own error of it, which refuses the request
+            raise ValueError("head too large")  # the parser turns it into its own error, which refuses the request
         self._is_in_head = False
         self._expect(BODY_S)
         ours = cast("dict[str, Any]", self.scope)
@@ -105,7 +105,7 @@ class BoundedHttp(HttpToolsProtocol):
         ours[WHOLE] = partial(self._answer, self.cycle)
 
     def on_body(self, body: bytes) -> None:
-        """Close the connection when too much comes that nobody reads."""
+        """Close the connection if too much of a refused body arrives."""
         if self.cycle.response_complete:
             self._unread_bytes += len(body)
             if self._unread_bytes > MAX_UNREAD_BYTES:
@@ -113,17 +113,17 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Expect nothing until the next request begins."""
+        """Stop the timer until the next request."""
         self._expect(None)
         self._is_in_head, self._head_bytes, self._unread_bytes = True, 0, 0
         self._bound_bytes = self._piece_bytes
         super().on_message_complete()
         if not self.pipeline:
-            # A large body had it paused, and a client's leaving is not seen while nothing is read.
+            # A large body paused reading; without reading, a disconnect would go unseen.
             self.flow.resume_reading()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what cannot be read, in words that clients of both wires find; `msg` is uvicorn's own and not said."""
+        """Refuse an unreadable request in a form that OpenAI and Anthropic clients read; `msg` is not sent."""
         status, message = self._refusal
         said = {"type": "invalid_request_error", "code": "invalid_http", "param": None, "message": message}
         body = msgspec.json.encode({"type": "error", "error": said})
@@ -135,7 +135,7 @@ class BoundedHttp(HttpToolsProtocol):
         self.transport.close()
 
     async def _answer(self, cycle: RequestResponseCycle, message: Message) -> None:
-        """Write a whole answer as `cycle.send` writes its halves, but at once: one call of the system, one segment."""
+        """Write a whole answer in one system call, with the same effect as `cycle.send` for each half."""
         if self.flow.write_paused and not cycle.disconnected:
             await self.flow.drain()
         if cycle.disconnected:
@@ -154,16 +154,16 @@ class BoundedHttp(HttpToolsProtocol):
         cycle.on_response()
 
     def _refuse_head(self) -> None:
-        self._refusal = (431, f"the request's line and headers are larger than {MAX_HEAD_BYTES >> 10} KiB; send less")
+        self._refusal = (431, f"the request line and headers are larger than {MAX_HEAD_BYTES >> 10} KiB; send fewer")
 
     def _is_head_too_large(self) -> bool:
-        """Count the head alone: a body may have come with it."""
+        """Count the head alone, without a body that came with it."""
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD_BYTES
 
     def _expect(self, within_s: float | None) -> None:
-        """Have the client send what is due within that time; None: nothing is due.
+        """Set the deadline for the next bytes from the client; None removes it.
 
-        One timer a connection looks from time to time, so that a request sets and cancels none.
+        One timer for each connection checks the deadline, so that requests set and cancel no timers.
         """
         if within_s is None:
             self._due_s = None
@@ -193,7 +193,7 @@ class BoundedHttp(HttpToolsProtocol):
         )
 
     def _look_at_unread(self, before_bytes: int) -> None:
-        """Let go of a client that took nothing. Whoever answers it sees it leave: upstreams are closed, records too."""
+        """Abort the connection if the client read nothing; its handlers then close upstreams and records."""
         if self.transport.get_write_buffer_size() < before_bytes:
             self._expect_reader(self.most_unread_s)
         else:
@@ -203,14 +203,14 @@ class BoundedHttp(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.flow.read_paused:
-            # It is us who do not read, so the client cannot be late.
+            # We paused reading, so the client is not late.
             self._expect(BODY_S)
         elif (self._is_in_head and not self._head_bytes) or self._is_answering():
             self.transport.close()
         else:
-            self._refusal = (408, "the request took too long to arrive")
+            self._refusal = (408, "the request took too long to arrive; send it again")
             self.send_400_response("")
 
     def _is_answering(self) -> bool:
-        """Whether an answer is under way, into which nothing may be written."""
+        """Whether an answer has started and not ended; nothing else may be written now."""
         return self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison] - uvicorn sets it later

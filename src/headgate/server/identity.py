@@ -1,4 +1,4 @@
-"""Who sends a request: an API key on the data plane, a key or a session on the admin API."""
+"""Authenticates requests by API key, and reads the labels that a caller raises."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headgate.policy.snapshot import SnapshotHolder
 
 
 class Caller(NamedTuple):
-    """Who calls, and the use case that the call is bound to."""
+    """The principal of a call, its use case, and the labels that it raised."""
 
     principal: Principal
     use_case: UseCase
@@ -23,16 +23,16 @@ class Caller(NamedTuple):
 
 
 KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
-"""Where clients of Anthropic, of Azure and of Google send their key; the others send it as `authorization: Bearer`."""
+"""The key headers of Anthropic, Azure and Google clients; other clients send `authorization: Bearer`."""
 
 
 def presented_key(headers: dict[str, str], *, key_headers: Sequence[str] = KEY_HEADERS) -> str | None:
-    """Return the API key of a request, or None: from `authorization: Bearer` or a key header.
+    """Return the API key of a request from `authorization: Bearer` or a key header, or None.
 
-    The same key may come in several of them; an empty one counts as not sent.
+    Several headers may carry the same key; an empty header counts as not sent.
 
     Raises:
-        Invalid: two keys are there and differ, or the scheme is not Bearer.
+        Invalid: two headers carry different keys, or the scheme is not Bearer.
     """
     key: str | None = None
     authorization = headers.get("authorization")
@@ -52,18 +52,18 @@ def presented_key(headers: dict[str, str], *, key_headers: Sequence[str] = KEY_H
 def caller_by_key(
     headers: dict[str, str], *, holder: SnapshotHolder, clock: Clock, key_headers: Sequence[str] = KEY_HEADERS
 ) -> Caller:
-    """Recognise the caller of a model.
+    """Authenticate the caller of a model.
 
     Args:
-        key_headers: where the key may be, beside `authorization`.
+        key_headers: headers that may carry the key, besides `authorization`.
 
     Raises:
-        Unauthenticated: no key, or one that is not known, revoked or expired.
-        Denied: the key is bound to another use case than the one asked for.
+        Unauthenticated: there is no key, or it is unknown, revoked or expired.
+        Denied: the key is not bound to the requested use case.
     """
     presented = presented_key(headers, key_headers=key_headers)
     if not presented:
-        raise Unauthenticated("no API key was sent: send `authorization: Bearer KEY`; the first key lies in admin.key")
+        raise Unauthenticated("no API key was sent: send `authorization: Bearer KEY`; the first key is in admin.key")
     snapshot = holder.current
     found = authenticate(presented, snapshot, clock.now())
     use_case = found.use_case
@@ -76,6 +76,6 @@ def caller_by_key(
 
 
 def floor_of(headers: dict[str, str]) -> Labels:
-    """Return the labels that the caller raised by header."""
+    """Return the labels from the header `x-headgate-labels`."""
     text = headers.get("x-headgate-labels")
     return parse_labels(text) if text else BOTTOM

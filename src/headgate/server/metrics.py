@@ -1,8 +1,8 @@
-"""Numbers of all workers in one scrape, whichever of them answers it.
+"""Metrics of all workers in one scrape.
 
-Workers share one listening socket, so that a scrape reaches any of them. Each writes its numbers to a small file of its
-own once a second, beside what it does for clients; the one that is asked writes its own at once and reads those of all:
-whoever is asked next then never tells of less. A file that was not written for some seconds is of a worker that ended.
+Workers share one listening socket, so a scrape reaches any of them. Each worker writes its metrics to its own file
+once a second. The scraped worker first writes its file, then reads those of all workers, so that counters never go
+back from one scrape to the next. A file that is some seconds old belongs to a worker that ended.
 Source: Prometheus' text format, version 0.0.4.
 """
 
@@ -22,19 +22,19 @@ log = structlog.get_logger(__name__)
 
 _EVERY_S = 1.0
 LASTS_S = 5.0
-"""How long a worker is believed to live after it wrote its numbers."""
+"""A worker counts as live for this time after it wrote its metrics."""
 _FORGOTTEN_S = 60.0
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One number, as it is written; `labels` as they follow the worker's, such as `,outcome="done"`."""
+    """One value; `labels` follow the label of the worker, such as `,outcome="done"`."""
 
     labels: str
     value: str
 
 
 class Family(msgspec.Struct, frozen=True):
-    """Numbers of one name."""
+    """The samples of one metric."""
 
     name: str
     kind: str
@@ -43,19 +43,19 @@ class Family(msgspec.Struct, frozen=True):
 
 
 class WorkerNumbers(msgspec.Struct, frozen=True):
-    """What one worker tells."""
+    """The metrics of one worker."""
 
     worker: str
     families: list[Family]
 
 
 def number(value: float) -> str:
-    """Write a number as the format has it."""
+    """Format a number for Prometheus."""
     return "+Inf" if value == float("inf") else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def render(workers: Sequence[WorkerNumbers]) -> Iterator[str]:
-    """Write the numbers of several workers; those of one name stand together, as the format demands."""
+    """Render the metrics of several workers, grouped by name as the format requires."""
     families = {family.name: family for one in workers for family in one.families}
     for name, family in families.items():
         yield f"# HELP {name} {family.help}\n# TYPE {name} {family.kind}\n"
@@ -65,11 +65,11 @@ def render(workers: Sequence[WorkerNumbers]) -> Iterator[str]:
 
 
 class Board:
-    """Where workers leave their numbers for one another: a folder with a file for each. One for a worker.
+    """Exchanges metrics between workers through a folder with one file for each worker.
 
     Args:
-        folder: shared by the workers of one installation; made here.
-        worker: our own name, which is the file's.
+        folder: shared by the workers of one installation; created here.
+        worker: name of this worker and of its file.
     """
 
     def __init__(self, folder: Path, *, worker: str, clock: Clock) -> None:
@@ -80,19 +80,19 @@ class Board:
         self._was_written = True
 
     def write(self, numbers: WorkerNumbers) -> None:
-        """Leave our numbers, whole or not at all. Blocks for the time of writing a small file."""
+        """Write our metrics atomically. Blocks while it writes a small file."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         fresh = self._own.with_suffix(".new")
         fresh.write_bytes(msgspec.json.encode(numbers))
         fresh.replace(self._own)
 
     def withdraw(self) -> None:
-        """Take our numbers away: we end."""
+        """Remove our file at the end."""
         with suppress(OSError):
             self._own.unlink()
 
     def living(self) -> list[WorkerNumbers]:
-        """Return the numbers of the workers that live, by name; what ended long ago is cleared away. Blocks."""
+        """Return the metrics of live workers by name, and delete the files of workers that ended. Blocks."""
         found: list[WorkerNumbers] = []
         now_s = self._clock.now().timestamp()
         for path in sorted(self._folder.glob("*.json")):
@@ -105,15 +105,15 @@ class Board:
         return found
 
     async def leave(self, numbers: Callable[[], WorkerNumbers]) -> None:
-        """Leave our numbers as they are now; a folder that cannot be written is told once, and harms nobody."""
-        async with self._turn:  # so that nothing older is written over it
+        """Write our current metrics; a folder that cannot be written is logged once."""
+        async with self._turn:  # so that no older metrics overwrite newer ones
             is_written = await asyncio.to_thread(self._try, numbers())
         if self._was_written and not is_written:
             log.warning("metrics_not_written", folder=str(self._folder))
         self._was_written = is_written
 
     async def leave_forever(self, numbers: Callable[[], WorkerNumbers]) -> None:
-        """Leave our numbers once a second; end it by cancelling."""
+        """Write our metrics once a second until cancelled."""
         try:
             while True:
                 await self.leave(numbers)

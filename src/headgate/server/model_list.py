@@ -1,4 +1,4 @@
-"""Which models a caller may name, and what each can do: `GET /v1/models`."""
+"""The list of models for a caller: `GET /v1/models`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def models_body(
     providers: Mapping[str, Provider],
     lists: ModelLists,
 ) -> bytes:
-    """Return the list, or one model where a name is wanted, in the form of the caller's plane.
+    """Return the list of models, or the model `wanted`, in the format of the caller's plane.
 
     Raises:
-        NotFound: there is no such model, or the caller may not call it.
-        Invalid: the page that is asked for is none.
+        NotFound: the model does not exist, or the caller may not call it.
+        Invalid: the page parameters are wrong.
     """
     if wanted:
         return lists.one(_card_of(wanted, caller, catalogue, providers))
@@ -38,20 +38,20 @@ def models_body(
 
 
 def _card_of(wanted: str, caller: Caller, catalogue: Catalogue, providers: Mapping[str, Provider]) -> ModelCard:
-    """Return the card of one name, which a pattern may answer to."""
+    """Return the card of one name; the name may match a pattern."""
     alias = catalogue.aliases.get(catalogue.alias_id(wanted))
     aliases = caller.principal.aliases
     if alias is not None and (aliases is None or alias.name in aliases):
         card = _card(wanted, alias, caller, catalogue, providers)
         if card is not None:
             return card
-    raise NotFound("there is no such model, or not for this key; GET /v1/models lists those that are", param="model")
+    raise NotFound("this key may call no model of that name; GET /v1/models lists its models", param="model")
 
 
 def _card(
     name: str, alias: Alias, caller: Caller, catalogue: Catalogue, providers: Mapping[str, Provider]
 ) -> ModelCard | None:
-    """Return the card of an alias; None where the caller's use case may use none of its deployments."""
+    """Return the card of an alias, or None if the caller's use case may use none of its deployments."""
     allowed = caller.use_case.deployments
     candidates = catalogue.candidates(alias)
     usable = [one for one in candidates if allowed is None or one.id in allowed]
@@ -71,7 +71,7 @@ def _card(
 
 
 def _dialect(deployment: Deployment, providers: Mapping[str, Provider]) -> str:
-    """Return the name of the dialect in which chats reach a deployment, or ""."""
+    """Return the name of the dialect of a deployment's chats, or ""."""
     provider = providers.get(deployment.provider)
     endpoint = provider.endpoints.get("chat") if provider else None
     return "" if endpoint is None else endpoint.dialect

@@ -1,4 +1,4 @@
-"""Who may read `/metrics`: whoever the settings let, since the numbers tell who uses models, and how much."""
+"""Access to `/metrics` by the settings. Metrics show who uses models and how much."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
 class Observers:
-    """Decides about each scrape.
+    """Decides who may read the metrics.
 
     Args:
-        access: `open` lets everybody in; `loopback` programs on this machine, and keys; `key` keys only.
-        is_behind_proxy: whether the connections come from a proxy, whose address says nothing of the client.
-        gate: asked whether a key may look at records, as auditors and administrators may.
+        access: `open` allows everyone; `loopback` allows programs on this machine and keys; `key` allows keys only.
+        is_behind_proxy: whether connections come from a proxy, which hides the address of the client.
+        gate: decides whether a key may list records, as auditors and administrators may.
     """
 
     def __init__(
@@ -37,10 +37,10 @@ class Observers:
         self._clock = clock
 
     def check(self, scope: Scope, headers: dict[str, str]) -> None:
-        """Refuse who may not read the metrics.
+        """Refuse a caller who may not read the metrics.
 
         Raises:
-            Unauthenticated: no key came, or one that does not hold, and one is needed.
+            Unauthenticated: a key is needed, and there is none or it is invalid.
             Denied: the key's roles do not allow it.
         """
         if self._access == "open" or (self._access == "loopback" and self._is_local(scope, headers)):
@@ -48,8 +48,8 @@ class Observers:
         presented = presented_key(headers)
         if not presented:
             raise Unauthenticated(
-                "the metrics need a key with the role auditor or admin, as `authorization: Bearer KEY`; "
-                "HEADGATE_METRICS says who may read them"
+                "send a key with the role auditor or admin as `authorization: Bearer KEY`; "
+                "HEADGATE_METRICS sets who may read the metrics"
             )
         snapshot = self._holder.current
         found = authenticate(presented, snapshot, self._clock.now())
@@ -57,7 +57,7 @@ class Observers:
         self._gate.authorise(caller, RECORD_LIST, Resource("ledger", caller.tenant_id))
 
     def _is_local(self, scope: Scope, headers: dict[str, str]) -> bool:
-        """Whether the client is a program on this machine, by its connection and with no proxy in between."""
+        """Whether the client is a program on this machine, without a proxy in between."""
         if self._is_behind_proxy or any(name in headers for name in _FORWARDED):
             return False
         client = scope.get("client")

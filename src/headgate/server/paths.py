@@ -1,8 +1,8 @@
-"""Which part answers a path, and what is wrong with a path that none answers.
+"""Routes paths to dialects, the admin API and the console, and explains unknown paths.
 
-The installed dialects declare the paths of model calls. Clients append a path of their own to the
-base URL that people give them. A wrong base URL therefore gives a path that does not exist; such a
-client has to get an error that it can read, never a page of the console.
+The installed dialects declare the paths of model calls. Clients append their own path to the base URL
+that people configure, so a wrong base URL gives an unknown path. Such a client gets an error in its
+format, never a page of the console.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from headgate.wire.openai_plane import OPENAI
 from headgate.wire.plane import Plane
 
 FALLBACK = OPENAI
-"""The plane of a path that belongs to no other: most clients speak it."""
+"""The plane of paths that belong to no other; most clients use it."""
 
 MODELS = "/v1/models"
-"""The list of models, for the clients of every plane."""
+"""The list of models of every plane."""
 
 PAGES = ("/records/", "/approvals/")
-"""Where pages of single things stand, whose ids may hold a dot."""
+"""Prefixes of console pages whose ids may hold a dot."""
 
 _OURS = frozenset({"api", "console"})
 """The planes of the server's own parts."""
@@ -34,15 +34,15 @@ _OURS = frozenset({"api", "console"})
 _OWN_PATHS = ("/api", "/healthz", "/readyz", "/metrics", "/assets", MODELS)
 
 _PROGRAMS = re.compile(r"//|/(?:v\d+[a-z0-9]*|api|openai|anthropic|deployments|engines)(?:/|$)|.*/v\d+[a-z0-9]*/")
-"""Paths that only programs ask for, under this or another provider's base URL."""
+"""Paths that only programs request, under this or another provider's base URL."""
 _CALLS = re.compile(
     r"/(?:chat/completions|completions|embeddings|responses|messages|models)(?:/|$)|.*:(?:stream)?generateContent"
 )
-"""Model calls whose base URL lacks its `/v1`. A browser that asks for a page of such a name sends no key."""
+"""Model calls whose base URL lacks `/v1`. A browser that requests a page of that name sends no key."""
 
 
 class Call(NamedTuple):
-    """How a path is served for one method."""
+    """The dialect that serves a path for one method."""
 
     dialect: ClientDialect
     match: Match
@@ -52,7 +52,7 @@ class Found(NamedTuple):
     """A path that dialects serve.
 
     Args:
-        path: the declared path; it holds nothing that a client wrote.
+        path: the declared path, without text from the client.
         calls: by method.
     """
 
@@ -63,14 +63,14 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """A path with the model in it, taken apart at its name."""
+    """A path with a model name, split at the name."""
 
     before: str
     after: str
     found: Found
 
     def match(self, path: str) -> Found | None:
-        """Return the path as found, with its model; None where it is another path."""
+        """Return the match with its model, or None."""
         if len(path) <= len(self.before) + len(self.after) or not path.startswith(self.before):
             return None
         if not path.endswith(self.after):
@@ -83,10 +83,10 @@ class _Pattern:
 
 
 class Paths:
-    """The paths of model calls, and the plane of every other path.
+    """The paths of model calls, and the plane of each other path.
 
     Args:
-        dialects: those that serve clients.
+        dialects: the dialects of clients.
 
     Raises:
         Invalid: a dialect declares a bad path, or a path of another part of the server.
@@ -98,13 +98,13 @@ class Paths:
         found = _declared(ordered)
         self._exact = {path: one for path, one in found.items() if MODEL not in path}
         patterns = [_pattern(path, one) for path, one in found.items() if MODEL in path]
-        # The longest first: of two that match, it says more.
+        # The longest first: it is the most specific of two matches.
         self._patterns = sorted(patterns, key=lambda one: -len(one.before) - len(one.after))
         self.served = (*found, MODELS)
-        """Every path that is served, as it is declared."""
+        """Every declared path."""
         self._planes = _planes(ordered)
         self.planes = tuple(self._planes.values())
-        """The planes of model calls; the fallback is always one of them."""
+        """The planes of model calls, always with the fallback."""
         self.names = frozenset(self._planes)
         """The names of the planes of model calls."""
         parts = [(part, plane) for plane in self._planes.values() for part in plane.path_parts]
@@ -117,13 +117,13 @@ class Paths:
         self._doubled = tuple(prefix.removesuffix("/") + prefix for prefix in self._prefixes)
         declared = (name for plane in self._planes.values() for name in plane.key_headers)
         self.key_headers = tuple(dict.fromkeys((*KEY_HEADERS, *declared)))
-        """Where clients send a key, beside `authorization`."""
+        """Headers that may carry a key, besides `authorization`."""
         self._keys = frozenset(name.encode("latin-1") for name in ("authorization", *self.key_headers))
 
     def find(self, path: str) -> Found | None:
-        """Return how dialects serve a path; None where none does.
+        """Return the dialects that serve a path, or None.
 
-        A slash at the end, and the doubled `/v1` of a common mistake in base URLs, do no harm.
+        A slash at the end and a doubled `/v1`, a common mistake in base URLs, are ignored.
         """
         found = self._exact.get(path)
         if found is not None:
@@ -141,9 +141,9 @@ class Paths:
         return path.rstrip("/") or "/"
 
     def place_of(self, scope: Scope, *, has_file: Callable[[str], bool]) -> str:
-        """Return the name of the plane that answers a path, for routing and for the metrics.
+        """Return the name of the plane of a path, for routing and metrics.
 
-        The console answers for its own files, and where a browser navigates to what no program asks for.
+        The console answers its own files, and page requests of browsers for paths that no program uses.
         """
         path: str = scope["path"]
         found = self._exact.get(path)
@@ -159,7 +159,7 @@ class Paths:
         return "console" if self._is_navigation(scope, path) else self.plane_of(scope).name
 
     def plane_of(self, scope: Scope) -> Plane:
-        """Return the plane of a path that no dialect serves: by its parts, else by a header."""
+        """Return the plane of an unknown path by the parts of the path, else by a header."""
         path: str = scope["path"]
         plane = self._plane_of_path(path)
         if plane is None:
@@ -172,40 +172,40 @@ class Paths:
         return next(known, FALLBACK)
 
     def no_such_path(self, scope: Scope) -> NotFound:
-        """Return the error of a path that does not exist, with the base URL that was meant."""
+        """Return the error for an unknown path, with a suggested base URL."""
         said = f"{scope['method']} {scope['path'][:200]} is not offered"
         meant = self._meant(scope["path"])
         if meant is None:
             return NotFound(f"{said}; this Headgate serves {', '.join(self.served)}")
         found = self._exact.get(meant)
         base_path = (self.plane_of(scope) if found is None else found.plane).base_path
-        base = f"its address followed by {base_path}" if base_path else "its address alone, without /v1"
-        return NotFound(
-            f"{said}; {meant} is, so the client's base URL is wrong: for this Headgate set {base}", param="base_url"
+        base = (
+            f"this Headgate's address followed by {base_path}" if base_path else "this Headgate's address, without /v1"
         )
+        return NotFound(f"{said}, but {meant} is: the client's base URL is wrong. Set it to {base}", param="base_url")
 
     def _meant(self, path: str) -> str | None:
-        """Return the longest served path that the path ends with, with or without its `/v1`."""
+        """Return the longest served path that `path` ends with, with or without `/v1`."""
         asked = path.rstrip("/")
         found = [one for one in (*self._exact, MODELS) if asked.endswith(one[one.index("/", 1) :])]
         return max(found, key=len, default=None)
 
     def _plane_of_path(self, path: str) -> Plane | None:
-        """Return the plane of which a part stands first in the path."""
+        """Return the plane whose part comes first in the path."""
         found = [(at, plane) for part, plane in self._parts if (at := path.find(part)) >= 0]
         return min(found, key=lambda one: one[0])[1] if found else None
 
     def _plane_below(self, path: str) -> Plane:
-        """Return the plane to which everything below the beginning of the path belongs."""
+        """Return the plane of the first segment of the path."""
         return next((plane for prefix, plane in self._prefixes.items() if path.startswith(prefix)), FALLBACK)
 
     def _is_navigation(self, scope: Scope, path: str) -> bool:
-        """Whether a browser asks for a page: programs accept no HTML, or send a key."""
+        """Whether a browser requests a page: programs do not accept HTML, or send a key."""
         if scope["method"] not in ("GET", "HEAD") or _PROGRAMS.match(path):
             return False
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         if path.startswith("/assets/"):
-            return True  # a file that is gone is told of as a file
+            return True  # a missing file gets an error for files
         accepts_pages = any(name == b"accept" and b"text/html" in value.lower() for name, value in headers)
         return accepts_pages and not (_CALLS.match(path) and any(name in self._keys for name, _ in headers))
 
@@ -244,12 +244,12 @@ def _planes(dialects: Iterable[ClientDialect]) -> dict[str, Plane]:
     for dialect in dialects:
         plane = dialect.plane
         if plane.name in _OURS or planes.setdefault(plane.name, plane) is not plane:
-            raise Conflict(f"the dialect {dialect.name} names a plane of its own {plane.name}, which there is already")
+            raise Conflict(f"the dialect {dialect.name} declares a second plane {plane.name}; uninstall one of them")
     return planes
 
 
 def _prefixes(found: Iterable[Found]) -> dict[str, Plane]:
-    """Return the first segments of all paths, with their plane; a shared one has the fallback."""
+    """Return the first segment of each path with its plane; a shared segment gets the fallback."""
     owners: dict[str, set[str]] = {"/v1/": {FALLBACK.name}}
     planes: dict[str, Plane] = {FALLBACK.name: FALLBACK}
     for one in found:

@@ -1,8 +1,8 @@
-"""`headgate recover`: gives access back to whoever runs the machine, however everybody was locked out.
+"""`headgate recover`: restores the administrator's access after a lockout.
 
-It is an action like all others, with a record, by the machine's operator. The baseline alone decides it, under the
-built-in use case as it comes: no policy of the tenant's own can refuse it, and no rule that was set to observe. Whoever
-can read Headgate's own secrets could change the database as well; this leaves a record of it.
+It is an action of the operator with a record. The baseline alone decides about it, under the built-in use case, so
+that no policy of the tenant can refuse it. The operator can read Headgate's secrets and could also change the
+database; recovery leaves a record.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from headgate.substrate.settings import Settings
 
 
 class Recovered(NamedTuple):
-    """What was done.
+    """The result of a recovery.
 
     Args:
-        link: signs the administrator in, once, within ten minutes.
-        set_aside: files with the policies that would have refused administration.
-        has_new_key: whether `admin.key` holds a new key, because the old one held no more.
-        record: of the action.
+        link: a sign-in link for the administrator; it works once, within ten minutes.
+        set_aside: files with the removed policies, which refused administration.
+        has_new_key: whether `admin.key` holds a new key, because the old one was invalid.
+        record: id of the record.
     """
 
     link: str
@@ -50,11 +50,11 @@ class Recovered(NamedTuple):
 
 
 async def recover(settings: Settings) -> Recovered:
-    """Give access back, whether or not Headgate runs; where it runs, it counts there within seconds.
+    """Restore access. A running Headgate takes the change up within seconds.
 
     Raises:
-        Denied: the data folder is another user's.
-        Unavailable: there is no Headgate in the folder, or its database does not answer.
+        Denied: the data folder belongs to another user.
+        Unavailable: the folder holds no Headgate, or its database does not answer.
     """
     refuse_strangers(settings)
     async with _database(settings), desk(settings, is_baseline_alone=True) as at:
@@ -63,14 +63,14 @@ async def recover(settings: Settings) -> Recovered:
 
 @asynccontextmanager
 async def _database(settings: Settings) -> AsyncGenerator[None]:
-    """Have the database: the one that runs, or the embedded one, started for as long as this takes."""
+    """Use the running database, or start the embedded one for the duration of the block."""
     if settings.database_url is not None:
         yield
         return
     postgres = EmbeddedPostgres(settings.data)
     try:
         address = await postgres.start()
-    except Conflict:  # Headgate runs, and its database with it
+    except Conflict:  # Headgate is running, with its database
         yield
         return
     try:
@@ -108,7 +108,7 @@ async def _recover(at: Worker) -> Recovered:
 
 
 async def _restore_administrator(tx: Transaction) -> None:
-    """Make the built-in administrator a person with the role and the clearance of one."""
+    """Give the built-in administrator back its role and clearance."""
     known = await store.principals(tx, tenant=DEFAULT_TENANT)
     before = next((one for one in known if one.id == ADMIN), None)
     entry = store.built_in_administrator()
@@ -118,12 +118,12 @@ async def _restore_administrator(tx: Transaction) -> None:
 
 
 async def _set_aside(at: Worker, tx: Transaction) -> tuple[Path, ...]:
-    """Take the policies out of force that would refuse administration; their text is kept in files."""
+    """Remove the policies that refuse administration, and keep their text in files."""
     contents = await store.contents(tx, tenant=DEFAULT_TENANT)
     folder, now = at.base.settings.data / "policies-set-aside", at.base.clock.now()
     paths: list[Path] = []
     for policy in at.service(Policy).service.policies_in_the_way(contents):
-        # On disk before it leaves the database.
+        # The file is on disk before the database row is deleted.
         paths.append(_keep(folder, policy, now=f"{now:%Y%m%dT%H%M%S}"))
         await store.delete(tx, "policy", policy.id, tenant=DEFAULT_TENANT, now=now)
     return tuple(paths)
@@ -137,7 +137,7 @@ def _keep(folder: Path, policy: CustomPolicy, *, now: str) -> Path:
 
 
 async def _restore_key(at: Worker, tx: Transaction) -> bool:
-    """Put a new key into `admin.key` where the one in it does not hold."""
+    """Write a new key to `admin.key` if the one there is invalid."""
     path = at.base.settings.data / "admin.key"
     secret = path.read_text().strip() if path.exists() else ""
     if await at.service(Policy).service.is_admin_key(tx, secret):

@@ -1,8 +1,8 @@
-"""Requests that are refused at the door leave a record too: a bounded one, so that nobody floods the log with them.
+"""Records of requests that are refused before they become actions, rate-limited against floods of the log.
 
-At most five of one kind from one source at once, then one a minute, and no more than a hundred at once and twenty a
-minute of all together, for each worker. A record says how many went unrecorded before it. It holds the kind of the
-refusal, the place and, under a pseudonym, the source; nothing of what was sent.
+The limits of each worker: for one kind and source 5 at once, then 1 a minute; for all together 100 at once, then 20 a
+minute. A record holds the kind of refusal, the place, a pseudonym of the source, and the number of refusals without
+a record before it. It holds nothing of the request itself.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ ALL_EVERY_S = 3.0
 _MOST_SOURCES = 1024
 
 CALLER = "headgate.caller"
-"""The key under which a request's scope holds its `Caller`, once it is known."""
+"""The key of the `Caller` in a request's scope, set once the caller is known."""
 
 
 class _Bucket:
-    """Room for some records at once, which comes back with time, and a count of those that found none."""
+    """A token bucket for records, with a count of refusals that were not recorded."""
 
     __slots__ = ("_at_once", "_every_s", "_left", "_seen_s", "unrecorded")
 
@@ -50,18 +50,18 @@ class _Bucket:
         self.unrecorded = 0
 
     def has_room(self, now_s: float) -> bool:
-        """Tell whether there is room for one record."""
+        """Tell whether one more record is allowed."""
         self._left = min(self._at_once, self._left + (now_s - self._seen_s) / self._every_s)
         self._seen_s = now_s
         return self._left >= 1.0
 
     def take(self) -> None:
-        """Use the room for one record."""
+        """Use one token."""
         self._left -= 1.0
 
 
 class RefusalLimit:
-    """Says which refusals of this worker are recorded. Every refusal is counted in the metrics all the same."""
+    """Limits the recorded refusals of this worker. The metrics count every refusal."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -69,7 +69,7 @@ class RefusalLimit:
         self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
 
     def admit(self, kind: str, source: str) -> int | None:
-        """Return how many of the kind and source went unrecorded since the last record; None: neither is this one."""
+        """Return the unrecorded refusals since the last record of this kind and source; None: this one gets none."""
         now_s = self._clock.monotonic()
         bucket = self._bucket((kind, source), now_s)
         if not bucket.has_room(now_s) or not self._all.has_room(now_s):
@@ -94,7 +94,7 @@ class RefusalLimit:
 
 
 class Refusals:
-    """Records what is refused before it becomes an action."""
+    """Records requests that are refused before they become actions."""
 
     def __init__(self, pipeline: Pipeline, holder: SnapshotHolder, limit: RefusalLimit) -> None:
         self._pipeline = pipeline
@@ -102,10 +102,10 @@ class Refusals:
         self.limit = limit
 
     def note(self, error: HeadgateError, scope: Scope, *, place: str) -> None:
-        """Record a refusal, if there is room; `record_id` of the error then names the record.
+        """Record a refusal within the limit, and set the `record_id` of the error.
 
         Args:
-            place: the path of a route, or the plane; never what a client wrote.
+            place: the declared path of a route, or the plane; never text from the client.
         """
         if error.record_id is not None or not 400 <= error.status < 500:
             return
@@ -116,7 +116,7 @@ class Refusals:
         if action is None:
             return
         facts = {"status": error.status, **({"unrecorded": unrecorded} if unrecorded else {})}
-        with suppress(HeadgateError):  # a journal that is full refuses what matters more
+        with suppress(HeadgateError):  # a full journal refuses more important records too
             self._pipeline.note_refusal(action, error, facts=facts)
 
     def _action(self, caller: Caller | None, source: str, place: str) -> Action[Any, Any, Any] | None:
@@ -128,13 +128,13 @@ class Refusals:
         use_case = tenant.use_cases.get(ADMINISTRATION) if tenant else None
         if use_case is None:
             return None
-        # The ledger keeps a pseudonym of it; nobody is registered by a name with a blank.
+        # The ledger stores a pseudonym of it. No registered principal has an id with a blank.
         stranger = Principal(f"address {source}", DEFAULT_TENANT)
         return Action(REQUEST_REFUSE, stranger, resource, None, Context(use_case))
 
 
 def source_of(scope: Scope) -> str:
-    """Return where a request comes from: the address, of IPv6 the network that one customer usually has."""
+    """Return the client's address; for IPv6 its /64 network, which one customer usually has."""
     client = scope.get("client")
     if not client:
         return "unknown"

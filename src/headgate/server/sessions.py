@@ -1,8 +1,8 @@
-"""Sign-in: a link that is redeemed once, by POST, within ten minutes; then a session in a cookie, for twelve hours.
+"""Sign-in links, which work once within ten minutes, and sessions in a cookie, which last twelve hours.
 
-Links and cookies read `<tenant>.<token>`: the rows lie behind row-level security, so that the tenant has to be known
-before one is looked up. The database keeps digests, not tokens: who reads it can sign in as nobody. The tokens hold 256
-random bits, so the digest needs no salt.
+Links and cookies have the form `<tenant>.<token>`, because row-level security needs the tenant for each lookup.
+The database keeps digests, so a reader of the database cannot sign in. Tokens hold 256 random bits, so the digest
+needs no salt.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ SESSION_LASTS = timedelta(hours=12)
 ATTEMPTS_PER_MINUTE = 20
 
 USED_LINK = "this sign-in link was used or its ten minutes are over: ask for a new one"
-"""One answer for all links that do not hold, so that nobody learns which ones there were."""
+"""One message for all invalid links, so that nobody learns which links existed."""
 
 _SQL = load_queries("headgate.server")
 _TOKEN = re.compile(r"(?P<tenant>[a-z0-9][a-z0-9_-]{0,62})\.(?P<secret>[A-Za-z0-9_-]{20,120})")
 
 
 class Token(NamedTuple):
-    """A link's or cookie's token, taken apart."""
+    """The token of a link or cookie, split into tenant and digest."""
 
     tenant: TenantId
     digest: bytes
 
     @property
     def name(self) -> str:
-        """What records call it: enough to tell sessions apart, of no use for anything else."""
+        """Short name for records; it tells sessions apart and grants nothing."""
         return self.digest.hex()[:16]
 
 
@@ -53,7 +53,7 @@ class SessionRow:
 
 
 class Opened(NamedTuple):
-    """A session that was just opened; `cookie` is given to the browser and kept nowhere, `name` is for records."""
+    """A new session; `cookie` goes to the browser and is not stored, `name` is for records."""
 
     cookie: str
     session: SessionRow
@@ -61,7 +61,7 @@ class Opened(NamedTuple):
 
 
 async def create_sign_in(tx: Transaction, *, tenant: TenantId, principal: str, clock: Clock, ids: Ids) -> str:
-    """Return a token for the fragment of a sign-in link: one use, ten minutes. The caller commits."""
+    """Create a sign-in token, valid once within ten minutes. The caller commits."""
     now = clock.now()
     token = f"{tenant}.{ids.token(32)}"
     await tx.execute(_SQL["forget_expired_sign_ins"], {"tenant": tenant, "now": now})
@@ -78,16 +78,16 @@ class Sessions:
         self._ids = ids
 
     async def invited(self, tx: Transaction, token: Token) -> str | None:
-        """Return whom a link was made for, or None where there is none, or it was used, or its time is over."""
+        """Return the principal of a link, or None if the link does not exist, was used or has expired."""
         where = {"tenant": token.tenant, "digest": token.digest, "now": self._clock.now()}
         principal = await tx.value(_SQL["sign_in"], where)
         return None if principal is None else str(principal)
 
     async def redeem(self, tx: Transaction, token: Token) -> Opened:
-        """Use a link up and open a session.
+        """Redeem a link and open a session.
 
         Raises:
-            Unauthenticated: there is no such link, or it was used, or its time is over: one answer for all.
+            Unauthenticated: the link does not exist, was used or has expired; the message is the same.
         """
         now = self._clock.now()
         where = {"tenant": token.tenant, "digest": token.digest, "now": now}
@@ -111,19 +111,19 @@ class Sessions:
         return Opened(cookie, session, Token(token.tenant, digest).name)
 
     async def find(self, tx: Transaction, token: Token) -> SessionRow | None:
-        """Return the session of a cookie, or None where it ended."""
+        """Return the session of a cookie, or None if it ended."""
         where = {"tenant": token.tenant, "digest": token.digest, "now": self._clock.now()}
         return await tx.row(_SQL["session"], where, of=SessionRow)
 
     async def end(self, tx: Transaction, token: Token) -> None:
-        """End a session; nothing happens where it ended before."""
+        """End a session; does nothing if it has ended."""
         await tx.execute(_SQL["end_session"], {"tenant": token.tenant, "digest": token.digest})
 
 
 class Attempts:
-    """Counts attempts to sign in at this worker by links that do not hold; one that holds is never kept waiting.
+    """Rate limit for sign-ins with invalid links at this worker. Valid links never wait.
 
-    Whoever tries one link after the other is told to wait. What keeps links from being guessed is their 256 bits.
+    The limit slows down floods; the 256 bits of a token prevent guessing.
     """
 
     def __init__(self, clock: Clock, *, per_minute: int = ATTEMPTS_PER_MINUTE) -> None:
@@ -131,20 +131,20 @@ class Attempts:
         self._times: deque[float] = deque(maxlen=per_minute)
 
     def count(self) -> None:
-        """Count one.
+        """Count one failed sign-in.
 
         Raises:
-            OverBudget: there were too many within the last minute.
+            OverBudget: too many sign-ins failed within the last minute.
         """
         now = self._clock.monotonic()
         if len(self._times) == self._times.maxlen and now - self._times[0] < 60.0:
             wait_s = 60.0 - (now - self._times[0])
-            raise OverBudget("too many attempts to sign in: wait a minute", retry_after_s=round(wait_s, 1))
+            raise OverBudget("too many failed sign-ins: wait a minute, then try again", retry_after_s=round(wait_s, 1))
         self._times.append(now)
 
 
 def read_token(text: str, *, tenants: Collection[str]) -> Token | None:
-    """Take a token apart; None where it is of no such form or no tenant is called so."""
+    """Parse a token; None if its form is wrong or its tenant does not exist."""
     form = _TOKEN.fullmatch(text)
     if form is None or form["tenant"] not in tenants:
         return None
@@ -161,7 +161,7 @@ def cookie_of(headers: Mapping[str, str]) -> str | None:
 
 
 def set_cookie(value: str, *, is_secure: bool) -> str:
-    """Return the `set-cookie` header that opens a session in the browser, or ends it where `value` is empty."""
+    """Return the `set-cookie` header for a session; an empty `value` deletes the cookie."""
     age_s = int(SESSION_LASTS.total_seconds()) if value else 0
     secure = "; Secure" if is_secure else ""
     return f"{COOKIE}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}"

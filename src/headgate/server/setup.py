@@ -1,7 +1,7 @@
-"""What the machine's operator does: the first key, and links to sign in with.
+"""Actions of the operator on the machine: the first key, and sign-in links.
 
-Both go through the pipeline and leave a record, without a worker: at the first start there is none yet, and whoever is
-locked out of the admin API has to be let in again. Reading Headgate's own secrets is what makes somebody its operator.
+Both run through the pipeline and leave a record. They need no worker, so that they work before the first start and
+after a lockout. A user who can read Headgate's secrets is its operator.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from headgate.substrate.settings import Settings
 
 
 async def first_key(settings: Settings) -> None:
-    """Make sure that `DATA/admin.key` exists, mode 0600, and that its key is known. For every start.
+    """Make sure at each start that `DATA/admin.key` exists, with mode 0600, and holds a known key.
 
     Raises:
-        Invalid: the file holds something else than a key.
-        Denied: policy has it that no key is made so, or that somebody approves it first.
-        Unavailable: the database is away, or the file cannot be written.
+        Invalid: the file does not hold a key.
+        Denied: a rule forbids it or asks for approval.
+        Unavailable: the database does not answer, or the file cannot be written.
     """
     path = settings.data / "admin.key"
     secret = path.read_text().strip() if path.exists() else None
@@ -45,15 +45,15 @@ async def first_key(settings: Settings) -> None:
 
 
 async def sign_in_link(settings: Settings, *, principal: str = ADMIN, grant: str | None = None) -> str:
-    """Return a link that signs somebody in to the console, once, within ten minutes.
+    """Return a sign-in link for the console; it works once, within ten minutes.
 
     Args:
-        grant: id of an approval of just this, where policy asks for one.
+        grant: id of an approval of this action, if a rule asks for one.
 
     Raises:
-        NotFound: nobody of that id is registered.
-        Denied: policy has it that nobody is let in so, or that somebody approves it first.
-        Unavailable: the database is away, or there is no Headgate in this data folder.
+        NotFound: no principal has that id.
+        Denied: a rule forbids it or asks for approval.
+        Unavailable: the database does not answer, or the data folder holds no Headgate.
     """
     refuse_strangers(settings)
     async with desk(settings) as at:
@@ -80,7 +80,7 @@ async def _make_first_key(at: Worker, path: Path, secret: str | None) -> None:
         async with at.house.administration.transaction(tenant=DEFAULT_TENANT) as tx:
             new = await at.service(Policy).service.ensure_first_key(tx, secret)
             facts["key"] = new.key.id
-            # Before the commit: a key that is known but lost could never be used again.
+            # Before the commit: otherwise a crash could lose a key that the database knows.
             if secret is None:
                 write_private(path, new.secret)
             await tx.notify(CONFIGURATION_CHANNEL)
@@ -108,13 +108,13 @@ async def _invite(at: Worker, principal: str, *, grant: str | None) -> str:
 
 
 def operator(at: Worker, grant: str | None = None) -> AdminCaller:
-    """Return whoever runs this machine, as a caller."""
+    """Return the operator of this machine as a caller."""
     use_cases = at.service(Policy).holder.current.tenants[DEFAULT_TENANT].use_cases
     return AdminCaller(OPERATOR, use_cases, grant=grant, attributes=MACHINE)
 
 
 def refuse_strangers(settings: Settings) -> None:
-    """Refuse where there is no Headgate, and root where it would leave what the user who runs Headgate cannot read."""
+    """Refuse a data folder without Headgate, and root if another user owns the folder."""
     try:
         owner = settings.secrets_folder.stat().st_uid
     except OSError as error:
@@ -124,7 +124,7 @@ def refuse_strangers(settings: Settings) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a new file that only this user can read; it is on disk when this returns."""
+    """Write a new file with mode 0600, and sync it to disk."""
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
             file.write(text + "\n")

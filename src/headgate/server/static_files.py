@@ -1,4 +1,4 @@
-"""The console's files: read once at start into a table of paths, so that no path of a request touches the disk."""
+"""Serves the console's files from memory, so that the path of a request never reaches the disk."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _MIN_GZIP_BYTES = 1024
 _TEXT = ("text/", "application/json", "application/javascript", "image/svg", "application/manifest")
 _NOT_BUILT = (
     b"<!doctype html><html lang=en><title>Headgate</title><h1>Headgate is running</h1>"
-    b"<p>The console was not built yet: run <code>make console</code> and start Headgate again. "
-    b"Models and the admin API answer all the same.</p></html>"
+    b"<p>The console is not built yet. Run <code>make console</code>, then start Headgate again. "
+    b"Models and the admin API work without it.</p></html>"
 )
 
 
@@ -37,10 +37,10 @@ class _File:
 
 
 class StaticFiles:
-    """Answers GET and HEAD with a file; with `index.html` where the path names a page of the console.
+    """Answers GET and HEAD with a file, or with `index.html` for a page of the console.
 
     Args:
-        root: the built console, or a folder that is not there.
+        root: folder of the built console; it may be missing.
     """
 
     def __init__(self, root: Traversable) -> None:
@@ -49,11 +49,11 @@ class StaticFiles:
 
     @property
     def is_built(self) -> bool:
-        """Whether there is a console."""
+        """Whether the console is built."""
         return self._index is not None
 
     def has(self, path: str) -> bool:
-        """Tell whether the path is a file, or the first page."""
+        """Tell whether the path is a file or the first page."""
         return path == "/" or path in self._files
 
     async def __call__(self, scope: Scope, send: Send, headers: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Spans out of records: whatever goes through the pipeline is traced, because it is recorded."""
+"""OpenTelemetry spans made from records, one for each action."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _OPERATIONS = {"model.invoke": "invoke", "model.dispatch": "chat"}
 
 
 class TracingRecorder:
-    """A recorder that exports a span for each record that closes, on the way to the real one.
+    """A recorder that exports a span for each closed record and passes records on.
 
-    Exports are left out: the span of an export would be the next export. A record's ULID has as many bits as a trace
-    id: the first record of a chain names the trace.
+    Exports get no span, because each would cause the next export. A ULID has as many bits as a trace id, so the id of
+    a chain's first record is the trace id.
     """
 
     def __init__(self, recorder: Recorder, exporter: SpanExporter) -> None:

@@ -1,4 +1,4 @@
-"""The application of one worker: the open features, and what serves them over HTTP."""
+"""The application of one worker: the features and their HTTP server."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Job = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What a worker's application has beside the features."""
+    """The parts of a worker's application besides the features."""
 
     streams: OpenStreams
     counts: Counts
@@ -54,7 +54,7 @@ class Beside:
 
 @asynccontextmanager
 async def application(settings: Settings, *, model_port: int | None) -> AsyncGenerator[Application]:
-    """Build the application of one worker and take it down again."""
+    """Build the application of one worker, and close it after the block."""
     counts = Counts()
     endpoint, exporter = settings.otlp_endpoint, SpanExporter(service="headgate", instance=str(os.getpid()))
 
@@ -83,7 +83,7 @@ async def application(settings: Settings, *, model_port: int | None) -> AsyncGen
 
 
 def application_of(worker: Worker, beside: Beside, health: Health) -> Application:
-    """Put the application together."""
+    """Build the application from its parts."""
     settings = worker.base.settings
     refusals = Refusals(worker.pipeline, worker.service(Policy).holder, RefusalLimit(worker.base.clock))
     return Application(
@@ -165,7 +165,7 @@ def _server_parts(worker: Worker, beside: Beside, refusals: Refusals) -> ServerP
 
 
 def health_of(worker: Worker, beside: Beside) -> Health:
-    """Return what answers about this worker."""
+    """Return the health checks of this worker."""
     settings, clock, name = worker.base.settings, worker.base.clock, str(os.getpid())
     journal, admitter = worker.service(Ledger).journal, worker.service(Gateway).admitter
     return Health(
@@ -190,7 +190,7 @@ def health_of(worker: Worker, beside: Beside) -> Health:
 
 @asynccontextmanager
 async def _running(jobs: Mapping[str, Job]) -> AsyncGenerator[None]:
-    """Run jobs beside the block, and end them with it; an error in one of them ends neither it nor the worker."""
+    """Run jobs until the block ends; an error in a job ends neither the job nor the worker."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(kept(name, job)) for name, job in jobs.items()]
         yield

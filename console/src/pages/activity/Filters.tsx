@@ -6,15 +6,15 @@ import { type FormEvent, useState } from "react";
 
 import { rulesQuery, useCasesQuery } from "../../api/queries";
 import { useVerbs } from "../../api/vocabulary";
-import { OUTCOMES } from "../../elements/record";
+import { OUTCOMES, RUNNING } from "../../record/words";
 import { type Asked, type Span } from "./filters";
 import { namesOf, verbsOf } from "./options";
 
 const SPAN_TEXTS: [Span, string][] = [
-  ["15m", "last 15 minutes"],
-  ["1h", "last hour"],
-  ["24h", "last 24 hours"],
-  ["7d", "last 7 days"],
+  ["15m", "Last 15 minutes"],
+  ["1h", "Last hour"],
+  ["24h", "Last 24 hours"],
+  ["7d", "Last 7 days"],
 ];
 
 export function Filters({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) => void }) {
@@ -31,14 +31,16 @@ export function Filters({ asked, onChange }: { asked: Asked; onChange: (asked: A
         size="xs"
         value={asked.texts.outcome ?? ""}
         onChange={(event) => set("outcome", event.currentTarget.value)}
-        data={[{ value: "", label: "any" }, ...OUTCOMES.map(([value, { text }]) => ({ value, label: text }))]}
+        data={[{ value: "", label: "Any" },
+          ...Object.entries({ ...OUTCOMES, open: RUNNING }).map(([value, { text }]) => ({ value, label: text })),
+        ]}
       />
       <NativeSelect
         label="Time"
         size="xs"
         value={asked.span ?? ""}
         onChange={(event) => onChange({ ...asked, span: (event.currentTarget.value || null) as Span | null })}
-        data={[{ value: "", label: "any" }, ...SPAN_TEXTS.map(([value, label]) => ({ value, label }))]}
+        data={[{ value: "", label: "Any" }, ...SPAN_TEXTS.map(([value, label]) => ({ value, label }))]}
       />
       <NativeSelect
         label="Use case"
@@ -62,7 +64,7 @@ export function Filters({ asked, onChange }: { asked: Asked; onChange: (asked: A
         )}
       />
       <NativeSelect
-        label="Verb"
+        label="Action"
         size="xs"
         value={asked.texts.verb ?? ""}
         onChange={(event) => set("verb", event.currentTarget.value)}
@@ -76,14 +78,14 @@ export function Filters({ asked, onChange }: { asked: Asked; onChange: (asked: A
       <Switch
         size="xs"
         pb={7}
-        label="First records only"
-        title="Leave out the attempts inside a call"
+        label="Hide attempts"
+        title="Show each call once, without the attempts inside it"
         checked={asked.roots}
         onChange={(event) => onChange({ ...asked, roots: event.currentTarget.checked })}
       />
       {isFiltered && (
         <Button size="xs" variant="subtle" onClick={() => onChange({ texts: {}, span: null, roots: true })}>
-          Reset
+          Reset filters
         </Button>
       )}
     </Group>

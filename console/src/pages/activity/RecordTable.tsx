@@ -4,10 +4,10 @@ import { Group, Paper, Stack, Table } from "@mantine/core";
 import { Link } from "react-router";
 
 import type { RecordView } from "../../api/client";
-import { Counts, Money, Outcome, Time, Would } from "../../elements/record";
+import { Counts, Outcome, RecordCost, Time, Would } from "../../elements/record";
 import { VerbWords } from "../../elements/VerbWords";
 import { formatDuration, shortId } from "../../format";
-import { costOf, countsOf, isModelCall, isUnsent, resourceName, textFact } from "../../record/facts";
+import { countsOf, resourceName, textFact } from "../../record/facts";
 import table from "../../elements/table.module.css";
 import prose from "../../elements/prose.module.css";
 
@@ -23,7 +23,7 @@ export function RecordTable({ records, hasAttempts }: { records: readonly Record
           <Table.Tr>
             <Table.Th>Time</Table.Th>
             <Table.Th>Resource</Table.Th>
-            <Table.Th>Verb</Table.Th>
+            <Table.Th>Action</Table.Th>
             <Table.Th>Use case</Table.Th>
             <Table.Th>Outcome</Table.Th>
             {hasAttempts && <Table.Th>Masked</Table.Th>}
@@ -61,7 +61,7 @@ export function RecordTable({ records, hasAttempts }: { records: readonly Record
                 {record.outcome === null ? "running" : formatDuration(record.duration_us)}
               </Table.Td>
               <Table.Td ta="right">
-                {isModelCall(record) && !isUnsent(record) ? <Money cost={costOf(record)} /> : "–"}
+                <RecordCost record={record} />
               </Table.Td>
             </Table.Tr>
           ))}
@@ -87,11 +87,9 @@ export function RecordCards({ records }: { records: readonly RecordView[] }) {
             <VerbWords name={record.verb} />
             <span>{record.use_case}</span>
             <span>{record.outcome === null ? "running" : formatDuration(record.duration_us)}</span>
-            {isModelCall(record) && !isUnsent(record) && (
-              <span>
-                cost <Money cost={costOf(record)} />
-              </span>
-            )}
+            <span>
+              cost <RecordCost record={record} />
+            </span>
           </div>
         </Paper>
       ))}

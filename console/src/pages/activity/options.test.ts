@@ -11,18 +11,18 @@ const VERBS: readonly Verb[] = [
 
 it("offers verbs in the server's words by feature, and the chosen one where the server does not know it", () => {
   expect(verbsOf(VERBS, "key.create")).toEqual([
-    { value: "", label: "any" },
-    { group: "Gateway", items: [{ value: "model.invoke", label: "Call a model" }] },
+    { value: "", label: "Any" },
     {
-      group: "Policy",
+      group: "Keys, use cases and rules",
       items: [
         { value: "key.create", label: "Make a key" },
         { value: "key.revoke", label: "Revoke a key" },
       ],
     },
+    { group: "Models", items: [{ value: "model.invoke", label: "Call a model" }] },
   ]);
   expect(verbsOf([], "hello.say")).toEqual([
-    { value: "", label: "any" },
+    { value: "", label: "Any" },
     { value: "hello.say", label: "hello.say" },
   ]);
   expect(titleOf(VERBS, "hello.say")).toBe("hello.say");

@@ -1,6 +1,7 @@
 /** What the filters of the activity page offer. */
 
 import type { Verb } from "../../api/vocabulary";
+import { featureWords } from "../../record/words";
 
 export interface Option {
   readonly value: string;
@@ -12,7 +13,7 @@ export interface OptionGroup {
   readonly items: Option[];
 }
 
-const ANY: Option = { value: "", label: "any" };
+const ANY: Option = { value: "", label: "Any" };
 
 /** Names, with the chosen one among them. */
 export function namesOf(known: readonly string[] | undefined, chosen: string | undefined): Option[] {
@@ -24,7 +25,7 @@ export function namesOf(known: readonly string[] | undefined, chosen: string | u
 export function verbsOf(verbs: readonly Verb[], chosen: string | undefined): (Option | OptionGroup)[] {
   const features = new Set(verbs.map((verb) => verb.feature));
   const groups = [...features].map((feature) => ({
-    group: feature.charAt(0).toUpperCase() + feature.slice(1).replaceAll("_", " "),
+    group: featureWords(feature),
     items: verbs
       .filter((verb) => verb.feature === feature)
       .map(({ name, title }) => ({ value: name, label: title }))

@@ -31,7 +31,7 @@ export default function Activity() {
   const change = (next: Asked): void => setSearch(writeAsked(next), { replace: true });
   return (
     <>
-      <PageHead title="Activity">Everything that went through the gate, or was refused at it.</PageHead>
+      <PageHead title="Activity">Every action, newest first: done, refused, failed or waiting for approval.</PageHead>
       <Stack gap="md">
         <Filters asked={asked} onChange={change} />
         <Listed key={search.toString()} asked={asked} />
@@ -50,7 +50,7 @@ function Listed({ asked }: { asked: Asked }) {
   const page = useQuery({ ...recordsQuery(filters, cursors.at(-1) ?? null), placeholderData: keepPreviousData });
   const isFirst = cursors.length === 0;
   const isUp = useLiveRecords(isLive && isFirst, useRefresh());
-  if (page.error) return <Failure error={page.error} title="The records could not be read" />;
+  if (page.error) return <Failure error={page.error} title="Headgate could not read the records" />;
   if (!page.data) return <Rows count={12} />;
   const { records, next } = page.data;
   return (
@@ -65,8 +65,8 @@ function Listed({ asked }: { asked: Asked }) {
         />
       </Group>
       {records.length === 0 ? (
-        <Empty title="No record matches." action={<Link to="/activity">Show everything</Link>}>
-          Loosen the filters, or make a call: the <Link to="/">start page</Link> has one to copy.
+        <Empty title="No matching records" action={<Link to="/activity">Show all records</Link>}>
+          Remove a filter, or make a call: the <Link to="/">start page</Link> has one to copy.
         </Empty>
       ) : isPhone ? (
         <RecordCards records={records} />
@@ -76,10 +76,10 @@ function Listed({ asked }: { asked: Asked }) {
       {(next || !isFirst) && (
         <Group component="nav" aria-label="Pages of records" justify="flex-end" gap="xs">
           <Button variant="default" size="xs" disabled={isFirst} onClick={() => setCursors(cursors.slice(0, -1))}>
-            Newer
+            Newer records
           </Button>
           <Button variant="default" size="xs" disabled={!next} onClick={() => next && setCursors([...cursors, next])}>
-            Older
+            Older records
           </Button>
         </Group>
       )}

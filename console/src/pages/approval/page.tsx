@@ -9,12 +9,13 @@ import { type Schemas, api, take } from "../../api/client";
 import { approvalQuery } from "../../api/queries";
 import { useDraft } from "../../draft";
 import { RecordLink } from "../../elements/RecordLink";
-import { VerbWords } from "../../elements/VerbWords";
+import { VerbWords, useActionWords } from "../../elements/VerbWords";
 import { CopyButton, Json } from "../../elements/code";
 import { Icon } from "../../elements/icons";
 import { Failure, PageHead, RuleName, Rows, Section } from "../../elements/page";
 import { Labels, Time } from "../../elements/record";
 import { formatSize } from "../../format";
+import { partWords } from "../../record/words";
 import { ApprovalState } from "../../elements/ApprovalState";
 import type { Page } from "../../page";
 import prose from "../../elements/prose.module.css";
@@ -33,6 +34,7 @@ export default function Approval() {
   const id = useParams().approval!;
   // A look at the content is itself recorded: it is not taken again by the clock.
   const detail = useQuery({ ...approvalQuery(id), staleTime: Infinity, refetchOnWindowFocus: false });
+  const action = useActionWords();
   return (
     <>
       <Text size="sm" mb={6}>
@@ -41,11 +43,14 @@ export default function Approval() {
           Approvals
         </Link>
       </Text>
-      <PageHead title={detail.data ? `${detail.data.approval.verb} on ${detail.data.approval.resource}` : "Request"}>
-        <span className={prose.mono}>{id}</span>
+      <PageHead title={detail.data ? action(detail.data.approval) : "Request"}>
+        <span className={prose.mono}>
+          {detail.data && `${detail.data.approval.verb} · `}
+          {id}
+        </span>
       </PageHead>
       {detail.error ? (
-        <Failure error={detail.error} title="The request could not be read" />
+        <Failure error={detail.error} title="Headgate could not read the request" />
       ) : detail.data ? (
         <Stack gap="md">
           <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
@@ -64,19 +69,19 @@ export default function Approval() {
 
 function Asked({ approval }: { approval: View }) {
   return (
-    <Section title="What is asked" aside={<ApprovalState approval={approval} />}>
+    <Section title="Request" aside={<ApprovalState approval={approval} />}>
       <dl className={prose.facts}>
-        <dt>Who asks</dt>
+        <dt>Requested by</dt>
         <dd>
           {approval.principal}
           {approval.on_behalf_of.length > 0 && <> on behalf of {approval.on_behalf_of.join(", ")}</>}
           {approval.makers.length > 0 && (
-            <span className={prose.quiet}>, by a key that {approval.makers.join(" and ")} made</span>
+            <span className={prose.quiet}>, with a key made by {approval.makers.join(" and ")}</span>
           )}
         </dd>
         <dt>Use case</dt>
         <dd>{approval.use_case}</dd>
-        <dt>Asked by</dt>
+        <dt>Rules</dt>
         <dd>
           {approval.rules.map((rule) => (
             <div key={rule.id}>
@@ -86,12 +91,12 @@ function Asked({ approval }: { approval: View }) {
             </div>
           ))}
         </dd>
-        <dt>When</dt>
+        <dt>Requested</dt>
         <dd>
           <Time iso={approval.requested_at} />
           {approval.state === "waiting" && (
             <span className={prose.quiet}>
-              , waits until <Time iso={approval.expires_at} />
+              , expires <Time iso={approval.expires_at} />
             </span>
           )}
         </dd>
@@ -110,7 +115,7 @@ function Asked({ approval }: { approval: View }) {
 
 function Destination({ approval }: { approval: View }) {
   return (
-    <Section title="What would be done">
+    <Section title="Requested action">
       <dl className={prose.facts}>
         <dt>Action</dt>
         <dd>
@@ -142,26 +147,26 @@ function Detailed({ name, value }: { name: string; value: string }) {
 }
 
 const WITHOUT: Record<Exclude<Detail["content"], "shown">, string> = {
-  withheld: "The content is not shown to you: you asked for it yourself, or are not cleared for it.",
-  absent: "There is no content to be shown, or its record has not arrived yet.",
+  withheld: "You cannot see this content: the request is yours, or your clearance does not cover it.",
+  absent: "There is no content, or its record has not arrived yet. Load it again in a moment.",
 };
 
 function Content({ detail, onLook }: { detail: Detail; onLook: () => void }) {
   return (
-    <Section title="What would be sent">
+    <Section title="Content to send">
       {detail.content === "shown" ? (
         <Stack gap="md">
           {detail.parts.map((part) =>
             part.text === null ? (
               <Text key={part.name} size="sm">
-                <b>{part.name}</b>{" "}
+                <b>{partWords(part.name)}</b>{" "}
                 <span className={prose.quiet}>
                   {part.erased ? "was erased" : `is not text, ${formatSize(part.size_bytes)}`}
                 </span>
               </Text>
             ) : (
-              <Json key={part.name} text={part.text} what={part.name}>
-                The content as it would leave, {formatSize(part.size_bytes)}. Your look at it is recorded.
+              <Json key={part.name} text={part.text} what={partWords(part.name).toLowerCase()}>
+                {partWords(part.name)} after masking, {formatSize(part.size_bytes)}. Headgate recorded that you opened it.
               </Json>
             ),
           )}
@@ -173,7 +178,7 @@ function Content({ detail, onLook }: { detail: Detail; onLook: () => void }) {
           </Text>
           {detail.content === "absent" && (
             <Button size="compact-sm" variant="default" onClick={onLook}>
-              Look again
+              Load content
             </Button>
           )}
         </Group>
@@ -194,11 +199,11 @@ function Decision({ approval }: { approval: View }) {
             <dd>
               {approval.approver}, <Time iso={approval.decided_at} />
             </dd>
-            <dt>Because</dt>
-            <dd>{approval.reason || <span className={prose.quiet}>no reason was given</span>}</dd>
+            <dt>Reason</dt>
+            <dd>{approval.reason || <span className={prose.quiet}>none given</span>}</dd>
             {approval.used_at && (
               <>
-                <dt>Done</dt>
+                <dt>Used</dt>
                 <dd>
                   <Time iso={approval.used_at} />
                 </dd>
@@ -210,21 +215,21 @@ function Decision({ approval }: { approval: View }) {
       ) : (
         <Text size="sm" className={prose.quiet}>
           {approval.state === "expired"
-            ? "Nobody decided in time. Whoever still wants it asks again."
-            : "Somebody else decides: not whoever asks or made the key that asks, and only with the role approver or admin."}
+            ? "The request expired before a decision. Send the request again to ask again."
+            : "Another person decides: someone with the role approver or admin, who neither made this request nor the key behind it."}
         </Text>
       )}
     </Section>
   );
 }
 
-/** What whoever asked does now. */
+/** How to use an approval. */
 function Next({ approval }: { approval: View }) {
   const header = `x-headgate-grant: ${approval.id}`;
   return (
     <Group gap="xs">
       <Text size="sm">
-        The same request works once until <Time iso={approval.expires_at} />, with the header{" "}
+        Send the same request once before <Time iso={approval.expires_at} />, with the header{" "}
         <span className={prose.mono}>{header}</span>
       </Text>
       <CopyButton text={header} what="the header" />
@@ -260,7 +265,7 @@ function Decide({ approval }: { approval: View }) {
       <Stack gap="sm">
         <Textarea
           label="Reason"
-          description="For whoever asked, and whoever looks later."
+          description="The requester and auditors see it."
           required
           maxLength={1000}
           autosize
@@ -268,7 +273,7 @@ function Decide({ approval }: { approval: View }) {
           value={reason}
           onChange={(event) => setReason(event.currentTarget.value)}
         />
-        {decide.error && <Failure error={decide.error} title="Nothing was decided" />}
+        {decide.error && <Failure error={decide.error} title="The decision was not saved" />}
         <Group justify="flex-end" gap="xs">
           <Button
             type="submit"
@@ -277,7 +282,7 @@ function Decide({ approval }: { approval: View }) {
             loading={decide.isPending && decide.variables === "refuse"}
             disabled={decide.isPending}
           >
-            Refuse
+            Refuse request
           </Button>
           <Button
             type="submit"

@@ -1,4 +1,4 @@
-/** What waits for a person, and what became of the rest: a list, newest first. */
+/** Requests for approval, newest first: those that wait, or all. */
 
 import { Button, Group, Paper, SegmentedControl, Stack } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
@@ -9,6 +9,7 @@ import type { Schemas } from "../../api/client";
 import { approvalsQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { Labels, Time } from "../../elements/record";
+import { useActionWords } from "../../elements/VerbWords";
 import { ApprovalState } from "../../elements/ApprovalState";
 import type { Page } from "../../page";
 import table from "../../elements/table.module.css";
@@ -34,12 +35,12 @@ export default function Approvals() {
   return (
     <>
       <PageHead title="Approvals">
-        What a rule wants a person to decide: it is done once, exactly as it was asked, when somebody else than whoever
-        asked approves it.
+        Some rules ask for approval. Approve a request and it runs once, unchanged. You cannot approve your own
+        requests.
       </PageHead>
       <Stack gap="md">
         <SegmentedControl
-          aria-label="Which requests"
+          aria-label="Requests to show"
           style={{ alignSelf: "flex-start" }}
           value={isAll ? "all" : "waiting"}
           onChange={show}
@@ -69,16 +70,15 @@ function Listed({ isAll }: { isAll: boolean }) {
     placeholderData: keepPreviousData,
     refetchInterval: LOOK_MS,
   });
-  if (page.error) return <Failure error={page.error} title="The requests could not be read" />;
+  if (page.error) return <Failure error={page.error} title="Headgate could not read the requests" />;
   if (!page.data) return <Rows />;
   const { approvals, next } = page.data;
   const isFirst = cursors.length === 0;
   return (
     <Stack gap="sm">
       {approvals.length === 0 ? (
-        <Empty title={isAll ? "Nothing was ever asked." : "Nothing waits for a decision."}>
-          Requests appear here when a rule that asks matches: see <Link to="/policies">Policies</Link> for the rules in
-          force.
+        <Empty title={isAll ? "No requests yet" : "No requests wait for a decision"}>
+          A request appears here when a rule asks for approval. <Link to="/policies">Policies</Link> lists the rules.
         </Empty>
       ) : (
         <Stack component="ul" className={prose.plainList} gap="xs" aria-label="Requests, newest first">
@@ -90,10 +90,10 @@ function Listed({ isAll }: { isAll: boolean }) {
       {(next || !isFirst) && (
         <Group component="nav" aria-label="Pages of requests" justify="flex-end" gap="xs">
           <Button variant="default" size="xs" disabled={isFirst} onClick={() => setCursors(cursors.slice(0, -1))}>
-            Newer
+            Newer requests
           </Button>
           <Button variant="default" size="xs" disabled={!next} onClick={() => next && setCursors([...cursors, next])}>
-            Older
+            Older requests
           </Button>
         </Group>
       )}
@@ -102,11 +102,12 @@ function Listed({ isAll }: { isAll: boolean }) {
 }
 
 function Row({ approval }: { approval: Schemas["ApprovalView"] }) {
+  const action = useActionWords();
   return (
     <Paper component="li" className={table.row} p="sm">
       <Group justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
-        <Link className={table.cover} to={`/approvals/${encodeURIComponent(approval.id)}`}>
-          {approval.principal}: {approval.verb} on {approval.resource}
+        <Link className={table.cover} title={`${approval.verb} on ${approval.resource}`} to={`/approvals/${encodeURIComponent(approval.id)}`}>
+          {approval.principal} · {action(approval)}
         </Link>
         <ApprovalState approval={approval} />
       </Group>
@@ -114,8 +115,8 @@ function Row({ approval }: { approval: Schemas["ApprovalView"] }) {
         <span>
           asked <Time iso={approval.requested_at} />
         </span>
-        <span>for {approval.use_case}</span>
-        <span>by the rule {approval.rules.map((rule) => rule.id).join(", ")}</span>
+        <span>use case {approval.use_case}</span>
+        <span>rule {approval.rules.map((rule) => rule.id).join(", ")}</span>
       </div>
       <div style={{ marginTop: 6 }}>
         <Labels text={approval.labels} />

@@ -1,4 +1,4 @@
-/** Under a message that a rule stopped: what becomes of the request for approval, and the way to send it then. */
+/** Under a message that needs approval: the state of its request, and the button to send it once approved. */
 
 import { Button, Group, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -33,7 +33,7 @@ export function ApprovalLine({ id, error, isBusy, onSend }: Props) {
   return (
     <Notice tone="warn" icon="open">
       <Text role="alert" fw={600} size="sm">
-        Not sent: a person has to approve it first
+        Not sent: this message needs approval
       </Text>
       {rules.map((rule) => (
         <Text key={rule.id} size="sm">
@@ -46,9 +46,9 @@ export function ApprovalLine({ id, error, isBusy, onSend }: Props) {
             <ApprovalState approval={approval} /> {told(approval, new Date())}
           </>
         ) : isError ? (
-          "What became of the request cannot be read just now."
+          "Headgate could not read the request. It tries again in a moment."
         ) : (
-          "Looking what became of the request…"
+          "Reading the request…"
         )}
       </Text>
       <Group gap="md" fz="xs">
@@ -62,8 +62,8 @@ export function ApprovalLine({ id, error, isBusy, onSend }: Props) {
             Ask again
           </Button>
         )}
-        <Link to={`/approvals/${encodeURIComponent(id)}`}>See the request for approval</Link>
-        {error.record && <RecordLink id={error.record} text="See the record" />}
+        <Link to={`/approvals/${encodeURIComponent(id)}`}>View request</Link>
+        {error.record && <RecordLink id={error.record} text="View record" />}
       </Group>
     </Notice>
   );

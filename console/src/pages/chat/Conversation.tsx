@@ -85,6 +85,6 @@ async function stream(body: string, { grant, signal, change }: Sending): Promise
 
 function detailOf(problem: unknown): ErrorDetail {
   if (problem instanceof ApiError) return problem.detail;
-  const message = "The answer broke off. What the gate did until then is under Activity.";
+  const message = "The connection broke before the answer was complete. Its record is under Activity. Send the message again.";
   return { code: "interrupted", message, param: null, rules: [], record: null, retry_after_s: null, approval: null };
 }

@@ -1,4 +1,4 @@
-/** What the gate did with one exchange of the chat. */
+/** Under an answer: the deployment, masked and restored values, tokens, cost and record. */
 
 import type { ChatGate } from "../../api/events";
 import { RecordLink } from "../../elements/RecordLink";
@@ -22,13 +22,13 @@ export function GateLine({ gate }: { gate: ChatGate }) {
       }}
     >
       <span>
-        by <b>{gate.deployment ?? "nobody"}</b>
+        answered by <b>{gate.deployment ?? "no deployment"}</b>
       </span>
       <span>
         masked <Counts counts={new Map(Object.entries(gate.masked))} />
       </span>
       <span>
-        put back <Counts counts={new Map(Object.entries(gate.restored))} />
+        restored <Counts counts={new Map(Object.entries(gate.restored))} />
       </span>
       <span>
         {formatCount(gate.input_tokens)} + {formatCount(gate.output_tokens)} tokens
@@ -38,7 +38,7 @@ export function GateLine({ gate }: { gate: ChatGate }) {
       </span>
       <span>{formatDuration(gate.duration_us)}</span>
       <Labels text={gate.labels} />
-      {gate.skipped && <span>skipped {gate.skipped}</span>}
+      {gate.skipped && <span>skipped: {gate.skipped}</span>}
       <RecordLink id={gate.record} text="Record" />
     </div>
   );

@@ -5,27 +5,27 @@ import { formatTime } from "../../format";
 
 type Approval = Schemas["ApprovalView"];
 
-/** Whether nothing becomes of it any more. */
+/** Whether the state is final. */
 export function isOver(approval: Approval): boolean {
   return approval.state === "refused" || approval.state === "used" || approval.state === "expired";
 }
 
-/** What became of it by now, for whoever asked: what follows the word for its state. */
+/** The rest of the sentence that begins with the word for the state, for the requester. */
 export function told(approval: Approval, now: Date): string {
   const until = formatTime(approval.expires_at, now);
   const because = approval.reason ? `: “${approval.reason}”` : "";
   switch (approval.state) {
     case "waiting":
-      return `for somebody to decide, until ${until}.`;
+      return `for a decision until ${until}.`;
     case "approved":
-      return `by ${approval.approver}${because}. It can be sent once, until ${until}.`;
+      return `by ${approval.approver}${because}. You can send it once, until ${until}.`;
     case "refused":
       return `by ${approval.approver}${because}. It was not sent.`;
     case "used":
-      return `once already, as ${approval.approver} approved it.`;
+      return `under the approval of ${approval.approver}. An approval works once.`;
     case "expired":
       return approval.approver
-        ? `before it was sent, after ${approval.approver} had approved it.`
-        : "before anybody decided.";
+        ? `after ${approval.approver} approved it, before it was sent. Ask again.`
+        : "before a decision. Ask again.";
   }
 }

@@ -50,11 +50,11 @@ describe("a message that waits for an approval", () => {
 
   it("says who decided, and why, and whether it can still be sent", () => {
     const decided = { approver: "grace", reason: "not this one" };
-    expect(tell({})).toMatch(/^for somebody to decide, until .+\.$/);
-    expect(tell({ ...decided, state: "approved" })).toMatch(/^by grace: “not this one”. It can be sent once, /);
+    expect(tell({})).toMatch(/^for a decision until .+\.$/);
+    expect(tell({ ...decided, state: "approved" })).toMatch(/^by grace: “not this one”. You can send it once, /);
     expect(tell({ ...decided, state: "refused" })).toBe("by grace: “not this one”. It was not sent.");
-    expect(tell({ ...decided, state: "expired" })).toBe("before it was sent, after grace had approved it.");
-    expect(tell({ state: "expired" })).toBe("before anybody decided.");
-    expect(tell({ ...decided, state: "used" })).toBe("once already, as grace approved it.");
+    expect(tell({ ...decided, state: "expired" })).toBe("after grace approved it, before it was sent. Ask again.");
+    expect(tell({ state: "expired" })).toBe("before a decision. Ask again.");
+    expect(tell({ ...decided, state: "used" })).toBe("under the approval of grace. An approval works once.");
   });
 });

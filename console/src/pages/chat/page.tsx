@@ -1,4 +1,4 @@
-/** A chat through the gate, with what the gate did under each answer. */
+/** A chat with a model, with masking, cost and record under each answer. */
 
 import { Button, Group, NativeSelect, Text, Textarea } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -59,18 +59,18 @@ export default function Chat() {
               onChange={(event) => setUseCase(event.currentTarget.value)}
             />
             <Button size="xs" variant="default" onClick={clear} disabled={!turns.length}>
-              Clear
+              Clear conversation
             </Button>
           </Group>
         }
       >
-        The conversation is kept in this tab only, until it is closed or you sign out.
+        This tab keeps the conversation until you close it or sign out.
       </PageHead>
       <div className={styles.turns} role="log" aria-label="Conversation" aria-busy={isStreaming} aria-live="off">
         {turns.length === 0 && (
-          <Empty title="Nothing said yet.">
-            Ask something below. Under each answer stands which deployment gave it, what was masked on the way out and
-            put back, what it cost, and its record.
+          <Empty title="No messages yet">
+            Write a message below. Under each answer you see its deployment, the masked and restored values, its cost
+            and its record.
           </Empty>
         )}
         {turns.map((turn) => (
@@ -121,19 +121,19 @@ function TurnView({
       </Text>
       {(turn.content || isWaiting) && (
         <div className={styles.said}>
-          {isWaiting ? <span className={prose.quiet}>Waiting for the first words…</span> : turn.content}
+          {isWaiting ? <span className={prose.quiet}>Waiting for the answer…</span> : turn.content}
         </div>
       )}
       {turn.state === "stopped" && (
         <Text size="xs" className={prose.quiet} mt={4}>
-          Stopped. The model was told, and the record says how far it came.
+          Stopped. The record holds the answer so far.
         </Text>
       )}
       {turn.error && turn.error.approval === null && (
         <div style={{ marginTop: 6 }}>
           <Failure
             error={new ApiError(0, turn.error)}
-            title={turn.error.code === "denied" ? "The gate refused this" : "No whole answer"}
+            title={turn.error.code === "denied" ? "Message refused" : "Incomplete answer"}
           />
         </div>
       )}
@@ -184,7 +184,7 @@ function Composer({
         <Textarea
           flex={1}
           aria-label="Message"
-          placeholder="Message. Enter sends, Shift and Enter make a new line."
+          placeholder="Write a message. Press Enter to send, Shift and Enter for a new line."
           autosize
           minRows={2}
           maxRows={10}
@@ -195,11 +195,11 @@ function Composer({
         />
         {isStreaming ? (
           <Button variant="default" leftSection={<Icon name="stop" size={14} />} onClick={onStop}>
-            Stop
+            Stop<span className={prose.unseen}> answer</span>
           </Button>
         ) : (
           <Button type="submit" leftSection={<Icon name="send" size={14} />} disabled={!draft.trim()}>
-            Send
+            Send<span className={prose.unseen}> message</span>
           </Button>
         )}
       </Group>

@@ -25,7 +25,7 @@ export const page: Page = {
   icon: "M2 4.500h7M12 4.500h2M2 11.500h2M7 11.500h7M10.500 3a1.500 1.500 0 1 1 0 3 1.500 1.500 0 0 1 0-3zM5.500 10a1.500 1.500 0 1 1 0 3 1.500 1.500 0 0 1 0-3z",
 };
 
-const EXAMPLE = `# A cloud model that may see internal content, with personal data as pseudonyms only.
+const EXAMPLE = `# A cloud model for internal content. It gets pseudonyms in place of personal data.
 [[deployment]]
 id = "cloud-mini"
 provider = "openai"
@@ -35,12 +35,12 @@ key = "env:OPENAI_API_KEY"
 [deployment.clearance]
 level = "internal"
 
-# Programs call "chat": the cloud where the content may flow there, our own machine otherwise.
+# Programs call "chat". Headgate uses the cloud if the content may go there, else our own machine.
 [[alias]]
 id = "chat"
 deployments = ["cloud-mini", "local-chat"]
 
-# The purpose for which they call it. Its masking only observes at first: see Activity, then enforce.
+# Their purpose. The masking rule only observes at first: look at Activity, then enforce it.
 [[use_case]]
 id = "support-drafts"
 owner = "Customer care"
@@ -81,8 +81,8 @@ export default function Configuration() {
   return (
     <>
       <PageHead title="Configuration">
-        Deployments, aliases, use cases, rules and budgets, declared in one file. Keep it in version control; here or
-        with <span className={prose.mono}>headgate apply</span> it takes effect in one recorded transaction.
+        One file declares deployments, aliases, use cases, rules and budgets. Keep it in version control. Apply it here
+        or with <span className={prose.mono}>headgate apply</span>: all changes take effect together, with one record.
       </PageHead>
       <Stack gap="md">
         <Stack gap="sm">
@@ -99,7 +99,7 @@ export default function Configuration() {
               disabled={!toml.trim()}
               onClick={() => plan.mutate(toml)}
             >
-              Plan
+              Plan changes
             </Button>
             {may("config.apply") && (
               <Button
@@ -109,22 +109,22 @@ export default function Configuration() {
                 disabled={!planned.length}
                 onClick={() => apply.mutate(toml)}
               >
-                {removals ? `Apply, removing ${removals}` : "Apply"}
+                {removals ? `Apply changes and remove ${plural(removals, "entry", "entries")}` : "Apply changes"}
               </Button>
             )}
             <Button variant="subtle" onClick={() => change(EXAMPLE)} disabled={toml === EXAMPLE}>
               Fill in an example
             </Button>
             <Text size="xs" className={prose.quiet}>
-              Planning changes nothing. Secrets are references such as env:NAME, never values.
+              Plan first: it changes nothing. Write secrets as references such as env:NAME.
             </Text>
           </Group>
         </Stack>
-        {error && <Failure error={error} title="The file was not accepted" />}
+        {error && <Failure error={error} title="The file has an error, and nothing was changed" />}
         {done && !error && <Changes plan={done} />}
         {!done && !error && (
-          <Empty title="No plan yet.">
-            Write or paste a file, then plan: you see what it would add, change and remove before anything happens.
+          <Empty title="No plan yet">
+            Paste a file and choose “Plan changes”. You see what it adds, changes and removes before you apply it.
           </Empty>
         )}
       </Stack>
@@ -136,22 +136,22 @@ function Changes({ plan }: { plan: Schemas["ConfigPlan"] }) {
   const title = plan.applied ? "Applied" : "Plan";
   return (
     <Section
-      title={`${title}: ${plan.changes.length ? plural(plan.changes.length, "change") : "nothing changes"}`}
-      aside={plan.record && <Link to={`/records/${plan.record}`}>Record</Link>}
+      title={`${title}: ${plan.changes.length ? plural(plan.changes.length, "change") : "no changes"}`}
+      aside={plan.record && <Link to={`/records/${plan.record}`}>View record</Link>}
     >
       <p className={prose.unseen} role="status">
         {title}, {plural(plan.changes.length, "change")}.
       </p>
       {plan.changes.length === 0 ? (
-        <Text size="sm">What the file declares is what is in force.</Text>
+        <Text size="sm">The file matches the current configuration.</Text>
       ) : (
         <Table className={table.cards}>
           <caption className={prose.unseen}>Changes</caption>
           <Table.Thead>
             <Table.Tr>
-              <Table.Th>What</Table.Th>
-              <Table.Th>Where</Table.Th>
-              <Table.Th>Detail</Table.Th>
+              <Table.Th>Change</Table.Th>
+              <Table.Th>Entry</Table.Th>
+              <Table.Th>Details</Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>

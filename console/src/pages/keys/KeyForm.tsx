@@ -67,7 +67,7 @@ export function KeyForm({ onMade, onCancel }: Props) {
       <Stack gap="sm">
         <TextInput
           label="Name"
-          description="So that it is recognised in a list."
+          description="To find it in the list."
           required
           maxLength={2000}
           data-autofocus
@@ -81,18 +81,18 @@ export function KeyForm({ onMade, onCancel }: Props) {
           onChange={set("useCase")}
         />
         <NativeSelect
-          label="Stands for"
-          description="A program has an id of its own, by the key's name, and may see what you may."
+          label="Principal"
+          description="A program gets its own id from the key's name, and your clearance."
           data={[
-            { value: "program", label: "a program of its own" },
-            { value: "me", label: me ? `me, ${me}` : "me" },
+            { value: "program", label: "A new program" },
+            { value: "me", label: me ? `Me (${me})` : "Me" },
           ]}
           value={fields.standsFor}
           onChange={set("standsFor")}
         />
         <MultiSelect
           label="Models"
-          placeholder={fields.aliases.length ? undefined : "every model"}
+          placeholder={fields.aliases.length ? undefined : "All models"}
           data={[...new Set([...(models.data ?? []).map((model) => model.id), ...fields.aliases])]}
           value={[...fields.aliases]}
           onChange={(aliases) => setFields({ ...fields, aliases })}
@@ -102,7 +102,7 @@ export function KeyForm({ onMade, onCancel }: Props) {
         <Group grow align="flex-start">
           <TextInput
             label="Requests a minute"
-            placeholder="no limit"
+            placeholder="No limit"
             type="number"
             min={1}
             max={10_000_000}
@@ -112,7 +112,7 @@ export function KeyForm({ onMade, onCancel }: Props) {
           />
           <TextInput
             label="Cost a day, USD"
-            placeholder="no limit"
+            placeholder="No limit"
             type="number"
             min={0}
             max={1_000_000_000}
@@ -124,12 +124,12 @@ export function KeyForm({ onMade, onCancel }: Props) {
         <TextInput
           type="date"
           label="Expires after"
-          description="The last day on which it works, in UTC. Empty for never."
+          description="The last valid day, in UTC. Leave empty for no expiry."
           max={LAST_DAY}
           value={fields.expires}
           onChange={set("expires")}
         />
-        {make.error && <Failure error={make.error} title="No key was made" />}
+        {make.error && <Failure error={make.error} title="The key was not made" />}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={cancel}>
             Cancel
@@ -161,7 +161,7 @@ export function MadeKey({ made, onDone }: { made: Schemas["CreatedKey"]; onDone:
   return (
     <Stack gap="md">
       <Text size="sm" role="status">
-        <b>{made.key.name}</b> is made. Copy its secret now: it is not shown again.
+        Key <b>{made.key.name}</b> is ready. Copy its secret now: Headgate does not show it again.
       </Text>
       <Code text={made.secret} what="the secret" wrap />
       <Group justify="flex-end">

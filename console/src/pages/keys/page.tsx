@@ -47,15 +47,17 @@ export default function Keys() {
   return (
     <>
       <PageHead title="Keys" actions={make}>
-        A key lets a program through the gate, for one use case and within its limits. Headgate keeps digests, not
-        secrets.
+        A key lets a program call models for one use case, within its limits. Headgate stores a digest of each secret,
+        never the secret.
       </PageHead>
       {keys.error ? (
         <Failure error={keys.error} />
       ) : !keys.data ? (
         <Rows />
       ) : keys.data.length === 0 ? (
-        <Empty title="No key yet." action={make} />
+        <Empty title="No keys yet" action={make}>
+          {may("key.create") ? "Make a key to call models from a program." : "Ask an administrator to make a key."}
+        </Empty>
       ) : (
         <KeyTable keys={keys.data} onRevoke={may("key.revoke") ? setRevoking : null} />
       )}
@@ -104,7 +106,7 @@ function KeyTable({ keys, onRevoke }: { keys: readonly Key[]; onRevoke: ((key: K
                 <div>
                   {key.use_case}
                   <br />
-                  <span className={prose.quiet}>{key.aliases ? key.aliases.join(", ") : "every alias"}</span>
+                  <span className={prose.quiet}>{key.aliases ? key.aliases.join(", ") : "all models"}</span>
                 </div>
               </Table.Td>
               <Table.Td data-label="Principal">
@@ -150,7 +152,7 @@ function limitsOf(key: Key): string {
     key.requests_per_minute === null ? null : `${formatCount(key.requests_per_minute)} a minute`,
     key.cost_micros_per_day === null ? null : `${formatCost(key.cost_micros_per_day, key.currency)} a day`,
   ].filter((limit) => limit !== null);
-  return limits.join(", ") || "none";
+  return limits.join(", ") || "No limits";
 }
 
 function KeyState({ apiKey }: { apiKey: Key }) {
@@ -163,7 +165,7 @@ function KeyState({ apiKey }: { apiKey: Key }) {
   if (!apiKey.expires_at)
     return (
       <State tone="good" icon="good">
-        Live
+        Active
       </State>
     );
   if (Date.parse(apiKey.expires_at) < Date.now())
@@ -191,16 +193,16 @@ function Revoke({ apiKey, onDone }: { apiKey: Key; onDone: () => void }) {
   return (
     <Stack gap="md">
       <Text size="sm">
-        Programs that use the key <span className={prose.mono}>{apiKey.prefix}…</span> are refused from now on. This
-        cannot be undone.
+        Headgate refuses every program that uses the key <span className={prose.mono}>{apiKey.prefix}…</span> from now
+        on. You cannot undo this.
       </Text>
       {revoke.error && <Failure error={revoke.error} />}
       <Group justify="flex-end" gap="xs">
         <Button variant="default" onClick={onDone}>
-          Keep it
+          Keep key
         </Button>
         <Button color="red" loading={revoke.isPending} onClick={() => revoke.mutate()}>
-          Revoke
+          Revoke key
         </Button>
       </Group>
     </Stack>

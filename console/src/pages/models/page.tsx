@@ -1,4 +1,4 @@
-/** What can be called: aliases, and the deployments behind each in the order in which they are tried. */
+/** The aliases, each with its deployments in order. */
 
 import { Badge, Group, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -9,6 +9,7 @@ import { modelsQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { formatPrice } from "../../format";
 import type { Page } from "../../page";
+import { categoryWords, custodyWords } from "../../record/words";
 import { useMay } from "../../session";
 import table from "../../elements/table.module.css";
 import prose from "../../elements/prose.module.css";
@@ -30,11 +31,11 @@ export default function Models() {
   return (
     <>
       <PageHead title="Models">
-        Programs call an alias; the gate tries the deployments behind it in order, and only those that the content may
-        flow to.{" "}
+        Programs call an alias. Headgate tries the alias&apos;s deployments in order, and skips those not cleared for the
+        content.{" "}
         {may("config.read") && (
           <>
-            They are declared under <Link to="/configuration">Configuration</Link>.
+            Change them under <Link to="/configuration">Configuration</Link>.
           </>
         )}
       </PageHead>
@@ -44,7 +45,7 @@ export default function Models() {
         <Rows />
       ) : models.data.length === 0 ? (
         <Empty
-          title="No model yet."
+          title="No models yet"
           action={may("config.apply") && <Link to="/configuration">Add a deployment and an alias</Link>}
         />
       ) : (
@@ -66,9 +67,9 @@ function ModelTable({ models }: { models: readonly Schemas["ModelView"][] }) {
             <Table.Th w={28}>#</Table.Th>
             <Table.Th>Deployment</Table.Th>
             <Table.Th>Custody</Table.Th>
-            <Table.Th>Cleared for</Table.Th>
-            <Table.Th ta="right">In, a million tokens</Table.Th>
-            <Table.Th ta="right">Out</Table.Th>
+            <Table.Th>Clearance</Table.Th>
+            <Table.Th ta="right">Input, per million tokens</Table.Th>
+            <Table.Th ta="right">Output</Table.Th>
           </Table.Tr>
         </Table.Thead>
         {models.map((model) => (
@@ -95,7 +96,7 @@ function Deployment({ deployment, place }: { deployment: Schemas["DeploymentView
   const { id, provider, model, custody, level, categories, regions, price, is_built_in } = deployment;
   return (
     <Table.Tr>
-      <Table.Td className={prose.quiet} data-label="Place">
+      <Table.Td className={prose.quiet} data-label="Order">
         {place}
       </Table.Td>
       <Table.Td>
@@ -107,25 +108,25 @@ function Deployment({ deployment, place }: { deployment: Schemas["DeploymentView
           {model} at {provider}
         </span>
       </Table.Td>
-      <Table.Td data-label="Custody">{custody === "organisation" ? "our own machines" : "outside"}</Table.Td>
-      <Table.Td data-label="Cleared for">
+      <Table.Td data-label="Custody">{custodyWords(custody)}</Table.Td>
+      <Table.Td data-label="Clearance">
         <div>
-          up to {level}
+          Confidentiality: up to {level}
           <br />
           <span className={prose.quiet}>
             {categories === null
-              ? "every category"
+              ? "All categories"
               : categories.length
-                ? categories.join(", ")
-                : "no sensitive category"}
-            {regions.length > 0 && `; in ${regions.join(", ")}`}
+                ? `Categories: ${categories.map(categoryWords).join(", ")}`
+                : "No sensitive categories"}
+            {regions.length > 0 && `; regions: ${regions.join(", ")}`}
           </span>
         </div>
       </Table.Td>
-      <Table.Td data-label="Price in" ta={RIGHT}>
+      <Table.Td data-label="Input price" ta={RIGHT}>
         {price ? formatPrice(price.input_micros, price.currency) : "unknown"}
       </Table.Td>
-      <Table.Td data-label="Price out" ta={RIGHT}>
+      <Table.Td data-label="Output price" ta={RIGHT}>
         {price ? formatPrice(price.output_micros, price.currency) : "unknown"}
       </Table.Td>
     </Table.Tr>

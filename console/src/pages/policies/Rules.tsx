@@ -1,4 +1,4 @@
-/** The rules, each with its text and a switch between observing and enforcing for one use case. */
+/** The rules, each with its text and its mode for one use case. */
 
 import { Badge, Group, NativeSelect, Stack, Switch, Text } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
@@ -10,17 +10,11 @@ import { rulesQuery, useCasesQuery } from "../../api/queries";
 import { Lines } from "../../elements/code";
 import { Failure, Rows, Section } from "../../elements/page";
 import { State } from "../../elements/record";
+import { ruleEffect } from "../../record/words";
 import { useMay } from "../../session";
 import prose from "../../elements/prose.module.css";
 
 type Rule = Schemas["RuleView"];
-
-const DOES = {
-  allow: { tone: "good", icon: "good", text: "allows" },
-  deny: { tone: "bad", icon: "bad", text: "denies" },
-  ask: { tone: "warn", icon: "open", text: "asks a person" },
-  duty: { tone: "quiet", icon: "duty", text: "adds a duty" },
-} as const;
 
 interface Props {
   readonly useCases: readonly Schemas["UseCaseView"][];
@@ -63,7 +57,7 @@ export function Rules({ useCases, chosen, onChoose }: Props) {
       ) : (
         <>
           <Text size="xs" className={prose.quiet} mb="sm">
-            Version <span className={prose.mono}>{rules.data.version}</span>
+            Policy version <span className={prose.mono}>{rules.data.version}</span>
           </Text>
           <ul className={`${prose.plainList} ${prose.divided}`}>
             {rules.data.rules.map((rule) => (
@@ -92,7 +86,7 @@ function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
     },
   });
   const may = useMay();
-  const { tone, icon, text } = DOES[rule.does];
+  const { tone, icon, text } = ruleEffect(rule.does);
   const isFixed = rule.text.includes('@mode("always")');
   return (
     <li id={rule.id} style={{ scrollMarginTop: 80 }}>
@@ -113,9 +107,9 @@ function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
           <Text
             size="xs"
             className={prose.quiet}
-            title="Rules that keep the gate itself shut cannot be set to observe."
+            title="Rules that protect Headgate itself are always enforced."
           >
-            always enforced
+            Always enforced
           </Text>
         ) : (
           <Group gap="sm">
@@ -125,14 +119,14 @@ function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
                   to={`/activity?use_case=${useCase}&rule=${rule.id}&roots=false`}
                   aria-label={`Matches of ${rule.id}`}
                 >
-                  Matches
+                  Show matches
                 </Link>
               </Text>
             )}
             {useCase && may("rule.set_mode") ? (
               <Switch
                 size="sm"
-                label={rule.mode === "enforce" ? "enforces" : "observes"}
+                label={rule.mode === "enforce" ? "Enforced" : "Observes"}
                 aria-label={`Enforce ${rule.id} for ${useCase}`}
                 checked={rule.mode === "enforce"}
                 disabled={set.isPending}
@@ -140,7 +134,7 @@ function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
                 styles={{ label: { minWidth: 62 } }}
               />
             ) : (
-              <Text size="xs">{rule.mode === "enforce" ? "enforces" : "observes"}</Text>
+              <Text size="xs">{rule.mode === "enforce" ? "Enforced" : "Observes"}</Text>
             )}
           </Group>
         )}
@@ -148,10 +142,10 @@ function RuleItem({ rule, useCase }: { rule: Rule; useCase: string | null }) {
       {set.error && <Failure error={set.error} title="The mode was not changed" />}
       <details style={{ marginTop: 4 }}>
         <summary className={prose.quiet} style={{ cursor: "pointer", fontSize: "0.75rem", width: "fit-content" }}>
-          Text of the rule
+          Rule text
         </summary>
         <Stack mt={6}>
-          <Lines what={`Text of ${rule.id}`} isWrapped>
+          <Lines what={`Rule text of ${rule.id}`} isWrapped>
             {rule.text.trim()}
           </Lines>
         </Stack>

@@ -9,6 +9,7 @@ import { modelsQuery, overviewQuery, useCasesQuery } from "../../api/queries";
 import { useDraft } from "../../draft";
 import { Failure } from "../../elements/page";
 import { LAST_DAY, endOfDay, lastDayOf } from "../../record/days";
+import { CATEGORIES, capitalised } from "../../record/words";
 
 type Body = Schemas["UseCaseBody"];
 
@@ -28,13 +29,6 @@ const NEW: Body = {
   observe: [],
   expires_at: null,
 };
-const CATEGORIES = [
-  ["pii", "personal data (pii)"],
-  ["phi", "health data (phi)"],
-  ["pci", "payment data (pci)"],
-  ["secret", "secrets"],
-] as const;
-
 export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView"] | null; onDone: () => void }) {
   const client = useQueryClient();
   const models = useQuery(modelsQuery);
@@ -69,7 +63,7 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
         {!useCase && (
           <TextInput
             label="Id"
-            description="Programs name it in x-headgate-use-case, keys are bound to it."
+            description="Keys are bound to it. Programs send it in the header x-headgate-use-case."
             placeholder="support-drafts"
             required
             pattern="[A-Za-z0-9][A-Za-z0-9._:\-]{0,126}"
@@ -80,7 +74,7 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
         )}
         <TextInput
           label="Owner"
-          description="A person or team that answers for it."
+          description="The person or team responsible for it."
           required
           maxLength={2000}
           value={body.owner}
@@ -103,33 +97,33 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
             onChange={(event) => set("risk", event.currentTarget.value as Body["risk"])}
           />
           <NativeSelect
-            label="Confidentiality of its content"
+            label="Minimum confidentiality"
             data={["public", "internal", "confidential", "restricted"]}
             value={body.confidentiality}
             onChange={(event) => set("confidentiality", event.currentTarget.value as Body["confidentiality"])}
           />
         </Group>
         <Checkbox.Group
-          label="Its content holds"
+          label="Categories in its content"
           value={body.categories}
           onChange={(value) => set("categories", value)}
         >
           <Group gap="md" mt={4}>
-            {CATEGORIES.map(([value, label]) => (
-              <Checkbox key={value} size="xs" value={value} label={label} />
+            {Object.entries(CATEGORIES).map(([value, label]) => (
+              <Checkbox key={value} size="xs" value={value} label={capitalised(label)} />
             ))}
           </Group>
         </Checkbox.Group>
         <TagsInput
           label="Members"
-          description="Who may use it besides its owner and administrators: ids and group:NAME; * for everyone."
+          description="Ids of people, or group:NAME. Enter * for everyone. The owner and administrators always have access."
           value={body.members ?? []}
           onChange={(members) => set("members", members)}
           splitChars={[",", " "]}
         />
         <MultiSelect
           label="Deployments"
-          placeholder={body.deployments?.length ? undefined : "every deployment that is cleared for the content"}
+          placeholder={body.deployments?.length ? undefined : "All deployments cleared for the content"}
           data={[...new Set([...known, ...(body.deployments ?? [])])]}
           value={body.deployments ?? []}
           onChange={(chosen) => set("deployments", chosen.length ? chosen : null)}
@@ -139,18 +133,18 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
         <TextInput
           type="date"
           label="Expires after"
-          description="The last day on which it holds, in UTC. Empty for never."
+          description="The last valid day, in UTC. Leave empty for no expiry."
           max={LAST_DAY}
           value={lastDayOf(body.expires_at)}
           onChange={(event) => set("expires_at", endOfDay(event.currentTarget.value))}
         />
-        {put.error && <Failure error={put.error} title="It was not saved" />}
+        {put.error && <Failure error={put.error} title="The use case was not saved" />}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={cancel}>
             Cancel
           </Button>
           <Button type="submit" loading={put.isPending}>
-            {useCase ? "Save" : "Register"}
+            {useCase ? "Save use case" : "Register use case"}
           </Button>
         </Group>
       </Stack>

@@ -11,6 +11,7 @@ import { Icon } from "../../elements/icons";
 import { Failure, Section } from "../../elements/page";
 import { useMay } from "../../session";
 import { lastDayOf } from "../../record/days";
+import { categoryWords } from "../../record/words";
 import { UseCaseForm } from "./UseCaseForm";
 import table from "../../elements/table.module.css";
 import prose from "../../elements/prose.module.css";
@@ -55,7 +56,7 @@ export function UseCases({
               <Table.Th>Owner</Table.Th>
               <Table.Th>Risk</Table.Th>
               <Table.Th>Data</Table.Th>
-              <Table.Th>Observing</Table.Th>
+              <Table.Th>Observing rules</Table.Th>
               <Table.Th>
                 <span className={prose.unseen}>Actions</span>
               </Table.Th>
@@ -115,10 +116,10 @@ function Row({ useCase, onShowRules, onEdit, onRemove }: RowProps) {
           <br />
           <span className={prose.quiet}>
             {members.includes("*")
-              ? "open to everyone"
+              ? "Members: everyone"
               : members.length
-                ? `members: ${members.join(", ")}`
-                : "no members"}
+                ? `Members: ${members.join(", ")}`
+                : "No members"}
           </span>
         </div>
       </Table.Td>
@@ -128,14 +129,14 @@ function Row({ useCase, onShowRules, onEdit, onRemove }: RowProps) {
           Minimum confidentiality: {confidentiality}
           <br />
           <span className={prose.quiet}>
-            {categories.length ? categories.join(", ") : "no category declared"}
-            {deployments && `; only ${deployments.join(", ")}`}
+            {categories.length ? `Categories: ${categories.map(categoryWords).join(", ")}` : "No categories"}
+            {deployments && `; deployments: ${deployments.join(", ")}`}
             {expires_at && `; until ${lastDayOf(expires_at)}`}
           </span>
         </div>
       </Table.Td>
-      <Table.Td data-label="Observing">
-        {observe.length ? observe.length : <span className={prose.quiet}>none</span>}
+      <Table.Td data-label="Observing rules">
+        {observe.length ? observe.length : <span className={prose.quiet}>None</span>}
       </Table.Td>
       <Table.Td>
         <Group gap={4} justify="flex-end" wrap="nowrap">
@@ -170,14 +171,14 @@ function Remove({ useCase, onDone }: { useCase: UseCase; onDone: () => void }) {
   });
   return (
     <Stack gap="md">
-      <Text size="sm">Keys that are bound to it stop working. Its records stay.</Text>
+      <Text size="sm">Its keys stop working. Its records stay. You cannot undo this.</Text>
       {remove.error && <Failure error={remove.error} />}
       <Group justify="flex-end" gap="xs">
         <Button variant="default" onClick={onDone}>
-          Keep it
+          Keep use case
         </Button>
         <Button color="red" loading={remove.isPending} onClick={() => remove.mutate()}>
-          Remove
+          Remove use case
         </Button>
       </Group>
     </Stack>

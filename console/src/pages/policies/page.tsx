@@ -1,4 +1,4 @@
-/** The rules in force and how they stand for each use case, and the use cases themselves. */
+/** The use cases, and the rules with their modes for each. */
 
 import { Stack } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -25,8 +25,8 @@ export default function Policies() {
   return (
     <>
       <PageHead title="Policies">
-        Every call is made for a use case, and rules decide. A rule that observes only records what it would have done:
-        start there, look at Activity, then enforce.
+        Every call belongs to a use case, and rules decide about it. A rule in observe mode only records its decision.
+        Start in observe mode, look at Activity, then enforce the rule.
       </PageHead>
       {useCases.error ? (
         <Failure error={useCases.error} />

@@ -2,17 +2,11 @@
 
 import { Text } from "@mantine/core";
 
+import { categoryWords } from "../../record/words";
 import { type Finding, cutAtFindings } from "./marks";
 import marks from "../../elements/marks.module.css";
 import prose from "../../elements/prose.module.css";
 import styles from "./Findings.module.css";
-
-const CATEGORIES: Record<string, string> = {
-  pii: "personal data",
-  phi: "health data",
-  pci: "payment data",
-  secret: "secrets",
-};
 
 export function Findings({ text, findings }: { text: string; findings: readonly Finding[] }) {
   const categories = [...new Set(findings.map((finding) => finding.category))].sort();
@@ -39,17 +33,18 @@ export function Findings({ text, findings }: { text: string; findings: readonly 
           {categories.map((category) => (
             <li key={category}>
               <mark className={marks.find} data-category={category}>
-                {category}
+                {categoryWords(category)}
               </mark>{" "}
               <span className={prose.quiet}>
-                {CATEGORIES[category] ?? ""} ({findings.filter((finding) => finding.category === category).length})
+                ({findings.filter((finding) => finding.category === category).length})
               </span>
             </li>
           ))}
         </ul>
       ) : (
         <Text size="sm" className={prose.quiet} mt="sm">
-          No detector recognised anything. Detectors miss things: what must never leave is kept by custody and use case.
+          No findings. Detectors can miss values. To keep content on your own machines, set a higher minimum confidentiality
+          for its use case.
         </Text>
       )}
     </>
@@ -57,5 +52,5 @@ export function Findings({ text, findings }: { text: string; findings: readonly 
 }
 
 function titleOf(finding: Finding): string {
-  return `${finding.kind}, ${finding.category}; found by ${finding.detector} with confidence ${finding.confidence.toFixed(2)}`;
+  return `${finding.kind.replaceAll("_", " ")}, ${categoryWords(finding.category)}; detector ${finding.detector}, confidence ${finding.confidence.toFixed(2)}`;
 }

@@ -1,4 +1,4 @@
-/** Puts a text before the gate without sending it: what is found, what each destination would get. */
+/** A preview of a text: its findings, and the content that each deployment would get. Nothing is sent. */
 
 import { Button, Group, NativeSelect, SimpleGrid, Stack, Text, Textarea } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
@@ -12,12 +12,13 @@ import { EffectState, Labels, RuleHits } from "../../elements/record";
 import { formatSize, plural, sentence } from "../../format";
 import { offerOf } from "../../models";
 import type { Page } from "../../page";
+import { custodyWords } from "../../record/words";
 import { Findings } from "./Findings";
 import prose from "../../elements/prose.module.css";
 
 export const page: Page = {
   path: "/preview",
-  title: "Try the gate",
+  title: "Preview",
   group: "use",
   order: 30,
   may: "everyone",
@@ -49,15 +50,15 @@ export default function Preview() {
   };
   return (
     <>
-      <PageHead title="Try the gate">
-        Paste a text and see what the gate finds in it and what would leave for each model. Nothing is sent to a model.
+      <PageHead title="Preview">
+        Paste a text to see its findings and the content that each deployment would get. Nothing is sent to a model.
       </PageHead>
       <Stack gap="md">
         <Section title="Text">
           <form onSubmit={submit}>
             <Stack gap="sm">
               <Textarea
-                aria-label="Text to look at"
+                aria-label="Text to preview"
                 placeholder="Paste a message, a document, a configuration…"
                 autosize
                 minRows={5}
@@ -79,7 +80,7 @@ export default function Preview() {
                   onChange={(event) => setUseCase(event.currentTarget.value)}
                 />
                 <Button type="submit" loading={look.isPending} disabled={!text.trim()}>
-                  Look
+                  Preview text
                 </Button>
                 <Button variant="default" onClick={() => setText(EXAMPLE)}>
                   Fill in an example
@@ -88,13 +89,13 @@ export default function Preview() {
             </Stack>
           </form>
         </Section>
-        {look.error && <Failure error={look.error} title="The text could not be looked at" />}
+        {look.error && <Failure error={look.error} title="The preview failed" />}
         {look.data ? (
           <Seen key={look.submittedAt} text={look.data.text} seen={look.data.seen} />
         ) : (
           !look.error && (
-            <Empty title="Nothing looked at yet.">
-              Fill in the example to see a card number, an account, an address and a key go through the gate.
+            <Empty title="No preview yet">
+              Fill in the example and preview it: it holds a card number, an account, an address and a key.
             </Empty>
           )
         )}
@@ -109,7 +110,7 @@ function Seen({ text, seen }: { text: string; seen: Schemas["Preview"] }) {
       <p className={prose.unseen} role="status">
         {plural(seen.findings.length, "finding")}, {plural(seen.destinations.length, "destination")}.
       </p>
-      <Section title={`Found: ${plural(seen.findings.length, "value")}`} aside={<Labels text={seen.labels} />}>
+      <Section title={`Findings: ${plural(seen.findings.length, "value")}`} aside={<Labels text={seen.labels} />}>
         <Findings text={text} findings={seen.findings} />
       </Section>
       <SimpleGrid cols={{ base: 1, lg: seen.destinations.length > 1 ? 2 : 1 }} spacing="md">
@@ -127,20 +128,20 @@ function Destination({ destination }: { destination: Schemas["PreviewDestination
     <Section title={deployment} aside={<EffectState effect={effect} />}>
       <Stack gap="sm">
         <Text size="sm" className={prose.quiet}>
-          {custody === "organisation" ? "On our own machines." : "Outside our own machines."}
+          {sentence(`on ${custodyWords(custody)}`)}
           {why && !rules.some((rule) => rule.reason === why) && ` ${sentence(why)}`}
         </Text>
         <RuleHits rules={rules} />
         <Group gap="xs">
-          <span className={prose.quiet}>Labels of what leaves</span> <Labels text={labels} />
+          <span className={prose.quiet}>Labels after masking</span> <Labels text={labels} />
         </Group>
         {bytes_out === null ? (
           <Text size="sm" fw={600}>
-            Nothing would leave.
+            Nothing would be sent.
           </Text>
         ) : (
-          <Json text={bytes_out} what={`Bytes for ${deployment}`}>
-            <span>Would leave, {formatSize(new TextEncoder().encode(bytes_out).length)}</span>
+          <Json text={bytes_out} what={`Content for ${deployment}`}>
+            <span>Content to send, {formatSize(new TextEncoder().encode(bytes_out).length)}</span>
           </Json>
         )}
       </Stack>

@@ -1,4 +1,4 @@
-/** The climb from an entry to the root of the tree, drawn: own hashes on one side, hashes of the proof on the other. */
+/** A drawing of the path from an entry to the root: computed hashes and hashes from the proof. */
 
 import { Text } from "@mantine/core";
 
@@ -39,7 +39,7 @@ export function MerklePath({ fold, original, root, index, size }: Props) {
         className={styles.tree}
         viewBox={`0 0 ${WIDTH} ${height}`}
         role="img"
-        aria-label={`The path of ${fold.climbs.length} hashes from entry ${index} to the root of ${size} entries; it ${isMet ? "meets" : "does not meet"} the signed root.`}
+        aria-label={`The path of ${fold.climbs.length} hashes from entry ${index} to the root of ${size} entries; its end ${isMet ? "equals" : "differs from"} the signed root.`}
       >
         {own.slice(0, -1).map((node, at) => (
           <g key={at}>
@@ -56,7 +56,8 @@ export function MerklePath({ fold, original, root, index, size }: Props) {
         <SignedRoot hash={root} isMet={isMet} />
       </svg>
       <Text component="figcaption" size="xs" className={prose.quiet} mt={6}>
-        Each box is the hash of the two below it. Filled: computed here from the entry. Plain: taken from the proof.
+        Each box is the hash of the two boxes below it. Your browser computed the filled boxes; the plain ones come from the
+        proof.
       </Text>
     </figure>
   );

@@ -1,4 +1,4 @@
-/** The proof of a record, checked here in the browser, and a copy of it that can be tampered with to see it fail. */
+/** The proof of a record, checked in the browser, and a copy to tamper with. */
 
 import { Button, Group, SimpleGrid, Stack, Text, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -18,7 +18,7 @@ import prose from "../../elements/prose.module.css";
 const PENDING_REFRESH_MS = 2000;
 const TONES = { good: "good", bad: "bad", open: "warn" } as const;
 const ICONS = { good: "good", bad: "bad", open: "warn" } as const;
-const VERDICTS = { good: "Verified", bad: "Does not verify", open: "Agrees with itself" } as const;
+const VERDICTS = { good: "Verified", bad: "Does not verify", open: "Consistent, not yet verified" } as const;
 
 export function Proof({ record, parts }: { record: RecordView; parts: readonly Schemas["PartView"][] }) {
   // A record is proved once it is closed and the log has taken it up, a moment later.
@@ -33,16 +33,16 @@ export function Proof({ record, parts }: { record: RecordView; parts: readonly S
     <Section title="Proof">
       {isWaiting ? (
         <Text size="sm" role="status">
-          The log takes the record up a moment after it is closed. This page shows the proof as soon as there is one.
+          The log adds the record a moment after it closes. The proof then appears here.
         </Text>
       ) : proof.error ? (
-        <Failure error={proof.error} title="The proof could not be read" />
+        <Failure error={proof.error} title="Headgate could not read the proof" />
       ) : proof.isPending ? (
         <Rows count={5} />
       ) : isBundle(proof.data) ? (
         <Checked bundle={proof.data} record={record} parts={parts} />
       ) : (
-        <Failure error={new Error("The server sent something that is not a proof bundle of version 1.")} />
+        <Failure error={new Error("The answer is not a proof bundle of version 1. Reload the page after an upgrade.")} />
       )}
     </Section>
   );
@@ -81,10 +81,10 @@ function Checked({
         <Verdict report={report} isTampered={copy.at !== null} />
         <Group gap="xs">
           <Button size="xs" variant="default" onClick={change}>
-            {copy.at === null ? "Tamper with a copy" : "Tamper elsewhere"}
+            {copy.at === null ? "Tamper with a copy" : "Tamper with another character"}
           </Button>
           <Button size="xs" variant="default" disabled={copy.at === null} onClick={() => setCopy({ bundle, at: null })}>
-            Restore
+            Restore copy
           </Button>
           <CopyButton text={JSON.stringify(bundle, null, 2)} what="the proof bundle" />
         </Group>
@@ -93,8 +93,8 @@ function Checked({
         <Stack gap="md" miw={0}>
           <Steps steps={report.steps} />
           <TextInput
-            label="The log's verifier key, from elsewhere"
-            description="Your operator publishes it. With it, the proof no longer rests on this server's word."
+            label="The log's verifier key"
+            description="Paste the key that your operator publishes. The proof then does not depend on this server."
             placeholder="name+id+key"
             classNames={{ input: prose.mono }}
             value={trusted}
@@ -115,8 +115,9 @@ function Checked({
       </SimpleGrid>
       {report.entry && <Entry entry={report.entry} at={copy.at} />}
       <Text size="xs" className={prose.quiet}>
-        Checked here, in your browser. It proves that the log held this entry when it signed; not that the entry tells
-        the truth, nor, without witnesses, that everyone is shown the same log. On a machine of your own:{" "}
+        Your browser checked this proof. It shows that the log held this entry when the log signed. It does not show
+        that the entry is true, nor, without witnesses, that everyone sees the same log. To check the proof on your own
+        machine, run{" "}
         <span className={prose.mono}>headgate ledger check-proof FILE --key KEY</span>
       </Text>
     </Stack>
@@ -158,12 +159,12 @@ function Verdict({ report, isTampered }: { report: Report; isTampered: boolean }
         </State>
       </Text>
       <Text size="sm" className={prose.quiet}>
-        {isTampered && "One character of a copy was changed. "}
+        {isTampered && "You changed one character of a copy. "}
         {failed
-          ? `It fails at: ${failed.title}.`
+          ? `This check fails: ${failed.title}.`
           : verdict === "open"
-            ? "Every check that could be made held; see what is left open."
-            : "Every check held, under the key that you gave."}
+            ? "Every possible check passed. Paste the log's verifier key to finish."
+            : "Every check passed with the key that you pasted."}
       </Text>
     </div>
   );
@@ -179,7 +180,7 @@ function Steps({ steps }: { steps: readonly Step[] }) {
           </State>
           <div className={prose.quiet} style={{ paddingLeft: 21, overflowWrap: "anywhere" }}>
             <span className={prose.unseen}>
-              {step.state === "good" ? "Holds. " : step.state === "bad" ? "Fails. " : "Open. "}
+              {step.state === "good" ? "Passed. " : step.state === "bad" ? "Failed. " : "Not checked. "}
             </span>
             {step.says}
           </div>
@@ -197,9 +198,9 @@ function Entry({ entry, at }: { entry: Uint8Array; at: number | null }) {
   return (
     <div>
       <Text size="xs" className={prose.quiet} mb={4}>
-        The entry in the log, {entry.length} bytes. It holds digests of the sealed parts, never their text.
+        The log entry, {entry.length} bytes. It holds digests of the record's parts, never their text.
       </Text>
-      <Lines what="The entry" isWrapped maxHeight={180}>
+      <Lines what="Log entry" isWrapped maxHeight={180}>
         {toText(before) ?? "(not text)"}
         {at !== null && <Changed>{toText(changed) ?? "?"}</Changed>}
         {toText(after) ?? ""}

@@ -1,12 +1,13 @@
-/** A picture of when what ran: the action itself, and each attempt inside it. */
+/** A timeline of the action and of each attempt inside it. */
 
 import { Text } from "@mantine/core";
 import { Link } from "react-router";
 
 import type { RecordView } from "../../api/client";
+import { useActionWords } from "../../elements/VerbWords";
 import { Outcome } from "../../elements/record";
 import { formatDuration } from "../../format";
-import { numberFact, resourceName } from "../../record/facts";
+import { numberFact } from "../../record/facts";
 import { type Span, spansOf } from "./spans";
 import prose from "../../elements/prose.module.css";
 import styles from "./Timeline.module.css";
@@ -30,7 +31,7 @@ export function Timeline({ record, attempts }: { record: RecordView; attempts: r
         style={{ display: "flex", justifyContent: "space-between", gap: 12 }}
       >
         <span>0</span>
-        {hasFirst && <span>The upright line marks the first words.</span>}
+        {hasFirst && <span>The vertical line marks the first token.</span>}
         <span>{formatDuration(total_us)}</span>
       </Text>
     </>
@@ -40,15 +41,21 @@ export function Timeline({ record, attempts }: { record: RecordView; attempts: r
 function Bar({ span, isItself }: { span: Span; isItself: boolean }) {
   const { record, start, width, firstItem } = span;
   const first = firstItem === null ? null : numberFact(record, "first_item_us");
-  const name = `${record.verb} on ${resourceName(record.resource)}`;
+  const name = useActionWords()(record);
   return (
     <li>
       <div style={{ display: "flex", flexWrap: "wrap", gap: "0 14px", marginBottom: 3 }}>
-        {isItself ? <b>{name}</b> : <Link to={`/records/${record.id}`}>{name}</Link>}
+        {isItself ? (
+          <b title={record.verb}>{name}</b>
+        ) : (
+          <Link to={`/records/${record.id}`} title={record.verb}>
+            {name}
+          </Link>
+        )}
         <Outcome outcome={record.outcome} />
         <span className={prose.quiet}>
           {record.outcome === null ? "running" : formatDuration(record.duration_us)}
-          {first !== null && `, first words after ${formatDuration(first)}`}
+          {first !== null && `, first token after ${formatDuration(first)}`}
           {record.error && `, ${record.error}`}
         </span>
       </div>

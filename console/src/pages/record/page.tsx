@@ -1,4 +1,4 @@
-/** One record, whole: what was decided and why, each attempt, what was sent and came back, and its proof. */
+/** One record: summary, decision, attempts, content and proof. */
 
 import { Badge, Group, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -9,20 +9,19 @@ import { recordQuery } from "../../api/queries";
 import { CopyButton, Json } from "../../elements/code";
 import { Icon } from "../../elements/icons";
 import { Failure, PageHead, Rows, Section } from "../../elements/page";
-import { Counts, EffectState, Labels, Money, Outcome, RuleHits, Time, Would } from "../../elements/record";
+import { useActionWords } from "../../elements/VerbWords";
+import { Counts, EffectState, Labels, Money, Outcome, RecordCost, RuleHits, Time, Would } from "../../elements/record";
 import { formatCount, formatDuration, formatSize, formatUtc, sentence, shortId } from "../../format";
 import type { Page } from "../../page";
 import {
   callsOf,
-  costOf,
   countsOf,
   decisiveOf,
-  isModelCall,
-  isUnsent,
   numberFact,
   reasonOf,
   resourceName,
 } from "../../record/facts";
+import { factWords, partWords } from "../../record/words";
 import { useLiveRecords } from "../../record/live";
 import { Proof } from "./Proof";
 import { Timeline } from "./Timeline";
@@ -35,8 +34,6 @@ export const page: Page = {
   may: ["record.list", "record.read"],
 };
 
-const LONG_NAME = 40;
-
 /** Facts that the page shows in words of its own. */
 const TOLD = new Set([
   "deployment",
@@ -47,12 +44,14 @@ const TOLD = new Set([
   "first_item_us",
   "reason",
   "refused_by",
+  "usage_is_estimate",
 ]);
 
 export default function Record() {
   const id = useParams().record!;
   // Reading what was sent is itself recorded: it is read again only when the record has closed, not by the clock.
   const detail = useQuery({ ...recordQuery(id), staleTime: Infinity, refetchOnWindowFocus: false });
+  const action = useActionWords();
   const isOpen = detail.data?.record.outcome === null;
   useLiveRecords(isOpen, (arrived) => arrived.id === id && void detail.refetch());
   return (
@@ -63,11 +62,14 @@ export default function Record() {
           Activity
         </Link>
       </Text>
-      <PageHead title={detail.data ? titleOf(detail.data.record) : "Record"}>
-        <span className={prose.mono}>{id}</span>
+      <PageHead title={detail.data ? action(detail.data.record) : "Record"}>
+        <span className={prose.mono}>
+          {detail.data && `${detail.data.record.verb} · `}
+          {id}
+        </span>
       </PageHead>
       {detail.error ? (
-        <Failure error={detail.error} title="The record could not be read" />
+        <Failure error={detail.error} title="Headgate could not read the record" />
       ) : detail.data ? (
         <Whole detail={detail.data} />
       ) : (
@@ -75,11 +77,6 @@ export default function Record() {
       )}
     </>
   );
-}
-
-function titleOf(record: RecordView): string {
-  const name = resourceName(record.resource) || record.resource;
-  return `${record.verb} on ${name.length > LONG_NAME ? shortId(name) : name}`;
 }
 
 function Whole({ detail }: { detail: RecordDetail }) {
@@ -96,7 +93,7 @@ function Whole({ detail }: { detail: RecordDetail }) {
       {parts.length > 0 && <Parts parts={parts} />}
       {parts.length === 0 && children.some((child) => child.verb === "model.dispatch") && (
         <Text size="sm" className={prose.quiet}>
-          What was sent and what came back is kept with each attempt above, because each destination got its own.
+          Each attempt above has its own content. Open an attempt to read it.
         </Text>
       )}
       <Proof record={record} parts={parts} />
@@ -111,13 +108,13 @@ function Summary({ detail }: { detail: RecordDetail }) {
   const restored = countsOf(record, "restored");
   const more = Object.entries(record.facts).filter(([name]) => !TOLD.has(name) && !/^(masked|restored)\./.test(name));
   return (
-    <Section title="What happened" aside={<Outcome outcome={record.outcome} />}>
+    <Section title="Summary" aside={<Outcome outcome={record.outcome} />}>
       <dl className={prose.facts}>
         {record.outcome !== null && record.outcome !== "done" && (
           <>
-            <dt>Why</dt>
+            <dt>Reason</dt>
             <dd>
-              {sentence(reasonOf(record, children) ?? "the record gives no reason")}{" "}
+              {sentence(reasonOf(record, children) ?? "The record gives no reason")}{" "}
               {record.error && <span className={`${prose.mono} ${prose.quiet}`}>{record.error}</span>}
             </dd>
           </>
@@ -127,35 +124,29 @@ function Summary({ detail }: { detail: RecordDetail }) {
           {record.resource}
           {call?.deployment && record.verb === "model.invoke" && <> → {call.deployment}</>}
         </dd>
-        <dt>Opened</dt>
+        <dt>Started</dt>
         <dd>
           <Time iso={record.opened_at} /> <span className={prose.quiet}>({formatUtc(record.opened_at)})</span>
         </dd>
-        <dt>Took</dt>
-        <dd>{record.outcome === null ? "still running" : formatDuration(record.duration_us)}</dd>
-        {isModelCall(record) && !isUnsent(record) && (
-          <>
-            <dt>Cost</dt>
-            <dd>
-              <Money cost={call?.cost ?? costOf(record)} />
-            </dd>
-          </>
-        )}
+        <dt>Duration</dt>
+        <dd>{record.outcome === null ? "running" : formatDuration(record.duration_us)}</dd>
+        <dt>Cost</dt>
+        <dd>{call?.cost ? <Money cost={call.cost} /> : <RecordCost record={record} />}</dd>
         <Tokens records={[record, ...children]} />
         <dt>Masked</dt>
         <dd>
           <Counts counts={masked} />
           {restored.size > 0 && (
             <>
-              ; put back <Counts counts={restored} />
+              ; restored: <Counts counts={restored} />
             </>
           )}
         </dd>
-        <dt>Labels in</dt>
+        <dt>Input labels</dt>
         <dd>
           <Labels text={record.labels} />
         </dd>
-        <dt>Labels out</dt>
+        <dt>Output labels</dt>
         <dd>
           <Labels text={output_labels} />
         </dd>
@@ -174,7 +165,7 @@ function Tokens({ records }: { records: readonly RecordView[] }) {
     <>
       <dt>Tokens</dt>
       <dd>
-        {formatCount(numberFact(counted, "input_tokens"))} in, {formatCount(numberFact(counted, "output_tokens"))} out
+        {formatCount(numberFact(counted, "input_tokens"))} input, {formatCount(numberFact(counted, "output_tokens"))} output
         {counted.facts.usage_is_estimate === true && <span className={prose.quiet}> (estimated)</span>}
       </dd>
     </>
@@ -184,16 +175,21 @@ function Tokens({ records }: { records: readonly RecordView[] }) {
 function Fact({ name, value }: { name: string; value: unknown }) {
   return (
     <>
-      <dt>{name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ")}</dt>
-      <dd>{String(value)}</dd>
+      <dt>{factWords(name)}</dt>
+      <dd>{factText(value)}</dd>
     </>
   );
+}
+
+function factText(value: unknown): string {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return typeof value === "number" ? formatCount(value) : String(value);
 }
 
 function Decision({ record, decisive }: { record: RecordView; decisive: RecordView }) {
   return (
     <Section
-      title="What was decided"
+      title="Decision"
       aside={
         <Group gap="xs">
           <EffectState effect={decisive.effect} outcome={decisive.outcome} />
@@ -204,7 +200,7 @@ function Decision({ record, decisive }: { record: RecordView; decisive: RecordVi
       <Stack gap="sm">
         {decisive.id !== record.id && (
           <Text size="sm">
-            Decided for {decisive.resource}: <Link to={`/records/${decisive.id}`}>see that attempt</Link>
+            This decision is about {resourceName(decisive.resource)}. <Link to={`/records/${decisive.id}`}>View that attempt</Link>
           </Text>
         )}
         <RuleHits rules={decisive.rules} />
@@ -229,12 +225,12 @@ function Decision({ record, decisive }: { record: RecordView; decisive: RecordVi
   );
 }
 
-/** What was sent before what came back. */
+/** Parts in the order in which they were made. */
 const ORDER = ["sent", "answer", "error"];
 
 function Parts({ parts }: { parts: readonly Schemas["PartView"][] }) {
   return (
-    <Section title="What was sent and what came back">
+    <Section title="Content">
       <SimpleGrid cols={{ base: 1, lg: parts.length > 1 ? 2 : 1 }} spacing="md">
         {parts
           .toSorted((left, right) => ORDER.indexOf(left.name) - ORDER.indexOf(right.name))
@@ -242,7 +238,7 @@ function Parts({ parts }: { parts: readonly Schemas["PartView"][] }) {
             <Stack key={part.name} gap={6} miw={0}>
               {part.text === null ? (
                 <Text size="sm">
-                  <b>{part.name}</b>{" "}
+                  <b>{partWords(part.name)}</b>{" "}
                   {part.withheld !== null ? (
                     <span className={prose.quiet}>is withheld from you: {part.withheld}</span>
                   ) : part.erased ? (
@@ -252,13 +248,13 @@ function Parts({ parts }: { parts: readonly Schemas["PartView"][] }) {
                   )}
                 </Text>
               ) : (
-                <Json text={part.text} what={part.name}>
-                  <b>{part.name}</b> {formatSize(part.size_bytes)}
+                <Json text={part.text} what={partWords(part.name).toLowerCase()}>
+                  <b>{partWords(part.name)}</b> {formatSize(part.size_bytes)}
                 </Json>
               )}
               <Group gap="xs" fz="xs" className={prose.quiet} wrap="nowrap">
                 <span style={{ overflowWrap: "anywhere" }}>
-                  Digest of the sealed part <span className={prose.mono}>{part.digest}</span>
+                  Digest <span className={prose.mono}>{part.digest}</span>
                 </span>
                 <CopyButton text={part.digest} what={`the digest of ${part.name}`} />
               </Group>

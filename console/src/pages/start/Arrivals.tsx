@@ -1,4 +1,4 @@
-/** Calls as they arrive, with what the gate did. */
+/** The latest calls, live, with their deployment, cost and masked values. */
 
 import { Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -32,7 +32,7 @@ export function Arrivals({ hasCalled }: { hasCalled: boolean }) {
     .slice(0, SHOWN);
   return (
     <Section
-      title="3. It arrives"
+      title="Latest calls"
       aside={
         isUp ? (
           <State tone="good" icon="live">
@@ -55,14 +55,14 @@ export function Arrivals({ hasCalled }: { hasCalled: boolean }) {
             ))}
           </ul>
         ) : (
-          <Empty title={hasCalled ? "Waiting for the next call." : "No call yet."}>
-            Make a key, copy the call and run it: it shows here the moment it comes in.
+          <Empty title={hasCalled ? "No calls right now" : "No calls yet"}>
+            Make a key, copy the call and run it. It appears here at once.
           </Empty>
         )}
       </div>
       {calls.length > 0 && (
         <Text size="sm" mt="sm">
-          <Link to="/activity">All activity</Link>
+          <Link to="/activity">View all activity</Link>
         </Text>
       )}
     </Section>
@@ -75,18 +75,15 @@ function Arrival({ call }: { call: Call }) {
     <li className={table.row}>
       <div style={{ display: "flex", justifyContent: "space-between", gap: 12, flexWrap: "wrap" }}>
         <Link to={`/records/${first.id}`} className={table.cover}>
-          {resourceName(first.resource)} → {deployment ?? "nowhere"}
+          {resourceName(first.resource)}
+          {deployment && ` → ${deployment}`}
         </Link>
         <Outcome outcome={first.outcome} />
       </div>
       <div className={prose.quiet} style={{ display: "flex", gap: "2px 14px", flexWrap: "wrap" }}>
         <Time iso={first.opened_at} />
         <span>{first.outcome === null ? "running" : formatDuration(first.duration_us)}</span>
-        {!isUnsent(first) && (
-          <span>
-            cost <Money cost={cost} />
-          </span>
-        )}
+        <span>cost {isUnsent(first) ? "–" : <Money cost={cost} />}</span>
         <span>
           masked <Counts counts={masked} />
         </span>

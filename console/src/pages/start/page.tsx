@@ -31,8 +31,8 @@ export default function Start() {
   return (
     <>
       <PageHead title="Start">
-        Point a program at the gate: change its base URL and its key, and nothing else. Every call is decided, masked
-        where it must be, and recorded.
+        Point a program at Headgate: change its base URL and its key, and nothing else. Headgate decides about each call,
+        masks it where a rule asks for that, and keeps a record.
       </PageHead>
       {overview.error ? (
         <Failure error={overview.error} />
@@ -70,7 +70,7 @@ function EmbeddedModel({ state }: { state: Schemas["Overview"]["embedded_model"]
   return (
     <Text size="sm" role="status">
       {state === "loading"
-        ? "The embedded model is still loading; calls to local-chat will be answered in a moment."
+        ? "The embedded model is still loading. Calls to local-chat work in a moment."
         : "This installation has no embedded model. Add a deployment under Configuration to get answers."}
     </Text>
   );
@@ -91,7 +91,7 @@ function Key({ secret, onMade }: { secret: string | null; onMade: (secret: strin
     },
   });
   return (
-    <Section title="1. A key">
+    <Section title="1. Key">
       <Stack gap="sm" align="flex-start">
         {secret ? (
           <>
@@ -102,12 +102,12 @@ function Key({ secret, onMade }: { secret: string | null; onMade: (secret: strin
               <CopyButton text={secret} what="the key" />
             </Group>
             <Text size="sm" role="status">
-              This is the only time it is shown; Headgate keeps a digest. It is filled in below.
+              Copy the key now: Headgate does not show it again. The code below already holds it.
             </Text>
           </>
         ) : (
           <Text size="sm">
-            For the use case <b>getting-started</b>, which reaches models on your own machines only.
+            The key is for the use case <b>getting-started</b>, which uses models on your own machines only.
           </Text>
         )}
         {make.error && <Failure error={make.error} />}
@@ -134,7 +134,7 @@ function FirstCall({ overview, secret }: { overview: Schemas["Overview"]; secret
   const snippets = snippetsFor(access);
   return (
     <Section
-      title={may("key.create") ? "2. A call" : "1. A call"}
+      title={may("key.create") ? "2. First call" : "First call"}
       aside={
         offer.ids.length > 1 && (
           <NativeSelect
@@ -168,8 +168,8 @@ function FirstCall({ overview, secret }: { overview: Schemas["Overview"]; secret
         <Text size="sm" className={prose.quiet} mt="xs">
           The code reads the key from <span className={prose.mono}>HEADGATE_API_KEY</span>.{" "}
           {may("key.create")
-            ? "Make a key above to have it filled in."
-            : "Ask an administrator of this Headgate for a key."}
+            ? "Make a key above, and the code holds it."
+            : "Ask an administrator for a key."}
         </Text>
       )}
     </Section>
@@ -181,9 +181,9 @@ function Addresses({ overview }: { overview: Schemas["Overview"] }) {
   return (
     <Section title="Addresses and models">
       <dl className={prose.facts}>
-        <dt>OpenAI wire</dt>
+        <dt>OpenAI API</dt>
         <dd className={prose.mono}>{overview.openai_base_url}</dd>
-        <dt>Anthropic wire</dt>
+        <dt>Anthropic API</dt>
         <dd className={prose.mono}>{overview.anthropic_base_url}</dd>
         <dt>Models</dt>
         <dd>
@@ -192,7 +192,7 @@ function Addresses({ overview }: { overview: Schemas["Overview"] }) {
               <Badge key={id}>{id}</Badge>
             ))}
           </span>{" "}
-          <Link to="/models">Details</Link>
+          <Link to="/models">View models</Link>
         </dd>
         <dt>Use cases</dt>
         <dd>
@@ -201,7 +201,7 @@ function Addresses({ overview }: { overview: Schemas["Overview"] }) {
               <Badge key={id}>{id}</Badge>
             ))}
           </span>{" "}
-          {may("use_case.list") && <Link to="/policies">Details</Link>}
+          {may("use_case.list") && <Link to="/policies">View use cases</Link>}
         </dd>
         <dt>Version</dt>
         <dd>{overview.version}</dd>

@@ -1,1 +1,1 @@
-"""The admin API under `/api`: what the console, the command line and declarative files use, and nothing else."""
+"""The admin API under `/api`, for the console, the command line and declarative files."""

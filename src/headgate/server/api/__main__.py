@@ -1,4 +1,4 @@
-"""Prints the OpenAPI document, from which the console's client is generated."""
+"""Prints the OpenAPI document; the console's client is generated from it."""
 
 from __future__ import annotations
 

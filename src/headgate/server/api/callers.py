@@ -1,4 +1,4 @@
-"""Who calls the admin API: by an API key, or by the session of a browser."""
+"""Authenticates callers of the admin API by API key or browser session."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _SAFE = ("GET", "HEAD")
 
 
 class Recognised(NamedTuple):
-    """The caller, and the session that it came with, if any."""
+    """A caller and its session, if any."""
 
     caller: AdminCaller
     session: SessionRow | None
 
 
 async def recognise(parts: ServerParts, headers: dict[str, str], *, method: str) -> Recognised:
-    """Recognise the caller; a key goes before a cookie.
+    """Authenticate the caller; a key takes precedence over a cookie.
 
     Raises:
-        Unauthenticated: neither is there, or it does not hold any more.
-        Denied: a cookie came with a change that the console's own page did not send.
+        Unauthenticated: there is neither, or it is no longer valid.
+        Denied: a change came by cookie from a foreign page.
     """
     snapshot = parts.policy.holder.current
     key = presented_key(headers)
@@ -53,20 +53,20 @@ async def recognise(parts: ServerParts, headers: dict[str, str], *, method: str)
     async with parts.database.transaction(tenant=token.tenant) as tx:
         session = await parts.sessions.find(tx, token)
     if session is None:
-        raise Unauthenticated("this session is over: sign in again")
+        raise Unauthenticated("this session has ended: sign in again")
     return Recognised(caller_of_session(snapshot, token.tenant, session.principal, headers), session)
 
 
 def caller_of_session(snapshot: Snapshot, tenant_id: str, principal_id: str, headers: dict[str, str]) -> AdminCaller:
-    """Return the caller with the roles that it has now: whoever lost one since signing in has lost it here too.
+    """Return the caller of a session with its current roles.
 
     Raises:
-        Unauthenticated: nobody of that id is registered any more.
+        Unauthenticated: the principal is no longer registered.
     """
     tenant = next((one for name, one in snapshot.tenants.items() if name == tenant_id), None)
     registered = tenant.principals.get(principal_id) if tenant else None
     if tenant is None or registered is None:
-        raise Unauthenticated("whoever signed in here is not registered any more; ask an administrator")
+        raise Unauthenticated("your account is no longer registered; ask an administrator")
     principal = Principal(
         id=registered.id,
         tenant=tenant.id,
@@ -78,10 +78,10 @@ def caller_of_session(snapshot: Snapshot, tenant_id: str, principal_id: str, hea
 
 
 def as_of_now(parts: ServerParts, caller: AdminCaller) -> AdminCaller:
-    """Return the caller with what the snapshot says of it by now, for requests that last.
+    """Return the caller as the current snapshot has it, for long requests.
 
     Raises:
-        Unauthenticated: it is not registered any more, or its key does not hold any more.
+        Unauthenticated: the principal is no longer registered, or its key is no longer valid.
     """
     snapshot, principal = parts.policy.holder.current, caller.principal
     if principal.key_id is None:
@@ -90,12 +90,12 @@ def as_of_now(parts: ServerParts, caller: AdminCaller) -> AdminCaller:
     key = tenant.keys.get(principal.key_id) if tenant else None
     registered = tenant.principals.get(principal.id) if tenant else None
     if tenant is None or key is None or registered is None or key.is_expired(parts.clock.now()):
-        raise Unauthenticated("this key does not hold any more; ask for a new one")
+        raise Unauthenticated("this key is no longer valid; ask for a new one")
     return replace(caller, use_cases=tenant.use_cases, principal=replace(principal, roles=key.roles & registered.roles))
 
 
 def refuse_foreign_page(headers: dict[str, str]) -> None:
-    """Raise Denied unless a page of our own sent this: browsers add the cookie for every page."""
+    """Raise Denied unless our own page sent the request; browsers send the cookie for every page."""
     if not headers.get(CSRF_HEADER) or not HostRule.is_same_origin(headers):
         raise Denied(
             f"a change by cookie needs the header {CSRF_HEADER} and an Origin that is this host", rules=("gate.csrf",)

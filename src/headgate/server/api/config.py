@@ -1,4 +1,4 @@
-"""`headgate.toml`, planned and applied."""
+"""Plans and applies `headgate.toml`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ConfigPlan(Body, frozen=True, kw_only=True):
 
 
 async def plan_config(parts: ServerParts, request: Request) -> ConfigPlan:
-    """Say what applying the file would change; nothing stays changed."""
+    """Return the changes that the file would make, without making them."""
     caller = request.by
     request.authorise(CONFIG_READ, Resource("config", caller.tenant_id))
     body = request.body_as(ConfigText)
@@ -58,7 +58,7 @@ async def plan_config(parts: ServerParts, request: Request) -> ConfigPlan:
 
 
 async def apply_config(parts: ServerParts, request: Request) -> ConfigPlan:
-    """Apply the file, whole or not at all; what is reported was planned in the same transaction."""
+    """Apply the file in one transaction; the reported changes are planned in it."""
     caller = request.by
     body = request.body_as(ConfigText)
     size_bytes = len(body.toml.encode())
@@ -74,7 +74,7 @@ async def apply_config(parts: ServerParts, request: Request) -> ConfigPlan:
 
 def _applying(parts: ServerParts, caller: AdminCaller, body: ConfigText) -> MakeChange:
     async def make(tx: Transaction, facts: Facts) -> Sequence[Change]:
-        # Read here, after the decision: whoever may not apply a file cannot have us read one either.
+        # Read after the decision: a caller who may not apply a file cannot make us parse one.
         desired = await _read(parts, body)
         planned = await _planned(parts, caller, desired, tx, body=body)
         facts.update(_counts(planned))
@@ -85,14 +85,14 @@ def _applying(parts: ServerParts, caller: AdminCaller, body: ConfigText) -> Make
 
 
 async def _read(parts: ServerParts, body: ConfigText) -> declarative.Desired:
-    """Read and check the file beside the event loop: a large one takes a second."""
+    """Read and check the file in a thread; a large one takes a second."""
     return await asyncio.to_thread(declarative.read, body.toml.encode(), parts.sections, file=body.file)
 
 
 async def _planned(
     parts: ServerParts, caller: AdminCaller, desired: declarative.Desired, tx: Transaction, *, body: ConfigText
 ) -> Sequence[Change]:
-    """Plan the file, and refuse it whole where what would be there does not hold."""
+    """Plan the file, and refuse all of it if the resulting configuration is invalid."""
     planned = await desired.plan(tenant=caller.tenant_id, transaction=tx)
     before = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
     sections = config_checks.entry_sections(parts)
@@ -107,14 +107,14 @@ async def _planned(
 
 
 class _Placed(NamedTuple):
-    """What is wrong with a file, with its line, and the dotted key at fault."""
+    """A fault of a file: a message with its line, and the dotted key."""
 
     message: str
     param: str
 
 
 def _placed(fault: Fault, named: Document, body: ConfigText) -> _Placed:
-    """Return the fault's message with the line that it is about, and its dotted key."""
+    """Return the fault's message with its line, and the dotted key."""
     ids = [table["id"] for table in named.get(fault.section, ())]
     param = f"{fault.section}[{ids.index(fault.id)}]" if fault.id in ids else fault.section
     message = declarative.placed(f"{fault.id}: {fault.why}", body.toml, param=param, file=body.file)
@@ -127,7 +127,7 @@ def _counts(planned: Sequence[Change]) -> dict[str, int]:
 
 
 def plan_view(planned: Sequence[Change], *, record: str | None) -> ConfigPlan:
-    """Return a plan as the API shows it; with a record where it was applied."""
+    """Return the API view of a plan; `record` is set if the plan was applied."""
     return ConfigPlan(
         changes=[ChangeView(section=one.section, id=one.id, does=one.does, detail=one.detail) for one in planned],
         applied=record is not None,

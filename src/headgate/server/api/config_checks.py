@@ -1,4 +1,4 @@
-"""What would be there after a change of configuration, and what of that is refused."""
+"""Computes the configuration after a change, and checks it for faults."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from headgate.substrate.database import Transaction
 
 
 def entry_sections(parts: ServerParts) -> Mapping[str, EntrySection]:
-    """Return the sections that are read and written entry by entry, by name."""
+    """Return the sections with single entries, by name."""
     return {one.name: cast("EntrySection", one) for one in parts.sections if one.lists_entries}
 
 
 async def stored(parts: ServerParts, tx: Transaction, *, tenant: TenantId) -> Document:
-    """Return what is stored, as a file would have it."""
+    """Return the stored configuration in the form of the file."""
     sections = entry_sections(parts).items()
     return {name: await section.entries(tenant=tenant, transaction=tx) for name, section in sections}
 
 
 def after(before: Document, named: Document, changes: Sequence[Change]) -> Document:
-    """Return what is there once the changes are made.
+    """Return the configuration after the changes.
 
     Args:
-        named: what the file or request says of the sections that it is about.
+        named: the entries of the file or request, by section.
     """
     gone = {(change.section, change.id) for change in changes if change.does == "remove"}
     gone |= {(name, table["id"]) for name, tables in named.items() for table in tables}
@@ -37,14 +37,14 @@ def after(before: Document, named: Document, changes: Sequence[Change]) -> Docum
 
 
 def faults(sections: Mapping[str, EntrySection], edit: Edit) -> Iterator[Fault]:
-    """Give what is wrong with an edit: entries that would go while others name them, then what the sections find."""
+    """Yield the faults of an edit: removed entries that others still use, then the faults of each section."""
     yield from _dangling(sections, edit)
     for section in sections.values():
         yield from section.faults(edit)
 
 
 def users_of(sections: Mapping[str, EntrySection], name: str, entry_id: str, document: Document) -> str:
-    """Return what names this entry, such as `alias smart, use case support`; empty where nothing does."""
+    """Return the users of an entry, such as `alias smart, use case support`, or an empty text."""
     return ", ".join(
         f"{user.replace('_', ' ')} {table['id']}"
         for user, section in sections.items()
@@ -56,8 +56,8 @@ def users_of(sections: Mapping[str, EntrySection], name: str, entry_id: str, doc
 
 
 def in_use(users: str) -> str:
-    """Return why an entry cannot be removed."""
-    return f"it is still used by {users}; take it out there first, or remove both in one file"
+    """Return the reason why an entry in use cannot be removed."""
+    return f"it is still used by {users}; remove it there first, or remove both in one file"
 
 
 def _dangling(sections: Mapping[str, EntrySection], edit: Edit) -> Iterator[Fault]:

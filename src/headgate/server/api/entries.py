@@ -1,4 +1,4 @@
-"""One entry of `headgate.toml` at a time: read, put and removed by the code that `apply` uses, one transaction each."""
+"""Reads, puts and removes single entries of `headgate.toml`, with the code of `apply`, in one transaction each."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def get_entry(parts: ServerParts, request: Request) -> EntryView:
 
 
 async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
-    """Add an entry, or put it in the place of the one of its id."""
+    """Add an entry, or replace the entry with its id."""
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
     table = {**request.body_as(EntryBody).entry, "id": entry_id}
 
@@ -95,7 +95,7 @@ async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
 
 
 async def remove_entry(parts: ServerParts, request: Request) -> ConfigPlan:
-    """Remove an entry that nothing else names."""
+    """Remove an entry that no other entry uses."""
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
 
     async def prepare(tx: Transaction) -> list[Change]:
@@ -126,12 +126,12 @@ async def remove_entry(parts: ServerParts, request: Request) -> ConfigPlan:
 def _section(parts: ServerParts, request: Request) -> EntrySection:
     name, sections = request.path["section"], config_checks.entry_sections(parts)
     if name not in sections:
-        raise NotFound(f"there is no section of that name here; there are {', '.join(sections)}", param="section")
+        raise NotFound(f"there is no section of that name; the sections are {', '.join(sections)}", param="section")
     return sections[name]
 
 
 def _placed(error: Invalid, section: str, entry_id: str) -> Invalid:
-    """Return the error with the entry and its key named in its words; there is no file to show the line of."""
+    """Return the error with the entry and its key in the message, in place of a line of a file."""
     key = (error.param or "").removeprefix(f"{section}[0]").removeprefix(".")
     return Invalid(": ".join((f"{section} {entry_id}", *filter(None, (key,)), error.message)), param=error.param)
 
@@ -141,7 +141,7 @@ def _entry(entries: Sequence[dict[str, Any]], entry_id: str) -> dict[str, Any] |
 
 
 def _with_kept(section: EntrySection, table: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the entry with the keys that stay as they are where it does not have them."""
+    """Return the entry with the kept keys of the stored entry that it leaves out."""
     kept = {name: before[name] for name in section.keeps if before is not None and name in before}
     return {**kept, **table}
 
@@ -156,7 +156,7 @@ def _changes(
 
 
 def _refuse(parts: ServerParts, edit: Edit) -> None:
-    """Raise where what would be there does not hold."""
+    """Raise if the resulting configuration is invalid."""
     if fault := next(config_checks.faults(config_checks.entry_sections(parts), edit), None):
         raise (Conflict if fault.is_conflict else Invalid)(fault.why, param="entry")
 

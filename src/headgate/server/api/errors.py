@@ -1,4 +1,4 @@
-"""Errors as the admin API writes them, and the two that only HTTP knows."""
+"""Error bodies and headers of the admin API, and two errors of HTTP itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from headgate.server.content_coding import ACCEPTED, UnsupportedCoding
 
 
 class MethodNotAllowed(Invalid):
-    """The path is there, but not for this method."""
+    """The path does not offer this method."""
 
     code = "method_not_allowed"
     status: ClassVar[int] = 405
@@ -26,7 +26,7 @@ class MethodNotAllowed(Invalid):
 
 
 class UnsupportedMediaType(Invalid):
-    """The body does not say that it is JSON."""
+    """The content type of the body is not JSON."""
 
     code = "unsupported_media_type"
     status: ClassVar[int] = 415
@@ -50,7 +50,7 @@ def body_of(error: HeadgateError) -> bytes:
 
 
 def headers_of_error(error: HeadgateError) -> list[tuple[str, str]]:
-    """Return the headers that go with the error's status."""
+    """Return the headers for the error."""
     headers: list[tuple[str, str]] = []
     if error.retry_after_s is not None:
         headers.append(("retry-after", str(math.ceil(error.retry_after_s))))
@@ -63,7 +63,7 @@ def headers_of_error(error: HeadgateError) -> list[tuple[str, str]]:
 
 
 def accepted_instead(error: HeadgateError) -> list[tuple[str, str]]:
-    """Return the headers that say what would be accepted: the methods of the path, or the codings of a body."""
+    """Return headers with the accepted alternatives: the methods of the path, or the codings of a body."""
     match error:
         case MethodNotAllowed():
             return [("allow", error.allowed)]

@@ -1,4 +1,4 @@
-"""Answers as server-sent events: kept alive by the worker's sweep, ended when the client goes."""
+"""Server-sent events: the worker's sweep sends heartbeats, and a disconnect ends the stream."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _HEADERS = [
 
 
 class _Writer:
-    """What the sweep writes into a stream; an `EventWriter` of the wire package."""
+    """The `EventWriter` that the sweep uses for these streams."""
 
     def write(self, event: ModelEvent) -> bytes:
         """Return nothing: handlers write their own events."""
         return b""
 
     def end(self) -> bytes:
-        """Return nothing: the last event ended the answer."""
+        """Return nothing: the last event ends the answer."""
         return b""
 
     def fail(self, error: HeadgateError) -> bytes:
@@ -42,12 +42,12 @@ class _Writer:
         return b"event: error\ndata: " + body_of(error) + b"\n\n"
 
     def heartbeat(self) -> bytes:
-        """Return a comment."""
+        """Return a comment as heartbeat."""
         return b": still here\n\n"
 
 
 class _Stream:
-    """An open stream, as handlers use it; see `admin.requests.EventStream`."""
+    """An open stream for handlers; see `admin.requests.EventStream`."""
 
     def __init__(self, stream: OpenStream, request: Request) -> None:
         self._stream = stream
@@ -55,7 +55,7 @@ class _Stream:
 
     @property
     def is_started(self) -> bool:
-        """Whether status 200 is out."""
+        """Whether status 200 was sent."""
         return self._stream.is_started
 
     async def begin(self, *headers: tuple[str, str]) -> None:
@@ -72,18 +72,18 @@ class _Stream:
         await self._stream.send(frames)
 
     async def heartbeat(self) -> None:
-        """Send a sign of life."""
+        """Send a heartbeat."""
         await self._stream.send(self._stream.writer.heartbeat())
 
 
 @asynccontextmanager
 async def event_stream(request: Request, *, streams: OpenStreams, clock: Clock) -> AsyncGenerator[_Stream]:
-    """Open the answer to a request as a stream; the block begins it, and is cancelled when the client goes.
+    """Answer a request with a stream; the block is cancelled when the client disconnects.
 
-    An error inside becomes the event `error` once the stream has begun, and goes up before that.
+    An error inside the block becomes the event `error` after the stream has begun, and is raised before that.
 
     Raises:
-        ClientGone: the client went away.
+        ClientGone: the client disconnected.
     """
     writer = _Writer()
     stream = OpenStream(request.send, writer, clock)
@@ -103,6 +103,6 @@ async def event_stream(request: Request, *, streams: OpenStreams, clock: Clock) 
         if not stream.is_started:
             raise
         log.exception("stream_failed", operation=request.operation.id)
-        await stream.end(writer.fail(HeadgateError("an internal error happened; its cause is in the log")))
+        await stream.end(writer.fail(HeadgateError("an internal error happened; Headgate's log has its cause")))
     finally:
         streams.remove(stream)

@@ -1,4 +1,4 @@
-"""The server's own operations: who is signed in, the first page, and the configuration."""
+"""The server's own operations: sessions, the first page and the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the routes and their bodies, so that it cannot say anything but the code."""
+"""The OpenAPI 3.1 document, generated from the declared operations and their bodies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PLACEHOLDER = re.compile(r"{([a-z_]+)(:path)?}")
 
 
 def document(operations: Sequence[Operation], *, version: str) -> Mapping[str, Any]:
-    """Return the document as builtins, ready to be encoded as JSON."""
+    """Return the document as builtins for JSON."""
     types: list[type[msgspec.Struct]] = [ErrorBody]
     for operation in operations:
         types += operation.events
@@ -48,7 +48,7 @@ def document(operations: Sequence[Operation], *, version: str) -> Mapping[str, A
 
 
 def _open_free_objects(schema: Any) -> None:
-    """Say of objects without declared fields that they may have any; generators read silence as "none"."""
+    """Allow any fields in objects that declare none; generators would otherwise allow none."""
     if isinstance(schema, dict):
         known = cast("dict[str, Any]", schema)
         if known.get("type") == "object" and not known.keys() & {"properties", "additionalProperties"}:

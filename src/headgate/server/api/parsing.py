@@ -1,4 +1,4 @@
-"""A request to the admin API, taken apart and checked against what its operation declares."""
+"""Parses requests to the admin API and checks them against their operation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Route:
         self._names = [part[1:-1] if part.startswith("{") else None for part in self._segments]
 
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:
-        """Return the path's parameters, or None where it is another path."""
+        """Return the path's parameters, or None if the path does not match."""
         if len(segments) != len(self._segments):
             return None
         found: dict[str, str] = {}
@@ -48,14 +48,12 @@ class Route:
 
 
 def find(routes: Sequence[Route], scope: Scope) -> tuple[Operation, dict[str, str]]:
-    """Return the operation that a request asks for, and its path's parameters.
-
-    A path of literal segments goes before one with parameters, as the routes stand in order.
+    """Return the requested operation and the parameters of its path; the first matching route wins.
 
     Raises:
-        NotFound: there is no such path.
-        MethodNotAllowed: there is, but not for this method.
-        Invalid: it is not UTF-8, or holds what no id holds.
+        NotFound: the path does not exist.
+        MethodNotAllowed: the path does not offer this method.
+        Invalid: the path is not UTF-8, or holds characters that no id may hold.
     """
     segments = _segments(scope)
     method: str = "GET" if scope["method"] == "HEAD" else scope["method"]
@@ -68,7 +66,7 @@ def find(routes: Sequence[Route], scope: Scope) -> tuple[Operation, dict[str, st
             for name, value in found.items():
                 check_text(value, name, limit=_MAX_VALUE_CHARS)
                 if not value:
-                    raise NotFound(f"the path names no {name}", param=name)
+                    raise NotFound(f"the path has no {name}; add it", param=name)
             return route.operation, found
         allowed.append(route.operation.method)
     if allowed:
@@ -77,10 +75,10 @@ def find(routes: Sequence[Route], scope: Scope) -> tuple[Operation, dict[str, st
 
 
 def read_query(scope: Scope, parameters: Sequence[Parameter]) -> dict[str, QueryValue]:
-    """Return the query's parameters, each of its kind.
+    """Return the typed parameters of the query.
 
     Raises:
-        Invalid: one is not declared, is there twice, or is not of its kind.
+        Invalid: a parameter is unknown, repeated or of the wrong type.
     """
     raw: bytes = scope.get("query_string", b"")
     if len(raw) > _MAX_QUERY_CHARS:
@@ -95,18 +93,18 @@ def read_query(scope: Scope, parameters: Sequence[Parameter]) -> dict[str, Query
         parameter = declared.get(name)
         if parameter is None:
             known = ", ".join(declared) or "none"
-            raise Invalid(f"there is no such query parameter here; known: {known}", param=name[:100])
+            raise Invalid(f"this operation has no such query parameter; it has {known}", param=name[:100])
         if name in values:
-            raise Invalid("this query parameter is there twice; send it once", param=name)
+            raise Invalid("this query parameter was sent twice; send it once", param=name)
         values[name] = _value(text, parameter)
     return values
 
 
 def decode_body(raw: bytes, kind: type[S]) -> S:
-    """Return the body as its type.
+    """Decode the body.
 
     Raises:
-        Invalid: it is not JSON, not of that form, nested too deeply, or holds a NUL character.
+        Invalid: the body is not JSON, does not fit the type, is nested too deeply, or holds a NUL character.
     """
     try:
         body = msgspec.json.decode(raw, type=kind)
@@ -120,10 +118,10 @@ def decode_body(raw: bytes, kind: type[S]) -> S:
 
 
 def require_json(headers: Mapping[str, str]) -> None:
-    """Refuse a body that does not say that it is JSON: a form of a foreign page cannot say so unasked.
+    """Require the content type JSON, which a form of a foreign page cannot send without a preflight.
 
     Raises:
-        UnsupportedMediaType: with the content type that is needed.
+        UnsupportedMediaType: the content type is another one.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -131,21 +129,21 @@ def require_json(headers: Mapping[str, str]) -> None:
 
 
 def check_text(text: str, name: str, *, limit: int) -> None:
-    """Refuse text that PostgreSQL cannot hold, or that is too long.
+    """Refuse text that is too long or that PostgreSQL cannot store.
 
     Raises:
-        Invalid: it holds a NUL or half of a surrogate pair, or is over the limit.
+        Invalid: the text holds a NUL or an unpaired surrogate, or is over the limit.
     """
     if len(text) > limit:
-        raise Invalid(f"longer than {limit} characters", param=name)
+        raise Invalid(f"the text is longer than {limit} characters; shorten it", param=name)
     if "\x00" in text:
-        raise Invalid("text holds a NUL character", param=name)
+        raise Invalid("the text holds a NUL character; remove it", param=name)
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise Invalid("text holds half of a surrogate pair", param=name)
+        raise Invalid("the text holds half of a surrogate pair; send valid Unicode", param=name)
 
 
 def _segments(scope: Scope) -> list[str]:
-    """Split before unquoting, so that an id may hold a slash."""
+    """Split the path before unquoting, so that an id may hold a slash."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     if len(raw) > _MAX_PATH_CHARS:
         raise Invalid("the path is too long")
@@ -175,7 +173,7 @@ def _check_texts(value: Any, depth: int) -> None:
         raise Invalid("the body is nested too deeply")
     if isinstance(value, str):
         if "\x00" in value:
-            raise Invalid("a text in the body holds a NUL character")
+            raise Invalid("a text in the body holds a NUL character; remove it")
     elif isinstance(value, dict):
         for key, inner in cast("dict[str, Any]", value).items():
             _check_texts(key, depth - 1)

@@ -1,4 +1,4 @@
-"""What the server's own operations work with."""
+"""The parts that the server's own operations use."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ ModelState = Literal["ready", "loading", "absent"]
 
 @dataclass(frozen=True, slots=True)
 class ServerParts:
-    """What the server's own operations work with.
+    """The parts that the server's own operations use.
 
     Args:
-        database: as the role `headgate_app`.
-        sections: of `headgate.toml`, of every feature.
-        verbs: by the name of the feature that declares them.
-        operations: of the server and of every feature.
-        model_state: of the embedded model process.
-        is_secure: whether browsers reach us by https, ourselves or by a proxy in front.
+        database: connected as the role `headgate_app`.
+        sections: the sections of `headgate.toml` of every feature.
+        verbs: pairs of a feature's name and one of its verbs.
+        model_state: returns the state of the embedded model process.
+        is_secure: whether browsers use https, directly or through a proxy.
     """
 
     policy: Policy

@@ -1,4 +1,4 @@
-"""The admin API's door: finds the operation, recognises the caller, decodes the body, writes answer or error."""
+"""The router of the admin API: finds the operation, authenticates the caller, decodes the body, writes the answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """A feature's operations, and the service that their handlers get."""
+    """A feature's operations, and the service for their handlers."""
 
     operations: Sequence[Operation]
     service: Any
@@ -51,7 +51,7 @@ class AdminApi:
         self._document = msgspec.json.encode(document(operations, version=__version__))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; every error as an `ErrorBody`."""
+        """Answer one request; errors become an `ErrorBody`."""
         started = _Started(send)
         try:
             await self._answer(scope, receive, started)
@@ -63,7 +63,7 @@ class AdminApi:
             await _fail(error, started)
         except Exception:
             log.exception("admin_request_failed", method=scope["method"])
-            await _fail(HeadgateError("an internal error happened; its cause is in the log"), started)
+            await _fail(HeadgateError("an internal error happened; Headgate's log has its cause"), started)
 
     async def _answer(self, scope: Scope, receive: Receive, send: _Started) -> None:
         headers = headers_of(scope)
@@ -95,7 +95,7 @@ class AdminApi:
         send: Send,
         headers: dict[str, str],
     ) -> Request:
-        """Recognise the caller before anything that the caller sent is looked at closely."""
+        """Authenticate the caller first, then parse the query and the body."""
         found = None if operation.public else await recognise(self._parts, headers, method=scope["method"])
         query = read_query(scope, operation.parameters)
         body: Any = None
@@ -120,13 +120,13 @@ class AdminApi:
 
 
 def _is_first_look(scope: Scope, headers: dict[str, str]) -> bool:
-    """Whether a browser asks if somebody is signed in and presents nothing: no attempt, so no record is made of it."""
+    """Whether a browser without credentials asks for its session. This is no sign-in attempt and gets no record."""
     is_session = scope["method"] == "GET" and scope["path"] == "/api/session"
     return is_session and cookie_of(headers) is None and not headers.keys() & {"authorization", *KEY_HEADERS}
 
 
 class _Started:
-    """A `send` that knows whether the answer's status is out."""
+    """A `send` that knows whether the answer has started."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

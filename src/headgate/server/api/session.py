@@ -1,4 +1,4 @@
-"""Signing in and out: actions like all others, so that the ledger says who was here, and who tried to be."""
+"""Sign-in and sign-out as recorded actions, including failed sign-ins."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ class Session(Body, frozen=True, kw_only=True):
 
 
 UNKNOWN = "unknown"
-"""The principal of attempts by links that do not hold; were somebody registered by that name, they would fail too."""
+"""The principal of sign-ins with invalid links. They fail even if a principal has this id."""
 
 
 async def sign_in(parts: ServerParts, request: Request) -> Session:
-    """Redeem a link, and give the browser its cookie."""
+    """Redeem a link and set the session cookie."""
     snapshot = parts.policy.holder.current
     token = read_token(request.body_as(SignIn).token, tenants=snapshot.tenants)
     if token is None:
         parts.attempts.count()
-        refused = Unauthenticated("this is no sign-in link of this Headgate: ask for a new one")
+        refused = Unauthenticated("this is not a sign-in link of this Headgate: ask for a new one")
         parts.refusals.note(refused, request.scope, place="sign-in")
         raise refused
     async with parts.database.transaction(tenant=token.tenant) as tx:
@@ -74,13 +74,13 @@ async def sign_in(parts: ServerParts, request: Request) -> Session:
 
 
 async def get_session(parts: ServerParts, request: Request) -> Session:
-    """Say who is signed in; a key looks like a session that ends when a new one would."""
+    """Return the session; a key is shown as a session that begins now."""
     session = request.session or SessionRow(request.by.principal.id, parts.clock.now() + SESSION_LASTS)
     return _view(parts, request, request.by, session)
 
 
 async def sign_out(parts: ServerParts, request: Request) -> None:
-    """End the session; a key stays as it is."""
+    """End the session; does nothing for a key."""
     cookie = cookie_of(request.headers)
     token = read_token(cookie, tenants=parts.policy.holder.current.tenants) if cookie else None
     if request.session is None or token is None:
@@ -108,7 +108,7 @@ async def _open(parts: ServerParts, request: Request, caller: AdminCaller, token
 
 
 async def _refused(parts: ServerParts, request: Request, snapshot: Snapshot, token: Token) -> Unauthenticated:
-    """Return the refusal of a link that does not hold, once the pipeline has refused and recorded the attempt."""
+    """Record a sign-in with an invalid link through the pipeline, and return the error."""
     unrecorded = parts.refusals.limit.admit("sign_in", source_of(request.scope))
     if unrecorded is None:
         return Unauthenticated(USED_LINK)
@@ -136,13 +136,13 @@ def _view(parts: ServerParts, request: Request, caller: AdminCaller, session: Se
 
 
 def _is_offered(request: Request, caller: AdminCaller, verb: Verb[Any, Any, Any]) -> bool:
-    """Whether the caller may do it, or ask a person to approve it: to what it is usually done to, plainly."""
+    """Whether the caller may do the verb, or request approval, on its usual kind of resource."""
     resource = Resource(verb.usual, caller.tenant_id, attributes=_plain(verb.attributes))
     return bool(verb.groups) and request.host.gate.offers(caller, verb, resource)
 
 
 def _plain(types: Mapping[str, AttributeType]) -> dict[str, AttributeValue]:
-    """Return a value for each typed attribute: nought, no text, off, nothing."""
+    """Return the empty value of each attribute by its type."""
     return {name: _plain(of) if isinstance(of, Mapping) else of() for name, of in types.items()}
 
 
