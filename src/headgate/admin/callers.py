@@ -8,7 +8,7 @@ from typing import Any
 
 from headgate.admin.commands import Command, CommandVerb
 from headgate.kernel.action import Action, Context, Resource, Verb
-from headgate.kernel.decision import Decision, Effect
+from headgate.kernel.decision import NOTHING_ALLOWS, Decision, Effect
 from headgate.kernel.errors import Denied, Unavailable
 from headgate.kernel.identity import Principal, TenantId, UseCase
 from headgate.kernel.labels import BOTTOM, Labels
@@ -114,10 +114,13 @@ class Gate:
         list would make it longer). What reveals content or leaves the house is run through the pipeline instead.
         """
         decision = self._decide(caller, verb, resource)
-        if decision.effect is not Effect.ALLOW:
-            rules = tuple(rule.id for rule in decision.refusing)
-            reasons = "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing)
-            raise Denied(f"{verb.name} is refused: {reasons or 'no rule allows it to your roles'}", rules=rules)
+        if decision.effect is Effect.ALLOW:
+            return
+        if not decision.refusing:
+            raise Denied(decision.advice or NOTHING_ALLOWS)
+        rules = tuple(rule.id for rule in decision.refusing)
+        reasons = "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing)
+        raise Denied(f"{verb.name} is refused: {reasons}", rules=rules)
 
     def may_use(self, caller: AdminCaller, verb: Verb[Any, Any, Any], use_case: UseCase) -> bool:
         """Tell whether policy lets the caller do something under a use case, for lists to choose from."""

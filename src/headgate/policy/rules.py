@@ -21,6 +21,7 @@ from typing import Any, Literal, cast
 
 import cedarpy
 
+from headgate.kernel.action import Verb
 from headgate.kernel.decision import NO_OBLIGATIONS, LogLevel, Obligations
 from headgate.kernel.errors import Conflict, Invalid, TooLarge
 from headgate.kernel.labels import Custody
@@ -115,8 +116,21 @@ def roles_of(rules: Iterable[Rule]) -> frozenset[str]:
     return frozenset(role for rule in rules for role in _roles_in(rule.condition))
 
 
+def roles_permitting(verb: Verb[Any, Any, Any], rules: Iterable[Rule]) -> frozenset[str]:
+    """Return the roles that permits of a verb name. Other conditions of the permit may still refuse."""
+    names = {verb.name, *verb.groups}
+    return roles_of(rule for rule in rules if rule.does == "allow" and names & _actions_of(rule))
+
+
+def _actions_of(rule: Rule) -> frozenset[str]:
+    """Return the verbs and groups of verbs that a rule's scope names; none where it holds for every action."""
+    scope = rule.condition["action"]
+    entities = scope.get("entities") or [scope.get("entity", {})]
+    return frozenset(entity.get("id", "") for entity in entities)
+
+
 def _roles_in(node: Any) -> Iterator[str]:
-    """Give the texts that the roles of somebody are compared with, below a node of a policy's JSON form."""
+    """Yield the role names in conditions such as `principal.roles.contains("admin")` below a JSON node."""
     if isinstance(node, Mapping):
         for name, test in cast("Mapping[str, Any]", node).items():
             if name in ("contains", "containsAny", "containsAll") and test["left"].get(".", {}).get("attr") == "roles":
