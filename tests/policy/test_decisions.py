@@ -487,7 +487,7 @@ def test_before_the_first_snapshot_nothing_is_decided() -> None:
     clock = FakeClock(NOW)
     holder = SnapshotHolder(clock)
     assert holder.latest is None
-    with pytest.raises(Unavailable, match="not loaded yet"):
+    with pytest.raises(Unavailable, match="still loading"):
         PolicyDecider(holder, clock=clock).decide(action(), Labelled())
 
 

@@ -147,7 +147,7 @@ async def test_an_entry_of_the_api_outlives_a_file_that_does_not_name_it(house: 
         ("PUT", "person/x", {"kind": "robot"}, "person"),
         ("PUT", "use_case/x", {"owner": "a", "purpose": "p", "observe": ["mask-secret"]}, "did you mean mask-secrets"),
         ("PUT", "use_case/jobs", {"owner": "a", "purpose": "p"}, "built in"),
-        ("PUT", "policy/x", {"text": "permit all"}, "no Cedar policy text"),
+        ("PUT", "policy/x", {"text": "permit all"}, "not valid Cedar"),
         ("PUT", "person/x", {"roles": ["admn"]}, "there is no role 'admn'; did you mean 'admin'"),
         ("PUT", "use_case/x", {"owner": "a", "purpose": "p", "deployments": ["gtp"]}, "did you mean 'gpt'"),
         ("DELETE", "deployment/gpt", None, "it is still used by alias smart"),

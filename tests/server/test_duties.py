@@ -91,4 +91,4 @@ async def test_a_duty_that_nothing_enforces_is_refused_wherever_it_is_declared(h
             await client.post("/api/config/apply", json={"toml": toml}),
         ):
             assert answer.status_code == 400
-            assert "not enforced by this version" in answer.json()["error"]["message"]
+            assert "not supported by this version" in answer.json()["error"]["message"]
