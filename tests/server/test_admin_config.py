@@ -87,7 +87,10 @@ async def test_a_mistake_is_named_with_its_line(house: House):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('[[person]]\nid = "joe"\n\n[[person]]\nid = "admin"\n', "headgate.toml:4: person[1]: admin: somebody else"),
+        (
+            '[[person]]\nid = "joe"\n\n[[person]]\nid = "admin"\n',
+            "headgate.toml:4: person[1]: admin: you cannot remove your own role",
+        ),
         (
             '[[person]]\nid = "headgate"\nroles = ["admin"]\n',
             "headgate.toml:1: person[0]: headgate: headgate is built in",

@@ -14,21 +14,21 @@ from headgate.substrate.egress.response import Response
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _METHODS = frozenset({"GET", "HEAD"})
-# What may be told to another origin. Every other header might be a credential, whatever its name.
+# Headers that may go to another origin. Any other header may be a credential.
 _HARMLESS = frozenset({b"accept", b"accept-encoding", b"accept-language", b"user-agent"})
 
 
 @asynccontextmanager
 async def follow(egress: Egress, request: Request, *, hops: int = 3) -> AsyncGenerator[Response]:
-    """Send a GET or HEAD and follow at most `hops` redirects; each hop is vetted like a first request.
+    """Send a GET or HEAD and follow at most `hops` redirects. Each hop is vetted like a first request.
 
-    To another origin only harmless headers go along, no credential under any name. Never from https to http. A
-    redirect without a location, and every answer to another method, is given to the caller as it is.
+    Only harmless headers go to another origin, and no redirect goes from https to http. The caller receives a redirect
+    without a location, and any response to another method, unchanged.
 
     Raises:
         Upstream: more than `hops` redirects.
-        Denied: a redirect to http, or to an address that may not be reached.
-        Invalid: a redirect to something that is not an acceptable URL.
+        Denied: a redirect to http, or to an address that is not allowed.
+        Invalid: a redirect to an invalid URL.
     """
     for hop in range(hops + 1):
         async with egress.send(request) as response:
