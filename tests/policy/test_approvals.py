@@ -130,7 +130,7 @@ async def test_undecided_rejected_and_late_requests_are_no_grants(desk: Desk) ->
     async with desk.office.transaction(tenant=DEFAULT_TENANT) as tx:
         states = [one.state(desk.clock.now()) for one in await every(tx, tenant=DEFAULT_TENANT)]
     assert states == ["expired", "refused"]
-    assert await desk.refused(late, TWO) == "this grant has expired: send the request without it to ask again"
+    assert await desk.refused(late, TWO) == "this grant has expired; send the request without it to ask again"
 
 
 async def test_a_request_is_told_by_what_became_of_it(desk: Desk) -> None:
