@@ -61,7 +61,7 @@ def test_a_locked_installation_starts_and_is_recovered_while_it_runs_and_while_i
         _lock_out(data)
         _recovered(gate.base_url, _recover(data))
         _lock_out(data)
-    with running_headgate(data, "--no-model") as gate, pytest.raises(ApiError, match="not known here"):
+    with running_headgate(data, "--no-model") as gate, pytest.raises(ApiError, match="this API key is unknown"):
         gate.api.call("GET", "/api/rules")
     link = _recover(data)
     with running_headgate(data, "--no-model") as gate:
