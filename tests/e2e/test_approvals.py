@@ -43,7 +43,7 @@ def test_a_call_of_openais_sdk_works_once_after_it_was_approved_on_the_command_l
             with pytest.raises(openai.BadRequestError, match="another request"):
                 ask(OTHER, approval, stream=stream)
             assert ask(ASKED, approval, stream=stream)
-            with pytest.raises(openai.BadRequestError, match="used already"):
+            with pytest.raises(openai.BadRequestError, match="already used"):
                 ask(ASKED, approval, stream=stream)
             assert len(lab.cloud.requests) == 1
             lab.reset()

@@ -42,8 +42,9 @@ def test_the_ledger_begins_with_the_first_key_and_a_start_says_what_policy_refus
         gate.apply(SHUT)
         (data / "admin.key").rename(tmp_path / "kept")
     with running_headgate(data, "--no-model") as gate:
-        assert any("no first key was made" in line and "machine-lets-nobody-in" in line for line in gate.output)
-        assert any("no link was made" in line and "people are let in by somebody else" in line for line in gate.output)
+        assert any("could not make the first key" in line and "machine-lets-nobody-in" in line for line in gate.output)
+        link = [line for line in gate.output if "could not make a link" in line]
+        assert any("people are let in by somebody else" in line for line in link)
         assert not (data / "admin.key").exists()
 
 
@@ -60,7 +61,7 @@ def test_a_locked_installation_starts_and_is_recovered_while_it_runs_and_while_i
         _lock_out(data)
         _recovered(gate.base_url, _recover(data))
         _lock_out(data)
-    with running_headgate(data, "--no-model") as gate, pytest.raises(ApiError, match="not known here"):
+    with running_headgate(data, "--no-model") as gate, pytest.raises(ApiError, match="this API key is unknown"):
         gate.api.call("GET", "/api/rules")
     link = _recover(data)
     with running_headgate(data, "--no-model") as gate:

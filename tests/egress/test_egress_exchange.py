@@ -299,7 +299,7 @@ async def test_a_head_trailer_or_body_over_its_bound_is_refused(serve: Serve, eg
     ):
         with pytest.raises(Upstream, match="max_"):
             await fetch(egress, get(await serve(dripping(start, endless)), profile="small"))
-    with pytest.raises(Upstream, match="larger than the 1 bytes"):
+    with pytest.raises(Upstream, match="larger than the limit of 1 bytes"):
         async with egress.send(get(await serve(answering(OK)))) as response:
             await response.read(limit=1)
 

@@ -212,7 +212,7 @@ async def test_a_server_that_answers_https_in_plain_text_is_refused(serve: Serve
         await writer.drain()
 
     port = await serve(plain)
-    with pytest.raises(Upstream, match="No TLS session"):
+    with pytest.raises(Upstream, match="TLS handshake"):
         await fetch(NetworkProfile(allow=LAN, ca_file=str(authority.file)), f"https://models.corp:{port}/")
 
 
@@ -253,7 +253,7 @@ async def test_a_handshake_that_hangs_is_given_up(serve: Serve) -> None:
         await reader.read()
 
     profile = NetworkProfile(allow=LAN, connect_s=0.1)
-    with pytest.raises(UpstreamTimeout, match=r"within 0\.1 s"):
+    with pytest.raises(UpstreamTimeout, match=r"timed out after 0\.1 s"):
         await fetch(profile, f"https://models.corp:{await serve(handler)}/")
 
 

@@ -93,7 +93,7 @@ class Risky:
                 self.answered.append(reply.record)
                 self.answered_s = began_s
             else:
-                assert (reply.status, "database has to come back" in reply.body.decode()) == (503, True)
+                assert (reply.status, "restore the database connection" in reply.body.decode()) == (503, True)
                 self.refused_s = self.refused_s or began_s
             await asyncio.sleep(0.1)
 

@@ -37,7 +37,7 @@ async def test_the_reserve_is_for_closings_alone(small_disk: SmallDisk) -> None:
     closings = [b"closing %d" % number * 500 for number in range(20)]
     for closing in closings:
         await journal.append(closing, is_closing=True).durable()
-        with pytest.raises(Unavailable, match="free space on the data disk"):
+        with pytest.raises(Unavailable, match="until the data disk has free space"):
             journal.append(b"opening" * 500)
     assert payloads(small_disk.folder / "w") == closings
     await journal.aclose()

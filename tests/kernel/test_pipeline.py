@@ -118,7 +118,7 @@ async def test_what_policy_denies_is_recorded_as_refused_and_not_performed() -> 
 async def test_a_denial_without_a_rule_says_that_nothing_allows_it() -> None:
     bench = Bench()
     bench.decider.decision = Decision(Effect.DENY)
-    with pytest.raises(Denied, match="no rule allows it"):
+    with pytest.raises(Denied, match="No rule allows this action"):
         await bench.pipeline().run(send())
 
 
@@ -147,7 +147,7 @@ async def test_a_duty_to_stay_on_our_machines_refuses_every_other_place() -> Non
     bench.decider.decision = Decision(
         Effect.ALLOW, rules=(duty, observed), obligations=Obligations(restrict=Custody.ORGANISATION)
     )
-    with pytest.raises(Denied, match="organisation's own machines, as policy demands") as caught:
+    with pytest.raises(Denied, match="runs elsewhere, and policy requires our own machines") as caught:
         await bench.pipeline().run(send(clearance=CLOUD))
     assert caught.value.rules == ("stay",)
     await bench.pipeline().run(send(clearance=EVERYTHING))

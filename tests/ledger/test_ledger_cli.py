@@ -86,7 +86,7 @@ def test_verify_says_of_every_log_what_it_is_and_no_more_than_can_be_said(data: 
     assert "umbrella: self-consistent, 3 entries checked" in result.output
     assert "size   600" in result.output
     assert vkey(data) in result.output
-    assert "compare it with one kept elsewhere" in result.output
+    assert "compare it with a copy kept elsewhere" in result.output
 
 
 def test_verify_of_one_tenant_under_a_key_from_elsewhere_asks_for_nothing_more(data: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_kept_checkpoint_of_another_log_or_key_does_not_hold(data: Path, tmp_p
     for arguments in (("--tenant", "acme", "--consistent-with", kept), (*UMBRELLA, data / "bent")):
         result = run("verify", "--data", data, *arguments)
         assert (result.exit_code, result.stdout) == (1, "")
-        assert "is none of this log" in result.stderr
+        assert "does not belong to this log" in result.stderr
 
 
 @pytest.mark.parametrize("index", [0, 255, 256, 599])
@@ -217,7 +217,7 @@ def test_a_bent_proof_does_not_hold(data: Path, tmp_path: Path) -> None:
 def test_a_proof_of_what_is_not_there_is_refused_in_one_line(data: Path, tmp_path: Path) -> None:
     result = run("prove", "01KAM1V2P0000000000000ZZZZ", "--data", data, "-o", tmp_path / "p")
     assert (result.exit_code, result.stdout, (tmp_path / "p").exists()) == (1, "", False)
-    assert result.stderr.startswith("headgate ledger: No log here holds the record")
+    assert result.stderr.startswith("headgate ledger: No log has the record")
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,7 @@ async def test_where_labels_are_not_whole_a_part_is_for_those_who_may_see_everyt
 
 
 def test_labels_that_no_version_wrote_are_said_to_be_none() -> None:
-    with pytest.raises(Corrupt, match="labels that are none"):
+    with pytest.raises(Corrupt, match="invalid labels"):
         kernel_labels(LeafLabels(confidentiality="cosmic"))
 
 

@@ -273,7 +273,7 @@ def test_an_open_leaf_is_not_taken_for_a_closed_one_nor_a_later_entry_for_ours()
     leaf = Leaf(
         v=1, id=ID, tenant="acme", opened_at="", verb="", principal="", use_case="", resource="", effect="", would=""
     )
-    with pytest.raises(Corrupt, match="is open"):
+    with pytest.raises(Corrupt, match="open in its leaf"):
         read_closed(encode_leaf(leaf))
     later = JournalEntry(v=2, tenant="acme", id=ID, is_closing=True, seal="", leaf=b"", parts={})
     with pytest.raises(Corrupt, match="version 2"):

@@ -78,7 +78,7 @@ async def test_an_approved_action_is_done_once(desk: Desk) -> None:
     assert (await desk.decide(approval)).approved
     grant = await desk.approvals.redeem(approval, digest=ONE, principal="agent")
     assert (grant.id, grant.digest, grant.approver, grant.expires_at) == (approval, ONE, "boss", NOW + HOLDS)
-    assert await desk.refused(approval) == "this grant was used already: send the request without it to ask anew"
+    assert await desk.refused(approval) == "this grant was already used; send the request without it to ask again"
 
 
 async def test_whoever_decides_sees_what_is_asked_and_why_but_no_content(desk: Desk) -> None:
@@ -92,7 +92,7 @@ async def test_whoever_decides_sees_what_is_asked_and_why_but_no_content(desk: D
 
 async def test_a_program_that_asks_for_ever_is_told_so_and_others_are_not(desk: Desk) -> None:
     asked = [await desk.ask(bytes([number]) * 32) for number in range(MOST_WAITING)]
-    with pytest.raises(OverBudget, match="wait for approval"):
+    with pytest.raises(OverBudget, match="requests for approval; wait"):
         await desk.ask(b"x" * 32)
     assert await desk.ask(bytes([0]) * 32) == asked[0]
     await desk.decide(asked[0])
@@ -113,7 +113,7 @@ async def test_a_grant_is_for_one_request_of_one_principal(desk: Desk) -> None:
     approval = await desk.ask()
     await desk.decide(approval)
     assert "another request" in await desk.refused(approval, TWO)
-    assert await desk.refused(approval, principal="thief") == "this grant is not known here"
+    assert await desk.refused(approval, principal="thief") == "this grant is unknown"
     for nonsense in ("", "x", ".x", "default.", "default.unknown", "other." + approval, "d." + "x" * 300):
         assert await desk.refused(nonsense)
     assert await desk.approvals.redeem(approval, digest=ONE, principal="agent")
@@ -121,18 +121,16 @@ async def test_a_grant_is_for_one_request_of_one_principal(desk: Desk) -> None:
 
 async def test_undecided_rejected_and_late_requests_are_no_grants(desk: Desk) -> None:
     approval = await desk.ask()
-    assert await desk.refused(approval) == "the request has not been decided yet"
+    assert await desk.refused(approval) == "nobody has decided the request yet; try again later"
     await desk.decide(approval, approved=False)
-    assert await desk.refused(approval) == (
-        "the request was refused; whoever refused it said why, see `headgate approvals show`"
-    )
+    assert await desk.refused(approval) == ("the request was refused; see the reason with `headgate approvals show`")
     late = await desk.ask(TWO)
     await desk.decide(late)
     desk.clock.advance(HOLDS.total_seconds())
     async with desk.office.transaction(tenant=DEFAULT_TENANT) as tx:
         states = [one.state(desk.clock.now()) for one in await every(tx, tenant=DEFAULT_TENANT)]
     assert states == ["expired", "refused"]
-    assert await desk.refused(late, TWO) == "this grant has expired: send the request without it to ask anew"
+    assert await desk.refused(late, TWO) == "this grant has expired; send the request without it to ask again"
 
 
 async def test_a_request_is_told_by_what_became_of_it(desk: Desk) -> None:

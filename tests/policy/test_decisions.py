@@ -91,7 +91,31 @@ def test_strangers_and_unregistered_use_cases_get_nothing() -> None:
     assert decide(action(principal=Principal("stranger", HOME))).effect is Effect.DENY
     nowhere = decide(action(use_case=replace(CHAT, id="other")))
     assert nowhere.effect is Effect.DENY
-    assert sentence_on(nowhere) == "refused: no rule allows it"
+    assert sentence_on(nowhere) == "refused: no rule allows this action"
+    assert nowhere.advice == "The use case other is not registered. Ask an administrator to register it."
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "principal", "advice"),
+    [
+        ("policy.list", (ADMINISTER,), "app", "for one of the roles auditor or admin."),
+        ("key.create", (ADMINISTER,), "app", "for the role admin."),
+        ("key.create", (ADMINISTER,), "stranger", "stranger is not registered. Ask an administrator to register it."),
+    ],
+)
+def test_a_caller_without_the_role_is_told_which_role_to_ask_for(
+    name: str, groups: tuple[str, ...], principal: str, advice: str
+) -> None:
+    asked = action(
+        name, resource=Resource("policy", "*"), use_case=ADMINISTRATION, principal=Principal(principal, HOME)
+    )
+    decision = decide(replace(asked, verb=replace(asked.verb, groups=groups)))
+    assert decision.effect is Effect.DENY
+    assert decision.advice.endswith(advice)
+
+
+def test_a_caller_whom_no_role_would_help_gets_no_advice() -> None:
+    assert decide(action("session.open", resource=Resource("session", "new"))).advice == ""
 
 
 def test_a_use_case_of_another_tenant_and_an_unknown_tenant_are_refused() -> None:
@@ -233,7 +257,7 @@ def test_a_tenant_whose_policies_do_not_hold_can_only_be_administered() -> None:
 def test_ask_stands_between_deny_and_allow() -> None:
     ask = '@id("ask") @reason("a person looks first") @does("ask") forbid (principal, action, resource);'
     assert decide(action(), at=snapshot(ask)).effect is Effect.ASK
-    assert sentence_on(decide(action(), at=snapshot(ask))).endswith("demanded by ask (a person looks first)")
+    assert sentence_on(decide(action(), at=snapshot(ask))).endswith("required by ask (a person looks first)")
     both = decide(action(), at=snapshot(ask, '@id("no") @reason("x") forbid (principal, action, resource);'))
     assert both.effect is Effect.DENY
     assert {(hit.id, hit.does) for hit in both.rules} >= {("ask", "ask"), ("no", "deny")}
@@ -463,7 +487,7 @@ def test_before_the_first_snapshot_nothing_is_decided() -> None:
     clock = FakeClock(NOW)
     holder = SnapshotHolder(clock)
     assert holder.latest is None
-    with pytest.raises(Unavailable, match="not loaded yet"):
+    with pytest.raises(Unavailable, match="still loading"):
         PolicyDecider(holder, clock=clock).decide(action(), Labelled())
 
 

@@ -97,7 +97,7 @@ def test_unknown_revoked_and_orphaned_keys_get_one_same_message() -> None:
 def test_an_expired_key_says_when_it_expired_and_what_to_do() -> None:
     secret, key = made(expires_at=NOW)
     assert refused(secret, snapshot(key)) == "this key expired at 2026-03-01 12:00 UTC; ask for a new one"
-    assert refused(secret[:-1] + "?", snapshot(key)).startswith("this API key is not known here")
+    assert refused(secret[:-1] + "?", snapshot(key)).startswith("this API key is unknown")
 
 
 def test_a_role_that_the_principal_lost_is_lost_to_the_key() -> None:

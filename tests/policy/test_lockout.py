@@ -36,7 +36,7 @@ def service_on(contents: TenantContents) -> PolicyService:
 @pytest.mark.parametrize(
     ("contents", "why"),
     [
-        (TenantContents(DEFAULT_TENANT), "administration is not there"),
+        (TenantContents(DEFAULT_TENANT), "administration is missing"),
         (NOBODY, "no registered person could sign in"),
         (TenantContents(DEFAULT_TENANT, (OFFICE,), (ADMIN,)), None),
     ],

@@ -385,9 +385,13 @@ async def test_a_policy_that_does_not_hold_or_takes_anothers_id_is_not_kept(offi
     broken = NO.replace("resource);", "resource) when { resource.custdy == 1 };")
     cases: list[tuple[CustomPolicy, type[Exception], str]] = [
         (CustomPolicy("a", DEFAULT_TENANT, broken), Invalid, "custdy"),
-        (CustomPolicy("a", DEFAULT_TENANT, NO.replace('"no"', '"key-scope"')), Conflict, "stands in baseline"),
+        (
+            CustomPolicy("a", DEFAULT_TENANT, NO.replace('"no"', '"key-scope"')),
+            Conflict,
+            "and policy a both have a rule key-scope",
+        ),
         (CustomPolicy("A", DEFAULT_TENANT, NO), Invalid, "policy's id"),
-        (CustomPolicy("b", DEFAULT_TENANT, NO), Conflict, "stands in policy own and in policy b"),
+        (CustomPolicy("b", DEFAULT_TENANT, NO), Conflict, "policy own and policy b both have a rule no"),
     ]
     async with office.change() as tx:
         await office.service.put_policy(tx, CustomPolicy("own", DEFAULT_TENANT, NO), tenant=DEFAULT_TENANT)
@@ -399,7 +403,7 @@ async def test_a_policy_that_does_not_hold_or_takes_anothers_id_is_not_kept(offi
 async def test_why_answers_for_other_roles_and_strangers(office: Office) -> None:
     await office.refresh()
     ask = Check("nobody", "administration", "key.create", Resource("key", "*"))
-    assert office.service.check(ask, tenant=DEFAULT_TENANT).sentence == "refused: no rule allows it"
+    assert office.service.check(ask, tenant=DEFAULT_TENANT).sentence == "refused: no rule allows this action"
     admin = replace(ask, principal="headgate", roles=frozenset({"admin"}))
     assert office.service.check(admin, tenant=DEFAULT_TENANT).decision.effect is Effect.ALLOW
     for unknown in (replace(ask, use_case="nothing"), ask):

@@ -111,17 +111,17 @@ def test_each_section_is_what_the_kernel_asks_for() -> None:
         ("use_case", CHAT.replace('"anna"', '""'), "use_case[0].owner", "1 to 200"),
         ("use_case", CHAT + "expires = 9999-12-31", "use_case[0].expires", "1970 to 2999"),
         ("use_case", CHAT + "expires = 1960-01-01", "use_case[0].expires", "1970 to 2999"),
-        ("use_case", CHAT * 2, "use_case[1]", "two entries of [[use_case]] are chat"),
+        ("use_case", CHAT * 2, "use_case[1]", "two entries of [[use_case]] have the id chat"),
         ("use_case", "use_case = 3", "use_case", "write [[use_case]]"),
         ("policy", "[[policy]]\nid = 'a'", "policy[0].text", "either text or file"),
-        ("policy", "[[policy]]\nid = 'a'\nfile = 'a.cedar'", "policy[0].file", "cannot be read here"),
-        ("policy", "[[policy]]\nid = 'a'\ntext = 'permit('", "policy[0].text", "policy a is no Cedar"),
+        ("policy", "[[policy]]\nid = 'a'\nfile = 'a.cedar'", "policy[0].file", "cannot read files"),
+        ("policy", "[[policy]]\nid = 'a'\ntext = 'permit('", "policy[0].text", "policy a is not valid Cedar"),
         ("policy", f"[[policy]]\nid = 'A'\ntext = '{NO}'", "policy[0].id", "begins with"),
         (
             "policy",
             f"[[policy]]\nid = 'a'\ntext = '{NO.replace('no', 'key-scope', 1)}'",
             "policy[0].text",
-            "stands in baseline",
+            "both have a rule",
         ),
         (
             "imported_key",
@@ -256,7 +256,7 @@ async def test_an_entry_of_the_api_is_taken_over_when_the_file_names_it(apply: A
     async with apply.database.transaction(tenant=DEFAULT_TENANT) as tx:
         await SERVICE.put_principal(tx, RegisteredPrincipal("ann", DEFAULT_TENANT, "person"), tenant=DEFAULT_TENANT)
     named = "[[person]]\nid = 'ann'"
-    assert await apply.run(named) == [Change("person", "ann", "change", "from now on the file looks after it")]
+    assert await apply.run(named) == [Change("person", "ann", "change", "the file now manages it")]
     assert await apply.run(named) == []
 
 

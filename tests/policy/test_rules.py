@@ -56,12 +56,12 @@ def test_permits_forbids_and_asks_are_told_apart_and_keep_their_order() -> None:
         (f'@id("r") permit {ANY};', ["rule r", "no @reason"]),
         (one('@mode("observed")'), ["@mode", "did you mean observe"]),
         (one('@mode("xyz")'), ["enforce, observe, always", "'xyz'"]),
-        (one('@does("ask")'), ["stands on a forbid"]),
+        (one('@does("ask")'), ["needs a forbid"]),
         (one('@duty("cite")'), ["rule r", "mask, restrict, cap, log"]),
         (one('@duty("watermark")'), ["rule r", "mask, restrict, cap, log"]),
         (one('@does("tell")', "forbid"), ["@does", "ask"]),
-        (one('@duty("mask") @categories("pii")', "forbid"), ["a duty is a permit"]),
-        (one('@duty("mask") @does("ask") @categories("pii")'), ["a duty is a permit"]),
+        (one('@duty("mask") @categories("pii")', "forbid"), ["a duty must be a permit"]),
+        (one('@duty("mask") @does("ask") @categories("pii")'), ["a duty must be a permit"]),
         (one('@duty("masc")'), ["did you mean mask"]),
         (one('@duty("mask")'), ["needs @categories"]),
         (one('@duty("mask") @categories(" , ")'), ["needs @categories"]),
@@ -71,8 +71,8 @@ def test_permits_forbids_and_asks_are_told_apart_and_keep_their_order() -> None:
         (one('@duty("log") @level("loud")'), ["'loud'"]),
         (one('@reasn("x")'), ["did you mean @reason"]),
         (one('@zzz("x")'), ["@zzz is unknown", "known are"]),
-        (one('@custody("organisation")'), ["@custody", "no place here"]),
-        ("permit(", ["no Cedar policy text"]),
+        (one('@custody("organisation")'), ["@custody", "not allowed here"]),
+        ("permit(", ["not valid Cedar"]),
         ('@id("r") @reason("x") permit(principal == ?principal, action, resource);', ["?principal"]),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_rule_in_the_wrong_file_and_one_id_in_two_features_are_refused() -> No
     with pytest.raises(Invalid, match=r"baseline/mine/access\.cedar: rule r belongs in the other file"):
         load_pack(verbs(), [Rules("mine", access=duty, duties="")])
     with pytest.raises(
-        Conflict, match=r"rule r stands in baseline/mine/duties\.cedar and in baseline/yours/duties\.cedar"
+        Conflict, match=r"baseline/mine/duties\.cedar and baseline/yours/duties\.cedar both have a rule r"
     ):
         load_pack(verbs(), [Rules("mine", "", duty), Rules("yours", "", duty)])
 

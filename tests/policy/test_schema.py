@@ -74,11 +74,11 @@ def test_an_action_without_a_declared_attribute_is_refused(attributes: dict[str,
 @pytest.mark.parametrize(
     ("verb", "words"),
     [
-        (Verb("Ring", object, object, object), "is no name of a verb"),
-        (Verb("bell.ring", object, object, object, groups=('a" ]',)), "is no name of a group"),
-        (Verb("bell.ring", object, object, object, attributes={"id": str}), "every resource has one of that name"),
-        (Verb("bell.ring", object, object, object, attributes={"a b": str}), "cannot name an attribute"),
-        (Verb("bell.ring", object, object, object, attributes={"ring": float}), "the attribute ring is no number"),  # pyright: ignore[reportArgumentType] - the fault at test
+        (Verb("Ring", object, object, object), "is not a valid verb"),
+        (Verb("bell.ring", object, object, object, groups=('a" ]',)), "is not a valid group of verbs"),
+        (Verb("bell.ring", object, object, object, attributes={"id": str}), "is not a valid attribute"),
+        (Verb("bell.ring", object, object, object, attributes={"a b": str}), "is not a valid attribute"),
+        (Verb("bell.ring", object, object, object, attributes={"ring": float}), "the attribute ring must be a number"),  # pyright: ignore[reportArgumentType] - the fault at test
     ],
 )
 def test_what_rules_could_not_name_is_refused(verb: Verb[object, object, object], words: str) -> None:

@@ -73,7 +73,7 @@ async def test_a_call_is_done_once_after_somebody_else_approved_it(house: House)
     done = await _call(house, bot, grant=approval)
     again = await _call(house, bot, grant=approval)
     assert (other.status_code, done.status_code, again.status_code) == (400, 200, 400)
-    assert "used already" in again.json()["error"]["message"]
+    assert "already used" in again.json()["error"]["message"]
     assert (await _state(house, approval))["state"] == "used"
 
 
@@ -131,7 +131,7 @@ async def test_nobody_approves_their_own_request_whatever_their_role(house: Hous
     assert own[0]["can_decide"] is False
     assert own[0]["details"]["use_case"] == "getting-started"
     assert tried.status_code == 403
-    assert "other than the one who asks" in tried.json()["error"]["message"]
+    assert "other than the requester" in tried.json()["error"]["message"]
     assert (await _state(house, approval))["state"] == "waiting"
 
 
@@ -144,7 +144,7 @@ async def test_nobody_approves_with_a_key_that_they_made_for_somebody_else(house
     async with house.client(made.json()["secret"]) as client:
         tried = await client.post(f"/api/approvals/{approval}/approve", json=REASON)
     assert tried.status_code == 403
-    assert "made by the one who asks" in tried.json()["error"]["message"]
+    assert "the requester made this key" in tried.json()["error"]["message"]
     async with house.client(await house.register("grace", "approver")) as client:
         assert (await client.post(f"/api/approvals/{approval}/approve", json=REASON)).status_code == 200
 
@@ -158,7 +158,7 @@ async def test_whoever_made_the_key_that_asks_does_not_decide(house: House) -> N
         tried = await client.post(f"/api/approvals/{approval}/approve", json=REASON)
     assert (listed["principal"], listed["makers"], listed["can_decide"]) == ("bot", ["admin"], False)
     assert tried.status_code == 403
-    assert "you made the key that asks" in tried.json()["error"]["message"]
+    assert "you made the requester's key" in tried.json()["error"]["message"]
     async with house.browser() as same_person:
         assert (await same_person.post(f"/api/approvals/{approval}/approve", json=REASON)).status_code == 403
     async with house.client(await house.register("grace", "approver")) as client:
@@ -172,7 +172,7 @@ async def test_two_keys_that_one_person_made_are_not_two_people(house: House) ->
     await _apply(house)
     approval = await _key_asked(house, bot)
     async with house.client(graces) as client:
-        assert "made by the same person" in await _why_not(client, approval)
+        assert "the same person made" in await _why_not(client, approval)
     async with house.browser("grace") as herself:
         assert (await herself.post(f"/api/approvals/{approval}/approve", json=REASON)).status_code == 200
 
@@ -199,7 +199,7 @@ async def test_a_person_between_hides_nobody_either(house: House) -> None:
     await _apply(house)
     approval = await _key_asked(house, olga)
     async with house.client(graces) as client:
-        assert "made by the one who asks" in await _why_not(client, approval)
+        assert "the requester made this key" in await _why_not(client, approval)
 
 
 async def test_a_key_that_somebody_made_when_signed_in_is_theirs_alone(house: House) -> None:

@@ -87,7 +87,10 @@ async def test_a_mistake_is_named_with_its_line(house: House):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('[[person]]\nid = "joe"\n\n[[person]]\nid = "admin"\n', "headgate.toml:4: person[1]: admin: somebody else"),
+        (
+            '[[person]]\nid = "joe"\n\n[[person]]\nid = "admin"\n',
+            "headgate.toml:4: person[1]: admin: you cannot remove your own role",
+        ),
         (
             '[[person]]\nid = "headgate"\nroles = ["admin"]\n',
             "headgate.toml:1: person[0]: headgate: headgate is built in",
@@ -125,7 +128,7 @@ async def test_an_administrator_is_left_whoever_applies_the_file(house: House):
     async with house.client(await house.register("ed", "editor")) as editor:
         refused = await editor.post("/api/config/apply", json={"toml": '[[person]]\nid = "admin"\n'})
     assert refused.status_code == 409
-    assert "one with the role admin has to be left" in refused.json()["error"]["message"]
+    assert "at least one person must keep the role admin" in refused.json()["error"]["message"]
 
 
 async def test_a_file_takes_nothing_away_that_what_stays_needs(house: House):

@@ -197,7 +197,7 @@ async def test_a_part_that_policy_does_not_let_an_auditor_see_says_so(house: Hou
         assert put.status_code == 200, put.text
     detail = await dispatched(house, "hello", house.admin_key)
     assert [part["text"] for part in detail["parts"]] == [None, None]
-    assert {part["withheld"] for part in detail["parts"]} == {"policy lets you see the record, not its content"}
+    assert {part["withheld"] for part in detail["parts"]} == {"your role lets you read the record, but not its content"}
 
 
 async def test_lists_and_the_live_feed_hold_no_content(house: House):

@@ -64,7 +64,7 @@ async def test_a_policy_that_locks_everybody_out_is_refused_at_every_door(house:
             await client.post("/api/config/apply", json={"toml": file_of(text)}),
         ):
             assert refused.status_code == 409, refused.text
-            assert "nobody could undo this change" in refused.json()["error"]["message"]
+            assert "no administrator could undo this change" in refused.json()["error"]["message"]
         assert await _state(client) == before
 
 

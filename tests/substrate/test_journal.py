@@ -147,7 +147,7 @@ async def test_a_full_disk_refuses_openings_takes_closings_from_the_reserve_and_
         return real(fd, data)
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(Unavailable, match="free space on the data disk"):
+    with pytest.raises(Unavailable, match="until the data disk has free space"):
         await journal.append(b"opening").durable()
     await journal.append(b"closing", is_closing=True).durable()
     assert payloads(tmp_path / "w") == [b"before", b"closing"]

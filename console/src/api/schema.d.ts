@@ -169,7 +169,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Registered purposes. */
+        /** The tenant's use cases. */
         get: operations["listUseCases"];
         put?: never;
         post?: never;
@@ -187,7 +187,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Register or change one. */
+        /** Register or change a use case. */
         put: operations["putUseCase"];
         post?: never;
         /** Remove one. */
@@ -205,7 +205,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Let a rule observe or enforce for one use case. */
+        /** Set a rule to observe or enforce for one use case. */
         put: operations["setRuleMode"];
         post?: never;
         delete?: never;
@@ -272,7 +272,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One request, with what would be sent. */
+        /** One request with its content. */
         get: operations["getApproval"];
         put?: never;
         post?: never;
@@ -291,7 +291,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Let it be done, once. */
+        /** Approve a request; it then runs once. */
         post: operations["approve"];
         delete?: never;
         options?: never;
@@ -308,7 +308,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Have it not done. */
+        /** Refuse a request. */
         post: operations["refuse"];
         delete?: never;
         options?: never;
@@ -408,7 +408,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One record, whole. */
+        /** One record with its content. */
         get: operations["getRecord"];
         put?: never;
         post?: never;
@@ -425,7 +425,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Its proof of inclusion. */
+        /** A record's proof of inclusion. */
         get: operations["proveRecord"];
         put?: never;
         post?: never;
@@ -458,14 +458,14 @@ export interface components {
     schemas: {
         /**
          * ErrorBody
-         * @description Every error answer of the admin API.
+         * @description The body of every error response.
          */
         ErrorBody: {
             error: components["schemas"]["ErrorDetail"];
         };
         /**
          * ErrorDetail
-         * @description What went wrong: a stable code, words for people, the rules that refused, and the approval to wait for.
+         * @description An error: a stable code, a message, the rules that refused, and the pending approval.
          */
         ErrorDetail: {
             code: string;
@@ -620,10 +620,10 @@ export interface components {
         };
         /**
          * NewKey
-         * @description A key to be made.
+         * @description A request for a new key.
          *
-         *         Without `principal` it stands for a program of its own, named after the key, with the maker's clearance. A person's
-         *         own key names that person.
+         *         Without `principal` Headgate registers a new program with the key's name and the maker's clearance. For a person's
+         *         key, `principal` is that person.
          */
         NewKey: {
             name: string;
@@ -646,7 +646,7 @@ export interface components {
         };
         /**
          * CreatedKey
-         * @description A key with its secret, shown this once.
+         * @description A new key with its secret. The secret is not shown again.
          */
         CreatedKey: {
             key: components["schemas"]["KeyView"];
@@ -693,8 +693,8 @@ export interface components {
          * UseCaseBody
          * @description A registered purpose.
          *
-         *         `members` may use it besides its owner and administrators: ids, `group:NAME`, or `*` for everyone. Without them
-         *         a use case keeps the members that it has, and a new one has none.
+         *         `members` lists who may use it besides its owner and administrators: ids, `group:NAME`, or `*` for everyone.
+         *         Without the field a stored use case keeps its members, and a new one has none.
          */
         UseCaseBody: {
             owner: string;
@@ -722,7 +722,7 @@ export interface components {
         };
         /**
          * RuleMode
-         * @description Whether a rule only records what it would do.
+         * @description The mode to set. An observing rule only records its effect.
          */
         RuleMode: {
             /** @enum {unknown} */
@@ -730,7 +730,7 @@ export interface components {
         };
         /**
          * RuleList
-         * @description The rules in force, with the mode that they have for one use case.
+         * @description The rules in force, with their modes for one use case.
          */
         RuleList: {
             use_case: string | null;
@@ -739,7 +739,7 @@ export interface components {
         };
         /**
          * RuleView
-         * @description A rule of policy, as its author wrote it.
+         * @description A rule with its source text.
          */
         RuleView: {
             id: string;
@@ -768,10 +768,10 @@ export interface components {
         };
         /**
          * ApprovalView
-         * @description A request for approval and what became of it.
+         * @description A request for approval and its state.
          *
-         *         `makers` made the key that asks. `record` tells of the action that was asked about, `labels` of what would be sent;
-         *         `details` are what is known of the destination or the change. `can_decide` says whether whoever looks may decide it.
+         *         `makers` made the requester's key. `record` is the id of the action's record. `labels` are the labels of the
+         *         content. `details` describe the destination or the change. `can_decide` is whether this reader may decide it.
          */
         ApprovalView: {
             id: string;
@@ -800,7 +800,7 @@ export interface components {
         };
         /**
          * ApprovalRule
-         * @description A rule that asks, and why.
+         * @description A rule that asks for the approval, with its reason.
          */
         ApprovalRule: {
             id: string;
@@ -808,7 +808,7 @@ export interface components {
         };
         /**
          * ApprovalDetail
-         * @description One request with what would be sent: `content` says whether it is shown, withheld from this reader, or absent.
+         * @description One request with its content. `content` is whether the content is shown, withheld from this reader, or absent.
          */
         ApprovalDetail: {
             approval: components["schemas"]["ApprovalView"];
@@ -818,7 +818,7 @@ export interface components {
         };
         /**
          * PartView
-         * @description A sealed part, opened for this reader: `text` is null where it is no text, was erased, or `withheld` says why.
+         * @description An opened part of a record. `text` is null for binary or erased content, or if `withheld` has a reason.
          */
         PartView: {
             name: string;
@@ -830,7 +830,7 @@ export interface components {
         };
         /**
          * ApprovalDecision
-         * @description Why it is approved or refused, for whoever looks later.
+         * @description The reason of a decision, for the record.
          */
         ApprovalDecision: {
             reason: string;
@@ -998,7 +998,7 @@ export interface components {
         };
         /**
          * RecordView
-         * @description One record, as lists show it.
+         * @description One record in a list.
          */
         RecordView: {
             id: string;
@@ -1025,7 +1025,7 @@ export interface components {
         };
         /**
          * RecordDetail
-         * @description Everything about one record: itself, the actions inside it, and its parts.
+         * @description One record with its child actions and its parts.
          */
         RecordDetail: {
             record: components["schemas"]["RecordView"];
@@ -1035,7 +1035,7 @@ export interface components {
         };
         /**
          * ProofView
-         * @description What a stranger needs to check a record; see `headgate ledger prove`.
+         * @description A proof bundle for an offline check of a record; see `headgate ledger prove`.
          */
         ProofView: {
             bundle: {
@@ -1696,9 +1696,9 @@ export interface operations {
     listApprovals: {
         parameters: {
             query?: {
-                /** @description Only those that wait for a decision. */
+                /** @description Only pending requests. */
                 waiting?: boolean;
-                /** @description Continue after this place. */
+                /** @description The `next` value of the previous page. */
                 cursor?: string;
                 /** @description At most this many, 1 to 200; 50 by default. */
                 limit?: number;
@@ -1928,7 +1928,7 @@ export interface operations {
     listRecords: {
         parameters: {
             query?: {
-                /** @description Continue after this place. */
+                /** @description The `next` value of the previous page. */
                 cursor?: string;
                 /** @description At most this many, 1 to 200; 50 by default. */
                 limit?: number;
@@ -1940,15 +1940,15 @@ export interface operations {
                 use_case?: string;
                 /** @description Only this resource, such as deployment:local-chat. */
                 resource?: string;
-                /** @description Only this principal, as records name it. */
+                /** @description Only this principal, by id or pseudonym. */
                 principal?: string;
-                /** @description Only where this rule matched. */
+                /** @description Only records in which this rule matched. */
                 rule?: string;
                 /** @description Only opened at or after this time. */
                 since?: string;
                 /** @description Only opened before this time. */
                 until?: string;
-                /** @description Only the first record of each chain. */
+                /** @description Only calls, without their attempts. */
                 roots?: boolean;
             };
             header?: never;

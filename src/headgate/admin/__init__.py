@@ -1,1 +1,1 @@
-"""What a feature says of itself: verbs, operations, commands, jobs, and what it is opened with."""
+"""The contract of features: verbs, operations, commands, jobs, and the context in which a feature opens."""

@@ -15,7 +15,7 @@ AliasName = Annotated[
     str,
     msgspec.Meta(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9._:/-]*\*?)[A-Za-z0-9._:/-]*$", max_length=127),
 ]
-"""A name, in which one `*` may stand for any text."""
+"""A name with at most one wildcard `*`."""
 Text = Annotated[str, msgspec.Meta(max_length=2000)]
 LongText = Annotated[str, msgspec.Meta(max_length=200_000)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -23,11 +23,11 @@ Level = Literal["public", "internal", "confidential", "restricted"]
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A body of the admin API; unknown fields are refused."""
+    """Base of the admin API's bodies. Rejects unknown fields."""
 
 
 class ErrorDetail(Body, frozen=True, kw_only=True):
-    """What went wrong: a stable code, words for people, the rules that refused, and the approval to wait for."""
+    """An error: a stable code, a message, the rules that refused, and the pending approval."""
 
     code: str
     message: str
@@ -39,7 +39,7 @@ class ErrorDetail(Body, frozen=True, kw_only=True):
 
 
 class ErrorBody(Body, frozen=True, kw_only=True):
-    """Every error answer of the admin API."""
+    """The body of every error response."""
 
     error: ErrorDetail
 
@@ -54,7 +54,7 @@ class RuleHitView(Body, frozen=True, kw_only=True):
 
 
 class PartView(Body, frozen=True, kw_only=True):
-    """A sealed part, opened for this reader: `text` is null where it is no text, was erased, or `withheld` says why."""
+    """An opened part of a record. `text` is null for binary or erased content, or if `withheld` has a reason."""
 
     name: str
     text: str | None

@@ -1,4 +1,4 @@
-"""Who calls the admin API, and what is decided about a mere look."""
+"""Callers of the admin API, and policy decisions on reads that leave no record."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import Any
 
 from headgate.admin.commands import Command, CommandVerb
 from headgate.kernel.action import Action, Context, Resource, Verb
-from headgate.kernel.decision import Decision, Effect
+from headgate.kernel.decision import NOTHING_ALLOWS, Decision, Effect
 from headgate.kernel.errors import Denied, Unavailable
 from headgate.kernel.identity import Principal, TenantId, UseCase
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.ports import Decider, Labeller
 
 ADMINISTRATION = "administration"
-"""The built-in use case under which Headgate is administered."""
+"""The built-in use case of administration."""
 
 CONSOLE: Mapping[str, str] = {"channel": "admin-api"}
-"""What policies may ask about an action that came in by the admin API."""
+"""Attributes of actions that arrive through the admin API, for policies."""
 
 MACHINE: Mapping[str, str] = {"channel": "machine"}
-"""The same of what is done on Headgate's own machine, by whoever can read its secrets."""
+"""Attributes of actions that the operator runs on Headgate's machine, for policies."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdminCaller:
-    """Who calls the admin API.
+    """An authenticated caller.
 
     Args:
-        principal: with the roles that policy gives it at this moment.
+        principal: with its current roles.
         use_cases: of the tenant, by id.
-        bound: the use case that its key is bound to, or None for a session.
-        floor: labels that the caller raised by header.
-        grant: id of an approval that the caller presents, or None.
-        attributes: what policies may ask about how the caller came in.
+        bound: the use case of the caller's key, or None for a session.
+        floor: labels from the caller's request header.
+        grant: id of the approval that the caller presents, or None.
+        attributes: facts on the channel of the call, for policies.
     """
 
     principal: Principal
@@ -51,49 +51,49 @@ class AdminCaller:
 
     @property
     def administration(self) -> UseCase:
-        """The use case under which administration is decided.
+        """The built-in use case of administration.
 
         Raises:
-            Unavailable: the database lost it, or it cannot be read.
+            Unavailable: it is missing in the database or cannot be read.
         """
         try:
             return self.use_cases[ADMINISTRATION]
         except KeyError:
             raise Unavailable(
-                f"the built-in use case {ADMINISTRATION} is not there; run `headgate recover` on Headgate's machine"
+                f"the built-in use case {ADMINISTRATION} is missing; run `headgate recover` on Headgate's machine"
             ) from None
 
     def use_case(self, requested: str | None) -> UseCase:
-        """Return the use case that a call runs under: the one that is asked for, or the one that the key is bound to.
+        """Return the use case of a call: the requested one, or the key's.
 
         Raises:
-            Denied: the key is bound to another one, or there is none of that name, or nobody named one.
+            Denied: the key is bound to another use case, the name is unknown, or there is no name.
         """
         return choose_use_case(self.use_cases, bound=self.bound, requested=requested)
 
     def action(
         self, verb: Verb[Any, Any, Any], resource: Resource, payload: Any, *, use_case: UseCase | None = None
     ) -> Action[Any, Any, Any]:
-        """Return an action of the caller; under the use case of administration unless another one is given."""
+        """Return an action of the caller, by default under the use case administration."""
         context = Context(use_case=use_case or self.administration, grant=self.grant, attributes=self.attributes)
         return Action(verb=verb, principal=self.principal, resource=resource, payload=payload, context=context)
 
 
 def choose_use_case(use_cases: Mapping[str, UseCase], *, bound: str | None, requested: str | None) -> UseCase:
-    """Return the use case that a call runs under.
+    """Return the use case of a call.
 
     Args:
-        bound: the use case that the key is bound to; None for a session, which may name any.
-        requested: the use case that the caller asks for, or None.
+        bound: the use case of the key; None for a session, which may choose any.
+        requested: the use case from the request, or None.
 
     Raises:
-        Denied: the key is bound to another one, or there is none of that name, or nobody named one.
+        Denied: the key is bound to another use case, the name is unknown, or there is no name.
     """
     name = requested or bound
     if name is None:
-        raise Denied("name the use case of this call in the header x-headgate-use-case")
+        raise Denied("this call has no use case; name one in the header x-headgate-use-case")
     if bound is not None and name != bound:
-        raise Denied(f"this key is bound to the use case {bound}; ask for a key for the other one")
+        raise Denied(f"this key is bound to the use case {bound}; ask for a key for {name}")
     if name not in use_cases:
         raise Denied(f"the use case {name!r} is not registered; register it, or name another one")
     return use_cases[name]
@@ -101,26 +101,29 @@ def choose_use_case(use_cases: Mapping[str, UseCase], *, bound: str | None, requ
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Decides what is only looked at."""
+    """Decides reads of lists and metadata, without a record."""
 
     labeller: Labeller
     decider: Decider
 
     def authorise(self, caller: AdminCaller, verb: CommandVerb, resource: Resource) -> None:
-        """Raise Denied unless policy allows the caller this look at lists or metadata.
+        """Raise Denied unless policy lets the caller read these lists or metadata.
 
-        No record is made of it: such a look reveals no content and changes nothing, a console that stays open does it
-        every few seconds, and in the list of records it would bury what an auditor looks for (and each look at that
-        list would make it longer). What reveals content or leaves the house is run through the pipeline instead.
+        Such a read leaves no record. It reveals no content and changes nothing, and an open console repeats it every
+        few seconds. Records of it would hide the records that an auditor looks for. Actions that reveal or export
+        content run through the pipeline.
         """
         decision = self._decide(caller, verb, resource)
-        if decision.effect is not Effect.ALLOW:
-            rules = tuple(rule.id for rule in decision.refusing)
-            reasons = "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing)
-            raise Denied(f"{verb.name} is refused: {reasons or 'no rule allows it to your roles'}", rules=rules)
+        if decision.effect is Effect.ALLOW:
+            return
+        if not decision.refusing:
+            raise Denied(decision.advice or NOTHING_ALLOWS)
+        rules = tuple(rule.id for rule in decision.refusing)
+        reasons = "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing)
+        raise Denied(f"{verb.name} is refused: {reasons}", rules=rules)
 
     def may_use(self, caller: AdminCaller, verb: Verb[Any, Any, Any], use_case: UseCase) -> bool:
-        """Tell whether policy lets the caller do something under a use case, for lists to choose from."""
+        """Return whether policy lets the caller use a verb under a use case, for lists of choices."""
         asked = caller.action(verb, Resource("use_case", use_case.id), None, use_case=use_case)
         try:
             decision = self.decider.decide(asked, self.labeller.label(asked))
@@ -129,7 +132,7 @@ class Gate:
         return decision.effect is not Effect.DENY
 
     def allows(self, caller: AdminCaller, verb: CommandVerb, resource: Resource) -> bool:
-        """Tell whether `authorise` would pass."""
+        """Return whether `authorise` would pass."""
         try:
             self.authorise(caller, verb, resource)
         except Denied:
@@ -137,7 +140,7 @@ class Gate:
         return True
 
     def offers(self, caller: AdminCaller, verb: Verb[Command, Any, Any], resource: Resource) -> bool:
-        """Tell whether the caller may do it, or may ask a person to approve it."""
+        """Return whether policy allows the action to the caller, or asks for an approval."""
         return self._decide(caller, verb, resource).effect is not Effect.DENY
 
     def _decide(self, caller: AdminCaller, verb: CommandVerb, resource: Resource) -> Decision:

@@ -1,4 +1,4 @@
-"""Checks that several features make of what people write."""
+"""Checks of user input that several features share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_PAGE = 200
 
 
 def unknown(noun: str, names: Iterable[str], known: Collection[str]) -> str | None:
-    """Return which of the names is not known, with the nearest one that is; None where all are."""
+    """Return a message for the first unknown name, with the nearest known one; None if all are known."""
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, n=1)
@@ -21,17 +21,17 @@ def unknown(noun: str, names: Iterable[str], known: Collection[str]) -> str | No
 
 
 def refuse_unknown(noun: str, names: Iterable[str], known: Collection[str], *, param: str) -> None:
-    """Raise Invalid where a name is not known; the message has the nearest one that is."""
+    """Raise Invalid for an unknown name. The message suggests the nearest known one."""
     if why := unknown(noun, names, known):
         raise Invalid(why, param=param)
 
 
 def page_size(limit: int, things: str) -> int:
-    """Return the number of things on a page.
+    """Return the size of a page.
 
     Raises:
         Invalid: it is not from 1 to 200.
     """
     if not 1 <= limit <= MAX_PAGE:
-        raise Invalid(f"a page holds 1 to {MAX_PAGE} {things}", param="limit")
+        raise Invalid(f"limit must be from 1 to {MAX_PAGE} {things}", param="limit")
     return limit

@@ -1,4 +1,4 @@
-"""The command line's way to a running Headgate: its admin API, with the first key unless another is given."""
+"""The command line's client of the admin API. It uses the first key unless the environment has another one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from headgate.substrate.settings import Settings
 
 _TIMEOUT_S = 60.0
 
-url_option = click.option("--url", help="The Headgate to talk to; by default the one on this machine.")
+url_option = click.option("--url", help="URL of a running Headgate. Default: the one on this machine.")
 
 
 class ApiError(HeadgateError):
-    """What the admin API answered instead of a result."""
+    """An error response of the admin API."""
 
     def __init__(self, message: str, *, code: str, status: int) -> None:
         super().__init__(message)
@@ -33,14 +33,14 @@ class Client:
     """Calls the admin API of one Headgate.
 
     Args:
-        url: where it is, such as `http://127.0.0.1:8080`.
+        url: base URL, such as `http://127.0.0.1:8080`.
         key: an API key with the rights that the command needs.
     """
 
     def __init__(self, url: str, key: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Invalid(f"{url!r} is no address of a Headgate; write http://HOST:PORT", param="--url")
+            raise Invalid(f"{url!r} is not a valid URL; write http://HOST:PORT", param="--url")
         self._url = parts
         self._key = key
 
@@ -50,11 +50,11 @@ class Client:
         return cls(url or settings.base_url, _key(settings.data))
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Return the decoded answer, None for an empty one.
+        """Call the API and return the decoded body, or None for an empty one.
 
         Raises:
-            ApiError: Headgate refused; the message is its own.
-            Unavailable: nothing answers there.
+            ApiError: the API returned an error; the message is the API's.
+            Unavailable: the server cannot be reached.
         """
         connection = self._connection()
         headers = {"authorization": f"Bearer {self._key}", "x-headgate-csrf": "1"}
@@ -70,7 +70,7 @@ class Client:
             content = answer.read()
         except OSError as error:
             raise Unavailable(
-                f"nothing answers at {self._url.scheme}://{self._url.netloc}"
+                f"cannot reach {self._url.scheme}://{self._url.netloc}"
                 f" ({error.strerror or type(error).__name__}); start it with `headgate up`"
             ) from error
         finally:
@@ -87,12 +87,12 @@ class Client:
 
 
 def client_at(url: str | None) -> Client:
-    """Return a client of the Headgate at an address, or of the one on this machine."""
+    """Return a client for a URL, or for the Headgate on this machine."""
     return Client.of(settings_from(click.get_current_context()), url=url)
 
 
 def settings_from(context: click.Context) -> Settings:
-    """Return the settings that the group's options and the environment give."""
+    """Return the settings from the options of `headgate` and the environment."""
     root = context.find_root()
     if not isinstance(root.obj, Settings):
         root.obj = settings_module.load()
@@ -106,7 +106,7 @@ def _key(data: Path) -> str:
         return (data / "admin.key").read_text().strip()
     except OSError as error:
         raise Unauthenticated(
-            f"no key: set HEADGATE_API_KEY, or give --data with the folder that holds admin.key (tried {data})"
+            f"no API key found in {data}: set HEADGATE_API_KEY, or name the folder of admin.key with --data"
         ) from error
 
 
@@ -115,4 +115,4 @@ def _as_error(status: int, content: bytes) -> ApiError:
         detail = json.loads(content)["error"]
         return ApiError(str(detail["message"]), code=str(detail["code"]), status=status)
     except (ValueError, KeyError, TypeError):
-        return ApiError(f"the answer was {status} without an explanation", code="unknown", status=status)
+        return ApiError(f"the server answered {status} without a message", code="unknown", status=status)

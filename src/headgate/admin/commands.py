@@ -1,7 +1,6 @@
-"""Commands: actions whose payload is what to do. One performer does them all.
+"""Commands: actions whose payload is a callback. One performer runs all of them.
 
-Administration is made of them: each is decided, recorded and counted like a model call, and needs no performer of its
-own.
+Administration uses commands. Policy decides them, and they leave records, like model calls.
 """
 
 from __future__ import annotations
@@ -24,21 +23,20 @@ Do = Callable[[Facts], Awaitable[Any]]
 CommandVerb = Verb["Command", Any, Any]
 
 ADMINISTER = "administer"
-"""The group of verbs that administrators may do."""
+"""The group of administrators' verbs."""
 
 AUDIT = "audit"
-"""The group of verbs that auditors may do."""
+"""The group of auditors' verbs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One thing to be done.
+    """The payload of an administrative action.
 
     Args:
-        summary: facts for the record, known before; no content, no secrets, no personal data.
-        arguments: SHA-256, in hex, of everything that decides what `do` does, so that an approval of this command is
-            no approval of another one.
-        do: does it and returns the result; may add facts that are known only afterwards.
+        summary: facts for the record that are known beforehand; no content, secrets or personal data.
+        arguments: SHA-256, in hex, of all inputs of `do`. It binds an approval to exactly this command.
+        do: callback that makes the change and returns the result. It may add facts.
     """
 
     summary: Mapping[str, Fact]
@@ -47,25 +45,25 @@ class Command:
 
 
 def command_verb(name: str, effect: VerbEffect, title: str, *groups: str, on: str = "") -> CommandVerb:
-    """Return a verb whose payload is a command; `on` is the kind of resource that it is usually done to."""
+    """Return a verb with a command as payload. `on` is its usual kind of resource."""
     return Verb(name, Command, object, object, effect=effect, title=title, on=on, groups=groups)
 
 
 class CommandPerformer:
-    """Performs every verb whose payload is a command: runs it and notes what it says of itself."""
+    """Performs every verb with a command as payload, and adds the command's facts to the record."""
 
     async def run(self, run: Run[Command, Any, Any]) -> Any:
-        """Do it. The summary is noted first, so that a failure tells what was tried."""
+        """Run the command. Adds the summary first, so that the record of a failed command has it too."""
         run.facts.update(run.payload.summary)
         return await run.payload.do(run.facts)
 
     def stream(self, run: Run[Command, Any, Any]) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
-        """Refuse: commands have no items."""
+        """Raise Invalid, because commands do not stream."""
         raise Invalid(f"{run.action.verb.name} cannot be streamed")
 
 
 def digest_of(*arguments: Any) -> str:
-    """Return the SHA-256, in hex, that a command's approval is bound to; takes what msgspec can encode."""
+    """Return the SHA-256, in hex, of a command's arguments. Accepts every type that msgspec encodes."""
     return hashlib.sha256(msgspec.json.encode(arguments, order="sorted")).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Features: what the house needs to know of one, what one is opened with, and what it offers once it is open."""
+"""Features: the manifest of a feature, the context in which it opens, and the parts of an open feature."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from headgate.substrate.secrets import SecretStore
 from headgate.substrate.settings import Settings
 
 Job = Callable[[Pipeline], Awaitable[None]]
-"""Work that goes on as long as the worker does. An error in it is logged, and it begins again."""
+"""A background job of the worker. After an error it is logged and restarted."""
 
 
 class Names(Protocol):
-    """Which names of one kind there are, such as aliases or roles, so that a mistyped one is refused."""
+    """Lists the known names of one kind, such as aliases or roles, for checks of references."""
 
     def __call__(self, tenant: TenantId) -> Collection[str]:
-        """Return the names in a tenant."""
+        """Return the names that a tenant has."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Foundations:
-    """What every process of an installation shares: clock, ids, folders and the keys in them."""
+    """Objects that every process of an installation needs: clock, ids, folders and their keys."""
 
     settings: Settings
     clock: SystemClock
@@ -47,23 +47,23 @@ class Foundations:
 
     @property
     def secrets_folder(self) -> Path:
-        """Where the installation's own secrets lie; not part of the database's backups."""
+        """Folder of the installation's own secrets. Database backups do not include it."""
         return private_folder(self.settings.secrets_folder)
 
     def secret(self, name: str) -> bytes:
-        """Return one of the installation's secrets; made when it is first asked for."""
+        """Return a secret of the installation. The first call creates it."""
         return kept_secret(self.secrets_folder / name).encode()
 
 
 def foundations(settings: Settings) -> Foundations:
-    """Return what every process shares."""
+    """Return the foundations for these settings."""
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Foundations(settings, SystemClock(), SystemIds())
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The Cedar text that a feature brings: who may do its verbs, and what must be done with them.
+    """A feature's Cedar rules: access to its verbs, and duties.
 
     Args:
         name: of the feature.
@@ -78,22 +78,22 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What a feature is opened with.
+    """The context in which a feature opens.
 
     Args:
-        purpose: `worker` serves; `desk` runs a single command of the machine's operator, without detectors, providers
-            and jobs.
-        is_baseline_alone: decide by the rules that ship with Headgate, whatever is stored.
-        database: under the role of workers, which row-level security binds.
-        administration: under the role that writes configuration.
-        egress: the one way out of the process.
-        model_port: where the embedded model process listens on loopback, or None without it.
+        purpose: `worker` serves requests; `desk` runs one command of the operator, without detectors, providers and
+            jobs.
+        is_baseline_alone: decide by the built-in rules only, and ignore stored policies.
+        database: connects under the workers' role, which is subject to row-level security.
+        administration: connects under the role that writes configuration.
+        egress: the HTTP client for all outgoing requests.
+        model_port: loopback port of the embedded model process, or None without it.
         verbs: of every feature.
-        older_verbs: names that stored rules may mention, with their groups; nothing performs them.
+        older_verbs: names of removed verbs that stored rules may contain, with their groups.
         rules: of every feature.
-        tenants: the tenants that are known at this moment.
-        names: returns the names of a kind, whichever feature knows them; none where no feature does.
-        quit: ends this worker, so that the supervisor starts another one.
+        tenants: returns the current tenants.
+        names: returns the names of a kind from the feature that knows them; empty if no feature does.
+        quit: ends this worker, so that the supervisor restarts it.
     """
 
     purpose: Literal["worker", "desk"]
@@ -114,20 +114,20 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a feature offers once it is open.
+    """An open feature's parts.
 
     Args:
-        service: what its handlers get.
-        performers: by the name of the verb; verbs whose payload is a command need none.
-        stages: ports of the pipeline that it implements, by the names of `Stages`.
-        sections: of `headgate.toml`, in the order in which they are applied.
-        jobs: work that goes on as long as the worker does, by name.
-        refresh: brings what it keeps in memory up to date with the database; called at the start, when the
-            configuration changed, and every few seconds.
-        names: by kind, the names that it knows.
-        left_out: stored entries that cannot be used, as `tenant: kind id`.
-        tenants: the tenants that are known; of one feature only.
-        check: whether a change of the configuration may be committed; of one feature only.
+        service: the first argument of its handlers.
+        performers: by name of the verb. Verbs with a command as payload need none.
+        stages: the pipeline ports that it implements, by field of `Stages`.
+        sections: its sections of `headgate.toml`, in the order of their application.
+        jobs: background jobs by name.
+        refresh: reloads cached state from the database. The worker calls it at start, after a change of the
+            configuration, and every few seconds.
+        names: the names that it knows, by kind.
+        left_out: returns stored entries that cannot be used, as `tenant: kind id`.
+        tenants: returns the current tenants. Exactly one feature has it.
+        check: checks changes of the configuration. Exactly one feature has it.
     """
 
     service: Any = None
@@ -143,23 +143,23 @@ class Opened:
 
 
 Open = Callable[[House, AsyncExitStack], Awaitable[Opened]]
-"""Builds a feature; what has to be taken down again is pushed on the stack."""
+"""Opens a feature. It pushes its cleanup on the exit stack."""
 
 
 async def open_nothing(house: House, stack: AsyncExitStack) -> Opened:
-    """Open a feature that keeps nothing."""
+    """Open a feature without state."""
     return Opened()
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """What the house needs to know of a feature.
+    """The manifest of a feature.
 
     Args:
-        name: of the feature, and of its folder and its schema in PostgreSQL.
+        name: of the feature, its folder and its PostgreSQL schema.
         summary: one sentence for people.
-        package: the Python package of its folder. `migrations/` and `rules/` in it are found by themselves.
-        older_verbs: names of verbs that stored rules may still mention, with their groups; nobody may do them.
+        package: the Python package of its folder. Its `migrations/` and `rules/` are found automatically.
+        older_verbs: names of removed verbs that stored rules may contain, with their groups.
     """
 
     name: str
@@ -178,18 +178,18 @@ class Feature:
 
     @property
     def migrations(self) -> Traversable | None:
-        """The folder of its migrations, where it has any."""
+        """The folder of its migrations, or None."""
         found = self.folder / "migrations"
         return found if found.is_dir() else None
 
     @property
     def rules(self) -> Rules:
-        """Its Cedar text, empty where it brings none."""
+        """Its Cedar rules, empty if it has none."""
         texts = (self.folder / "rules" / f"{name}.cedar" for name in ("access", "duties"))
         access, duties = (text.read_text("utf-8") if text.is_file() else "" for text in texts)
         return Rules(self.name, access, duties)
 
 
 def service_of(features: Mapping[str, Opened], kind: type[Any]) -> Any:
-    """Return the service of this type among open features."""
+    """Return the open feature's service of this type."""
     return next(one.service for one in features.values() if isinstance(one.service, kind))

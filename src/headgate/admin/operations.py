@@ -14,19 +14,19 @@ from headgate.kernel.action import Verb
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 Handler = Callable[[Any, Request], Awaitable[msgspec.Struct | None]]
-"""Answers an operation, given the feature's service. One whose answer is a stream writes it itself and returns None."""
+"""Handler of an operation; receives the feature's service. A streaming handler sends its events and returns None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A query parameter; all are optional strings unless `kind` says otherwise."""
+    """An optional query parameter, a string by default."""
 
     name: str
     description: str
     kind: Literal["string", "integer", "boolean"] = "string"
 
 
-CURSOR = Parameter("cursor", "Continue after this place.")
+CURSOR = Parameter("cursor", "The `next` value of the previous page.")
 LIMIT = Parameter("limit", "At most this many, 1 to 200; 50 by default.", "integer")
 
 
@@ -37,15 +37,15 @@ class Operation:
     Args:
         id: the operation's name in generated clients.
         path: begins with `/api/`; `{name}` is one segment.
-        summary: one sentence for the document.
-        handler: answers it.
-        body: the request's type, or None.
-        answer: the type of the 200 answer, or None for 204; `str` is a stream of server-sent events.
-        verb: the verb that policy decides before anything is answered. The server refuses to send an answer for which
-            the handler did not have it decided. None where everybody who is recognised gets an answer of their own.
-        instead: the verb that is decided where the request asks for less, such as a dry run.
-        public: whether it may be called without a session or key.
-        events: types of the data of server-sent events, for the document.
+        summary: one sentence for the OpenAPI document.
+        handler: the function that answers.
+        body: type of the request body, or None.
+        answer: type of the 200 response, or None for 204; `str` is a stream of server-sent events.
+        verb: the verb that the handler must let policy decide. The server sends no response without that decision.
+            None if every authenticated caller may read their own data.
+        instead: a verb that policy may decide instead for a smaller request, such as a dry run.
+        public: whether the operation needs no session or key.
+        events: types of the data of server-sent events, for the OpenAPI document.
     """
 
     id: str
@@ -62,6 +62,6 @@ class Operation:
     events: Sequence[type[msgspec.Struct]] = ()
 
     def is_decided(self, decided: Collection[str]) -> bool:
-        """Tell whether policy has decided what the operation declares, given the names of the verbs that it decided."""
+        """Return whether the decided verbs include the operation's verb, or it declares none."""
         declared = [verb.name for verb in (self.verb, self.instead) if verb is not None]
         return not declared or any(name in decided for name in declared)

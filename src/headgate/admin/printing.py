@@ -1,4 +1,4 @@
-"""How commands print lists: as a table for people, or as JSON for programs."""
+"""Output of commands: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import click
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's answer as it is.")
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's response as JSON.")
 
 
 def print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:
@@ -28,5 +28,5 @@ def _cell(value: Any) -> str:
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
-    """Return `1 change`, `2 changes`; `nouns` is the plural where it does not just take an `s`."""
+    """Return a count with its noun, such as `1 change` or `2 changes`; `nouns` is an irregular plural."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

@@ -1,4 +1,4 @@
-"""What any feature may ask of the records: to open what one keeps sealed, as an action with a record of its own."""
+"""The action `record.reveal`, with which any feature opens the sealed parts of a record."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from headgate.kernel.action import Verb
 
 @dataclass(frozen=True, slots=True)
 class Reveal:
-    """A look at what a record keeps.
+    """A request to open sealed parts of a record.
 
     Args:
-        record: its id.
-        names: of the parts to open; None opens all. Whether their labels may flow to the reader is for the caller to
-            ask.
+        record: id of the record.
+        names: names of the parts to open; None opens all. The caller checks that their labels may flow to the reader.
     """
 
     record: str
@@ -30,7 +29,7 @@ RECORD_REVEAL: Verb[Reveal, object, Sequence[PartView]] = Verb(
     object,
     Sequence,
     effect="read",
-    title="Read what a record keeps",
+    title="Read the content of a record",
     groups=(AUDIT,),
 )
-"""Open parts of a record. The result has every part that the record names; those that were not opened have no text."""
+"""Opens parts of a record. The result lists every part; unopened parts have no text."""

@@ -1,4 +1,4 @@
-"""A request to the admin API, as a feature's handler gets it, and what the handler can have done."""
+"""Requests to the admin API as handlers receive them, and the services of the server that handlers call."""
 
 from __future__ import annotations
 
@@ -27,41 +27,41 @@ S = TypeVar("S")
 QueryValue = str | int | bool
 
 CONFIGURATION_CHANNEL = "headgate_config"
-"""The database's channel on which every worker hears that the configuration changed."""
+"""The PostgreSQL channel that notifies every worker of a changed configuration."""
 
 Change = Callable[[Transaction, Facts], Awaitable[Any]]
-"""Makes a change within the transaction and returns the result; may add facts for the record."""
+"""Callback that makes a change in the transaction and returns the result. It may add facts for the record."""
 
 
 class Performed(NamedTuple):
-    """What a command returned, and the record that tells of it."""
+    """Result of a command, with the id of its record."""
 
     result: Any
     record: RecordId
 
 
 class ChangeCheck(Protocol):
-    """Says whether a change of the configuration may be committed."""
+    """Checks a change of the configuration before the commit."""
 
     async def begin(self, transaction: Transaction, *, tenant: TenantId) -> None:
-        """Wait until no other change of this tenant is under way, and keep others waiting until the end."""
+        """Lock the tenant's configuration against other changes until the transaction ends."""
         ...
 
     async def end(self, transaction: Transaction, *, tenant: TenantId) -> None:
-        """Look at the state that would be committed.
+        """Check the state that the transaction would commit.
 
         Raises:
-            HeadgateError: nobody would be left who could undo it, or it could not be read back.
+            HeadgateError: the change would lock out every administrator, or an entry could not be read back.
         """
         ...
 
 
 class EventStream(Protocol):
-    """An answer as server-sent events, kept alive while nothing is said."""
+    """A response of server-sent events. The server sends heartbeats while no event is sent."""
 
     @property
     def is_started(self) -> bool:
-        """Whether status 200 is out."""
+        """Whether status 200 was sent."""
         ...
 
     async def begin(self, *headers: tuple[str, str]) -> None:
@@ -69,25 +69,25 @@ class EventStream(Protocol):
         ...
 
     async def send(self, frames: bytes) -> None:
-        """Send whole events."""
+        """Send one or more complete events."""
         ...
 
     async def heartbeat(self) -> None:
-        """Send a sign of life."""
+        """Send a heartbeat."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The server, as handlers use it.
+    """The server's services for handlers.
 
     Args:
-        administration: the database under the role that writes configuration.
-        check: asked about each change of the configuration.
-        changed: brings this worker up to date after a change; the others are woken by the database.
-        events: opens the answer to a request as a stream. An error inside becomes the event `error` once the stream
-            has begun, and goes up before that. The block is cancelled when the client goes.
-        as_of_now: returns a caller with what policy says of it by now; raises Unauthenticated where it is gone.
+        administration: the database, under the role that writes configuration.
+        check: checks each change of the configuration before its commit.
+        changed: refreshes this worker after a change. PostgreSQL notifies the other workers.
+        events: opens a response as a stream. After the stream began, an error in the block is sent as the event
+            `error`; before that it propagates. The block is cancelled when the client disconnects.
+        as_of_now: returns the caller with current roles and rights; raises Unauthenticated if its key is gone.
     """
 
     pipeline: Pipeline
@@ -101,15 +101,15 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, ready for its handler.
+    """One decoded request.
 
     Args:
-        query: only parameters that the operation declares, each of its kind.
-        body: of the operation's body type, or None.
-        caller: who calls; None where the operation is public.
-        session: the server's own knowledge of the caller's session, or None for a key.
-        scope, send: of ASGI, for the server alone.
-        decided: names of the verbs that policy has decided for this request.
+        query: the declared parameters, converted to their types.
+        body: an instance of the operation's body type, or None.
+        caller: the authenticated caller; None for a public operation.
+        session: the server's session object; None for a caller with a key.
+        scope, send: of ASGI, for the server only.
+        decided: names of the verbs that policy decided during this request.
     """
 
     operation: Operation
@@ -127,7 +127,7 @@ class Request:
 
     @property
     def by(self) -> AdminCaller:
-        """The caller of an operation that is not public."""
+        """The caller. Only for operations that are not public."""
         assert self.caller is not None
         return self.caller
 
@@ -137,7 +137,7 @@ class Request:
         return self.by.tenant_id
 
     def body_as(self, kind: type[S]) -> S:
-        """Return the body, which the server decoded as this type."""
+        """Return the body as this type."""
         assert isinstance(self.body, kind)
         return self.body
 
@@ -155,7 +155,7 @@ class Request:
         return self.query.get(name) is True
 
     def authorise(self, verb: CommandVerb, resource: Resource) -> None:
-        """Have policy decide a look at lists or metadata, which leaves no record.
+        """Check that policy lets the caller read lists or metadata. Leaves no record.
 
         Raises:
             Denied: policy does not allow it.
@@ -164,20 +164,20 @@ class Request:
         self.host.gate.authorise(self.by, verb, resource)
 
     def authorise_again(self, verb: CommandVerb, resource: Resource) -> None:
-        """Decide the look anew with what policy says of the caller by now, for answers that last.
+        """Check again during a long response, with the caller's current roles and rights.
 
         Raises:
-            Denied: policy does not allow it any more.
+            Denied: policy no longer allows it.
             Unauthenticated: the caller's key or registration is gone.
         """
         self.host.gate.authorise(self.host.as_of_now(self.by), verb, resource)
 
     def allows(self, verb: CommandVerb, resource: Resource) -> bool:
-        """Tell whether policy allows the caller a look."""
+        """Return whether policy lets the caller read this."""
         return self.host.gate.allows(self.by, verb, resource)
 
     async def run(self, action: Action[Any, Any, Any]) -> Performed:
-        """Run an action; the answer's header `x-headgate-record` names its record.
+        """Run an action. The response header `x-headgate-record` has the id of its record.
 
         Raises:
             HeadgateError: refused or failed; `record_id` names the record.
@@ -188,7 +188,7 @@ class Request:
         return Performed(done.result, done.run.record_id)
 
     async def act(self, verb: Verb[Any, Any, Any], resource: Resource, payload: Any) -> Performed:
-        """Run an action of the caller under the use case of administration.
+        """Run an action of the caller under the use case administration.
 
         Raises:
             HeadgateError: refused or failed; `record_id` names the record.
@@ -220,9 +220,9 @@ class Request:
         arguments: str,
         summary: Mapping[str, Fact] | None = None,
     ) -> Performed:
-        """Decide, record and make a change of the configuration, in one transaction of the role that may write it.
+        """Decide, record and make a change of the configuration in one transaction.
 
-        Every worker hears of it when it commits, this one before the method returns.
+        The commit notifies every worker. This worker is up to date when the method returns.
 
         Raises:
             HeadgateError: refused or failed; nothing was changed.
@@ -235,12 +235,12 @@ class Request:
             return result
 
         done = await self.perform(verb, resource, do, arguments=arguments, summary=summary)
-        with contextlib.suppress(HeadgateError):  # what was committed stays; the worker's own look follows
+        with contextlib.suppress(HeadgateError):  # the change is committed, and the worker polls for it anyway
             await self.host.changed()
         return done
 
     async def rehearse(self, make: Change) -> Any:
-        """Return what a change would return: it is made, checked and taken back.
+        """Make and check a change, roll it back, and return its result.
 
         Raises:
             HeadgateError: the change would be refused or fail.
@@ -256,7 +256,7 @@ class Request:
         return self.host.events(self)
 
     async def _made(self, tx: Transaction, make: Change, facts: Facts) -> Any:
-        # One after the other: of two changes at once, each could leave only whom the other takes away.
+        # One at a time: two concurrent changes could each remove the administrator that the other one keeps.
         await self.host.check.begin(tx, tenant=self.tenant)
         result = await make(tx, facts)
         await self.host.check.end(tx, tenant=self.tenant)
@@ -272,5 +272,5 @@ class _RehearsedError(Exception):
 
 
 def event(name: str, data: msgspec.Struct) -> bytes:
-    """Return one server-sent event with its data as JSON."""
+    """Encode one server-sent event with JSON data."""
     return f"event: {name}\ndata: ".encode() + msgspec.json.encode(data) + b"\n\n"

@@ -1,4 +1,4 @@
-"""The verbs of the house itself: its configuration, its door, and the way back in."""
+"""Verbs of the server: configuration, sign-in and recovery."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SESSION_OPEN = command_verb("session.open", "write", "Sign in")
 SESSION_CLOSE = command_verb("session.close", "write", "Sign out")
 
 ACCESS_RECOVER = command_verb("access.recover", "write", "Recover access")
-"""Done on Headgate's own machine only, and performed by no worker."""
+"""Runs only on Headgate's own machine, never in a worker."""
 
-REQUEST_REFUSE = command_verb("request.refuse", "read", "Refuse a request at the door")
-"""A request that was refused before it became an action: recorded, within limits, and never performed."""
+REQUEST_REFUSE = command_verb("request.refuse", "read", "Refuse a request before policy")
+"""Records requests that were refused before they became actions, up to a rate limit. Never performed."""
 
 VERBS = (
     CONFIG_READ,
@@ -29,4 +29,4 @@ VERBS = (
 )
 
 OLDER_VERBS: dict[str, tuple[str, ...]] = {"job.run": ()}
-"""Names that stored rules may mention; nobody may do them."""
+"""Names of removed verbs that stored rules may contain."""

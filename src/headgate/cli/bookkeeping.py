@@ -1,6 +1,6 @@
-"""The two processes behind the workers: `python -m headgate.cli.bookkeeping shipper|sequencer`.
+"""Entry points of the shipper and the sequencer: `python -m headgate.cli.bookkeeping shipper|sequencer`.
 
-Apart from `headgate.cli.worker`, because they need little of what a worker needs: they start fast and stay small.
+They import less than `headgate.cli.worker`, so they start fast and need little memory.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _data = click.option("--data", type=click.Path(path_type=Path), required=True)
 
 @click.group()
 def bookkeeping() -> None:
-    """Processes of a running Headgate; started by `headgate up`."""
+    """Internal processes. `headgate up` starts them."""
 
 
 @bookkeeping.command()
@@ -70,7 +70,7 @@ async def _until_told(run: Callable[[Settings, asyncio.Event], Awaitable[None]],
 
 
 def main() -> None:
-    """Run one process; our errors are one line and exit code 2."""
+    """Run one process. Print a `HeadgateError` as one line and exit with 2."""
     try:
         bookkeeping()
     except HeadgateError as error:

@@ -1,4 +1,4 @@
-"""`headgate config`: one entry of the declarative file at a time, on a running Headgate."""
+"""`headgate config`: read and change single entries of a running Headgate's configuration."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Print the plan and chan
 
 @click.group()
 def config() -> None:
-    """People, use cases, policies, deployments, aliases and networks, entry by entry."""
+    """Read and change single people, use cases, policies, deployments, aliases and networks."""
 
 
 @config.command("list")
@@ -47,7 +47,7 @@ def list_entries(section: str, url: str | None, as_json: bool) -> None:
 @_entry
 @url_option
 def show_entry(section: str, entry: str, url: str | None) -> None:
-    """Show one ENTRY whole."""
+    """Show all fields of one ENTRY."""
     click.echo(json.dumps(client_at(url).call("GET", _path(section, entry))["entry"], indent=1))
 
 
@@ -55,15 +55,15 @@ def show_entry(section: str, entry: str, url: str | None) -> None:
 @_section
 @_entry
 @click.argument("fields", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--unset", "unset", multiple=True, metavar="KEY", help="Leave this key out; may be given several times.")
+@click.option("--unset", "unset", multiple=True, metavar="KEY", help="Remove this key. Repeatable.")
 @_dry_run
 @url_option
 def set_entry(
     section: str, entry: str, fields: tuple[str, ...], unset: tuple[str, ...], dry_run: bool, url: str | None
 ) -> None:
-    """Add an ENTRY, or change these keys of it.
+    """Add an ENTRY, or change some of its keys.
 
-    Keys and values are written as in headgate.toml; quotes around plain text may be left out:
+    Write keys and values as in headgate.toml. Plain text needs no quotes:
 
         headgate config set person grace name=Grace 'roles=["approver"]'
     """
@@ -82,12 +82,12 @@ def set_entry(
 @_dry_run
 @url_option
 def remove_entry(section: str, entry: str, dry_run: bool, url: str | None) -> None:
-    """Remove an ENTRY that nothing else names."""
+    """Remove an ENTRY. Headgate refuses while another entry refers to it."""
     print_plan(client_at(url).call("DELETE", _path(section, entry, dry_run=dry_run)), is_dry=dry_run)
 
 
 def _stored(client: Client, section: str, entry: str) -> dict[str, Any]:
-    """Return the entry as it is, empty where there is none yet."""
+    """Return the stored entry, or an empty one if there is none."""
     try:
         return dict(client.call("GET", _path(section, entry))["entry"])
     except ApiError as error:
@@ -97,16 +97,16 @@ def _stored(client: Client, section: str, entry: str) -> dict[str, Any]:
 
 
 def _parsed(field: str) -> dict[str, Any]:
-    """Read `KEY=VALUE` as a line of TOML; a value that is none is text."""
+    """Parse `KEY=VALUE` as a line of TOML. A value that is not valid TOML becomes a string."""
     key, equals, value = field.partition("=")
     if not equals or not key.strip():
-        raise Invalid(f"{field!r} is not of the form KEY=VALUE", param=field)
+        raise Invalid(f"{field!r} does not have the form KEY=VALUE", param=field)
     for line in (f"{key} = {value}", f"{key} = {json.dumps(value)}"):
         try:
             return cast("dict[str, Any]", json.loads(json.dumps(tomllib.loads(line), default=str)))
         except tomllib.TOMLDecodeError:
             continue
-    raise Invalid(f"{key!r} is not the name of a key; write KEY=VALUE, such as owner=Anna", param=key)
+    raise Invalid(f"{key!r} is not a valid key; write KEY=VALUE, such as owner=Anna", param=key)
 
 
 def _merge(into: dict[str, Any], table: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from headgate.substrate import settings as settings_module
 @click.option("--data", type=click.Path(path_type=Path), help="The data folder (HEADGATE_DATA).")
 @click.pass_context
 def headgate(context: click.Context, data: Path | None) -> None:
-    """The one gate through which an organisation's people, programs and agents use language models."""
+    """Run and administer Headgate, the gateway of an organisation to language models."""
     settings = settings_module.load()
     context.obj = replace(settings, data=data) if data is not None else settings
 
@@ -35,7 +35,7 @@ for command in (*(one for feature in FEATURES for one in feature.commands), up, 
 
 
 def main() -> None:
-    """Run the command line; our errors are one line on standard error and exit code 2."""
+    """Run the command line. Print a `HeadgateError` as one line on standard error and exit with 2."""
     try:
         headgate()
     except HeadgateError as error:

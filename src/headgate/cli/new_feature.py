@@ -1,4 +1,4 @@
-"""`headgate new feature NAME`: writes a feature that runs once its line stands in the list of features."""
+"""`headgate new feature NAME`: writes the files of a feature from templates."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _STEP = 10
 
 
 def feature_files(name: str) -> Mapping[str, str]:
-    """Return the files of a new feature as paths in the repository, each with the name of its template.
+    """Map the paths of a new feature's files, relative to the repository, to their templates.
 
     Raises:
-        Invalid: it is no name for a feature.
-        Conflict: there is a package of that name.
+        Invalid: the name is not valid.
     """
     if not _NAME.fullmatch(name):
         raise Invalid(
-            f"{name!r} is no name for a feature: lower case letters, digits and _, at least two", param="NAME"
+            f"{name!r} is not a valid name; write at least two lower case letters, digits or _",
+            param="NAME",
         )
     folder = f"src/headgate/{name}"
     modules = ("__init__", "verbs", "store", "service", "routes", "commands", "feature")
@@ -38,17 +38,17 @@ def feature_files(name: str) -> Mapping[str, str]:
 
 
 def write_feature(name: str, root: Path) -> list[Path]:
-    """Write the files of a new feature into a checkout, and return them.
+    """Write the files of a new feature into a checkout and return their paths.
 
     Raises:
-        Invalid: it is no name for a feature, or the folder is no checkout of Headgate.
-        Conflict: a file is there already; nothing was written.
+        Invalid: the name is not valid, or `root` is not a checkout of Headgate.
+        Conflict: a file already exists. Nothing was written.
     """
     if not (root / "src" / "headgate" / "features.py").is_file():
-        raise Invalid(f"{root} is no checkout of Headgate: there is no src/headgate/features.py in it", param="--into")
+        raise Invalid(f"{root} is not a checkout of Headgate: it has no src/headgate/features.py", param="--into")
     files = {root / path: template for path, template in feature_files(name).items()}
     if taken := [path for path in (root / "src" / "headgate" / name, *files) if path.exists()]:
-        raise Conflict(f"{taken[0]} is there already; nothing was written")
+        raise Conflict(f"{taken[0]} already exists; nothing was written")
     title = name.replace("_", " ")
     marks = {
         "{{name}}": name,
@@ -67,5 +67,5 @@ def write_feature(name: str, root: Path) -> list[Path]:
 
 
 def _next_number() -> int:
-    """Return the number of the next migration: the next full ten after the last."""
+    """Return the number of the next migration: the next multiple of ten."""
     return (max(one.number for one in migrations()) // _STEP + 1) * _STEP

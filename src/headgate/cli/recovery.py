@@ -1,4 +1,4 @@
-"""`headgate recover`: access for whoever runs Headgate, however everybody was locked out."""
+"""`headgate recover`: restores the operator's access after a lockout."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from headgate.server.recovery import recover as give_back
 @click.command()
 @click.pass_context
 def recover(context: click.Context) -> None:
-    """Give access back on Headgate's machine, whether it runs or not, when nobody can administer it any more.
+    """Restore administrator access after a lockout. Run it on Headgate's machine.
 
-    The built-in administrator and the use case of administration become as they come. Policies that would refuse
-    administration are set aside as files. A record tells of it.
+    Works while Headgate runs and while it is stopped. Resets the built-in administrator and the use case
+    administration to their defaults. Moves policies that refuse administration into files. Leaves a record.
     """
     settings = settings_from(context)
     done = asyncio.run(give_back(settings))

@@ -1,4 +1,4 @@
-"""`headgate new feature|provider|detector|dialect NAME`: writes what is needed, and its test."""
+"""`headgate new feature|provider|detector|dialect NAME`: writes the code and its test from templates."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 @click.argument("name")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to.")
 def new(kind: str, name: str, into: Path) -> None:
-    """Write a feature, or an extension of KIND, called NAME, and its test.
+    """Write a feature or extension called NAME, with its test.
 
-    A feature is written into a checkout of Headgate, with a migration, a policy, an operation, a command and a page.
+    A feature needs a checkout of Headgate. It gets a migration, a policy, an operation, a command and a page.
     """
     if kind == "feature":
         for path in write_feature(name, into):
             click.echo(f"wrote {path}")
-        click.echo(f'write "{name}" into the list of src/headgate/features.py, and it runs')
+        click.echo(f'to enable it, add "{name}" to the list in src/headgate/features.py')
         return
     if not _NAME.fullmatch(name):
         raise Invalid(
-            f"{name!r} is no name for an extension: lower case letters, digits and _, at least two", param="NAME"
+            f"{name!r} is not a valid name; write at least two lower case letters, digits or _",
+            param="NAME",
         )
     templates = resources.files("headgate.cli") / "templates"
     targets = {into / f"{name}.py": f"{kind}.py.txt", into / f"test_{name}.py": f"test_{kind}.py.txt"}
     taken = [path for path in targets if path.exists()]
     if taken:
-        raise Conflict(f"{taken[0]} is there already; nothing was written")
+        raise Conflict(f"{taken[0]} already exists; nothing was written")
     into.mkdir(parents=True, exist_ok=True)
     for path, template in targets.items():
         text = (templates / template).read_text("utf-8")

@@ -13,9 +13,9 @@ from headgate.substrate import settings as settings_module
 
 
 @click.command("sign-in")
-@click.option("--principal", default=ADMIN, show_default=True, help="Whom the link signs in; a registered person.")
+@click.option("--principal", default=ADMIN, show_default=True, help="Id of the registered person to sign in.")
 @click.pass_context
 def sign_in(context: click.Context, principal: str) -> None:
-    """Print a link that signs somebody in to the console, once, within ten minutes. A record tells of it."""
+    """Print a sign-in link for the console. It works once, within ten minutes, and leaves a record."""
     made = sign_in_link(settings_from(context), principal=principal, grant=settings_module.grant())
     click.echo(asyncio.run(made))

@@ -1,8 +1,7 @@
-"""Child processes that are started, watched and restarted, each alone.
+"""Supervises child processes: starts, watches and restarts each one independently.
 
-A child proves that its event loop runs: it writes a line to its standard output every second (`substrate.parent`). One
-that stays silent for too long is killed and started again. Only silence that the supervisor was awake to hear counts:
-after a suspended machine wakes up, every child has its whole time again.
+A child writes a heartbeat line to its standard output every second (`substrate.parent`). The supervisor kills and
+restarts a child that sends no heartbeat for too long. Time during which the machine was suspended does not count.
 """
 
 from __future__ import annotations
@@ -22,22 +21,22 @@ _STARTS_WITHIN_S = 120.0
 _COULD_NOT_START = 126
 _PIECE_BYTES = 4096
 _MACHINE_IS_STUCK = 3
-"""How much longer silence has to last before it counts, where every child is silent: then the machine is slow."""
+"""Factor on the allowed silence if every child is silent, because then the machine is slow."""
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessPlan:
-    """How one child is started.
+    """How to start one child.
 
     Args:
         name: for people and logs.
-        arguments: after the interpreter.
+        arguments: of the command, after the interpreter.
         pass_fds: descriptors that the child inherits.
-        ready_line: what its first line of output begins with once it serves.
-        final_codes: exit codes after which it is not started again.
-        stop_s: how long it may take to stop before it is killed.
+        ready_line: prefix of the first line of output, which the child writes when it is ready.
+        final_codes: exit codes after which the supervisor does not restart it.
+        stop_s: time from SIGTERM to SIGKILL.
     """
 
     name: str
@@ -49,7 +48,7 @@ class ProcessPlan:
 
 
 class SupervisedProcess:
-    """One child. `run` keeps it alive until cancelled; the child's standard input tells it when we are gone."""
+    """One child. `run` keeps it alive until cancelled. Its standard input closes when the supervisor dies."""
 
     def __init__(self, plan: ProcessPlan, *, on_event: Progress) -> None:
         self.plan = plan
@@ -67,34 +66,34 @@ class SupervisedProcess:
 
     @property
     def is_serving(self) -> bool:
-        """Whether it runs and said that it serves."""
+        """Whether it runs and reported that it is ready."""
         return self._is_serving and self.pid is not None
 
     @property
     def silent_s(self) -> float:
-        """How long it has been silent, of the time that `hear` was told; 0 while it starts or is away."""
+        """Time since its last heartbeat, as counted by `hear`; 0 while it starts or does not run."""
         return self._silent_s if self.is_serving else 0.0
 
     @property
     def is_overdue(self) -> bool:
-        """Whether it runs and does not serve, long after it was started."""
+        """Whether it is still not ready long after its start."""
         return self.pid is not None and not self._is_serving and self._silent_s > _STARTS_WITHIN_S
 
     def hear(self, passed_s: float) -> None:
-        """Count time in which it may have been silent; a line from it sets the count back."""
+        """Add time to the count of silence. A line from the child resets the count."""
         self._silent_s += passed_s
 
     def kill(self, why: str) -> None:
-        """End it at once; `run` starts it again."""
+        """Kill it with SIGKILL. `run` restarts it."""
         if self.pid is not None and self._process is not None:
-            self._on_event(f"{self.plan.name} {why}; it is killed")
-            # A process that is stopped or stuck would not act on a signal that asks.
+            self._on_event(f"{self.plan.name} {why}; killing it")
+            # A stopped or blocked process does not handle SIGTERM.
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             self._silent_s = 0.0
 
     async def run(self) -> None:
-        """Start it, and again whenever it dies; ends by itself only after one of `final_codes`."""
+        """Start it and restart it whenever it ends. Returns only after one of `final_codes`."""
         failures = 0
         loop = asyncio.get_running_loop()
         try:
@@ -102,8 +101,8 @@ class SupervisedProcess:
                 started_s = loop.time()
                 try:
                     code = await self._once()
-                except OSError as error:  # the machine has no process or memory to spare at the moment
-                    self._on_event(f"{self.plan.name} could not be started ({error.strerror})")
+                except OSError as error:  # out of processes or memory
+                    self._on_event(f"{self.plan.name} could not start ({error.strerror})")
                     await self._stop()
                     code = _COULD_NOT_START
                 if code in self.plan.final_codes:
@@ -124,11 +123,11 @@ class SupervisedProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=self.plan.pass_fds,
-            # Ctrl-C goes to the whole foreground group: the supervisor alone decides in which order things stop.
+            # Ctrl-C reaches the whole foreground group, but the supervisor stops its children in its own order.
             start_new_session=True,
         )
         assert self._process.stdout is not None
-        # Read in pieces: a line has no bound that we could rely on.
+        # Reads in pieces, because a line may have any length.
         unread = b""
         while piece := await self._process.stdout.read(_PIECE_BYTES):
             self._silent_s = 0.0
@@ -155,11 +154,11 @@ class SupervisedProcess:
 
 
 class LivenessWatch:
-    """Kills children that serve no more: their event loops stand still, or they never came to serve.
+    """Kills children whose event loop is blocked or that never became ready.
 
     Args:
-        silence_s: how long a child that serves may be silent.
-        look_s: the time between two looks; more than twice as much in between means that we were suspended.
+        silence_s: longest time without a heartbeat.
+        look_s: time between two checks. A gap of more than twice this means that the machine was suspended.
     """
 
     def __init__(
@@ -171,20 +170,20 @@ class LivenessWatch:
         self._looked_s: float | None = None
 
     async def run(self) -> None:
-        """Look again and again; end it by cancelling."""
+        """Check repeatedly until cancelled."""
         clock = asyncio.get_running_loop().time
         while True:
             self.look(clock())
             await asyncio.sleep(self._look_s)
 
     def look(self, now_s: float) -> None:
-        """Count the time since the last look as silence of every child, and kill those that are silent too long."""
+        """Add the time since the last check to every child's silence and kill children over the limit."""
         passed_s = 0.0 if self._looked_s is None else now_s - self._looked_s
         self._looked_s = now_s
         for child in self._children:
             child.hear(min(passed_s, self._look_s * 2))
             if child.is_overdue:
-                child.kill("did not come to serve")
+                child.kill("did not become ready")
         serving = [child for child in self._children if child.is_serving]
         silent = [child for child in serving if child.silent_s > self._silence_s]
         is_all = len(serving) > 1 and len(silent) == len(serving)

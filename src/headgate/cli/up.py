@@ -1,4 +1,4 @@
-"""`headgate up`: starts everything, watches it, and stops all of it on Ctrl-C or SIGTERM."""
+"""`headgate up`: starts and supervises all processes, and stops them on Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -37,11 +37,15 @@ _POSTGRES_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), help="Folder for everything that must last.")
-@click.option("--port", type=click.IntRange(1, 65535), help="TCP port of the one door.")
-@click.option("--host", help="Address to listen on; beyond loopback it needs TLS or a declared proxy.")
-@click.option("--workers", type=click.IntRange(1, 256), help="Worker processes.")
-@click.option("--config", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="headgate.toml to apply.")
+@click.option("--data", type=click.Path(path_type=Path), help="Data folder.")
+@click.option("--port", type=click.IntRange(1, 65535), help="TCP port.")
+@click.option("--host", help="Address to listen on. Any address but loopback needs TLS or HEADGATE_TRUSTED_PROXY.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Number of worker processes.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="File to apply at start.",
+)
 @click.option("--no-model", is_flag=True, help="Do not start the embedded models.")
 @click.pass_context
 def up(
@@ -53,7 +57,7 @@ def up(
     config: Path | None,
     no_model: bool,
 ) -> None:
-    """Start Headgate and stay in the foreground."""
+    """Start Headgate in the foreground."""
     given = settings_from(context)
     settings = replace(
         given,
@@ -68,7 +72,7 @@ def up(
 
 
 class Supervisor:
-    """The parts of one Headgate on this machine, in the order in which they need one another."""
+    """Starts and stops the processes of one installation in the order of their dependencies."""
 
     def __init__(self, settings: Settings, *, with_model: bool) -> None:
         self._settings = settings
@@ -77,7 +81,7 @@ class Supervisor:
         self._stop = asyncio.Event()
 
     async def run(self) -> int:
-        """Run until told to stop; the process's exit code."""
+        """Run until a signal asks to stop. Return the exit code of the process."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
@@ -105,15 +109,15 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _listening(self) -> Generator[socket.socket]:
-        """Open the port before anything else: a taken one is found out at once."""
+        """Open the port first, so that a port in use fails at once."""
         address = (self._settings.host, self._settings.port)
         family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
         try:
             listener = socket.create_server(address, family=family, backlog=2048)
         except OSError as error:
             raise Invalid(
-                f"port {address[1]} on {address[0]} cannot be opened ({os.strerror(error.errno or 0)});"
-                " choose another with --port or HEADGATE_PORT",
+                f"cannot open port {address[1]} on {address[0]} ({os.strerror(error.errno or 0)});"
+                " choose another port with --port or HEADGATE_PORT",
                 param="--port",
             ) from error
         with listener:
@@ -121,7 +125,7 @@ class Supervisor:
 
     @asynccontextmanager
     async def _database(self) -> AsyncGenerator[None]:
-        """Have a migrated database: the embedded one, kept alive, or the one whose URL was given."""
+        """Migrate and keep the embedded database running, or migrate the external one."""
         settings = self._settings
         try:
             settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -146,7 +150,7 @@ class Supervisor:
             await postgres.stop()
 
     async def _keep(self, postgres: EmbeddedPostgres) -> None:
-        """Start it again whenever it ends, and never give up: meanwhile workers answer within their journals' limit."""
+        """Restart PostgreSQL whenever it ends. Workers meanwhile serve until their journals are full."""
         while True:
             code = await postgres.wait()
             self._say(f"PostgreSQL ended with {code}; starting it again")
@@ -167,8 +171,8 @@ class Supervisor:
         try:
             await first_key(self._settings)
         except (Denied, Unavailable) as error:
-            # Policy is the administrators' own: they have other keys, and `headgate recover` gives a new one.
-            self._say(f"no first key was made: {error.message}")
+            # A policy may refuse this. Administrators have other keys, and `headgate recover` makes a new one.
+            self._say(f"could not make the first key: {error.message}")
 
     def _children(self, listener: socket.socket) -> list[SupervisedProcess]:
         data = ("--data", str(self._settings.data))
@@ -214,20 +218,20 @@ class Supervisor:
                 for one in pending:
                     one.cancel()
             if not done:
-                raise Unavailable(f"{child.plan.name} did not start within {_READY_S:.0f} s; its log says why")
+                raise Unavailable(f"{child.plan.name} did not start within {_READY_S:.0f} s; see its log for the cause")
             if stopping in done:
                 return
             if child.final_code is not None:
-                self._say(f"{child.plan.name} is not there; Headgate runs without it")
+                self._say(f"{child.plan.name} did not start; Headgate runs without it")
 
     async def _greet(self, children: list[SupervisedProcess]) -> None:
         settings = self._settings
         if settings.config is not None:
             await asyncio.to_thread(self._apply, settings.config)
         try:
-            link = f"{await sign_in_link(settings)}  (once, within ten minutes; `headgate sign-in` makes another)"
+            link = f"{await sign_in_link(settings)}  (works once, within ten minutes; `headgate sign-in` makes another)"
         except HeadgateError as error:
-            link = f"no link was made: {error.message} (`headgate recover` gives access back)"
+            link = f"could not make a link: {error.message} (`headgate recover` restores access)"
         took_s = time.monotonic() - self._started_s
         click.echo(f"Console        {settings.base_url}/")
         click.echo(f"Sign in        {link}")
@@ -246,7 +250,7 @@ class Supervisor:
 
 
 async def _stop_in_order(tasks: list[asyncio.Task[None]], *, workers: int) -> None:
-    """Stop the workers first, so that what they still record is shipped by those that stop after them."""
+    """Stop the workers first, so that the shipper still ships their last records."""
     for group in (tasks[-workers:], tasks[:-workers]):
         for task in group:
             task.cancel()

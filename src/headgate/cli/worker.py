@@ -1,4 +1,4 @@
-"""A worker, as the supervisor starts it: `python -m headgate.cli.worker`."""
+"""Entry point of a worker process: `python -m headgate.cli.worker`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KEEP_ALIVE_S = 75
 @click.option("--port", type=int, required=True)
 @click.option("--model-port", type=int)
 def worker(data: Path, fd: int, host: str, port: int, model_port: int | None) -> None:
-    """Serve the one door."""
+    """Serve HTTP requests."""
     settings = replace(settings_module.load(), data=data, host=host, port=port)
     set_up_logs("worker")
     uvloop.run(_serve(settings, socket.socket(fileno=fd), model_port))
@@ -64,7 +64,7 @@ async def _serve(settings: Settings, listener: socket.socket, model_port: int | 
         say_ready()
         prove_alive()
         await server.serve(sockets=[listener])
-        # What was cancelled has yet to close its records, before the journal that takes them closes.
+        # Cancelled requests still close their records, so the journal closes after them.
         if server.server_state.tasks:
             await asyncio.wait(set(server.server_state.tasks), timeout=_LAST_WORDS_S)
 
@@ -79,7 +79,7 @@ def _end_with_the_server(server: uvicorn.Server) -> None:
 
 
 def main() -> None:
-    """Run one worker; our errors are one line and exit code 2."""
+    """Run one worker. Print a `HeadgateError` as one line and exit with 2."""
     try:
         worker()
     except HeadgateError as error:

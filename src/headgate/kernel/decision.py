@@ -67,6 +67,10 @@ class RuleHit(NamedTuple):
     reason: str
 
 
+NOTHING_ALLOWS = "No rule allows this action. Ask an administrator for access."
+"""Message of a refusal without a refusing rule, where the decision has no better advice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer to "may this be done, and how?".

@@ -19,7 +19,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 from headgate.kernel.action import Action, Resource, is_carrier
 from headgate.kernel.beside import Beside
 from headgate.kernel.content import Labelled, TextSlot
-from headgate.kernel.decision import NO_OBLIGATIONS, Decision, Effect, LogLevel, Obligations
+from headgate.kernel.decision import NO_OBLIGATIONS, NOTHING_ALLOWS, Decision, Effect, LogLevel, Obligations
 from headgate.kernel.errors import (
     Denied,
     HeadgateError,
@@ -278,7 +278,7 @@ class Pipeline:
                 self._refuse_by_now(admitted)
             except Denied as refusal:
                 error = Withheld(
-                    f"this was allowed when it began, and is not any more: {refusal.message}",
+                    f"this request was stopped, as policy no longer allows it: {refusal.message}",
                     rules=refusal.rules,
                     detail=f"ended on the way: {refusal.recorded}",
                 )
@@ -294,7 +294,7 @@ class Pipeline:
         decision = self._decide(action, run.labelled)
         refuse(action, labelled=run.labelled, decision=decision, exchange=exchange)
         if decision.effect > run.decision.effect:
-            raise Denied(f"a person has to approve it: {_reasons(decision)}", rules=_rule_ids(decision))
+            raise Denied(f"this now needs a person's approval: {_reasons(decision)}", rules=_rule_ids(decision))
         refuse_release(exchange.output_labels, action.principal)
 
     async def _handed_out(self, admitted: _Admitted, result: Any, released: Labels) -> Any:
@@ -327,7 +327,7 @@ class Pipeline:
         try:
             return self._performers[action.verb.name]
         except KeyError:
-            raise NotFound(f"nothing here performs {action.verb.name}") from None
+            raise NotFound(f"no feature of this installation performs {action.verb.name}") from None
 
     async def _label(self, action: Action[Any, Any, Any]) -> Labelled:
         """Label the action; beside the event loop where that may take more than a glance."""
@@ -466,8 +466,8 @@ class Pipeline:
                 action, digest=digest, decision=decision, labels=exchange.labels, record=record
             )
             raise NeedsApproval(
-                f"{action.verb.name} on {action.resource.id} has to be approved by a person: {_reasons(decision)}; "
-                f"have somebody else approve {approval_id}, then send the same request again, once, with the "
+                f"{action.verb.name} on {action.resource.id} needs a person's approval: {_reasons(decision)}; "
+                f"ask another person to approve {approval_id}, then send the same request once more with the "
                 f"header x-headgate-grant: {approval_id}",
                 approval_id=approval_id,
                 rules=rules,
@@ -762,7 +762,7 @@ def _after_performing(error: HeadgateError) -> HeadgateError:
 
 
 def _late() -> UpstreamTimeout:
-    return UpstreamTimeout("the answer was not there by the caller's own deadline; allow more time", retryable=False)
+    return UpstreamTimeout("the caller's deadline passed before the answer came; allow more time", retryable=False)
 
 
 def _rules(refusal: HeadgateError) -> str:
@@ -774,7 +774,7 @@ def _rule_ids(decision: Decision) -> tuple[str, ...]:
 
 
 def _reasons(decision: Decision) -> str:
-    return "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing) or "no rule allows it"
+    return "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing)
 
 
 def refuse(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, exchange: Exchange) -> None:
@@ -817,10 +817,13 @@ def _joined(decision: Decision, of_plan: Decision) -> Decision:
 
 
 def _refuse_denied(decision: Decision) -> None:
-    if decision.effect is Effect.DENY:
-        said = f"refused by {_reasons(decision)}"
-        told = f"{said}; {decision.advice}" if decision.advice else said
-        raise Denied(told, rules=_rule_ids(decision), detail=said)
+    if decision.effect is not Effect.DENY:
+        return
+    if not decision.refusing:
+        raise Denied(decision.advice or NOTHING_ALLOWS, detail="refused: no rule allows this action")
+    said = f"refused by {_reasons(decision)}"
+    told = f"{said}; {decision.advice}" if decision.advice else said
+    raise Denied(told, rules=_rule_ids(decision), detail=said)
 
 
 def _refuse_flow(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, exchange: Exchange) -> None:
@@ -829,7 +832,7 @@ def _refuse_flow(action: Action[Any, Any, Any], *, labelled: Labelled, decision:
     labels = exchange.labels.masked(decision.observed.mask).join(labelled.floor)
     if decision.obligations.restrict > clearance.custody:
         raise Denied(
-            f"{action.resource.kind} {action.resource.id} is not on the organisation's own machines, as policy demands",
+            f"{action.resource.kind} {action.resource.id} runs elsewhere, and policy requires our own machines",
             rules=tuple(rule.id for rule in decision.rules if rule.does == "duty" and rule.mode == "enforce"),
         )
     obstacles = labels.obstacles(clearance)

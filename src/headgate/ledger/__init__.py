@@ -1,8 +1,8 @@
 """Records, logs, checkpoints, proofs, sealing.
 
-What workers write (`JournalRecorder`) the shipper carries into the database (`run_shipper`), the sequencer gives its
-place in the tenant's log and signs (`run_sequencer`), and everybody reads (`LedgerReader`). Files alone are enough to
-verify a log (`verify_log`) and to prove a record (`prove`).
+Workers write records to journals (`JournalRecorder`). The shipper ships them to the database (`run_shipper`). The
+sequencer adds them to the tenant's log and signs it (`run_sequencer`). Features read them (`LedgerReader`). Verifying a
+log (`verify_log`) and proving a record (`prove`) need only the log's files.
 """
 
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand

@@ -1,8 +1,8 @@
-"""Signed tree heads: the one text in which a log says how long it is and what it holds.
+"""Signed tree heads: a log's signed statement of its size and root.
 
 A checkpoint is a note: a body of lines (origin, size, root, extensions), an empty line, and signature lines. The log
-signs with Ed25519; witnesses add timestamped cosignatures. Everything read here is bounded and must be in its one
-canonical form, so that no byte of it can change unnoticed.
+signs with Ed25519; witnesses add timestamped cosignatures. The parsers bound all input and accept only the canonical
+form, so that no byte can change unnoticed.
 
 Source: c2sp.org/signed-note, c2sp.org/tlog-checkpoint, c2sp.org/tlog-cosignature (`cosignature/v1`).
 """
@@ -35,12 +35,12 @@ _SIGNATURE_BYTES = 64
 
 
 def to_base64(data: bytes) -> str:
-    """Standard base64 with padding."""
+    """Encode as standard base64 with padding."""
     return base64.b64encode(data).decode("ascii")
 
 
 def from_base64(text: str) -> bytes | None:
-    """The bytes of canonical standard base64, or None where the text is anything else."""
+    """Decode canonical standard base64. Return None for any other text."""
     try:
         data = base64.b64decode(text.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error):
@@ -49,7 +49,7 @@ def from_base64(text: str) -> bytes | None:
 
 
 def parse_decimal(text: str) -> int | None:
-    """A tree size or index below 2^63 without leading zeroes, or None where the text is anything else."""
+    """Parse a tree size or index below 2^63 without leading zeros. Return None for any other text."""
     number = int(text) if _DECIMAL.fullmatch(text) else MAX_TREE_SIZE
     return number if number < MAX_TREE_SIZE else None
 
@@ -64,7 +64,7 @@ def _is_line(line: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """A public key as others configure it: a name, what it signs (1: log, 4: witness) and 32 bytes of Ed25519.
+    """A public key: a name, its kind (1: log, 4: witness) and 32 bytes of Ed25519.
 
     Raises:
         Invalid: the name holds spaces or a plus sign, or the key is not 32 bytes.
@@ -82,12 +82,12 @@ class VerifierKey:
         object.__setattr__(self, "key_id", digest[:4])
 
     def encode(self) -> str:
-        """The `name+id+key` text that is published."""
+        """Return the published form `name+id+key`."""
         return f"{self.name}+{self.key_id.hex()}+{to_base64(bytes([self.kind]) + self.public_key)}"
 
     @classmethod
     def decode(cls, text: str) -> VerifierKey:
-        """Reads a published verifier key.
+        """Parse a published verifier key.
 
         Raises:
             Invalid: it is malformed, of another algorithm, or its id does not belong to its key.
@@ -126,11 +126,11 @@ class SigningKey:
         return f"SigningKey({self.verifier.encode()!r})"
 
     def sign(self, body: str) -> str:
-        """The log's signature line over a checkpoint body."""
+        """Return the log's signature line over a checkpoint body."""
         return self._line(self._private.sign(body.encode()))
 
     def cosign(self, body: str, *, time_s: int) -> str:
-        """A witness's line over a checkpoint body. `time_s`: seconds since 1970, when consistency was checked."""
+        """Return a witness's line over a checkpoint body. `time_s`: time of its consistency check, in Unix seconds."""
         signature = self._private.sign(_cosigned(body, time_s))
         return self._line(time_s.to_bytes(_TIME_BYTES, "big") + signature)
 
@@ -144,7 +144,7 @@ def _cosigned(body: str, time_s: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a log commits to: its name (`origin`), its size, its root, and any extension lines."""
+    """A log's commitment: its name (`origin`), size, root, and extension lines."""
 
     origin: str
     size: int
@@ -165,16 +165,16 @@ class Checkpoint:
         return TreeHead(self.size, self.root)
 
     def body(self) -> str:
-        """The lines that are signed, each ended by a newline."""
+        """Return the signed lines, each with a newline."""
         lines = (self.origin, str(self.size), to_base64(self.root), *self.extensions)
         return "".join(f"{line}\n" for line in lines)
 
     @classmethod
     def parse(cls, body: str) -> Checkpoint:
-        """Reads a body.
+        """Parse a body.
 
         Raises:
-            Corrupt: it is not in the one form that `body` writes.
+            Corrupt: it is not in the canonical form of `body`.
         """
         lines = body.split("\n")
         size = parse_decimal(lines[1]) if len(lines) >= 4 else None
@@ -198,14 +198,14 @@ class NoteSignature:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note taken apart, not yet verified: its text, ending in a newline, and its signature lines."""
+    """A parsed note, not yet verified: its text, ending in a newline, and its signature lines."""
 
     text: str
     signatures: tuple[NoteSignature, ...]
 
     @classmethod
     def parse(cls, data: bytes) -> Note:
-        """Takes a signed note apart.
+        """Parse a signed note.
 
         Raises:
             Corrupt: it is too large, not UTF-8, or not in the form of a signed note.
@@ -235,7 +235,7 @@ def _parse_signature(line: str) -> NoteSignature:
 
 @dataclass(frozen=True, slots=True)
 class Cosignature:
-    """A witness's verified word that it saw this tree head grow from the earlier ones, at `time_s` (since 1970)."""
+    """A witness's verified statement that this head extends the earlier ones, at `time_s` (Unix seconds)."""
 
     witness: VerifierKey
     time_s: int
@@ -243,9 +243,9 @@ class Cosignature:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedCheckpoint:
-    """A checkpoint whose signature by its log verified.
+    """A checkpoint with a verified signature of its log.
 
-    `unknown_signatures` lines were by keys that nobody gave; they prove nothing and nothing vouches for their bytes.
+    `unknown_signatures` counts lines of unknown keys. They prove nothing, and their bytes are not authenticated.
     """
 
     checkpoint: Checkpoint
@@ -255,7 +255,7 @@ class VerifiedCheckpoint:
 
 
 def sign_checkpoint(checkpoint: Checkpoint, *keys: SigningKey) -> bytes:
-    """The signed note of a checkpoint, with one signature line for each key."""
+    """Return the signed note of a checkpoint, with one signature line per key."""
     body = checkpoint.body()
     return (body + "\n" + "".join(key.sign(body) for key in keys)).encode()
 
@@ -263,14 +263,14 @@ def sign_checkpoint(checkpoint: Checkpoint, *keys: SigningKey) -> bytes:
 def verify_checkpoint(
     note: bytes, *, keys: Sequence[VerifierKey], witnesses: Sequence[VerifierKey] = ()
 ) -> VerifiedCheckpoint:
-    """Reads a checkpoint and verifies it under the keys that the caller trusts.
+    """Parse a checkpoint and verify it with the caller's trusted keys.
 
-    A key counts as the log's only where its name is the checkpoint's origin, so that one log's key cannot speak for
-    another. Lines by unknown keys are passed over; a line that names a known key must verify.
+    A key counts as the log's only if its name is the checkpoint's origin, so that one log's key cannot sign for
+    another. Lines of unknown keys are ignored; a line of a known key must verify.
 
     Raises:
-        Invalid: no log key was given, or a key stands in the wrong list.
-        Conflict: two of the keys share their name and id.
+        Invalid: no log key was given, or a key is in the wrong list.
+        Conflict: two of the keys have the same name and id.
         Corrupt: the note is malformed, a known key's signature fails, or no log key signed.
     """
     known = _index_keys(keys, witnesses)

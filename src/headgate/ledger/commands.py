@@ -15,7 +15,7 @@ from headgate.ledger.log_commands import ledger
 
 @click.group()
 def records() -> None:
-    """Records of what was done and refused."""
+    """List and show records of allowed and refused actions."""
 
 
 @records.command("list")
@@ -43,7 +43,7 @@ def list_records(url: str | None, as_json: bool, **filters: Any) -> None:
 @click.argument("record")
 @url_option
 def show_record(record: str, url: str | None) -> None:
-    """Show one record whole; reading its content is itself recorded."""
+    """Show one record with its content. This leaves a record."""
     click.echo(json.dumps(client_at(url).call("GET", f"/api/records/{quote(record, safe='')}"), indent=1))
 
 

@@ -1,4 +1,4 @@
-"""Being the only one: a lock on a file for as long as a process lives, and waiting that ends when it should."""
+"""File locks for single-instance processes, and interruptible waits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LOOK_S = 0.2
 
 
 async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait so long, or until `stop` is set."""
+    """Wait for some seconds, or until `stop` is set."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()
@@ -21,9 +21,9 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
 
 @asynccontextmanager
 async def held_alone(path: Path, stop: asyncio.Event) -> AsyncGenerator[bool]:
-    """Hold the lock on a file, made here, waiting for whoever has it; gives False where `stop` came first.
+    """Acquire the lock on a file, and create the file. Yields False if `stop` was set first.
 
-    The system lets go of the lock when the process dies, however it dies.
+    The system releases the lock when the process ends in any way.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -22,7 +22,7 @@ from headgate.substrate.journal import Journal, JournalLimits
 
 
 async def open_ledger(house: House, stack: AsyncExitStack) -> Opened:
-    """Open a journal of this process's own, which the shipper takes up, and what reads the records."""
+    """Open a journal for this process and the reader of records."""
     base = house.base
     limits = JournalLimits(reserve_bytes=0)
     if house.purpose == "worker":
@@ -48,7 +48,7 @@ async def open_ledger(house: House, stack: AsyncExitStack) -> Opened:
 
 FEATURE = Feature(
     name="ledger",
-    summary="Records of everything that was done and refused, in a log that a stranger can verify.",
+    summary="Records of all allowed and refused actions, in a log that anybody can verify.",
     package="headgate.ledger",
     verbs=VERBS,
     older_verbs=OLDER_VERBS,

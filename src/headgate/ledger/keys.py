@@ -1,7 +1,7 @@
-"""The keys under which record parts are sealed: one for each partition, in a folder, made once and destroyed once.
+"""Sealing keys of record parts: one per partition, in a folder, created once and destroyed once.
 
-Destroying a partition's key erases all that was sealed under it. A marker stays behind, so that a key that comes back
-with a restored folder is not used again, and so that the same partition never gets a second key.
+Destroying a partition's key erases everything sealed under it. A marker stays behind, so that a key from a restored
+backup is not used again, and the partition never gets a second key.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ _COVERS = (
 
 
 class KeyRing(Protocol):
-    """Where the sealing keys of partitions come from."""
+    """Source of the partitions' sealing keys."""
 
     def key(self, partition: str) -> bytes:
-        """The partition's 32 bytes.
+        """Return the partition's key of 32 bytes.
 
         Raises:
-            NotFound: it has no key, or its key was destroyed.
+            NotFound: the partition has no key, or its key was destroyed.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class DestructionReceipt:
-    """That a partition's key was destroyed, and how far that reaches.
+    """Receipt of a destroyed key, with the extent of the erasure.
 
     Args:
         destroyed_at: ISO 8601, UTC.
-        had_key: False where there was no key left to destroy (a repeated request).
-        covers: what became unreadable and what this does not reach, in words.
+        had_key: False if there was no key left (a repeated request).
+        covers: description of the erased content and of the remaining copies.
     """
 
     partition: str
@@ -72,12 +72,12 @@ class _Loaded:
 class FileKeyRing:
     """Keys as files `<partition>.key` of mode 0600 in a folder of mode 0700. Several processes may share the folder.
 
-    A key is kept in memory after its first use, but only while its file is there: one `stat` a use, so that every
-    process stops at once when one of them destroys it.
+    A key is cached after its first use. Each use checks its file with one `stat`, so that every process stops at once
+    when one of them destroys the key.
 
     Args:
-        folder: made when the first key is.
-        random_bytes: a cryptographic source of so many bytes.
+        folder: created with the first key.
+        random_bytes: cryptographic source of random bytes.
     """
 
     def __init__(self, folder: Path, *, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
@@ -86,12 +86,12 @@ class FileKeyRing:
         self._loaded: dict[str, _Loaded] = {}
 
     def key(self, partition: str) -> bytes:
-        """The partition's key; see `KeyRing`.
+        """Return the partition's key; see `KeyRing`.
 
         Raises:
-            NotFound: it has no key, or its key was destroyed.
-            Unavailable: others than the owner may read the file.
-            Corrupt: the file does not hold a key.
+            NotFound: the partition has no key, or its key was destroyed.
+            Unavailable: other users can read the file.
+            Corrupt: the file does not have a key.
         """
         loaded = self._loaded.get(partition)
         path = str(self._path(partition)) if loaded is None else loaded.path
@@ -106,7 +106,7 @@ class FileKeyRing:
         return loaded.key
 
     def create(self, partition: str) -> bytes:
-        """Makes the partition's key where it has none and returns the key; durable when it returns.
+        """Return the partition's key. Creates it durably if there is none.
 
         Raises:
             Conflict: the partition's key was destroyed; use another partition.
@@ -118,7 +118,7 @@ class FileKeyRing:
         draft = self._folder / f".{partition}.{self._random_bytes(8).hex()}"
         _write_durably(draft, self._random_bytes(KEY_BYTES))
         try:
-            with suppress(FileExistsError):  # another process was first: its key counts
+            with suppress(FileExistsError):  # another process was first, and its key counts
                 os.link(draft, path)
         finally:
             draft.unlink()
@@ -126,10 +126,10 @@ class FileKeyRing:
         return self.key(partition)
 
     def destroy(self, partition: str, *, at: datetime) -> DestructionReceipt:
-        """Destroys the partition's key for good: marked, overwritten, removed. Doing it again is harmless.
+        """Destroy the partition's key permanently: mark, overwrite and remove it. Idempotent.
 
         Args:
-            at: the time that the receipt carries, aware.
+            at: aware time for the receipt.
         """
         path = self._path(partition)
         receipt = DestructionReceipt(partition, at.isoformat(), had_key=path.exists())
@@ -146,12 +146,12 @@ class FileKeyRing:
 
     def _load(self, partition: str, status: os.stat_result) -> bytes:
         if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077:
-            raise Unavailable(f"The sealing key of {partition} must be a plain file of mode 0600; set its mode right.")
+            raise Unavailable(f"The sealing key of {partition} must be a plain file of mode 0600; correct its mode.")
         try:
             key = self._path(partition).read_bytes()
         except FileNotFoundError:
             key = b""
-        # Looked for after reading: the marker precedes the overwriting, so no overwritten key is ever taken for one.
+        # Checked after reading: the marker precedes the overwriting, so an overwritten key is never used.
         if self._marker(partition).exists():
             raise NotFound(f"The sealing key of {partition} was destroyed; what it sealed cannot be opened.")
         if len(key) != KEY_BYTES:
@@ -168,10 +168,10 @@ class FileKeyRing:
 
 
 class KeysOnDemand:
-    """A key ring that makes the key of a partition when it is first sealed under; for writers only.
+    """A key ring that creates a partition's key at its first use; for writers only.
 
-    A partition whose key was destroyed gets no second one: `key` then raises Conflict, and nothing is sealed. That
-    holds from one second after the destruction on: a look at the file for every part would cost more than the sealing.
+    For a partition with a destroyed key, `key` raises Conflict, and nothing is sealed. This takes effect within one
+    second, because checking the file for every part would cost more than the sealing.
     """
 
     def __init__(self, ring: FileKeyRing, *, clock: Clock) -> None:
@@ -180,7 +180,7 @@ class KeysOnDemand:
         self._seen: dict[str, tuple[float, bytes]] = {}
 
     def key(self, partition: str) -> bytes:
-        """The partition's key, made where there is none yet; see `FileKeyRing.create`."""
+        """Return the partition's key, and create it if there is none; see `FileKeyRing.create`."""
         now = self._clock.monotonic()
         seen = self._seen.get(partition)
         if seen is not None and now - seen[0] < _SEEN_S:

@@ -1,4 +1,4 @@
-"""Which file of a log holds what: tile names, entry bundles, and the tiles that a log of a given size has.
+"""File layout of logs: names of tiles and entry bundles, and the tiles of a log of a given size.
 
 Source: c2sp.org/tlog-tiles. A tile is 256 hashes of subtrees of equal height; tile level `l` holds tree level `8 * l`.
 The rightmost tile of a level may be partial. Entry bundles run parallel to the tiles of level 0.
@@ -44,7 +44,7 @@ class TileName:
 
     @property
     def path(self) -> str:
-        """Where it lies below the log's root, with `/` between the parts."""
+        """Path below the log's root, with `/` between the parts."""
         groups = f"{self.index % 1000:03d}"
         rest = self.index // 1000
         while rest:
@@ -55,7 +55,7 @@ class TileName:
 
     @classmethod
     def parse(cls, path: str) -> TileName | None:
-        """The tile that a path names, or None where it is not exactly the path of one."""
+        """Parse a path. Return None if it is not exactly the path of a tile."""
         top, _, rest = path.partition("/")
         kind, _, rest = rest.partition("/")
         groups, dot, width_text = rest.partition(".p/")
@@ -74,23 +74,23 @@ def _parse_groups(text: str) -> int | None:
 
 
 def nodes_at(level: int, size: int) -> int:
-    """How many hashes (or entries) the tile level holds in a log of `size` leaves."""
+    """Return the number of hashes (or entries) of a tile level in a log of `size` leaves."""
     return size >> (TILE_HEIGHT * max(level, 0))
 
 
 def levels_of(size: int) -> int:
-    """How many tile levels a log of `size` leaves has."""
+    """Return the number of tile levels of a log of `size` leaves."""
     return -(-size.bit_length() // TILE_HEIGHT)
 
 
 def tile_at(level: int, index: int, size: int) -> TileName | None:
-    """The tile with this index as wide as a log of `size` leaves has it, or None where it has none."""
+    """Return the tile with its width in a log of `size` leaves, or None if the log has no such tile."""
     width = min(nodes_at(level, size) - index * TILE_WIDTH, TILE_WIDTH)
     return TileName(level, index, width) if width > 0 else None
 
 
 def right_edge(size: int) -> Iterator[TileName]:
-    """The partial tiles of a log of `size` leaves, the topmost first; together they make up the root."""
+    """Yield the partial tiles of a log of `size` leaves, the topmost first. Together they give the root."""
     for level in reversed(range(levels_of(size))):
         nodes = nodes_at(level, size)
         if nodes % TILE_WIDTH:
@@ -98,12 +98,12 @@ def right_edge(size: int) -> Iterator[TileName]:
 
 
 def split_hashes(data: bytes) -> list[bytes]:
-    """The hashes of a tile's bytes."""
+    """Split a tile's bytes into hashes."""
     return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
 
 
 def encode_entry(entry: bytes) -> bytes:
-    """An entry as a bundle holds it, after its length in two bytes.
+    """Encode an entry for a bundle, after its length in two bytes.
 
     Raises:
         TooLarge: the entry is longer than 65,535 bytes.
@@ -127,7 +127,7 @@ def encode_entries(entries: Sequence[bytes]) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class EntrySpan:
-    """Where an entry's bytes stand in its bundle, without the two bytes of length before them."""
+    """Position of an entry's bytes in its bundle, after the two bytes of length."""
 
     start: int
     stop: int

@@ -1,4 +1,4 @@
-"""Records as they arrive: one look at the feed for everybody who watches, and nobody slows down anybody."""
+"""Live records: one poll of the feed for all watchers. A slow watcher does not delay the others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WATCHERS = 256
 
 
 class Watcher:
-    """Somebody who watches; `is_behind` once there was no room for what came: then nothing more comes."""
+    """One watcher with a bounded queue. After an overflow `is_behind` is true and no more events come."""
 
     __slots__ = ("is_behind", "waiting")
 
@@ -36,7 +36,7 @@ class Watcher:
         self.is_behind = False
 
     def offer(self, event: bytes) -> None:
-        """Add an event, if there is room."""
+        """Add an event unless the queue is full."""
         if not self.is_behind:
             try:
                 self.waiting.put_nowait(event)
@@ -45,7 +45,7 @@ class Watcher:
 
 
 class _Watched:
-    """A tenant whose feed is followed: how far, and for whom."""
+    """A watched tenant: the cursor in its feed, and its watchers."""
 
     __slots__ = ("cursor", "watchers")
 
@@ -55,7 +55,7 @@ class _Watched:
 
 
 class LiveRecords:
-    """The tail of every log that somebody watches. One for a worker; `run_forever` belongs to its task group."""
+    """The tail of every watched log. One per worker; `run_forever` belongs to its task group."""
 
     def __init__(self, records: LedgerReader) -> None:
         self._records = records
@@ -63,33 +63,33 @@ class LiveRecords:
         self._is_watched = asyncio.Event()
 
     async def run_forever(self, *, every_s: float = POLL_S) -> None:
-        """Look at the feeds while somebody watches; end it by cancelling."""
+        """Poll the watched feeds until cancelled."""
         while True:
             await self._is_watched.wait()
             for tenant in list(self._watched):
                 try:
-                    # A full page has more behind it; bounded, so that one busy tenant does not starve the others.
+                    # A full page means that more follow. Bounded, so that a busy tenant does not starve the others.
                     for _ in range(_PAGES):
                         if await self._look(tenant) < _PAGE:
                             break
                 except HeadgateError as error:
-                    # The next look tries again from the same place; a worker outlives a bad answer of the database.
+                    # The next poll tries again from the same cursor.
                     log.warning("records_not_followed", tenant=tenant, code=error.code)
             await asyncio.sleep(every_s)
 
     @asynccontextmanager
     async def watch(self, tenant: TenantId) -> AsyncGenerator[Watcher, None]:
-        """Get everything that is logged from now on, as events.
+        """Subscribe to the events of new records.
 
         Raises:
-            OverBudget: as many watch already as one worker serves.
+            OverBudget: the worker has its maximum number of watchers.
         """
         if sum(len(one.watchers) for one in self._watched.values()) >= _WATCHERS:
-            raise OverBudget("too many people watch the records here; use the list", retry_after_s=60.0)
+            raise OverBudget("too many people watch the records; use the list", retry_after_s=60.0)
         watched = self._watched.get(tenant)
         if watched is None:
             head = await self._records.log_head(tenant=tenant)
-            # Somebody else may have come while we asked.
+            # Another watcher may have subscribed during the query.
             watched = self._watched.setdefault(tenant, _Watched(str(head.size - 1) if head and head.size else None))
         watcher = Watcher()
         watched.watchers.add(watcher)
@@ -104,7 +104,7 @@ class LiveRecords:
                 self._is_watched.clear()
 
     async def _look(self, tenant: TenantId) -> int:
-        """Hand out the next page; returns how many records were on it."""
+        """Send the next page to the watchers and return its number of records."""
         watched = self._watched.get(tenant)
         if watched is None:
             return 0

@@ -1,4 +1,4 @@
-"""`headgate ledger`: verifying logs and proving records from their files alone, without server or database."""
+"""`headgate ledger`: verifies logs and proves records from files, without server or database."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _data = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     callback=_or_usual,
-    help="The data folder; by default the one that `headgate` itself was given.",
+    help="Data folder. Default: the one of `headgate --data`.",
 )
 _tenant = click.option("--tenant", help="Only the log of this tenant.")
 _key = click.option(
-    "--key", "key_text", metavar="VKEY", help="The log's verifier key, obtained elsewhere: name+id+key."
+    "--key", "key_text", metavar="VKEY", help="The log's verifier key from another source: name+id+key."
 )
 
 
 @click.group()
 def ledger() -> None:
-    """Verify the ledger and prove what it holds. Needs its files only."""
+    """Verify the ledger and prove records, from files only."""
 
 
 @ledger.command()
@@ -55,20 +55,20 @@ def ledger() -> None:
     "kept",
     metavar="CHECKPOINT",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A copy of the log's file `checkpoint`, kept from earlier elsewhere, which the log must continue.",
+    help="An earlier copy of the log's file `checkpoint`, which the log must continue.",
 )
 def verify(data: Path, tenant: str | None, key_text: str | None, kept: Path | None) -> None:
-    """Check every byte of every log. Exits with 1 where anything is wrong.
+    """Check every byte of every log. Exits with 1 after a fault.
 
-    Only what an auditor keeps elsewhere tells a log from an older copy of it, or from another under another key: a
-    checkpoint and the verifier key.
+    To detect a log that was reset to an older copy or replaced by another log, an auditor needs an earlier checkpoint
+    and the verifier key, both kept elsewhere.
     """
     with _errors_told():
         logs = _logs(data, tenant)
         if key_text is not None and len(logs) != 1:
-            raise Invalid("A key is the key of one log: say which with --tenant.", param="--key")
+            raise Invalid("--key applies to one log: choose it with --tenant.", param="--key")
         if kept is not None and len(logs) != 1:
-            raise Invalid("A checkpoint is of one log: say which with --tenant.", param="--consistent-with")
+            raise Invalid("--consistent-with applies to one log: choose it with --tenant.", param="--consistent-with")
         sound = [_verify(log, _trusted(log, key_text), is_own_key=key_text is None, kept=kept) for log in logs]
     raise SystemExit(0 if all(sound) else 1)
 
@@ -78,10 +78,10 @@ def verify(data: Path, tenant: str | None, key_text: str | None, kept: Path | No
 @_data
 @_tenant
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to; default ID.proof.json."
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Output file. Default: ID.proof.json."
 )
 def prove(record_id: str, data: Path, tenant: str | None, output: Path | None) -> None:
-    """Write a proof that the ledger holds the record ID, which anybody can check offline."""
+    """Write a proof that the ledger has the record ID. Anybody can check the proof offline."""
     with _errors_told():
         if len(record_id) != _ULID_CHARS or not record_id.isalnum() or not record_id.isascii():
             raise Invalid("The id of a record is a ULID of 26 letters and digits.", param="ID")
@@ -89,14 +89,14 @@ def prove(record_id: str, data: Path, tenant: str | None, output: Path | None) -
         target = output or Path(f"{record_id}.proof.json")
         target.write_bytes(bundle.to_json())
     click.echo(f"{target}: record {record_id} is entry {bundle.leaf_index} of its log")
-    click.echo(f"verifier key {bundle.verifier_key} (give it to whoever checks by another way than the file)")
+    click.echo(f"verifier key {bundle.verifier_key} (send it to the checker separately from the file)")
 
 
 @ledger.command("check-proof")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_key
 def check_proof(file: Path, key_text: str | None) -> None:
-    """Check a proof that `headgate ledger prove` wrote. Exits with 1 where it does not hold."""
+    """Check a proof from `headgate ledger prove`. Exits with 1 if it is not valid."""
     with _errors_told():
         keys = None if key_text is None else [VerifierKey.decode(key_text)]
         checked = check_bundle(_read_proof(file), keys=keys)
@@ -107,20 +107,20 @@ def check_proof(file: Path, key_text: str | None) -> None:
     for signer in checked.checkpoint.signed_by:
         click.echo(f"signed by {signer.encode()}")
     if checked.key_is_from_bundle:
-        click.echo("The key came with the proof: compare it with the operator's, or give that one with --key.")
+        click.echo("The key came with the proof: compare it with the operator's key, or pass that key with --key.")
 
 
 def _logs(data: Path, tenant: str | None) -> list[Path]:
-    """The folders of the logs in a data folder, or of one tenant's. One whose key is there is among them when gone."""
+    """Return the folders of all logs, or of one tenant's. Includes a missing log whose verifier key exists."""
     root = data / "ledger"
     if not root.is_dir():
-        raise Invalid(f"{data} holds no ledger: name the data folder with --data.", param="--data")
+        raise Invalid(f"{data} has no ledger: name the data folder with --data.", param="--data")
     if tenant is None:
-        # A key is made with its log's first checkpoint, so that one without its log is what is left of it.
+        # The key is created with the log's first checkpoint, so a key without a log means that the log was removed.
         keys = {path.with_suffix("") for path in root.glob("*.vkey")}
         found = sorted(keys | {path for path in root.iterdir() if path.is_dir()})
         if not found:
-            raise Invalid(f"{root} holds no log yet: a tenant's begins with its first record.", param="--data")
+            raise Invalid(f"{root} has no log yet: a tenant's log begins with its first record.", param="--data")
         return found
     if Path(tenant).name != tenant or not ((root / tenant).is_dir() or verifier_path(root, tenant).exists()):
         raise Invalid(f"{root} holds no log of that tenant.", param="--tenant")
@@ -138,7 +138,7 @@ def _trusted(log: Path, key_text: str | None) -> list[VerifierKey]:
 
 
 class _Progress:
-    """Says how far it is on stderr, once it takes longer than two seconds."""
+    """Prints progress on stderr, for work of more than two seconds."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -152,17 +152,17 @@ class _Progress:
 
 
 def _kept_checkpoint(path: Path, keys: Sequence[VerifierKey]) -> Checkpoint:
-    """The checkpoint that an auditor kept, which the log's key must have signed too."""
+    """Read an auditor's earlier checkpoint and verify it with the log's key."""
     try:
         return verify_checkpoint(read_file(path, limit=MAX_NOTE_BYTES), keys=keys).checkpoint
     except FileNotFoundError:
         raise Invalid(f"There is no file {path}.", param="--consistent-with") from None
     except Corrupt as problem:
-        raise Corrupt(f"The checkpoint in {path} is none of this log: {problem.message}") from problem
+        raise Corrupt(f"The checkpoint in {path} does not belong to this log: {problem.message}") from problem
 
 
 def _verify(log: Path, keys: Sequence[VerifierKey], *, is_own_key: bool, kept: Path | None) -> bool:
-    """Verify one log and tell of it; True where it is sound."""
+    """Verify one log and print the result. Return whether it is sound."""
     trusted = None if kept is None else _kept_checkpoint(kept, keys)
     found = verify_log(log, keys=keys, trusted=trusted, on_progress=_Progress(log.name))
     click.echo(f"{log.name}: {found.statement}, {plural(found.entries_checked, 'entry', 'entries')} checked")
@@ -190,12 +190,12 @@ def _tell_limits(found: Verification, *, is_own_key: bool) -> None:
         are = "is" if len(found.unsigned) == 1 else "are"
         click.echo(
             f"  note   {plural(len(found.unsigned), 'file')} {are} ahead of the checkpoint,"
-            " by an append under way or cut short"
+            " from a running or interrupted append"
         )
     if not found.is_complete:
-        click.echo("  note   not everything was checked: restore the log from its backup and verify again")
+        click.echo("  note   verification is incomplete: restore the log from its backup and verify again")
     if is_own_key and found.statement != "faulty":
-        click.echo("  note   the key lies beside the log; compare it with one kept elsewhere, or give that with --key")
+        click.echo("  note   the key is stored with the log; compare it with a copy kept elsewhere, or use --key")
 
 
 def _prove(logs: Sequence[Path], record_id: str) -> Bundle:
@@ -204,13 +204,13 @@ def _prove(logs: Sequence[Path], record_id: str) -> Bundle:
         if index is not None:
             return make_proof(log, index, keys=_trusted(log, None))
     raise NotFound(
-        f"No log here holds the record {record_id}; one that has just closed gets there within seconds, and "
-        "an open one is in no log."
+        f"No log has the record {record_id}. A closed record enters its log within seconds, an open record only after "
+        "it closes."
     )
 
 
 def _find(log: Path, record_id: str) -> int | None:
-    """The index of the record's entry: all entries are looked through, a bundle in memory at a time."""
+    """Return the index of the record's entry. Reads all entries, one bundle at a time."""
     try:
         size = verify_checkpoint(read_checkpoint(log), keys=_trusted(log, None)).checkpoint.size
     except FileNotFoundError:
@@ -235,7 +235,7 @@ def _read_proof(file: Path) -> bytes:
 
 @contextmanager
 def _errors_told() -> Generator[None]:
-    """One line on stderr: exit 2 for what was asked wrongly, 1 for what does not hold."""
+    """Print an error as one line on stderr. Exit with 2 for wrong usage, with 1 for a failed check."""
     try:
         yield
     except (HeadgateError, OSError) as problem:

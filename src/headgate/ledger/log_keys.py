@@ -1,4 +1,4 @@
-"""The keys with which logs sign: one for each tenant, made when its log begins, never made twice."""
+"""Signing keys of logs: one per tenant, created with its log and never replaced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class LogKeys:
 
     Args:
         secrets: the private folder.
-        public: the folder of the logs, beside which the verifier keys lie.
+        public: the folder of the logs and their verifier keys.
     """
 
     def __init__(self, secrets: Path, *, public: Path) -> None:
@@ -24,18 +24,18 @@ class LogKeys:
         self._public = public
 
     def signing_key(self, tenant: str, *, origin: str) -> SigningKey:
-        """The key of the tenant's log, made where its log is new; writes files.
+        """Return the signing key of the tenant's log. Creates the key files for a new log.
 
         Raises:
-            Corrupt: a log was signed with another key than the one at hand, or its key is gone.
-            Denied: others than the owner may read the key.
+            Corrupt: the key is missing, or does not match the verifier key of the log.
+            Denied: other users can read the key.
         """
         private_folder(self._secrets)
         private, public = self._secrets / f"{tenant}.key", verifier_path(self._public, tenant)
         if public.exists() and not private.exists():
             raise Corrupt(
-                f"The signing key of the log of {tenant} is gone while its verifier key is there; "
-                f"restore {private.name} from its backup: a log is not signed with a second key."
+                f"The signing key of the log of {tenant} is missing, but its verifier key exists; "
+                f"restore {private.name} from its backup, because a log never gets a second key."
             )
         key = SigningKey(origin, base64.urlsafe_b64decode(kept_secret(private) + "="))
         if not public.exists():
@@ -46,12 +46,12 @@ class LogKeys:
 
 
 def verifier_path(logs: Path, tenant: str) -> Path:
-    """Where the verifier key of a tenant's log lies."""
+    """Return the path of a tenant's verifier key."""
     return logs / f"{tenant}.vkey"
 
 
 def read_verifier(path: Path) -> VerifierKey:
-    """The verifier key in a file. Raises Invalid where it holds something else, OSError where it cannot be read."""
+    """Read a verifier key from a file. Raises Invalid for other content, OSError for an unreadable file."""
     with path.open(encoding="utf-8", errors="replace") as file:
         return VerifierKey.decode(file.read(1024).strip())
 

@@ -19,33 +19,33 @@ EMPTY_ROOT = sha256(b"").digest()
 
 
 class TreeHead(NamedTuple):
-    """How many leaves a log has, and the hash that stands for all of them in their order."""
+    """Number of leaves of a log, and the root hash over them."""
 
     size: int
     root: bytes
 
 
 class HashReader(Protocol):
-    """Where the hashes of complete subtrees are read from."""
+    """Source of the hashes of complete subtrees."""
 
     def node(self, level: int, index: int) -> bytes:
-        """The hash over leaves `index << level` up to (not including) `(index + 1) << level`."""
+        """Return the hash over leaves `index << level` up to (not including) `(index + 1) << level`."""
         ...
 
 
 def hash_leaf(entry: bytes) -> bytes:
-    """The hash of one entry as a leaf."""
+    """Return the leaf hash of an entry."""
     return sha256(b"\x00" + entry).digest()
 
 
 def hash_leaves(entries: Iterable[bytes]) -> list[bytes]:
-    """The leaf hashes of many entries, in their order."""
+    """Return the leaf hashes of many entries, in order."""
     digest = sha256
     return [digest(b"\x00" + entry).digest() for entry in entries]
 
 
 def hash_children(left: bytes, right: bytes) -> bytes:
-    """The hash of an inner node over its two children."""
+    """Return the hash of an inner node over its two children."""
     return sha256(b"\x01" + left + right).digest()
 
 
@@ -55,14 +55,14 @@ def _hash_pairs(row: Sequence[bytes]) -> list[bytes]:
 
 
 def root_of(hashes: Sequence[bytes]) -> bytes:
-    """The root over subtree hashes of equal height, left to right; O(n). For leaf hashes, RFC 6962's MTH."""
+    """Return the root over subtree hashes of equal height, left to right; O(n). For leaf hashes, RFC 6962's MTH."""
     frontier = Frontier()
     frontier.extend(hashes)
     return frontier.root()
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:
-    """The root of a tree from the complete subtrees that make it up, the tallest first."""
+    """Return the root of a tree from its complete subtrees, the tallest first."""
     if not hashes:
         return EMPTY_ROOT
     joined = hashes[-1]
@@ -72,10 +72,9 @@ def fold(hashes: Sequence[bytes]) -> bytes:
 
 
 class Frontier:
-    """The right edge of a tree: all that is needed to go on appending and to know the root.
+    """The right edge of a tree: the state for appending and for computing the root.
 
-    It holds one hash for each bit set in the size, the tallest subtree first: at most 63 hashes whatever the size.
-    Not safe for use by several threads at once.
+    It has one hash per set bit of the size, the tallest subtree first: at most 63 hashes. Not thread-safe.
     """
 
     __slots__ = ("_edge", "_size")
@@ -86,11 +85,11 @@ class Frontier:
 
     @property
     def size(self) -> int:
-        """Leaves appended so far."""
+        """Number of appended leaves."""
         return self._size
 
     def extend(self, hashes: Sequence[bytes]) -> list[list[bytes]]:
-        """Appends leaf hashes and returns every hash that came into being, row by row from the leaves up.
+        """Append leaf hashes and return all new hashes, row by row from the leaves up.
 
         Row `k` holds the new complete subtrees of height `k`, left to right; the tile writer keeps each eighth row.
         """
@@ -108,7 +107,7 @@ class Frontier:
         return rows
 
     def root(self) -> bytes:
-        """The root of the tree as it stands; O(log n)."""
+        """Return the current root; O(log n)."""
         return fold([self._edge[level] for level in sorted(self._edge, reverse=True)])
 
     def head(self) -> TreeHead:
@@ -128,10 +127,10 @@ class Frontier:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Frontier:
-        """Reads what `to_bytes` wrote.
+        """Decode the output of `to_bytes`.
 
         Raises:
-            Corrupt: the length does not fit the size.
+            Corrupt: the length does not match the size.
         """
         size = int.from_bytes(data[:8], "big")
         if len(data) != 8 + HASH_BYTES * size.bit_count() or size >= MAX_TREE_SIZE:
@@ -142,7 +141,7 @@ class Frontier:
 
     @classmethod
     def read(cls, reader: HashReader, size: int) -> Frontier:
-        """The frontier of the tree of `size` leaves, from at most 63 reads."""
+        """Read the frontier of the tree of `size` leaves, with at most 63 reads."""
         return cls._of(size, {level: reader.node(level, (size >> level) - 1) for level in _levels(size)})
 
     @classmethod
@@ -153,7 +152,7 @@ class Frontier:
 
 
 def _levels(size: int) -> list[int]:
-    """The heights of the complete subtrees that make up a tree, the tallest first."""
+    """Return the heights of a tree's complete subtrees, the tallest first."""
     return [level for level in range(size.bit_length() - 1, -1, -1) if size >> level & 1]
 
 
@@ -179,12 +178,12 @@ class _Span:
 
 
 def root_at(reader: HashReader, size: int) -> bytes:
-    """The root that the tree had when it held `size` leaves; O(log n) reads."""
+    """Return the root of the tree at `size` leaves; O(log n) reads."""
     return _Span(0, size).hash(reader)
 
 
 def prove_inclusion(reader: HashReader, *, index: int, size: int) -> list[bytes]:
-    """The hashes that lead from leaf `index` to the root of the tree of `size` leaves, lowest first.
+    """Return the hashes from leaf `index` to the root of the tree of `size` leaves, lowest first.
 
     Raises:
         Invalid: the tree has no such leaf.
@@ -201,7 +200,7 @@ def prove_inclusion(reader: HashReader, *, index: int, size: int) -> list[bytes]
 
 
 def prove_consistency(reader: HashReader, *, old_size: int, new_size: int) -> list[bytes]:
-    """The hashes that show the first `old_size` leaves to be unchanged in the tree of `new_size` leaves.
+    """Return the hashes that prove the first `old_size` leaves unchanged in the tree of `new_size` leaves.
 
     Raises:
         Invalid: the older tree is larger than the newer one.
@@ -225,7 +224,7 @@ def prove_consistency(reader: HashReader, *, old_size: int, new_size: int) -> li
 
 
 def verify_inclusion(proof: Sequence[bytes], *, leaf_hash: bytes, index: int, head: TreeHead) -> bool:
-    """Whether `proof` shows the leaf to stand at `index` in the tree of `head`. Source: RFC 9162 §2.1.3.2."""
+    """Return whether `proof` proves that the leaf is at `index` in the tree of `head`. Source: RFC 9162 §2.1.3.2."""
     if not 0 <= index < head.size or any(len(node) != HASH_BYTES for node in proof):
         return False
     at, last, current = index, head.size - 1, leaf_hash
@@ -243,7 +242,7 @@ def verify_inclusion(proof: Sequence[bytes], *, leaf_hash: bytes, index: int, he
 
 
 def verify_consistency(proof: Sequence[bytes], *, old: TreeHead, new: TreeHead) -> bool:
-    """Whether `proof` shows the tree of `new` to begin with all leaves of `old`. Source: RFC 9162 §2.1.4.2."""
+    """Return whether `proof` proves that the tree `new` begins with all leaves of `old`. Source: RFC 9162 §2.1.4.2."""
     if not 0 <= old.size <= new.size or any(len(node) != HASH_BYTES for node in proof):
         return False
     if old.size == new.size:
@@ -259,7 +258,7 @@ def verify_consistency(proof: Sequence[bytes], *, old: TreeHead, new: TreeHead) 
 
 
 def _climb(path: Sequence[bytes], at: int, last: int) -> tuple[bytes, bytes] | None:
-    """Rebuilds the older and the newer root from a consistency path, or None where its length does not fit."""
+    """Rebuild the older and the newer root from a consistency path. Return None for a wrong length."""
     old = new = path[0]
     for node in path[1:]:
         if last == 0:

@@ -1,8 +1,7 @@
-"""What a record looks like: the leaf that goes into the log, and the entries of the journal that lead to it.
+"""The format of records: leaves of the log, and entries of the journal.
 
-A leaf is JSON in one canonical form: UTF-8, no blanks, keys sorted, a key left out where it has its default. It is made
-once, by the worker that did the thing, and from then on it is bytes: the journal, the database and the log carry the
-same ones, and nobody encodes them again.
+A leaf is canonical JSON: UTF-8, no whitespace, sorted keys, defaults left out. The worker encodes it once. The journal,
+the database and the log store the same bytes and never encode them again.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _INT64 = 1 << 63
 
 
 class PartDigest(msgspec.Struct, frozen=True, array_like=True):
-    """A sealed part as the leaf names it: SHA-256 over the envelope, in hex, and the envelope's size."""
+    """A sealed part in a leaf: SHA-256 of the envelope, in hex, and the envelope's size."""
 
     sha256: str
     size_bytes: int
@@ -47,7 +46,7 @@ class LeafRule(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LeafLabels(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Labels of content; what is left out is at its bottom. `purposes` and `regions` are None for "any"."""
+    """Labels of content. Missing fields have their lowest value. `purposes` and `regions` are None for "any"."""
 
     confidentiality: str = "public"
     categories: tuple[str, ...] = ()
@@ -63,12 +62,12 @@ class Leaf(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A record. Times are RFC 3339 with microseconds, UTC; `outcome` is None while it is open.
 
     Args:
-        v: version of this form.
+        v: version of the format.
         principal: a pseudonym, see `ledger.pseudonyms`.
         facts: of the opening; `closing_facts` of the closing.
         parts: the sealed parts of both.
-        seal: the partition under whose key the parts are sealed.
-        cut: SHA-256 of the leaf before it was cut to what a log's entry may hold, or None.
+        seal: the partition of the sealing key.
+        cut: SHA-256 of the leaf before it was truncated to the size limit of a log entry, or None.
     """
 
     v: int
@@ -107,9 +106,9 @@ class JournalEntry(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """One append to the journal: half of a record.
 
     Args:
-        v: version of this form.
-        seal: the partition under whose key the parts are sealed.
-        leaf: the canonical leaf; open where the record has only been opened.
+        v: version of the format.
+        seal: the partition of the sealing key.
+        leaf: the canonical leaf, without an outcome in an opening.
         parts: the sealed envelopes of this half.
     """
 
@@ -129,7 +128,7 @@ _entry_decoder = msgspec.msgpack.Decoder(JournalEntry)
 
 
 def encode_leaf(leaf: Leaf) -> bytes:
-    """The canonical bytes, at most 65,535: what is longer is cut, and `cut` holds the digest of the whole."""
+    """Encode a leaf in at most 65,535 bytes. Truncates a longer leaf and puts the digest of the whole in `cut`."""
     data = _leaf_encoder.encode(leaf)
     if len(data) <= MAX_LEAF_BYTES:
         return data
@@ -137,10 +136,10 @@ def encode_leaf(leaf: Leaf) -> bytes:
 
 
 def decode_leaf(data: bytes) -> Leaf:
-    """Reads a leaf.
+    """Decode a leaf.
 
     Raises:
-        Corrupt: it is not a leaf of a version that is known here.
+        Corrupt: it is malformed, or of an unknown version.
     """
     return _of_known_version(_leaf_decoder, data, where="log")
 
@@ -156,15 +155,15 @@ def _of_known_version(decoder: msgspec.json.Decoder[L], data: bytes, *, where: s
 
 
 def encode_entry(entry: JournalEntry) -> bytes:
-    """The bytes of a journal entry."""
+    """Encode a journal entry."""
     return _entry_encoder.encode(entry)
 
 
 def decode_entry(data: bytes) -> JournalEntry:
-    """Reads a journal entry.
+    """Decode a journal entry.
 
     Raises:
-        Corrupt: it is not one of a version that is known here.
+        Corrupt: it is malformed, or of an unknown version.
     """
     try:
         entry = _entry_decoder.decode(data)
@@ -177,7 +176,7 @@ def decode_entry(data: bytes) -> JournalEntry:
 
 @lru_cache(maxsize=1024)
 def leaf_labels(labels: Labels) -> LeafLabels:
-    """Labels as a leaf has them, remembered: few are in use. The tenant is left out: it is the leaf's."""
+    """Convert labels for a leaf, with a cache. Leaves out the tenant, which the leaf has."""
     return LeafLabels(
         confidentiality=labels.confidentiality.name.lower(),
         categories=_words(labels.categories) or (),
@@ -191,10 +190,10 @@ def leaf_labels(labels: Labels) -> LeafLabels:
 
 
 def kernel_labels(labels: LeafLabels) -> Labels:
-    """The labels that a leaf has, as the lattice knows them; of no tenant, as the leaf's own reader is of its tenant.
+    """Convert a leaf's labels to the kernel's. They have no tenant, because readers belong to the leaf's tenant.
 
     Raises:
-        Corrupt: a word that no version wrote.
+        Corrupt: a label has an unknown value.
     """
     try:
         return Labels(
@@ -208,11 +207,11 @@ def kernel_labels(labels: LeafLabels) -> Labels:
             as_of=None if labels.as_of is None else datetime.fromisoformat(labels.as_of),
         )
     except (KeyError, ValueError) as problem:
-        raise Corrupt(f"A record has labels that are none: {problem}.") from problem
+        raise Corrupt(f"A record has invalid labels: {problem}.") from problem
 
 
 def bounded_facts(facts: Mapping[str, Fact]) -> dict[str, Fact]:
-    """At most 64 facts, texts of at most 512 characters, numbers that every reader can hold."""
+    """Return at most 64 facts, with texts of at most 512 characters and numbers within 64 bits."""
     if not facts:
         return {}
     names = _clean_names(tuple(facts))
@@ -231,7 +230,7 @@ def bounded_facts(facts: Mapping[str, Fact]) -> dict[str, Fact]:
 
 
 def bounded_rules(rules: tuple[RuleHit, ...]) -> tuple[LeafRule, ...]:
-    """At most 64 rules; those that refused come first where some have to go."""
+    """Return at most 64 rules, with refusing rules first."""
     if len(rules) > _MAX_RULES:
         rules = tuple(sorted(rules, key=lambda rule: rule.does not in ("deny", "ask")))[:_MAX_RULES]
     return tuple(map(_leaf_rule, rules))
@@ -243,7 +242,7 @@ def _leaf_rule(rule: RuleHit) -> LeafRule:
 
 
 def clean(text: str, limit: int = _MAX_TEXT_CHARS) -> str:
-    """Text as the database can hold it: no NUL, no half of a surrogate pair, at most `limit` characters."""
+    """Return text for the database: no NUL, no lone surrogates, at most `limit` characters."""
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     if text.isascii():
@@ -253,13 +252,13 @@ def clean(text: str, limit: int = _MAX_TEXT_CHARS) -> str:
 
 @lru_cache(maxsize=8192)
 def clean_word(text: str) -> str:
-    """A name, as `clean` makes it, at most 128 characters; remembered, as there are few."""
+    """Return a cleaned name of at most 128 characters, with a cache."""
     return clean(text, _MAX_REDUCED_CHARS)
 
 
 @lru_cache(maxsize=1024)
 def _clean_names(names: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return the names of facts as the database can hold them, or None where they are that already."""
+    """Return cleaned names of facts, or None if all are clean."""
     cleaned = tuple(clean(name, _MAX_REDUCED_CHARS) for name in names)
     return None if cleaned == names else cleaned
 
@@ -277,7 +276,7 @@ def _words(words: frozenset[str] | None) -> tuple[str, ...] | None:
 
 
 def _reduced(leaf: Leaf, digest: str) -> Leaf:
-    """The leaf with only as much as always fits: 12 short texts, 64 ids of rules, and the digests of 64 parts."""
+    """Return a reduced leaf that always fits: 12 short texts, 64 ids of rules, and the digests of 64 parts."""
     texts = ("verb", "use_case", "resource", "policy_version", "error", "key_id", "parent", "root", "id")
     short = {name: clean(text, _MAX_REDUCED_CHARS) for name in texts if (text := getattr(leaf, name)) is not None}
     return msgspec.structs.replace(
@@ -306,7 +305,7 @@ _NOWHERE = Destination()
 
 
 class ClosedLeaf(msgspec.Struct, gc=False):
-    """What the database wants of a closed record's leaf: texts, empty for None, and what is nested as it is."""
+    """The columns of a closed record's leaf: texts, empty for None, and raw JSON for nested fields."""
 
     v: int
     id: str
@@ -330,19 +329,19 @@ _closed_decoder = msgspec.json.Decoder(ClosedLeaf)
 
 
 def read_closed(data: bytes) -> ClosedLeaf:
-    """Reads the leaf of a closed record, in half the time of `decode_leaf`.
+    """Decode the leaf of a closed record, in half the time of `decode_leaf`.
 
     Raises:
-        Corrupt: it is an open one, or none of a version that is known here.
+        Corrupt: it is open, malformed, or of an unknown version.
     """
     leaf = _of_known_version(_closed_decoder, data, where="journal")
     if not leaf.outcome or not leaf.closed_at:
-        raise Corrupt(f"The journal says that {leaf.id} is closed, and its leaf says that it is open.")
+        raise Corrupt(f"The record {leaf.id} is closed in the journal, but open in its leaf.")
     return leaf
 
 
 def check_parts(names: Mapping[str, bytes]) -> None:
-    """Refuse more parts than a leaf has room for.
+    """Refuse too many parts.
 
     Raises:
         Invalid: more than 16, or a name over 64 characters.

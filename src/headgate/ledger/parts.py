@@ -1,4 +1,4 @@
-"""The ledger, open: what its handlers work with."""
+"""The parts of the open feature ledger, for its handlers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Ledger:
     """The feature's parts.
 
     Args:
-        folder: of the logs, one folder for each tenant in it.
+        folder: of the logs, with one folder per tenant.
     """
 
     reader: LedgerReader
@@ -43,7 +43,7 @@ class Revealing:
         """Open the parts.
 
         Raises:
-            NotFound: there is no such record in the tenant.
+            NotFound: the tenant has no such record.
         """
         wanted, tenant = run.payload, run.action.principal.tenant
         run.facts["record"] = wanted.record[:64]
@@ -56,5 +56,5 @@ class Revealing:
     def stream(
         self, run: Run[Reveal, object, Sequence[PartView]]
     ) -> AbstractAsyncContextManager[AsyncIterator[object]]:
-        """Refuse: parts are opened whole."""
+        """Raise Invalid, because parts do not stream."""
         raise Invalid("record.reveal cannot be streamed")

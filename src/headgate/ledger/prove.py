@@ -1,7 +1,7 @@
-"""Proof bundles: one entry, and all that a stranger needs to check offline that the log holds it.
+"""Proof bundles: one entry with everything for an offline check that the log has it.
 
-Two forms. `Bundle` is JSON and carries the entry, the verifier key and instructions. `tlog_proof` is the text form that
-other transparency-log tools read; the entry travels beside it. Source: c2sp.org/tlog-proof (v1).
+There are two forms. `Bundle` is JSON with the entry, the verifier key and instructions. `tlog_proof` is the text form
+of other transparency-log tools, without the entry. Source: c2sp.org/tlog-proof (v1).
 """
 
 from __future__ import annotations
@@ -88,26 +88,26 @@ class Checked:
 
     @property
     def statement(self) -> Literal["self-consistent", "included", "witnessed"]:
-        """The most that may be said: `included` needs a key from elsewhere, `witnessed` a given witness as well."""
+        """The strongest true statement. `included` needs a key from elsewhere, `witnessed` also a given witness."""
         if self.key_is_from_bundle:
             return "self-consistent"
         return "witnessed" if self.checkpoint.cosigned else "included"
 
 
 def prove(root: Path, index: int, *, keys: Sequence[VerifierKey]) -> Bundle:
-    """Makes the proof bundle of an entry from the log's files, and checks it before handing it out; O(log n) reads.
+    """Make and check the proof bundle of an entry from the log's files; O(log n) reads.
 
     Args:
         keys: the log's verifier keys; the bundle names the first that signed the checkpoint.
 
     Raises:
-        NotFound: the log has no entry of this index.
-        Corrupt: the files that the proof needs do not verify, or no given key signed.
+        NotFound: the log has no entry with this index.
+        Corrupt: the files do not verify, or no given key signed.
     """
     try:
         note = read_checkpoint(root)
     except FileNotFoundError:
-        raise Corrupt("The log has no checkpoint; nothing of it can be proved yet.") from None
+        raise Corrupt("The log has no checkpoint yet, so there is no proof.") from None
     verified = verify_checkpoint(note, keys=keys)
     size = verified.checkpoint.size
     reader = TileReader(root, size)
@@ -125,10 +125,10 @@ def prove(root: Path, index: int, *, keys: Sequence[VerifierKey]) -> Bundle:
 def check_bundle(
     bundle: bytes | Mapping[str, Any], *, keys: Sequence[VerifierKey] | None, witnesses: Sequence[VerifierKey] = ()
 ) -> Checked:
-    """Checks a proof bundle with nothing but itself and the keys.
+    """Check a proof bundle, offline.
 
     Args:
-        keys: the log's verifier keys, obtained elsewhere; None takes the one in the bundle, which proves less.
+        keys: the log's verifier keys from another source; None takes the key in the bundle, which proves less.
 
     Raises:
         Invalid: it is not a bundle of this format, or no key was given.
@@ -148,7 +148,7 @@ def check_bundle(
 def check_tlog_proof(
     text: str, *, entry: bytes, keys: Sequence[VerifierKey], witnesses: Sequence[VerifierKey] = ()
 ) -> Checked:
-    """Checks a proof in the text form of c2sp.org/tlog-proof for an entry that lies beside it.
+    """Check a proof in the text form of c2sp.org/tlog-proof for a separate entry.
 
     Raises:
         Invalid: the text is not of that form.
@@ -160,7 +160,7 @@ def check_tlog_proof(
     lines = head.split("\n")
     header, rest = lines[0], lines[1:]
     if rest and rest[0].startswith("extra "):
-        del rest[0]  # opaque and not authenticated: nothing is concluded from it
+        del rest[0]  # opaque and not authenticated
     index = parse_decimal(rest[0].removeprefix("index ")) if rest and rest[0].startswith("index ") else None
     if header != TLOG_PROOF_HEADER or not gap or index is None:
         raise Invalid(f"That is not a proof of the form {TLOG_PROOF_HEADER}.")
@@ -172,7 +172,7 @@ def check_tlog_proof(
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """That an entry stands at an index, with the hashes to show it."""
+    """A claim that the log has an entry at an index, with its hashes."""
 
     entry: bytes
     index: int

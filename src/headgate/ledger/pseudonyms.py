@@ -1,7 +1,7 @@
-"""Pseudonyms of principals, as records carry them: stable within a tenant, unlinkable across tenants.
+"""Pseudonyms of principals in records: stable within a tenant, unlinkable across tenants.
 
-Source: HMAC-SHA256 (RFC 2104), truncated to 130 bits. Whoever holds the key can test a name against a pseudonym; nobody
-can read the name out of it. Destroying the key leaves records of people whom nobody can name any more.
+Source: HMAC-SHA256 (RFC 2104), truncated to 130 bits. A holder of the key can test a name against a pseudonym, but
+cannot compute the name. After the key is destroyed, nobody can identify the people in records.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LABEL = b"headgate/pseudonym/v1\x00"
 
 
 class Pseudonymiser:
-    """Turns the id of a principal into its pseudonym. Remembers the last 10,000; belongs to one thread.
+    """Maps ids of principals to pseudonyms. Caches the last 10,000; belongs to one thread.
 
     Args:
         secret: at least 32 random bytes, the same in all processes of an installation.
@@ -28,7 +28,7 @@ class Pseudonymiser:
         self._known: dict[tuple[str, str], str] = {}
 
     def __call__(self, tenant: str, principal: str) -> str:
-        """The pseudonym of a principal: `p_` and 26 characters."""
+        """Return the pseudonym of a principal: `p_` and 26 characters."""
         found = self._known.get((tenant, principal))
         if found is None:
             if len(self._known) >= _CACHED:

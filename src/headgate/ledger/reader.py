@@ -1,4 +1,4 @@
-"""Reading records: lists, one record with its children and its content, and the feed that other features follow."""
+"""Reads records: lists, one record with its children and its content, and the feed for other features."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """A record as the ledger has it. While it is open, `outcome` and all that comes with it are None.
+    """A stored record. While it is open, `outcome` and the other fields of the closing are None.
 
     Args:
         principal: a pseudonym.
-        parts: what was sealed with it: digests and sizes of the envelopes.
-        is_cut: the leaf was too large for the log, and its labels are not whole.
-        leaf_index: where it stands in its tenant's log; None until the sequencer was there.
-        leaf: the canonical bytes that the log holds, or will.
+        parts: digests and sizes of the sealed parts.
+        is_cut: the leaf was too large for the log, and its labels are incomplete.
+        leaf_index: index in its tenant's log; None before the sequencer appended it.
+        leaf: the canonical bytes for the log.
     """
 
     id: str
@@ -69,7 +69,7 @@ class StoredRecord:
 
     @classmethod
     def of(cls, stored: store.StoredLeaf) -> StoredRecord:
-        """Read a stored leaf. Raises Corrupt."""
+        """Decode a stored leaf. Raises Corrupt."""
         leaf = decode_leaf(stored.leaf)
         return cls(
             id=leaf.id,
@@ -101,9 +101,9 @@ class StoredRecord:
         )
 
     def labels_of(self, part: str) -> Labels:
-        """The labels under which a part may be shown: an answer has those of what came out, all else of what went in.
+        """Return the labels of a part: the output labels for an answer, and the input labels for any other part.
 
-        Where they are not known whole, they hold a category and an access list that only who may see everything has.
+        Incomplete labels get a category and an access list that only readers with full clearance have.
         """
         labels = self.output_labels if part == "answer" else self.labels
         known = kernel_labels(self.labels if labels is None else labels)
@@ -117,15 +117,15 @@ _UNKNOWN = Labels(categories=frozenset({"unknown"}), readers=frozenset({"unknown
 
 @dataclass(frozen=True, slots=True)
 class RecordFilters:
-    """What a list is narrowed to; None narrows nothing, and all that are given hold together.
+    """Filters of a list. None filters nothing; all others must match.
 
     Args:
-        principal: the id of a principal, or its pseudonym as records show it.
-        rule: the id of a rule that matched, observing ones included.
-        category: of the labels, of what went in or what came out.
-        since: only what came in at this time or after; `until`: before it. By the time in the records' ids.
-        is_open: only records that are not closed.
-        is_first: only records that no other gave rise to: calls, not their attempts.
+        principal: the id of a principal, or its pseudonym.
+        rule: the id of a rule that matched, including observing rules.
+        category: a category of the input or output labels.
+        since: only records from this time on; `until`: only before that time. Compares the time in the records' ids.
+        is_open: only open records.
+        is_first: only records without a parent: calls, not their attempts.
     """
 
     verb: str | None = None
@@ -145,7 +145,7 @@ class RecordFilters:
 
 @dataclass(frozen=True, slots=True)
 class RecordList:
-    """A page of records, newest first, and the cursor of the next page; None where there is none."""
+    """A page of records, newest first, and the cursor of the next page or None."""
 
     records: tuple[StoredRecord, ...]
     cursor: str | None
@@ -153,7 +153,7 @@ class RecordList:
 
 @dataclass(frozen=True, slots=True)
 class RecordFamily:
-    """A record and what it gave rise to: its children, oldest first, at most 500."""
+    """A record and its children, oldest first, at most 500."""
 
     record: StoredRecord
     children: tuple[StoredRecord, ...]
@@ -161,12 +161,12 @@ class RecordFamily:
 
 @dataclass(frozen=True, slots=True)
 class OpenedPart:
-    """What became of a part: `text` where it is there, and else why not.
+    """An opened part: its `text`, or the reason why there is none.
 
     Args:
-        state: `erased` where its key was destroyed; `missing` where it is not in the database (any more); `damaged`
-            where it is not what the leaf says.
-        text: the content as it was sent or received.
+        state: `erased` if its key was destroyed; `missing` if it is not in the database; `damaged` if it does not match
+            the digest in the leaf.
+        text: the content as sent or received.
     """
 
     name: str
@@ -178,8 +178,8 @@ class LedgerReader:
     """Reads one installation's records; implements the kernel's `Records`.
 
     Args:
-        database: as the role `headgate_app`.
-        sealer: opens parts; whether somebody may see them is decided by whoever calls.
+        database: connects as the role `headgate_app`.
+        sealer: opens parts. Callers decide who may see them.
     """
 
     def __init__(self, database: Database, *, sealer: Sealer, pseudonyms: Pseudonymiser) -> None:
@@ -190,23 +190,23 @@ class LedgerReader:
     async def list_records(
         self, filters: RecordFilters | None = None, *, tenant: TenantId, cursor: str | None = None, limit: int = 50
     ) -> RecordList:
-        """Records newest first, open ones among them. Each single filter reads an index, whatever the size.
+        """Return open and closed records, newest first. A list with a single filter reads an index.
 
         Args:
-            cursor: of the page before.
+            cursor: from the previous page.
             limit: 1 to 500.
 
         Raises:
-            Invalid: the cursor is not one, or the limit is out of range.
+            Invalid: the cursor is malformed, or the limit is out of range.
         """
         filters = filters or RecordFilters()
         if not 1 <= limit <= MAX_PAGE:
-            raise Invalid(f"A page holds 1 to {MAX_PAGE} records; {limit} were asked for.", param="limit")
+            raise Invalid(f"limit must be from 1 to {MAX_PAGE} records; {limit} is not.", param="limit")
         if cursor is not None and not _ULID.fullmatch(cursor):
-            raise Invalid("That is not the cursor of a page of records; begin without one.", param="cursor")
+            raise Invalid("The cursor is not valid; begin without one.", param="cursor")
         query = self._query(filters, tenant=tenant, cursor=cursor)
         async with self._database.transaction(tenant=tenant) as tx:
-            # Open ones first: one that closes in between is then seen twice rather than not at all.
+            # Open records first, so that a record that closes in between appears twice and is not missed.
             opened = await self._opened(tx, filters, query, tenant=tenant, limit=limit)
             closed = await self._closed(tx, filters, query, tenant=tenant, limit=limit)
         found = {record.id: record for record in [*opened, *closed]}
@@ -215,10 +215,10 @@ class LedgerReader:
         return RecordList(tuple(records[:limit]), records[limit - 1].id if more else None)
 
     async def get_record(self, record_id: str, *, tenant: TenantId) -> RecordFamily:
-        """A record with its children.
+        """Return a record with its children.
 
         Raises:
-            NotFound: there is none of that id in this tenant.
+            NotFound: the tenant has no such record.
         """
         query = store.RecordQuery(parent=record_id)
         async with self._database.transaction(tenant=tenant) as tx:
@@ -229,10 +229,10 @@ class LedgerReader:
         return RecordFamily(record, tuple(children[child] for child in sorted(children)))
 
     async def open_parts(self, record_id: str, *, tenant: TenantId) -> tuple[OpenedPart, ...]:
-        """The content of a record, part by part, checked against the digests in its leaf.
+        """Open the parts of a record and check them against the digests in its leaf.
 
         Raises:
-            NotFound: there is no such record in this tenant.
+            NotFound: the tenant has no such record.
         """
         async with self._database.transaction(tenant=tenant) as tx:
             record = await self._record(tx, record_id, tenant=tenant)
@@ -240,9 +240,9 @@ class LedgerReader:
         return tuple(self._open(record, name, stored.get(name)) for name in sorted(record.parts))
 
     async def after(self, cursor: str | None, *, tenant: TenantId, limit: int) -> RecordPage:
-        """Closed records in the order of the log; see the port `Records`. The cursor is a leaf index."""
+        """Return closed records in the order of the log; see the port `Records`. The cursor is a leaf index."""
         if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-            raise Invalid("That is not a cursor of the feed of records; begin without one.", param="cursor")
+            raise Invalid("The cursor of the feed is not valid; begin without one.", param="cursor")
         start = -1 if cursor is None else int(cursor)
         async with self._database.transaction(tenant=tenant) as tx:
             rows = await store.records_after(tx, start, tenant=tenant, limit=min(max(limit, 1), MAX_PAGE))
@@ -250,7 +250,7 @@ class LedgerReader:
         return RecordPage(tuple(map(_mapping, rows)), None if last is None else str(last))
 
     async def get(self, record: RecordId, *, tenant: TenantId) -> Mapping[str, Any]:
-        """One record as a mapping of its leaf's fields and `leaf_index`; see the port `Records`."""
+        """Return one record as a mapping of its leaf's fields and `leaf_index`; see the port `Records`."""
         async with self._database.transaction(tenant=tenant) as tx:
             found = await store.get_record(tx, record, tenant=tenant)
         if found is None:
@@ -258,7 +258,7 @@ class LedgerReader:
         return _mapping(found)
 
     async def log_head(self, *, tenant: TenantId) -> store.LogHead | None:
-        """How far the tenant's log has come; None before its first record."""
+        """Return the head of the tenant's log, or None before its first record."""
         async with self._database.transaction(tenant=tenant) as tx:
             return await store.log_head(tx, tenant=tenant)
 
@@ -290,7 +290,7 @@ class LedgerReader:
 
     def _query(self, filters: RecordFilters, *, tenant: str, cursor: str | None) -> store.RecordQuery:
         if filters.rule is not None and filters.category is not None:
-            raise Invalid("A list is narrowed by a rule or by a category, not by both.", param="rule")
+            raise Invalid("Filter by a rule or by a category, not by both.", param="rule")
         principal = filters.principal
         if principal is not None and not principal.startswith("p_"):
             principal = self._pseudonyms(tenant, principal)
@@ -324,7 +324,7 @@ class LedgerReader:
 
 
 def ulid_floor(moment: datetime) -> str:
-    """The first ten characters of the ULIDs of a time, which all those of later times are above."""
+    """Return the first ten characters of the ULIDs of a time. ULIDs of later times sort after them."""
     return ulid_time(max(0, int(moment.timestamp() * 1000)))
 
 
@@ -339,4 +339,4 @@ def _mapping(row: store.StoredLeaf) -> Mapping[str, Any]:
 
 
 def _unknown(record_id: str) -> HeadgateError:
-    return NotFound(f"There is no record {record_id[:26]} here; records appear within a second of their opening.")
+    return NotFound(f"There is no record {record_id[:26]}; records appear within a second of their opening.")

@@ -1,4 +1,4 @@
-"""Records: listed, shown with their content, proved; and the state of the log."""
+"""Operations on records: list, show and prove; and the state of the log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from headgate.ledger.views import LedgerView, ProofView, RecordDetail, RecordLis
 from headgate.ledger.watching import watch_records
 
 _OPEN = "open"
-_NOT_ALLOWED = "policy lets you see the record, not its content"
+_NOT_ALLOWED = "your role lets you read the record, but not its content"
 
 
 async def list_records(ledger: Ledger, request: Request) -> RecordList:
@@ -48,7 +48,7 @@ async def list_records(ledger: Ledger, request: Request) -> RecordList:
 
 
 async def get_record(ledger: Ledger, request: Request) -> RecordDetail:
-    """Show one record whole; opening its content is an act of its own, with a record of its own."""
+    """Show one record with its content. Opening the content leaves a record."""
     caller, record_id = request.by, request.path["record"]
     resource = Resource("record", record_id)
     request.authorise(RECORD_READ, resource)
@@ -71,14 +71,14 @@ async def get_record(ledger: Ledger, request: Request) -> RecordDetail:
 
 
 async def prove_record(ledger: Ledger, request: Request) -> ProofView:
-    """Hand out a record's proof of inclusion, which leaves the house and so is recorded."""
+    """Return a record's proof of inclusion. This is an export, so it leaves a record."""
     caller, record_id = request.by, request.path["record"]
 
     async def do(facts: Facts) -> Bundle:
         family = await ledger.reader.get_record(record_id, tenant=caller.tenant_id)
         index = family.record.leaf_index
         if index is None:
-            raise NotFound("this record has no place in the log yet: try again in a second", param="record")
+            raise NotFound("this record is not in the log yet; try again in a second", param="record")
         facts["leaf_index"] = index
         return await asyncio.to_thread(_prove, ledger.folder, caller.tenant_id, index)
 
@@ -89,7 +89,7 @@ async def prove_record(ledger: Ledger, request: Request) -> ProofView:
 
 
 async def get_ledger(ledger: Ledger, request: Request) -> LedgerView:
-    """Show the log's last signed head; size 0 and no texts before its first record."""
+    """Show the log's last signed head. Before the first record the size is 0 and the texts are empty."""
     caller = request.by
     request.authorise(RECORD_VERIFY, Resource("ledger", caller.tenant_id))
     published = await asyncio.to_thread(_published, ledger.folder, caller.tenant_id)
@@ -106,7 +106,7 @@ async def get_ledger(ledger: Ledger, request: Request) -> LedgerView:
 
 
 def _withheld(record: StoredRecord, clearance: Clearance) -> dict[str, str]:
-    """Say of each part whose labels may not flow to a reader what keeps it from there."""
+    """Return, for each part that may not flow to the reader, the reason."""
     obstacles = {name: record.labels_of(name).obstacles(clearance) for name in record.parts}
     return {name: "; ".join(found) for name, found in obstacles.items() if found}
 
@@ -115,7 +115,7 @@ def _filters(request: Request) -> RecordFilters:
     outcome = request.text("outcome")
     if outcome is not None and outcome != _OPEN and outcome not in get_args(Outcome):
         known = ", ".join((*get_args(Outcome), _OPEN))
-        raise Invalid(f"an outcome is one of: {known}", param="outcome")
+        raise Invalid(f"outcome must be one of: {known}", param="outcome")
     filters = RecordFilters(
         verb=request.text("verb"),
         use_case=request.text("use_case"),
@@ -136,12 +136,12 @@ def _moment(request: Request, name: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-        # A time without its zone is as good as none; the comparison below would guess.
+        # A time without a zone is ambiguous.
         if moment.tzinfo is None or moment.year < 1970:
             raise ValueError
         moment.timestamp()
     except (ValueError, OverflowError) as error:
-        raise Invalid("write the time as RFC 3339 has it, such as 2027-03-01T09:00:00Z", param=name) from error
+        raise Invalid("write an RFC 3339 time, such as 2027-03-01T09:00:00Z", param=name) from error
     return moment
 
 
@@ -152,7 +152,7 @@ class _Published(NamedTuple):
 
 
 def _published(ledger: Path, tenant: TenantId) -> _Published | None:
-    """Read the log's head and check its signature; None where nothing was published yet."""
+    """Read the log's head and check its signature; None before the first publication."""
     try:
         key = read_verifier(verifier_path(ledger, tenant))
         note = read_checkpoint(ledger / tenant)
@@ -164,7 +164,7 @@ def _published(ledger: Path, tenant: TenantId) -> _Published | None:
 def _prove(ledger: Path, tenant: TenantId, index: int) -> Bundle:
     published = _published(ledger, tenant)
     if published is None or index >= published.verified.checkpoint.size:
-        raise NotFound("the log has not published this record yet: try again in a second", param="record")
+        raise NotFound("the log has not published this record yet; try again in a second", param="record")
     return prove(ledger / tenant, index, keys=[published.key])
 
 
@@ -175,11 +175,11 @@ _RECORD_FILTERS = (
     Parameter("outcome", "Only this outcome; `open` for records that are not closed."),
     Parameter("use_case", "Only this use case."),
     Parameter("resource", "Only this resource, such as deployment:local-chat."),
-    Parameter("principal", "Only this principal, as records name it."),
-    Parameter("rule", "Only where this rule matched."),
+    Parameter("principal", "Only this principal, by id or pseudonym."),
+    Parameter("rule", "Only records in which this rule matched."),
     Parameter("since", "Only opened at or after this time."),
     Parameter("until", "Only opened before this time."),
-    Parameter("roots", "Only the first record of each chain.", "boolean"),
+    Parameter("roots", "Only calls, without their attempts.", "boolean"),
 )
 
 OPERATIONS = (
@@ -206,7 +206,7 @@ OPERATIONS = (
         "getRecord",
         "GET",
         "/api/records/{record}",
-        "One record, whole.",
+        "One record with its content.",
         get_record,
         answer=RecordDetail,
         verb=RECORD_READ,
@@ -215,7 +215,7 @@ OPERATIONS = (
         "proveRecord",
         "GET",
         "/api/records/{record}/proof",
-        "Its proof of inclusion.",
+        "A record's proof of inclusion.",
         prove_record,
         answer=ProofView,
         verb=RECORD_EXPORT,

@@ -1,7 +1,7 @@
-"""The recorder: turns openings and closings into journal entries, with their content sealed.
+"""The recorder: converts openings and closings to journal entries, with sealed content.
 
-An opening is remembered until its closing, so that the closing's entry holds the whole leaf: whoever ships it needs to
-look nothing up. Nothing here waits; what an action waits for is the ticket.
+It keeps an opening in memory until its closing, so that the closing's entry has the whole leaf and the shipper needs no
+lookup. Nothing here waits; an action waits for its ticket.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from headgate.ledger.seal import Place, Sealer
 from headgate.substrate.journal import Journal, JournalTicket
 
 MAX_CLOSING_PART_BYTES = 2 << 20
-"""Half of what a journal keeps free for closings on a full disk. A larger answer is not kept with its record, and
-the record says so: a closing must never be refused."""
+"""Half of the journal's reserve for closings on a full disk. A larger answer is dropped, and the record's facts name
+it, because the journal must always accept a closing."""
 
 _LEVELS = {LogLevel.FULL: "full", LogLevel.MASKED: "masked", LogLevel.NONE: "none"}
 
@@ -50,7 +50,7 @@ class JournalRecorder:
     """Appends records to one worker's journal; see the port `Recorder`. Belongs to the journal's event loop.
 
     Args:
-        sealer: over keys that are made when they are first needed (`KeysOnDemand`).
+        sealer: with keys that are created at their first use (`KeysOnDemand`).
     """
 
     def __init__(self, journal: Journal, *, sealer: Sealer, pseudonyms: Pseudonymiser) -> None:
@@ -61,19 +61,19 @@ class JournalRecorder:
 
     @property
     def open_count(self) -> int:
-        """How many records are open in this process."""
+        """Number of open records of this process."""
         return len(self._open)
 
     def open(self, opening: Opening) -> JournalTicket:
         """Append an opening.
 
         Raises:
-            Unavailable: the journal is over its declared limit or cannot be written; nothing was appended.
-            Conflict: a record of this id is open already.
+            Unavailable: the journal is over its limit or cannot be written. Nothing was appended.
+            Conflict: a record with this id is already open.
         """
         key = (opening.tenant, opening.id)
         if key in self._open:
-            raise Conflict(f"The record {opening.id} is open already; every action gets an id of its own.")
+            raise Conflict(f"The record {opening.id} is already open; every action needs a new id.")
         leaf = self._leaf(opening)
         envelopes: dict[str, bytes] = {}
         if opening.parts and opening.log is not LogLevel.NONE:
@@ -87,15 +87,15 @@ class JournalRecorder:
         return ticket
 
     def close(self, closing: Closing) -> JournalTicket:
-        """Append a closing. What of its content cannot be kept is left out and named in its facts.
+        """Append a closing. Drops content that is too large, and names it in the facts.
 
         Raises:
-            Conflict: no record of this id is open here.
-            Unavailable: the disk refuses even the room that was kept for closings.
+            Conflict: this process has no open record with this id.
+            Unavailable: the disk refuses even the reserve for closings.
         """
         leaf = self._open.pop((closing.tenant, closing.id), None)
         if leaf is None:
-            raise Conflict(f"The record {closing.id} is not open here; it was closed before, or never opened.")
+            raise Conflict(f"The record {closing.id} is not open; it was already closed, or never opened.")
         facts: Mapping[str, Fact] = closing.facts
         envelopes: dict[str, bytes] = {}
         if closing.parts and leaf.log != "none":
@@ -117,7 +117,7 @@ class JournalRecorder:
         leaf.closing_facts = bounded_facts(facts)
         ticket = self._journal.append(_entry(leaf, envelopes, is_closing=True), is_closing=True)
         if leaf.parent is None:
-            # Whoever caused it is answered next: what is told as done must survive our death.
+            # The caller gets its answer next, and a reported success must survive a crash.
             self._journal.flush()
         return ticket
 
@@ -146,10 +146,10 @@ class JournalRecorder:
         )
 
     def _seal(self, leaf: Leaf, parts: Mapping[str, bytes]) -> _Parts:
-        """Seal parts under the key of the tenant and the UTC day on which the record was opened.
+        """Seal parts under the key of the tenant and the UTC day of the record's opening.
 
-        A day, not a month: destroying a key is how content is erased when its time has come, and nothing is then kept
-        longer than a day over it. A key is a file of 32 bytes.
+        Destroying a key erases its content. With one key per day, content outlives its retention by at most a day. A
+        key is a file of 32 bytes.
         """
         envelopes: dict[str, bytes] = {}
         digests: dict[str, PartDigest] = {}
@@ -169,12 +169,12 @@ def _entry(leaf: Leaf, parts: dict[str, bytes], *, is_closing: bool) -> bytes:
 
 
 def interrupted(opening: Leaf, *, at: datetime) -> Leaf:
-    """The leaf of a record whose worker died before closing it; `at` is when that was found out."""
+    """Return the leaf of a record whose worker died before closing it. `at` is the time of the discovery."""
     return msgspec.structs.replace(opening, closed_at=utc_text(at), outcome="interrupted", error="worker_died")
 
 
 def utc_text(at: datetime) -> str:
-    """RFC 3339 with microseconds and `Z`, for an aware UTC time; always 27 characters, so texts sort as times do."""
+    """Format an aware UTC time as RFC 3339 with microseconds and `Z`. Always 27 characters, so texts sort by time."""
     minute = _minute_text(at.year, at.month, at.day, at.hour, at.minute)
     return f"{minute}:{at.second:02d}.{at.microsecond:06d}Z"
 

@@ -46,7 +46,7 @@ _LENGTHS = Struct(">4H")
 
 
 class Place(NamedTuple):
-    """Where a sealed part belongs; it opens nowhere else. `partition` names the key."""
+    """The place of a sealed part. The part opens only with this place. `partition` is the name of the key."""
 
     tenant: str
     record_id: str
@@ -54,7 +54,7 @@ class Place(NamedTuple):
     partition: str
 
     def encode(self) -> bytes:
-        """The place as bytes, the parts after all their lengths, so that no two places look alike."""
+        """Encode the place with all lengths first, so that the encoding is unambiguous."""
         tenant, record_id, name, partition = self.tenant, self.record_id, self.field, self.partition
         text = f"{tenant}{record_id}{name}{partition}"
         if text.isascii() and len(text) <= 0xFFFF:
@@ -79,11 +79,11 @@ class _Derived(NamedTuple):
 
 
 class Sealer:
-    """Seals and opens parts; safe to share between threads. About 10 µs for a part of 1 kB.
+    """Seals and opens parts; thread-safe. Takes about 10 µs for a part of 1 kB.
 
     Args:
-        keys: where the partitions' keys come from.
-        random_bytes: a cryptographic source of so many bytes.
+        keys: source of the partitions' keys.
+        random_bytes: cryptographic source of random bytes.
     """
 
     def __init__(self, keys: KeyRing, *, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
@@ -91,10 +91,10 @@ class Sealer:
         self._random_bytes = random_bytes
 
     def seal(self, plaintext: bytes, *, place: Place) -> Sealed:
-        """Seals a text for its place.
+        """Seal a text for its place.
 
         Raises:
-            NotFound: the partition has no key (any more).
+            NotFound: the partition has no key, or its key was destroyed.
             TooLarge: the text is over 64 MiB.
         """
         if len(plaintext) > MAX_PART_BYTES:
@@ -106,10 +106,10 @@ class Sealer:
         return Sealed(envelope, sha256(envelope).digest())
 
     def open(self, envelope: bytes, *, place: Place, digest: bytes | None = None) -> bytes:
-        """Opens a part where it belongs.
+        """Open a part at its place.
 
         Args:
-            digest: what the record's leaf says of the envelope; give it wherever the leaf is at hand.
+            digest: the envelope's digest from the record's leaf, if known.
 
         Raises:
             NotFound: the partition's key was destroyed or never was.
@@ -130,7 +130,7 @@ class Sealer:
 
 
 def _derive(partition_key: bytes, salt: bytes, context: bytes) -> _Derived:
-    """The part's key, commitment and nonce: 76 bytes of HKDF-SHA256."""
+    """Derive the part's key, commitment and nonce: 76 bytes of HKDF-SHA256."""
     if len(partition_key) != KEY_BYTES:
         raise Corrupt("A sealing key is not 32 bytes long; restore it from its backup.")
     derived = HKDF(_SHA256, 32 + 32 + _NONCE_BYTES, salt, context).derive(partition_key)

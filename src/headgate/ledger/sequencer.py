@@ -1,11 +1,11 @@
-"""The sequencer: gives closed records their places in their logs, writes the tiles and signs the heads.
+"""The sequencer: appends closed records to their logs, writes the tiles and signs the heads.
 
-The database is first: leaf indices and head move together in one transaction, by compare-and-swap on size and epoch.
-Then the files follow, and only then is the head signed and published. A crash in between leaves files behind the
-database; whoever takes the log next finishes them from there, with the same bytes.
+First one transaction updates leaf indices and the head in the database, by compare-and-swap on size and epoch. Then the
+sequencer writes the files, and last it signs and publishes the head. After a crash in between, the next sequencer
+finishes the files with the same bytes.
 
-Three fences keep it to one writer: a lock on the files' folder (one process on a machine), a lock in the database (one
-process at all, as long as its session lives), and the epoch (a writer that was taken for dead cannot move a head).
+Three fences keep it to one writer: a lock on the files' folder (one process per machine), a lock in the database (one
+process for the lifetime of its session), and the epoch (a writer that was declared dead cannot move a head).
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _PING_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SequencerSetup:
-    """Where a sequencer works.
+    """Folders and names of a sequencer.
 
     Args:
-        logs: the folder that gets one folder for each tenant's log, and its verifier key beside it.
-        secrets: the private folder of signing keys.
-        origin: what the names of new logs begin with, before the tenant; a host name of the operator is usual.
+        logs: folder of the tenants' logs and verifier keys.
+        secrets: private folder of the signing keys.
+        origin: prefix of the names of new logs, before the tenant; usually a host name of the operator.
     """
 
     logs: Path
@@ -59,7 +59,7 @@ class SequencerSetup:
 
 @dataclass(slots=True)
 class _Log:
-    """A log that is ours: `frontier` is where the database has it."""
+    """A log that this sequencer holds. `frontier` is the database's state."""
 
     tenant: str
     origin: str
@@ -77,7 +77,7 @@ _Work = Callable[[str], Awaitable[int]]
 
 
 class _Step(NamedTuple):
-    """What was taken off the queue; `leaves` are those of it that were not in the log yet, `hashes` theirs."""
+    """A batch from the queue. `leaves` are those that were not in the log yet, with their `hashes`."""
 
     taken: int
     leaves: list[bytes]
@@ -86,7 +86,7 @@ class _Step(NamedTuple):
 
 
 class Sequencer:
-    """Advances the logs of all tenants. Use `run_sequencer`, which makes sure that it is alone.
+    """Advances the logs of all tenants. Use `run_sequencer`, which allows only one at a time.
 
     Args:
         database: as the role `headgate_sequencer`, with at least two connections.
@@ -100,7 +100,7 @@ class Sequencer:
         self._troubled: dict[str, float] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Lead whenever nobody else does, until `stop` is set."""
+        """Work whenever no other sequencer does, until `stop` is set."""
         failures = 0
         while not stop.is_set():
             try:
@@ -112,14 +112,14 @@ class Sequencer:
                 await pause(stop, min(0.1 * 2 ** min(failures, 10), _RETRY_S))
 
     async def catch_up(self) -> int:
-        """Advance every log as far as it goes and return how many leaves that were; expects to be alone."""
+        """Advance every log completely and return the number of leaves. No other sequencer may run."""
         total = 0
         while count := await self._round():
             total += count
         return total
 
     async def take_logs(self) -> None:
-        """Take every log there is, and finish its files where a crash left them behind."""
+        """Take every log, and finish its files after a crash."""
         self._logs.clear()
         self._troubled.clear()
         async with self._database.transaction(tenant=None) as tx:
@@ -144,19 +144,19 @@ class Sequencer:
                 pinged_s = clock()
             count = await self._round()
             wait_s = _SHORTEST_S if count else min(wait_s * 1.5, _LONGEST_S)
-            if count < _BATCH_LEAVES:  # what comes meanwhile costs one set of files, whether little or much
+            if count < _BATCH_LEAVES:  # wait for more, because a batch of any size costs one set of files
                 await pause(stop, _gather_s(count) if count else wait_s)
 
     async def _round(self) -> int:
-        """One batch for every log that has something to do; how many leaves that were."""
+        """Append one batch to every log with pending records. Return the number of leaves."""
         async with self._database.transaction(tenant=None) as tx:
             tenants = await store.pending_tenants(tx)
         return sum([await self._guarded(tenant, self._advance) for tenant in tenants])
 
     async def _guarded(self, tenant: str, work: _Work) -> int:
-        """Work on one log; its troubles are not those of the others. What concerns all logs is raised.
+        """Work on one log, so that an error in it does not stop the others. Raises errors of the database.
 
-        A log in trouble is let go and taken again later, which finishes its files.
+        After an error the log is released and taken again later, which finishes its files.
         """
         now_s = asyncio.get_running_loop().time()
         if self._troubled.get(tenant, 0.0) > now_s:
@@ -177,13 +177,13 @@ class Sequencer:
             await self._take(tenant)
         held = self._logs[tenant]
         while (step := await self._commit(held)).taken and not step.leaves:
-            pass  # all of it was shipped twice
+            pass  # the whole batch was shipped twice
         if step.leaves:
             await asyncio.to_thread(_publish, held, step)
         return len(step.leaves)
 
     async def _commit(self, held: _Log) -> _Step:
-        """Give the next records their places, in the database."""
+        """Assign leaf indices to the next records, in the database."""
         try:
             return await self._move(held, may_be_there=False)
         except _Fenced:
@@ -219,14 +219,14 @@ class Sequencer:
         return 0
 
     async def _repair(self, held: _Log) -> None:
-        """Bring the files to where the database is."""
+        """Write the files that the database is ahead of."""
         wanted = held.frontier.head()
         published = await asyncio.to_thread(held.files.published)
         at = 0 if published is None else published.size
         if published is not None and (at > wanted.size or (at == wanted.size and published.root != wanted.root)):
             raise Corrupt(
-                f"The published log of {held.tenant} holds {at} entries that the database does not have so; it was "
-                f"restored from an older copy. Nothing is appended until both agree."
+                f"The published log of {held.tenant} has {at} entries that differ from the database, which was "
+                f"restored from an older copy. The sequencer appends nothing until both agree."
             )
         while at < wanted.size:
             async with self._database.transaction(tenant=held.tenant) as tx:
@@ -241,7 +241,7 @@ class Sequencer:
 
 
 async def run_sequencer(setup: SequencerSetup, database_address: DatabaseAddress, stop: asyncio.Event) -> None:
-    """Be the sequencer of a database until `stop` is set; waits while another process is.
+    """Run the sequencer of a database until `stop` is set. Waits while another process runs it.
 
     Args:
         database_address: with the role `headgate_sequencer`.
@@ -264,12 +264,12 @@ def _extend(frontier: Frontier, leaves: Sequence[bytes]) -> list[bytes]:
 
 
 def _publish(held: _Log, step: _Step) -> None:
-    """Write the files of a batch and sign the head; runs on a thread."""
+    """Write the files of a batch and sign the head. Runs on a thread."""
     held.files.append(step.leaves, old_size=step.old_size, hashes=step.hashes)
     _sign(held)
 
 
 def _sign(held: _Log) -> None:
-    """Publish the database's head; files that lead to another root refuse it."""
+    """Publish the database's head. Fails if the files have another root."""
     head = held.frontier.head()
     held.files.publish(sign_checkpoint(Checkpoint(held.origin, head.size, head.root), held.key))

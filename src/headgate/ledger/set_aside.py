@@ -1,9 +1,9 @@
-"""Frames of the journal that could not be shipped, kept beside it until they can be.
+"""Storage for journal frames that could not be shipped.
 
-    JOURNAL-set-aside/<worker>.<segment>.<offset>.frame    the bytes, as they lay in the journal
-    JOURNAL-set-aside/<worker>.<segment>.<offset>.json     why, and when
+    JOURNAL-set-aside/<worker>.<segment>.<offset>.frame    the bytes from the journal
+    JOURNAL-set-aside/<worker>.<segment>.<offset>.json     reason and time
 
-The shipper tries each again when it starts. Nothing here is ever deleted before it is in the database.
+The shipper tries each frame again at its start. A frame is deleted only after it is in the database.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from headgate.substrate.journal import Position
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """One frame that was set aside; `worker` wrote it."""
+    """One frame that was set aside, from the journal of `worker`."""
 
     name: str
     worker: str
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Why a frame was set aside; `record` and `tenant` where its bytes tell."""
+    """Why a frame was set aside, with its `record` and `tenant` if they are known."""
 
     at: datetime
     code: str
@@ -37,7 +37,7 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class SetAside:
-    """The folder. Its methods block for the time of writing a small file.
+    """The folder of these frames. Its methods block while they write a small file.
 
     Args:
         journal: the folder of the workers' journals.
@@ -47,7 +47,7 @@ class SetAside:
         self._folder = journal.with_name(f"{journal.name}-set-aside")
 
     def add(self, data: bytes, reason: Reason, *, worker: str, at: Position) -> None:
-        """Keep a frame; it is on disk when this returns. Doing it again changes nothing."""
+        """Store a frame durably. Idempotent."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{worker}.{at.segment:08d}.{at.offset:010d}"
         self._write(f"{name}.frame", data)
@@ -59,14 +59,14 @@ class SetAside:
             os.close(folder)
 
     def every(self) -> list[Aside]:
-        """Return what is set aside, in the order of the journals."""
+        """Return all frames, in the order of the journals."""
         if not self._folder.is_dir():
             return []
         names = sorted(path.stem for path in self._folder.glob("*.frame"))
         return [Aside(name, name.split(".")[0]) for name in names]
 
     def count(self) -> int:
-        """Return how many frames are set aside."""
+        """Return the number of frames."""
         try:
             return sum(name.endswith(".frame") for name in os.listdir(self._folder))  # noqa: PTH208 - asked each second
         except FileNotFoundError:
@@ -77,7 +77,7 @@ class SetAside:
         return (self._folder / f"{one.name}.frame").read_bytes()
 
     def records_of(self, worker: str) -> frozenset[str]:
-        """Return the ids of a worker's records of which a half is set aside."""
+        """Return the ids of a worker's records with a frame here."""
         found: set[str] = set()
         for one in self.every():
             path = self._folder / f"{one.name}.json"
@@ -87,7 +87,7 @@ class SetAside:
         return frozenset(found)
 
     def remove(self, one: Aside) -> None:
-        """Forget a frame that is in the database by now."""
+        """Delete a frame that is in the database."""
         for suffix in ("json", "frame"):
             (self._folder / f"{one.name}.{suffix}").unlink(missing_ok=True)
 

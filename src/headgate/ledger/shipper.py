@@ -1,12 +1,12 @@
-"""The shipper: carries what workers wrote into their journals into the database, and closes what the dead left open.
+"""The shipper: ships workers' journals to the database, and closes the open records of dead workers.
 
-Every journal folder is tended by a task of its own, in the order of its frames: read what follows the mark, write it in
-one transaction, move the mark. A crash in between ships the same frames again, which changes nothing. While the
-database is away the frames stay where they are. A folder whose worker has died is buried once all of it is shipped: the
-records it left open are closed as interrupted, and the folder goes.
+One task per journal folder ships its frames in order: it reads the frames after the mark, writes them in one
+transaction, and moves the mark. After a crash in between it ships the same frames again, which is idempotent. During an
+outage of the database the frames stay in the journal. After the journal of a dead worker is shipped, the shipper closes
+its open records as interrupted and removes the folder.
 
-A frame that the database refuses, or that is no record, does not hold up those behind it: it is set aside with its
-reason (`ledger.set_aside`) and tried again at the next start. A database that is away refuses nothing.
+A frame that is malformed, or that the database refuses, does not block later frames. The shipper sets it aside with its
+reason (`ledger.set_aside`) and tries again at the next start. An outage does not count as a refusal.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ _BATCH_BYTES = 4 << 20
 _BURIED_AT_ONCE = 500
 _PREPARE_EVERY_S = 6 * 3600.0
 _REFUSED_IN_A_ROW = 16
-"""More refusals than this without anything shipped in between are the database's fault, not the frames'."""
+"""More consecutive refusals than this are the fault of the database, not of the frames."""
 _LOOKED_AHEAD = 64
 
 
 @dataclass(frozen=True, slots=True)
 class ShipperPace:
-    """How often the shipper looks.
+    """Polling intervals of the shipper.
 
     Args:
-        gather_s: after all that lay there was shipped: what comes meanwhile goes in one batch, since a batch costs
-            about as much as fifty records do. A record is visible that much later at most.
-        shortest_s: before the next look where nothing was found; grows to `longest_s`.
-        grace_s: how long a folder must have been still before its worker is looked for.
-        retry_s: the longest wait after a failure.
+        gather_s: pause after everything was shipped, to collect a batch, because a batch costs about as much as fifty
+            records. It delays a record by at most this time.
+        shortest_s: first pause after an empty poll; grows to `longest_s`.
+        grace_s: idle time of a folder before the shipper checks whether its worker is dead.
+        retry_s: longest pause after a failure.
     """
 
     gather_s: float = 0.2
@@ -66,7 +66,7 @@ class ShipperPace:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Frames for one transaction; `is_full` where more may follow."""
+    """Frames for one transaction. `is_full` means that more may follow."""
 
     entries: list[JournalEntry]
     after: Position
@@ -74,11 +74,11 @@ class _Batch:
 
 
 class Shipper:
-    """Tends all folders below a journal's root. One for a root: `run_shipper` sees to that.
+    """Ships all folders below a journal's root. `run_shipper` allows only one per root.
 
     Args:
-        database: as the role `headgate_writer`.
-        root: the folder that holds the workers' folders.
+        database: connects as the role `headgate_writer`.
+        root: the parent of the workers' folders.
     """
 
     def __init__(self, database: Database, *, root: Path, clock: Clock, pace: ShipperPace | None = None) -> None:
@@ -92,7 +92,7 @@ class Shipper:
         self._refused_in_a_row = 0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Ship until `stop` is set; what is under way is finished."""
+        """Ship until `stop` is set. Finishes the current batches."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._try_again(stop))
             while not stop.is_set():
@@ -103,7 +103,7 @@ class Shipper:
                 await pause(stop, self._pace.longest_s)
 
     async def _folders(self) -> list[Path]:
-        """Return the journals' folders; none while the disk refuses to list them."""
+        """Return the journals' folders, or none if listing fails."""
         try:
             return await asyncio.to_thread(journals.folders, self._root)
         except OSError as problem:
@@ -111,7 +111,7 @@ class Shipper:
             return []
 
     async def _try_again(self, stop: asyncio.Event) -> None:
-        """Ship what was set aside before, as far as it can be shipped by now."""
+        """Try again to ship the frames that were set aside."""
         failures = 0
         while not stop.is_set():
             try:
@@ -139,7 +139,7 @@ class Shipper:
                 await self._interrupt(one.worker)
 
     async def drain(self) -> None:
-        """Ship what lies there now and return; buries nobody.
+        """Ship the current frames and return. Closes no dead worker's records.
 
         Raises:
             Unavailable: the database is away.
@@ -172,9 +172,9 @@ class Shipper:
         return min(0.1 * 2 ** min(failures, 10), self._pace.retry_s)
 
     async def _ship_all(self, folder: Path, stop: asyncio.Event | None = None) -> bool:
-        """Ship what follows the mark, until `stop` is set; False where there was nothing.
+        """Ship the frames after the mark, until `stop` is set. Return False if there were none.
 
-        What cannot be shipped as it is goes in smaller pieces, and around what cannot be shipped at all.
+        After a failure ships smaller batches, and sets aside frames that fail alone.
         """
         try:
             return await self._ship_batches(folder, stop)
@@ -185,7 +185,7 @@ class Shipper:
             return True
 
     async def _ship_around(self, folder: Path, stop: asyncio.Event | None) -> None:
-        """Ship the next stretch in ever smaller pieces, and set aside each frame that fails alone.
+        """Ship the next frames in ever smaller batches, and set aside each frame that fails alone.
 
         Raises:
             HeadgateError: the database is away, or seems to refuse everything.
@@ -222,10 +222,10 @@ class Shipper:
         await asyncio.to_thread(journals.mark_shipped, folder, damage.after)
 
     async def _refuse_to_blame(self, folder: Path, problem: Exception, *, behind: Position) -> None:
-        """Raise the problem again where it may be the database's and not the frame's.
+        """Raise the problem again if it may be the database's fault and not the frame's.
 
-        A value that it refuses is the frame's fault, unless one after the other is refused. Of any other error, frames
-        that can be shipped have to tell.
+        A refused value is the frame's fault, unless many frames in a row are refused. Any other error is the frame's
+        fault only if one of the next frames can be shipped.
         """
         if isinstance(problem, Corrupt):
             return
@@ -235,7 +235,7 @@ class Shipper:
             raise problem
 
     async def _can_ship_any(self, folder: Path, after: Position) -> bool:
-        """Tell whether one of the next frames can be shipped; shipping it once more changes nothing."""
+        """Return whether one of the next frames can be shipped. Shipping it again is idempotent."""
         for _ in range(_LOOKED_AHEAD):
             try:
                 found = await asyncio.to_thread(journals.read, folder, after, limit_frames=1)
@@ -253,17 +253,17 @@ class Shipper:
         return False
 
     async def _set_aside(self, folder: Path, data: bytes, problem: Exception, *, at: Position) -> None:
-        """Keep a frame that cannot be shipped."""
+        """Set a frame aside that cannot be shipped."""
         reason = _described(data, problem, at=self._clock.now())
         await asyncio.to_thread(self._aside.add, data, reason, worker=folder.name, at=at)
         told = {"worker": folder.name, "segment": at.segment, "offset": at.offset, "size_bytes": len(data)}
         log.error("frame_set_aside", **told, code=reason.code, reason=reason.reason, record=reason.record)
 
     async def _ship_batches(self, folder: Path, stop: asyncio.Event | None = None) -> bool:
-        """Ship what follows the mark, until `stop` is set; False where there was nothing.
+        """Ship the frames after the mark, until `stop` is set. Return False if there were none.
 
-        While the database writes one full batch, the next is read. What came while the last one was written is left
-        for the next time: shipped at once, it would be a small batch after each batch for as long as there is load.
+        Reads the next batch while the database writes a full one. Frames that arrive during the last write wait for the
+        next poll; otherwise each batch would be followed by a small one under load.
         """
         batch = await asyncio.to_thread(_read, folder, journals.shipped_mark(folder))
         has_shipped = batch is not None
@@ -286,7 +286,7 @@ class Shipper:
         self._refused_in_a_row = 0
 
     async def _ship_anew(self, entries: Sequence[JournalEntry], *, worker: str) -> None:
-        """Ship entries, whether or not some of them were shipped before."""
+        """Ship entries, some of which may have been shipped before."""
         try:
             await self._ship(entries, worker=worker, may_be_there=False)
         except Conflict:  # shipped before, by one that died before it moved the mark
@@ -297,9 +297,9 @@ class Shipper:
             await store.ship(tx, entries, worker=worker, may_be_there=may_be_there)
 
     async def _bury(self, folder: Path) -> bool:
-        """Close what a dead worker left open and remove its folder; False where it lives or left something to ship.
+        """Close a dead worker's open records and remove its folder. Return False if it lives or frames are left.
 
-        The worker is looked for first: what is read once it is dead is all there will ever be.
+        Checks the worker first, because after its death the folder no longer grows.
         """
         if journals.is_alive(folder) or await self._ship_all(folder):
             return False
@@ -309,12 +309,12 @@ class Shipper:
         return True
 
     async def _interrupt(self, worker: str) -> None:
-        """Close as interrupted what a dead worker left open."""
+        """Close a dead worker's open records as interrupted."""
         while await self._interrupt_some(worker):
             pass
 
     async def _interrupt_some(self, worker: str) -> bool:
-        # How a record ended may stand in what is set aside.
+        # The closing of a record may be in a frame that was set aside.
         aside = await asyncio.to_thread(self._aside.records_of, worker)
         async with self._database.transaction(tenant=None) as tx:
             every = await store.openings_of(tx, worker=worker, limit=_BURIED_AT_ONCE + len(aside))
@@ -335,10 +335,10 @@ class Shipper:
 
 
 async def run_shipper(journal_root: Path, database_address: DatabaseAddress, stop: asyncio.Event) -> None:
-    """Be the shipper of a data folder until `stop` is set; waits while another process is.
+    """Run the shipper of a data folder until `stop` is set. Waits while another process runs it.
 
     Args:
-        journal_root: the folder that holds the workers' folders; made if missing.
+        journal_root: the parent of the workers' folders; created if it is missing.
         database_address: with the role `headgate_writer`.
     """
     limits = PoolLimits(size=4, statement_s=60.0)
@@ -349,7 +349,7 @@ async def run_shipper(journal_root: Path, database_address: DatabaseAddress, sto
 
 
 def _read(folder: Path, after: Position) -> _Batch | None:
-    """The frames after a position, as many as go into one transaction; None where there are none."""
+    """Return the frames after a position that fit one transaction, or None."""
     found = journals.read(folder, after, limit_bytes=_BATCH_BYTES, limit_frames=_BATCH_RECORDS)
     if not found.payloads:
         return None

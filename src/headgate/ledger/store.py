@@ -1,4 +1,4 @@
-"""The tables of the schema `ledger`. Callers open the transaction: the shipper without a tenant, all others as one."""
+"""The tables of the schema `ledger`. Callers open the transaction, with a tenant except for the shipper."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from headgate.substrate.database import Statement, Transaction, load_queries
 _SQL = load_queries("headgate.ledger")
 _RULE = "rule:"
 _WITHIN = "within:"
-"""Before the mark of a rule, on a call: the call met the rule, or one of its attempts did."""
+"""Prefix of a call's mark for a rule that matched the call or one of its attempts."""
 
 _rules = msgspec.json.Decoder(tuple[LeafRule, ...])
 _labels = msgspec.json.Decoder(LeafLabels)
@@ -26,7 +26,7 @@ _labels = msgspec.json.Decoder(LeafLabels)
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """A log as the database has it, under the epoch of whoever took it last."""
+    """A log's state in the database, with the epoch of its last holder."""
 
     origin: str
     size: int
@@ -37,7 +37,7 @@ class LogState:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """From `old_size` to where `frontier` is, under an epoch."""
+    """A move of the head from `old_size` to `frontier`, under an epoch."""
 
     tenant: str
     epoch: int
@@ -47,7 +47,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class LogHead:
-    """How far a log has come."""
+    """The head of a log."""
 
     origin: str
     size: int
@@ -57,11 +57,11 @@ class LogHead:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was taken off a queue.
+    """A batch from the queue.
 
     Args:
-        count: how much that was.
-        leaves: the records that wait for their places, by id and in their order.
+        count: number of removed queue rows.
+        leaves: records without a leaf index, by id, in order.
     """
 
     count: int
@@ -70,7 +70,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class StoredLeaf:
-    """A leaf and where it stands in the log, or None where it is not in the log yet."""
+    """A leaf with its index, which is None before it is in the log."""
 
     leaf: bytes
     leaf_index: int | None
@@ -78,7 +78,7 @@ class StoredLeaf:
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """A sealed part and the partition whose key opens it."""
+    """A sealed part with the partition of its key."""
 
     name: str
     seal: str
@@ -87,13 +87,13 @@ class StoredPart:
 
 @dataclass(frozen=True, slots=True)
 class RecordQuery:
-    """Which records a list holds; None filters nothing.
+    """Filters of a list; None filters nothing.
 
     Args:
-        before: only ids below this one: the end of the previous page.
-        since: only ids from this one on; `until`: only ids below it. Texts that ULIDs begin with will do.
+        before: only ids below this one, the end of the previous page.
+        since: only ids from this one on; `until`: only ids below it. Prefixes of ULIDs work too.
         mark: `rule:<id>` or `category:<name>`.
-        is_first: only records that no other gave rise to; a rule that one of their attempts met counts as theirs.
+        is_first: only records without a parent. A rule that matched one of their attempts counts as theirs.
     """
 
     before: str | None = None
@@ -110,7 +110,7 @@ class RecordQuery:
     is_first: bool = False
 
     def parameters(self, *, tenant: str, limit: int) -> dict[str, object]:
-        """The parameters of the list queries."""
+        """Return the parameters of the list queries."""
         values = {name: getattr(self, name) for name in RecordQuery.__slots__}
         if self.is_first and self.mark is not None and self.mark.startswith(_RULE):
             values["mark"] = _WITHIN + self.mark
@@ -129,7 +129,7 @@ class _Bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """All rows in one: with a row for each record, either side would spend most of its time on sending small pieces."""
+    """All rows as one row of arrays, because sending many small rows would take most of the time."""
 
     count: int
     arrivals: list[int]
@@ -139,21 +139,21 @@ class _Taken:
 
 
 async def prepare_months(tx: Transaction) -> None:
-    """Make the partitions of this month and the next two."""
+    """Create the partitions of this month and the next two."""
     await tx.execute(_SQL["prepare_months"])
 
 
 async def ship(tx: Transaction, entries: Sequence[JournalEntry], *, worker: str, may_be_there: bool) -> None:
-    """Take in openings and closings in the order of their journal. Six round trips.
+    """Insert openings and closings in the order of their journal. Six round trips.
 
-    A record that was opened and closed among them never becomes an open one.
+    A record that is opened and closed within the batch never enters the table of open records.
 
     Args:
-        may_be_there: some of it may have come before; doing it again changes nothing. Looking costs a tenth more.
+        may_be_there: some entries may already be stored; they are skipped. The check costs 10 % more.
 
     Raises:
-        Conflict: it has come before, and `may_be_there` is false. Roll back and say so.
-        Corrupt: what is said to be closed is not.
+        Conflict: an entry is already stored, and `may_be_there` is false. Roll back and retry with it.
+        Corrupt: a closing has an open leaf.
     """
     closings = [entry for entry in entries if entry.is_closing]
     closed_keys = {(entry.tenant, entry.id) for entry in closings}
@@ -167,9 +167,9 @@ async def ship(tx: Transaction, entries: Sequence[JournalEntry], *, worker: str,
 
 
 async def close(tx: Transaction, leaves: Sequence[bytes], *, may_be_there: bool) -> None:
-    """Take in closed records and queue them for their logs, in this order; see `ship`.
+    """Insert closed records and queue them for their logs, in this order; see `ship`.
 
-    They are queued each time they come; the sequencer passes over what is in the log.
+    A repeated record is queued again. The sequencer skips records that are already in the log.
     """
     closed = list(map(read_closed, leaves))
     columns = _record_columns(closed)
@@ -181,28 +181,28 @@ async def close(tx: Transaction, leaves: Sequence[bytes], *, may_be_there: bool)
 
 
 async def openings_of(tx: Transaction, *, worker: str, limit: int) -> list[Leaf]:
-    """The records that a worker left open, oldest first."""
+    """Return a worker's open records, oldest first."""
     rows = await tx.rows(_SQL["openings_of_worker"], {"worker": worker, "limit": limit}, of=_Bytes)
     return [decode_leaf(row.leaf) for row in rows]
 
 
 async def hold_sequencer_lock(tx: Transaction) -> bool:
-    """Take the sequencers' lock of this database for as long as the transaction lasts; False where another has it."""
+    """Take the sequencer's lock of this database until the transaction ends. Return False if another has it."""
     return bool(await tx.value(_SQL["hold_lock"]))
 
 
 async def pending_tenants(tx: Transaction) -> list[str]:
-    """The tenants whose logs have something to do."""
+    """Return the tenants with queued records."""
     return [row.tenant for row in await tx.rows(_SQL["pending_tenants"], of=_Tenant)]
 
 
 async def log_tenants(tx: Transaction) -> list[str]:
-    """The tenants that have a log."""
+    """Return the tenants with a log."""
     return [row.tenant for row in await tx.rows(_SQL["log_tenants"], of=_Tenant)]
 
 
 async def take_log(tx: Transaction, *, tenant: str, origin: str) -> LogState:
-    """Begin a new epoch of the tenant's log, made here where there is none: nobody else can move its head any more."""
+    """Begin a new epoch of the tenant's log, so that no earlier holder can move its head. Creates a missing log."""
     empty = {"root": EMPTY_ROOT, "frontier": Frontier().to_bytes()}
     await tx.execute(_SQL["begin_log"], {"tenant": tenant, "origin": origin, **empty})
     state = await tx.row(_SQL["take_log"], {"tenant": tenant}, of=LogState)
@@ -211,10 +211,10 @@ async def take_log(tx: Transaction, *, tenant: str, origin: str) -> LogState:
 
 
 async def take_pending(tx: Transaction, *, tenant: str, limit: int, may_be_there: bool) -> Taken:
-    """Take the oldest records off the queue, in order of arrival; they are back if the transaction does not commit.
+    """Remove the oldest records from the queue, in order of arrival. A rollback restores them.
 
     Args:
-        may_be_there: leave out those that are in the log. Without it, `advance` raises Conflict where one is.
+        may_be_there: skip records that are already in the log. Otherwise `advance` raises Conflict for them.
     """
     values = {"tenant": tenant, "limit": limit, "may_be_there": may_be_there}
     taken = await tx.row(_SQL["take_pending"], values, of=_Taken, is_binary=True)
@@ -226,10 +226,10 @@ async def take_pending(tx: Transaction, *, tenant: str, limit: int, may_be_there
 
 
 async def advance(tx: Transaction, ids: Sequence[str], move: Move) -> bool:
-    """Give records their leaf indices and move the head; False where the log is another's by now (roll back then).
+    """Assign leaf indices and move the head. Return False if another sequencer took the log; roll back then.
 
     Raises:
-        Conflict: one of them is in the log (roll back then).
+        Conflict: a record is already in the log; roll back then.
     """
     await tx.execute(_SQL["add_leaves"], {"tenant": move.tenant, "first": move.old_size, "ids": _array(ids)})
     head = move.frontier.head()
@@ -239,47 +239,47 @@ async def advance(tx: Transaction, ids: Sequence[str], move: Move) -> bool:
 
 
 async def leaves_between(tx: Transaction, *, tenant: str, start: int, stop: int) -> list[bytes]:
-    """The leaves from `start` up to `stop`, in order."""
+    """Return the leaves from `start` up to `stop`, in order."""
     rows = await tx.rows(_SQL["leaves_between"], {"tenant": tenant, "start": start, "stop": stop}, of=_Bytes)
     return [row.leaf for row in rows]
 
 
 async def list_records(tx: Transaction, query: RecordQuery, *, tenant: str, limit: int) -> list[StoredLeaf]:
-    """Closed records, newest first."""
+    """Return closed records, newest first."""
     await tx.execute(_SQL["plan_for_these_values"])
     name = "list_records" if query.mark is None else "list_marked_records"
     return await tx.rows(_SQL[name], query.parameters(tenant=tenant, limit=limit), of=StoredLeaf)
 
 
 async def list_openings(tx: Transaction, query: RecordQuery, *, tenant: str, limit: int) -> list[StoredLeaf]:
-    """Open records, newest first; `mark` and `outcome` are not looked at."""
+    """Return open records, newest first. Ignores `mark` and `outcome`."""
     return await tx.rows(_SQL["list_openings"], query.parameters(tenant=tenant, limit=limit), of=StoredLeaf)
 
 
 async def get_record(tx: Transaction, record_id: str, *, tenant: str) -> StoredLeaf | None:
-    """A record by its id, closed or open."""
+    """Return a closed or open record by id."""
     values = {"tenant": tenant, "id": record_id}
     closed = await tx.row(_SQL["get_record"], values, of=StoredLeaf)
     return closed or await tx.row(_SQL["get_opening"], values, of=StoredLeaf)
 
 
 async def parts_of(tx: Transaction, record_id: str, *, tenant: str) -> list[StoredPart]:
-    """The sealed parts of a record, by name."""
+    """Return the sealed parts of a record, by name."""
     return await tx.rows(_SQL["parts_of_record"], {"tenant": tenant, "id": record_id}, of=StoredPart)
 
 
 async def records_after(tx: Transaction, after: int, *, tenant: str, limit: int) -> list[StoredLeaf]:
-    """The leaves behind an index, in the order of the log."""
+    """Return the leaves after an index, in the order of the log."""
     return await tx.rows(_SQL["records_after"], {"tenant": tenant, "after": after, "limit": limit}, of=StoredLeaf)
 
 
 async def log_head(tx: Transaction, *, tenant: str) -> LogHead | None:
-    """How far the tenant's log has come, or None before its first record."""
+    """Return the head of the tenant's log, or None before its first record."""
     return await tx.row(_SQL["log_state"], {"tenant": tenant}, of=LogHead)
 
 
 def marks_of(leaf: Leaf) -> list[str]:
-    """What a record is found by besides its columns."""
+    """Return the marks of a record: search terms for rules, categories and its destination."""
     marks = _marks(leaf.rules, (leaf.labels, leaf.output_labels))
     destination = leaf.facts.get("destination")
     return [*marks, destination_mark(str(destination))] if destination else marks
@@ -303,15 +303,15 @@ def _marks_of(leaf: ClosedLeaf) -> list[str]:
 
 @lru_cache(maxsize=1024)
 def _remembered_marks(rules: bytes, labels: bytes, output_labels: bytes) -> list[str]:
-    """The marks that these parts of a leaf give, remembered: few are in use."""
+    """Return the marks of these fields of a leaf, with a cache."""
     try:
         return _marks(_rules.decode(rules), (_labels.decode(labels), _labels.decode(output_labels)))
     except msgspec.MsgspecError as problem:
-        raise Corrupt(f"A record's rules or labels are none: {problem}.") from problem
+        raise Corrupt(f"A record has invalid rules or labels: {problem}.") from problem
 
 
 def _array(texts: Sequence[str]) -> str:
-    """An array literal. The library takes a microsecond for each of the fifteen values of a record; this, none."""
+    """Format an array literal, because psycopg takes a microsecond for each of a record's fifteen values."""
     joined = '","'.join(texts)
     if "\\" in joined or joined.count('"') != 2 * (len(texts) - 1):
         joined = '","'.join(text.replace("\\", "\\\\").replace('"', '\\"') for text in texts)
@@ -319,7 +319,7 @@ def _array(texts: Sequence[str]) -> str:
 
 
 def _bytes_columns(values: Sequence[bytes]) -> dict[str, object]:
-    """Binary values as one, with where each begins (from 1) and how long it is, for `substr`; as fast as `_array`."""
+    """Join binary values to one, with the start (from 1) and length of each, for `substr`."""
     sizes = [len(value) for value in values]
     starts = accumulate(sizes[:-1], initial=1)
     return {
@@ -350,7 +350,7 @@ def _record_columns(closed: Sequence[ClosedLeaf]) -> dict[str, object]:
 
 
 def _adding(table: str, *, may_be_there: bool) -> Statement:
-    """The statement that adds rows to a table; where some may be there, it passes over them."""
+    """Return the statement that inserts rows into a table. With `may_be_there` it skips existing rows."""
     statement = _SQL[f"add_{table}"]
     return Statement(f"{statement}\nON CONFLICT DO NOTHING") if may_be_there else statement
 

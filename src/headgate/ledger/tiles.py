@@ -1,9 +1,9 @@
-"""The files of a log: reading its tiles and entries, and appending to them so that a crash does no harm.
+"""The files of a log: reads tiles and entries, and appends to them safely against crashes.
 
-A tile never changes once the checkpoint that covers it is out. A batch is made durable in this order: every file of it
-is written beside the log, flushed, renamed into place, the folders are flushed, and only then does `publish` replace
-the checkpoint. A crash in between leaves files that no checkpoint covers yet; appending the same entries again
-finishes the work. Partial tiles go once the full tile stands and a checkpoint covers it.
+A tile never changes after the publication of a checkpoint that covers it. A batch becomes durable in this order: write
+every file under a temporary name, sync it, rename it, sync the folders, and then let `publish` replace the checkpoint.
+A crash in between leaves files that no checkpoint covers; appending the same entries again finishes the work. Partial
+tiles are removed after a checkpoint covers the full tile.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from headgate.ledger.layout import (
 from headgate.ledger.merkle import HASH_BYTES, Frontier, TreeHead, hash_leaves, root_of
 
 STAGING = ".staging"
-"""The folder for files not yet in place; it is no part of the log."""
+"""The folder for temporary files. It is not part of the log."""
 
 _STEP_ENTRIES = 64 * TILE_WIDTH  # bounds the files held open and the memory of one step
 
 
 def read_file(path: Path, *, limit: int) -> bytes:
-    """The bytes of a plain file.
+    """Read a plain file.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: it does not exist.
         Corrupt: it is not a plain file (a link, a pipe), or holds more than `limit` bytes.
     """
     if not stat.S_ISREG(path.lstat().st_mode):
@@ -57,7 +57,7 @@ def read_file(path: Path, *, limit: int) -> bytes:
 
 
 def read_checkpoint(root: Path) -> bytes:
-    """The signed note of the log in `root`, unverified.
+    """Read the signed note of the log in `root`, without verifying it.
 
     Raises:
         FileNotFoundError: the log has none yet.
@@ -67,10 +67,10 @@ def read_checkpoint(root: Path) -> bytes:
 
 
 class TileReader:
-    """Reads hashes and entries of a log as it was at `size` leaves, from its files and unverified.
+    """Reads hashes and entries of a log at `size` leaves from its files, without verifying them.
 
-    Where a partial tile is gone because it has since filled up, the beginning of the full one is read instead.
-    It keeps the last tile of each level; not safe for use by several threads at once.
+    If a partial tile was removed after it filled up, reads the beginning of the full tile. Caches the last tile of each
+    level. Not thread-safe.
     """
 
     def __init__(self, root: Path, size: int) -> None:
@@ -80,7 +80,7 @@ class TileReader:
         self._bundle: tuple[int, list[bytes]] | None = None
 
     def tile(self, level: int, index: int) -> list[bytes]:
-        """The hashes of a tile, as many as a log of this size has in it.
+        """Return the hashes of a tile, as many as a log of this size has.
 
         Raises:
             Corrupt: the tile is missing or has the wrong length.
@@ -97,7 +97,7 @@ class TileReader:
         return hashes
 
     def node(self, level: int, index: int) -> bytes:
-        """The hash over leaves `index << level` up to `(index + 1) << level`; at most 128 hashings."""
+        """Return the hash over leaves `index << level` up to `(index + 1) << level`; at most 128 hashings."""
         tile_level, rest = divmod(level, TILE_HEIGHT)
         first = index << rest
         start = first % TILE_WIDTH
@@ -107,10 +107,10 @@ class TileReader:
         return hashes[0] if rest == 0 else root_of(hashes)
 
     def bundle(self, index: int) -> list[bytes]:
-        """The entries of a bundle, as many as a log of this size has in it.
+        """Return the entries of a bundle, as many as a log of this size has.
 
         Raises:
-            Corrupt: the bundle is missing or cut short.
+            Corrupt: the bundle is missing or truncated.
         """
         if self._bundle is not None and self._bundle[0] == index:
             return self._bundle[1]
@@ -123,7 +123,7 @@ class TileReader:
         return entries
 
     def entry(self, index: int) -> bytes:
-        """One entry by its leaf index.
+        """Return one entry by leaf index.
 
         Raises:
             NotFound: the log is shorter.
@@ -133,7 +133,7 @@ class TileReader:
         return self.bundle(index // TILE_WIDTH)[index % TILE_WIDTH]
 
     def entries(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """The entries from `start` up to `stop` (the log's end), in order, one bundle in memory at a time."""
+        """Yield the entries from `start` up to `stop` (default: the log's end), one bundle in memory at a time."""
         at, end = max(start, 0), self.size if stop is None else min(stop, self.size)
         while at < end:
             offset = at % TILE_WIDTH
@@ -159,10 +159,10 @@ class TileReader:
 
 
 class TileFiles:
-    """Writes one log's files. One instance in one process at a time (the sequencer's lease sees to that).
+    """Writes one log's files. The sequencer's locks allow only one instance at a time.
 
     Args:
-        root: the log's folder; made at the first write.
+        root: the log's folder; created at the first write.
     """
 
     def __init__(self, root: Path) -> None:
@@ -172,12 +172,12 @@ class TileFiles:
         self._obsolete: set[TileName] = set()
 
     def published(self) -> Checkpoint | None:
-        """The checkpoint that lies in the folder, its signatures unverified, or None before the first.
+        """Return the checkpoint in the folder, without verifying signatures, or None before the first.
 
-        It is read each time: another process may have published since.
+        Reads the file each time, because another process may have published.
 
         Raises:
-            Corrupt: it cannot be read; nothing is appended until that is looked into.
+            Corrupt: the checkpoint is unreadable. Appends stay blocked until it is repaired.
         """
         try:
             return Checkpoint.parse(Note.parse(read_checkpoint(self.root)).text)
@@ -185,18 +185,18 @@ class TileFiles:
             return None
 
     def append(self, entries: Sequence[bytes], *, old_size: int, hashes: Sequence[bytes] | None = None) -> TreeHead:
-        """Writes the tiles and bundles that hold entries `old_size` and on, durably, and returns the new tree head.
+        """Write the tiles and bundles of the entries from `old_size` on, durably. Return the new tree head.
 
-        The same call again writes the same bytes. What the published checkpoint covers never changes.
+        Repeating the call writes the same bytes. Entries under the published checkpoint never change.
 
         Args:
-            hashes: the leaf hashes of the entries, from one who has them; None makes them.
+            hashes: the leaf hashes of the entries, or None to compute them.
 
         Raises:
             TooLarge: an entry is over 65,535 bytes; nothing was written.
             Conflict: the entries differ from those under the published checkpoint.
             Corrupt: the files of the first `old_size` entries are missing or damaged.
-            OSError: the disk refused; the published log is as it was.
+            OSError: the disk failed; the published log is unchanged.
         """
         self._seek(old_size)
         encoded, published = encode_entries(entries), self.published()
@@ -208,22 +208,22 @@ class TileFiles:
         return self._frontier.head()
 
     def repair(self, batches: Iterable[Sequence[bytes]], *, from_size: int = 0) -> TreeHead:
-        """Finishes or rebuilds the files from entries kept elsewhere, in order from `from_size`; see `append`."""
+        """Finish or rebuild the files from stored entries, in order from `from_size`; see `append`."""
         self._seek(from_size)
         for batch in batches:
             self.append(batch, old_size=self._frontier.size)
         return self._frontier.head()
 
     def publish(self, note: bytes) -> None:
-        """Replaces the checkpoint once all that it covers is on disk, then removes partial tiles that filled up.
+        """Replace the checkpoint after its files are on disk, then remove partial tiles that filled up.
 
         Raises:
-            Conflict: it does not fit the tiles, or it takes back what the previous one said.
+            Conflict: it does not match the tiles, or it is smaller than the published one.
         """
         new = Checkpoint.parse(Note.parse(note).text)
         old = self.published()
         if old is not None and (new.size < old.size or new.origin != old.origin):
-            raise Conflict(f"A checkpoint of {old.size} entries is out; one of {new.size} would take entries back.")
+            raise Conflict(f"A checkpoint of {old.size} entries is published; one of {new.size} would remove entries.")
         self._seek(new.size)
         if self._frontier.head() != new.head or (old is not None and old.size == new.size and old.root != new.root):
             raise Conflict("The checkpoint's root is not that of the tiles; append the entries before publishing.")
@@ -233,7 +233,7 @@ class TileFiles:
         self._obsolete.clear()
 
     def _seek(self, size: int) -> None:
-        """Takes up the right edge at `size` leaves, from the files where it is not the one in memory."""
+        """Load the right edge at `size` leaves, from memory or from the files."""
         if size == self._frontier.size:
             return
         reader, edge = TileReader(self.root, size), dict[int, bytes]()
@@ -268,7 +268,7 @@ class TileFiles:
         self._frontier, self._edge = frontier, edge
 
     def _stands(self, name: TileName, data: bytes, covered: int) -> bool:
-        """Whether the file is there already with these bytes; refuses to change what a checkpoint covers."""
+        """Return whether the file already has these bytes. Refuses changes under a checkpoint."""
         if name.index * TILE_WIDTH + name.width > nodes_at(name.level, covered):
             return False
         try:
@@ -283,7 +283,7 @@ class TileFiles:
         return True
 
     def _write(self, files: dict[str, bytes]) -> None:
-        """Puts files in place, all of them durable when it returns; each appears whole or not at all."""
+        """Write files durably. Each file appears atomically."""
         folders, staged = set[Path](), list[tuple[Path, Path, int]]()
         staging = self._make_folder(self.root / STAGING, folders)
         try:
@@ -304,7 +304,7 @@ class TileFiles:
             _sync_folder(folder)
 
     def _make_folder(self, folder: Path, dirty: set[Path]) -> Path:
-        """Makes a folder and those above it, noting every folder whose listing changed."""
+        """Create a folder and its parents, and collect every changed folder in `dirty`."""
         if not folder.is_dir():
             self._make_folder(folder.parent, dirty)
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -313,7 +313,7 @@ class TileFiles:
 
 
 def _fill(level: int, new: list[bytes], first: int, begun: bytes) -> Iterator[tuple[TileName, bytes]]:
-    """Lays new hashes (or encoded entries) into the tiles of a level from node `first` on, after the `begun` bytes."""
+    """Yield the tiles of a level with new hashes (or encoded entries) from node `first` on, after the `begun` bytes."""
     at = 0
     while at < len(new):
         index, offset = divmod(first + at, TILE_WIDTH)

@@ -13,4 +13,4 @@ RECORD_EXPORT = command_verb("record.export", "read", "Export records", AUDIT)
 VERBS = (RECORD_LIST, RECORD_READ, RECORD_VERIFY, RECORD_EXPORT, RECORD_REVEAL)
 
 OLDER_VERBS = {"usage.read": (AUDIT,)}
-"""Names that stored rules may mention; nobody may do them."""
+"""Names of removed verbs that stored rules may contain."""

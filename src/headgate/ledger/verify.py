@@ -1,10 +1,10 @@
-"""Verifying a whole log from its files alone: no server, no database, no secret.
+"""Verifies a whole log from its files, without server, database or secrets.
 
-The signed root is what is trusted. From it the tiles are checked downwards, and from the entries the hashes are
-computed upwards; where the two disagree, whichever side leads to a trusted hash is right and the other file is named.
+The verifier trusts the signed root. It checks tiles from the root downwards and computes hashes from the entries
+upwards. If the two disagree, the side that leads to a trusted hash is right, and the report names the other file.
 
-What a sound result says: the files are exactly what the log's key signed. Without a witness that is *self-consistent*,
-never more: the holder of the key could have shown someone else another log.
+A sound result means that the log's key signed exactly these files. Without a witness that is *self-consistent* at most,
+because the holder of the key could show somebody else another log.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from headgate.ledger.merkle import HASH_BYTES, fold, hash_leaf, root_at, root_of
 from headgate.ledger.tiles import STAGING, TileReader, read_checkpoint, read_file
 
 MAX_FAULTS = 1_000
-"""Verifying stops here; a log this far gone is restored, not read."""
+"""Verification stops after this many faults; restore such a log from a backup."""
 MAX_UNSIGNED_NAMED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong, and where.
+    """One fault and its position.
 
     Args:
         path: the file below the log's folder, with `/` between the parts.
-        what: what is wrong with it, in words.
-        leaf_index: the entry concerned, where one can be named.
-        byte_offset: where in the file the trouble begins, where that can be told.
+        what: a description for people.
+        leaf_index: the affected entry, if known.
+        byte_offset: offset of the fault in the file, if known.
     """
 
     path: str
@@ -59,14 +59,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What verifying a log found.
+    """Result of a verification.
 
     Args:
-        checkpoint: the signed head and who vouched for it, or None where it did not verify.
-        faults: all that is wrong, at most `MAX_FAULTS`.
-        entries_checked: entries whose hash was compared.
-        unsigned: files that the checkpoint does not cover (an append under way or cut short), the first 100 names.
-        is_complete: False where verifying stopped at `MAX_FAULTS` or for want of a valid checkpoint.
+        checkpoint: the signed head with its signers, or None if it did not verify.
+        faults: at most `MAX_FAULTS`.
+        entries_checked: number of entries whose hash was compared.
+        unsigned: first 100 files that the checkpoint does not cover, from a running or interrupted append.
+        is_complete: False if verification stopped at `MAX_FAULTS` or had no valid checkpoint.
     """
 
     checkpoint: VerifiedCheckpoint | None
@@ -77,7 +77,7 @@ class Verification:
 
     @property
     def statement(self) -> Literal["faulty", "self-consistent", "witnessed"]:
-        """The most that may be said of the log: `witnessed` only where a given witness has cosigned."""
+        """The strongest true statement on the log. `witnessed` needs the cosignature of a given witness."""
         if self.faults or self.checkpoint is None or not self.is_complete:
             return "faulty"
         return "witnessed" if self.checkpoint.cosigned else "self-consistent"
@@ -91,17 +91,17 @@ def verify_log(
     trusted: Checkpoint | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
-    """Checks every byte of a log that its checkpoint covers. Memory is bounded; time is linear in the log.
+    """Check every byte of a log that its checkpoint covers. Memory is bounded; time is linear in the log.
 
     Args:
         root: the log's folder.
-        keys: the log's verifier keys, obtained elsewhere than from the log.
-        witnesses: verifier keys of witnesses that the caller believes.
-        trusted: a checkpoint kept from earlier, which this log must continue.
-        on_progress: called with entries checked and entries in all, after each bundle.
+        keys: the log's verifier keys, from a source other than the log.
+        witnesses: verifier keys of trusted witnesses.
+        trusted: an earlier checkpoint, which this log must continue.
+        on_progress: callback after each bundle, with the number of checked entries and of all entries.
 
     Raises:
-        Invalid: no key was given, or a key of the wrong kind.
+        Invalid: no key, or a key of the wrong kind.
     """
     try:
         head = verify_checkpoint(read_checkpoint(root), keys=keys, witnesses=witnesses)
@@ -121,11 +121,11 @@ def verify_log(
 
 
 def _no_progress(done: int, size: int) -> None:
-    """Takes no notice."""
+    """Ignore progress."""
 
 
 class _TooManyFaults(Exception):
-    """Ends the walk."""
+    """Stops the verification."""
 
 
 class _Leaf(NamedTuple):
@@ -134,7 +134,7 @@ class _Leaf(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """The best that is known of a tile after checking it: its hashes and the hash over them, or nothing."""
+    """Trusted hashes of a checked tile and the hash over them, or nothing."""
 
     hashes: list[bytes] | None
     root: bytes | None
@@ -154,7 +154,7 @@ class _Walk:
         self.checked = 0
 
     def check_tree(self) -> None:
-        """Tiles and entries against the signed root."""
+        """Check tiles and entries against the signed root."""
         edge = list(right_edge(self._head.size))
         stored = self._stored_edge(edge)
         is_signed = stored is not None and _join(stored) == self._head.root
@@ -166,10 +166,10 @@ class _Walk:
         if len(sound) < len(known) or _join(sound) != self._head.root:
             for suspect in self._suspects:
                 self._report(suspect)
-            self._report(Fault(CHECKPOINT, "signs another root than the one that the entries lead to"))
+            self._report(Fault(CHECKPOINT, "signs a root that differs from the root of the entries"))
 
     def check_other_files(self) -> None:
-        """Files that the tree does not need: older partial tiles, files ahead of the checkpoint, and strangers."""
+        """Check files outside the tree: old partial tiles, files after the checkpoint, and unknown files."""
         for folder, folders, files in os.walk(self._root):
             here = Path(folder)
             folders.sort()
@@ -184,7 +184,7 @@ class _Walk:
                     self._check_other_file(relative)
 
     def check_continues(self, trusted: Checkpoint) -> None:
-        """That this log holds all that `trusted` held, in the same order."""
+        """Check that this log begins with all entries of `trusted`, in the same order."""
         head = self._head
         if trusted.origin != head.origin:
             self._report(Fault(CHECKPOINT, f"is of the log {head.origin}, the trusted one of {trusted.origin}"))
@@ -200,7 +200,7 @@ class _Walk:
                 self._report(Fault(CHECKPOINT, f"does not continue the trusted one of {trusted.size} entries"))
 
     def _stored_edge(self, edge: Sequence[TileName]) -> list[list[bytes]] | None:
-        """The hashes in the right edge's tiles as stored, or None where one cannot be read."""
+        """Return the stored hashes of the right edge's tiles, or None if one is unreadable."""
         reader = TileReader(self._root, self._head.size)
         try:
             return [reader.tile(name.level, name.index) for name in edge]
@@ -208,10 +208,10 @@ class _Walk:
             return None
 
     def _check_tile(self, name: TileName, expected: bytes | None) -> _Known:
-        """Checks a tile and all below it.
+        """Check a tile and everything below it.
 
         Args:
-            expected: the hash over this tile, where a tile above could be trusted to say.
+            expected: the hash over this tile from a trusted tile above, or None.
         """
         stored = self._read_hashes(name)
         is_trusted = stored is not None and expected is not None and root_of(stored) == expected
@@ -232,7 +232,7 @@ class _Walk:
     def _blame_tile(
         self, name: TileName, stored: Sequence[bytes], computed: Sequence[bytes | None], expected: bytes | None
     ) -> None:
-        """Names a tile that could not be trusted where it differs from what lies below it, or else as a whole."""
+        """Report an untrusted tile, at its difference from the files below it, or else as a whole."""
         leaves_each = TILE_WIDTH**name.level
         differing = [
             number for number, pair in enumerate(zip(stored, computed, strict=True)) if pair[1] not in (None, pair[0])
@@ -259,18 +259,18 @@ class _Walk:
             first = tile.index * TILE_WIDTH
             pairs = enumerate(zip(leaves, stored, strict=False))
             differing = (number for number, (leaf, wish) in pairs if leaf.hash != wish)
-            # A broken length shifts all that follows: only the first difference then says something.
+            # A wrong length shifts all later entries, so only the first difference is meaningful.
             for number in islice(differing, None if is_whole else 1):
                 what = "holds an entry that does not match its leaf hash"
                 fault = Fault(self._path(name), what, first + number, leaves[number].byte_offset)
                 if expected is None:
-                    self._suspects.append(fault)  # entry or leaf hash: which of the two is wrong shows at the root
+                    self._suspects.append(fault)  # the root shows later whether the entry or the leaf hash is wrong
                 else:
                     self._report(fault)
         return hashes + [None] * (tile.width - len(hashes))
 
     def _read_leaves(self, name: TileName) -> tuple[list[_Leaf], bool]:
-        """The leaf hashes of a bundle's entries, and whether it was all there and nothing more."""
+        """Return the leaf hashes of a bundle's entries, and whether the bundle has exactly its entries."""
         first = name.index * TILE_WIDTH
         data = self._read(name, MAX_BUNDLE_BYTES, first)
         leaves, end = list[_Leaf](), 0
@@ -293,7 +293,7 @@ class _Walk:
         return leaves, False
 
     def _read_hashes(self, name: TileName) -> list[bytes] | None:
-        """The hashes of a tile, or None with a fault noted."""
+        """Return the hashes of a tile, or None after reporting a fault."""
         first = name.index * TILE_WIDTH ** (name.level + 1)
         data = self._read(name, TILE_BYTES, first)
         if data is None:
@@ -309,7 +309,7 @@ class _Walk:
         return self._path(name) != name.path
 
     def _path(self, name: TileName) -> str:
-        """The file that stands for a tile: itself, or the full one where only that is left."""
+        """Return the file of a tile: its own, or the full tile's if only that exists."""
         if name.is_partial and not os.path.lexists(self._root / name.path):
             return name.full.path if os.path.lexists(self._root / name.full.path) else name.path
         return name.path
@@ -336,7 +336,7 @@ class _Walk:
             self._compare_with_covering(name, covering)
 
     def _compare_with_covering(self, name: TileName, covering: TileName) -> None:
-        """A narrower or wider copy of a tile must agree with the checked one as far as both go."""
+        """Check that a copy of a tile with another width agrees with the checked one."""
         try:
             data = read_file(self._root / name.path, limit=MAX_BUNDLE_BYTES)
             checked = read_file(self._root / self._path(covering), limit=MAX_BUNDLE_BYTES)
@@ -369,14 +369,14 @@ class _Walk:
 
 
 def _spans(data: bytes, level: int, count: int) -> Iterator[EntrySpan]:
-    """Where the first entries of a bundle, or hashes of a tile, stand."""
+    """Yield the positions of the first entries of a bundle, or hashes of a tile."""
     if level == ENTRIES:
         return entry_spans(data, limit=count)
     return (EntrySpan(at * HASH_BYTES, (at + 1) * HASH_BYTES) for at in range(count))
 
 
 def _join(edge: Sequence[Sequence[bytes]]) -> bytes:
-    """The root of the tree over the hashes of the right edge's tiles, the topmost first."""
+    """Return the root over the hashes of the right edge's tiles, the topmost first."""
     subtrees: list[bytes] = []
     for hashes in edge:
         at = 0

@@ -1,4 +1,4 @@
-"""Records as the admin API shows them, and the bodies around them."""
+"""The admin API's bodies for records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headgate.ledger.reader import OpenedPart, StoredRecord
 
 
 class RecordView(Body, frozen=True, kw_only=True):
-    """One record, as lists show it."""
+    """One record in a list."""
 
     id: str
     parent: str | None
@@ -43,7 +43,7 @@ class RecordList(Body, frozen=True, kw_only=True):
 
 
 class RecordDetail(Body, frozen=True, kw_only=True):
-    """Everything about one record: itself, the actions inside it, and its parts."""
+    """One record with its child actions and its parts."""
 
     record: RecordView
     output_labels: str
@@ -52,7 +52,7 @@ class RecordDetail(Body, frozen=True, kw_only=True):
 
 
 class ProofView(Body, frozen=True, kw_only=True):
-    """What a stranger needs to check a record; see `headgate ledger prove`."""
+    """A proof bundle for an offline check of a record; see `headgate ledger prove`."""
 
     bundle: dict[str, Any]
 
@@ -98,7 +98,7 @@ def leaf_view(leaf: Leaf, leaf_index: int | None) -> RecordView:
 
 
 def labels_text(labels: LeafLabels | None) -> str:
-    """Write labels as the `x-headgate-labels` header has them; empty where there are none."""
+    """Format labels like the header `x-headgate-labels`; empty without labels."""
     if labels is None:
         return ""
     parts = [f"confidentiality={labels.confidentiality}"]
@@ -117,16 +117,16 @@ def labels_text(labels: LeafLabels | None) -> str:
 
 
 def part_views(record: StoredRecord, opened: Sequence[OpenedPart]) -> list[PartView]:
-    """Return every part that the record names; one that was not opened has no text."""
+    """Return every part of the record. Unopened parts have no text."""
     by_name = {part.name: part for part in opened}
     return [_part(name, digest, by_name.get(name), withheld=None) for name, digest in sorted(record.parts.items())]
 
 
 def shown_parts(record: StoredRecord, opened: Sequence[PartView], *, withheld: Mapping[str, str]) -> list[PartView]:
-    """Return every part for a reader: as it was opened, or with what keeps it from the reader.
+    """Return every part for a reader, opened or with the reason for withholding it.
 
     Args:
-        withheld: why, by the names of parts.
+        withheld: reasons by name of the part.
     """
     by_name = {part.name: part for part in opened if part.name not in withheld}
     return [

@@ -1,4 +1,4 @@
-"""Watching records as they are logged."""
+"""The live stream of new records."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _LONGEST_S = 3600.0
 
 
 async def watch_records(ledger: Ledger, request: Request) -> None:
-    """Stream records as they are logged, for an hour at most; the console begins again then.
+    """Stream new records for at most one hour. The console then reconnects.
 
-    Whether the caller may still look is asked anew for each batch, so that a role that is taken away ends the stream.
+    Policy is checked for each batch, so that the stream ends when the caller loses the role.
     """
     resource = Resource("ledger", request.tenant)
     request.authorise(RECORD_LIST, resource)
@@ -29,4 +29,4 @@ async def watch_records(ledger: Ledger, request: Request) -> None:
             request.authorise_again(RECORD_LIST, resource)
             await stream.send(b"".join(events))
             if watcher.is_behind:
-                raise Unavailable("records came faster than you read them: begin again with the list")
+                raise Unavailable("the client reads too slowly; reload the list and reconnect")

@@ -1,4 +1,4 @@
-"""`headgate approvals`: what policy wants a person to decide, from the command line."""
+"""`headgate approvals`: lists, shows and decides requests for approval."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _FACTS = (
     *("id", "state", "verb", "resource", "use_case", "principal", "on_behalf_of", "makers", "labels"),
     *("policy_version", "record", "requested_at", "expires_at", "approver", "decided_at", "reason", "used_at"),
 )
-_reason = click.option("--reason", required=True, help="Why, for whoever looks later.")
+_reason = click.option("--reason", required=True, help="The reason, for the record.")
 
 
 @click.group()
 def approvals() -> None:
-    """Requests that wait for a person."""
+    """List and decide requests for approval."""
 
 
 @approvals.command("list")
-@click.option("--all", "every", is_flag=True, help="Those that were decided or have expired, too.")
+@click.option("--all", "every", is_flag=True, help="Include decided and expired requests.")
 @click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
 @click.option("--cursor")
 @url_option
 @as_json_option
 def list_approvals(every: bool, limit: int, cursor: str | None, url: str | None, as_json: bool) -> None:
-    """List the requests that wait, newest first."""
+    """List pending requests, newest first."""
     query: dict[str, Any] = {"limit": limit}
     if not every:
         query["waiting"] = "true"
@@ -48,7 +48,7 @@ def list_approvals(every: bool, limit: int, cursor: str | None, url: str | None,
 @url_option
 @as_json_option
 def show_approval(approval: str, url: str | None, as_json: bool) -> None:
-    """Show one request with what would be sent; looking at that is itself recorded."""
+    """Show one request with its content. This leaves a record."""
     answer: dict[str, Any] = client_at(url).call("GET", _path(approval))
     if as_json:
         click.echo(json.dumps(answer, indent=1))
@@ -71,9 +71,9 @@ def show_approval(approval: str, url: str | None, as_json: bool) -> None:
 @_reason
 @url_option
 def approve(approval: str, reason: str, url: str | None) -> None:
-    """Let it be done, once, within an hour. Whoever asks cannot approve it."""
+    """Approve a request. It then runs once, within an hour. Requesters cannot approve their own requests."""
     client_at(url).call("POST", f"{_path(approval)}/approve", {"reason": reason})
-    click.echo(f"{approval} is approved; the same request works once with the header x-headgate-grant: {approval}")
+    click.echo(f"{approval} is approved; repeat the request once with the header x-headgate-grant: {approval}")
 
 
 @approvals.command("refuse")
@@ -81,7 +81,7 @@ def approve(approval: str, reason: str, url: str | None) -> None:
 @_reason
 @url_option
 def refuse(approval: str, reason: str, url: str | None) -> None:
-    """Have it not done."""
+    """Refuse a request."""
     client_at(url).call("POST", f"{_path(approval)}/refuse", {"reason": reason})
     click.echo(f"{approval} is refused")
 

@@ -1,4 +1,4 @@
-"""Approvals: requests that a person decides, listed, shown with what would be sent, approved or refused."""
+"""Operations on requests for approval: list, show, approve and refuse."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from headgate.substrate.database import Transaction
 
 
 class ApprovalRule(Body, frozen=True, kw_only=True):
-    """A rule that asks, and why."""
+    """A rule that asks for the approval, with its reason."""
 
     id: str
     reason: str
 
 
 class ApprovalView(Body, frozen=True, kw_only=True):
-    """A request for approval and what became of it.
+    """A request for approval and its state.
 
-    `makers` made the key that asks. `record` tells of the action that was asked about, `labels` of what would be sent;
-    `details` are what is known of the destination or the change. `can_decide` says whether whoever looks may decide it.
+    `makers` made the requester's key. `record` is the id of the action's record. `labels` are the labels of the
+    content. `details` describe the destination or the change. `can_decide` is whether this reader may decide it.
     """
 
     id: str
@@ -67,7 +67,7 @@ class ApprovalList(Body, frozen=True, kw_only=True):
 
 
 class ApprovalDetail(Body, frozen=True, kw_only=True):
-    """One request with what would be sent: `content` says whether it is shown, withheld from this reader, or absent."""
+    """One request with its content. `content` is whether the content is shown, withheld from this reader, or absent."""
 
     approval: ApprovalView
     content: Literal["shown", "withheld", "absent"]
@@ -75,7 +75,7 @@ class ApprovalDetail(Body, frozen=True, kw_only=True):
 
 
 class ApprovalDecision(Body, frozen=True, kw_only=True):
-    """Why it is approved or refused, for whoever looks later."""
+    """The reason of a decision, for the record."""
 
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 
@@ -100,12 +100,12 @@ async def list_approvals(policy: Policy, request: Request) -> ApprovalList:
 
 
 async def get_approval(policy: Policy, request: Request) -> ApprovalDetail:
-    """Show one request; whoever asked sees what became of it, whoever may decide sees what would be sent too."""
+    """Show one request. The requester sees its state; an approver also sees the content."""
     caller = request.by
     approval, makers = await _find(policy, request)
     view = _view(policy, request, approval, makers=makers)
     if approval.principal == caller.principal.id:
-        request.decided.add(APPROVAL_LIST.name)  # everybody may see what became of their own
+        request.decided.add(APPROVAL_LIST.name)  # requesters may always read their own requests
         return ApprovalDetail(approval=view, content="withheld", parts=[])
     request.authorise(APPROVAL_LIST, _resource(approval))
     if not parse_labels(approval.labels).flows_to(caller.principal.clearance):
@@ -114,19 +114,19 @@ async def get_approval(policy: Policy, request: Request) -> ApprovalDetail:
         done = await request.act(RECORD_REVEAL, _resource(approval), Reveal(approval.record))
     except Denied:
         return ApprovalDetail(approval=view, content="withheld", parts=[])
-    except (NotFound, Invalid):  # it was not brought to the database yet
+    except (NotFound, Invalid):  # the record is not in the database yet
         return ApprovalDetail(approval=view, content="absent", parts=[])
     parts = list(done.result)
     return ApprovalDetail(approval=view, content="shown" if parts else "absent", parts=parts)
 
 
 async def approve(policy: Policy, request: Request) -> ApprovalView:
-    """Let what was asked about be done, once, within an hour."""
+    """Approve a request, so that it can run once within an hour."""
     return await _decide(policy, request, approved=True)
 
 
 async def refuse(policy: Policy, request: Request) -> ApprovalView:
-    """Have what was asked about not done."""
+    """Refuse a request."""
     return await _decide(policy, request, approved=False)
 
 
@@ -152,7 +152,7 @@ async def _decide(policy: Policy, request: Request, *, approved: bool) -> Approv
 
 
 class _Found(NamedTuple):
-    """A request, and who made the key of whoever looks at it."""
+    """A request, and the makers of the reader's key."""
 
     approval: Approval
     makers: frozenset[str]
@@ -166,7 +166,7 @@ async def _find(policy: Policy, request: Request) -> _Found:
 
 
 def _resource(approval: Approval) -> Resource:
-    """Return the request as a resource, so that policies can say who decides about what."""
+    """Return the request as a resource, so that policies can restrict who decides it."""
     asked = {"verb": approval.verb, "use_case": approval.use_case, "resource": approval.resource}
     return Resource("approval", approval.id, attributes=asked)
 
@@ -213,13 +213,13 @@ OPERATIONS = (
         list_approvals,
         answer=ApprovalList,
         verb=APPROVAL_LIST,
-        parameters=(Parameter("waiting", "Only those that wait for a decision.", "boolean"), CURSOR, LIMIT),
+        parameters=(Parameter("waiting", "Only pending requests.", "boolean"), CURSOR, LIMIT),
     ),
     Operation(
         "getApproval",
         "GET",
         "/api/approvals/{approval}",
-        "One request, with what would be sent.",
+        "One request with its content.",
         get_approval,
         answer=ApprovalDetail,
         verb=APPROVAL_LIST,
@@ -228,7 +228,7 @@ OPERATIONS = (
         "approve",
         "POST",
         "/api/approvals/{approval}/approve",
-        "Let it be done, once.",
+        "Approve a request; it then runs once.",
         approve,
         body=ApprovalDecision,
         answer=ApprovalView,
@@ -238,7 +238,7 @@ OPERATIONS = (
         "refuse",
         "POST",
         "/api/approvals/{approval}/refuse",
-        "Have it not done.",
+        "Refuse a request.",
         refuse,
         body=ApprovalDecision,
         answer=ApprovalView,

@@ -1,7 +1,7 @@
-"""Approvals: what policy answers with *ask* waits here for a person, and is then done once.
+"""Approvals: requests that wait for a person's decision after policy answered *ask*.
 
-The id of an approval is the grant that the caller presents. It is no secret: it holds for one digest (principal, verb,
-final arguments, labels, destination, policy version), once, for an hour.
+The caller presents the id of an approval as its grant. The id is not secret: it is valid for one hour, once, for one
+digest (principal, verb, final arguments, labels, destination, policy version).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from headgate.policy.models import MAX_PAGE
 from headgate.substrate.database import Database, Transaction, load_queries
 
 WAITS = timedelta(hours=24)
-"""How long a request waits for somebody to decide it."""
+"""Time until an undecided request expires."""
 
 HOLDS = timedelta(hours=1)
-"""How long an approval can be used once it is given."""
+"""Time from the approval until the grant expires."""
 
 MOST_WAITING = 100
-"""How many requests of one principal may wait: a program that asks for ever is told so, and buries nobody else's."""
+"""Limit of pending requests per principal, so that a program in a loop does not flood the approvers."""
 
 _UNTOLD = ("clearance", "level")
-"""Part of what an approval is bound to, but no words for people."""
+"""Details that are part of the digest, but not shown to people."""
 
 State = Literal["waiting", "approved", "refused", "used", "expired"]
 
@@ -40,16 +40,16 @@ _SQL = load_queries("headgate.policy")
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A request for approval and what became of it, for whoever decides.
+    """A request for approval and its state.
 
     Args:
         resource: written `kind:id`.
-        labels: of what would be sent, as the header `x-headgate-labels` has them.
-        details: what is known of the destination and of the command, as `name=value`; no content.
+        labels: of the content, in the form of the header `x-headgate-labels`.
+        details: facts on the destination and the command, as `name=value`; no content.
         reasons: the rules that ask, as `id: reason`.
-        record: of the action that was asked about; what would be sent is sealed with it.
-        reason: why the approver decided so, in their words.
-        makers: who made the key by which it was asked for, and so may hold it.
+        record: id of the action's record, which has the sealed content.
+        reason: the approver's own words.
+        makers: makers of the requester's key, who may hold its secret.
     """
 
     id: str
@@ -75,7 +75,7 @@ class Approval:
     makers: list[str]
 
     def state(self, now: datetime) -> State:
-        """Return what became of it by now."""
+        """Return its state at this time."""
         if self.used_at is not None:
             return "used"
         if self.approved is False:
@@ -85,24 +85,24 @@ class Approval:
         return "waiting" if self.approved is None else "approved"
 
     def why_not_decided_by(self, approver: Principal, *, makers: Collection[str]) -> str | None:
-        """Return why the principal may not decide it, or None: a person does, whom nothing says to be the one who asks.
+        """Return why the principal may not decide it, or None. Only a person may decide, and never the requester.
 
-        Whoever made a key was shown its secret and may hold it still, whatever name it bears.
+        The maker of a key saw its secret, so the maker counts as its holder.
 
         Args:
-            makers: of the approver's key, as `makers_of` finds them.
+            makers: of the approver's key, from `makers_of`.
         """
         asking = (self.principal, *self.on_behalf_of)
         if approver.kind != "person" or approver.id in asking:
-            return "an action is approved by a person other than the one who asks, or for whom it is asked"
+            return "only a person other than the requester may decide; ask somebody else to approve"
         if approver.id in self.makers:
-            return "you made the key that asks, and may hold it: somebody else has to decide"
+            return "you made the requester's key, so you may not decide; ask somebody else to approve"
         if not set(makers).isdisjoint(asking):
-            return "this key was made by the one who asks; approve with another one, or in the console"
+            return "the requester made this key; approve with another key, or in the console"
         if not set(makers).isdisjoint(self.makers):
             return (
-                "this key and the one that asks were made by the same person, who may hold both;"
-                " approve in the console, or with a key that somebody else made"
+                "the same person made this key and the requester's key;"
+                " approve in the console, or with a key from somebody else"
             )
         return None
 
@@ -118,15 +118,15 @@ class PolicyApprovals:
     async def request(
         self, action: Action[Any, Any, Any], *, digest: bytes, decision: Decision, labels: Labels, record: RecordId
     ) -> str:
-        """File a request and return its id; the same digest from the same principal is filed once.
+        """Store a request and return its id. A repeated digest of the same principal returns the stored one.
 
         Raises:
-            OverBudget: `MOST_WAITING` requests of this principal wait already.
+            OverBudget: the principal already has `MOST_WAITING` pending requests.
         """
         principal, now = action.principal, self._clock.now()
         params = {
             "tenant": principal.tenant,
-            # The tenant is named so that redeeming finds its rows; a wrong one finds another digest, or nothing.
+            # The id includes the tenant, so that `redeem` finds the row. A forged tenant finds no matching digest.
             "id": f"{principal.tenant}.{self._ids.ulid()}",
             "digest": digest,
             "principal": principal.id,
@@ -149,7 +149,7 @@ class PolicyApprovals:
             filed = cast("str | None", given or await tx.value(_SQL["request_approval"], params))
         if filed is None:
             raise OverBudget(
-                f"{MOST_WAITING} requests of {principal.id} wait for approval: have some decided before asking for more"
+                f"{principal.id} already has {MOST_WAITING} requests for approval; wait until some are decided"
             )
         return filed
 
@@ -161,7 +161,7 @@ class PolicyApprovals:
         """
         tenant, _, rest = grant.partition(".")
         if not tenant or not rest or len(grant) > 200:
-            raise Denied("this is no grant: present the id of an approval")
+            raise Denied("this is not a grant; send the id of an approval")
         now = self._clock.now()
         params = {"tenant": tenant, "id": grant, "digest": digest, "principal": principal, "now": now}
         async with self._database.transaction(tenant=tenant) as tx:
@@ -173,10 +173,10 @@ class PolicyApprovals:
 
 
 async def makers_of(tx: Transaction, principal: Principal) -> frozenset[str]:
-    """Return who made the key that the principal acts by; nobody for a session, and for a key that was imported.
+    """Return the makers of the principal's key; empty for a session and for an imported key.
 
-    Also who made the key by which it was made, and so on, back to one that was made in a session; and where a program
-    made it, who made that program's keys: all who may hold it by what they made.
+    Follows the chain of makers: the maker of the key with which a key was made, back to a key from a session. If a
+    program made a key, includes the makers of that program's keys. All of them may hold the key.
     """
     if principal.key_id is None:
         return frozenset()
@@ -187,7 +187,7 @@ async def makers_of(tx: Transaction, principal: Principal) -> frozenset[str]:
 async def waiting(
     tx: Transaction, *, tenant: TenantId, now: datetime, before: str | None = None, limit: int = 100
 ) -> list[Approval]:
-    """Return requests that wait for a decision, newest first, with ids below `before`; at most `MAX_PAGE`."""
+    """Return pending requests, newest first, with ids below `before`; at most `MAX_PAGE`."""
     params = {
         "tenant": tenant,
         "now": now,
@@ -198,7 +198,7 @@ async def waiting(
 
 
 async def every(tx: Transaction, *, tenant: TenantId, before: str | None = None, limit: int = 100) -> list[Approval]:
-    """Return requests whatever became of them, newest first, with ids below `before`; at most `MAX_PAGE`."""
+    """Return requests in any state, newest first, with ids below `before`; at most `MAX_PAGE`."""
     params = {"tenant": tenant, "before": before or _above_all(tenant), "limit": max(1, min(limit, MAX_PAGE))}
     return await tx.rows(_SQL["all_approvals"], params, of=Approval)
 
@@ -207,7 +207,7 @@ async def find(tx: Transaction, approval_id: str, *, tenant: TenantId) -> Approv
     """Return a request.
 
     Raises:
-        NotFound: there is none of that id in this tenant.
+        NotFound: the tenant has no such request.
     """
     found = await tx.row(_SQL["approval"], {"tenant": tenant, "id": approval_id}, of=Approval)
     if found is None:
@@ -218,12 +218,12 @@ async def find(tx: Transaction, approval_id: str, *, tenant: TenantId) -> Approv
 async def decide(
     tx: Transaction, approval_id: str, *, approver: Principal, approved: bool, now: datetime, reason: str = ""
 ) -> Approval:
-    """Approve or refuse a request of the approver's tenant, for good.
+    """Approve or refuse a request of the approver's tenant. The decision is final.
 
     Raises:
         NotFound: there is no such request.
-        Denied: the approver is no person, or may be the one who asks; see `Approval.why_not_decided_by`.
-        Conflict: it was decided already, or waited too long.
+        Denied: the approver is not a person, or may be the requester; see `Approval.why_not_decided_by`.
+        Conflict: it is already decided, or has expired.
     """
     tenant = approver.tenant
     found = await find(tx, approval_id, tenant=tenant)
@@ -239,17 +239,17 @@ async def decide(
         "expires_at": now + HOLDS,
     }
     if not await tx.execute(_SQL["decide_approval"], params):
-        raise Conflict(f"the request {approval_id} was decided already, or waited too long", param="approval")
+        raise Conflict(f"the request {approval_id} is already decided, or has expired", param="approval")
     return await find(tx, approval_id, tenant=tenant)
 
 
 def _above_all(tenant: TenantId) -> str:
-    """An id that sorts after all of the tenant's, in every collation."""
+    """Return an id that sorts after all of the tenant's ids, in every collation."""
     return f"{tenant}.{'Z' * 26}"
 
 
 def _details(action: Action[Any, Any, Any]) -> list[str]:
-    """Say what stands behind the destination's id, and what a command would do."""
+    """Return the details of the destination and the command."""
     known: dict[str, object] = {**action.resource.attributes, **address_of(action.payload)}
     if isinstance(action.payload, Command):
         known |= action.payload.summary
@@ -261,15 +261,15 @@ def _text(value: object) -> str:
 
 
 def _why_not(found: Approval | None, *, digest: bytes, principal: str, now: datetime) -> str:
-    # Whoever presents somebody else's grant learns no more than that it is none for them.
+    # A caller with somebody else's grant learns only that the grant is unknown.
     if found is None or found.principal != principal:
-        return "this grant is not known here"
+        return "this grant is unknown"
     if found.digest != digest:
         return "this grant is for another request: the content, its labels, the destination or the rules differ"
     if found.used_at is not None:
-        return "this grant was used already: send the request without it to ask anew"
+        return "this grant was already used; send the request without it to ask again"
     if found.approved is False:
-        return "the request was refused; whoever refused it said why, see `headgate approvals show`"
+        return "the request was refused; see the reason with `headgate approvals show`"
     if found.expires_at <= now:
-        return "this grant has expired: send the request without it to ask anew"
-    return "the request has not been decided yet"
+        return "this grant has expired; send the request without it to ask again"
+    return "nobody has decided the request yet; try again later"

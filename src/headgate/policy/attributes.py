@@ -1,6 +1,6 @@
-"""What rules can see of an action: the same facts as a key for the cache, and in Cedar's terms.
+"""Inputs of rules: the facts of an action as a cache key and as a Cedar request.
 
-Both functions read one list of facts, so that no rule can see what the cache does not tell apart.
+Both functions read the same list of facts, so every input of a rule is part of the cache key.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Credential = Literal["key", "session", "expired", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the snapshot knows of an action's principal and use case.
+    """Facts from the snapshot on an action's principal and use case.
 
     Args:
         groups: of the principal.
-        is_member: whether the use case's members name the principal.
+        is_member: whether the use case's members include the principal.
     """
 
     registered: bool
@@ -39,9 +39,9 @@ class Standing:
 
 
 def cache_key(action: Action[Any, Any, Any], labels: Labels) -> tuple[object, ...]:
-    """Return a hashable value that is the same for two actions only where rules see the same of both.
+    """Return the cache key of an action: actions with equal keys have the same inputs of rules.
 
-    `as_of` is left out, as rules do not see it; what `Standing` says follows from the ids within one snapshot.
+    Leaves out `as_of`, which rules do not see, and `Standing`, which follows from the ids within one snapshot.
     """
     resource, context = action.resource, action.context
     return (
@@ -58,7 +58,7 @@ def cache_key(action: Action[Any, Any, Any], labels: Labels) -> tuple[object, ..
 
 
 def question(action: Action[Any, Any, Any], labels: Labels, *, standing: Standing, now: datetime) -> Question:
-    """Write the action in the terms of the baseline's schema."""
+    """Encode an action as a Cedar request under the baseline's schema."""
     principal, resource = action.principal, action.resource
     entities = [
         _entity("Principal", principal.id, _principal(action, standing), parents=_parents(action, standing)),
@@ -91,7 +91,7 @@ def _uid(kind: str, name: str) -> dict[str, str]:
 
 
 def _parents(action: Action[Any, Any, Any], standing: Standing) -> list[dict[str, str]]:
-    """Return what the principal is in: its groups, and the members of the use case that it acts under."""
+    """Return the parents of the principal: its groups, and the members of the action's use case."""
     parents = [_uid("Group", group) for group in sorted(standing.groups)]
     return [*parents, _uid("Members", action.context.use_case.id)] if standing.is_member else parents
 
@@ -170,14 +170,14 @@ def _pairs(attributes: Mapping[str, str] | Mapping[str, AttributeValue]) -> list
             case frozenset():
                 pairs += [f"{name}={word}" for word in sorted(value)]
             case Mapping():
-                continue  # rules ask for records by their fields
+                continue  # rules read records by field
             case _:
                 pairs.append(f"{name}={value}")
     return pairs
 
 
 def _cedar(value: AttributeValue) -> Any:
-    """Return a typed attribute as Cedar reads it."""
+    """Encode a typed attribute for Cedar."""
     match value:
         case frozenset():
             return sorted(value)

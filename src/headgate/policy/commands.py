@@ -14,14 +14,14 @@ from headgate.policy.approval_commands import approvals
 
 @click.group()
 def keys() -> None:
-    """API keys."""
+    """List, make and revoke API keys."""
 
 
 @keys.command("list")
 @url_option
 @as_json_option
 def list_keys(url: str | None, as_json: bool) -> None:
-    """List the keys; secrets are not kept and not shown."""
+    """List the keys, without secrets."""
     answer = client_at(url).call("GET", "/api/keys")
     print_rows(answer["keys"], ("id", "name", "principal", "use_case", "expires_at", "revoked_at"), as_json=as_json)
 
@@ -29,14 +29,14 @@ def list_keys(url: str | None, as_json: bool) -> None:
 @keys.command("create")
 @click.argument("name")
 @click.option("--use-case", default="getting-started", show_default=True)
-@click.option("--principal", help="A registered program that it stands for; by default one of its own, by its name.")
-@click.option("--for", "person", help="A registered person whom the key stands for.")
-@click.option("--as-me", is_flag=True, help="The key stands for you.")
-@click.option("--role", "roles", multiple=True, help="A role that it carries; may be given several times.")
-@click.option("--alias", "aliases", multiple=True, help="Only this model; may be given several times.")
-@click.option("--expires", "expires_at", help="RFC 3339 time after which it is refused.")
+@click.option("--principal", help="Registered program that holds the key. Default: a new one with the key's name.")
+@click.option("--for", "person", help="Registered person who holds the key.")
+@click.option("--as-me", is_flag=True, help="Make the key for yourself.")
+@click.option("--role", "roles", multiple=True, help="Role of the key. Repeatable.")
+@click.option("--alias", "aliases", multiple=True, help="Alias that the key may call. Repeatable. Default: all.")
+@click.option("--expires", "expires_at", help="Expiry, as an RFC 3339 time.")
 @click.option("--requests-per-minute", type=click.IntRange(1))
-@click.option("--cost-per-day", type=click.FloatRange(0), help="Money for a UTC day, in --currency.")
+@click.option("--cost-per-day", type=click.FloatRange(0), help="Budget of a UTC day, in --currency.")
 @click.option("--currency", default="USD", show_default=True)
 @url_option
 def create_key(
@@ -53,17 +53,17 @@ def create_key(
     currency: str,
     url: str | None,
 ) -> None:
-    """Make a key and print its secret, this once.
+    """Make a key and print its secret. The secret is not shown again.
 
-    By default it stands for a program of its own, which you own and which may see what you may.
+    By default Headgate registers a new program for the key. You own the program, and it has your clearance.
     """
     client = client_at(url)
     if sum((principal is not None, person is not None, as_me)) > 1:
-        raise click.UsageError("a key stands for one: give --principal, --for or --as-me")
+        raise click.UsageError("give only one of --principal, --for and --as-me")
     if as_me:
         person = client.call("GET", "/api/session")["principal"]
     elif person is not None:
-        # A name written wrong would be a new program with all that its maker may see.
+        # A mistyped name would otherwise register a new program with the maker's clearance.
         client.call("GET", f"/api/entries/person/{quote(person, safe='')}")
     body = {
         "name": name,
@@ -83,14 +83,14 @@ def create_key(
 @click.argument("key")
 @url_option
 def revoke_key(key: str, url: str | None) -> None:
-    """Revoke a key, at once and for good."""
+    """Revoke a key permanently."""
     client_at(url).call("DELETE", f"/api/keys/{quote(key, safe='')}")
     click.echo(f"{key} is revoked")
 
 
 @click.group("use-cases")
 def use_cases() -> None:
-    """Registered purposes."""
+    """List, register and remove use cases."""
 
 
 @use_cases.command("list")
@@ -109,15 +109,13 @@ def list_use_cases(url: str | None, as_json: bool) -> None:
 @click.option("--purpose", required=True)
 @click.option("--risk", type=click.Choice(["minimal", "limited", "high"]), default="limited", show_default=True)
 @click.option("--confidentiality", type=click.Choice(["public", "internal", "confidential", "restricted"]))
-@click.option("--deployment", "deployments", multiple=True, help="Only this deployment; may be given several times.")
-@click.option(
-    "--member", "members", multiple=True, help="Who may use it: an id, group:NAME or '*'; may be given several times."
-)
-@click.option("--observe", multiple=True, help="A rule that only observes; may be given several times.")
+@click.option("--deployment", "deployments", multiple=True, help="Allowed deployment. Repeatable. Default: all.")
+@click.option("--member", "members", multiple=True, help="Member: an id, group:NAME, or '*' for everyone. Repeatable.")
+@click.option("--observe", multiple=True, help="Rule that only observes. Repeatable.")
 @click.option("--expires", "expires_at")
 @url_option
 def put_use_case(use_case: str, url: str | None, **fields: Any) -> None:
-    """Register a use case or replace what is registered."""
+    """Register or replace a use case."""
     body = {
         **fields,
         "confidentiality": fields["confidentiality"] or "public",
@@ -133,14 +131,14 @@ def put_use_case(use_case: str, url: str | None, **fields: Any) -> None:
 @click.argument("use_case")
 @url_option
 def delete_use_case(use_case: str, url: str | None) -> None:
-    """Remove a use case; keys bound to it stop working."""
+    """Remove a use case and revoke its keys."""
     client_at(url).call("DELETE", f"/api/use-cases/{quote(use_case, safe='')}")
     click.echo(f"{use_case} is removed")
 
 
 @click.group()
 def rules() -> None:
-    """Rules of policy."""
+    """List rules and set their modes."""
 
 
 @rules.command("list")
@@ -168,7 +166,7 @@ def show_schema(url: str | None) -> None:
 @click.argument("mode", type=click.Choice(["observe", "enforce"]))
 @url_option
 def set_mode(use_case: str, rule: str, mode: str, url: str | None) -> None:
-    """Let a RULE observe or enforce for one USE_CASE."""
+    """Set a RULE to observe or enforce for one USE_CASE."""
     path = f"/api/use-cases/{quote(use_case, safe='')}/rules/{quote(rule, safe='')}"
     client_at(url).call("PUT", path, {"mode": mode})
     click.echo(f"{rule}: {mode} for {use_case}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,18 +15,22 @@ from headgate.kernel.ports import Clock
 from headgate.policy.attributes import Credential, Standing, cache_key, question
 from headgate.policy.engine import Verdict
 from headgate.policy.members import RULE, is_listed, whom_to_ask
-from headgate.policy.models import ADMINISTRATION, ApiKey
+from headgate.policy.models import ADMIN, ADMINISTRATION, ApiKey
+from headgate.policy.rules import Rule, roles_permitting
 from headgate.policy.snapshot import Snapshot, SnapshotHolder
 
 MAX_VALID = timedelta(seconds=60)
-"""The longest that a decision is kept: rules may ask for the time."""
+"""How long the cache keeps a decision at most: rules may depend on the time."""
+
+_MACHINE_ROLES = frozenset({"operator", "job"})
+"""Roles of commands on Headgate's machine and of background work. A person gains nothing by them."""
 
 TENANT_RULE = "gate.tenant"
 POLICY_RULE = "gate.policies"
 
 _OUTCOMES = {
     Effect.ALLOW: ("allowed", "allow"),
-    Effect.ASK: ("to be approved by a person, as demanded", "ask"),
+    Effect.ASK: ("a person's approval is required", "ask"),
     Effect.DENY: ("refused", "deny"),
 }
 
@@ -34,7 +39,7 @@ class PolicyDecider:
     """Decides actions. For one event loop; no I/O.
 
     Args:
-        cached: how many decisions are kept; the oldest go first, as none is kept longer than `MAX_VALID`.
+        cached: size of the cache. The oldest decision goes first; none stays longer than `MAX_VALID`.
     """
 
     def __init__(self, holder: SnapshotHolder, *, clock: Clock, cached: int = 8_192) -> None:
@@ -48,7 +53,7 @@ class PolicyDecider:
         """Return the decision.
 
         Raises:
-            Unavailable: the policies at hand are older than the use case's risk class allows.
+            Unavailable: the snapshot is older than the use case's risk class allows.
         """
         snapshot = self._holder.for_risk(action.context.use_case.risk)
         if snapshot is not self._cached_of:
@@ -67,9 +72,9 @@ class PolicyDecider:
         return decision
 
     def as_of_now(self, action: Action[Any, Any, Any]) -> Action[Any, Any, Any]:
-        """Return a running action with what the snapshot says by now of its principal and its use case.
+        """Return a running action with its principal and use case updated from the current snapshot.
 
-        Of who or what is not there any more it keeps what was known; the rules see that it is gone.
+        A principal, key or use case that was removed keeps its old values. The rules see that it is not registered.
         """
         principal, context = action.principal, action.context
         tenant = self._holder.current.tenants.get(principal.tenant)
@@ -88,14 +93,15 @@ class PolicyDecider:
 def decide_uncached(
     action: Action[Any, Any, Any], labelled: Labelled, *, snapshot: Snapshot, now: datetime
 ) -> Decision:
-    """Decide on a snapshot, however old it is."""
+    """Decide on a snapshot of any age."""
     principal, use_case = action.principal, action.context.use_case
     tenant = snapshot.tenants.get(principal.tenant)
     if tenant is None or use_case.tenant != principal.tenant:
-        return _refusal(TENANT_RULE, "the tenant is not known here, or the use case is another tenant's", "", now)
+        reason = "the tenant is not registered, or the use case belongs to another tenant"
+        return _refusal(TENANT_RULE, reason, "", now)
     if tenant.fault is not None and use_case.id != ADMINISTRATION:
-        # Administration goes on under the baseline alone, so that the fault can be mended.
-        reason = "the tenant's own policies do not hold; an administrator sees the fault in the list of policies"
+        # Administration stays possible under the baseline alone, so that an administrator can correct the policy.
+        reason = "a policy of this tenant cannot be read; ask an administrator to correct it in the list of policies"
         return _refusal(POLICY_RULE, reason, tenant.policy_version, now)
     key = tenant.keys.get(principal.key_id) if principal.key_id is not None else None
     registered = tenant.principals.get(principal.id)
@@ -117,15 +123,34 @@ def decide_uncached(
         would=verdict.would,
         version=tenant.policy_version,
         valid_until=_valid_until(now, use_case.expires_at, key.expires_at if key else None),
-        advice=whom_to_ask(use_case) if _refuses(verdict, RULE) else "",
+        advice=_advice(action, verdict, standing, rules=tenant.engine.rules.values()),
     )
 
 
+def _advice(action: Action[Any, Any, Any], verdict: Verdict, standing: Standing, *, rules: Iterable[Rule]) -> str:
+    """Tell a refused caller how to get access. Empty where the rules that refused say it."""
+    if _refuses(verdict, RULE):
+        return whom_to_ask(action.context.use_case)
+    if verdict.effect is not Effect.DENY or any(hit.does == "deny" and hit.mode == "enforce" for hit in verdict.rules):
+        return ""
+    if not standing.registered:
+        return f"{action.principal.id} is not registered. Ask an administrator to register it."
+    if not standing.use_case_registered:
+        return f"The use case {action.context.use_case.id} is not registered. Ask an administrator to register it."
+    roles = roles_permitting(action.verb, rules) - _MACHINE_ROLES - action.principal.roles
+    if not roles:
+        return ""
+    # The administrator's role gives the most, so it is named last.
+    *others, last = sorted(roles, key=lambda role: (role == ADMIN, role))
+    wanted = f"one of the roles {', '.join(others)} or {last}" if others else f"the role {last}"
+    return f"Your role does not allow this. Ask an administrator for {wanted}."
+
+
 def sentence_on(decision: Decision) -> str:
-    """Say in one sentence why a decision came out as it did, for people."""
+    """Explain a decision to people in one sentence."""
     did, does = _OUTCOMES[decision.effect]
     by = [f"{hit.id} ({hit.reason})" for hit in decision.rules if hit.does == does and hit.mode == "enforce"]
-    return f"{did} by {', '.join(by)}" if by else f"{did}: no rule allows it"
+    return f"{did} by {', '.join(by)}" if by else f"{did}: no rule allows this action"
 
 
 def _refuses(verdict: Verdict, rule: str) -> bool:
@@ -141,7 +166,7 @@ def _credential(key_id: str | None, key: ApiKey | None, now: datetime) -> Creden
 
 
 def _valid_until(now: datetime, *expiries: datetime | None) -> datetime:
-    """The first moment at which the answer may be another one."""
+    """Return the first moment at which the answer may change."""
     return min([now + MAX_VALID, *(at for at in expiries if at is not None and at > now)])
 
 

@@ -1,14 +1,13 @@
-"""The engine: one call to Cedar tells which rules match; what they amount to is decided here, in the open.
+"""The engine: Cedar finds the matching rules in one call, and Headgate derives the decision from them.
 
-Cedar evaluates every rule's condition in one call: the rules are handed to it all as permits, because Cedar names every
-permit that matches, but only the forbids when it denies. Then, over the rules that are enforced:
+The engine passes every rule to Cedar as a permit, because Cedar reports every matching permit, but after a denial only
+the forbids. The decision over the enforced rules is
 
-    deny   if a forbid matches, or any rule could not be evaluated (Cedar skips those, and so would allow), or no permit
-           matches;
+    deny   if a forbid matches, or a rule could not be evaluated (Cedar skips such rules), or no permit matches;
     ask    else if an `@does("ask")` matches;
     allow  else.
 
-The same over all rules, observing ones included, is what *would* hold. A test proves that Cedar's own answer is equal.
+`would` is the same decision over all rules, including observing ones. A test compares it with Cedar's own decision.
 """
 
 from __future__ import annotations
@@ -27,21 +26,21 @@ from headgate.kernel.errors import Conflict
 from headgate.policy.rules import Rule, cedar_json
 
 EVALUATION_RULE = "gate.evaluation"
-"""The id under which a request that Cedar could not evaluate at all is refused."""
+"""The rule id of a refusal because Cedar could not evaluate the request."""
 
 _ERRONEOUS = re.compile(r"policy `([^`]+)`")
 _ORDER = {"deny": 0, "ask": 1, "duty": 2, "allow": 3}
 
 
 class Question(NamedTuple):
-    """What is asked of the rules, in Cedar's terms; see `attributes.py`."""
+    """A Cedar request; see `attributes.py`."""
 
     request: dict[str, Any]
     entities: str
 
 
 class Matches(NamedTuple):
-    """The rules that matched, those that could not be evaluated, and whether Cedar could not work at all."""
+    """The matching rules, the rules with an evaluation error, and whether Cedar failed as a whole."""
 
     matched: tuple[Rule, ...]
     erroneous: tuple[Rule, ...]
@@ -50,7 +49,7 @@ class Matches(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the rules say of one question; the fields are those of a kernel `Decision`."""
+    """The result of one request; the fields are those of the kernel's `Decision`."""
 
     effect: Effect
     would: Effect
@@ -60,20 +59,20 @@ class Verdict:
 
 
 class Engine:
-    """Compiled rules. Immutable; makes no system calls; a decision takes about 0.1 ms whatever the number of rules."""
+    """Compiled rules. Immutable, no I/O. A decision takes about 0.1 ms for any number of rules."""
 
     def __init__(self, rules: Iterable[Rule], *, schema: cedarpy.Schema) -> None:
         self.rules = {rule.id: rule for rule in rules}
         flat = {rule.id: {**rule.condition, "effect": "permit"} for rule in self.rules.values()}
         self._policies = cedarpy.PolicySet.from_json_str(cedar_json(flat))
         self._schema = schema
-        # From the schema come the groups that actions belong to.
+        # The schema has the groups of actions.
         self._actions = cedarpy.Entities.from_json_str("[]", schema)
         parts = [(rule.id, rule.does, rule.mode, rule.reason, rule.text) for rule in self.rules.values()]
         self.digest = hashlib.sha256(json.dumps(sorted(parts)).encode()).hexdigest()[:12]
 
     def decide(self, question: Question, *, observe: frozenset[str] = frozenset()) -> Verdict:
-        """Return what the rules say.
+        """Evaluate the rules.
 
         Args:
             observe: ids of rules to set to observe; `*` sets every rule but permits, `!id` excepts one.
@@ -81,7 +80,7 @@ class Engine:
         return self.conclude(self.matches(question), observe=observe)
 
     def matches(self, question: Question) -> Matches:
-        """Ask Cedar which rules match."""
+        """Let Cedar find the matching rules."""
         try:
             entities = self._actions.with_added_json_str(question.entities)
             answer = cedarpy.is_authorized(question.request, self._policies, entities, self._schema)
@@ -96,14 +95,21 @@ class Engine:
         )
 
     def conclude(self, matches: Matches, *, observe: frozenset[str]) -> Verdict:
-        """Weigh the rules that matched."""
+        """Derive the verdict from the matching rules."""
         hits = [RuleHit(rule.id, rule.does, mode_of(rule, observe), rule.reason) for rule in matches.matched]
         hits += [
-            RuleHit(rule.id, "deny", mode_of(rule, observe), "it could not be evaluated, and what cannot be is refused")
+            RuleHit(
+                rule.id,
+                "deny",
+                mode_of(rule, observe),
+                "the rule could not be evaluated; ask an administrator to correct it",
+            )
             for rule in matches.erroneous
         ]
         if matches.is_broken:
-            hits.append(RuleHit(EVALUATION_RULE, "deny", "enforce", "the request could not be put to the rules"))
+            hits.append(
+                RuleHit(EVALUATION_RULE, "deny", "enforce", "the rules could not be evaluated for this request")
+            )
         hits.sort(key=lambda hit: (_ORDER[hit.does], hit.id))
         enforced = [hit for hit in hits if hit.mode == "enforce"]
         return Verdict(
@@ -123,10 +129,10 @@ class Engine:
 
 
 def mode_of(rule: Rule, observe: frozenset[str]) -> Mode:
-    """Tell whether a rule is enforced under a use case's `observe` set.
+    """Return a rule's mode under a use case's `observe` set.
 
-    `!id` wins over `id`, both over the rule's own `@mode`. `*` spares permits: to observe a permit is to refuse what it
-    allows, so that is said by name. `@mode("always")` wins over everything.
+    `!id` wins over `id`, and both win over the rule's own `@mode`. `@mode("always")` wins over everything. `*` does not
+    cover permits, because an observing permit no longer allows anything; name a permit by its id.
     """
     if rule.mode == "always" or "!" + rule.id in observe:
         return "enforce"
@@ -136,16 +142,16 @@ def mode_of(rule: Rule, observe: frozenset[str]) -> Mode:
 
 
 def compile_rules(groups: Iterable[Iterable[Rule]], *, schema: cedarpy.Schema) -> Engine:
-    """Make an engine of rules from several sources.
+    """Compile the rules of several sources into one engine.
 
     Raises:
-        Conflict: two rules have one id; the message names both sources.
+        Conflict: two rules have the same id; the message names both sources.
     """
     rules: dict[str, Rule] = {}
     for rule in (rule for group in groups for rule in group):
         if rule.id in rules:
             raise Conflict(
-                f"rule {rule.id} stands in {rules[rule.id].source} and in {rule.source}; rename one", param=rule.source
+                f"{rules[rule.id].source} and {rule.source} both have a rule {rule.id}; rename one", param=rule.source
             )
         rules[rule.id] = rule
     return Engine(rules.values(), schema=schema)

@@ -23,7 +23,7 @@ from headgate.substrate.database import Transaction
 
 
 class LockoutCheck:
-    """Refuses changes of the configuration that nobody could undo."""
+    """Refuses changes of the configuration that lock out every administrator."""
 
     def __init__(self, service: PolicyService) -> None:
         self._service = service
@@ -33,17 +33,17 @@ class LockoutCheck:
         await store.lock_configuration(transaction, tenant=tenant)
 
     async def end(self, transaction: Transaction, *, tenant: TenantId) -> None:
-        """Look at what would be stored.
+        """Check the entries that the transaction would commit.
 
         Raises:
-            Conflict: nobody could undo it.
+            Conflict: no administrator could undo the change.
             Invalid: an entry could not be read back.
         """
         await self._service.refuse_lockout(await store.contents(transaction, tenant=tenant))
 
 
 async def open_policy(house: House, stack: AsyncExitStack) -> Opened:
-    """Compile the rules of every feature and load what is stored."""
+    """Compile the rules of every feature and load the stored entries."""
     clock, ids, database = house.base.clock, house.base.ids, house.database
     pack, holder = load_pack(house.verbs, house.rules, older_verbs=house.older_verbs), SnapshotHolder(clock)
     service = PolicyService(pack=pack, holder=holder, clock=clock, ids=ids)

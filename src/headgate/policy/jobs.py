@@ -1,4 +1,4 @@
-"""Keeping the snapshot fresh."""
+"""Refreshing the snapshot."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ log = structlog.get_logger(__name__)
 
 
 async def load_snapshot(database: Database, pack: Pack, *, previous: Snapshot | None = None) -> Snapshot:
-    """Read every tenant, each in a transaction of its own as that tenant, and compile.
+    """Read and compile every tenant, each in its own transaction.
 
-    The version is read first: what changes while tenants are read makes the next look load again.
+    Reads the version first, so that a change during the load triggers another load.
 
     Raises:
         Unavailable: the database is away.
@@ -33,10 +33,10 @@ async def load_snapshot(database: Database, pack: Pack, *, previous: Snapshot | 
 
 
 async def refresh(holder: SnapshotHolder, *, database: Database, pack: Pack) -> bool:
-    """Bring the holder up to date: one round trip where nothing changed. Returns whether it was swapped.
+    """Refresh the holder; one round trip if nothing changed. Return whether the snapshot was replaced.
 
     Raises:
-        Unavailable: the database is away; the holder is as it was.
+        Unavailable: the database is away; the holder is unchanged.
     """
     asked_s = holder.now_s()
     async with database.transaction(tenant=None) as tx:

@@ -1,4 +1,4 @@
-"""API keys: listed, made, revoked. A secret is in the answer that makes it and nowhere else."""
+"""Operations on API keys: list, make and revoke. Only the response that makes a key has its secret."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NewKey(Body, frozen=True, kw_only=True):
-    """A key to be made.
+    """A request for a new key.
 
-    Without `principal` it stands for a program of its own, named after the key, with the maker's clearance. A person's
-    own key names that person.
+    Without `principal` Headgate registers a new program with the key's name and the maker's clearance. For a person's
+    key, `principal` is that person.
     """
 
     name: Text
@@ -68,7 +68,7 @@ class KeyView(Body, frozen=True, kw_only=True):
 
 
 class CreatedKey(Body, frozen=True, kw_only=True):
-    """A key with its secret, shown this once."""
+    """A new key with its secret. The secret is not shown again."""
 
     key: KeyView
     secret: str
@@ -81,7 +81,7 @@ class KeyList(Body, frozen=True, kw_only=True):
 
 
 async def list_keys(policy: Policy, request: Request) -> KeyList:
-    """List the tenant's keys, newest first; the 10,000 with the lowest ids where there are more."""
+    """List the tenant's keys, newest first. Of more than 10,000 keys, lists those with the lowest ids."""
     caller = request.by
     request.authorise(KEY_LIST, Resource("keys", caller.tenant_id))
     keys: list[ApiKey] = []
@@ -137,19 +137,19 @@ async def revoke_key(policy: Policy, request: Request) -> None:
 
 
 def _refuse_beyond(caller: AdminCaller, tenant: TenantPolicy, terms: KeyTerms) -> None:
-    """Raise Denied where a key would let its maker do what the maker may not; administrators may give everything.
+    """Raise Denied if a key has more rights than its maker. Administrators may grant everything.
 
-    The baseline lets administrators alone make keys; a tenant's own rules may let others.
+    In the baseline only administrators make keys; a tenant's policy may let others make them.
     """
     who = caller.principal
     if ADMIN in who.roles:
         return
     if not terms.roles <= who.roles:
         lacking = ", ".join(sorted(terms.roles - who.roles))
-        raise Denied(f"you do not have the roles {lacking}, so a key of yours has not; ask an administrator")
+        raise Denied(f"you cannot give a key the roles {lacking}, as you do not have them; ask an administrator")
     other = tenant.principals.get(terms.principal or "")
     if other is not None and who.id not in (other.id, other.owner):
-        raise Denied("you make keys for yourself and for your own programs; ask an administrator for others")
+        raise Denied("you may make keys only for yourself and your own programs; ask an administrator")
     use_case = tenant.use_cases.get(terms.use_case)
     registered = tenant.principals.get(who.id)
     if use_case is not None and (why_not := why_not_bound(use_case, maker=who, registered=registered)):

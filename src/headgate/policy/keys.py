@@ -1,8 +1,8 @@
-"""API keys: made, shown once, kept as digests, recognised.
+"""API keys: making, digests and authentication.
 
     hg_<8 characters: the key's id>_<43 characters: 256 random bits>
 
-The prefix lets scanners find a key that was left where it does not belong (`hg_[0-9a-z]{8}_[0-9A-Za-z_-]{43}`).
+The prefix lets secret scanners find leaked keys (`hg_[0-9a-z]{8}_[0-9A-Za-z_-]{43}`).
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from headgate.policy.models import (
 from headgate.policy.snapshot import Snapshot
 
 KEY_PATTERN = re.compile(r"hg_[0-9a-z]{8}_[0-9A-Za-z_-]{43}")
-"""What our keys look like, for secret scanners."""
+"""Pattern of Headgate's keys, for secret scanners."""
 
 ALGORITHMS: tuple[DigestAlgorithm, ...] = get_args(DigestAlgorithm)
 MAX_PRESENTED_CHARS = 512
 
 _DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512, "blake2b": hashlib.blake2b}
 _SIZES = {"sha256": 32, "sha512": 64, "blake2b": 64}
-_UNKNOWN = "this API key is not known here: check that it was copied whole, or ask an administrator for a new one"
+_UNKNOWN = "this API key is unknown; check that you copied all of it, or ask an administrator for a new one"
 _NO_ID = re.compile(r"[^A-Za-z0-9._-]+")
 _NO_DIGEST = bytes(64)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTerms:
-    """What a new key is for; the fields are those of `ApiKey`.
+    """The terms of a new key; the fields are those of `ApiKey`.
 
     Args:
-        principal: whom it stands for. None: a program of its own, named after the key.
+        principal: id of its holder. None: a new program with the key's name.
     """
 
     principal: str | None
@@ -60,7 +60,7 @@ class KeyTerms:
 
 
 class NewKey(NamedTuple):
-    """A key that was just made; `secret` is shown to its holder now and never again."""
+    """A new key. `secret` is shown to its holder once and not stored."""
 
     secret: str
     key: ApiKey
@@ -75,13 +75,13 @@ def make_key(terms: KeyTerms, *, tenant: TenantId, created_by: str, now: datetim
 
 
 def program_id(name: str, *, key_id: str = "") -> str:
-    """Return the id of the program that a key of this name stands for; with the key's id where the name is taken."""
+    """Return the id of a key's program: the key's name, with the key's id if the name is taken."""
     plain = _NO_ID.sub("-", name).strip("-._")[:60] or "program"
     return f"{plain}-{key_id}" if key_id else plain
 
 
 def make_admin_key(*, now: datetime, ids: Ids) -> NewKey:
-    """Make the first key of an installation: administration, and models on our own machines; never a cloud model."""
+    """Make the first key of an installation, for administration and for models on our own machines."""
     terms = KeyTerms(principal=ADMIN, use_case=GETTING_STARTED, name="first key", roles=frozenset({ADMIN}))
     return make_key(terms, tenant=DEFAULT_TENANT, created_by="headgate", now=now, ids=ids)
 
@@ -107,7 +107,7 @@ def _key(terms: KeyTerms, *, tenant: TenantId, key_id: str, secret: str, created
 
 
 def key_of_secret(secret: str, *, like: ApiKey) -> ApiKey:
-    """Return the key that a secret of ours belongs to, with the terms of another one."""
+    """Return the key with this secret and the terms of another key."""
     return replace(
         like,
         id=secret.split("_", 2)[1],
@@ -118,37 +118,37 @@ def key_of_secret(secret: str, *, like: ApiKey) -> ApiKey:
 
 
 def digest_of(presented: str, algorithm: DigestAlgorithm) -> bytes:
-    """Return the digest by which a key is kept."""
+    """Return the digest under which a key is stored."""
     return _DIGESTS[algorithm](presented.encode("utf-8", "surrogatepass")).digest()
 
 
 def parse_digest(text: str) -> tuple[DigestAlgorithm, bytes]:
-    """Read `sha256:<hex>`, the form in which keys of a system that is being replaced are imported.
+    """Parse `sha256:<hex>`, the form of imported digests.
 
     Raises:
-        Invalid: another algorithm, or not the hex of a digest of its size.
+        Invalid: the algorithm is unknown, or the hex has the wrong length.
     """
     algorithm, _, digits = text.partition(":")
     if algorithm not in ALGORITHMS:
         raise Invalid(
-            f"a key's digest begins with {', '.join(name + ':' for name in ALGORITHMS)}; slow, salted digests such as "
-            "bcrypt cannot be looked up: give their holders new keys",
+            f"a digest must begin with {', '.join(name + ':' for name in ALGORITHMS)}; salted digests such as bcrypt "
+            "cannot be imported, so give their holders new keys",
             param="digest",
         )
     size = _SIZES[algorithm]
     if not re.fullmatch(rf"[0-9a-fA-F]{{{size * 2}}}", digits):
-        raise Invalid(f"a {algorithm} digest is {size * 2} hexadecimal digits", param="digest")
+        raise Invalid(f"a {algorithm} digest must have {size * 2} hexadecimal digits", param="digest")
     return algorithm, bytes.fromhex(digits)
 
 
 def authenticate(presented: str, snapshot: Snapshot, now: datetime) -> Authenticated:
-    """Recognise a presented key.
+    """Authenticate a caller by API key.
 
-    A lookup by digest tells a caller nothing by its time: who cannot choose digests learns nothing of a stored one.
-    Each algorithm in use costs one digest, whether or not the key is known.
+    The timing of a lookup by digest reveals nothing, because a caller cannot choose digests. Known and unknown keys
+    cost the same: one digest per algorithm in use.
 
     Raises:
-        Unauthenticated: it is unknown or revoked, or bound to what no longer exists (one message for all), or expired.
+        Unauthenticated: the key is unknown, revoked, bound to a deleted entry (all with one message), or expired.
     """
     found: ApiKey | None = None
     if len(presented) <= MAX_PRESENTED_CHARS:
@@ -168,6 +168,6 @@ def authenticate(presented: str, snapshot: Snapshot, now: datetime) -> Authentic
         raise Unauthenticated(_UNKNOWN)
     known = snapshot.authenticated.get(found.id)
     if known is None:
-        # One object for all calls of a key: what is remembered of its principal is found again at once.
+        # One object for all calls with a key, so that caches by identity hit.
         known = snapshot.authenticated[found.id] = Authenticated(registered.acting(found), use_case, found)
     return known

@@ -1,8 +1,8 @@
-"""Whether somebody could still undo a change, asked of the real rules before the change is committed.
+"""Lockout check: evaluates the real rules before a commit, to make sure that an administrator remains.
 
-At least one person has to be left who can come in: by a sign-in link that the machine's operator makes, or by a key
-that does not expire. That person may then change the configuration, every policy in it, and the modes of rules. Where a
-rule asks for approval, another person has to be left who may give it.
+At least one person must be able to get in, by a sign-in link from the operator or by a key without an expiry. That
+person must be allowed to change the configuration, every policy in it, and the modes of rules. If a rule asks for
+approval of such a change, another person must be able to approve it.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ from headgate.policy.verbs import APPROVAL_DECIDE, RULE_SET_MODE
 
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 _WEEKS_LATER = (0, *(2**doubling for doubling in range(10)), 522)
-"""A policy that asks for the time is tried now, in a week, in two, in four and so on, and in ten years."""
+"""The check tries time-dependent policies now, in one week, two weeks, four weeks and so on, up to ten years."""
 _HOURS_OF_A_WEEK = 7 * 24
 _DATE = re.compile(r'datetime\("([2-8]\d{3}-\d\d-\d\d)')
-"""A date of a rule, before the years at which our own calendar ends."""
+"""A date in a rule, within Python's range of years."""
 _MAX_DATES = 100
 
 
 def why_nobody_is_left(tenant: TenantPolicy, *, now: datetime, only_by_link: bool = False) -> str | None:
-    """Return why nobody could undo what holds in this state of a tenant, or None where somebody could.
+    """Return why nobody could administer the tenant in this state, or None.
 
     Args:
-        only_by_link: keys do not count, as a key may be lost.
+        only_by_link: ignore keys, because a key may be lost.
     """
     use_case = tenant.use_cases.get(ADMINISTRATION)
     if use_case is None:
-        return f"the built-in use case {ADMINISTRATION} is not there"
+        return f"the built-in use case {ADMINISTRATION} is missing"
     texts = [rule.text for rule in tenant.engine.rules.values() if _asks_for_time(rule.text)]
     hours = _HOURS_OF_A_WEEK if texts else 1
     for start in _starts(texts, now) if texts else (now,):
@@ -69,9 +69,9 @@ def _asks_for_time(text: str) -> bool:
 
 
 def _starts(texts: Iterable[str], now: datetime) -> list[datetime]:
-    """Return when to try: now, ever later, and from each date of these rules on, as an answer may change there."""
+    """Return the moments to check: now, growing intervals, and each date in these rules."""
     dates = {day for text in texts for day in _DATE.findall(text) if day > f"{now:%Y-%m-%d}"}
-    # The first ones, where there are very many: each costs about as much as a decision for every way in.
+    # Bounded: each moment costs about one decision for every session and key.
     named = [datetime.fromisoformat(day).replace(tzinfo=UTC) + _DAY for day in sorted(dates)[:_MAX_DATES]]
     return sorted({*(now + weeks * _WEEK for weeks in _WEEKS_LATER), *named})
 
@@ -86,9 +86,9 @@ class _State:
     only_by_link: bool
 
     def why_nobody(self) -> str | None:
-        """Return why nobody could undo a change, or None where somebody could."""
+        """Return why nobody could undo a change, or None."""
         people = [one for one in self.tenant.principals.values() if one.kind == "person"]
-        # Those who usually administer first: one who may is enough.
+        # Administrators first: one person with access is enough.
         people.sort(key=lambda one: (ADMIN not in one.roles, one.id))
         keys = self._keys()
         first_refusal: str | None = None
@@ -110,7 +110,7 @@ class _State:
         return found
 
     def _ways_in(self, person: RegisteredPrincipal, keys: Mapping[str, list[ApiKey]]) -> Iterator[Principal]:
-        """Give the person as they come in: by a session, and by each of their keys."""
+        """Yield the person's principals: one for a session, and one for each key."""
         signed_in = person.acting()
         invited = Resource("session", "new", attributes={"principal": person.id})
         if (
@@ -122,14 +122,14 @@ class _State:
             yield person.acting(key)
 
     def _refused(self, principal: Principal, people: list[RegisteredPrincipal]) -> str | None:
-        """Return the first of the actions that undo a change which this principal may not do, with the rules."""
+        """Return the first refused action among those that undo a change, with its rules; None if all are allowed."""
         for verb, resource in self._undoing(principal):
             decision = self._decide(principal, verb, resource)
             if decision.effect is Effect.ALLOW:
                 continue
             if decision.effect is Effect.ASK and self._is_approver_left(principal, verb, resource, people):
                 continue
-            reasons = "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing) or "no rule allows it"
+            reasons = "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing) or "no rule allows this"
             needs = ", and nobody else could approve it" if decision.effect is Effect.ASK else ""
             return f"{verb.name} on {resource.kind} {resource.id} by {reasons}{needs}"
         return None
@@ -148,14 +148,14 @@ class _State:
         resource: Resource,
         people: list[RegisteredPrincipal],
     ) -> bool:
-        """Tell whether another person could come in and approve it without an approval of their own."""
+        """Return whether another person could sign in and approve the action."""
         asked = {"verb": verb.name, "use_case": ADMINISTRATION, "resource": f"{resource.kind}:{resource.id}"}
         approval = Resource("approval", "new", attributes=asked)
         return any(
             self._decide(principal, APPROVAL_DECIDE, approval).effect is Effect.ALLOW
             for person in people
             if person.id != asking.id
-            # By a session: a key may have been made by the one who asks, who then decides nothing.
+            # Only sessions count: a key may come from the requester, who may not decide.
             for principal in self._ways_in(person, {})
         )
 

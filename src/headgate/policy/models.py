@@ -1,4 +1,4 @@
-"""What policy keeps of a tenant besides the kernel's `UseCase`: who is registered, keys, policies of its own."""
+"""Stored entries of a tenant besides the kernel's `UseCase`: principals, keys and policies."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from headgate.kernel.identity import Limits, Principal, PrincipalKind, TenantId,
 from headgate.kernel.labels import EMPTY, EVERYTHING, Clearance
 
 DigestAlgorithm = Literal["sha256", "sha512", "blake2b"]
-"""Fast digests only. A key is looked up by the digest of what was presented, so there can be no salt; it holds 256
-random bits, so a slow digest would protect nothing, and would cost every request a tenth of a second."""
+"""Fast digests without salt, because a key is looked up by its digest. A key has 256 random bits, so a slow digest
+would add no protection, and would cost every request a tenth of a second."""
 
 Source = Literal["api", "file", "built_in"]
-"""Who looks after an entry: people through the admin API, `headgate.toml`, or Headgate itself."""
+"""The manager of an entry: people through the admin API, `headgate.toml`, or Headgate itself."""
 
 DEFAULT_TENANT = TenantId("default")
 GETTING_STARTED = "getting-started"
 JOBS = "jobs"
 MAX_PAGE = 500
-"""The most entries that a list gives at once."""
+"""Largest page of a list."""
 
 ADMIN = "admin"
-"""The role, and the first principal, that administers."""
+"""The administrators' role, and the id of the first administrator."""
 OPERATOR = Principal("machine operator", DEFAULT_TENANT, kind="person", roles=frozenset({"operator"}))
-"""Whoever runs commands on Headgate's own machine; nobody can be registered by a name with a blank."""
+"""The operator at Headgate's machine. Its id has a space, so nobody can register the same id."""
 HEADGATE = "headgate"
 """The principal of background work, in every tenant."""
 BUILT_IN_USE_CASES = frozenset({GETTING_STARTED, ADMINISTRATION, JOBS})
@@ -34,13 +34,13 @@ BUILT_IN_USE_CASES = frozenset({GETTING_STARTED, ADMINISTRATION, JOBS})
 
 @dataclass(frozen=True, slots=True)
 class RegisteredPrincipal:
-    """A person, service or agent that a tenant knows.
+    """A registered person, service or agent of a tenant.
 
     Args:
         name: for display.
-        groups: names of the groups that it belongs to, such as an identity provider's.
-        owner: id of the principal who answers for a program, or empty.
-        roles: everything that it may act as; a key or session may carry fewer.
+        groups: names of its groups, such as an identity provider's.
+        owner: id of the principal responsible for a program, or empty.
+        roles: all of its roles; a key or session may have fewer.
     """
 
     id: str
@@ -53,14 +53,14 @@ class RegisteredPrincipal:
     owner: str = ""
 
     def acting(self, key: ApiKey | None = None) -> Principal:
-        """Return the kernel's principal, with all roles for a session, or limited to what a key carries."""
+        """Return the kernel's principal, with all roles for a session, or with the roles of a key."""
         if key is None:
             return Principal(self.id, self.tenant, kind=self.kind, roles=self.roles, clearance=self.clearance)
         return Principal(
             id=self.id,
             tenant=self.tenant,
             kind=self.kind,
-            # What somebody lost since the key was made, the key lost too.
+            # A role that the principal has lost is lost for the key too.
             roles=key.roles & self.roles,
             clearance=self.clearance,
             key_id=key.id,
@@ -75,7 +75,7 @@ class RegisteredPrincipal:
 
 @dataclass(frozen=True, slots=True)
 class KeyLimits:
-    """What a key may use at most; None is no limit of its own. Money is micro-units of `currency`."""
+    """Limits of a key; None is no limit. Money is in micro-units of `currency`."""
 
     requests_per_minute: int | None = None
     spend_micros_per_day: int | None = None
@@ -84,14 +84,14 @@ class KeyLimits:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is kept: enough to recognise it, not enough to use it.
+    """A stored key. It has the digest of the secret, not the secret.
 
     Args:
         id: unique among all tenants' keys.
         digest: of the whole key as its holder presents it.
         prefix, last_four: for display, `hg_1a2b3c4d…wxyz`.
-        roles: of the principal's roles, those that the key carries.
-        scopes: verbs (`model.invoke`) and aliases (`alias:local-chat`) that it is limited to; empty is no limit.
+        roles: the roles of the key, a subset of its principal's.
+        scopes: allowed verbs (`model.invoke`) and aliases (`alias:local-chat`); empty is no limit.
     """
 
     id: str
@@ -114,22 +114,22 @@ class ApiKey:
 
     @property
     def verbs(self) -> frozenset[str] | None:
-        """The verbs that it is limited to, or None. Who may have an alias answer may have deployments answer for it."""
+        """The allowed verbs, or None for all. `model.invoke` includes the dispatch to deployments."""
         verbs = frozenset(scope for scope in self.scopes if not scope.startswith("alias:"))
         return (verbs | {"model.dispatch"} if "model.invoke" in verbs else verbs) or None
 
     @property
     def aliases(self) -> frozenset[str] | None:
-        """The model aliases that it is limited to, or None."""
+        """The allowed model aliases, or None for all."""
         return frozenset(scope.removeprefix("alias:") for scope in self.scopes if scope.startswith("alias:")) or None
 
     def is_expired(self, now: datetime) -> bool:
-        """Tell whether its time is over."""
+        """Return whether it has expired."""
         return self.expires_at is not None and self.expires_at <= now
 
 
 class Authenticated(NamedTuple):
-    """Who presented a key, for what, and the key."""
+    """The principal, use case and key of an authenticated caller."""
 
     principal: Principal
     use_case: UseCase
@@ -138,7 +138,7 @@ class Authenticated(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CustomPolicy:
-    """Cedar text of a tenant's own, beside the baseline; it may hold several rules."""
+    """A tenant's own Cedar text, in addition to the baseline. It may have several rules."""
 
     id: str
     tenant: TenantId
@@ -149,5 +149,5 @@ class CustomPolicy:
 
     @property
     def source_name(self) -> str:
-        """How its rules say where they stand."""
+        """The `source` of its rules."""
         return f"policy {self.id}"

@@ -1,4 +1,4 @@
-"""The baseline: the rules that every tenant starts with, from all features, checked against one schema."""
+"""The baseline: the built-in rules of all features, checked against one schema."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from headgate.policy.rules import Rule, checked_rules
 from headgate.policy.schema import schema_text
 
 BASELINE = "baseline-1"
-"""What versions of a tenant's rules begin with, in records."""
+"""Prefix of policy versions in records."""
 
 _NONE: Mapping[str, tuple[str, ...]] = {}
 
 
 class Pack(NamedTuple):
-    """A checked baseline: the schema that all rules are written against, as text too, and its rules."""
+    """A checked baseline: its rules, and their schema, compiled and as text."""
 
     schema: cedarpy.Schema
     rules: tuple[Rule, ...]
@@ -36,7 +36,7 @@ def load_pack(
     """Read and check the rules of every feature.
 
     Raises:
-        Invalid: a rule does not fit the schema, or stands in the wrong file.
+        Invalid: a rule does not fit the schema, or is in the wrong file.
         Conflict: two rules have one id.
     """
     text = schema_text(verbs, older_verbs)
@@ -49,6 +49,6 @@ def load_pack(
                 if (rule.does == "duty") != (kind == "duties"):
                     raise Invalid(f"{source}: rule {rule.id} belongs in the other file", param=source)
                 if rule.id in found:
-                    raise Conflict(f"rule {rule.id} stands in {found[rule.id].source} and in {source}; rename one")
+                    raise Conflict(f"{found[rule.id].source} and {source} both have a rule {rule.id}; rename one")
                 found[rule.id] = rule
     return Pack(schema, tuple(found.values()), text)

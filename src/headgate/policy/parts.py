@@ -1,4 +1,4 @@
-"""Policy, open: what its handlers work with."""
+"""The parts of the open feature policy, for its handlers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Policy:
     """The feature's parts.
 
     Args:
-        holder: of the snapshot that decisions are made on.
-        names: returns the names of a kind, such as aliases, whichever feature knows them.
+        holder: holds the current snapshot.
+        names: returns the names of a kind, such as aliases, from the feature that knows them.
     """
 
     pack: Pack
@@ -31,5 +31,5 @@ class Policy:
     names: Callable[[str, TenantId], Collection[str]]
 
     def tenant_of(self, caller: AdminCaller) -> TenantPolicy:
-        """Return the caller's tenant as the snapshot has it now."""
+        """Return the caller's tenant from the current snapshot."""
         return self.holder.current.tenants[caller.tenant_id]

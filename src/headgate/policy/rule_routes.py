@@ -1,4 +1,4 @@
-"""The rules in force, and whether they observe or enforce."""
+"""Operations on rules: list them and set their modes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headgate.substrate.database import Transaction
 
 
 class RuleView(Body, frozen=True, kw_only=True):
-    """A rule of policy, as its author wrote it."""
+    """A rule with its source text."""
 
     id: str
     does: Literal["allow", "deny", "ask", "duty"]
@@ -28,7 +28,7 @@ class RuleView(Body, frozen=True, kw_only=True):
 
 
 class RuleList(Body, frozen=True, kw_only=True):
-    """The rules in force, with the mode that they have for one use case."""
+    """The rules in force, with their modes for one use case."""
 
     use_case: str | None
     version: str
@@ -36,7 +36,7 @@ class RuleList(Body, frozen=True, kw_only=True):
 
 
 class RuleMode(Body, frozen=True, kw_only=True):
-    """Whether a rule only records what it would do."""
+    """The mode to set. An observing rule only records its effect."""
 
     mode: Literal["observe", "enforce"]
 
@@ -61,7 +61,7 @@ async def list_rules(policy: Policy, request: Request) -> RuleList:
 
 
 async def set_rule_mode(policy: Policy, request: Request) -> RuleList:
-    """Let a rule observe or be enforced for one use case."""
+    """Set a rule to observe or enforce for one use case."""
     caller, use_case, rule = request.by, request.path["use_case"], request.path["rule"]
     mode = request.body_as(RuleMode).mode
 
@@ -95,7 +95,7 @@ OPERATIONS = (
         "setRuleMode",
         "PUT",
         "/api/use-cases/{use_case}/rules/{rule}",
-        "Let a rule observe or enforce for one use case.",
+        "Set a rule to observe or enforce for one use case.",
         set_rule_mode,
         body=RuleMode,
         answer=RuleList,

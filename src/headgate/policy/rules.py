@@ -1,12 +1,12 @@
-"""Rules: Cedar policies with the annotations that say what a match means.
+"""Rules: Cedar policies with annotations that give a match its meaning.
 
-Cedar answers permit or forbid. What else a rule says stands in annotations, which Cedar carries and does not read:
+Cedar itself only permits or forbids. Cedar ignores these annotations, and Headgate reads them:
 
-    @id("use-case-expired")         the rule's name: unique, lower case, in every record of a decision it took part in
-    @reason("...")                  one sentence for whoever is refused, required
-    @mode("observe")                only records what it would do; `always`: no use case may set it to observe
-    @does("ask")                    on a forbid: a person has to approve, instead of a refusal
-    @duty("mask") @categories("pii,pci")     on a permit: what must be done when the rule matches; also
+    @id("use-case-expired")         the rule's name: unique, lower case, in every record of a decision with a match
+    @reason("...")                  one sentence for refused callers, required
+    @mode("observe")                only records its effect; `always`: no use case may set it to observe
+    @does("ask")                    on a forbid: asks for a person's approval, and does not refuse
+    @duty("mask") @categories("pii,pci")     on a permit: an obligation when the rule matches; also
     @duty("restrict") @custody("organisation"), @duty("cap") @output_tokens("512"), @duty("log") @level("masked")
 """
 
@@ -21,6 +21,7 @@ from typing import Any, Literal, cast
 
 import cedarpy
 
+from headgate.kernel.action import Verb
 from headgate.kernel.decision import NO_OBLIGATIONS, LogLevel, Obligations
 from headgate.kernel.errors import Conflict, Invalid, TooLarge
 from headgate.kernel.labels import Custody
@@ -30,30 +31,30 @@ RuleMode = Literal["enforce", "observe", "always"]
 
 MAX_TEXT_CHARS = 256_000
 MAX_RULES = 1_000
-# The parser recurses without a limit of its own and takes the process with it (seen at a depth of 2,000): these keep
-# a statement far away from that, and are checked before it sees a byte.
+# Cedar's parser recurses without a limit and crashes the process (at a depth of 2,000). These limits are checked
+# before parsing and stay far below that depth.
 MAX_RULE_CHARS = 4_000
 MAX_DEPTH = 24
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]')
 _MAX_NESTING = 127
-"""Of a rule as JSON; the engine takes no deeper one. Two levels for each step, such as one more `&&`."""
+"""Limit of the engine for a rule as JSON. Each step, such as one more `&&`, takes two levels."""
 
 _TOKEN = re.compile(r'//[^\n\r]*|"(?:[^"\\]|\\.)*"|[(\[{]|[)\]}]|;', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One policy, read.
+    """One parsed policy.
 
     Args:
-        does: what a match means.
+        does: effect of a match.
         mode: `observe` only records; `always` cannot be set to observe.
         reason: one sentence for people.
         text: the policy in Cedar's own format, without comments.
-        source: the pack or policy that it stands in.
-        obligations: what a duty asks for.
+        source: the pack or policy with the rule.
+        obligations: obligations of a duty.
         condition: the policy in Cedar's JSON form, for the engine.
     """
 
@@ -68,12 +69,12 @@ class Rule:
 
 
 def read_rules(text: str, *, source: str) -> tuple[Rule, ...]:
-    """Read the rules of a Cedar text, in order.
+    """Parse the rules of a Cedar text, in order.
 
     Raises:
-        Invalid: it does not parse, or an annotation is missing, unknown or of another form; names rule and source.
-        TooLarge: it is longer, deeper or has more rules than allowed.
-        Conflict: two rules have one id.
+        Invalid: it does not parse, or an annotation is missing, unknown or malformed; names rule and source.
+        TooLarge: the text is too long or too deep, or has too many rules.
+        Conflict: two rules have the same id.
     """
     _refuse_unbounded(text, source)
     rules: dict[str, Rule] = {}
@@ -86,10 +87,10 @@ def read_rules(text: str, *, source: str) -> tuple[Rule, ...]:
 
 
 def validate(text: str, schema: cedarpy.Schema, *, source: str) -> None:
-    """Check a Cedar text against the schema: every attribute exists, and optional ones are asked for with `has`.
+    """Check a Cedar text against the schema: every attribute exists, and `has` guards optional ones.
 
     Raises:
-        Invalid: names each rule at fault and what is wrong with it.
+        Invalid: the message names each rule at fault, with the fault.
     """
     result = cedarpy.validate_policies(text, schema)
     if result.validation_passed:
@@ -111,12 +112,25 @@ def checked_rules(text: str, schema: cedarpy.Schema, *, source: str) -> tuple[Ru
 
 
 def roles_of(rules: Iterable[Rule]) -> frozenset[str]:
-    """Return the roles that the rules name; any other role would give its holder nothing."""
+    """Return the roles in the rules. Any other role grants nothing."""
     return frozenset(role for rule in rules for role in _roles_in(rule.condition))
 
 
+def roles_permitting(verb: Verb[Any, Any, Any], rules: Iterable[Rule]) -> frozenset[str]:
+    """Return the roles that permits of a verb name. Other conditions of the permit may still refuse."""
+    names = {verb.name, *verb.groups}
+    return roles_of(rule for rule in rules if rule.does == "allow" and names & _actions_of(rule))
+
+
+def _actions_of(rule: Rule) -> frozenset[str]:
+    """Return the verbs and groups of verbs that a rule's scope names; none where it holds for every action."""
+    scope = rule.condition["action"]
+    entities = scope.get("entities") or [scope.get("entity", {})]
+    return frozenset(entity.get("id", "") for entity in entities)
+
+
 def _roles_in(node: Any) -> Iterator[str]:
-    """Give the texts that the roles of somebody are compared with, below a node of a policy's JSON form."""
+    """Yield the role names in conditions such as `principal.roles.contains("admin")` below a JSON node."""
     if isinstance(node, Mapping):
         for name, test in cast("Mapping[str, Any]", node).items():
             if name in ("contains", "containsAny", "containsAll") and test["left"].get(".", {}).get("attr") == "roles":
@@ -149,7 +163,7 @@ def _refuse_unbounded(text: str, source: str) -> None:
             case ")" | "]" | "}":
                 depth -= 1
             case "/":
-                # They count for nothing: comments are where a rule explains itself.
+                # Comments do not count towards the size of a rule.
                 comments += token.end() - token.start()
             case ";":
                 rules += 1
@@ -173,22 +187,22 @@ def _parsed(text: str, source: str) -> Iterator[dict[str, Any]]:
     try:
         written = cedarpy.policies_to_json_str(text)
         if _nesting(written) > _MAX_NESTING:
-            raise TooLarge(f"{source} has an expression of too many steps; split the rule", param=source)
+            raise TooLarge(f"{source} has an expression with too many steps; split the rule", param=source)
         document = json.loads(written)
         if document["templates"]:
             raise Invalid(f"{source}: policies with ?principal or ?resource are not supported; name them", param=source)
         # The names are policy0, policy1, ... in the order of the text.
         policies = sorted(document["staticPolicies"].items(), key=lambda item: int(item[0].removeprefix("policy")))
         for _, policy in policies:
-            # Built here once so that what the engine cannot take is refused with its name.
+            # Compiles each policy once, so that an error names the policy.
             cedarpy.PolicySet.from_json_str(cedar_json({"rule": policy}))
             yield policy
     except ValueError as exc:
-        raise Invalid(f"{source} is no Cedar policy text: {exc}"[:500], param=source) from exc
+        raise Invalid(f"{source} is not valid Cedar: {exc}"[:500], param=source) from exc
 
 
 def _nesting(document: str) -> int:
-    """Return how deep a JSON text is nested, without going down into it."""
+    """Return the nesting depth of a JSON text, without recursion."""
     depth = deepest = 0
     for token in _JSON_TOKEN.finditer(document):
         match token.group()[0]:
@@ -203,7 +217,7 @@ def _nesting(document: str) -> int:
 
 
 def cedar_json(policies: Mapping[str, Mapping[str, Any]]) -> str:
-    """Write policies by id in the form that Cedar reads."""
+    """Encode policies by id in Cedar's JSON form."""
     return json.dumps({"staticPolicies": policies, "templates": {}, "templateLinks": []})
 
 
@@ -219,7 +233,7 @@ def _rule(policy: dict[str, Any], source: str) -> Rule:
     where = f"{source}: rule {name}"
     reason = annotations.pop("reason", "").strip()
     if not reason:
-        raise Invalid(f"{where} has no @reason: say in one sentence why it is there", param=source)
+        raise Invalid(f"{where} has no @reason; add one sentence for refused callers", param=source)
     mode = _one_of(annotations.pop("mode", "enforce"), ("enforce", "observe", "always"), where, "@mode")
     does, obligations = _meaning(policy["effect"], annotations, where)
     if annotations:
@@ -237,16 +251,16 @@ def _rule(policy: dict[str, Any], source: str) -> Rule:
 
 
 def _meaning(effect: str, annotations: dict[str, str], where: str) -> tuple[Does, Obligations]:
-    """Take the annotations that say what a match means out of `annotations`."""
+    """Remove `@duty`, `@does` and their details from `annotations` and return their meaning."""
     duty, does = annotations.pop("duty", None), annotations.pop("does", None)
     if duty is not None:
         if effect != "permit" or does is not None:
-            raise Invalid(f"{where}: a duty is a permit without @does", param="@duty")
+            raise Invalid(f"{where}: a duty must be a permit without @does", param="@duty")
         return "duty", _obligations(duty, annotations, where)
     if does is not None:
         _one_of(does, ("ask",), where, "@does")
         if effect != "forbid":
-            raise Invalid(f'{where}: @does("ask") stands on a forbid, which it turns into a question', param="@does")
+            raise Invalid(f'{where}: @does("ask") needs a forbid, not a permit', param="@does")
         return "ask", NO_OBLIGATIONS
     return ("allow" if effect == "permit" else "deny"), NO_OBLIGATIONS
 
@@ -299,10 +313,10 @@ def _one_of(value: str, known: tuple[str, ...], where: str, what: str) -> str:
         return value
     nearest = get_close_matches(value, known, n=1)
     hint = f", did you mean {nearest[0]}?" if nearest else ""
-    raise Invalid(f"{where}: {what} is one of {', '.join(known)}; not {value!r}{hint}", param=what)
+    raise Invalid(f"{where}: {what} must be one of {', '.join(known)}; not {value!r}{hint}", param=what)
 
 
 def _unknown(name: str, known: tuple[str, ...], where: str) -> Invalid:
     nearest = get_close_matches(name, known, n=1)
     hint = f"did you mean @{nearest[0]}?" if nearest else f"known are {', '.join('@' + word for word in known)}"
-    return Invalid(f"{where}: @{name} is unknown or has no place here: {hint}", param=f"@{name}")
+    return Invalid(f"{where}: @{name} is unknown or not allowed here: {hint}", param=f"@{name}")

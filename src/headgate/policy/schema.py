@@ -1,4 +1,4 @@
-"""The schema that rules are written against: the house's vocabulary, with the verbs that the features declare."""
+"""The Cedar schema of rules, built from the common vocabulary and the verbs of the features."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COMMON = frozenset({"id", "kind", "custody", "level", "regions", "attributes"})
 
 
 def resource_type(verb: Verb[Any, Any, Any]) -> str:
-    """Return the Cedar type of a verb's resource: one of its own where the verb has typed attributes."""
+    """Return the Cedar type of a verb's resource. A verb with typed attributes has its own type."""
     if not verb.attributes:
         return _PLAIN
     return "".join(word.capitalize() for word in re.split(r"[._]", verb.name)) + _PLAIN
@@ -29,10 +29,10 @@ def schema_text(verbs: Iterable[Verb[Any, Any, Any]], older: Mapping[str, tuple[
     """Return the schema as Cedar text.
 
     Args:
-        older: names that stored rules may mention and that nothing performs, with their groups.
+        older: names of removed verbs that stored rules may contain, with their groups.
 
     Raises:
-        Invalid: a verb, a group or an attribute has a name of another form, or an attribute a type that rules have not.
+        Invalid: a verb, group or attribute has an invalid name, or an attribute has an unsupported type.
     """
     base = (importlib.resources.files("headgate.policy") / "schema.cedarschema").read_text("utf-8")
     vocabulary, end, _ = base.rpartition("}")
@@ -40,7 +40,7 @@ def schema_text(verbs: Iterable[Verb[Any, Any, Any]], older: Mapping[str, tuple[
     groups = {group for verb in every for group in verb.groups}.union(*older.values())
     for group in groups:
         if not _GROUP.fullmatch(group):
-            raise Invalid(f"{group!r} is no name of a group of verbs: write lower case letters, digits and '-'")
+            raise Invalid(f"{group!r} is not a valid group of verbs; write lower case letters, digits and '-'")
     resource = _common_attributes(vocabulary)
     lines = ["", "  // What can be done, in groups. An action that is not listed here is always refused."]
     lines += [f'  action "{group}";' for group in sorted(groups)]
@@ -50,7 +50,7 @@ def schema_text(verbs: Iterable[Verb[Any, Any, Any]], older: Mapping[str, tuple[
 
 
 def _common_attributes(vocabulary: str) -> str:
-    """Return the attributes that every resource has, as Cedar text."""
+    """Return the common attributes of resources as Cedar text."""
     found = re.search(r"entity Resource = \{(.*?)\n  \};", vocabulary, re.DOTALL)
     assert found is not None
     return found.group(1)
@@ -58,7 +58,7 @@ def _common_attributes(vocabulary: str) -> str:
 
 def _verb(verb: Verb[Any, Any, Any], common: str) -> list[str]:
     if not _NAME.fullmatch(verb.name):
-        raise Invalid(f"{verb.name!r} is no name of a verb: write NOUN.VERB in lower case")
+        raise Invalid(f"{verb.name!r} is not a valid verb; write NOUN.VERB in lower case")
     kind = resource_type(verb)
     action = _action(verb.name, verb.groups, kind)
     if kind == _PLAIN:
@@ -76,11 +76,11 @@ def _action(name: str, groups: tuple[str, ...], resource: str) -> str:
 
 def _type(name: str, of: AttributeType) -> str:
     if not _ATTRIBUTE.fullmatch(name) or name in _COMMON:
-        raise Invalid(f"{name!r} cannot name an attribute: every resource has one of that name, or its form is another")
+        raise Invalid(f"{name!r} is not a valid attribute; the name is malformed or already taken")
     if isinstance(of, Mapping):
         fields = ", ".join(f"{inner}: {_type(inner, kind)}" for inner, kind in sorted(of.items()))
         return f"{{ {fields} }}"
     written = _TYPES.get(getattr(of, "__origin__", of))
     if written is None:
-        raise Invalid(f"the attribute {name} is no number, text, switch, set of texts or record")
+        raise Invalid(f"the attribute {name} must be a number, string, boolean, set of strings or record")
     return written

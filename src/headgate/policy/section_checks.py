@@ -1,4 +1,4 @@
-"""What is wrong with an edit of people and use cases: a lockout, or a name of nothing."""
+"""Checks of edits of people and use cases for lockouts and unknown names."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from headgate.policy.rules import Rule, read_rules, roles_of
 
 
 def lockout_faults(edit: Edit) -> Iterator[Fault]:
-    """Give what would leave nobody to undo it, or would change Headgate's own principal."""
+    """Yield a fault if an edit removes the last administrator or changes the principal headgate."""
     were, are = ({table["id"]: table for table in document["person"]} for document in (edit.before, edit.now))
     if were.get(HEADGATE) != are.get(HEADGATE):
-        yield Fault("person", HEADGATE, f"{HEADGATE} is built in and stays as it is", is_conflict=True)
+        yield Fault("person", HEADGATE, f"{HEADGATE} is built in and cannot be changed", is_conflict=True)
     administrators, left = _administrators(were), _administrators(are)
     if edit.by in administrators - left:
-        why = "somebody else has to take the role admin from you, so that one is left"
+        why = "you cannot remove your own role admin; ask another administrator"
         yield Fault("person", edit.by, why, is_conflict=True)
     if administrators and not left:
-        yield Fault("person", min(administrators), "one with the role admin has to be left", is_conflict=True)
+        yield Fault("person", min(administrators), "at least one person must keep the role admin", is_conflict=True)
 
 
 def role_faults(edit: Edit, rules: Iterable[Rule]) -> Iterator[Fault]:
-    """Give people whose roles no rule knows.
+    """Yield a fault for each person with an unknown role.
 
     Args:
-        rules: in force now; the roles that they name, and that policies of the edit name, are known.
+        rules: the rules in force. Roles in them and in the edit's policies are known.
     """
     roles = roles_of([*rules, *(rule for table in edit.now["policy"] for rule in _rules_of(table))])
     for table in edit.named.get("person", ()):
@@ -37,7 +37,7 @@ def role_faults(edit: Edit, rules: Iterable[Rule]) -> Iterator[Fault]:
 
 
 def deployment_faults(edit: Edit, built_in: Collection[str]) -> Iterator[Fault]:
-    """Give use cases that name a deployment that there is not."""
+    """Yield a fault for each use case with an unknown deployment."""
     deployments = {*built_in, *(table["id"] for table in edit.now["deployment"])}
     for table in edit.named.get("use_case", ()):
         if why := unknown("deployment", table.get("deployments") or (), deployments):

@@ -1,7 +1,7 @@
 """Policy's sections of `headgate.toml`: `[[use_case]]`, `[[person]]`, `[[policy]]` and `[[imported_key]]`.
 
-A section owns what it once put there: an entry that is gone from the file is deleted; one that was made by the admin
-API stays as it is until the file names it.
+A section owns the entries that it created: it deletes an entry that is gone from the file. An entry from the admin API
+stays unchanged until the file has an entry with its id.
 
     [[use_case]]
     id = "support-chat"
@@ -73,7 +73,7 @@ class UseCaseEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class PersonEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One `[[person]]`: a person, service or agent, with what it may be shown."""
+    """One `[[person]]`: a person, service or agent, with its clearance."""
 
     id: str
     name: str = ""
@@ -95,7 +95,7 @@ class PolicyEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class ImportedKeyEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """One `[[imported_key]]`: the digest of a key of a system that is being replaced."""
+    """One `[[imported_key]]`: the digest of another system's key."""
 
     digest: str
     principal: str
@@ -118,13 +118,13 @@ class Section(Generic[E]):
     Args:
         name: of the table in the file.
         kind: of the entries in the store.
-        noun: for the plan.
-        read: decodes and checks the table, given the whole document.
-        stored: what is there now.
-        put: adds or replaces one entry, looked after by the file or by the admin API.
-        write: writes an entry as a table of the file.
+        noun: word for an entry in the plan.
+        read: decodes and checks the table; receives the whole document.
+        stored: returns the stored entries.
+        put: adds or replaces one entry, with the file or the admin API as its source.
+        write: converts an entry to a table of the file.
         uses, keeps, find: as in `EntrySection`, where `find` is its `faults`.
-        lists_entries: whether its entries can be read back.
+        lists_entries: whether entries can be read back.
     """
 
     name: str
@@ -150,7 +150,7 @@ class Section(Generic[E]):
         seen: set[str] = set()
         for index, entry in enumerate(entries):
             if entry.id in seen:
-                raise Invalid(f"two entries of [[{self.name}]] are {entry.id}", param=f"{self.name}[{index}]")
+                raise Invalid(f"two entries of [[{self.name}]] have the id {entry.id}", param=f"{self.name}[{index}]")
             seen.add(entry.id)
         return entries
 
@@ -169,11 +169,15 @@ class Section(Generic[E]):
             elif detail := _difference(there, wanted):
                 changes.append(Change(self.name, entry.id, "change", detail))
             elif entry.id not in (*mine, *built_in):
-                changes.append(Change(self.name, entry.id, "change", "from now on the file looks after it"))
+                changes.append(Change(self.name, entry.id, "change", "the file now manages it"))
         ids = {entry.id for entry in entries}
         return [
             *changes,
-            *(Change(self.name, old, "remove", f"the {self.noun} is gone") for old in mine if old not in ids),
+            *(
+                Change(self.name, old, "remove", f"the {self.noun} is not in the file")
+                for old in mine
+                if old not in ids
+            ),
         ]
 
     async def apply(self, desired: Any, *, tenant: TenantId, transaction: Any) -> None:
@@ -195,14 +199,16 @@ class Section(Generic[E]):
         return self.tables(await self.stored(transaction, tenant))
 
     async def put_entries(self, desired: Any, *, tenant: TenantId, transaction: Any) -> None:
-        """As `EntrySection.put_entries`; the admin API looks after them from now on."""
+        """As `EntrySection.put_entries`. The source of the entries becomes the admin API."""
         for entry in cast("tuple[E, ...]", desired):
             await self.put(transaction, tenant, _of_tenant(entry, tenant), "api")
 
     async def remove_entry(self, entry_id: str, *, tenant: TenantId, transaction: Any) -> None:
         """As `EntrySection.remove_entry`."""
         if not await store.delete(transaction, self.kind, entry_id, tenant=tenant, now=self.clock.now()):
-            raise NotFound(f"there is no {self.noun} {entry_id!r}, or it is built in and stays", param="entry")
+            raise NotFound(
+                f"there is no {self.noun} {entry_id!r}, or it is built in and cannot be removed", param="entry"
+            )
 
 
 def policy_sections(
@@ -214,12 +220,12 @@ def policy_sections(
     rules_in_force: Callable[[TenantId], Iterable[Rule]] = lambda tenant: (),
     built_in_deployments: Callable[[], Collection[str]] = tuple,
 ) -> tuple[Section[Any], ...]:
-    """Return policy's sections in the order in which they are applied.
+    """Return policy's sections in the order of their application.
 
     Args:
-        rules_in_force: of a tenant; the roles that they name are known.
-        built_in_deployments: that use cases may name although the file does not declare them.
-        read_file: reads a file that a `[[policy]]` names, relative to `headgate.toml`; None where files cannot be read.
+        rules_in_force: returns a tenant's rules. Roles in them are known.
+        built_in_deployments: deployments that use cases may name without a declaration in the file.
+        read_file: reads the file of a `[[policy]]`, relative to `headgate.toml`; None if files cannot be read.
     """
 
     async def put_person(tx: Transaction, tenant: TenantId, entry: RegisteredPrincipal, source: Source) -> None:
@@ -270,7 +276,7 @@ def policy_sections(
 
 
 _NOBODY = TenantId("")
-"""Entries are checked before it is known for which tenant; `_of_tenant` fills it in."""
+"""Placeholder: checks run before the tenant is known, and `_of_tenant` fills it in."""
 
 
 def _people(table: Any) -> tuple[RegisteredPrincipal, ...]:
@@ -363,14 +369,14 @@ def _policies(table: Any, pack: Pack, read_file: Callable[[str], str] | None) ->
         text = _text(entry, f"policy[{index}]", read_file)
         policy = CustomPolicy(entry.id, _NOBODY, text, updated_by=_BY, source="file")
         with_position(f"policy[{index}]", lambda policy=policy: refuse_name(policy.id, "a policy's id"))
-        # One by one for the position; together, on saving, for ids used twice.
+        # Reads the policies one by one, to report the position. Saving checks all of them for duplicate ids.
         with_position(f"policy[{index}]", lambda policy=policy: compile_policies([policy], pack), param="text")
         read.append(policy)
     return tuple(read)
 
 
 def _rules_of(document: Mapping[str, Any], pack: Pack, read_file: Callable[[str], str] | None) -> list[Rule]:
-    """The rules that `observe` may name: the baseline's, and those of this file."""
+    """Return the rules that `observe` may name: the baseline's and this file's."""
     rules = list(pack.rules)
     for policy in _policies(document.get("policy", []), pack, read_file):
         rules += read_rules(policy.text, source=policy.source_name)
@@ -405,11 +411,11 @@ def _keys(table: Any, now: datetime) -> tuple[ApiKey, ...]:
 
 def _text(entry: PolicyEntry, where: str, read_file: Callable[[str], str] | None) -> str:
     if (entry.text is None) == (entry.file is None):
-        raise Invalid("a policy has either text or file", param=f"{where}.text")
+        raise Invalid("a policy needs either text or file, not both", param=f"{where}.text")
     if entry.text is not None:
         return entry.text
     if read_file is None or entry.file is None:
-        raise Invalid("files cannot be read here; give the policy's text", param=f"{where}.file")
+        raise Invalid("the admin API cannot read files; give the policy's text", param=f"{where}.file")
     try:
         return read_file(entry.file)
     except (OSError, UnicodeDecodeError) as exc:
@@ -420,13 +426,13 @@ T = TypeVar("T")
 
 
 def with_position(where: str, check: Callable[[], T], *, param: str | None = None) -> T:
-    """Run a check; what it finds wrong is at `where` in the file.
+    """Run a check and add the position `where` in the file to its error.
 
     Args:
         param: the field at fault, or None to take it from the error.
 
     Raises:
-        Invalid: as the check says, with the dotted key.
+        Invalid: the check's error, with the dotted key.
     """
     try:
         return check()
@@ -435,7 +441,7 @@ def with_position(where: str, check: Callable[[], T], *, param: str | None = Non
 
 
 def _difference(there: _Entry, wanted: _Entry) -> str:
-    """Name the fields that would change; when and by whom something was written is no difference."""
+    """Return the names of the fields that would change, without the time and author of the last change."""
     names = [field.name for field in fields(cast("Any", wanted)) if field.name not in _BOOKKEEPING]
     return ", ".join(name for name in names if getattr(there, name) != getattr(wanted, name))
 
@@ -444,7 +450,7 @@ _BOOKKEEPING = {"source", "created_at", "created_by", "updated_at", "updated_by"
 
 
 def _like(there: _Entry | None, wanted: E) -> E:
-    """Return the entry with what it leaves to the stored one: a use case's members, and a program's owner."""
+    """Return the entry with missing fields from the stored one: a use case's members and a program's owner."""
     if isinstance(wanted, UseCase) and wanted.members is None and isinstance(there, UseCase):
         return cast("E", replace(wanted, members=there.members))
     if isinstance(wanted, RegisteredPrincipal) and not wanted.owner and isinstance(there, RegisteredPrincipal):
@@ -457,7 +463,7 @@ def _of_tenant(entry: E, tenant: TenantId) -> E:
 
 
 def _end_of(day: date | None) -> datetime | None:
-    """The moment at which the day is over, UTC.
+    """Return the end of the day in UTC.
 
     Raises:
         Invalid: as `expiry`.
@@ -469,7 +475,7 @@ def _end_of(day: date | None) -> datetime | None:
 
 
 def _last_day(moment: datetime | None) -> date | None:
-    """The last day that begins before the moment, UTC: what ends within a day holds on that day."""
+    """Return the last day that begins before the moment, in UTC. An entry is valid on the day of its expiry."""
     return None if moment is None else (moment.astimezone(UTC) - timedelta(microseconds=1)).date()
 
 

@@ -1,7 +1,7 @@
-"""What administration does with policy: keys, use cases, people, rules, and the answer to "why?".
+"""Administration of keys, use cases, people and rules, and explanations of decisions.
 
-Every method that writes takes the transaction of its caller, which commits; the change counts on every worker within
-seconds of that (see `jobs.py`). Who may call what is decided before, by the pipeline.
+A method that writes uses its caller's transaction, and the caller commits. Every worker applies the change within
+seconds of the commit (see `jobs.py`). The pipeline checks access before the call.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ from headgate.policy.snapshot import (
 from headgate.substrate.database import Transaction
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
-"""Between them lies when something expires; the database has the same bounds."""
+"""Bounds of every expiry; the database checks them too."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SCOPE = re.compile(r"alias:\S{1,200}|[a-z_]+(\.[a-z_]+)+")
 
 
 class RuleView(NamedTuple):
-    """A rule for display; `mode` is what holds for the use case asked about, `own_mode` what the rule says itself."""
+    """A rule for display. `mode` is its mode for the requested use case; `own_mode` is its `@mode` annotation."""
 
     id: str
     does: Does
@@ -70,10 +70,10 @@ class RuleView(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A "what if": somebody doing something with content of some kind.
+    """A hypothetical action, for an explanation.
 
     Args:
-        roles: to try other roles than the principal is registered with, or None.
+        roles: roles to use in place of the principal's registered ones, or None.
     """
 
     principal: str
@@ -86,7 +86,7 @@ class Check:
 
 
 class Explanation(NamedTuple):
-    """A decision, in a sentence and with the text of each rule that matched."""
+    """A decision with a sentence of explanation and the text of each matching rule."""
 
     decision: Decision
     sentence: str
@@ -94,7 +94,7 @@ class Explanation(NamedTuple):
 
 
 class PolicyService:
-    """The use cases of administration. Stateless but for what it is made with."""
+    """Administration of policy. Has no state of its own."""
 
     def __init__(self, *, pack: Pack, holder: SnapshotHolder, clock: Clock, ids: Ids) -> None:
         self._pack = pack
@@ -107,18 +107,18 @@ class PolicyService:
     async def create_key(
         self, tx: Transaction, terms: KeyTerms, *, tenant: TenantId, by: str, by_key: str | None = None
     ) -> NewKey:
-        """Make a key. Whom it stands for is registered as a service where nobody of that id is.
+        """Make a key, and register its principal as a service if the id is not registered yet.
 
-        Such a service has the key's roles and the clearance of its maker, who owns it: a person, or the owner of the
-        program that makes the key. A key that names no principal gets a service of its own.
+        The new service has the key's roles and its maker's clearance. Its owner is the maker, or the owner of the
+        program that makes the key. A key without a principal gets a new service.
 
         Args:
-            by: id of whoever makes it.
-            by_key: id of the key by which they do, or None for a session.
+            by: id of the maker.
+            by_key: id of the maker's key, or None for a session.
 
         Raises:
-            NotFound: there is no such use case.
-            Invalid: a scope of no known form, a role that the principal has not, or an expiry in the past.
+            NotFound: the use case does not exist.
+            Invalid: a scope is malformed, the principal lacks a role, or the expiry is in the past.
         """
         new = make_key(terms, tenant=tenant, created_by=by, now=self._clock.now(), ids=self._ids)
         if terms.principal is None and await store.principal(tx, new.key.principal, tenant=tenant) is not None:
@@ -129,7 +129,7 @@ class PolicyService:
         return new
 
     async def import_key(self, tx: Transaction, key: ApiKey, *, tenant: TenantId) -> None:
-        """Keep the digest of a key of a system that is being replaced; its holder goes on using it.
+        """Import the digest of another system's key, so that its holder can keep using it.
 
         Raises:
             NotFound, Invalid: as for `create_key`.
@@ -139,23 +139,23 @@ class PolicyService:
         await store.put_imported_key(tx, key, tenant=tenant)
 
     async def is_first_key_known(self, tx: Transaction, secret: str) -> bool:
-        """Tell whether there is nothing left to ensure for what DATA/admin.key holds.
+        """Return whether the key in DATA/admin.key is already stored.
 
         Raises:
-            Invalid: the file holds something else than a key.
+            Invalid: the file does not hold a key.
         """
         key = _first_key(secret, like=make_admin_key(now=self._clock.now(), ids=self._ids).key)
         holder = await store.principal(tx, key.principal, tenant=DEFAULT_TENANT)
         return None not in (holder, await store.key(tx, key.id, tenant=DEFAULT_TENANT))
 
     async def ensure_first_key(self, tx: Transaction, secret: str | None) -> NewKey:
-        """Make sure that the first key is known; the tenant is `default`. Idempotent, for every start.
+        """Store the first key in the tenant `default` if it is missing. Idempotent; runs at every start.
 
         Args:
-            secret: what DATA/admin.key holds, or None where there is no such file.
+            secret: the content of DATA/admin.key, or None without such a file.
 
         Raises:
-            Invalid: the file holds something else than a key.
+            Invalid: the file does not hold a key.
         """
         new = make_admin_key(now=self._clock.now(), ids=self._ids)
         if secret is not None:
@@ -163,13 +163,13 @@ class PolicyService:
         if await store.principal(tx, new.key.principal, tenant=DEFAULT_TENANT) is None:
             admin = store.built_in_administrator()
             await store.put_principal(tx, admin, tenant=DEFAULT_TENANT, source="built_in")
-        # Also when it was revoked: a start does not undo that.
+        # A revoked key stays revoked: a start does not restore it.
         if await store.key(tx, new.key.id, tenant=DEFAULT_TENANT) is None:
             await store.add_key(tx, new.key, tenant=DEFAULT_TENANT)
         return new
 
     async def is_admin_key(self, tx: Transaction, secret: str) -> bool:
-        """Tell whether this secret is a key by which the first administrator may do everything, for good."""
+        """Return whether this secret is an unrestricted, unexpiring key of the first administrator."""
         if not KEY_PATTERN.fullmatch(secret):
             return False
         key = _first_key(secret, like=make_admin_key(now=self._clock.now(), ids=self._ids).key)
@@ -189,24 +189,26 @@ class PolicyService:
         return await store.keys_page(tx, tenant=tenant, after=after, limit=max(1, min(limit, MAX_PAGE)))
 
     async def revoke_key(self, tx: Transaction, key_id: str, *, tenant: TenantId) -> None:
-        """Revoke a key, for good.
+        """Revoke a key permanently.
 
         Raises:
-            NotFound: there is none of that id that holds.
+            NotFound: the key does not exist or is already revoked.
         """
         if not await store.revoke_key(tx, key_id, tenant=tenant, now=self._clock.now()):
-            raise NotFound(f"there is no key {key_id} that holds", param="key")
+            raise NotFound(f"there is no active key {key_id}", param="key")
 
     async def _refuse_terms(self, tx: Transaction, terms: ApiKey, *, tenant: TenantId) -> None:
         if terms.expires_at is not None and terms.expires_at <= self._clock.now():
-            raise Invalid("a key expires in the future", param="expires_at")
+            raise Invalid("the expiry of a key must be in the future", param="expires_at")
         for scope in terms.scopes:
             if not _SCOPE.fullmatch(scope):
-                raise Invalid(f"a scope is a verb such as model.invoke, or alias:NAME; not {scope!r}", param="scopes")
+                raise Invalid(
+                    f"{scope!r} is not a scope; write a verb like model.invoke, or alias:NAME", param="scopes"
+                )
         if terms.use_case == JOBS or await store.use_case(tx, terms.use_case, tenant=tenant) is None:
-            raise NotFound(f"there is no use case {terms.use_case!r} for keys; register it first", param="use_case")
+            raise NotFound(f"there is no use case {terms.use_case!r}; register it first", param="use_case")
         if not terms.principal or len(terms.principal) > 200:
-            raise Invalid("a key names who holds it, in at most 200 characters", param="principal")
+            raise Invalid("the principal of a key must have 1 to 200 characters", param="principal")
         holder = await store.principal(tx, terms.principal, tenant=tenant)
         if holder is None:
             maker = await store.principal(tx, terms.created_by, tenant=tenant)
@@ -223,16 +225,16 @@ class PolicyService:
             lacking = ", ".join(sorted(terms.roles - holder.roles))
             raise Invalid(f"{terms.principal} does not have the roles: {lacking}", param="roles")
 
-    # ---- what may not happen
+    # ---- protection against lockouts
 
     async def refuse_lockout(self, contents: TenantContents) -> None:
-        """Refuse a change after which nobody could undo it; for every change of a tenant, before it is committed.
+        """Refuse a change that locks out every administrator. Runs before the commit of each change.
 
         Args:
-            contents: what would be stored.
+            contents: the tenant's entries after the change.
 
         Raises:
-            Conflict: somebody can undo changes now, and nobody could afterwards; the message says why.
+            Conflict: an administrator can undo changes now, but none could after this change.
             Invalid: an entry could not be read back.
         """
         snapshot = self._holder.latest
@@ -252,17 +254,17 @@ class PolicyService:
             return
         if known is not None and await asyncio.to_thread(why_nobody_is_left, known, now=now) is not None:
             return
-        raise Conflict(f"nobody could undo this change: {why}. Nothing was changed")
+        raise Conflict(f"no administrator could undo this change: {why}. Nothing was changed")
 
     async def refuse_state_without_administrator(self, contents: TenantContents) -> None:
-        """Raise Conflict where nobody could sign in and administer in this state, whatever held before."""
+        """Raise Conflict if nobody can sign in and administer in this state."""
         state = await asyncio.to_thread(build_snapshot, [contents], pack=self._pack, version=0)
         why = why_nobody_is_left(state.tenants[contents.tenant], now=self._clock.now(), only_by_link=True)
         if why is not None:
             raise Conflict(f"nobody could administer: {why}")
 
     def policies_in_the_way(self, contents: TenantContents) -> list[CustomPolicy]:
-        """Return the policies that have to go so that somebody can sign in and administer, in their order."""
+        """Return the policies, in order, that must be removed so that an administrator can sign in."""
         kept: tuple[CustomPolicy, ...] = ()
         in_the_way: list[CustomPolicy] = []
         for policy in contents.policies:
@@ -277,20 +279,20 @@ class PolicyService:
     # ---- people and programs
 
     async def principals(self, tx: Transaction, *, tenant: TenantId) -> list[RegisteredPrincipal]:
-        """Return everyone who is registered, by id."""
+        """Return all registered principals, by id."""
         return await store.principals(tx, tenant=tenant)
 
     async def put_principal(
         self, tx: Transaction, entry: RegisteredPrincipal, *, tenant: TenantId, source: Source = "api"
     ) -> None:
-        """Register somebody, or change what they are registered with."""
+        """Register a principal, or replace its registration."""
         await store.put_principal(tx, entry, tenant=tenant, source=source)
 
     async def delete_principal(self, tx: Transaction, principal_id: str, *, tenant: TenantId) -> None:
-        """Unregister somebody and revoke their keys.
+        """Unregister a principal and revoke its keys.
 
         Raises:
-            NotFound: nobody of that id is registered, or it is built in.
+            NotFound: the principal is not registered, or is built in.
         """
         await self._delete(tx, "principal", principal_id, tenant=tenant)
 
@@ -303,10 +305,10 @@ class PolicyService:
     async def put_use_case(
         self, tx: Transaction, use_case: UseCase, *, tenant: TenantId, source: Source = "api"
     ) -> None:
-        """Register a use case, or change it.
+        """Register a use case, or replace it.
 
         Raises:
-            Invalid: a field of no allowed form, or `observe` names a rule that there is not or that is always enforced.
+            Invalid: a field is malformed, or `observe` has an unknown or always enforced rule.
             Conflict: it is built in.
         """
         refuse_use_case(use_case)
@@ -315,10 +317,10 @@ class PolicyService:
         await store.put_use_case(tx, use_case, tenant=tenant, source=source)
 
     async def delete_use_case(self, tx: Transaction, use_case_id: str, *, tenant: TenantId) -> None:
-        """Delete a use case and revoke the keys that are bound to it.
+        """Delete a use case and revoke its keys.
 
         Raises:
-            NotFound: there is none of that id, or it is built in.
+            NotFound: it does not exist, or is built in.
         """
         await self._delete(tx, "use_case", use_case_id, tenant=tenant)
 
@@ -328,8 +330,8 @@ class PolicyService:
         """Return every rule of the tenant, with its mode for a use case or in general.
 
         Raises:
-            NotFound: there is no such use case.
-            Invalid: the tenant's own policies do not hold; the message says why.
+            NotFound: the use case does not exist.
+            Invalid: one of the tenant's policies is not valid; the message names the fault.
         """
         observe = (await self._use_case(tx, use_case, tenant)).observe if use_case else frozenset[str]()
         engine = await self._engine(tx, tenant)
@@ -338,21 +340,21 @@ class PolicyService:
     async def set_rule_mode(
         self, tx: Transaction, *, tenant: TenantId, use_case: str, rule: str, mode: Mode
     ) -> UseCase:
-        """Let a rule observe or be enforced for one use case; returns the use case as it is now.
+        """Set a rule to observe or enforce for one use case. Return the changed use case.
 
         Args:
             rule: its id, or `*` for all rules but permits.
 
         Raises:
-            NotFound: there is no such use case.
-            Invalid: there is no such rule, or it is always enforced.
+            NotFound: the use case does not exist.
+            Invalid: the rule does not exist, or is always enforced.
         """
         found = await self._use_case(tx, use_case, tenant)
         engine = await self._engine(tx, tenant)
         refuse_observe(frozenset({rule}), engine.rules.values())
         observe = found.observe - {rule, "!" + rule}
         if rule == "*":
-            # Says something of every rule, so what was said of single ones is over.
+            # `*` covers every rule, so it replaces the settings of single rules.
             observe = frozenset({"*"}) if mode == "observe" else frozenset[str]()
         elif mode_of(engine.rules[rule], observe) != mode:
             observe |= {rule if mode == "observe" else "!" + rule}
@@ -364,34 +366,34 @@ class PolicyService:
         return await store.policies(tx, tenant=tenant)
 
     async def put_policy(self, tx: Transaction, policy: CustomPolicy, *, tenant: TenantId) -> tuple[Rule, ...]:
-        """Check and keep a policy of the tenant's own, or change it; returns its rules.
+        """Check and store a policy of the tenant. Return its rules.
 
         Raises:
-            Invalid: it does not parse or does not fit the schema; the message names the rule and what is wrong.
-            Conflict: it has a rule whose id another one has.
+            Invalid: it does not parse or does not fit the schema; the message names the rule and the fault.
+            Conflict: one of its rule ids is already in use.
         """
         refuse_name(policy.id, "a policy's id")
         others = [other for other in await store.policies(tx, tenant=tenant) if other.id != policy.id]
-        # Off the loop: it takes about half a millisecond a rule.
+        # On a thread: compiling takes about half a millisecond per rule.
         engine = await asyncio.to_thread(compile_policies, [*others, policy], self._pack)
         await store.put_policy(tx, policy, tenant=tenant)
         return tuple(rule for rule in engine.rules.values() if rule.source == policy.source_name)
 
     async def delete_policy(self, tx: Transaction, policy_id: str, *, tenant: TenantId) -> None:
-        """Delete a policy of the tenant's own.
+        """Delete a policy of the tenant.
 
         Raises:
-            NotFound: there is none of that id.
+            NotFound: it does not exist.
         """
         await self._delete(tx, "policy", policy_id, tenant=tenant)
 
-    # ---- why
+    # ---- explanations
 
     def check(self, check: Check, *, tenant: TenantId) -> Explanation:
-        """Decide what is only asked about, and say why. Nothing is done or recorded.
+        """Decide a hypothetical action and explain the decision. Performs and records nothing.
 
         Raises:
-            NotFound: the use case is not registered here.
+            NotFound: the use case is not registered.
             Unavailable: no policies are loaded.
         """
         snapshot = self._holder.current
@@ -426,41 +428,41 @@ class PolicyService:
     async def _delete(self, tx: Transaction, kind: store.Kind, entry_id: str, *, tenant: TenantId) -> None:
         if not await store.delete(tx, kind, entry_id, tenant=tenant, now=self._clock.now()):
             what = kind.replace("_", " ")
-            raise NotFound(f"there is no {what} {entry_id!r}, or it is built in and stays", param=kind)
+            raise NotFound(f"there is no {what} {entry_id!r}, or it is built in and cannot be deleted", param=kind)
 
 
 def expiry(moment: datetime | None, *, param: str = "expires_at") -> datetime | None:
-    """Return when something expires, in UTC.
+    """Return an expiry in UTC.
 
     Raises:
-        Invalid: it is no time that anybody means; the database keeps some that no worker could read back.
+        Invalid: the year is out of range. PostgreSQL stores times that Python cannot read.
     """
     if moment is None:
         return None
     if not EARLIEST <= moment <= LATEST:
-        raise Invalid("an expiry lies in the years 1970 to 2999; leave it out for what never expires", param=param)
+        raise Invalid("an expiry must be in the years 1970 to 2999; leave it out for no expiry", param=param)
     return moment.astimezone(UTC)
 
 
 def refuse_name(name: str, what: str) -> None:
     """Raise Invalid unless `name` may be an id."""
     if not _NAME.fullmatch(name):
-        raise Invalid(f"{what} is up to 63 of a-z, 0-9, '.', '_', '-', and begins with a letter or digit", param="id")
+        raise Invalid(f"{what} has up to 63 of a-z, 0-9, '.', '_', '-', and begins with a letter or digit", param="id")
 
 
 def refuse_use_case(use_case: UseCase) -> None:
-    """Raise Invalid where a field is of no allowed form, Conflict where the use case is built in."""
+    """Raise Invalid for a malformed field, Conflict for a built-in use case."""
     refuse_name(use_case.id, "a use case's id")
     if use_case.id in BUILT_IN_USE_CASES:
-        raise Conflict(f"the use case {use_case.id} is built in; register another one", param="id")
+        raise Conflict(f"the use case {use_case.id} is built in and cannot be changed; register your own", param="id")
     refuse_members(use_case.members)
     for field_name, value, limit in (("owner", use_case.owner, 200), ("purpose", use_case.purpose, 2000)):
         if not value.strip() or len(value) > limit:
-            raise Invalid(f"a use case has {field_name}: 1 to {limit} characters", param=field_name)
+            raise Invalid(f"{field_name} of a use case must have 1 to {limit} characters", param=field_name)
 
 
 def refuse_observe(observe: frozenset[str], rules: Iterable[Rule]) -> None:
-    """Raise Invalid where `observe` names a rule that there is not, or one that is always enforced."""
+    """Raise Invalid if `observe` has an unknown or always enforced rule."""
     known = {rule.id: rule for rule in rules}
     for entry in sorted(observe - {"*"}):
         rule = known.get(entry.removeprefix("!"))
@@ -469,17 +471,17 @@ def refuse_observe(observe: frozenset[str], rules: Iterable[Rule]) -> None:
             hint = f"; did you mean {nearest[0]}?" if nearest else ""
             raise Invalid(f"there is no rule {entry.removeprefix('!')!r}{hint}", param="observe")
         if rule.mode == "always":
-            raise Invalid(f"rule {rule.id} is always enforced, it keeps the gate shut: {rule.reason}", param="observe")
+            raise Invalid(f"rule {rule.id} cannot observe; it is always enforced: {rule.reason}", param="observe")
 
 
 def _first_key(secret: str, *, like: ApiKey) -> ApiKey:
     if not KEY_PATTERN.fullmatch(secret):
-        raise Invalid("admin.key holds no API key: delete it, and a new one is made at the next start")
+        raise Invalid("admin.key holds no API key; delete the file, and the next start makes a new key")
     return key_of_secret(secret, like=like)
 
 
 def _is_same(known: TenantPolicy, contents: TenantContents) -> bool:
-    """Tell whether a change left everything as it is that decisions rest on."""
+    """Return whether a change leaves all inputs of decisions the same."""
     return (
         known.policies == contents.policies
         and known.unreadable == contents.unreadable

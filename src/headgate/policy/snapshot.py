@@ -1,4 +1,4 @@
-"""The snapshot: all that decisions and keys rest on, one immutable object in memory, swapped whole."""
+"""The snapshot: the configuration of policy and keys as one immutable object in memory."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from headgate.policy.rules import checked_rules
 MAX_AGE: Mapping[RiskClass, timedelta] = MappingProxyType(
     {"minimal": timedelta(hours=1), "limited": timedelta(minutes=15), "high": timedelta(seconds=60)}
 )
-"""How long decisions are made on a snapshot that the database has not confirmed: the longest that a revoked key or a
-tightened rule of that risk class can outlive the database's being away."""
+"""Largest age of a snapshot since the database confirmed it. During an outage of the database, a revoked key or a
+stricter rule takes effect after this time at the latest."""
 
 
 class Unreadable(NamedTuple):
-    """A stored entry that this version cannot read; `why` holds none of its values."""
+    """A stored entry that this version cannot read. `why` contains none of its values."""
 
     kind: str
     id: str
@@ -42,7 +42,7 @@ class Unreadable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TenantContents:
-    """What is stored of a tenant; entries that cannot be read are only named."""
+    """The stored entries of a tenant. Unreadable entries are only named."""
 
     tenant: TenantId
     use_cases: tuple[UseCase, ...] = ()
@@ -54,14 +54,14 @@ class TenantContents:
 
 @dataclass(frozen=True, slots=True)
 class TenantPolicy:
-    """A tenant, ready for decisions.
+    """A tenant's compiled configuration.
 
     Args:
-        keys: by id, revoked ones left out.
-        policies: the tenant's own, beside the baseline.
-        policy_version: of the rules, for records; it changes only when a rule does.
-        fault: what is wrong with the tenant's own policies, or None. With a fault, `engine` holds the baseline alone.
-        unreadable: stored entries that are left out: without them less is allowed, never more.
+        keys: active keys by id.
+        policies: the tenant's own, in addition to the baseline.
+        policy_version: of the rules, for records. It changes only when a rule changes.
+        fault: the fault in the tenant's own policies, or None. With a fault, `engine` has the baseline only.
+        unreadable: stored entries that are left out. Leaving them out never allows more.
     """
 
     id: TenantId
@@ -82,8 +82,8 @@ class Snapshot:
     Args:
         version: of the configuration, counted by the database.
         keys: of all tenants, by algorithm and digest.
-        algorithms: that any key is kept under.
-        authenticated: what `keys.authenticate` remembers of keys that were presented, by id.
+        algorithms: digest algorithms of the stored keys.
+        authenticated: cache of `keys.authenticate`, by key id.
     """
 
     version: int
@@ -101,11 +101,11 @@ class _Compiled(NamedTuple):
 def build_snapshot(
     contents: Iterable[TenantContents], *, pack: Pack, version: int, previous: Snapshot | None = None
 ) -> Snapshot:
-    """Compile what is stored. A tenant whose own policies do not hold is marked and harms no other.
+    """Compile the stored entries. A tenant with a faulty policy gets a `fault`; other tenants are not affected.
 
     Args:
-        previous: a snapshot of the same pack, whose engines are kept where policies are the same: compiling takes about
-            half a millisecond a rule.
+        previous: a snapshot of the same pack. Its engines are reused for unchanged policies, because compiling takes
+            about half a millisecond per rule.
     """
     known = {
         (tenant.policies, _lost_policies(tenant)): _Compiled(tenant.engine, tenant.fault)
@@ -122,7 +122,7 @@ def build_snapshot(
 
 
 def baseline_snapshot(pack: Pack) -> Snapshot:
-    """Return the default tenant as it comes: nobody registered, no policies of its own, administration built in."""
+    """Return a snapshot with the default tenant in its initial state: no principals, no policies."""
     use_case = UseCase(ADMINISTRATION, DEFAULT_TENANT, owner=HEADGATE, purpose="Administer Headgate", risk="high")
     return build_snapshot([TenantContents(DEFAULT_TENANT, (use_case,))], pack=pack, version=0)
 
@@ -131,8 +131,8 @@ def compile_policies(policies: Iterable[CustomPolicy], pack: Pack) -> Engine:
     """Compile the baseline and a tenant's own policies.
 
     Raises:
-        Invalid: a policy does not hold; the message names the rule and what is wrong.
-        Conflict: two rules have one id.
+        Invalid: a policy is not valid; the message names the rule and the fault.
+        Conflict: two rules have the same id.
     """
     own = [checked_rules(policy.text, pack.schema, source=policy.source_name) for policy in policies]
     return compile_rules([pack.rules, *own], schema=pack.schema)
@@ -148,12 +148,12 @@ def _lost_policies(content: TenantContents | TenantPolicy) -> tuple[Unreadable, 
 
 def _compiled(content: TenantContents, pack: Pack) -> _Compiled:
     if lost := _lost_policies(content):
-        # It may be one that forbids: the others alone would allow too much.
+        # The unreadable policy may forbid something, so the other policies alone could allow too much.
         return _Compiled(compile_policies((), pack), f"policy {lost[0].id} cannot be read: {lost[0].why}")
     try:
         return _Compiled(compile_policies(content.policies, pack), None)
     except HeadgateError as error:
-        # Checked when they were saved; an upgrade or a hand in the database can still break them.
+        # Policies are checked on saving, but an upgrade or a manual change of the database can break them.
         return _Compiled(compile_policies((), pack), error.message)
 
 
@@ -172,7 +172,7 @@ def _tenant(content: TenantContents, compiled: _Compiled, pack: Pack) -> TenantP
 
 
 class SnapshotHolder:
-    """Holds the current snapshot and how long ago the database confirmed it. For one event loop."""
+    """Holds the current snapshot and the time of its last confirmation. For one event loop."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -187,7 +187,7 @@ class SnapshotHolder:
             Unavailable: none has been loaded yet.
         """
         if self._current is None:
-            raise Unavailable("policies are not loaded yet; try again in a moment", retry_after_s=1)
+            raise Unavailable("policies are still loading; try again in a moment", retry_after_s=1)
         return self._current
 
     @property
@@ -196,27 +196,27 @@ class SnapshotHolder:
         return self._current
 
     def now_s(self) -> float:
-        """Return the time on the clock by which snapshots age, for whoever is about to ask the database."""
+        """Return the clock's time, to be taken before a query and passed as `asked_s`."""
         return self._clock.monotonic()
 
     def swap(self, snapshot: Snapshot, *, asked_s: float) -> None:
-        """Let this snapshot count from now on; the database was asked for it at `asked_s`."""
+        """Replace the snapshot. `asked_s` is the time of the query."""
         self._current = snapshot
         self.confirm(asked_s)
 
     def confirm(self, asked_s: float) -> None:
-        """Note that the database, asked at `asked_s`, still had the version that the snapshot shows.
+        """Note that the database still has the snapshot's version.
 
-        A late answer may be an old one: what counts is when it was asked for.
+        The age counts from the time of the query, because a late result may be outdated.
         """
         self._confirmed_s = asked_s
 
     def age_s(self) -> float:
-        """Return the seconds since the database, asked then, confirmed the snapshot."""
+        """Return the seconds since the last query that confirmed the snapshot."""
         return self._clock.monotonic() - self._confirmed_s
 
     def for_risk(self, risk: RiskClass) -> Snapshot:
-        """Return the snapshot if it is fresh enough for a use case of that risk class.
+        """Return the snapshot if it is fresh enough for the risk class.
 
         Raises:
             Unavailable: it is older than `MAX_AGE` allows, or none has been loaded.
@@ -229,8 +229,8 @@ class SnapshotHolder:
     def _too_old(self, risk: RiskClass) -> Unavailable:
         snapshot = self.current
         return Unavailable(
-            f"policies (version {snapshot.version}) were last confirmed {self.age_s():.0f} s ago, and use cases of "
-            f"risk class {risk} allow {_MAX_AGE_S[risk]:.0f} s: the database has to come back",
+            f"the database confirmed policies (version {snapshot.version}) {self.age_s():.0f} s ago; use cases of "
+            f"risk class {risk} allow {_MAX_AGE_S[risk]:.0f} s; restore the database connection",
             retry_after_s=5,
         )
 

@@ -1,4 +1,4 @@
-"""The store: policy's tables, as dataclasses. Callers open the transaction, as the tenant that they name."""
+"""The store: policy's tables as dataclasses. Callers open a transaction for the tenant that they pass."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from headgate.substrate.database import Transaction, load_queries
 
 Kind = Literal["principal", "use_case", "key", "policy"]
 _FAULTS = (HeadgateError, ValueError, TypeError)
-"""What a row can cause that is of another form than this version knows."""
+"""Errors of rows that this version cannot read."""
 
 R = TypeVar("R")
 E = TypeVar("E")
@@ -150,46 +150,46 @@ class _KeyRow:
 
 
 def ceiling(level: Confidentiality, categories: frozenset[str] | None) -> Clearance:
-    """Return the clearance that bounds a use case's content by level and categories, and by nothing else."""
+    """Return a use case's clearance with limits on level and categories only."""
     return Clearance(level=level, categories=categories, access=None, custody=EVERYTHING.custody)
 
 
 async def config_version(tx: Transaction) -> int:
-    """Return how often the configuration changed. Of no tenant."""
+    """Return the version of the configuration. Needs a transaction without a tenant."""
     return cast("int", await tx.value(_SQL["config_version"]))
 
 
 async def tenants(tx: Transaction) -> list[TenantId]:
-    """Return every tenant's id. Of no tenant."""
+    """Return every tenant's id. Needs a transaction without a tenant."""
     return [TenantId(row.id) for row in await tx.rows(_SQL["tenants"], of=_Id)]
 
 
 async def add_tenant(tx: Transaction, tenant: TenantId) -> None:
-    """Add a tenant with the built-in use cases; nothing happens if it is there."""
+    """Add a tenant with the built-in use cases. Idempotent."""
     await tx.execute(_SQL["add_tenant"], {"tenant": tenant})
 
 
 async def lock_configuration(tx: Transaction, *, tenant: TenantId) -> None:
-    """Let changes of a tenant's configuration take turns, so that each is checked against what the others left."""
+    """Serialise changes of a tenant's configuration, so that each check sees the previous change."""
     await tx.execute(_SQL["lock_configuration"], {"tenant": tenant})
 
 
 async def restore_built_in(tx: Transaction, *, tenant: TenantId) -> None:
-    """Bring the tenant and the use cases that administration rests on back to how they come."""
+    """Reset the tenant and the use cases of administration to their defaults."""
     await tx.execute(_SQL["add_tenant"], {"tenant": tenant})
     await tx.execute(_SQL["restore_administration"], {"tenant": tenant})
     await tx.execute(_SQL["restore_getting_started"], {"tenant": tenant})
 
 
 def built_in_administrator() -> RegisteredPrincipal:
-    """Return the first administrator, as an installation begins with them."""
+    """Return the first administrator of a new installation."""
     return RegisteredPrincipal(ADMIN, DEFAULT_TENANT, "person", "Administrator", frozenset({ADMIN}))
 
 
 async def contents(tx: Transaction, *, tenant: TenantId) -> TenantContents:
-    """Return all of a tenant that decisions rest on; four queries.
+    """Return all entries of a tenant that decisions need; four queries.
 
-    An entry that cannot be read is named in `unreadable` and harms no other.
+    Lists an unreadable entry in `unreadable`. The other entries stay usable.
     """
     unreadable: list[Unreadable] = []
     return TenantContents(
@@ -203,7 +203,7 @@ async def contents(tx: Transaction, *, tenant: TenantId) -> TenantContents:
 
 
 class _Reading(NamedTuple, Generic[R, E]):
-    """How entries of one kind are read: names of the queries for all, for their ids and for one; the row; the entry."""
+    """How to read entries of one kind: the queries for all, for ids and for one, the row type and the entry."""
 
     kind: Kind
     every: str
@@ -231,7 +231,7 @@ async def _one_by_one(
     try:
         ids = await tx.rows(_SQL[reading.ids], {"tenant": tenant}, of=_Id)
     except HeadgateError:
-        raise fault from None  # not of a single row
+        raise fault from None  # not the fault of a single row
     found: list[E] = []
     for entry_id in ids:
         try:
@@ -247,7 +247,7 @@ async def _one_by_one(
 
 
 def _entry(reading: _Reading[R, E], row: R) -> E:
-    """Return the entry of a row; raises ValueError where a list of names has a NULL in it."""
+    """Return the entry of a row. Raises ValueError for a NULL in a list of names."""
     for name in getattr(row, "__slots__", ()):
         value = getattr(row, name)
         if isinstance(value, list) and None in value:
@@ -272,7 +272,7 @@ async def principal(tx: Transaction, entry_id: str, *, tenant: TenantId) -> Regi
 
 
 async def principals(tx: Transaction, *, tenant: TenantId) -> list[RegisteredPrincipal]:
-    """Return all registered principals that can be read, by id."""
+    """Return all readable principals, by id."""
     return list(await _readable(tx, _PRINCIPALS, tenant=tenant, unreadable=[]))
 
 
@@ -302,12 +302,12 @@ async def use_case(tx: Transaction, entry_id: str, *, tenant: TenantId) -> UseCa
 
 
 async def use_cases(tx: Transaction, *, tenant: TenantId) -> list[UseCase]:
-    """Return all use cases that can be read, by id."""
+    """Return all readable use cases, by id."""
     return list(await _readable(tx, _USE_CASES, tenant=tenant, unreadable=[]))
 
 
 async def put_use_case(tx: Transaction, entry: UseCase, *, tenant: TenantId, source: Source) -> None:
-    """Add or replace a use case; without `members`, a stored one keeps those that it has."""
+    """Add or replace a use case. Without `members` a stored use case keeps its members."""
     params = {
         "tenant": tenant,
         "id": entry.id,
@@ -345,39 +345,39 @@ async def keys_page(tx: Transaction, *, tenant: TenantId, after: str, limit: int
 
 
 async def add_key(tx: Transaction, entry: ApiKey, *, tenant: TenantId, made_by_key: str | None = None) -> None:
-    """Keep a new key.
+    """Store a new key.
 
     Args:
-        made_by_key: id of the key by which it was made, or None where it was made in a session.
+        made_by_key: id of its maker's key, or None for a session.
 
     Raises:
-        Conflict: the same key, or its id, is already kept, for whichever tenant.
+        Conflict: a tenant already has the same key or key id.
     """
     await tx.execute(_SQL["add_key"], {**_key_params(entry, tenant), "made_by_key": made_by_key})
 
 
 async def put_imported_key(tx: Transaction, entry: ApiKey, *, tenant: TenantId) -> None:
-    """Keep an imported key, or change what it is for; one that was revoked holds again."""
+    """Add or replace an imported key. A revoked one becomes active again."""
     await tx.execute(_SQL["put_imported_key"], _key_params(entry, tenant))
 
 
 async def imported_keys(tx: Transaction, *, tenant: TenantId) -> list[ApiKey]:
-    """Return the imported keys that hold, by id."""
+    """Return the active imported keys, by id."""
     return [row.key() for row in await tx.rows(_SQL["imported_keys"], {"tenant": tenant}, of=_KeyRow)]
 
 
 async def revoke_key(tx: Transaction, entry_id: str, *, tenant: TenantId, now: datetime) -> bool:
-    """Revoke a key; False where there is none that holds."""
+    """Revoke a key. Return False if there is no active key with this id."""
     return await tx.execute(_SQL["revoke_key"], {"tenant": tenant, "id": entry_id, "now": now}) > 0
 
 
 async def policies(tx: Transaction, *, tenant: TenantId) -> list[CustomPolicy]:
-    """Return a tenant's own policies that can be read, by id."""
+    """Return a tenant's readable policies, by id."""
     return list(await _readable(tx, _POLICIES, tenant=tenant, unreadable=[]))
 
 
 async def put_policy(tx: Transaction, entry: CustomPolicy, *, tenant: TenantId) -> None:
-    """Add or replace a policy; its text was checked."""
+    """Add or replace a policy. The caller has checked its text."""
     params = {
         "tenant": tenant,
         "id": entry.id,
@@ -389,9 +389,9 @@ async def put_policy(tx: Transaction, entry: CustomPolicy, *, tenant: TenantId) 
 
 
 async def delete(tx: Transaction, kind: Kind, entry_id: str, *, tenant: TenantId, now: datetime) -> bool:
-    """Delete an entry that is not built in, and revoke the keys that hang on it; False where there is none.
+    """Delete an entry that is not built in, and revoke its keys. Return False if there is none.
 
-    A key is revoked, as records name it. A principal's sign-in links and sessions go with it.
+    Keys are revoked, not deleted, because records name them. Also deletes a principal's sign-in links and sessions.
     """
     where = {"tenant": tenant, "id": entry_id, "now": now}
     if revokes := _REVOKES_KEYS.get(kind):
@@ -400,7 +400,7 @@ async def delete(tx: Transaction, kind: Kind, entry_id: str, *, tenant: TenantId
 
 
 async def ids_of_source(tx: Transaction, kind: Kind, *, tenant: TenantId, source: Source) -> list[str]:
-    """Return the ids of the entries that this source looks after."""
+    """Return the ids of the entries that this source manages."""
     rows = await tx.rows(_SQL[_IDS_OF_SOURCE[kind]], {"tenant": tenant, "source": source}, of=_Id)
     return [row.id for row in rows]
 

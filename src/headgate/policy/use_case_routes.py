@@ -1,4 +1,4 @@
-"""Registered purposes: listed, put, deleted."""
+"""Operations on use cases: list, put and delete."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from headgate.substrate.database import Transaction
 class UseCaseBody(Body, frozen=True, kw_only=True):
     """A registered purpose.
 
-    `members` may use it besides its owner and administrators: ids, `group:NAME`, or `*` for everyone. Without them
-    a use case keeps the members that it has, and a new one has none.
+    `members` lists who may use it besides its owner and administrators: ids, `group:NAME`, or `*` for everyone.
+    Without the field a stored use case keeps its members, and a new one has none.
     """
 
     owner: Text
@@ -60,7 +60,7 @@ async def list_use_cases(policy: Policy, request: Request) -> UseCaseList:
 
 
 async def put_use_case(policy: Policy, request: Request) -> UseCaseView:
-    """Register or change one; the ceiling that a file gave it stays as it is."""
+    """Register or change a use case. Keeps the ceiling from `headgate.toml`."""
     caller, use_case_id, body = request.by, request.path["use_case"], request.body_as(UseCaseBody)
     expires_at = expiry(body.expires_at)
     deployments = policy.names("deployment", caller.tenant_id)
@@ -100,7 +100,7 @@ async def put_use_case(policy: Policy, request: Request) -> UseCaseView:
 
 
 async def delete_use_case(policy: Policy, request: Request) -> None:
-    """Delete one, and revoke the keys that are bound to it."""
+    """Delete a use case and revoke its keys."""
     caller, use_case_id = request.by, request.path["use_case"]
 
     async def make(tx: Transaction, facts: Facts) -> None:
@@ -111,7 +111,7 @@ async def delete_use_case(policy: Policy, request: Request) -> None:
 
 
 def _members(body: UseCaseBody, before: UseCase | None) -> frozenset[str]:
-    """Return the members that the body names; without any, those that the use case has."""
+    """Return the members from the body, or the stored ones if the body has none."""
     if body.members is not None:
         return frozenset(body.members)
     return (before.members if before else None) or frozenset()
@@ -138,7 +138,7 @@ OPERATIONS = (
         "listUseCases",
         "GET",
         "/api/use-cases",
-        "Registered purposes.",
+        "The tenant's use cases.",
         list_use_cases,
         answer=UseCaseList,
         verb=USE_CASE_LIST,
@@ -147,7 +147,7 @@ OPERATIONS = (
         "putUseCase",
         "PUT",
         "/api/use-cases/{use_case}",
-        "Register or change one.",
+        "Register or change a use case.",
         put_use_case,
         body=UseCaseBody,
         answer=UseCaseView,

@@ -10,10 +10,10 @@ KEY_LIST = command_verb("key.list", "read", "See the keys", ADMINISTER, on="keys
 USE_CASE_PUT = command_verb("use_case.put", "write", "Register or change a use case", ADMINISTER)
 USE_CASE_DELETE = command_verb("use_case.delete", "write", "Remove a use case", ADMINISTER)
 USE_CASE_LIST = command_verb("use_case.list", "read", "See the use cases", ADMINISTER, on="use_cases")
-RULE_SET_MODE = command_verb("rule.set_mode", "write", "Let a rule observe or enforce", ADMINISTER, on="use_case")
+RULE_SET_MODE = command_verb("rule.set_mode", "write", "Set a rule to observe or enforce", ADMINISTER, on="use_case")
 POLICY_LIST = command_verb("policy.list", "read", "See the rules", ADMINISTER, on="rules")
 APPROVAL_LIST = command_verb("approval.list", "read", "See requests for approval", ADMINISTER, on="approvals")
-APPROVAL_DECIDE = command_verb("approval.decide", "write", "Decide about a request for approval", ADMINISTER)
+APPROVAL_DECIDE = command_verb("approval.decide", "write", "Decide a request for approval", ADMINISTER)
 
 VERBS = (
     KEY_CREATE,
@@ -35,4 +35,4 @@ _OLDER = (
 )
 
 OLDER_VERBS: dict[str, tuple[str, ...]] = dict.fromkeys(_OLDER, (ADMINISTER,))
-"""Names that stored rules may mention. Nothing performs them, so nobody may do them."""
+"""Names of removed verbs that stored rules may contain."""

@@ -1,1 +1,1 @@
-"""The outside world behind small async classes."""
+"""Adapters to the outside world: database, disk, network, clock, settings and logs."""

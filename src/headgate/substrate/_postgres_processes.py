@@ -1,8 +1,8 @@
-"""The server's processes: one that we started, and those that outlived their supervisor.
+"""PostgreSQL's processes: the running server, and leftovers of a killed supervisor or server.
 
-After `kill -9` of the supervisor the server runs on; after `kill -9` of the server some of its children may. Both hold
-the shared memory of the cluster and so keep a new server from starting. A process counts as ours only where it proves
-to work in our data folder: the number in `postmaster.pid` may by now belong to anybody.
+After `kill -9` of the supervisor the server continues, and after `kill -9` of the server some of its children may. Both
+hold the cluster's shared memory and block a new server. A process counts as a leftover only if its working folder is
+our data folder, because another program may have reused the number in `postmaster.pid`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _POLL_S = 0.05
 
 
 class Child:
-    """A program that we started, waited for without a thread and on any event loop.
+    """A child process, awaited without a thread on any event loop.
 
     Not asyncio's own: uvloop cannot start a program as another user.
     """
@@ -42,7 +42,7 @@ class Child:
         return self._process.poll()
 
     async def wait(self) -> int:
-        """Wait for its end; the exit status."""
+        """Wait for its end and return the exit status."""
         while (status := self.status) is None:  # noqa: ASYNC110 - an end of a process is no event on every loop
             await asyncio.sleep(_POLL_S)
         return status
@@ -59,7 +59,7 @@ class Child:
         await self.wait()
 
     async def finish(self, *, within_s: float) -> int:
-        """Wait for the end of a short program, and kill it if that does not come; the exit status."""
+        """Wait for a short program, kill it after the timeout, and return the exit status."""
         try:
             async with asyncio.timeout(within_s):
                 return await self.wait()
@@ -69,7 +69,7 @@ class Child:
 
 
 async def end_leftovers(cluster: Path) -> int:
-    """End every server process of the cluster, gently first; the number of those found.
+    """End every server process of the cluster, gently first. Return their number.
 
     Fast shutdown, then immediate, then kill: the log of the database makes even the last one safe. A `postmaster.pid`
     that would keep a new server out, because its number is in use by a stranger, is removed.
@@ -115,7 +115,7 @@ def _numbers(proc: Path) -> Iterable[int]:
 
 
 def _works_in(pid: int, folder: tuple[int, int]) -> bool:
-    """Whether the process is a PostgreSQL program whose working folder is this one (Linux)."""
+    """Return whether the process is a PostgreSQL program with this working folder (Linux)."""
     try:
         cwd = Path(f"/proc/{pid}/cwd").stat()
         program = Path(f"/proc/{pid}/exe").readlink().name.removesuffix(" (deleted)")
@@ -125,7 +125,7 @@ def _works_in(pid: int, folder: tuple[int, int]) -> bool:
 
 
 def _named(pid: int, cluster: Path) -> bool:
-    """Whether the process was started for this cluster by name (where there is no /proc)."""
+    """Return whether the command line of the process names this cluster (for systems without /proc)."""
     ps = shutil.which("ps")
     if ps is None:
         return False

@@ -1,4 +1,4 @@
-"""Random secrets that live in files only their owner can read."""
+"""Random secrets in files that only their owner can read."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from headgate.kernel.errors import Denied
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only this user can enter, unless it is there already."""
+    """Create a folder with mode 0700, unless it exists."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
 
 def kept_secret(path: Path) -> str:
-    """The secret in a file; the first call makes 256 random bits there, mode 0600, durably and at once or not at all.
+    """Return the secret in a file. The first call creates 256 random bits, mode 0600, durably and atomically.
 
     Raises:
-        Denied: others can read the file, so it is a secret no more.
+        Denied: other users can read the file.
     """
     if not path.exists():
         _make(path)
@@ -41,7 +41,7 @@ def _make(path: Path) -> None:
             file.write(secrets.token_urlsafe(32) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):  # somebody else was first: theirs counts
+        with contextlib.suppress(FileExistsError):  # another process was first, and its secret counts
             os.link(draft, path)
         sync_folder(path.parent)
     finally:
@@ -49,7 +49,7 @@ def _make(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Wait until the names in a folder are on disk, so that a rename or a new file survives a power cut."""
+    """Sync a folder, so that a rename or a new file survives a power failure."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

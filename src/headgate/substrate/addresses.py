@@ -1,4 +1,4 @@
-"""Where each kind of process finds the database: the embedded server's logins, or the URL of somebody else's."""
+"""Database addresses of each kind of process, for the embedded or an external server."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from headgate.substrate.settings import Settings
 
 
 def address_for(role: Role, settings: Settings) -> DatabaseAddress:
-    """Return the address at which a process of this role connects.
+    """Return the database address for a process with this role.
 
     Raises:
-        Unavailable: the embedded server has never been started on this data folder.
-        Invalid: the configured URL is none.
+        Unavailable: the embedded server was never started on this data folder.
+        Invalid: the configured URL is malformed.
     """
     if settings.database_url is not None:
         return acting_address(DatabaseAddress.parse(settings.database_url), role)

@@ -1,4 +1,4 @@
-"""The real time and real randomness; everything else is handed these."""
+"""The system's clock and randomness. All other modules receive them as arguments."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _CHARS = bytes(ord(_ALPHABET[byte & 31]) for byte in range(256))
 
 
 class SystemClock:
-    """The machine's clock: the aware UTC time, and seconds that never go back. Asked some twenty times a call."""
+    """The system clock: aware UTC time and monotonic seconds. A call reads it about twenty times."""
 
     now = staticmethod(partial(datetime.now, UTC))
     monotonic = staticmethod(time.monotonic)
 
 
 class RandomPool:
-    """Random bytes from the system, asked for in larger pieces. Not for use by several threads, and not over a fork.
+    """A buffer of random bytes from the system. Not safe for several threads or across a fork.
 
-    Asking the system lets go of the interpreter, and other threads take their turn: on the hot path that costs more
-    than the bytes.
+    A read from the system releases the interpreter's lock, and another thread may take it. On the hot path that costs
+    more than the bytes.
     """
 
     def __init__(self, size_bytes: int = 8192) -> None:
@@ -45,9 +45,9 @@ class RandomPool:
 
 
 class SystemIds:
-    """ULIDs that strictly increase within this process, even when the clock goes back. Not for use by several threads.
+    """Strictly increasing ULIDs of this process, even if the clock goes back. Not safe for several threads.
 
-    Within a millisecond each is the one before plus one. Where these run out, the next millisecond begins early.
+    Within a millisecond each ULID is its predecessor plus one. After an overflow the next millisecond begins early.
 
     Source: the ULID specification, section on monotonicity.
     """
@@ -76,17 +76,17 @@ class SystemIds:
 
 
 def format_ulid(value: int) -> str:
-    """Write a 128-bit ULID in Crockford's base 32; 26 characters."""
+    """Encode a 128-bit ULID in Crockford's base 32, in 26 characters."""
     pairs = _PAIRS
     return "".join([pairs[value >> shift & 1023] for shift in _SHIFTS])
 
 
 def ulid_time(ms: int) -> str:
-    """Write the first ten characters of a ULID, those of its time in milliseconds since 1970."""
+    """Encode the first ten characters of a ULID: its time in milliseconds since 1970."""
     return _early(ms >> 20) + _PAIRS[ms >> 10 & 1023] + _PAIRS[ms & 1023]
 
 
 @lru_cache(maxsize=8)
 def _early(million_ms: int) -> str:
-    """Write the first six; they change every 17 minutes."""
+    """Encode the first six characters, which change every 17 minutes."""
     return _PAIRS[million_ms >> 20] + _PAIRS[million_ms >> 10 & 1023] + _PAIRS[million_ms & 1023]

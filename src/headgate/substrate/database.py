@@ -1,7 +1,7 @@
-"""The door to PostgreSQL: a bounded pool, transactions bound to a tenant, wake-ups, named queries.
+"""PostgreSQL client: a bounded pool, transactions of one tenant, notifications, named queries.
 
-A transaction sees the rows of its tenant and of nobody else; a transaction without one sees no tenant's rows (row-level
-security, see migration 0001). What the library raises becomes an error of the kernel here and nowhere else:
+A transaction sees only its tenant's rows, and without a tenant it sees no tenant's rows (row-level security, see
+migration 0001). Only this module translates errors of psycopg into errors of the kernel:
 
     server away or silent, pool full, timeout, deadlock  Unavailable (retry_after_s is set: nothing was done)
     unique or exclusion constraint, foreign key          Conflict
@@ -10,7 +10,7 @@ security, see migration 0001). What the library raises becomes an error of the k
     not granted, or a row of another tenant              Denied
     anything else (a mistake of ours)                    HeadgateError
 
-Messages name the constraint and the SQLSTATE, never values: those may hold what people wrote.
+Messages have the constraint and the SQLSTATE, but no values, which may contain people's text.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Statement = NewType("Statement", str)
 """SQL that came from a `queries.sql` file."""
 
 Sql = Statement | LiteralString | sql.SQL | sql.Composed
-"""SQL that was written, not put together from values."""
+"""SQL text from source code, never assembled from values."""
 
 Params = Mapping[str, object] | Sequence[object]
 Queries = Mapping[str, Statement]
@@ -54,11 +54,11 @@ _NAME = re.compile(r"^--\s*name:\s*(?P<name>\S+)\s*$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """How much of the server one process may take, and for how long.
+    """Limits of one process's pool.
 
-    `size` connections at most; `wait_s` for a free one; `statement_s` for one statement; `idle_s` between two
-    statements of one transaction (a forgotten transaction holds locks and keeps the server from cleaning up);
-    `silence_s` beyond `statement_s` for a server that should have ended the statement by then.
+    `size` is the largest number of connections. Timeouts: `wait_s` for a free connection, `statement_s` for one
+    statement, `idle_s` between two statements of a transaction (a forgotten transaction holds locks and blocks
+    vacuum), and `silence_s` after `statement_s` for a server that does not respond.
     """
 
     size: int = 8
@@ -71,7 +71,7 @@ class PoolLimits:
 class Database:
     """A pool of connections to one database; open it with `async with`.
 
-    Safe for many tasks at once: more than `size` transactions queue, in order, for at most `wait_s`.
+    Safe for concurrent tasks. More than `size` transactions wait in order, for at most `wait_s`.
     """
 
     def __init__(self, address: DatabaseAddress, *, limits: PoolLimits | None = None) -> None:
@@ -90,7 +90,7 @@ class Database:
         )
 
     async def __aenter__(self) -> Self:
-        """Start connecting; does not wait for the server, so that a process starts while it is away."""
+        """Start connecting without waiting, so that a process can start during an outage of the server."""
         await self._pool.open()
         return self
 
@@ -99,18 +99,18 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, *, tenant: str | None) -> AsyncGenerator[Transaction]:
-        """A transaction that commits when the block ends and rolls back when it raises.
+        """Open a transaction that commits at the end of the block and rolls back on an error.
 
         Args:
-            tenant: whose rows it may touch; None: no tenant's.
+            tenant: the tenant whose rows it may access; None for no tenant.
 
         Raises:
             Invalid: the tenant is the empty string.
-            Unavailable: no connection within the limit, or the server went away: nothing was done. (Should it go away
-                during COMMIT, nobody can know: writers that care are idempotent.)
+            Unavailable: no connection within the limit, or the connection was lost. Nothing was done, unless the
+                connection was lost during COMMIT; then the outcome is unknown, so writers must be idempotent.
         """
         if tenant == "":
-            raise Invalid("A tenant's name is not empty: pass None for a transaction without one.", param="tenant")
+            raise Invalid("The tenant is empty: pass None for a transaction without a tenant.", param="tenant")
         cancellations = _cancellations()
         with _translated():
             async with self._pool.connection() as connection:
@@ -121,22 +121,22 @@ class Database:
                 patience = _Patience(connection, self._longest_s)
                 with patience:
                     async with connection.transaction():
-                        # Set in every case: what a session may have kept from before must not count.
+                        # Always set, so that no value from an earlier transaction of the session remains.
                         await connection.execute("SELECT set_config('app.tenant', %s, true)", (tenant or "",))
                         with patience.resting():
                             yield Transaction(connection, patience)
 
     async def check(self) -> None:
-        """One round trip, for readiness. Raises Unavailable."""
+        """Check the connection with one round trip. Raises Unavailable."""
         async with self.transaction(tenant=None) as tx:
             await tx.value("SELECT 1")
 
     @asynccontextmanager
     async def listen(self, channel: str, *, poll_s: float = 30.0) -> AsyncGenerator[AsyncIterator[str | None]]:
-        """Wake-ups from `NOTIFY channel`: the payload of each, or None, which says "look, you may have missed some".
+        """Yield the payloads of `NOTIFY channel`, or None after a possible loss of notifications.
 
-        None comes first, after every reconnect, and after `poll_s` of silence. Holds one connection of its own; while
-        the server is away it tries again for ever and gives nothing.
+        Yields None first, after every reconnect, and after `poll_s` without a notification. Uses its own connection.
+        While the server is away it retries without end.
         """
         wakes = self._wakes(channel, poll_s)
         async with contextlib.aclosing(wakes):
@@ -145,7 +145,7 @@ class Database:
     async def _wakes(self, channel: str, poll_s: float) -> AsyncGenerator[str | None]:
         failures = 0
         while True:
-            # Whatever ends the connection: a wake-up is a convenience, and the look after it makes sure.
+            # Any loss of the connection is harmless: callers poll after None.
             with contextlib.suppress(psycopg.Error, OSError):
                 async with await psycopg.AsyncConnection.connect(self._address.conninfo, autocommit=True) as connection:
                     await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
@@ -164,9 +164,9 @@ class Database:
 
 
 class Transaction:
-    """An open transaction; made by `Database.transaction`. One statement at a time.
+    """An open transaction, made by `Database.transaction`. Runs one statement at a time.
 
-    After an error the transaction is over: let it leave the block.
+    An error ends the transaction: let the error leave the block.
     """
 
     __slots__ = ("_connection", "_patience")
@@ -176,26 +176,26 @@ class Transaction:
         self._patience = patience
 
     async def execute(self, statement: Sql, params: Params = ()) -> int:
-        """Run a statement; the number of rows it touched."""
+        """Run a statement and return the number of affected rows."""
         with _translated(), self._patience:
             return (await self._connection.execute(_ready(statement), params or None)).rowcount
 
     async def rows(self, statement: Sql, params: Params = (), *, of: type[T]) -> list[T]:
-        """All rows, each as `of(column=value, ...)`; the query bounds how many."""
+        """Return all rows, each as `of(column=value, ...)`. The query must bound their number."""
         with _translated(), self._patience:
             async with self._connection.cursor(row_factory=class_row(of)) as cursor:
                 await cursor.execute(_ready(statement), params or None)
                 return await cursor.fetchall()
 
     async def row(self, statement: Sql, params: Params = (), *, of: type[T], is_binary: bool = False) -> T | None:
-        """The first row, or None where there is none; `is_binary` sends it so, which halves large `bytea` values."""
+        """Return the first row or None. `is_binary` halves the transfer of large `bytea` values."""
         with _translated(), self._patience:
             async with self._connection.cursor(row_factory=class_row(of), binary=is_binary) as cursor:
                 await cursor.execute(_ready(statement), params or None)
                 return await cursor.fetchone()
 
     async def value(self, statement: Sql, params: Params = ()) -> object:
-        """The first column of the first row, or None where there is none."""
+        """Return the first column of the first row, or None."""
         with _translated(), self._patience:
             async with self._connection.cursor(row_factory=scalar_row) as cursor:
                 await cursor.execute(_ready(statement), params or None)
@@ -203,12 +203,12 @@ class Transaction:
                 return found
 
     async def notify(self, channel: str, payload: str = "") -> None:
-        """Wake who listens on the channel, once the transaction commits. The payload holds at most 7,999 bytes."""
+        """Notify the listeners of a channel when the transaction commits. The payload has at most 7,999 bytes."""
         await self.execute("SELECT pg_notify(%s, %s)", (channel, payload))
 
 
 class _Patience:
-    """Inside it a server has to answer; one that stands still is hung up on after `longest_s`."""
+    """Closes the connection if the server does not respond within `longest_s`."""
 
     __slots__ = ("_connection", "_longest_s", "_timer")
 
@@ -226,7 +226,7 @@ class _Patience:
 
     @contextmanager
     def resting(self) -> Generator[None]:
-        """Nothing is waited for in this block."""
+        """Pause the timeout in this block."""
         self.__exit__()
         try:
             yield
@@ -234,7 +234,7 @@ class _Patience:
             self.__enter__()
 
     def _hang_up(self) -> None:
-        """Whoever waits for the socket finds it closed."""
+        """Shut down the socket, so that its reader fails."""
         with (
             contextlib.suppress(OSError, psycopg.OperationalError),
             socket.socket(fileno=os.dup(self._connection.fileno())) as connected,
@@ -243,13 +243,13 @@ class _Patience:
 
 
 def _cancellations() -> int:
-    """How often this task was asked to end."""
+    """Return the number of cancellation requests to this task."""
     task = asyncio.current_task()
     return task.cancelling() if task is not None else 0
 
 
 def load_queries(package: str, *, file: str = "queries.sql") -> Queries:
-    """Named statements of a feature: each `-- name: get_key` line begins one.
+    """Load the named statements of a feature. Each line `-- name: get_key` begins one.
 
     Raises:
         NotFound: the package has no such file.
@@ -271,7 +271,7 @@ def load_queries(package: str, *, file: str = "queries.sql") -> Queries:
 
 
 def _bare(text: str) -> str:
-    """What is left of SQL without its comment lines."""
+    """Return SQL without its comment lines."""
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--")).strip()
 
 
@@ -280,7 +280,7 @@ def _ready(statement: Sql) -> bytes | sql.SQL | sql.Composed:
 
 
 def _with_timeouts(address: DatabaseAddress, limits: PoolLimits) -> DatabaseAddress:
-    """The address with limits for connecting, for statements, and for a server that vanished without a word."""
+    """Return the address with timeouts for connects, statements and lost connections."""
     return (
         address.having(connect_timeout=_CONNECT_S, keepalives_idle="15", tcp_user_timeout="15000")
         .option("statement_timeout", f"{limits.statement_s * 1000:.0f}")
@@ -290,7 +290,7 @@ def _with_timeouts(address: DatabaseAddress, limits: PoolLimits) -> DatabaseAddr
 
 @contextmanager
 def _translated() -> Generator[None]:
-    """Turn what the library raises into an error of the kernel, once: ours pass through."""
+    """Translate errors of psycopg into errors of the kernel."""
     try:
         yield
     except psycopg.Error as exc:
@@ -304,17 +304,17 @@ def _as_ours(exc: psycopg.Error) -> HeadgateError:
     match exc:
         case errors.InsufficientPrivilege():
             return Denied(
-                f"The database refused the access ({what}): the row is another tenant's, or the role may not do this."
+                f"The database refused access ({what}): the row belongs to another tenant, or the role lacks the right."
             )
         case errors.NotNullViolation() | errors.CheckViolation() | errors.ProgramLimitExceeded() | psycopg.DataError():
             return Invalid(f"The database refused a value ({what}): correct it and try again.")
         case psycopg.IntegrityError():
-            return Conflict(f"The change contradicts what is stored ({what}): read it again and decide anew.")
+            return Conflict(f"The change conflicts with stored data ({what}): reload and try again.")
         case psycopg.OperationalError() | psycopg.InterfaceError():
             return Unavailable(
                 f"The database is away or overloaded ({what}): nothing was done, try again.", retry_after_s=_RETRY_S
             )
         case _:
             return HeadgateError(
-                f"The database did not understand us ({what}): this is a mistake in Headgate, report it."
+                f"The database rejected a statement ({what}): this is a bug in Headgate, please report it."
             )

@@ -1,4 +1,4 @@
-"""Where a PostgreSQL database is and who connects to it."""
+"""Addresses of PostgreSQL databases, with login."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from headgate.kernel.errors import Invalid
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAddress:
-    """One login at one database; its `repr` shows everything but the password.
+    """One login at one database. Its `repr` hides the password.
 
-    `conninfo` is the connection string of libpq, password included: hand it to psycopg, never to a log or to argv.
+    `conninfo` is libpq's connection string with the password: pass it to psycopg, never to a log or to argv.
     Source: PostgreSQL 18 documentation, 32.1.1 Connection Strings.
     """
 
@@ -26,10 +26,10 @@ class DatabaseAddress:
 
     @classmethod
     def parse(cls, conninfo: str) -> DatabaseAddress:
-        """Read a `postgresql://` URL or a `key=value` connection string.
+        """Parse a `postgresql://` URL or a `key=value` connection string.
 
         Raises:
-            Invalid: it is neither; the message does not repeat it, because it may hold a password.
+            Invalid: it is neither. The message does not repeat it, because it may contain a password.
         """
         try:
             words = conninfo_to_dict(conninfo)
@@ -52,17 +52,17 @@ class DatabaseAddress:
 
     @classmethod
     def at(cls, host: str, port: int, *, user: str, password: str, database: str) -> DatabaseAddress:
-        """Put an address together from its parts."""
+        """Build an address from its parts."""
         conninfo = make_conninfo(host=host, port=port, user=user, password=password, dbname=database)
         return cls(host, port, user, database, conninfo)
 
     def having(self, **words: str) -> DatabaseAddress:
-        """The same address with some connection keywords (`user`, `password`, `dbname`, `options`, ...) replaced."""
+        """Return a copy with some connection keywords (`user`, `password`, `dbname`, `options`, ...) replaced."""
         return DatabaseAddress.parse(make_conninfo(self.conninfo, **words))
 
     def option(self, name: str, value: str) -> DatabaseAddress:
-        """The same address with one more server setting for its sessions, such as `role` or `statement_timeout`."""
+        """Return a copy with one more server setting for its sessions, such as `role` or `statement_timeout`."""
         before = str(conninfo_to_dict(self.conninfo).get("options") or "")
-        # The server splits `options` at blanks; a backslash keeps a blank inside a value.
+        # The server splits `options` at spaces; a backslash escapes a space in a value.
         escaped = value.replace("\\", "\\\\").replace(" ", "\\ ")
         return self.having(options=f"{before} -c {name}={escaped}".strip())

@@ -1,7 +1,7 @@
-"""`headgate.toml`: read whole, checked whole, planned, then applied in one transaction or not at all.
+"""`headgate.toml`: decodes and checks the whole file, plans the changes, and applies them in one transaction.
 
-A mistake is reported with its line, its key and the nearest valid name. The sections belong to the features;
-this module knows only the port.
+An error message has the line, the key and the nearest valid name. The features own the sections; this module knows
+only their port.
 """
 
 from __future__ import annotations
@@ -35,31 +35,31 @@ _KEY = re.compile(r"""^\s*(?P<key>"[^"]*"|'[^']*'|[A-Za-z0-9_.-]+)\s*=""")
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """A checked file: the decoded sections by name, and the ports that decoded them."""
+    """A checked file: the decoded sections by name, with their ports."""
 
     values: Mapping[str, Any]
     sections: Mapping[str, ConfigSection]
 
     async def plan(self, *, tenant: TenantId, transaction: Any) -> tuple[Change, ...]:
-        """Return every change that applying would make; an empty plan changes nothing."""
+        """Return the changes that `apply` would make."""
         changes: list[Change] = []
         for name, section in self.sections.items():
             changes += await section.plan(self.values[name], tenant=tenant, transaction=transaction)
         return tuple(changes)
 
     async def apply(self, *, tenant: TenantId, transaction: Any) -> None:
-        """Make it so; the caller commits."""
+        """Apply the file. The caller commits."""
         for name, section in self.sections.items():
             await section.apply(self.values[name], tenant=tenant, transaction=transaction)
 
 
 def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgate.toml") -> Desired:
-    """Read and check a whole file.
+    """Decode and check a whole file.
 
-    A section that the file does not mention is left as it is; a section that it mentions is replaced whole.
+    A section in the file replaces the stored section completely. A section that is not in the file stays unchanged.
 
     Raises:
-        Invalid: `file:line: key: what is wrong`, with the nearest valid name where there is one.
+        Invalid: `file:line: key: message`, with the nearest valid name if there is one.
     """
     if len(text) > _MAX_BYTES:
         raise TooLarge(f"{file} is larger than {_MAX_BYTES} bytes")
@@ -67,7 +67,7 @@ def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgat
         source = text.decode()
         document = tomllib.loads(source)
     except UnicodeDecodeError as error:
-        raise Invalid(f"{file}: it is not UTF-8 at byte {error.start}") from error
+        raise Invalid(f"{file} is not valid UTF-8 at byte {error.start}") from error
     except tomllib.TOMLDecodeError as error:
         found = _SYNTAX_PLACE.search(str(error))
         place = f"{file}:{found['line']}" if found else file
@@ -75,7 +75,7 @@ def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgat
     except ValueError as error:  # a whole number of thousands of digits
         raise Invalid(f"{file}: a number in it is too long") from error
     except RecursionError as error:
-        raise Invalid(f"{file}: it is nested too deeply") from error
+        raise Invalid(f"{file} is nested too deeply") from error
     known = {section.name: section for section in sections}
     values: dict[str, Any] = {}
     try:
@@ -99,7 +99,7 @@ def decode_table(table: Any, of: type[_T], *, section: str) -> list[_T]:
         TooLarge: there are more than `MAX_ENTRIES`.
     """
     if not isinstance(table, list):
-        raise Invalid(f"write [[{section}]], once for each entry", param=section)
+        raise Invalid(f"write each entry as a table [[{section}]]", param=section)
     rows = cast("list[Any]", table)
     if len(rows) > MAX_ENTRIES:
         raise TooLarge(f"there are more than {MAX_ENTRIES} entries of [[{section}]]", param=section)
@@ -123,7 +123,7 @@ def _as_invalid(text: str, of: type[Any], section: str) -> Invalid:
 
 
 def _choices(message: str, of: type[Any], path: str) -> str:
-    """Return what to add to the library's message: the value meant, or all there are, where it is one of a few."""
+    """Return a hint for a wrong choice: the nearest valid value, or all valid values."""
     if not (wrong := _WRONG_CHOICE.search(message)):
         return ""
     info = _type_at(of, path)
@@ -138,7 +138,7 @@ def _fields(of: type[Any], path: str) -> Sequence[str]:
 
 
 def _type_at(of: type[Any], path: str) -> Any:
-    """Return what msgspec knows of the type at a dotted path below `of`."""
+    """Return msgspec's description of the type at a dotted path below `of`."""
     info: Any = msgspec.inspect.type_info(of)
     for step in filter(None, path.replace("[", ".[").split(".")):
         for field in getattr(info, "fields", ()):
@@ -155,14 +155,14 @@ def _nearest(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
 
 
 def placed(message: str, source: str, *, param: str, file: str = "headgate.toml") -> str:
-    """Return the message with the line and the dotted key that it is about."""
+    """Return the message with its line and dotted key."""
     line = locate(source, param)
     where = f"{file}:{line}" if line else file
     return f"{where}: {param}: {message}"
 
 
 def locate(source: str, param: str) -> int | None:
-    """Return the line, from 1, of a dotted key such as `deployment[2].model`; of its nearest parent if absent."""
+    """Return the line, from 1, of a dotted key such as `deployment[2].model`, or of its nearest parent."""
     steps = [step for step in re.split(r"[.\[\]]+", param) if step]
     if not steps:
         return None

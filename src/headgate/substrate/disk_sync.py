@@ -1,9 +1,8 @@
-"""Making a file's bytes durable beside the event loop: `fdatasync` by the kernel's own workers, or on a thread.
+"""Asynchronous `fdatasync`, by Linux's asynchronous I/O or on a thread.
 
-On Linux the kernel is asked by its asynchronous I/O interface (`io_submit` with `IOCB_CMD_FDSYNC`, since Linux 4.18)
-and answers through an event file that the loop watches. No thread of ours takes part: one that wakes for each sync
-takes the interpreter's lock from the loop at every call that lets go of it, which costs more than the sync. Where the
-kernel does not offer it, or a sandbox forbids it, one thread does the same.
+On Linux it uses `io_submit` with `IOCB_CMD_FDSYNC` (since Linux 4.18), and the event loop watches an event file for the
+result. That needs no thread: a thread that wakes for each sync competes with the loop for the interpreter's lock, which
+costs more than the sync. If the kernel lacks the interface or a sandbox forbids it, one thread calls `fdatasync`.
 
 Source: io_submit(2), linux/aio_abi.h.
 """
@@ -23,30 +22,30 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 Done = Callable[[OSError | None], None]
-"""Told on the loop how a sync went."""
+"""Callback on the loop with the result of a sync."""
 
 
 class DiskSync(Protocol):
-    """Syncs files, one request at a time: the next begins after `done` was called."""
+    """Syncs files, one request at a time. The next request may begin after `done` was called."""
 
     def begin(self, fds: Sequence[int], done: Done) -> None:
-        """Sync these open files and call `done` on the loop; calls it with the first error there was."""
+        """Sync these open files, then call `done` on the loop with the first error, if any."""
         ...
 
     def close(self) -> None:
-        """Let go of what this holds; no request is under way."""
+        """Release the resources. No request may be running."""
         ...
 
 
 DiskSyncMaker = Callable[[asyncio.AbstractEventLoop, int], DiskSync]
-"""Makes one for a loop, given an open file on the file system in question."""
+"""Factory of a `DiskSync`, from a loop and an open file on the file system."""
 
 
 def disk_sync(loop: asyncio.AbstractEventLoop, probe: int) -> DiskSync:
-    """Return the best way here.
+    """Return the fastest implementation that works on this file system.
 
     Args:
-        probe: an open file on the file system in question.
+        probe: an open file on the file system.
     """
     try:
         return KernelSync(loop, probe)
@@ -55,7 +54,7 @@ def disk_sync(loop: asyncio.AbstractEventLoop, probe: int) -> DiskSync:
 
 
 class ThreadSync:
-    """Syncs on a thread of its own."""
+    """Syncs on its own thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -81,7 +80,7 @@ class ThreadSync:
                     os.fdatasync(fd)
                 except OSError as failure:
                     error = error or failure
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(done, error)
 
 
@@ -103,10 +102,10 @@ _AT_ONCE = 16
 
 
 class KernelSync:
-    """Syncs in the kernel.
+    """Syncs by Linux's asynchronous I/O.
 
     Raises:
-        OSError: it does not work here; nothing is held.
+        OSError: the kernel or file system does not support it. Nothing stays open.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, probe: int) -> None:
@@ -157,7 +156,7 @@ class KernelSync:
         self._call(self._calls.destroy, self._context)
 
     def _submit(self) -> bool:
-        """Hand the next files over; False where none of them is under way, and `_error` says why."""
+        """Submit the next files. Return False if none was accepted; `_error` has the cause."""
         fds, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
         for at, fd in enumerate(fds):
             # Key, flags, priority, buffer, length and offset mean nothing for a sync.
@@ -179,7 +178,7 @@ class KernelSync:
             self._finish()
 
     def _take(self) -> None:
-        """Take the answers that are there."""
+        """Collect the available results."""
         count = self._call(
             self._calls.getevents, self._context, ctypes.c_long(0), ctypes.c_long(_AT_ONCE), self._events, None
         )

@@ -1,17 +1,17 @@
-"""The journal: what a worker has promised, on its own disk before anything happens.
+"""The journal: a worker's write-ahead log of records, on local disk.
 
-A worker owns one folder for as long as it lives and holds a lock on it; what it appends goes to numbered segment files
-as frames of `length, crc32, payload` (little-endian u32s). The bytes are with the kernel before the loop's turn ends,
-and so survive the death of the process; a ticket is durable once `fdatasync` returned. Openings wait for no timer: what
-was appended while the last sync ran goes with the next.
+A worker owns one folder and holds a lock on it until it ends. It appends frames of `length, crc32, payload`
+(little-endian u32s) to numbered segment files. The bytes reach the kernel within the same turn of the loop, so they
+survive the death of the process. A ticket is durable after `fdatasync` returned. Syncs are grouped without a timer:
+appends during one sync go with the next.
 
     JOURNAL/<worker ulid>/lock          held while the worker lives
     JOURNAL/<worker ulid>/00000001.log  segments, each up to `segment_bytes`
     JOURNAL/<worker ulid>/shipped       how far the shipper came: "<segment> <offset> <total bytes>"
     JOURNAL/<worker ulid>/reserve       room kept for closings when the disk is full
 
-A frame whose length or checksum is wrong ends its segment: it was never acknowledged. A worker never appends to a
-segment that another process began. Once a sync failed, the journal refuses everything until it is restarted.
+A frame with a wrong length or checksum ends its segment, because it was never acknowledged. A worker never appends to
+another process's segment. After a failed sync the journal refuses every append until a restart.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _CLOSING_SYNC_S = 0.02
 
 
 class Position(NamedTuple):
-    """A place in one worker's journal: before the frame at `offset` of `segment`."""
+    """A position in one worker's journal, before the frame at `offset` of `segment`."""
 
     segment: int
     offset: int
@@ -49,14 +49,14 @@ START = Position(0, 0)
 
 
 class Stretch(NamedTuple):
-    """Payloads in the order in which they were appended, and the position after the last."""
+    """Consecutive payloads and the position after the last one."""
 
     payloads: list[bytes]
     after: Position
 
 
 class Damage(NamedTuple):
-    """Bytes of a segment that are no whole frame: from where, and the position behind them."""
+    """Damaged bytes of a segment, with the position after them."""
 
     data: bytes
     at: Position
@@ -65,12 +65,12 @@ class Damage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JournalLimits:
-    """How much may wait to be shipped, and how the files are cut.
+    """Limits of the backlog and of the files.
 
     Args:
-        backlog_bytes: over this, `append` refuses what asks for room; closings still pass.
-        segment_bytes: a new segment begins after this.
-        reserve_bytes: freed for closings when the disk is full.
+        backlog_bytes: limit of unshipped bytes; over it `append` accepts only closings.
+        segment_bytes: size at which a new segment begins.
+        reserve_bytes: reserved space that is freed for closings on a full disk.
     """
 
     backlog_bytes: int = 1 << 30
@@ -90,7 +90,7 @@ class _Group:
 
 
 class JournalTicket:
-    """The promise that an append will be on disk; asking for it is what hurries the disk."""
+    """A handle on one append. Awaiting `durable` triggers the sync."""
 
     __slots__ = ("_group", "_journal", "error", "frame", "is_closing")
 
@@ -102,10 +102,10 @@ class JournalTicket:
         self.error: OSError | None = None
 
     async def durable(self) -> None:
-        """Return once it is on disk.
+        """Wait until the append is on disk.
 
         Raises:
-            Unavailable: the disk refused.
+            Unavailable: the disk failed.
         """
         group = self._group
         if not group.done:
@@ -116,11 +116,11 @@ class JournalTicket:
 
 
 class Journal:
-    """One worker's journal. Belongs to one event loop; not for several threads.
+    """One worker's journal. Belongs to one event loop; not thread-safe.
 
-    Appends of one turn of the loop are written together at its end, and synced together where somebody asked a ticket
-    to be durable. A sync runs beside the loop (`disk_sync`); what is appended meanwhile goes with the next. After a
-    closing there is one within 20 ms.
+    At the end of a turn of the loop it writes that turn's appends together, and syncs them if a ticket was awaited.
+    The sync runs outside the loop (`disk_sync`); appends during a sync go with the next. After a closing a sync follows
+    within 20 ms.
     """
 
     def __init__(
@@ -134,8 +134,8 @@ class Journal:
         """Create the folder, take its lock and open the first segment.
 
         Args:
-            on_broken: called once, when a sync failed and nothing can be believed any more.
-            disk: makes what syncs the segments.
+            on_broken: callback after a failed sync, which makes the journal unusable.
+            disk: factory of the `DiskSync`.
 
         Raises:
             Unavailable: the disk refuses.
@@ -169,13 +169,13 @@ class Journal:
 
     @property
     def backlog_bytes(self) -> int:
-        """How many bytes wait to be shipped; looks at the shipper's mark, so that who only asks sees it fall too."""
+        """Number of unshipped bytes. Rereads the shipper's mark."""
         self._shipped.refresh()
         return max(0, self._taken_bytes - self._shipped.bytes_shipped)
 
     @property
     def is_sound(self) -> bool:
-        """Whether the disk took what was last written to it."""
+        """Whether the last write succeeded."""
         return self._broken is None and not self._is_refused
 
     def append(self, payload: bytes, *, is_closing: bool = False) -> JournalTicket:
@@ -183,7 +183,7 @@ class Journal:
 
         Args:
             payload: at most 64 MiB.
-            is_closing: pass although the backlog is over its limit, and use the reserve when the disk is full.
+            is_closing: ignore the limit of the backlog, and use the reserve on a full disk.
 
         Raises:
             Unavailable: over the limit, closed, or the disk refused before; nothing was appended.
@@ -191,7 +191,7 @@ class Journal:
         """
         size = len(payload)
         if size > _MAX_PAYLOAD_BYTES:
-            raise TooLarge(f"a record of {size} bytes is over the journal's {_MAX_PAYLOAD_BYTES}")
+            raise TooLarge(f"a record of {size} bytes is over the journal's limit of {_MAX_PAYLOAD_BYTES}")
         if self._broken is not None:
             raise _unwritable(self._broken) from self._broken
         if self._is_closed:
@@ -211,7 +211,7 @@ class Journal:
         return ticket
 
     def sync_of(self, group: _Group) -> asyncio.Future[None]:
-        """What to await until a group that is not done is synced: the one under way, or else the next."""
+        """Return the future of the sync for an unfinished group: the running sync or the next."""
         if group is self._group:
             self._want_sync()
         waiter = self._loop.create_future()
@@ -219,7 +219,7 @@ class Journal:
         return waiter
 
     async def aclose(self) -> None:
-        """Sync what is left and let go of the folder; the shipper takes it from there."""
+        """Sync the rest and release the folder, so that the shipper can finish it."""
         self._is_closed = True
         self.flush()
         if self._timer is not None:
@@ -234,13 +234,13 @@ class Journal:
         waiting_bytes = self.backlog_bytes
         if waiting_bytes > self._limits.backlog_bytes:
             raise Unavailable(
-                f"{waiting_bytes} bytes of records wait for the database, the limit is"
-                f" {self._limits.backlog_bytes}; nothing more is done until they are shipped",
+                f"{waiting_bytes} bytes of records wait for the database, over the limit of"
+                f" {self._limits.backlog_bytes}; Headgate refuses calls until they are shipped",
                 retry_after_s=5,
             )
 
     def flush(self) -> None:
-        """Write the pending frames: together, or one by one where that fails, so that each knows what became of it."""
+        """Write the pending frames together, or one by one after a failure, so that each ticket has its result."""
         if not self._pending:
             return
         pending, self._pending = self._pending, []
@@ -255,7 +255,7 @@ class Journal:
     def _write_alone(self, one: JournalTicket) -> None:
         try:
             if not one.is_closing and not self._has_reserve:
-                raise OSError(errno.ENOSPC, "No space left on device")  # what room there is was freed for closings
+                raise OSError(errno.ENOSPC, "No space left on device")  # the freed space is for closings only
             self._write(one.frame)
         except OSError as error:
             if one.is_closing and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -300,14 +300,14 @@ class Journal:
             os.close(reserve)
 
     def _reserve_again(self) -> None:
-        """Nothing new is opened before there is room for closings again: they spent the reserve on a full disk."""
+        """Refill the reserve after a full disk. Openings are refused until that succeeds."""
         try:
             self._fill_reserve()
         except OSError as error:
             raise _unwritable(error) from error
 
     def _rotate(self) -> None:
-        """Begin the next segment; the old one is closed after the next sync, which includes it."""
+        """Begin the next segment. The next sync includes the old one and then closes it."""
         path = self.folder / f"{self._segment + 1:08d}.log"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         _sync_folder(self.folder)
@@ -320,14 +320,14 @@ class Journal:
         self._want_sync()
 
     def _want_sync(self) -> None:
-        """Have a sync begin at the end of this turn, or when the one under way is over."""
+        """Schedule a sync for the end of this turn, or after the running one."""
         if not self._is_sync_wanted:
             self._is_sync_wanted = True
             if not self._is_syncing:
                 self._loop.call_soon(self._begin_sync)
 
     def _begin_sync(self) -> None:
-        """Write what is pending and sync all that was written: the group of all tickets given out so far."""
+        """Write the pending frames and sync them, together with all earlier ones."""
         self.flush()
         self._is_sync_wanted, self._is_syncing = False, True
         group, self._group = self._group, _Group()
@@ -352,7 +352,7 @@ class Journal:
 
 
 class _ShippedGauge:
-    """How many bytes of a folder the shipper has done with, read from its mark when that file changes."""
+    """The number of shipped bytes of a folder, from the shipper's mark."""
 
     def __init__(self, folder: Path) -> None:
         self._mark = folder / "shipped"
@@ -361,7 +361,7 @@ class _ShippedGauge:
         self.bytes_shipped = 0
 
     def refresh(self) -> None:
-        """Look at the mark again; one `stat` when nothing changed."""
+        """Reread the mark if it changed; otherwise costs one `stat`."""
         try:
             stamp = os.stat(self._path).st_mtime_ns  # noqa: PTH116 - asked after each sync; pathlib takes twice as long
         except FileNotFoundError:
@@ -384,7 +384,7 @@ def folders(root: Path) -> list[Path]:
 
 
 def is_alive(folder: Path) -> bool:
-    """Tell whether the worker that owns the folder still lives: it holds the lock for as long as it does."""
+    """Return whether the folder's worker is alive, which means that it holds the lock."""
     try:
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -399,7 +399,7 @@ def is_alive(folder: Path) -> bool:
 
 
 def shipped_mark(folder: Path) -> Position:
-    """Return how far the shipper came; the start where it has left no mark."""
+    """Return the shipper's position, or the start if it has left no mark."""
     return _read_mark(folder / "shipped").position
 
 
@@ -414,7 +414,7 @@ def _read_mark(path: Path) -> _Mark:
 
 
 def mark_shipped(folder: Path, position: Position) -> None:
-    """Remember how far the shipper came and remove the segments before it; atomic, survives a crash at any point."""
+    """Store the shipper's position and remove earlier segments. Atomic and safe against crashes."""
     old = _read_mark(folder / "shipped")
     done = [path for path in sorted(folder.glob("*.log")) if int(path.stem) < position.segment]
     total_bytes = old.total_bytes + position.offset
@@ -433,10 +433,10 @@ def mark_shipped(folder: Path, position: Position) -> None:
 def read(folder: Path, after: Position, *, limit_bytes: int = 4 << 20, limit_frames: int = 1 << 20) -> Stretch:
     """Read the frames after a position, across segments, up to about `limit_bytes` of payload.
 
-    Stops at the first frame that is not whole; on a segment that is still written to, it may be whole later.
+    Stops at the first incomplete frame, which may be complete later if the segment is still being written.
 
     Raises:
-        Corrupt: the very next frame is broken though whole frames or segments follow it; see `damaged`.
+        Corrupt: the next frame is damaged, and complete frames or segments follow it; see `damaged`.
     """
     payloads: list[bytes] = []
     room = limit_bytes
@@ -457,7 +457,7 @@ def read(folder: Path, after: Position, *, limit_bytes: int = 4 << 20, limit_fra
             break
         if at < len(data) and segment != segments[-1]:
             if payloads:
-                break  # what is whole comes first
+                break  # return the complete frames first
             raise Corrupt(
                 f"{folder.name}/{segment:08d}.log is damaged at byte {base + at}: its checksum does not match"
             )
@@ -465,9 +465,9 @@ def read(folder: Path, after: Position, *, limit_bytes: int = 4 << 20, limit_fra
 
 
 def damaged(folder: Path, after: Position) -> Damage:
-    """Return the bytes that `read` found to be damaged after a position, and where whole frames may begin again.
+    """Return the damaged bytes after a position, and the position of the next frame.
 
-    That is one frame where whole ones follow it, else the rest of the segment.
+    The damage is one frame if complete frames follow it, and otherwise the rest of the segment.
     """
     for segment in sorted(int(path.stem) for path in folder.glob("*.log")):
         if segment < after.segment:
@@ -480,7 +480,7 @@ def damaged(folder: Path, after: Position) -> Damage:
             if not 0 < length <= _MAX_PAYLOAD_BYTES or _frame(data, behind) is None:
                 behind = len(data)
             return Damage(data[:behind], Position(segment, base), Position(segment, base + behind))
-    raise Corrupt(f"{folder.name} holds nothing after {after}: there is no damage to step over")
+    raise Corrupt(f"{folder.name} has no bytes after {after}, so there is no damage to skip")
 
 
 def _tail(folder: Path, segment: int, offset: int) -> bytes:
@@ -510,6 +510,6 @@ def _sync_folder(folder: Path) -> None:
 def _unwritable(error: OSError) -> Unavailable:
     reason = os.strerror(error.errno) if error.errno else "unknown reason"
     return Unavailable(
-        f"the journal cannot be written ({reason}); free space on the data disk, nothing is done until then",
+        f"the journal cannot be written ({reason}); Headgate refuses calls until the data disk has free space",
         retry_after_s=5,
     )

@@ -1,4 +1,4 @@
-"""Background jobs that no single error ends: the cause is logged once, and the job begins again after a pause."""
+"""Background jobs that restart after an error. Each cause is logged once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _CALM_S = 60.0
 
 
 class Trouble:
-    """Logs why something fails: once for each cause, and once when it works again.
+    """Logs failures: once for each cause, and once at recovery.
 
     Args:
-        event: what the log calls it, such as `policies_not_refreshed`.
+        event: name of the log event, such as `policies_not_refreshed`.
         names: fields of every line, such as the job's name.
     """
 
@@ -27,21 +27,21 @@ class Trouble:
         self._cause: tuple[type[BaseException], str] | None = None
 
     def tell(self, error: BaseException) -> None:
-        """Log the error with its traceback, unless the last one was the same."""
+        """Log the error with its traceback, unless it repeats the last one."""
         cause = (type(error), str(error))
         if cause != self._cause:
             self._cause = cause
             log.error(self._event, **self._names, exc_info=error)
 
     def is_over(self) -> None:
-        """Note that it works."""
+        """Log the recovery after a failure."""
         if self._cause is not None:
             self._cause = None
             log.info(f"{self._event}_over", **self._names)
 
 
 async def kept(name: str, job: Callable[[], Awaitable[None]], *, pauses_s: Sequence[float] = _PAUSES_S) -> None:
-    """Run a job again whenever an error ends it; returns when the job does. End it by cancelling."""
+    """Run a job and restart it after an error, until it returns or is cancelled."""
     trouble, failures, clock = Trouble("job_failed", job=name), 0, asyncio.get_running_loop().time
     while True:
         begun_s = clock()

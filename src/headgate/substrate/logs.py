@@ -1,4 +1,4 @@
-"""Structured logs on standard error: one JSON object a line, event-named. They never carry prompt text or secrets."""
+"""Structured logs on standard error: one JSON object per line, named by event, without prompts or secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HIDDEN = frozenset(
 
 
 def set_up_logs(process: str, *, level: int = logging.INFO) -> None:
-    """Configure logging for this process; libraries' warnings go the same way."""
+    """Configure logging of this process and of its libraries."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -38,14 +38,14 @@ def set_up_logs(process: str, *, level: int = logging.INFO) -> None:
 
 
 class _OfLibraries(logging.Formatter):
-    """What libraries warn of, in our form; cut short, and without the arguments that a traceback would show."""
+    """Formats warnings of libraries as our JSON lines, truncated and without the arguments of tracebacks."""
 
     def __init__(self, process: str) -> None:
         super().__init__()
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line of JSON."""
+        """Return one JSON line."""
         told = {
             "logger": record.name,
             "event": record.getMessage()[:_MAX_VALUE_CHARS],
@@ -57,7 +57,7 @@ class _OfLibraries(logging.Formatter):
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Cut long values and hide those whose name says that they are secret: a net below the rule not to log them."""
+    """Truncate long values and hide fields with secret names, as a safety net for code that logs them."""
     for name, value in event.items():
         if name in _HIDDEN:
             event[name] = "[hidden]"

@@ -1,4 +1,4 @@
-"""Brings a database to the form that this version of Headgate needs: forward only, in one line, or not at all.
+"""Migrates a database to this version of Headgate, forward only and in order.
 
 A migration is a file `NNNN_<feature>_<what>.pre.sql` or `.post.sql`. `pre` files are safe while the version before
 still runs, and run before the new one starts; `post` files run once only the new version runs. Numbers say the order
@@ -6,8 +6,8 @@ and are used once. A file runs in one transaction together with the note that it
 s for each statement. A file whose first line is `-- headgate: no-transaction` holds one statement that cannot
 (`CREATE INDEX CONCURRENTLY`): it runs without a statement limit and should be safe to run twice.
 
-Nothing starts on a database that is not what the files say: a file changed after it ran, a migration that this version
-does not know, one that comes before others that already ran, or one that failed.
+Headgate does not start if a file changed after it ran, if the database has an unknown migration, if a pending migration
+precedes one that already ran, or if a migration failed.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class Migration:
 
 
 def migrations_in(*folders: Traversable) -> tuple[Migration, ...]:
-    """The series in some folders, in the order of their numbers.
+    """Return the migrations in some folders, in the order of their numbers.
 
     Raises:
-        Invalid: a file has a name of another form, or two have the same number.
+        Invalid: a file has a malformed name, or two files have the same number.
     """
     series: dict[int, Migration] = {}
     files = (file for folder in folders for file in folder.iterdir())
@@ -87,9 +87,9 @@ def migrations_in(*folders: Traversable) -> tuple[Migration, ...]:
 
 
 async def migrate(conninfo: str, *, series: Sequence[Migration], phase: Phase = "all") -> list[str]:
-    """Run what is pending, and return the names of the files that ran, in order.
+    """Run the pending migrations and return the names of their files, in order.
 
-    Safe to call from several starters at once: one works, the others wait up to 60 s and find nothing to do. `pre`
+    Safe for concurrent callers: one works, and the others wait up to 60 s and find nothing to do. `pre`
     stops before the first pending `post` file, and `post` before the first pending `pre` file; `all` runs everything,
     for when nothing else runs.
 
@@ -131,17 +131,17 @@ async def _connected(conninfo: str) -> AsyncGenerator[psycopg.AsyncConnection]:
             yield connection
     except psycopg.Error as exc:
         raise Unavailable(
-            f"The database could not be asked what it lacks; look after the server, then start again: {_said(exc)}",
+            f"The database could not list its migrations; check the server, then start again: {_said(exc)}",
             retry_after_s=5.0,
         ) from exc
 
 
 @asynccontextmanager
 async def _alone(connection: psycopg.AsyncConnection) -> AsyncGenerator[None]:
-    """Hold the lock of whoever migrates.
+    """Hold the migration lock.
 
-    Asked for again and again, not waited for in the server: a statement that waits there holds a snapshot, and `CREATE
-    INDEX CONCURRENTLY` in the session that has the lock would wait for that snapshot for ever.
+    Polls for the lock. A statement that waits in the server would hold a snapshot, and `CREATE INDEX CONCURRENTLY` in
+    the session with the lock would wait for that snapshot forever.
     """
     clock = asyncio.get_running_loop().time
     begun = clock()
@@ -171,7 +171,7 @@ async def _applied(connection: psycopg.AsyncConnection) -> dict[str, str]:
 
 
 def _pending(series: Sequence[Migration], applied: dict[str, str]) -> list[Migration]:
-    """What has not run, after proving that what has is the beginning of the series."""
+    """Return the pending migrations, after checking that the applied ones are the beginning of the series."""
     if unknown := sorted(applied.keys() - {migration.name for migration in series}):
         raise Conflict(
             f"The database was changed by a newer Headgate ({', '.join(unknown)}): "

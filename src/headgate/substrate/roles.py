@@ -1,10 +1,9 @@
-"""As whom each process talks to the database: never as the owner, never as somebody that row-level security spares.
+"""Database roles of the processes. No process is the owner, and row-level security applies to all of them.
 
-The embedded server gives each role a real login with a random password of its own, kept in DATA/secrets: whoever
-smuggles SQL into a statement cannot become another role, because there is none that the session belongs to. At a
-server of somebody else's we have one login; its sessions start with `role` set. That holds against our own mistakes
-but not against smuggled SQL, which can say RESET ROLE: whoever wants more gives each process a URL with a login of
-its own.
+The embedded server has one login per role, with a random password in DATA/secrets. Injected SQL cannot change the role,
+because the login is a member of no other role. At an external server there is one login, and its sessions start with
+`role` set. That protects against our own bugs but not against injected SQL, which can run RESET ROLE. For the stronger
+protection give each process a URL with its own login.
 """
 
 from __future__ import annotations
@@ -28,9 +27,10 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 async def give_logins(superuser: DatabaseAddress, secrets: Path) -> Mapping[Role, DatabaseAddress]:
-    """Let every role log in with the password in its file under `secrets` (made here if missing); their addresses.
+    """Set the password of every role from its file under `secrets`, and return the addresses.
 
-    Call it after `migrate` at every start of the embedded server: a restored or exchanged file counts from then on.
+    Creates missing files. Call it after `migrate` at every start of the embedded server, so that a restored or replaced
+    file takes effect.
 
     Raises:
         Unavailable: the server is away, or has not been migrated.
@@ -40,7 +40,7 @@ async def give_logins(superuser: DatabaseAddress, secrets: Path) -> Mapping[Role
     try:
         async with await psycopg.AsyncConnection.connect(superuser.conninfo, connect_timeout=10) as connection:
             for role, password in passwords.items():
-                # What travels and may be logged is the verifier; the password does not leave us.
+                # Sends only the SCRAM verifier, which may appear in a log; the password stays here.
                 verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
                 await connection.execute(
                     sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
@@ -48,17 +48,17 @@ async def give_logins(superuser: DatabaseAddress, secrets: Path) -> Mapping[Role
                     )
                 )
     except psycopg.Error as exc:
-        raise Unavailable("The database roles got no logins: see the server's log, and start again.") from exc
+        raise Unavailable("Setting the logins of the database roles failed: see the server's log and restart.") from exc
     return {role: login_address(superuser, role, secrets) for role in ROLES}
 
 
 def login_address(server: DatabaseAddress, role: Role, secrets: Path) -> DatabaseAddress:
-    """Where a process of this role logs in at the embedded server."""
+    """Return the address of a role's login at the embedded server."""
     return server.having(user=role, password=kept_secret(_file(secrets, role)))
 
 
 def acting_address(external: DatabaseAddress, role: Role) -> DatabaseAddress:
-    """Where a process connects at a server of somebody else's, so that its sessions act as this role."""
+    """Return the address at an external server whose sessions act as this role."""
     return external.option("role", role)
 
 

@@ -1,7 +1,7 @@
-"""Secrets by reference: `env:NAME` or `file:PATH`. The value is looked up when it is needed and never stored.
+"""Secrets by reference: `env:NAME` or `file:PATH`. Headgate resolves the value for each use and never stores it.
 
-Whoever declares a destination chooses its reference too, and what it names goes there. So references reach credentials
-that were meant for this, not what Headgate keeps for itself and not what the system tells of its processes.
+An administrator who declares a destination also chooses its reference, and the secret is sent to that destination. So a
+reference must not reach Headgate's own secrets or the system's process information.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ _NAME_OF_A_SECRET = re.compile(
 
 
 def check_reference(reference: str, *, param: str) -> None:
-    """Refuse what is no reference, such as a secret pasted in its place; the message does not repeat it.
+    """Refuse an invalid reference, such as a pasted secret. The message does not repeat the value.
 
     Raises:
         Invalid: with `param`.
     """
     scheme, colon, rest = reference.partition(":")
     if not colon or scheme not in ("env", "file") or not rest:
-        raise Invalid("a secret is given by reference: env:NAME or file:PATH, never by its value", param=param)
+        raise Invalid("write a reference to the secret, env:NAME or file:PATH, and not its value", param=param)
     if scheme == "env" and not _NAME_OF_A_SECRET.fullmatch(rest):
         raise Invalid(
-            "env:NAME refers to a variable whose name has KEY, TOKEN, SECRET, PASSWORD or LOGIN as one of its words, as"
-            " OPENAI_API_KEY has, and does not begin with HEADGATE_",
+            "the variable of env:NAME must have KEY, TOKEN, SECRET, PASSWORD or LOGIN as one of its words, such as"
+            " OPENAI_API_KEY, and must not begin with HEADGATE_",
             param=param,
         )
 
 
 class SecretStore:
-    """Resolves references against the environment, and files outside Headgate's own folder and the system's.
+    """Resolves references to environment variables, and to files outside the data folder and the system's folders.
 
     Args:
-        data: the folder whose files are no credentials of a provider.
+        data: Headgate's data folder, which references must not reach.
         environment: usually the process's own.
     """
 
@@ -52,7 +52,7 @@ class SecretStore:
         self._environment = os.environ if environment is None else environment
 
     def __call__(self, reference: str) -> str:
-        """Return the secret's value, without the line end of a file.
+        """Return the secret's value, without a trailing newline.
 
         Raises:
             Unavailable: the variable is not set, the file cannot be read, or the reference may not be used.
@@ -68,7 +68,7 @@ class SecretStore:
                 raise Unavailable(f"the environment variable {name} that holds a credential is not set")
             return value
         try:
-            # A pipe that nobody writes to would hold us up for ever.
+            # Opening a pipe without a writer would block forever.
             with open(name, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
                 self._check_opened(file, Path(name))
                 return file.read(_MAX_SECRET_BYTES).decode().strip()
@@ -76,21 +76,21 @@ class SecretStore:
             raise Unavailable(f"the credential file {name} cannot be read: {type(error).__name__}") from error
 
     def _check_opened(self, file: BinaryIO, path: Path) -> None:
-        """Refuse an opened file that does not lie where credentials may.
+        """Refuse an opened file in a forbidden folder.
 
-        Folders are compared by identity, so that no other spelling, link or mount of one is another folder.
+        Compares folders by device and inode, so that links, mounts and other spellings do not get around the check.
         """
         opened, real = os.fstat(file.fileno()), path.resolve(strict=True)
         closed = {_identity(folder.stat()) for folder in self._closed if folder.exists()}
         if (
             not stat.S_ISREG(opened.st_mode)
-            # The links may have been changed since; then it is not known where the opened file lies.
+            # A link may have changed after the file was opened; then the folder of the opened file is unknown.
             or _identity(real.stat()) != _identity(opened)
             or any(_identity(folder.stat()) in closed for folder in real.parents)
         ):
             raise Unavailable(
-                f"the credential file {path} may not be used: it lies in Headgate's data folder, /proc, /sys or /dev,"
-                " or is no regular file"
+                f"the credential file {path} is not allowed: it is in Headgate's data folder, /proc, /sys or /dev,"
+                " or is not a regular file"
             )
 
 

@@ -1,4 +1,4 @@
-"""How this installation runs, decoded once from the environment; what it governs is declared in `headgate.toml`."""
+"""Process settings from environment variables. `headgate.toml` has the configuration of policy and models."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from typing import Literal, get_args
 from headgate.kernel.errors import Invalid
 
 MetricsAccess = Literal["open", "loopback", "key"]
-"""Who may read `/metrics`: everybody, programs on this machine and keys, or keys only."""
+"""Access to `/metrics`: everybody; programs on this machine and holders of keys; or holders of keys only."""
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*,]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One installation's settings. Every one has a default that works.
+    """One installation's settings. All have working defaults.
 
     Args:
-        data: folder for everything that must last; `HEADGATE_DATA`.
-        host: address to listen on; beyond loopback it needs `tls_certificate` or `trusted_proxy`; `HEADGATE_HOST`.
-        port: TCP port of the one door; `HEADGATE_PORT`.
-        workers: worker processes; `HEADGATE_WORKERS`.
+        data: data folder; `HEADGATE_DATA`.
+        host: address to listen on; others than loopback need `tls_certificate` or `trusted_proxy`; `HEADGATE_HOST`.
+        port: TCP port; `HEADGATE_PORT`.
+        workers: number of worker processes; `HEADGATE_WORKERS`.
         database_url: a PostgreSQL server, or None for the embedded one; `HEADGATE_DATABASE_URL`.
-        config: the declarative file that `headgate up` applies at start, or None; `HEADGATE_CONFIG`.
-        hosts: further host names that clients may use in `Host` and `Origin`; `HEADGATE_HOSTS`, comma-separated.
-        origins: of applications elsewhere that may call models; `HEADGATE_ORIGINS`, comma-separated.
-        metrics: who may read `/metrics`; `HEADGATE_METRICS`.
-        trusted_proxy: a TLS-terminating proxy is in front; `HEADGATE_TRUSTED_PROXY` (`1`).
+        config: configuration file that `headgate up` applies at start, or None; `HEADGATE_CONFIG`.
+        hosts: additional host names in `Host` and `Origin`; `HEADGATE_HOSTS`, comma-separated.
+        origins: other web origins that may call models; `HEADGATE_ORIGINS`, comma-separated.
+        metrics: access to `/metrics`; `HEADGATE_METRICS`.
+        trusted_proxy: a proxy in front terminates TLS; `HEADGATE_TRUSTED_PROXY` (`1`).
         tls_certificate: PEM file with the certificate chain; `HEADGATE_TLS_CERTIFICATE`.
         tls_key: PEM file with its key; `HEADGATE_TLS_KEY`.
         model_threads: threads of the embedded model process, 0 for cores − 1; `HEADGATE_MODEL_THREADS`.
-        journal_backlog_mib: MiB of records that may wait for the database; `HEADGATE_JOURNAL_BACKLOG_MIB`.
-        unread_s: seconds for which a client may take nothing of an answer that waits for it; `HEADGATE_UNREAD_S`.
-        otlp_endpoint: where OpenTelemetry spans and metrics go, or None; `OTEL_EXPORTER_OTLP_ENDPOINT`.
+        journal_backlog_mib: limit of unshipped records, in MiB; `HEADGATE_JOURNAL_BACKLOG_MIB`.
+        unread_s: timeout in seconds for a client that does not read its response; `HEADGATE_UNREAD_S`.
+        otlp_endpoint: URL of the OpenTelemetry collector, or None; `OTEL_EXPORTER_OTLP_ENDPOINT`.
     """
 
     data: Path = field(default_factory=lambda: Path(".headgate"))
@@ -59,22 +59,22 @@ class Settings:
 
     @property
     def secrets_folder(self) -> Path:
-        """Where the installation's own secrets lie; not part of the database's backups."""
+        """Folder of the installation's own secrets. Database backups do not include it."""
         return self.data / "secrets"
 
     @property
     def metrics_folder(self) -> Path:
-        """Where workers leave their numbers for one another."""
+        """Folder of the workers' metrics."""
         return self.data / "metrics"
 
     @property
     def journal_folder(self) -> Path:
-        """Where workers' journals lie."""
+        """Folder of the workers' journals."""
         return self.data / "journal"
 
     @property
     def ledger_folder(self) -> Path:
-        """Where the logs lie."""
+        """Folder of the logs."""
         return self.data / "ledger"
 
     @property
@@ -84,7 +84,7 @@ class Settings:
 
     @property
     def base_url(self) -> str:
-        """The address to tell a person on this machine."""
+        """The URL for a browser on this machine."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "127.0.0.1") else self.host  # noqa: S104 - only compared
         return f"{'https' if self.tls_certificate else 'http'}://{host}:{self.port}"
 
@@ -93,7 +93,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        Invalid: a value is not of its kind; `param` names the variable.
+        Invalid: a value is malformed; `param` names the variable.
     """
     given = os.environ if environment is None else environment
 
@@ -132,33 +132,33 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def api_key(environment: Mapping[str, str] | None = None) -> str | None:
-    """Return the key that the command line calls the API with, from `HEADGATE_API_KEY`; None where it is not set."""
+    """Return the command line's API key from `HEADGATE_API_KEY`, or None."""
     return (os.environ if environment is None else environment).get("HEADGATE_API_KEY") or None
 
 
 def grant(environment: Mapping[str, str] | None = None) -> str | None:
-    """Return the approval that the command line presents, from `HEADGATE_GRANT`; None where it is not set."""
+    """Return the command line's approval from `HEADGATE_GRANT`, or None."""
     return (os.environ if environment is None else environment).get("HEADGATE_GRANT") or None
 
 
 def check(settings: Settings) -> None:
-    """Refuse settings that would not be safe together.
+    """Refuse unsafe combinations of settings.
 
     Raises:
-        Invalid: with what to set.
+        Invalid: the message names the settings to change.
     """
     if not settings.is_loopback and not settings.trusted_proxy and settings.tls_certificate is None:
         raise Invalid(
             f"listening on {settings.host} needs TLS: set HEADGATE_TLS_CERTIFICATE and HEADGATE_TLS_KEY, or"
-            " HEADGATE_TRUSTED_PROXY=1 where a proxy in front ends TLS",
+            " HEADGATE_TRUSTED_PROXY=1 behind a proxy that terminates TLS",
             param="HEADGATE_HOST",
         )
     if (settings.tls_certificate is None) != (settings.tls_key is None):
-        raise Invalid("HEADGATE_TLS_CERTIFICATE and HEADGATE_TLS_KEY go together", param="HEADGATE_TLS_KEY")
+        raise Invalid("set both HEADGATE_TLS_CERTIFICATE and HEADGATE_TLS_KEY, or neither", param="HEADGATE_TLS_KEY")
     for origin in settings.origins:
         if not _ORIGIN.fullmatch(origin):
             raise Invalid(
-                f"HEADGATE_ORIGINS: {origin[:100]!r} is no origin such as app://obsidian.md or https://tool.example.com",
+                f"HEADGATE_ORIGINS: {origin[:100]!r} is not an origin such as app://obsidian.md or https://tool.example.com",
                 param="HEADGATE_ORIGINS",
             )
     if any("/" in host for host in settings.hosts):
@@ -169,7 +169,7 @@ def _metrics(value: str) -> MetricsAccess:
     for access in get_args(MetricsAccess):
         if value == access:
             return access
-    raise Invalid(f"HEADGATE_METRICS is one of {', '.join(get_args(MetricsAccess))}", param="HEADGATE_METRICS")
+    raise Invalid(f"HEADGATE_METRICS must be one of {', '.join(get_args(MetricsAccess))}", param="HEADGATE_METRICS")
 
 
 def _integer(value: str | None, name: str, *, default: int, least: int, most: int) -> int:

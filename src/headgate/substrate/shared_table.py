@@ -1,7 +1,7 @@
-"""A bounded table of small values that the processes of one machine share: a file, mapped into each of them.
+"""A bounded cache of small values in a memory-mapped file that the processes of one machine share.
 
-Nothing in it is evidence and nothing waits for it: a value may be lost to a newer one, to another process that writes
-the same slot at the same moment, or with the file. What is read is whole, or it is not there.
+It may lose values: to a newer value, to a concurrent write of the same slot, or with the file. A read returns a
+complete value or none.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _KEYS = struct.Struct("<" + f"{KEY_BYTES}s{_SLOT_BYTES - KEY_BYTES}x" * _WAYS)
 """The keys of a bucket."""
 
 _TIMES = struct.Struct("<" + f"28xQ{_SLOT_BYTES - 36}x" * _WAYS)
-"""When the values of a bucket were written."""
+"""The times of a bucket's values."""
 
 
 class SharedTable:
-    """The table in one file. Its methods block for microseconds; safe to use from any thread and process.
+    """The cache in one file. Its methods block for microseconds and are safe for threads and processes.
 
     Args:
-        path: the file; made sparse where it is absent.
-        slots: how many values there is room for, rounded up to whole buckets of eight; the same in every process.
+        path: the file; created sparse if it is missing.
+        slots: capacity in values, rounded up to buckets of eight; the same in every process.
     """
 
     def __init__(self, path: Path, *, slots: int) -> None:
@@ -57,7 +57,7 @@ class SharedTable:
         return value if check == _check(key, written_at, value) else None
 
     def put(self, key: bytes, value: bytes, *, written_at: int) -> None:
-        """Keep a value, in place of the key's own or of the oldest in its bucket.
+        """Store a value. Replaces the key's old value, or else the oldest value of its bucket.
 
         Args:
             written_at: any number that grows with time.
@@ -76,15 +76,15 @@ class SharedTable:
         self._map[at : at + len(head) + len(value)] = head + value
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._map.close()
 
     def _bucket(self, key: bytes) -> int:
-        """Return where the key's bucket begins."""
+        """Return the offset of the key's bucket."""
         return int.from_bytes(key[:8]) % self._buckets * _BUCKET_BYTES
 
     def _find(self, key: bytes, bucket: int) -> int:
-        """Return where the key's slot begins; below zero where there is none."""
+        """Return the offset of the key's slot, or a negative number."""
         keys = _KEYS.unpack_from(self._map, bucket)
         return bucket + _SLOT_BYTES * keys.index(key) if key in keys else -1
 

@@ -1,7 +1,7 @@
 """OpenTelemetry export: spans as OTLP over HTTP in JSON, in batches, each sent as an `export.send` action.
 
-A collector that is away costs nothing but the spans: they are dropped when the queue is full, and counted. Spans carry
-no content, and no span tells of an export: an export would otherwise cause the next one, for ever.
+While the collector is away, the exporter drops and counts spans that do not fit the queue. Spans contain no content. An
+export itself has no span, because that span would cause another export, and so on.
 Source: OpenTelemetry Protocol 1.x, "OTLP/HTTP"; semantic conventions for generative AI for attribute names.
 """
 
@@ -44,7 +44,7 @@ class Span:
         trace_id: 32 hex digits.
         span_id: 16 hex digits.
         parent_id: 16 hex digits, or None for the first of its trace.
-        tenant: whose work it was; spans of two tenants never leave in one batch.
+        tenant: the tenant of the work. A batch has spans of one tenant only.
     """
 
     trace_id: str
@@ -59,12 +59,12 @@ class Span:
 
 
 def telemetry_profile(endpoint: str) -> NetworkProfile:
-    """Return the egress profile of a collector: the address that the operator configured is allowed, wherever it is."""
+    """Return the egress profile of a collector, which allows the configured address in any network."""
     return NetworkProfile(allow=(parse_url(endpoint).origin.authority,), first_byte_s=10, idle_s=10, total_s=20)
 
 
 def authority_of(endpoint: str) -> str:
-    """Return the host and port of a collector, which name it in records."""
+    """Return a collector's `host:port`, its name in records."""
     return parse_url(endpoint).origin.authority
 
 
@@ -73,7 +73,7 @@ Send = Callable[[TenantId, Export], Awaitable[object]]
 
 
 class SpanExporter:
-    """Queues spans and has them sent; `add` never waits. One for a worker.
+    """Queues spans and sends them in batches; `add` never waits. One per worker.
 
     Args:
         service: the value of `service.name`.
@@ -85,20 +85,20 @@ class SpanExporter:
         self.dropped = 0
 
     def add(self, span: Span) -> None:
-        """Queue a span; dropped where the queue is full."""
+        """Queue a span. Drops it if the queue is full."""
         if len(self._queue) >= _QUEUED:
             self.dropped += 1
         else:
             self._queue.append(span)
 
     async def run_forever(self, send: Send) -> None:
-        """Have sent what is queued every few seconds; end it by cancelling."""
+        """Send the queue every few seconds until cancelled."""
         while True:
             await asyncio.sleep(_EVERY_S)
             await self.flush(send)
 
     async def flush(self, send: Send) -> None:
-        """Have everything sent that is queued; a batch that was refused or not taken is dropped and counted."""
+        """Send the whole queue. Drops and counts a batch that policy refuses or the collector rejects."""
         while self._queue:
             batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
             for tenant in dict.fromkeys(span.tenant for span in batch):
@@ -131,7 +131,7 @@ class SpanSender:
         """Send the batch.
 
         Raises:
-            Upstream: the collector did not take it.
+            Upstream: the collector rejected the batch.
         """
         export = run.payload
         run.facts.update(spans=export.count, size_bytes=len(export.body))
@@ -149,7 +149,7 @@ class SpanSender:
         return response.status
 
     def stream(self, run: Run[Export, object, int]) -> AbstractAsyncContextManager[AsyncIterator[object]]:
-        """Refuse: an export has no items."""
+        """Raise Invalid, because exports do not stream."""
         raise Invalid(f"{run.action.verb.name} cannot be streamed")
 
 

@@ -1,4 +1,4 @@
-"""The one way out of Headgate: HTTP/1.1 over TCP or TLS, to vetted addresses only.
+"""The HTTP/1.1 client for all outgoing requests, over TCP or TLS, to vetted addresses only.
 
 async with Egress(profiles={"lan": NetworkProfile(allow=("10.1.0.0/16",))}) as egress:
     async with egress.send(Request("POST", url, headers, body, profile="lan")) as response:

@@ -1,7 +1,7 @@
-"""Which network addresses may be reached: public ones, and those an administrator listed.
+"""Allowed network addresses: public ones, and ones that an administrator listed.
 
-A name is resolved here, every address it has is vetted, and the connection is made to the vetted address itself, so
-that a name cannot point elsewhere between the check and the use (DNS rebinding).
+This module resolves a name and vets each of its addresses. The client then connects to a vetted address, so that the
+name cannot change between the check and the use (DNS rebinding).
 
 Source: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890 and updates); metadata addresses from the
 documentation of the cloud providers.
@@ -42,7 +42,7 @@ _METADATA = frozenset(
         "192.0.0.192",  # Oracle Cloud
     )
 )
-# Names of metadata services; whoever resolves them, nothing else answers there.
+# Names of metadata services, for proxies that resolve names.
 _METADATA_NAMES = frozenset(
     (
         "metadata",
@@ -73,28 +73,28 @@ _PRIVATE_V4 = [
         "240.0.0.0/4",
     )
 ]
-# IPv6 is closed except global unicast, less what is reserved inside it.
+# Of IPv6 only global unicast is allowed, without its reserved blocks.
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _PRIVATE_V6 = [ipaddress.IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# Names that mean the resolver's own machine or network, so that a proxy would reach its own inside.
+# Names of the resolver's own machine or network. A proxy would resolve them to its internal network.
 _INSIDE = ("localhost", ".local", ".internal")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
 class Resolver(Protocol):
-    """Turns a name into addresses."""
+    """Resolves names."""
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
-        """Every address of the host, in the order to try. Raises OSError when there is none."""
+        """Return every address of the host, in the order of attempts. Raises OSError if there is none."""
         ...
 
 
 class SystemResolver:
-    """The operating system's resolver, asked in the loop's thread pool."""
+    """The operating system's resolver, called in the loop's thread pool."""
 
     async def resolve(self, host: str, port: int) -> Sequence[str]:
-        """Every address of the host in the system's order; nothing is cached."""
+        """Return every address of the host in the system's order, without a cache."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -120,7 +120,7 @@ def _classify(address: _Address) -> _Class:
 
 
 def _layers(address: _Address) -> Iterator[_Address]:
-    """The address, and the IPv4 address that it carries inside (mapped, compatible, NAT64, 6to4, Teredo)."""
+    """Yield the address, and an embedded IPv4 address (mapped, compatible, NAT64, 6to4, Teredo)."""
     yield address
     if isinstance(address, ipaddress.IPv4Address):
         return
@@ -135,14 +135,14 @@ def _layers(address: _Address) -> Iterator[_Address]:
 
 
 class AddressPolicy:
-    """What a profile may reach: every public address, and what its list names.
+    """The allowed addresses of a profile: every public address, and the entries of its list.
 
     Args:
         allow: networks in CIDR form, or `host:port` for one exact destination.
-        admits_metadata: whether a metadata address may be such a destination.
+        admits_metadata: whether such a destination may be a metadata address.
 
     Raises:
-        Invalid: an entry of neither form.
+        Invalid: an entry has neither form.
     """
 
     __slots__ = ("_admits_metadata", "_exact", "_networks")
@@ -168,7 +168,7 @@ class AddressPolicy:
             raise Invalid(f"{entry!r} is neither a network nor host:port.", param="allow") from error
 
     async def addresses(self, resolver: Resolver, host: str, port: int) -> list[str]:
-        """Resolve the host and vet every address; one refused address refuses the destination.
+        """Resolve the host and vet every address. One refused address refuses the destination.
 
         Raises:
             Denied: an address is refused.
@@ -186,13 +186,13 @@ class AddressPolicy:
         return [str(address) for address in parsed]
 
     def vet_literal(self, host: str, port: int) -> None:
-        """Vet a host that is an address; a name passes, because somebody else resolves it. Raises Denied."""
+        """Vet a host that is an address. Accepts names, because the proxy resolves them. Raises Denied."""
         if _is_literal(host):
             self._vet(ipaddress.ip_address(host), host, port)
         elif host in _METADATA_NAMES:
             raise _refused(host, port, _Class.METADATA.value)
         elif host.endswith(_INSIDE) and (host, port) not in self._exact:
-            raise _refused(host, port, "a name of the inside")
+            raise _refused(host, port, "a name of an internal network")
 
     def _vet(self, address: _Address, host: str, port: int) -> None:
         if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
@@ -213,13 +213,13 @@ class AddressPolicy:
 
 def _refused(host: str, port: int, what: str) -> Denied:
     return Denied(
-        f"{host}:{port} may not be reached: it is {what}. An administrator can list it in the network profile's allow.",
+        f"{host}:{port} is not allowed: it is {what}. An administrator can add it to allow in the network profile.",
         rules=("egress.address",),
     )
 
 
 def is_metadata(host: str) -> bool:
-    """Tell whether a host is a cloud's metadata service: its address, however it is written, or a well-known name."""
+    """Return whether a host is a cloud's metadata service, by address in any notation or by name."""
     if not _is_literal(host):
         return host in _METADATA_NAMES
     return any(_classify(each) is _Class.METADATA for each in _layers(ipaddress.ip_address(host)))
@@ -229,9 +229,9 @@ _LINK_LOCAL = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe8
 
 
 def why_never(host: str) -> str | None:
-    """Return why a host is none that anybody may declare, or None: metadata, link-local, or no address of one machine.
+    """Return why nobody may declare a host, or None. Refuses metadata, link-local, and non-unicast addresses.
 
-    A name that resolves to such an address is refused when a connection is opened.
+    A name that resolves to such an address is refused at the connect.
     """
     if not _is_literal(host):
         return _Class.METADATA.value if host in _METADATA_NAMES else None

@@ -12,18 +12,18 @@ HIGH_WATER = 256 * 1024
 
 
 def names_places(error: HeadgateError) -> HeadgateError:
-    """Return the error, which names hosts and addresses: its `detail` says that this is not for callers."""
+    """Mark an error that names hosts or addresses, so that callers do not see its message."""
     if error.detail is None:
         error.detail = error.message
     return error
 
 
 class BodyQueue:
-    """Pieces of one body: put by the connection, taken by one reader.
+    """Pieces of one body, from the connection to one reader.
 
     Args:
-        loop: the loop that both run in.
-        on_drained: called when a queue that was full has room again.
+        loop: the loop of both.
+        on_drained: callback when a full queue has room again.
     """
 
     __slots__ = ("_ended", "_error", "_loop", "_on_drained", "_pieces", "_size", "_waiter", "is_full")
@@ -40,11 +40,11 @@ class BodyQueue:
 
     @property
     def is_read(self) -> bool:
-        """Whether the reader has everything and the body ended well."""
+        """Whether the body is complete and the reader has all of it."""
         return self._ended and not self._pieces
 
     def put(self, piece: bytes) -> bool:
-        """Add a piece without waking the reader (see `wake`); True when the sender has to pause now."""
+        """Add a piece without waking the reader (see `wake`). Return True if the sender must pause."""
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size <= HIGH_WATER or self.is_full:
@@ -53,27 +53,27 @@ class BodyQueue:
         return True
 
     def wake(self) -> None:
-        """Let the reader run if it waits."""
+        """Wake a waiting reader."""
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
     def end(self) -> None:
-        """The body is whole."""
+        """Mark the body as complete."""
         self._ended = True
         self.wake()
 
     def fail(self, error: HeadgateError) -> None:
-        """The body will not become whole; the reader gets what arrived and then the error. The first error stays."""
+        """Fail the body. The reader gets the pieces so far and then the first error."""
         if not self._ended and self._error is None:
             self._error = names_places(error)
         self.wake()
 
     async def take(self) -> bytes:
-        """What has arrived since the last call, as one piece; waits for the first byte only. Empty at the end.
+        """Return all bytes since the last call, after waiting for at least one. Empty at the end.
 
         Raises:
-            HeadgateError: the body was cut, stalled or broke a rule, after everything that arrived was taken.
+            HeadgateError: the body was truncated, stalled or broke the protocol. Raised after all bytes were taken.
         """
         pieces = self._pieces
         while not pieces:

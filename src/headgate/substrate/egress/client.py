@@ -1,4 +1,4 @@
-"""The one way out: every byte that leaves Headgate for another machine leaves through `Egress`."""
+"""The HTTP client for all requests to other machines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_LANES = 1024
 
 
 class _Lane:
-    """The unused connections to one origin by one route, and the bytes that every request there begins with."""
+    """The idle connections to one origin by one route, and the fixed header lines of its requests."""
 
     __slots__ = ("fixed", "idle", "is_retired", "origin", "prefix", "route")
 
@@ -34,12 +34,12 @@ class _Lane:
         self.prefix = b""
         self.fixed = b"host: %b\r\n" % origin.netloc.encode("ascii")
         if route.proxy is not None and origin.scheme == "http":
-            # RFC 9112 section 3.2.2: a proxy is asked for the absolute form.
+            # RFC 9112 section 3.2.2: a request to a proxy has the absolute form.
             self.prefix = b"http://" + origin.netloc.encode("ascii")
             self.fixed += route.proxy.authorization
 
     def checkout(self) -> Connection | None:
-        """The unused connection that was used last, if one is alive."""
+        """Return the most recently used idle connection that is alive, or None."""
         while self.idle:
             connection = self.idle.pop()
             if connection.is_alive():
@@ -55,20 +55,20 @@ class _Exchange(NamedTuple):
 
 
 class Egress:
-    """Sends requests: pools connections, vets addresses, keeps deadlines. One per event loop; not thread-safe.
+    """Sends requests with connection pools, vetted addresses and deadlines. One per event loop; not thread-safe.
 
-    Connections are kept per origin and network profile. One sweep every `sweep_s` looks at all deadlines, while any
-    connection is open.
+    The pools are per origin and network profile. While a connection is open, a sweep checks all deadlines every
+    `sweep_s`.
 
     Args:
-        profiles: network profiles by name; `default` is there even when it is not given. Their files are read here,
-            which blocks for tens of milliseconds a profile.
-        resolver: turns names into addresses; the system's when None.
-        max_connections: connections open at once, to all destinations together.
-        sweep_s: seconds between two looks at the deadlines, and so how late a timeout may be.
+        profiles: network profiles by name; `default` always exists. The constructor reads their files and blocks for
+            tens of milliseconds per profile.
+        resolver: resolves names; None uses the system's resolver.
+        max_connections: limit of open connections to all destinations together.
+        sweep_s: seconds between two checks of the deadlines. A timeout may be late by this time.
 
     Raises:
-        Invalid: a profile is not of the form it must have.
+        Invalid: a profile is malformed.
     """
 
     def __init__(
@@ -92,10 +92,10 @@ class Egress:
         self.set_profiles(profiles or {})
 
     def set_profiles(self, profiles: Mapping[str, NetworkProfile]) -> None:
-        """Replace the profiles as a whole; running exchanges end under the old ones, unused connections are closed.
+        """Replace all profiles. Running exchanges keep their old profile, and idle connections are closed.
 
         Raises:
-            Invalid: a profile is not of the form it must have; then nothing was replaced.
+            Invalid: a profile is malformed. Nothing was replaced.
         """
         wanted = {"default": NetworkProfile(), **profiles}
         known = {_tls_settings(route.profile): route.tls for route in self._routes.values()}
@@ -113,23 +113,23 @@ class Egress:
     def send(self, request: Request) -> Sending:
         """Send a request; use as `async with egress.send(request) as response`.
 
-        Entering waits for the head of the answer. Leaving after the whole body came returns the connection to the
-        pool; leaving earlier closes it, which is how the other side learns to stop. Redirects are answers like others.
+        Entering waits for the head of the response. Leaving after the complete body returns the connection to the
+        pool. Leaving earlier closes the connection, which stops the other side. Redirects are not followed.
 
-        A request is sent a second time in one case only: it went out on a kept connection that turned out to be dead
-        before any byte came back, and its method is idempotent (RFC 9110 section 9.2.2). A POST is never repeated
-        here, because a server that closed may have acted on it: that is the caller's decision, with its own record.
+        The client retries in one case only: the method is idempotent (RFC 9110 section 9.2.2), and a pooled connection
+        was closed before any byte of the response. It never retries a POST, because the server may have acted on it.
+        The caller decides on such a retry, with a new record.
 
         Raises (on entering):
-            Invalid: the URL, a header or the profile's name is not acceptable; nothing was sent.
-            Denied: the destination's address may not be reached; nothing was sent.
-            Upstream: no connection, a broken or no answer. UpstreamTimeout: not in time.
+            Invalid: the URL, a header or the profile's name is not valid; nothing was sent.
+            Denied: the destination's address is not allowed; nothing was sent.
+            Upstream: no connection, or a broken or missing response. UpstreamTimeout: not in time.
             Unavailable: too many connections, or closed.
         """
         return Sending(self, request)
 
     async def aclose(self) -> None:
-        """Close every connection; exchanges still running fail. Waits until the transports are gone."""
+        """Close every connection and wait until the transports are closed. Running exchanges fail."""
         emptied = self._emptied = self._emptied or asyncio.Event()
         for connection in tuple(self._open):
             connection.abort(Unavailable("Headgate is shutting down; the exchange was ended."))
@@ -148,7 +148,7 @@ class Egress:
 
     @property
     def connections(self) -> int:
-        """How many connections are open now, used or not."""
+        """The number of open connections, busy or idle."""
         return len(self._open)
 
     async def _begin(self, sending: Sending) -> _Exchange:
@@ -221,10 +221,10 @@ class Egress:
 
     def _refuse_when_closed(self) -> None:
         if self._emptied is not None:
-            raise Unavailable("Headgate is shutting down; nothing is sent any more.")
+            raise Unavailable("Headgate is shutting down and sends no more requests.")
 
     def _forget(self, connection: Connection) -> None:
-        """A connection is gone: drop it wherever it is listed."""
+        """Remove a closed connection from all lists."""
         lane = self._open.pop(connection, None)
         if lane is not None and connection in lane.idle:
             lane.idle.remove(connection)
@@ -232,7 +232,7 @@ class Egress:
             self._emptied.set()
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Expire what is over its deadline; runs again while anything is open."""
+        """Expire connections over their deadline. Repeats while a connection is open."""
         now = loop.time()
         for connection in tuple(self._open):
             if connection.deadline <= now:
@@ -241,7 +241,7 @@ class Egress:
 
 
 class Sending:
-    """A request on its way, as `Egress.send` gives it; entered once."""
+    """A running request, from `Egress.send`. Enter it once."""
 
     __slots__ = ("_egress", "_exchange", "connection", "request", "stopped")
 
@@ -263,7 +263,7 @@ class Sending:
         self._egress._end(self._exchange)
 
     def stop(self, error: HeadgateError) -> None:
-        """Close the connection, which tells the other side to stop; who waits for the answer gets the error."""
+        """Close the connection, which stops the other side. A waiting reader gets the error."""
         self.stopped = error
         if self.connection is not None:
             self.connection.abort(error)

@@ -1,7 +1,7 @@
-"""One connection that speaks HTTP/1.1 as a client: one exchange at a time, strict about where an answer ends.
+"""One HTTP/1.1 client connection: one exchange at a time, with strict framing of responses.
 
-The parser refuses what smuggling needs (both lengths, two lengths, bare line feeds, folded headers); this file refuses
-the rest: answers nobody asked for, bytes after an answer, transfer codings other than chunked, unbounded heads.
+The parser rejects the tools of request smuggling (both lengths, two lengths, bare line feeds, folded headers). This
+module rejects unexpected responses, bytes after a response, transfer codings other than chunked, and unbounded heads.
 Source: RFC 9112 sections 6 and 9; RFC 9110 section 15.2.
 """
 
@@ -27,11 +27,11 @@ _FIRST_LETTER = b"H"[0]
 
 
 class _RefusedError(Exception):
-    """Unwinds the parser; the reason is in the connection."""
+    """Aborts the parser. The connection has the reason."""
 
 
 class TimeLimit(NamedTuple):
-    """How long a whole exchange may take, and when on the loop's clock that is over."""
+    """Time limit of a whole exchange, and its deadline on the loop's clock."""
 
     seconds: float
     until: float
@@ -44,11 +44,11 @@ class Connection(asyncio.Protocol):
         loop: the running loop.
         peer: `host:port` for messages.
         profile: its limits and times.
-        on_lost: called once when the connection is gone.
+        on_lost: callback when the connection is closed.
 
     Attributes:
-        deadline: loop time at which the sweep calls `expire`; what it means depends on the phase.
-        was_answered: whether any byte came back in the current exchange.
+        deadline: loop time at which the sweep calls `expire`. Its meaning depends on the phase.
+        was_answered: whether the current exchange received any byte.
     """
 
     __slots__ = (
@@ -107,13 +107,13 @@ class Connection(asyncio.Protocol):
     # The caller's side
 
     async def exchange(self, head: bytes, body: bytes, *, is_head: bool, limit: TimeLimit) -> Response:
-        """Write a request and wait for the head of its answer.
+        """Write a request and wait for the head of its response.
 
         Cancelling closes the connection.
 
         Raises:
-            Upstream: the answer did not come, or broke the protocol. `was_answered` tells the two apart.
-            UpstreamTimeout: it did not come in time.
+            Upstream: there was no response, or it broke the protocol. `was_answered` tells the two apart.
+            UpstreamTimeout: the response was not in time.
         """
         loop = self._loop
         if self._state != _IDLE:
@@ -135,14 +135,14 @@ class Connection(asyncio.Protocol):
         return Response(self._status, Headers(tuple(self._headers)), framing=self._framing, queue=self._queue)
 
     def is_alive(self) -> bool:
-        """Whether an unused connection can be used: not closed, and nothing came in unasked.
+        """Whether an idle connection is usable: not closed, and no unexpected bytes received.
 
-        Asks the kernel, so an end of stream that the loop has not seen yet counts.
+        Checks the socket, so it notices a close that the loop has not seen yet.
         """
         return self._state == _IDLE and not self._transport.is_closing() and not self._poll.poll(0)
 
     def release(self, now: float) -> bool:
-        """End the exchange; True when the connection may serve another, else it is closed."""
+        """End the exchange. Return True if the connection is reusable; otherwise close it."""
         transport = self._transport
         if self._state != _DONE or not self._reusable or transport.is_closing() or transport.get_write_buffer_size():
             self.abort()
@@ -155,14 +155,14 @@ class Connection(asyncio.Protocol):
         return True
 
     def abort(self, error: HeadgateError | None = None) -> None:
-        """Close at once, which tells the other side to stop; a reader still waiting gets the error."""
+        """Close immediately, which stops the other side. A waiting reader gets the error."""
         if self._state != _CLOSED:
             self._report(error or Upstream(f"The exchange with {self._peer} was left before its end.", retryable=False))
             self._state = _CLOSED
             self._transport.abort()
 
     def expire(self, now: float) -> None:
-        """The deadline has passed: close, and say which one it was."""
+        """Close after the deadline, with an error that names the timeout."""
         profile = self._profile
         if self._state in (_IDLE, _DONE):
             what = ""
@@ -177,14 +177,14 @@ class Connection(asyncio.Protocol):
     # The transport's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The transport is ready."""
+        """Store the transport."""
         self._transport = cast(asyncio.Transport, transport)
         self._parser = HttpResponseParser(self)
         self._poll = select.poll()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came: parse them, move the deadline once, wake the reader once."""
+        """Parse the bytes, extend the deadline and wake the reader."""
         parser = self._parser
         if self._state not in (_HEAD, _BODY) or parser is None:
             self.abort()
@@ -211,7 +211,7 @@ class Connection(asyncio.Protocol):
             self._wake_caller()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The transport is gone: the exchange on it, if any, ends here."""
+        """End the running exchange, because the transport is closed."""
         if self._state == _BODY and self._framing == "eof" and exc is None:
             self._state = _DONE
             self._queue.end()
@@ -227,12 +227,12 @@ class Connection(asyncio.Protocol):
     # The parser's side
 
     def on_message_begin(self) -> None:
-        """A status line begins; after the final answer that is one too many."""
+        """Handle the start of a status line. Rejects one after the final response."""
         if self._state != _HEAD:
             self._refuse("sent more than it was asked for")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; what decides the framing is noted on the way."""
+        """Handle one header. Notes the headers that decide the framing."""
         if self._state != _HEAD:
             return
         size = len(name)
@@ -248,7 +248,7 @@ class Connection(asyncio.Protocol):
             self._says_close = self._says_close or b"close" in value.lower()
 
     def on_headers_complete(self) -> None:
-        """A head is whole: skip an interim one, or decide how the body ends."""
+        """Handle a complete head: skip an interim response, or decide the framing of the body."""
         assert self._parser is not None
         status = self._parser.get_status_code()
         if status < 200:
@@ -261,12 +261,11 @@ class Connection(asyncio.Protocol):
         self._framing = self._decide_framing(is_old=version == "1.0")
         self._state = _BODY
         if self._framing == "none":
-            # The parser may now wait for a body that is not sent, so this connection is not used again unless no
-            # header promised one.
+            # The parser may wait for a body that never comes, so reuse the connection only if no header promised one.
             self._complete(reusable=not self._is_head and self._transfer is None and self._length in (None, b"0"))
 
     def on_body(self, piece: bytes) -> None:
-        """A piece of the body, without its framing."""
+        """Handle a piece of the body, without its framing."""
         if self._state != _BODY:
             self._refuse("sent a body where there is none")
         self._body_bytes += len(piece)
@@ -278,7 +277,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
-        """The answer is whole."""
+        """Handle the end of the response."""
         if self._state == _BODY:
             self._complete(reusable=True)
 
@@ -329,7 +328,7 @@ class Connection(asyncio.Protocol):
         self._queue.end()
 
     def _count_quiet(self, size: int) -> None:
-        """Bound what is neither head nor body as the parser gives them: a head still open, extensions, trailers."""
+        """Limit bytes that the parser reports as neither head nor body: open heads, chunk extensions and trailers."""
         self._quiet_bytes += size
         if self._quiet_bytes > self._profile.max_head_bytes and self._state in (_HEAD, _BODY):
             self._fail(Upstream(f"{self._peer} sent a head or trailer larger than the profile's max_head_bytes."))
@@ -349,12 +348,12 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, error: HeadgateError) -> None:
         if self._state == _DONE:
-            # The answer is whole; only the connection is not to be trusted any further.
+            # The response is complete, so only the connection is discarded.
             self._wake_caller()
         self.abort(error)
 
     def _report(self, error: HeadgateError) -> None:
-        """Tell whoever waits: the caller of `exchange` while there is no head, the body's reader afterwards."""
+        """Pass an error to the caller of `exchange` before the head, and to the body's reader after it."""
         waiter = self._waiter
         if self._state == _HEAD:
             if waiter is not None and not waiter.done():

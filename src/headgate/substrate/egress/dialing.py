@@ -24,7 +24,7 @@ _KEEP_ALIVE_IDLE_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A network profile made ready: its files read, its lists parsed."""
+    """A network profile with its files read and its lists parsed."""
 
     profile: NetworkProfile
     policy: AddressPolicy
@@ -36,7 +36,7 @@ class Route:
     def of(cls, profile: NetworkProfile, tls: ssl.SSLContext | None = None) -> Route:
         """Read the profile's files; blocks for tens of milliseconds unless `tls` is given. Raises Invalid."""
         proxy = Proxy.of(profile)
-        # Naming a proxy is listing it: proxies live on private networks.
+        # A configured proxy is always allowed, because proxies are on private networks.
         proxy_entry = (Origin("http", proxy.host, proxy.port).authority,) if proxy else ()
         return cls(
             profile=profile,
@@ -52,8 +52,8 @@ class Dialer:
 
     Args:
         loop: the running loop.
-        resolver: turns names into addresses.
-        on_lost: handed to every connection.
+        resolver: resolves names.
+        on_lost: callback for every connection.
     """
 
     def __init__(
@@ -64,12 +64,12 @@ class Dialer:
         self._on_lost = on_lost
 
     async def dial(self, origin: Origin, route: Route) -> Connection:
-        """A fresh connection to the origin.
+        """Open a new connection to the origin.
 
         Raises:
-            Denied: an address of the origin may not be reached.
-            Upstream: it could not be reached, or is not who it says.
-            UpstreamTimeout: all of it took longer than `connect_s`.
+            Denied: an address of the origin is not allowed.
+            Upstream: the connect failed, or the certificate does not verify.
+            UpstreamTimeout: it took longer than `connect_s`.
         """
         connect_s = route.profile.connect_s
         try:
@@ -77,7 +77,7 @@ class Dialer:
                 with _as_upstream(origin):
                     connection = await self._open(origin, route)
         except TimeoutError as error:
-            raise UpstreamTimeout(f"{origin.authority} could not be connected to within {connect_s:g} s.") from error
+            raise UpstreamTimeout(f"The connection to {origin.authority} timed out after {connect_s:g} s.") from error
         return connection
 
     async def _open(self, origin: Origin, route: Route) -> Connection:
@@ -119,7 +119,7 @@ class Dialer:
 
     @staticmethod
     async def _first(addresses: list[str], connect_s: float, connect: Callable[[str], Awaitable[_T]]) -> _T:
-        """Try the addresses in order, each but the last for its share of the time."""
+        """Try the addresses in order. Each but the last gets a share of the time."""
         for address in addresses[:-1]:
             try:
                 async with asyncio.timeout(connect_s / len(addresses)):
@@ -170,7 +170,7 @@ class Dialer:
 
     @staticmethod
     def _check(transport: asyncio.BaseTransport, origin: Origin) -> None:
-        """Keep long silences alive through middle boxes, and refuse a protocol that was not offered."""
+        """Turn on TCP keepalive, and refuse a protocol that was not offered."""
         sock: socket.socket = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if hasattr(socket, "TCP_KEEPIDLE"):
@@ -183,18 +183,18 @@ class Dialer:
 
 @contextmanager
 def _as_upstream(origin: Origin) -> Generator[None]:
-    """Turn what the operating system and OpenSSL raise into our words; a timeout passes, its owner names it."""
+    """Translate errors of the operating system and OpenSSL. A timeout passes unchanged to its owner."""
     try:
         yield
     except TimeoutError:
         raise
     except ssl.SSLCertVerificationError as error:
         raise Upstream(
-            f"The certificate of {origin.authority} does not verify ({error.verify_message}); if it is from a private "
-            "authority, name that in the network profile's ca_file.",
+            f"The certificate of {origin.authority} does not verify ({error.verify_message}); for a private authority, "
+            "set ca_file in the network profile.",
             retryable=False,
         ) from error
     except ssl.SSLError as error:
-        raise Upstream(f"No TLS session with {origin.authority} ({error.reason}).") from error
+        raise Upstream(f"The TLS handshake with {origin.authority} failed ({error.reason}).") from error
     except OSError as error:
         raise Upstream(f"{origin.authority} could not be connected to ({type(error).__name__}).") from error

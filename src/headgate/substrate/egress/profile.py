@@ -1,4 +1,4 @@
-"""How one kind of traffic leaves: through which proxy, trusting whom, allowed where, and for how long."""
+"""Network profiles: proxy, trusted authorities, allowed addresses and timeouts of outgoing traffic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forward proxy of an organisation: where it is, how it knows us, and tunnels through it.
+"""Forward proxies: address, login, and CONNECT tunnels.
 
 Source: RFC 9110 section 9.3.6 (CONNECT), RFC 7617 (Basic).
 """
@@ -21,7 +21,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?\r\n")
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy as a profile names it. `authorization` is a whole header line, or empty."""
+    """The proxy of a profile. `authorization` is a complete header line, or empty."""
 
     host: str
     port: int
@@ -29,12 +29,12 @@ class Proxy:
 
     @classmethod
     def of(cls, profile: NetworkProfile) -> Proxy | None:
-        """The profile's proxy, if it has one. Raises Invalid for anything but `http://host:port`."""
+        """Return the profile's proxy or None. Raises Invalid for a URL other than `http://host:port`."""
         if profile.proxy_url is None:
             return None
         target = parse_url(profile.proxy_url)
         if target.origin.scheme != "http" or target.path != b"/":
-            raise Invalid("The proxy is not of the form http://host:port.", param="proxy_url")
+            raise Invalid("The proxy must have the form http://host:port.", param="proxy_url")
         authorization = b""
         if profile.proxy_login is not None:
             authorization = b"proxy-authorization: Basic " + base64.b64encode(profile.proxy_login.encode()) + b"\r\n"
@@ -42,7 +42,7 @@ class Proxy:
 
 
 class Tunnel(asyncio.Protocol):
-    """Asks a proxy for a tunnel; once `opened` returns, the transport leads to the destination."""
+    """Opens a tunnel through a proxy. After `opened` returns, the transport is connected to the destination."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, proxy: Proxy, authority: str) -> None:
         self._proxy = proxy
@@ -51,7 +51,7 @@ class Tunnel(asyncio.Protocol):
         self._done: asyncio.Future[None] = loop.create_future()
 
     async def opened(self) -> asyncio.Transport:
-        """Wait for the proxy's consent. Raises Upstream when it refuses or does not speak HTTP."""
+        """Wait for the proxy's response. Raises Upstream if it refuses or does not speak HTTP."""
         try:
             await self._done
         except BaseException:
@@ -60,14 +60,14 @@ class Tunnel(asyncio.Protocol):
         return self._transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send the request for a tunnel."""
+        """Send the CONNECT request."""
         self._transport = cast(asyncio.Transport, transport)
         authority = self._authority.encode("ascii")
         line = b"CONNECT %b HTTP/1.1\r\nhost: %b\r\n" % (authority, authority)
         self._transport.write(line + self._proxy.authorization + b"\r\n")
 
     def data_received(self, data: bytes) -> None:
-        """Collect the answer's head; nothing may follow it before our own first byte in the tunnel."""
+        """Collect the head of the response. No bytes may follow it before our first byte in the tunnel."""
         self._answer += data
         end = self._answer.find(b"\r\n\r\n")
         if end < 0 and len(self._answer) <= _MAX_ANSWER:
@@ -85,8 +85,8 @@ class Tunnel(asyncio.Protocol):
             self._settle(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The proxy went away."""
-        self._settle(Upstream("The proxy closed the connection while a tunnel was asked for."))
+        """Fail, because the proxy closed the connection."""
+        self._settle(Upstream("The proxy closed the connection before the tunnel was open."))
 
     def _settle(self, error: Upstream | None) -> None:
         if self._done.done():

@@ -1,6 +1,6 @@
-"""A request that is about to leave, and the strict reading of where it goes.
+"""Outgoing requests, with strict checks of URLs and headers.
 
-Everything is checked before a byte is written: a URL or header that two parsers could read differently is refused.
+All checks run before the first byte is written. They reject URLs and headers that two parsers could read differently.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port: what connections and credentials belong to. The host is lower case and has no brackets."""
+    """Scheme, host and port, the key of connections and credentials. The host is lower case, without brackets."""
 
     scheme: str
     host: str
@@ -43,23 +43,23 @@ class Origin:
 
     @property
     def netloc(self) -> str:
-        """Host, and the port where it is not the scheme's own, as the Host header carries it."""
+        """Host, and the port if it is not the default, in the form of the Host header."""
         return self.host_in_url if self.port == _DEFAULT_PORTS[self.scheme] else self.authority
 
     @property
     def authority(self) -> str:
-        """`host:port`, always with the port; the form used in messages."""
+        """`host:port`, always with the port, for messages."""
         return f"{self.host_in_url}:{self.port}"
 
     @property
     def host_in_url(self) -> str:
-        """The host with brackets where it is an IPv6 address."""
+        """The host, with brackets for an IPv6 address."""
         return f"[{self.host}]" if ":" in self.host else self.host
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that was read: the origin, and the path with its query."""
+    """A parsed URL: the origin, and the path with its query."""
 
     origin: Origin
     path: bytes
@@ -77,7 +77,7 @@ class Request:
         headers: names and values in order. Host, framing and hop-by-hop fields are refused: they are written here.
         body: sent with its length.
         profile: the name of the network profile to leave by.
-        within_s: the most seconds for the whole exchange, where the profile allows more; None: what it allows.
+        within_s: time limit of the whole exchange in seconds, below the profile's; None uses the profile's.
     """
 
     method: str
@@ -90,7 +90,7 @@ class Request:
 
 @lru_cache(maxsize=512)
 def parse_url(url: str) -> Target:
-    """Read a URL strictly.
+    """Parse a URL strictly.
 
     Raises:
         Invalid: anything but a plain ASCII http(s) URL; the message never repeats the URL, which may hold a key.
@@ -137,12 +137,12 @@ def _host(host: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _field_start(name: bytes) -> bytes:
-    """The checked name as it goes on the wire: lower case, with colon and space."""
+    """Return the checked name in wire form: lower case, with colon and space."""
     lowered = name.lower()
     if not _TOKEN.fullmatch(name):
         raise Invalid("A header's name is not a token.", param="headers")
     if lowered in _OURS:
-        raise Invalid(f"The header {lowered.decode()} is written by the egress client; leave it out.", param="headers")
+        raise Invalid(f"The egress client writes the header {lowered.decode()}; leave it out.", param="headers")
     return lowered + b": "
 
 
@@ -154,7 +154,7 @@ def _request_start(method: str) -> bytes:
 
 
 def encode_head(request: Request, path: bytes, *, fixed: bytes) -> bytes:
-    """The request's head on the wire.
+    """Encode the head of a request.
 
     Args:
         request: what to send.

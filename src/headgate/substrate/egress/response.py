@@ -1,4 +1,4 @@
-"""What came back: status, headers, and a body that is read as it arrives."""
+"""Responses: status, headers and a streamed body."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Framing = Literal["none", "length", "chunked", "eof"]
 
 
 class Headers:
-    """Headers in the order they came; lookups ignore case. Trailers are dropped."""
+    """Headers in the order of the response. Lookups ignore case. Trailers are dropped."""
 
     __slots__ = ("_by_name", "pairs")
 
@@ -21,12 +21,12 @@ class Headers:
         self._by_name: dict[str, list[str]] | None = None
 
     def get(self, name: str) -> str | None:
-        """The first value of the header, decoded as Latin-1, or None."""
+        """Return the first value of the header, decoded as Latin-1, or None."""
         values = self._index().get(name.lower())
         return values[0] if values else None
 
     def get_all(self, name: str) -> tuple[str, ...]:
-        """Every value of the header, in order."""
+        """Return every value of the header, in order."""
         return tuple(self._index().get(name.lower(), ()))
 
     def _index(self) -> dict[str, list[str]]:
@@ -38,12 +38,12 @@ class Headers:
 
 
 class Response:
-    """One answer, valid inside the `async with` that gave it.
+    """One response, valid inside its `async with`.
 
     Attributes:
-        status: 200 to 999; interim answers are never seen.
-        headers: as they came; the body is *not* decoded when they name a content-encoding.
-        framing: how the body's end is known. With "eof" a cut body cannot be told from a whole one.
+        status: 200 to 999; interim responses are skipped.
+        headers: unchanged. The body is *not* decoded if they have a content-encoding.
+        framing: how the end of the body is marked. With "eof" a truncated body looks complete.
     """
 
     __slots__ = ("_queue", "framing", "headers", "status")
@@ -55,22 +55,22 @@ class Response:
         self._queue = queue
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body in pieces, each as soon as it arrived; what arrived while the reader was away comes as one piece.
+        """Iterate over the body as it arrives. Bytes that arrived between two steps form one piece.
 
-        Nothing is lost by leaving and asking again. While the reader is slow, at most 256 KiB and one read are held
-        and the connection is paused.
+        A later call continues without loss. For a slow reader the buffer holds at most 256 KiB and one read, and the
+        connection is paused.
 
         Raises:
-            Upstream: the body was cut or broke the protocol, after all that arrived was given.
-            UpstreamTimeout: it stalled or took too long, likewise.
+            Upstream: the body was truncated or broke the protocol. Raised after all received bytes.
+            UpstreamTimeout: the body stalled or took too long. Raised after all received bytes.
         """
         return _Chunks(self._queue)
 
     async def read(self, *, limit: int = 16 * 1024 * 1024) -> bytes:
-        """The whole body.
+        """Return the whole body.
 
         Raises:
-            Upstream: as `chunks`, and when the body is larger than `limit` bytes.
+            Upstream: as `chunks`, and if the body is larger than `limit` bytes.
         """
         piece = await self._queue.take()
         if self._queue.is_read and len(piece) <= limit:
@@ -81,7 +81,7 @@ class Response:
             pieces.append(piece)
             size += len(piece)
             if size > limit:
-                raise Upstream(f"The answer is larger than the {limit} bytes that were expected.", retryable=False)
+                raise Upstream(f"The response is larger than the limit of {limit} bytes.", retryable=False)
             piece = await self._queue.take()
         return b"".join(pieces)
 

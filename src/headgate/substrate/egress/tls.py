@@ -1,4 +1,4 @@
-"""TLS settings for leaving connections: who is trusted, and which certificate we show."""
+"""TLS settings of outgoing connections: trusted authorities and client certificates."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from headgate.substrate.egress.profile import NetworkProfile
 
 
 def client_context(profile: NetworkProfile) -> ssl.SSLContext:
-    """A context that verifies names and chains, TLS 1.2 at least, HTTP/1.1 by ALPN.
+    """Return a TLS context that verifies names and chains, with TLS 1.2 or newer and HTTP/1.1 by ALPN.
 
-    Reads the system's authorities from disk: tens of milliseconds, so once per profile and never per request.
+    Reads the system's authorities from disk, which takes tens of milliseconds. Call it once per profile.
 
     Raises:
-        Invalid: a file of the profile is missing or not what it should be.
+        Invalid: a file of the profile is missing or malformed.
     """
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -24,9 +24,9 @@ def client_context(profile: NetworkProfile) -> ssl.SSLContext:
             context.load_verify_locations(profile.ca_file)
         except (OSError, ssl.SSLError) as error:
             raise Invalid("The private CA bundle could not be read as PEM.", param="ca_file") from error
-        # As Python 3.13 has it and older ones do not: the bundle may end with the authority that issues.
+        # The default since Python 3.13: the bundle may end with an intermediate authority.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        # As older ones have it and 3.13 does not: private authorities leave out what RFC 5280 asks for beside trust.
+        # The default before Python 3.13: certificates of private authorities may lack fields that RFC 5280 requires.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if profile.client_cert_file is not None:
         try:
@@ -40,5 +40,5 @@ def client_context(profile: NetworkProfile) -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    """Stands in for OpenSSL's own prompt, which would stop the process to ask at the terminal."""
+    """Replaces OpenSSL's password prompt, which would block the process at the terminal."""
     return ""
