@@ -59,7 +59,7 @@ async def test_a_stream_that_is_silent_ends_with_its_wires_error_and_the_provide
     async with asyncio.timeout(30):
         await house.simulator.requests[0].left.wait()
         await task
-    assert WIRES[path].decode() in call.text and "not any more" in call.text
+    assert WIRES[path].decode() in call.text and "policy no longer allows this action" in call.text
     for record in (await house.records(verb="model.invoke"))[:1]:
         assert (record["outcome"], record["error"]) == ("withheld", "withheld")
         assert record["facts"]["reason"].startswith("ended on the way: refused by")
@@ -77,7 +77,7 @@ async def test_a_whole_answer_that_comes_too_late_is_withheld_and_settled(house:
     async with asyncio.timeout(30):
         await task
     assert call.status == 400
-    assert "the whole answer" not in call.text and "not any more" in call.text
+    assert "the whole answer" not in call.text and "policy no longer allows this action" in call.text
     (record,) = await house.records(verb="model.invoke")
     assert (record["outcome"], record["facts"]["cost_micros"]) == ("withheld", 0)
     assert record["facts"]["output_tokens"] > 0
