@@ -1,4 +1,4 @@
-"""Applies the obligation to mask, and shows beforehand what that would look like."""
+"""The transformer: applies the masking obligation; also previews it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from headgate.kernel.ports import Exchange
 
 
 class Preview(NamedTuple):
-    """What would have gone out: `content.to_bytes()` are the exact bytes, `findings` are places in the original."""
+    """A masking preview: `content.to_bytes()` is the exact body; `findings` are in the original."""
 
     content: Content
     findings: tuple[Finding, ...]
@@ -32,9 +32,9 @@ class GuardTransformer:
     """The kernel's `Transformer`.
 
     Args:
-        engine: scans what comes back.
+        engine: scans results.
         pseudonyms: makes the tokens.
-        answers: remembers what answers were labelled; None: nothing does.
+        answers: the cache of answers' labels, or None for no cache.
     """
 
     def __init__(self, *, engine: Engine, pseudonyms: Pseudonyms, answers: AnswerMemory | None = None) -> None:
@@ -45,7 +45,7 @@ class GuardTransformer:
     def transform(
         self, action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, receiver: Clearance
     ) -> Exchange:
-        """Return the exchange for this action; actions that only plan others pass untouched."""
+        """Return the exchange for this action; a plan passes unchanged."""
         if action.verb.effect == "plan":
             return TransparentExchange(action.payload, labelled.labels)
         book = self._book(action.principal, action.context.use_case)
@@ -79,7 +79,7 @@ class GuardTransformer:
         return exchange
 
     def _thought(self, action: Action[Any, Any, Any], shown: str) -> Thought | None:
-        """Return what is known of a thought that the action takes back to where it came from, if it does."""
+        """Return the original of a reasoning text if the action sends it back to its origin."""
         if self._answers is None:
             return None
         return self._answers.recall_thought(shown, place=_place(action), use_case=action.context.use_case)
@@ -90,7 +90,7 @@ class GuardTransformer:
     def preview(
         self, content: Content, categories: frozenset[str], *, principal: Principal, use_case: UseCase
     ) -> Preview:
-        """Return the content as it would go out with these categories masked, and all that was found in it."""
+        """Return the content with these categories masked, and all findings in it."""
         findings = self._engine.scan_content(content)
         book = self._book(principal, use_case)
         return Preview(masked(content, findings, categories=categories, book=book, thought=_unknown).content, findings)
@@ -102,9 +102,9 @@ class GuardTransformer:
 
 
 def _place(action: Action[Any, Any, Any]) -> str:
-    """Return the name of the action's destination, with what stands behind its id at this moment."""
+    """Return the name of the action's destination, with its current address."""
     return json.dumps([action.resource.kind, action.resource.id, dict(address_of(action.payload))], sort_keys=True)
 
 
 def _unknown(shown: str) -> None:
-    """Know nothing of a thought: before it is decided where it goes, it is from nowhere."""
+    """Return no original: before routing, the origin of a reasoning text is unknown."""
