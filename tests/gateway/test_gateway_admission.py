@@ -364,7 +364,7 @@ async def test_without_the_database_rates_are_counted_by_each_worker_and_money_b
         await worker.reserve(rated, ALLOW)
     with pytest.raises(OverBudget, match="5 requests a minute"):
         await worker.reserve(rated, ALLOW)
-    with pytest.raises(Unavailable, match="counts this key's limit is away") as caught:
+    with pytest.raises(Unavailable, match="with this key's limits is down") as caught:
         for _ in range(40):
             await worker.reserve(metered, ALLOW)
     assert caught.value.retry_after_s == 1.0

@@ -565,9 +565,9 @@ async def test_an_alias_that_does_not_exist_is_not_found(gateway: Gate) -> None:
 
 
 async def test_an_alias_without_deployments_says_so(gateway: Gate) -> None:
-    with pytest.raises(Unavailable, match="no deployment stands behind chat"):
+    with pytest.raises(Unavailable, match="chat has no deployment; add one"):
         await gateway.ask()
-    with pytest.raises(Unavailable, match="no deployment stands behind chat"):
+    with pytest.raises(Unavailable, match="chat has no deployment; add one"):
         await gateway.frames()
 
 

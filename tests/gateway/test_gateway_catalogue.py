@@ -162,15 +162,20 @@ async def test_tenants_do_not_see_one_anothers_catalogue(admin: Database) -> Non
         (b"env:CLOUD_KEY", b"sk-live-1234567890", "deployment[0].key", "write a reference"),
         (b"http://10.0.0.5:8000/v1", b"10.0.0.5:8000", "deployment[1].base_url", "not an absolute"),
         (b"model =", b"modle =", "deployment[0].modle", "did you mean 'model'"),
-        (b"input = 3", b"input = -3", "deployment[0].price", "not negative"),
+        (b"input = 3", b"input = -3", "deployment[0].price", "not be negative"),
         (b"input = 3", b"input = 0.0000001", "deployment[0].price", "at most six decimals"),
         (b"input = 3", b"input = nan", "deployment[0].price", "a number up to"),
         (b"input = 3", b"input = -inf", "deployment[0].price", "a number up to"),
         (b"input = 3", b"input = 1e300", "deployment[0].price", "a number up to"),
-        (b"input = 6", b"input = -6", "deployment[0].price", "not negative"),
+        (b"input = 6", b"input = -6", "deployment[0].price", "not be negative"),
         (b", input = 6", b"", "deployment[0].price.tiers", "at least one price"),
         (b"= 200000", b"= 0", "deployment[0].price.tiers[0].above_input_tokens", ">= 1"),
-        (b"[{ above", b"[{ above_input_tokens = 200000, input = 1 }, { above", "deployment[0].price.tiers", "rise by"),
+        (
+            b"[{ above",
+            b"[{ above_input_tokens = 200000, input = 1 }, { above",
+            "deployment[0].price.tiers",
+            "sort the tiers",
+        ),
         (b"idle_s = 7.5", b"idle_s = 0", "network[0].idle_s", ""),
         (b"idle_s = 7.5", b'proxy_login = "user:secret"', "network[0].proxy_login", "write a reference"),
         (b'level = "restricted"', b'level = "top"', "deployment[1].clearance.level", ""),
@@ -190,7 +195,7 @@ def test_a_bad_reference_is_refused_at_its_key_and_nothing_secret_is_repeated(
 
 def test_a_provider_without_a_usual_address_needs_one() -> None:
     lonely = CatalogueSection("deployment", providers={"lonely": local}, dialects=load_dialects())
-    with pytest.raises(Invalid, match="has no usual address"):
+    with pytest.raises(Invalid, match="has no default address"):
         lonely.check([{"id": "d", "provider": "lonely", "model": "m"}], {})
 
 

@@ -163,7 +163,7 @@ async def test_where_every_candidate_is_refused_the_caller_is_told_why_for_each(
     )
     with pytest.raises(Denied) as caught:
         await gateway.answer(use_case=nowhere)
-    assert "cloud: the content may not go there: it is restricted, cleared is internal" in caught.value.message
+    assert "cloud: the content may not go there: it is restricted, the clearance is internal" in caught.value.message
     assert "ours: use case nowhere may not use it" in caught.value.message
     assert (cloud.connections, ours.connections) == (0, 0)
     assert caught.value.rules == ("lattice.flow",)

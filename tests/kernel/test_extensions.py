@@ -40,7 +40,7 @@ def test_extensions_are_loaded_by_name_and_sorted(package: ModuleType) -> None:
 
 def test_an_object_without_a_manifest_of_that_kind_is_no_extension(package: ModuleType) -> None:
     for manifest in (None, {"name": "acme"}, named("acme", "detectors")):
-        with pytest.raises(Invalid, match="is no extension of kind providers"):
+        with pytest.raises(Invalid, match="is not an extension of kind providers"):
             load("providers", [exported(package, "one", manifest)])
 
 

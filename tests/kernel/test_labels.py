@@ -117,7 +117,7 @@ def test_a_place_about_which_nothing_was_said_takes_only_public_content_without_
     ("labels", "clearance", "why"),
     [
         (Labels(tenant="acme"), Clearance(tenant="globex"), "it belongs to another tenant"),
-        (Labels(confidentiality=Confidentiality.INTERNAL), Clearance(), "it is internal, cleared is public"),
+        (Labels(confidentiality=Confidentiality.INTERNAL), Clearance(), "it is internal, the clearance is public"),
         (Labels(categories=frozenset({"pii", "phi"})), Clearance(), "not cleared for phi, pii"),
         (Labels(readers=frozenset({"hr"})), Clearance(), "not on access list hr"),
         (Labels(purposes=frozenset({"care"})), Clearance(), "it may not be used for that purpose"),

@@ -125,7 +125,7 @@ async def test_a_denial_without_a_rule_says_that_nothing_allows_it() -> None:
 async def test_content_that_may_not_flow_to_the_place_is_refused_and_recorded() -> None:
     bench = Bench()
     bench.labeller.labelled = Labelled(SECRET)
-    with pytest.raises(Denied, match="it is restricted, cleared is internal") as caught:
+    with pytest.raises(Denied, match="it is restricted, the clearance is internal") as caught:
         await bench.pipeline().run(send(clearance=CLOUD))
     assert caught.value.rules == (FLOW_RULE,)
     assert bench.performer.runs == []

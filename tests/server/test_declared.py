@@ -46,7 +46,7 @@ clearance = {{ custody = "{custody}" }}
 """
             for status, param, message in await refusals(house, "deployment", entry, toml):
                 assert (status, param) == (400, "deployment[0].base_url"), url
-                assert "nothing is sent there" in message or "not a dotted IPv4" in message, url
+                assert "Headgate never sends there" in message or "not a dotted IPv4" in message, url
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ async def test_no_network_leads_to_a_metadata_service(house: House, field: str, 
     toml = f'[[network]]\nid = "x"\n{field} = {written}\n'
     for status, param, message in await refusals(house, "network", {field: value}, toml):
         assert (status, param) == (400, f"network[0].{field}")
-        assert "nothing is sent there" in message
+        assert "Headgate never sends there" in message
 
 
 async def test_a_quirk_that_no_wire_knows_is_refused_with_the_nearest_that_one_does(house: House):

@@ -854,7 +854,7 @@ export interface components {
         };
         /**
          * DeploymentView
-         * @description A model at a provider, with what may flow there.
+         * @description A model at a provider, with its clearance.
          */
         DeploymentView: {
             id: string;
@@ -870,7 +870,7 @@ export interface components {
         };
         /**
          * PriceView
-         * @description Micro-units for a million tokens; null is unknown.
+         * @description Prices in micro-units for a million tokens; null is unknown.
          */
         PriceView: {
             currency: string;
@@ -880,7 +880,7 @@ export interface components {
         };
         /**
          * PriceTierView
-         * @description Micro-units for a million tokens of calls with a longer prompt.
+         * @description Prices of calls with a longer prompt, in micro-units for a million tokens.
          */
         PriceTierView: {
             above_input_tokens: number;
@@ -889,7 +889,7 @@ export interface components {
         };
         /**
          * PreviewRequest
-         * @description Text to be put before the gate without sending it anywhere.
+         * @description A text to preview; it is not sent anywhere.
          */
         PreviewRequest: {
             text: string;
@@ -899,7 +899,7 @@ export interface components {
         };
         /**
          * Preview
-         * @description What the gate sees in a text, and what it would do with it at each deployment behind the model.
+         * @description The findings in a text, and the preview for each deployment behind the model.
          */
         Preview: {
             findings: components["schemas"]["FindingView"][];
@@ -908,7 +908,7 @@ export interface components {
         };
         /**
          * FindingView
-         * @description Something that a detector recognised, in characters of the text.
+         * @description A value that a detector found; `start` and `end` count characters of the text.
          */
         FindingView: {
             kind: string;
@@ -920,7 +920,7 @@ export interface components {
         };
         /**
          * PreviewDestination
-         * @description What would happen at one deployment; `bytes_out` is the exact body that would leave, null when refused.
+         * @description The preview for one deployment; `bytes_out` is the exact request body, null when refused.
          */
         PreviewDestination: {
             deployment: string;
@@ -950,7 +950,7 @@ export interface components {
         };
         /**
          * ChatGate
-         * @description Data of the event `gate`, after the answer: what the gate did.
+         * @description Data of the event `gate`, after the answer: record, masking, cost and duration.
          */
         ChatGate: {
             record: string;

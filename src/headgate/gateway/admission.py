@@ -1,9 +1,9 @@
-"""Rates and money per key, over all workers together.
+"""Limits of rate and money per key, across all workers.
 
-A worker leases a small part of a key's window (a minute of requests, a UTC day of money) and admits calls from it in
-memory. Near the cap it leases for each call alone and gives back at once what a call did not cost. A call is refused
-only where the window, with the calls in flight, has no room for it: parts that other workers leased and do not use are
-called for first. See docs/decisions/0010-limits-across-workers.md.
+A worker leases a small share of a key's window (a minute for requests, a UTC day for money) and
+admits calls from it in memory. Near the cap it leases for one call at a time and gives back the
+unused amount at once. Before it refuses a call, it asks the other workers for their unused shares.
+See docs/decisions/0010-limits-across-workers.md.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ log = structlog.get_logger(__name__)
 
 _PAUSE_S: Final = 0.05
 _PAUSES: Final = 30
-"""How often a call looks again whether others gave back, before it is refused."""
+"""How many times a call asks the store again before it is refused."""
 _REFUSED_S: Final = 0.04
-"""For so long a refusal holds for calls as large, so that many at once do not ask the store each."""
+"""How long a refusal is cached for calls at least as expensive, so that a burst asks only once."""
 _IN_FLIGHT_S: Final = 2.0
-"""After so long a call in flight may have ended and given back what it did not cost."""
+"""The `retry_after_s` of a refusal while calls in flight may still give back unused money."""
 _TICK_S: Final = 1.0
 _AWAY_S: Final = 1.0
 _PROBE_S: Final = 10.0
@@ -42,11 +42,11 @@ _FORGET_S: Final = 3600.0
 _KEPT: Final[dict[Kind, timedelta]] = {"requests": timedelta(hours=1), "cost": timedelta(days=35)}
 
 Estimator = Callable[[Action[Any, Any, Any]], int | None]
-"""Upper estimate of an action's cost in micro-units; None where a price is unknown."""
+"""Upper estimate of an action's cost in micro-units; None if a price is unknown."""
 
 
 class _Free:
-    """Nothing was reserved."""
+    """The reservation of an action without limits."""
 
     def settle(self, measures: Measures, *, performed: bool) -> None:
         """Do nothing."""
@@ -59,7 +59,7 @@ class KeyAdmitter:
     """Admits model calls within their key's limits. One for a worker.
 
     Args:
-        pause: waits so many seconds; tests let time pass here.
+        pause: sleeps for some seconds; tests replace it.
     """
 
     def __init__(
@@ -85,13 +85,14 @@ class KeyAdmitter:
         return self._probe_s is None
 
     async def reserve(self, action: Action[Any, Any, Any], decision: Decision) -> Reservation:
-        """Take one request and the estimated cost from the key's limits; a call without limits costs nothing here.
+        """Reserve one request and the estimated cost; does nothing for a key without limits.
 
         Raises:
-            OverBudget: the limit is used up; with `retry_after_s`, when calls in flight may end or the window does.
+            OverBudget: the limit is used up; `retry_after_s` is the time until calls in flight or
+                the window may end.
             ExceedsLimit: the call alone may cost more than the whole limit.
-            Denied: the key has a limit of money and a price is not known.
-            Unavailable: the store is away and what this worker has leased is used up.
+            Denied: the key has a money limit and a price is unknown.
+            Unavailable: the store is down and this worker's share is used up.
         """
         principal = action.principal
         limits = principal.limits
@@ -113,17 +114,20 @@ class KeyAdmitter:
         return _Held(self._settle, rate=rate, money=money, amount=amount, currency=limits.currency)
 
     async def run_forever(self, tenants: Callable[[], Iterable[str]]) -> None:
-        """Give back what is not used, hear what other workers need, and delete old windows; end it by cancelling."""
+        """Give back unused amounts, serve requests of other workers, and delete old windows.
+
+        Runs until it is cancelled.
+        """
         async with asyncio.TaskGroup() as group:
             group.create_task(self._give_back_forever())
             group.create_task(self._hear_forever())
             group.create_task(self._forget_forever(tenants))
 
     async def give_back(self) -> None:
-        """Tell the store of every part that it should hear of now.
+        """Report every due share to the store.
 
         Raises:
-            Unavailable: the store is away; what was leased stays here.
+            Unavailable: the store is down; the shares stay leased here.
         """
         if self._probe_s is not None:
             await self._store.check()
@@ -138,17 +142,17 @@ class KeyAdmitter:
         self._ended = [lease for lease in self._ended if not lease.is_told()]
 
     def hear(self, call: Wanted) -> None:
-        """Take another worker's call for what is leased here and not reserved."""
+        """Handle another worker's request for unreserved amounts."""
         lease = self._leases.get((call.tenant, call.key_id, call.kind))
         if lease is not None:
             lease.is_wanted = lease.is_near = True
             self._wake.set()
 
     async def aclose(self) -> None:
-        """Give back what was leased and not spent, and charge what was spent beyond it.
+        """Report the final shares to the store: charge the spent amounts and give back the rest.
 
         Raises:
-            Unavailable: the store is away; what was leased stays taken until its window ends.
+            Unavailable: the store is down; the shares stay taken until their windows end.
         """
         for lease in (*self._leases.values(), *self._ended):
             await self._tell(lease)
@@ -159,8 +163,8 @@ class KeyAdmitter:
         amount = self._estimate(action)
         if amount is None:
             raise Denied(
-                f"this key has a limit in {limits.currency}, and a price behind {action.resource.id} is not known:"
-                " declare it, or use a key without a money limit",
+                f"this key has a limit in {limits.currency}, but a deployment of {action.resource.id} has no known"
+                " price: declare it, or use a key without a money limit",
                 rules=("budget.unknown-price",),
             )
         return amount
@@ -184,7 +188,7 @@ class KeyAdmitter:
         except Unavailable:
             if kind != "requests":
                 raise
-            # A rate protects against bursts; while nobody can count for all workers, each counts for itself.
+            # Rate limits only protect against bursts, so each worker counts alone while it is down.
             lease.lend()
             answer = None if lease.take(amount) else Answer(0)
         if answer is not None:
@@ -192,7 +196,10 @@ class KeyAdmitter:
         return lease
 
     async def _lease(self, lease: Lease, amount: int) -> Answer | None:
-        """Reserve an amount, asking the store; waits a moment for what may come back. Returns why it does not fit."""
+        """Reserve an amount with the store's help, waiting briefly for other workers' shares.
+
+        Returns the store's answer if the amount does not fit, else None.
+        """
         pauses_left = _PAUSES
         while True:
             async with lease.lock:
@@ -210,14 +217,14 @@ class KeyAdmitter:
             await self._pause(_PAUSE_S)
 
     def _remembered(self, lease: Lease, amount: int) -> Answer | None:
-        """Return the last refusal where it holds for this amount too."""
+        """Return the cached refusal if it also covers this amount."""
         if lease.refused is None or amount < lease.refused[0]:
             return None
         is_fresh = self._clock.monotonic() - lease.refused_s < _REFUSED_S
         return lease.refused[1] if is_fresh else None
 
     async def _sync(self, lease: Lease, *, need: int = 0) -> Answer:
-        """Tell the store of a part, and lease more of the window where more is needed."""
+        """Report a share to the store, and lease more if needed."""
         now_s = self._clock.monotonic()
         if self._probe_s is not None and now_s < self._probe_s:
             raise Unavailable(_AWAY, retry_after_s=_AWAY_S)
@@ -235,19 +242,19 @@ class KeyAdmitter:
         return answer
 
     async def _tell(self, lease: Lease) -> None:
-        """Tell the store of a part and give back what is not reserved."""
+        """Report a share to the store and give back the unreserved amount."""
         async with lease.lock:
             if lease.is_wanted or not lease.is_told():
                 await self._sync(lease)
 
     def _settle(self, lease: Lease, amount: int, cost: int) -> None:
-        """Turn a reservation into what it cost, and see that others learn of it where it matters to them."""
+        """Replace a reservation by its cost; near the cap, wake the reporter at once."""
         lease.settle(amount, cost)
         if lease.is_near or lease.left < 0:
             self._wake.set()
 
     def _end(self, key: tuple[str, str, Kind]) -> None:
-        """Forget a lease whose window is over; sums of money are still told, for they are kept."""
+        """Drop a lease after its window. Money is still reported, because the store keeps it."""
         lease = self._leases.pop(key, None)
         if lease is not None and lease.place.kind == "cost" and not lease.is_told():
             self._ended.append(lease)
@@ -285,7 +292,7 @@ class KeyAdmitter:
             await asyncio.sleep(_FORGET_S)
 
     async def forget(self, tenants: Iterable[str]) -> None:
-        """Delete windows that ended: of requests after an hour, of money after 35 days, for those are reported."""
+        """Delete old windows: of requests after an hour, of money after 35 days, for reports."""
         now = self._clock.now()
         for tenant in tenants:
             for kind, kept in _KEPT.items():
@@ -296,7 +303,7 @@ class KeyAdmitter:
 
 
 class _Held:
-    """What one call holds of its key's windows."""
+    """The reservation of one call in its key's windows."""
 
     __slots__ = ("_amount", "_currency", "_money", "_rate", "_settle")
 
@@ -316,9 +323,9 @@ class _Held:
         self._currency = currency
 
     def settle(self, measures: Measures, *, performed: bool) -> None:
-        """Charge what the call cost; one that nobody answered costs neither money nor a request.
+        """Charge the call's cost. A call without an answer costs neither money nor a request.
 
-        A cost that is not known in the limit's currency is charged as estimated.
+        If the cost is unknown in the limit's currency, the estimate is charged.
         """
         is_used = performed and _is_used(measures)
         if self._rate is not None:
@@ -334,12 +341,15 @@ class _Held:
 
 
 def _is_used(measures: Measures) -> bool:
-    """Tell whether a provider answered, or may have been at work when the caller left."""
+    """Tell whether a provider answered, or may have been working when the caller disconnected."""
     return bool(measures.amounts or measures.cost_micros) or measures.first_item_us is not None
 
 
 def _returnable(lease: Lease, answer: Answer) -> int:
-    """Return how much may still come back before the window ends: of money also what calls in flight do not cost."""
+    """Return the amount that may come back before the window ends.
+
+    For money this includes the reservations of calls in flight.
+    """
     return answer.spare if lease.place.kind == "requests" else answer.spare + answer.held + lease.held + lease.left
 
 
@@ -361,7 +371,7 @@ def _used_up(lease: Lease, amount: int, answer: Answer, currency: str) -> str:
 def _too_large(kind: Kind, amount: int, cap: int, currency: str) -> str:
     limit = _limit(kind, cap, currency)
     if kind == "requests":
-        return f"this key's limit of {limit} admits no call"
+        return f"this key's limit of {limit} allows no call"
     return (
         f"this call may cost {_money(amount)} {currency}, which is more than this key's whole limit of {limit};"
         " ask for fewer output tokens, send less, or have the limit raised"
@@ -369,10 +379,10 @@ def _too_large(kind: Kind, amount: int, cap: int, currency: str) -> str:
 
 
 def _money(micros: int) -> str:
-    """Return an amount with two decimals, or with as many as it has."""
+    """Format an amount with two or more decimals."""
     whole, part = divmod(micros, 1_000_000)
     return f"{whole}.{f'{part:06}'.rstrip('0').ljust(2, '0')}"
 
 
-_AWAY: Final = "the database that counts this key's limit is away; try again in a moment"
+_AWAY: Final = "the database with this key's limits is down; try again in a moment"
 _UNLIMITED = Limits()

@@ -1,8 +1,8 @@
 """The windows of keys' limits in PostgreSQL, shared by all workers.
 
-Each worker writes its own part as it is, never as a difference: writing it twice, or not knowing whether a commit came
-through, changes no sum. The window's row is locked while a part changes. The part of a worker that died stays taken:
-nobody knows what its last calls cost.
+Each worker writes its share as a total, never as a difference. So a repeated write, or a commit
+with an unknown result, changes no sum. A change of a share locks the window's row. The share of a
+dead worker stays taken, because the cost of its last calls is unknown.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from headgate.substrate.database import Database, Transaction, load_queries
 _QUERIES = load_queries("headgate.gateway")
 _CHANNEL: Final = "headgate_allowances"
 _LOST_S: Final = 10.0
-"""Living workers answer a call for their spare parts within this time."""
+"""Live workers give back their spare amount within this time; others count as lost."""
 _BATCH: Final = 2000
 _POLL_S: Final = 60.0
 
 
 class Wanted(NamedTuple):
-    """A call for what is leased and not reserved, by the worker that needs it."""
+    """A worker's request for the amounts that other workers have leased and not reserved."""
 
     worker: str
     tenant: str
@@ -36,26 +36,29 @@ class Wanted(NamedTuple):
 
 
 class Allowances(Protocol):
-    """Where the windows of keys' limits are."""
+    """The store of the windows of keys' limits."""
 
     async def sync(self, place: Place, report: Report) -> Answer:
-        """Write this worker's part and lease what it asks for; where it does not fit, ask the others for theirs.
+        """Write this worker's share and lease more; if it does not fit, notify the other workers.
 
         Raises:
-            Unavailable: the store is away.
+            Unavailable: the store is down.
         """
         ...
 
     async def check(self) -> None:
-        """Raise Unavailable while the store is away."""
+        """Raise Unavailable while the store is down."""
         ...
 
     def wanted(self) -> Any:
-        """Give the other workers' calls, as an async context manager of an iterator; None where some may be missed."""
+        """Return an async context manager with an iterator of the other workers' requests.
+
+        The iterator yields None if it may have missed some.
+        """
         ...
 
     async def forget(self, tenant: str, kind: Kind, *, before: datetime) -> None:
-        """Delete the windows that began before a moment."""
+        """Delete the windows that began before `before`."""
         ...
 
 
@@ -66,7 +69,7 @@ class _Others:
 
 
 class PostgresAllowances:
-    """Implements `Allowances` for one worker, whose name no other has had."""
+    """Implements `Allowances` for one worker; its name must never have been used before."""
 
     def __init__(self, database: Database, *, worker: str) -> None:
         self._database = database
@@ -105,7 +108,7 @@ class PostgresAllowances:
             yield self._calls(wakes)
 
     async def forget(self, tenant: str, kind: Kind, *, before: datetime) -> None:
-        """As `Allowances.forget`; in batches, each in a transaction of its own."""
+        """As `Allowances.forget`; in batches, each in its own transaction."""
         values = {"tenant": tenant, "kind": kind, "before": before, "limit": _BATCH}
         for query in ("forget_shares", "forget_allowances"):
             deleted = _BATCH
@@ -114,7 +117,7 @@ class PostgresAllowances:
                     deleted = await tx.execute(_QUERIES[query], values)
 
     async def _refuse(self, tx: Transaction, values: dict[str, Any], free: int) -> Answer:
-        """Return what others have that may come back, and call for it."""
+        """Return the amounts that other workers may give back, and notify these workers."""
         others = await tx.row(_QUERIES["other_shares"], {**values, "lost_s": _LOST_S}, of=_Others) or _Others(0, 0)
         if others.spare or others.held:
             call = Wanted(self._worker, values["tenant"], values["key_id"], values["kind"])
@@ -128,13 +131,13 @@ class PostgresAllowances:
             try:
                 call = msgspec.json.decode(payload, type=Wanted)
             except msgspec.DecodeError:
-                continue  # a newer version says it otherwise
+                continue  # a newer version uses another format
             if call.worker != self._worker:
                 yield call
 
 
 async def _lock(tx: Transaction, values: dict[str, Any]) -> int:
-    """Lock the window's row, which is made where there is none, and return what is taken."""
+    """Lock the window's row, create it if it is missing, and return the amount taken."""
     taken = await tx.value(_QUERIES["lock_allowance"], values)
     if taken is None:
         await tx.execute(_QUERIES["open_allowance"], values)

@@ -1,4 +1,4 @@
-"""The deployments and aliases that a tenant can use, as one immutable object swapped whole."""
+"""A tenant's catalogue: its deployments and aliases, as one immutable object."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from headgate.kernel.identity import Principal, TenantId
 from headgate.wire.model_call import Deployment, Operation
 
 ANY = "*"
-"""Stands for any text in the name of an alias, once; in the model of a deployment, for the name that was asked for."""
+"""The wildcard: any text in an alias's name, once; the requested name in a deployment's model."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,255}")
-"""The names that a pattern may answer to."""
+"""The names that a pattern may match."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """The name that clients call; its deployments are tried in this order.
+    """A model name for clients, with its deployments in the order of attempts.
 
     Args:
-        name: or a pattern with one `*`, which answers to every name that no alias has of its own.
+        name: the exact name, or a pattern with one `*` for every name without an exact alias.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Catalogue:
     aliases: Mapping[str, Alias] = field(default_factory=dict[str, Alias])
     version: str = ""
     _patterns: tuple[_Pattern, ...] = field(init=False, repr=False, compare=False)
-    """The longest text before the `*` first, then the longest after it."""
+    """Sorted by the length of the text before the `*`, then after it, longest first."""
 
     def __post_init__(self) -> None:
         parts = (name.partition(ANY) for name in self.aliases if ANY in name)
@@ -59,33 +59,33 @@ class Catalogue:
         object.__setattr__(self, "_patterns", tuple(found))
 
     def alias_id(self, name: str) -> str:
-        """Return the id of the alias that answers to a name; the name itself where none does.
+        """Return the id of the alias for a name; the name itself if there is none.
 
-        The alias of that very name goes first, then the pattern with the longest text before its `*`.
+        An exact alias wins, then the pattern with the longest text before its `*`.
         """
         if name in self.aliases or not self._patterns or not _NAME.fullmatch(name):
             return name
         return next((pattern.name for pattern in self._patterns if pattern.matches(name)), name)
 
     def alias(self, name: str) -> Alias:
-        """Return the alias that answers to a name.
+        """Return the alias for a name.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no alias matches.
         """
         return self.alias_of(self.alias_id(name), asked=name)
 
     def alias_of(self, alias_id: str, *, asked: str) -> Alias:
-        """Return the alias of an id; `asked` is the name that the caller gave.
+        """Return the alias of an id; `asked` is the caller's name for it.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no alias has that id.
         """
         try:
             return self.aliases[alias_id]
         except KeyError:
             raise NotFound(
-                f"the model {asked!r} does not exist; GET /v1/models lists those there are", param="model"
+                f"the model {asked!r} does not exist; GET /v1/models lists the available models", param="model"
             ) from None
 
     def candidates(self, alias: Alias) -> tuple[Deployment, ...]:
@@ -94,19 +94,19 @@ class Catalogue:
 
 
 Catalogues = Callable[[TenantId], Catalogue]
-"""Gives the current catalogue of a tenant; costs nothing."""
+"""Returns the current catalogue of a tenant, without I/O."""
 
 
 def model_for(deployment: Deployment, asked: str) -> str:
-    """Return the model that a deployment is asked for: a `*` in its own stands for the name that the caller gave.
+    """Return the model name to send to a deployment; a `*` in it becomes the caller's name.
 
     Raises:
-        Invalid: the caller gave a pattern as it stands in the list, where a name is needed.
+        Invalid: the caller sent a pattern instead of a name.
     """
     if ANY not in deployment.model:
         return deployment.model
     if ANY in asked:
-        raise Invalid(f"the model {asked!r} stands for many; send the name of one of them", param="model")
+        raise Invalid(f"{asked!r} is a pattern; send the name of one model that it matches", param="model")
     return deployment.model.replace(ANY, asked)
 
 

@@ -1,4 +1,4 @@
-"""The console's chat: a model call like any other, under the caller's own principal and a use case of their choice."""
+"""The console's chat: a model call under the caller's own principal and a use case they choose."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ChatDelta(Body, frozen=True, kw_only=True):
 
 
 class ChatGate(Body, frozen=True, kw_only=True):
-    """Data of the event `gate`, after the answer: what the gate did."""
+    """Data of the event `gate`, after the answer: record, masking, cost and duration."""
 
     record: str
     deployment: str | None
@@ -61,7 +61,7 @@ class ChatGate(Body, frozen=True, kw_only=True):
 
 
 async def chat(gateway: Gateway, request: Request) -> None:
-    """Stream an answer as events `delta`, then one `gate` that tells what the gate did; or `error`."""
+    """Stream an answer as events `delta`, then one event `gate` with the summary; or `error`."""
     caller, body = request.by, request.body_as(ChatRequest)
     call = read_chat(gateway, body.model, body.messages, stream=True)
     catalogue = gateway.catalogues(caller.tenant_id)
@@ -85,7 +85,7 @@ def _delta(item: ModelEvent) -> bytes:
 
 
 def read_chat(gateway: Gateway, model: str, messages: Sequence[ChatMessage], *, stream: bool) -> ModelCall:
-    """Return the call that a client of OpenAI's wire would have made."""
+    """Return the call that a client of the OpenAI API would make."""
     body = {"model": model, "stream": stream, "messages": msgspec.to_builtins(list(messages))}
     return gateway.dialects.clients[_WIRE].read_call(msgspec.json.encode(body), headers={}, match=Match("chat"))
 
@@ -104,7 +104,7 @@ def invocation(
 
 
 def gate_view(run: Run[Any, Any, Any]) -> ChatGate:
-    """Return what the gate did in a finished call: the last dispatch is the one that answered."""
+    """Return the summary of a finished call. The last dispatch is the one that answered."""
     facts = run.children[-1].facts if run.children else {}
     deployment, skipped = run.facts.get("deployment"), run.facts.get("skipped")
     return ChatGate(

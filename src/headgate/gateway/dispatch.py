@@ -1,4 +1,4 @@
-"""`model.dispatch`: send one call to one deployment and read what comes back, on whichever wire it speaks."""
+"""`model.dispatch`: sends one call to one deployment and reads the answer in its wire format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from headgate.wire.tool_names import RestoringReader
 
 DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]
 Secrets = Callable[[str], str]
-"""Resolves a reference such as `env:NAME` or `file:PATH`; raises Unavailable where it cannot."""
+"""Resolves a reference such as `env:NAME` or `file:PATH`; raises Unavailable on failure."""
 
 _MAX_REPLY_BYTES = 64 << 20
 _MAX_ERROR_BYTES = 64 << 10
@@ -56,7 +56,7 @@ class ModelDispatcher:
         self._secrets = secrets
 
     async def run(self, run: DispatchRun) -> ModelReply:
-        """Return the whole answer, in the upstream's wire."""
+        """Return the whole answer, in the upstream's wire format."""
         tally = _Tally(run)
         route = self._route(run.payload)
         request, written = self._request(run, route)
@@ -93,7 +93,7 @@ class ModelDispatcher:
         return reply.by(run.payload.deployment.id)
 
     def stream(self, run: DispatchRun) -> AbstractAsyncContextManager[AsyncIterator[ModelEvent]]:
-        """Give the events as they come; leaving early closes the upstream connection."""
+        """Yield the events as they come; leaving early closes the upstream connection."""
         return self._stream(run)
 
     @asynccontextmanager
@@ -124,7 +124,7 @@ class ModelDispatcher:
                         for event in reader.feed(sse_event):
                             tally.count(event)
                             yield event
-                # Some servers forget the blank line that ends their last event.
+                # Some servers omit the blank line after their last event.
                 if (last := parser.finish()) is not None:
                     for event in reader.feed(last):
                         tally.count(event)
@@ -141,12 +141,12 @@ class ModelDispatcher:
         return route_of(dispatch, providers=self._providers, dialects=self._dialects)
 
     def _request(self, run: DispatchRun, route: Route) -> tuple[Request, Written]:
-        """Return the request, and the call that it carries."""
+        """Return the HTTP request, and the written call in it."""
         deployment = run.payload.deployment
         base_url = deployment.base_url or route.provider.base_url
         if base_url is None:
             raise Upstream(
-                f"deployment {deployment.id} has no base_url, and provider {deployment.provider} no usual one"
+                f"deployment {deployment.id} has no base_url, and provider {deployment.provider} has no default"
             )
         written = written_call(run.payload, route, run.decision.obligations, dialects=self._dialects)
         headers = (
@@ -179,7 +179,7 @@ class ModelDispatcher:
         try:
             secret = self._secrets(deployment.key) if deployment.key else None
         except Unavailable as error:
-            # The fault of this one deployment: another may do.
+            # Only this deployment is misconfigured, so another may still answer.
             raise Upstream(
                 f"the credential of deployment {deployment.id} cannot be read; its record tells an administrator why",
                 detail=f"deployment {deployment.id}: {error.message}",
@@ -188,7 +188,7 @@ class ModelDispatcher:
 
 
 class _Tally:
-    """What one dispatch used, kept up to date so that a call that is cut short is settled too."""
+    """The usage of one dispatch, always current, so that an interrupted call is settled too."""
 
     def __init__(self, run: DispatchRun) -> None:
         self._run = run
@@ -199,19 +199,19 @@ class _Tally:
 
     @property
     def has_begun(self) -> bool:
-        """Whether the upstream answers."""
+        """Whether the answer has begun."""
         return self._first_item_us is not None
 
     def sends(self) -> None:
-        """Note that the call leaves now: whoever cancels from here on may have caused cost."""
+        """Note that the call is being sent: from here on a cancelled call may have a cost."""
         self._is_sent = True
 
     def failed(self) -> None:
-        """Note that it failed, there or on the way; without any answer, nothing is charged."""
+        """Note that the call failed. Without any answer, nothing is charged."""
         self._is_sent = self._first_item_us is not None
 
     def began(self) -> None:
-        """Note that the upstream answers."""
+        """Note that the answer has begun."""
         if self._first_item_us is None:
             self._first_item_us = self._run.elapsed_us()
 
@@ -226,15 +226,15 @@ class _Tally:
             self._usage = event.usage if self._usage is None else self._usage.updated(event.usage)
 
     def saw(self, usage: Usage) -> None:
-        """Take the usage that a whole reply states."""
+        """Take the usage from a whole reply."""
         self._usage = usage
 
     def wrote(self, chars: int) -> None:
-        """Count text of a whole reply that does not say how much it is."""
+        """Count the text of a whole reply without a token count."""
         self._written_chars += chars
 
     def report(self) -> None:
-        """Put the measures on the run; what the provider did not say is estimated and marked so."""
+        """Set the measures of the run; missing token counts are estimated and marked so."""
         if not self._is_sent:
             if self._run.payload.call.operation in FREE:
                 self._run.measures = Measures(cost_micros=0)
@@ -253,7 +253,7 @@ class _Tally:
         )
 
     def _estimated(self, usage: Usage) -> Usage:
-        """Fill in what the provider did not say. Zero tokens of a prompt, or of text, were not said."""
+        """Estimate the missing token counts. A count of zero counts as missing."""
         known = (usage.input_tokens, usage.output_tokens)
         sent = usage.input_tokens or prompt_tokens(self._run.payload.content, bytes_per_token=_BYTES_PER_TOKEN)
         written = usage.output_tokens or -(-self._written_chars // _BYTES_PER_TOKEN)
@@ -261,16 +261,16 @@ class _Tally:
         return replace(usage, input_tokens=sent, output_tokens=written, is_estimate=is_estimate)
 
 
-@lru_cache(maxsize=256)  # most calls to a deployment have the same
+@lru_cache(maxsize=256)  # most calls to a deployment have the same headers
 def _encoded(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers)
 
 
 def _written_chars(reply: ModelReply, dialect: ProviderDialect) -> int:
-    """Return how many characters the model wrote; the wire's own words are not among them."""
+    """Return the number of characters that the model wrote, without the wire format around them."""
     try:
         parts = dialect.to_reply(reply).parts
-    except HeadgateError:  # it can only not be counted
+    except HeadgateError:  # only the count fails, so fall back to the size of the whole reply
         return len(reply.content.to_bytes())
     chars = 0
     for part in parts:
@@ -285,10 +285,11 @@ def _written_chars(reply: ModelReply, dialect: ProviderDialect) -> int:
 
 
 def _pseudonym(run: DispatchRun, given: str, *, purpose: bytes) -> str:
-    """Return a name that is the same for the same caller and the same given text, and never another caller's.
+    """Return a pseudonym for the caller and the given text, equal at every call.
 
-    Callers share the account at the provider: with idempotency keys of their own, one could be given the answer to
-    another's call. What names a caller alone is only for providers of our own.
+    Callers share the account at the provider. With their own idempotency keys, one caller could get
+    the answer to another caller's call. A pseudonym of the caller alone goes only to Headgate's own
+    model process.
     """
     principal = run.action.principal
     whose = "\0".join((principal.tenant, principal.id, given))
@@ -299,7 +300,7 @@ async def _raise_for_status(response: Response, dialect: ProviderDialect) -> Non
     if response.status < 300:
         return
     if response.status < 400:
-        # Another place is never told the key and the content, and an answer of this one is none.
+        # Following it would send the key and the content to another host.
         raise Upstream(
             f"the provider's address answers with a redirect, status {response.status}, which is not followed;"
             " an administrator has to correct the deployment's base_url",
@@ -315,20 +316,20 @@ async def _raise_for_status(response: Response, dialect: ProviderDialect) -> Non
 
 
 def _note_dropped(run: DispatchRun, said: str) -> None:
-    """Note what a provider of our own left out, beside what its wire could not say."""
+    """Add the fields that Headgate's own model process ignored to those that its wire lacks."""
     before = run.facts.get("dropped")
     run.facts["dropped"] = (f"{before},{said}" if before else said)[:500]
 
 
 def _blame(error: HeadgateError, run: DispatchRun) -> None:
-    """Let a provider that was given too little time by the caller not count as one that fails."""
+    """Do not count a timeout against the provider if the caller's own deadline caused it."""
     left_s = run.left_s()
     if isinstance(error, UpstreamTimeout) and left_s is not None and left_s <= 0:
         error.retryable = False
 
 
 async def _assembled(response: Response, dialect: ProviderDialect, assembler: Assembler, tally: _Tally) -> bytes:
-    """Read a stream to its end and return the whole answer; one that is cut is an error, never a shorter answer."""
+    """Read a stream to its end and return the whole answer; a truncated stream is an error."""
     reader, parser, size_bytes = dialect.read_events(), SseParser(), 0
     async for chunk in _stream_of(response, dialect):
         size_bytes += len(chunk)
@@ -352,9 +353,10 @@ async def _assembled(response: Response, dialect: ProviderDialect, assembler: As
 
 
 def _raise_bought(error: HeadgateError, tally: _Tally | None = None) -> NoReturn:
-    """Raise the error of an answer that came and cannot be read: to buy it again would cost as much.
+    """Raise the error of an unreadable answer as final, because a retry would cost the same again.
 
-    What a provider itself calls an error stays as it is, and so does a stream that has not begun to answer.
+    An error that the provider itself reported stays as it is, and so does one before the answer
+    begins.
     """
     if tally is not None and not tally.has_begun:
         raise error
@@ -366,17 +368,18 @@ def _raise_bought(error: HeadgateError, tally: _Tally | None = None) -> NoReturn
 
 
 def _refuse_foreign(response: Response) -> None:
-    """Refuse an answer that no model gave or that cannot be read.
+    """Refuse an answer that is not from a model or that cannot be read.
 
     Raises:
-        Upstream: a page of a proxy came, which another deployment may not have in front, or a compressed answer.
+        Upstream: the answer is a web page, which a proxy may have sent (retryable), or it is
+            compressed.
     """
     kind = (response.headers.get("content-type") or "").lower()
     if kind.startswith("text/html"):
-        raise Upstream("a web page came in place of the provider's answer; a proxy may have sent it")
+        raise Upstream("the provider's answer is a web page; a proxy may have sent it")
     encoding = (response.headers.get("content-encoding") or "identity").lower()
     if encoding != "identity":
-        raise Upstream("the provider compressed its answer, which it was not asked to", retryable=False)
+        raise Upstream("the provider compressed its answer without being asked to", retryable=False)
 
 
 def _add_all(events: Sequence[ModelEvent], assembler: Assembler, tally: _Tally) -> None:
@@ -386,7 +389,7 @@ def _add_all(events: Sequence[ModelEvent], assembler: Assembler, tally: _Tally) 
 
 
 def _stream_of(response: Response, dialect: ProviderDialect) -> AsyncIterator[bytes]:
-    """Return the pieces of a stream, also where its server does not say that it is one, or gave a whole answer.
+    """Return the pieces of a stream, even if its content type is wrong or the answer is whole.
 
     Raises:
         Upstream: as `_refuse_foreign`.

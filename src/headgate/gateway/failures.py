@@ -1,8 +1,8 @@
-"""What callers are told of a failed dispatch: the alias, the deployment and the kind of failure.
+"""Errors of failed dispatches for callers: the alias, the deployment and the kind of failure.
 
-Hosts, addresses and what a provider says of its own fault are for operators: the record has the first as its reason,
-and the words sealed with it. What a caller can act on, such as a prompt that is too long, passes as the provider
-wrote it: clients match on those words.
+Hosts, addresses and a provider's own error texts are for operators: the record holds hosts and
+addresses in its reason, and seals the texts. An error that the caller can fix, such as a prompt
+that is too long, passes unchanged, because clients match on its text.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from headgate.wire.model_call import ModelDispatch
 from headgate.wire.retries import OURS
 
 _ACTIONABLE = frozenset({400, 409, 413, 422, 429})
-"""Statuses of a provider whose words are about what the caller sent, or how much of it."""
+"""Provider statuses that the caller can act on: they are about the content or rate of requests."""
 
 
 def for_callers(error: HeadgateError, run: Run[ModelDispatch, Any, Any]) -> HeadgateError:
-    """Return the error that the caller of a dispatch gets; what the provider said is noted on the run."""
+    """Return the caller's error for a failed dispatch, and keep the provider's text on the run."""
     deployment = f"deployment {run.payload.deployment.id} of {run.payload.call.model}"
     match error:
         case Upstream(upstream_status=int(status)):
@@ -27,7 +27,7 @@ def for_callers(error: HeadgateError, run: Run[ModelDispatch, Any, Any]) -> Head
         case Withheld():
             return error
         case _ if error.detail is None:
-            return error  # our own words, which name no place
+            return error  # Headgate's own text, without a host or address
         case Denied():
             told = f"{deployment} may not be reached from here; the record tells an administrator why"
             return Denied(told, rules=error.rules, detail=error.detail)
@@ -39,12 +39,12 @@ def for_callers(error: HeadgateError, run: Run[ModelDispatch, Any, Any]) -> Head
             told = f"{deployment} cannot be called now"
             return Unavailable(told, retry_after_s=error.retry_after_s, detail=error.detail)
         case _:
-            # Its address or network cannot be used: the fault of whoever declared it, and of no caller.
+            # The deployment's address or network is misconfigured; the caller made no mistake.
             return Upstream(f"{deployment} cannot be called as it is configured", detail=error.detail)
 
 
 def _answered(error: Upstream, status: int, deployment: str, run: Run[ModelDispatch, Any, Any]) -> Upstream:
-    """Return what is told of an answer, or an event of a stream, that says that something failed."""
+    """Return the caller's error for a provider's error response or error event."""
     error.detail = f"{deployment} failed with status {status}"
     if status in OURS:
         return error

@@ -1,4 +1,4 @@
-"""The feature gateway: model calls, the catalogue behind them, and the limits of keys."""
+"""The gateway feature: model calls, the catalogue, and the limits of keys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SECTIONS: tuple[Kind, ...] = ("network", "deployment", "alias")
 
 
 async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
-    """Load the catalogues; a desk calls no model, and its admitter only ever sees actions without content."""
+    """Open the gateway: everything in a worker, only the admitter and catalogues elsewhere."""
     base, secrets, is_worker = house.base, house.secrets, house.purpose == "worker"
     endpoint = base.settings.otlp_endpoint
     providers = {name: cast("Provider", one) for name, one in load("providers").items()} if is_worker else {}
@@ -50,7 +50,7 @@ async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
     )
 
     def estimate(action: Action[Any, Any, Any]) -> int | None:
-        """Return the dearest candidate's cost of a call of this size."""
+        """Return the cost of a call of this size at the most expensive candidate."""
         if not is_worker:
             return None
         call: ModelCall = action.payload
@@ -65,7 +65,7 @@ async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
         return Opened(service=gateway, stages={"admitter": admitter})
 
     async def close() -> None:
-        with suppress(Unavailable):  # the database may be away when we stop
+        with suppress(Unavailable):  # the database may be down at shutdown
             await admitter.aclose()
 
     stack.push_async_callback(close)

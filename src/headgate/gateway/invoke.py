@@ -1,7 +1,7 @@
-"""`model.invoke`: plan candidates and run one dispatch for each attempt, always from the client's original.
+"""`model.invoke`: plans candidates and runs one dispatch per attempt, from the client's original.
 
-A retry or a fallback happens only before the first content went to the client. What would fail anywhere, a
-deterministic 4xx, is not tried elsewhere.
+A retry or a fallback happens only before the first content goes to the client. A deterministic 4xx
+is not retried, because it would fail everywhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from headgate.wire.model_call import MODEL_DISPATCH, Deployment, ModelCall, Mode
 _NO_TOKENS = Usage(0, 0)
 _HELD_EVENTS = 1000
 _HELD_UNKNOWN = 8
-"""Servers say a few things of their own before they answer; who goes on so answers in a form that we do not know."""
+"""The number of events of unknown form held back. More of them count as an answer."""
 _UNKNOWN = "other/"
 
 _TOLD = ("masked.", "restored.", "withheld.", "removed.", "altered.")
@@ -39,7 +39,7 @@ class ModelInvoke:
     """Performs `model.invoke`.
 
     Args:
-        counting: the dialects that estimate counts of tokens, by name.
+        counting: the dialects that estimate token counts, by name.
     """
 
     def __init__(self, *, catalogues: Catalogues, health: Health, counting: Mapping[str, TokenCounting]) -> None:
@@ -48,7 +48,7 @@ class ModelInvoke:
         self._counting = counting
 
     async def run(self, run: InvokeRun) -> ModelReply:
-        """Return the first answer that a candidate gives."""
+        """Return the answer of the first candidate that answers."""
         attempts = _Attempts(self._plan(run), run, self._health)
         if run.payload.operation == "count_tokens" and not attempts.is_offered:
             run.facts["estimated"] = True
@@ -70,7 +70,7 @@ class ModelInvoke:
             attempts.report()
 
     def stream(self, run: InvokeRun) -> AbstractAsyncContextManager[AsyncIterator[ModelEvent]]:
-        """Give the events of the first candidate that produces one; entering does nothing yet."""
+        """Yield the events of the first candidate that answers; entering does nothing yet."""
         return self._stream(run)
 
     @asynccontextmanager
@@ -106,7 +106,7 @@ class ModelInvoke:
 
     def _plan(self, run: InvokeRun) -> Plan:
         catalogue = self._catalogues(run.action.principal.tenant)
-        # What was decided about is the resource: a name is not looked up once more, in a catalogue of a moment later.
+        # Use the alias that policy decided about: the catalogue may have changed since then.
         alias_id, asked = run.action.resource.id, run.payload.model
         alias = catalogue.alias_of(alias_id, asked=asked)
         if alias_id != asked:
@@ -123,7 +123,7 @@ class ModelInvoke:
 
 
 class _Held(NamedTuple):
-    """Events up to the first with content, held back so that a failure before it can still go elsewhere."""
+    """Events up to the first one with content, held back so that a fallback is still possible."""
 
     events: list[ModelEvent]
     is_over: bool
@@ -143,7 +143,7 @@ async def _until_content(events: AsyncIterator[ModelEvent]) -> _Held:
 
 
 class _Attempts:
-    """The attempts of one call: iterates over what to try next and gathers what became of it."""
+    """The attempts of one call: iterates over the candidates and collects the results."""
 
     def __init__(self, plan: Plan, run: InvokeRun, health: Health) -> None:
         self._plan = plan
@@ -162,7 +162,7 @@ class _Attempts:
 
     @property
     def is_offered(self) -> bool:
-        """Whether any deployment offers what is asked for."""
+        """Whether any deployment offers the operation."""
         return bool(self._plan.candidates)
 
     def __iter__(self) -> _Attempts:
@@ -177,7 +177,7 @@ class _Attempts:
         return self._left.pop(0)
 
     def succeeded(self, deployment: Deployment, dispatched: DispatchRun) -> None:
-        """Note which deployment answered, and what could not be said to it."""
+        """Note the deployment that answered, and the fields that it did not get."""
         self._health.succeeded(deployment, tenant=self._tenant)
         self._run.facts["deployment"] = deployment.id
         self._run.facts["attempts"] = self.count
@@ -185,17 +185,17 @@ class _Attempts:
             self._run.facts["dropped"] = dispatched.facts["dropped"]
 
     def failed(self, deployment: Deployment, error: HeadgateError) -> None:
-        """Go on to the next candidate, or raise where another would not help."""
+        """Go on to the next candidate, or raise if another one would not help."""
         self._why.append(f"{deployment.id}: {error.message}")
         self._run.facts["attempts"] = self.count
         if error.is_final:
-            # It answered: to ask another would do, and pay for, the same twice.
+            # The deployment answered. A second attempt would cost the same again.
             self._health.succeeded(deployment, tenant=self._tenant)
             self._run.facts["deployment"] = deployment.id
             raise error
         match error:
             case _ if self._was_answered and not isinstance(error, Upstream):
-                # The answer was bought, and cannot be given to the caller: another would cost as much.
+                # The answer is paid for but cannot be released. A second one would cost the same.
                 self.report()
                 raise error
             case Upstream(retryable=True):
@@ -204,10 +204,10 @@ class _Attempts:
                 if error.retry_after_s is not None:
                     self._recovers_in_s.append(error.retry_after_s)
             case Denied():
-                # Of several, a refusal that a person can lift is the one to tell.
+                # Of several refusals, report the one that an approval can lift.
                 self._denied = self._denied if isinstance(self._denied, NeedsApproval) else error
             case Invalid():
-                # It cannot be said on that deployment's wire; another may speak the caller's.
+                # This wire format cannot express the call; another deployment's may.
                 self._unsayable = self._unsayable or error
             case _:
                 self.report()
@@ -215,12 +215,15 @@ class _Attempts:
 
     @property
     def _was_answered(self) -> bool:
-        """Whether the attempt at hand got an answer, before it failed."""
+        """Whether the current attempt got an answer before it failed."""
         children = self._run.children
         return len(children) > self._earlier and children[-1].measures.first_item_us is not None
 
     def refusal(self) -> HeadgateError:
-        """Return why nothing answered: a failure that may pass, else an approval to ask for, else the refusals."""
+        """Return the error of a call without an answer.
+
+        In this order: a temporary failure, a necessary approval, an untranslatable call, a refusal.
+        """
         self.report()
         if self._failed is not None:
             self._failed.retry_after_s = min(self._recovers_in_s, default=None)
@@ -230,7 +233,7 @@ class _Attempts:
         if self._unsayable is not None:
             return self._unsayable
         if not self._why:
-            return Unavailable(f"no deployment stands behind {self._run.payload.model}; add one to its alias")
+            return Unavailable(f"{self._run.payload.model} has no deployment; add one to its alias")
         if self._denied is None and all(one.is_unable for one in self._plan.skipped):
             return Invalid(f"no deployment of {self._run.payload.model} can answer this: " + "; ".join(self._why))
         rules = self._denied.rules if self._denied is not None else ("lattice.flow",)
@@ -239,7 +242,7 @@ class _Attempts:
         )
 
     def report(self) -> None:
-        """Sum what the dispatches used."""
+        """Set the run's measures to the sum over its dispatches."""
         children = [child.measures for child in self._run.children]
         if children:
             self._run.measures = children[0] if len(children) == 1 else _summed(children)
@@ -247,7 +250,7 @@ class _Attempts:
             self._run.measures = replace(self._run.measures, cost_micros=0)
         if not children:
             return
-        # The call's own record tells what was masked for the deployment that answered, so that lists of calls show it.
+        # Copy the masking counts of the last dispatch to the call's record, for lists of calls.
         answered = self._run.children[-1].facts
         for name, value in answered.items():
             if "." in name and name.startswith(_TOLD):
@@ -255,7 +258,7 @@ class _Attempts:
 
 
 def _summed(children: Sequence[Measures]) -> Measures:
-    """Return what several dispatches used together: the tokens of the last that answered, the cost of all."""
+    """Join the measures of several dispatches: the tokens of the last answer, the cost of all."""
     charged = [child for child in children if child.amounts]
     costs = [child.cost_micros for child in charged]
     is_one_currency = len({child.currency for child in charged}) == 1
@@ -271,7 +274,7 @@ def _summed(children: Sequence[Measures]) -> Measures:
 
 @lru_cache(maxsize=4096)
 def resource_of(deployment: Deployment) -> Resource:
-    """Return the deployment as the resource of a dispatch, with what policies may ask about."""
+    """Return the deployment as the resource of a dispatch, with its attributes for policies."""
     clearance = deployment.clearance
     return Resource(
         kind="deployment",

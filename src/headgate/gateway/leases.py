@@ -1,7 +1,8 @@
 """One worker's lease of one window of a key's limit: plain arithmetic, without I/O.
 
-Every window has one sum in the store, `taken`. Each worker's part of it is `spent + held + left`: what its calls have
-cost, what its calls in flight may cost, and what it may still admit without asking the store.
+The store holds one sum for each window, `taken`. Each worker's share is `spent + held + left`: the
+cost of its finished calls, the reserved cost of its calls in flight, and the amount that it may
+still admit without asking the store.
 """
 
 from __future__ import annotations
@@ -34,20 +35,21 @@ class Place(NamedTuple):
 
     @property
     def end(self) -> datetime:
-        """When the window ends."""
+        """The end of the window."""
         return self.start + LENGTHS[self.kind]
 
 
 @dataclass(slots=True)
 class Report:
-    """What a worker tells the store of its part, and what it asks for.
+    """A worker's report to the store about its share, with a request for more.
 
     Args:
-        spent: what its calls have cost in this window so far.
-        held: what its calls in flight may cost.
-        need: what has to fit beside that.
-        spare: what it would like beyond the need, at most.
-        granted: set by the store just before it commits: need and spare, or 0 where the need did not fit.
+        spent: the cost of its finished calls in this window.
+        held: the reserved cost of its calls in flight.
+        need: the amount that it needs now.
+        spare: the amount that it would like beyond the need, at most.
+        granted: need and spare, or 0 if the need did not fit. The store sets it just before it
+            commits.
     """
 
     spent: int
@@ -58,9 +60,9 @@ class Report:
     granted: int | None = None
 
     def grant(self, free: int) -> int:
-        """Return how much of what is free the worker gets: all that it needs or nothing, and a small part beyond.
+        """Return the granted part of the free amount: the whole need or nothing, and a small spare.
 
-        Near the cap nothing is given in advance, so that no worker keeps what another needs.
+        Near the cap there is no spare, so that no worker keeps an amount that another one needs.
         """
         if not 0 < self.need <= free:
             return 0
@@ -69,12 +71,12 @@ class Report:
 
 
 class Answer(NamedTuple):
-    """What the store answers.
+    """The store's answer to a report.
 
     Args:
-        free: what of the cap no worker had, before anything was granted.
-        spare: what living workers have leased and not reserved.
-        held: what calls in flight at living workers may cost.
+        free: the part of the cap that no worker had, before the grant.
+        spare: the amount that live workers have leased and not reserved.
+        held: the reserved cost of calls in flight at live workers.
     """
 
     free: int
@@ -84,14 +86,14 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True)
 class Lease:
-    """One worker's part of a window.
+    """One worker's share of a window.
 
     Args:
-        left: may be negative: a call cost more than was reserved for it.
-        is_near: the cap is so near that what is not reserved goes back at once.
-        is_wanted: another worker asked for what is not reserved here.
-        is_alone: the store is away and this worker counts by itself.
-        is_stale: the cap has changed since the store was asked.
+        left: negative when a call cost more than its reservation.
+        is_near: the cap is near, so unreserved amounts go back at once.
+        is_wanted: another worker asked for the unreserved amount.
+        is_alone: the store is down and this worker counts by itself.
+        is_stale: the cap has changed since the last answer of the store.
     """
 
     place: Place
@@ -114,7 +116,7 @@ class Lease:
     _leased_s: float = -_LONG_S
 
     def take(self, amount: int) -> bool:
-        """Reserve an amount of what is left; False where it does not fit."""
+        """Reserve an amount; False if it does not fit."""
         if self.left < amount or self.is_stale:
             return False
         self.left -= amount
@@ -122,31 +124,34 @@ class Lease:
         return True
 
     def settle(self, amount: int, cost: int) -> None:
-        """Turn a reservation into what it cost."""
+        """Replace a reservation by its cost."""
         self.held -= amount
         self.left += amount - cost
         self.spent += cost
 
     def is_due(self, now: datetime) -> bool:
-        """Whether the store should hear of this part now."""
+        """Whether this share should be reported to the store now."""
         if self.left == 0 and (self.spent, self.held) == self._told:
-            # A call that is in flight for long is told again, so that nobody takes its worker for dead.
+            # Report a long call again, so that other workers do not take this one for dead.
             return self.is_wanted and self.held > 0
         is_at_once = self.left < 0 or self.is_near or self.is_wanted or self.is_alone
         return is_at_once or now - self.used_at >= _IDLE
 
     def is_told(self) -> bool:
-        """Whether the store knows all there is to know of this part."""
+        """Whether the store knows the final state of this share."""
         return self.left == self.held == 0 and self._told == (self.spent, 0)
 
     def begin(self, *, need: int, now_s: float) -> tuple[Report, int]:
-        """Return the report for the store, and what was left: nothing can be taken of it until `finish` or `fail`."""
+        """Return the report for the store, and the amount left, which is locked until the answer.
+
+        `finish` or `fail` ends the lock.
+        """
         spare = self._calls_ahead(now_s) * need if need and not self.is_wanted else 0
         left, self.left, self.refused = self.left, 0, None
         return Report(self.spent, self.held, need, spare, self.cap), left
 
     def finish(self, report: Report, *, now_s: float) -> None:
-        """Take what the store granted."""
+        """Add the granted amount."""
         granted = report.granted or 0
         self.left += granted
         self._told = (report.spent, report.held)
@@ -156,7 +161,7 @@ class Lease:
             self._leased_s = now_s
 
     def fail(self, report: Report, left: int) -> None:
-        """Take back what was left, or less where the store may have committed all the same."""
+        """Restore the amount left, or less if the store may have committed despite the error."""
         if report.granted is None:
             self.left += left
         else:
@@ -164,12 +169,12 @@ class Lease:
             self._told = _UNSURE
 
     def lend(self) -> None:
-        """Count by itself against the whole limit, while the store is away."""
+        """Count alone against the whole limit while the store is down."""
         self.is_alone = True
         self.left = self.cap - self.spent - self.held
 
     def _calls_ahead(self, now_s: float) -> int:
-        """Return for how many calls like this one to lease: more for a key that comes back soon."""
+        """Return the number of calls to lease for; it grows for a key with frequent leases."""
         since_s = now_s - self._leased_s
         if since_s < _SOON_S:
             self._calls = min(self._calls * 2, _MOST_CALLS)
@@ -179,7 +184,7 @@ class Lease:
 
 
 def start_of(kind: Kind, now: datetime) -> datetime:
-    """Return when the window of a moment began: a minute of requests, a UTC day of money."""
+    """Return the start of the current window: a minute for requests, a UTC day for money."""
     if kind == "requests":
         return now.replace(second=0, microsecond=0)
     return now.replace(hour=0, minute=0, second=0, microsecond=0)

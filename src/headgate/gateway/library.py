@@ -1,4 +1,4 @@
-"""Keeps every tenant's catalogue in memory: loads it from the database and swaps it whole when it changed."""
+"""The in-memory cache of all tenants' catalogues; reloads them from the database as a whole."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _LOCAL_NETWORK = "embedded"
 
 
 _FAULTS = (HeadgateError, ValueError, TypeError, LookupError, OSError)
-"""What a stored entry can cause that is not as it should be."""
+"""Errors that a broken stored entry can raise."""
 
 
 class LeftOut(NamedTuple):
-    """A declared entry that cannot be used, and why."""
+    """A declared entry that cannot be used, with the reason."""
 
     tenant: TenantId
     kind: str
@@ -48,12 +48,14 @@ _NO_CHARGE = Price(
 
 
 class Library:
-    """The catalogues of all tenants. `catalogue` is cheap; `refresh` is called by the worker's watcher.
+    """The catalogues of all tenants. `catalogue` is cheap; the worker's watcher calls `refresh`.
 
     Args:
-        model_port: where the embedded model process listens, or None without it.
-        profiles: of the egress client, for what is not a deployment; the library owns all the others.
-        categories: what the installed detectors find; masked, it may go wherever its level may.
+        model_port: the port of the embedded model process, or None without it.
+        profiles: network profiles of the egress client that belong to no deployment. The library
+            owns all others.
+        categories: all categories of the installed detectors. Every deployment is cleared for their
+            pseudonymous forms.
     """
 
     def __init__(
@@ -81,14 +83,16 @@ class Library:
         """The declared entries that cannot be used, as of the last refresh."""
 
     def catalogue(self, tenant: TenantId) -> Catalogue:
-        """Return the tenant's catalogue; the built-in one where the tenant has declared nothing."""
+        """Return the tenant's catalogue, or the built-in one if the tenant has declared nothing."""
         return self._catalogues.get(tenant, self._built_in)
 
     async def refresh(self, tenants: Iterable[TenantId]) -> bool:
-        """Load all catalogues anew; True where something changed. A broken entry is left out and logged, not fatal.
+        """Reload all catalogues; True if something changed.
+
+        A broken entry is left out and logged.
 
         Raises:
-            Unavailable: the database is away; what is in memory stays.
+            Unavailable: the database is down; the loaded catalogues stay.
         """
         catalogues: dict[TenantId, Catalogue] = {}
         left_out: list[LeftOut] = []
@@ -110,7 +114,7 @@ class Library:
         return is_changed
 
     def _install(self, profiles: Mapping[str, NetworkProfile]) -> None:
-        """Give the egress its profiles, without those that it refuses, such as one whose file is not there."""
+        """Set the egress profiles, without invalid ones, such as one with a missing file."""
         if profiles == self._profiles:
             return
         try:
@@ -121,7 +125,7 @@ class Library:
                 for name, profile in profiles.items()
                 if profile == self._profiles.get(name) or _is_usable(name, profile)
             }
-            # Only where something changed: it closes the connections that are kept.
+            # Only after a change, because it closes the pooled connections.
             if profiles != self._profiles:
                 self._egress.set_profiles(profiles)
         self._profiles = profiles
@@ -165,7 +169,7 @@ class Library:
     ) -> NetworkProfile:
         network = networks.get(spec.network)
         if network is None and spec.network != "default":
-            # Without it the traffic would leave directly, past the proxy that was meant.
+            # Without the network, traffic would bypass its proxy.
             raise NotFound(f"there is no network {spec.network!r}")
         login = self._secrets(network.proxy_login) if network and network.proxy_login else None
         is_ours = deployment.clearance.custody is Custody.ORGANISATION
@@ -182,12 +186,12 @@ def _is_usable(name: str, profile: NetworkProfile) -> bool:
 
 
 def _why(error: Exception) -> str:
-    """Return what is wrong; of an error that is not ours its kind alone, as its text may hold values."""
+    """Return the reason; of a foreign error only the class, because its text may hold values."""
     return error.message if isinstance(error, HeadgateError) else f"it cannot be used ({type(error).__name__})"
 
 
 def _built_in(model_port: int | None) -> Catalogue:
-    """Return what is there without any configuration: the embedded models, on this machine, free of charge."""
+    """Return the catalogue without any configuration: the embedded models, free of charge."""
     if model_port is None:
         return Catalogue(version="built-in")
     base_url = f"http://127.0.0.1:{model_port}/v1"

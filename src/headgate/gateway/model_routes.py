@@ -14,7 +14,7 @@ from headgate.wire.model_call import Deployment, Price
 
 
 class PriceTierView(Body, frozen=True, kw_only=True):
-    """Micro-units for a million tokens of calls with a longer prompt."""
+    """Prices of calls with a longer prompt, in micro-units for a million tokens."""
 
     above_input_tokens: int
     input_micros: int | None
@@ -22,7 +22,7 @@ class PriceTierView(Body, frozen=True, kw_only=True):
 
 
 class PriceView(Body, frozen=True, kw_only=True):
-    """Micro-units for a million tokens; null is unknown."""
+    """Prices in micro-units for a million tokens; null is unknown."""
 
     currency: str
     input_micros: int | None
@@ -31,7 +31,7 @@ class PriceView(Body, frozen=True, kw_only=True):
 
 
 class DeploymentView(Body, frozen=True, kw_only=True):
-    """A model at a provider, with what may flow there."""
+    """A model at a provider, with its clearance."""
 
     id: str
     provider: str
@@ -107,7 +107,7 @@ def _price(price: Price) -> PriceView:
 
 
 def custody_of(deployment: Deployment) -> Literal["any", "organisation"]:
-    """Return whose machines it runs on, in the API's word."""
+    """Return the deployment's custody as the API names it."""
     return "organisation" if deployment.clearance.custody is Custody.ORGANISATION else "any"
 
 

@@ -1,4 +1,4 @@
-"""How deployments, aliases and networks are declared: the form of `headgate.toml`, of the admin API and of storage."""
+"""Declared deployments, aliases and networks, as in `headgate.toml`, the admin API and storage."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Tokens = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Money = Annotated[Decimal, msgspec.Meta(description="Money for a million tokens, such as 0.25.")]
 
 _DEAREST = 1_000_000_000
-"""For a million tokens; what a call of any length costs then still fits the 64 bits of the database."""
+"""The maximum price for a million tokens. The cost of any call then fits 64 bits."""
 
 CATEGORIES = ("pii", "phi", "pci", "secret")
-"""The categories that every installation knows, whichever detectors it has."""
+"""The categories that every installation knows, with any set of detectors."""
 
 
 class ClearanceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What may flow to a deployment; pseudonymised data may always flow where its level may."""
+    """The clearance of a deployment. It always includes pseudonymised data up to its level."""
 
     level: Level = "internal"
     categories: list[Text] = []
@@ -42,7 +42,7 @@ class ClearanceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
 
 class PriceTierSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Prices of whole calls with a longer prompt; what is absent is as in the price that it belongs to."""
+    """Prices of whole calls with a longer prompt. A missing price is that of the base price."""
 
     above_input_tokens: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
     input: Money | None = None
@@ -53,7 +53,10 @@ class PriceTierSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
 
 class PriceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Prices for a million tokens; what is absent is unknown, not free. Cached tokens then cost what others do."""
+    """Prices for a million tokens. A missing price is unknown, not free.
+
+    Cached tokens without their own price cost as much as other input tokens.
+    """
 
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
     input: Money | None = None
@@ -85,7 +88,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
 
 class AliasSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The name that clients call, and the deployments behind it in the order in which they are tried."""
+    """The model name for clients, and its deployments in the order of attempts."""
 
     id: AliasName
     deployments: Annotated[list[Name], msgspec.Meta(min_length=1, max_length=32)]
@@ -94,7 +97,7 @@ class AliasSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How traffic leaves: proxy, private authority, client certificate, private addresses that are allowed."""
+    """Outgoing connections: proxy, private CA, client certificate, allowed private addresses."""
 
     id: Name
     proxy_url: Text | None = None
@@ -111,10 +114,10 @@ class NetworkSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 def deployment_from(
     spec: DeploymentSpec, providers: Mapping[str, Provider], *, tenant: str, categories: frozenset[str] = EMPTY
 ) -> Deployment:
-    """Return the deployment that a specification describes.
+    """Return the deployment of a specification.
 
     Args:
-        categories: what the installed detectors find.
+        categories: all categories of the installed detectors.
 
     Raises:
         Invalid: `param` names the field at fault.
@@ -126,7 +129,7 @@ def deployment_from(
         check_reference(spec.key, param="key")
     base_url = spec.base_url or provider.base_url
     if base_url is None and spec.provider != "local":
-        raise Invalid(f"provider {spec.provider} has no usual address: give base_url", param="base_url")
+        raise Invalid(f"provider {spec.provider} has no default address; set base_url", param="base_url")
     if spec.base_url is not None:
         try:
             refuse_address(spec.base_url)
@@ -161,14 +164,14 @@ def deployment_from(
 
 
 def refuse_address(url: str) -> None:
-    """Raise Invalid for a URL of no acceptable form, and for one of a place that nothing may be sent to."""
+    """Raise Invalid for a malformed URL, and for a host that is never allowed."""
     host = parse_url(url).origin.host
     if why := why_never(host):
-        raise Invalid(f"{host} is {why}: nothing is sent there, whatever a network allows")
+        raise Invalid(f"{host} is {why}: Headgate never sends there, whatever a network allows")
 
 
 def refuse_network(spec: NetworkSpec) -> None:
-    """Raise Invalid where a network names a place that nothing may be sent to, as its proxy or as what it allows."""
+    """Raise Invalid if a network's proxy or `allow` list names a host that is never allowed."""
     if spec.proxy_url is not None:
         try:
             refuse_address(spec.proxy_url)
@@ -176,13 +179,13 @@ def refuse_network(spec: NetworkSpec) -> None:
             raise Invalid(error.message, param="proxy_url") from error
     for entry in spec.allow:
         host, _, mask = entry.partition("/") if "/" in entry else (entry.rpartition(":")[0], "", "")
-        # A wide network may hold such a place; what matters is one that is listed for itself.
+        # A wide network may contain such a host; only an entry for the host itself is an error.
         if mask in ("", "32", "128") and (why := why_never(host.strip("[]").lower())):
-            raise Invalid(f"{host} is {why}: nothing is sent there", param="allow")
+            raise Invalid(f"{host} is {why}: Headgate never sends there", param="allow")
 
 
 def refuse_quirks(spec: DeploymentSpec, provider: Provider, dialects: Dialects) -> None:
-    """Raise Invalid for a quirk that no dialect of the provider's reads: a word that does nothing is a mistake."""
+    """Raise Invalid for a quirk that no dialect of the provider knows: it would have no effect."""
     spoken = (dialects.providers.get(endpoint.dialect) for endpoint in provider.endpoints.values())
     known = EMPTY.union(*(dialect.quirks for dialect in spoken if dialect is not None))
     for quirk in spec.quirks:
@@ -195,7 +198,8 @@ def refuse_quirks(spec: DeploymentSpec, provider: Provider, dialects: Dialects) 
 def clearance_from(spec: ClearanceSpec, *, custody: Custody, categories: frozenset[str] = EMPTY) -> Clearance:
     """Return the clearance. It always includes the pseudonymous forms of all categories.
 
-    What no scan can read may go to the organisation's own machines, and elsewhere only where it is declared.
+    Content that no scan can read may go to the organisation's own machines. Elsewhere the clearance
+    has to declare it.
     """
     given = frozenset(spec.categories)
     known = (given | categories).union(CATEGORIES) - {UNSCANNED}
@@ -221,21 +225,21 @@ def price_from(spec: PriceSpec | None) -> Price | None:
     base = Price(spec.currency, *rates)
     bounds = [tier.above_input_tokens for tier in spec.tiers]
     if bounds != sorted(set(bounds)):
-        raise Invalid("the tiers of a price rise by above_input_tokens", param="price.tiers")
+        raise Invalid("sort the tiers of a price by above_input_tokens, each value once", param="price.tiers")
     return replace(base, tiers=tuple([_tier(tier, base, rates) for tier in spec.tiers])) if bounds else base
 
 
 def _tier(spec: PriceTierSpec, base: Price, rates: _Rates) -> PriceTier:
-    """Return a tier, with what it leaves out as in the price that it belongs to."""
+    """Return a tier, with missing rates taken from the base price."""
     told = _rates(spec)
     if told == _NO_RATES:
-        raise Invalid("a tier of a price has at least one price", param="price.tiers")
+        raise Invalid("a tier of a price needs at least one price", param="price.tiers")
     own = _Rates(*[rate if one is None else one for one, rate in zip(told, rates, strict=True)])
     return PriceTier(spec.above_input_tokens, Price(base.currency, *own))
 
 
 class _Rates(NamedTuple):
-    """The rates of a price, in the order in which `Price` has them."""
+    """The rates of a price, in the order of `Price`."""
 
     input_micros: int | None = None
     output_micros: int | None = None
@@ -258,7 +262,7 @@ def _rates(spec: PriceSpec | PriceTierSpec) -> _Rates:
 
 
 def alias_from(spec: AliasSpec) -> Alias:
-    """Return the alias that a specification describes."""
+    """Return the alias of a specification."""
     return Alias(spec.id, tuple(spec.deployments), spec.operation, spec.description)
 
 
@@ -267,8 +271,8 @@ def profile_from(
 ) -> NetworkProfile:
     """Return the egress profile of one deployment.
 
-    Where the administrator declared the deployment to be on the organisation's own machines, the very host and port of
-    its address are allowed; no other private address is, and never a cloud's metadata service.
+    For a deployment declared to be on the organisation's own machines, the host and port of its
+    address are allowed. No other private address is, and never a cloud's metadata service.
     """
     spec = spec or NetworkSpec(id="default")
     allow = tuple(spec.allow)
@@ -297,8 +301,8 @@ def _micros(money: Decimal | None) -> int | None:
     if money is None:
         return None
     if not money.is_finite() or money > _DEAREST:
-        raise Invalid(f"a price is a number up to {_DEAREST:,}", param="price")
+        raise Invalid(f"a price must be a number up to {_DEAREST:,}", param="price")
     micros = money * 1_000_000
     if money < 0 or micros != micros.to_integral_value():
-        raise Invalid("a price has at most six decimals and is not negative", param="price")
+        raise Invalid("a price must not be negative and has at most six decimals", param="price")
     return int(micros)

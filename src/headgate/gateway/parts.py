@@ -1,4 +1,4 @@
-"""The gateway, open: what its handlers work with."""
+"""The open gateway: the parts that its handlers use."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ class Gateway:
 
     @property
     def catalogues(self) -> Catalogues:
-        """Return a tenant's catalogue."""
+        """Returns a tenant's catalogue."""
         return self.library.catalogue

@@ -1,7 +1,7 @@
-"""What would leave, and where to, without anything leaving: the pipeline's own stages, short of performing.
+"""Preview: shows the request that each deployment would get, without sending it.
 
-The look itself is an action, `model.preview`: policy decides it as a use of models, and a record says that it was
-taken. The record holds nothing of the text.
+It runs the pipeline's own stages up to the effect. The preview itself is an action:
+policy decides `model.preview` as a use of models, and it has a record. The record holds no text.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Dispatch = Action[ModelDispatch, ModelEvent, ModelReply]
 
 
 class PreviewRequest(Body, frozen=True, kw_only=True):
-    """Text to be put before the gate without sending it anywhere."""
+    """A text to preview; it is not sent anywhere."""
 
     text: LongText
     model: AliasName
@@ -46,7 +46,7 @@ class PreviewRequest(Body, frozen=True, kw_only=True):
 
 
 class FindingView(Body, frozen=True, kw_only=True):
-    """Something that a detector recognised, in characters of the text."""
+    """A value that a detector found; `start` and `end` count characters of the text."""
 
     kind: str
     category: str
@@ -57,7 +57,7 @@ class FindingView(Body, frozen=True, kw_only=True):
 
 
 class PreviewDestination(Body, frozen=True, kw_only=True):
-    """What would happen at one deployment; `bytes_out` is the exact body that would leave, null when refused."""
+    """The preview for one deployment; `bytes_out` is the exact request body, null when refused."""
 
     deployment: str
     custody: str
@@ -69,7 +69,7 @@ class PreviewDestination(Body, frozen=True, kw_only=True):
 
 
 class Preview(Body, frozen=True, kw_only=True):
-    """What the gate sees in a text, and what it would do with it at each deployment behind the model."""
+    """The findings in a text, and the preview for each deployment behind the model."""
 
     findings: list[FindingView]
     labels: str
@@ -77,7 +77,7 @@ class Preview(Body, frozen=True, kw_only=True):
 
 
 async def preview(gateway: Gateway, request: Request) -> Preview:
-    """Say what the gate sees in a text, and what it would do with it at each deployment behind the model."""
+    """Return the findings in a text, and the preview for each deployment behind the model."""
     caller, body = request.by, request.body_as(PreviewRequest)
     alias = gateway.catalogues(caller.tenant_id).alias(body.model)
     use_case, stages = caller.use_case(body.use_case), request.host.pipeline.stages
@@ -96,7 +96,7 @@ async def preview(gateway: Gateway, request: Request) -> Preview:
 def _look(
     gateway: Gateway, stages: Stages, alias: Alias, caller: AdminCaller, use_case: UseCase, body: PreviewRequest
 ) -> Preview:
-    """Take the call and each dispatch of it through the stages that come before their records."""
+    """Run the call and each of its dispatches through the stages before their records."""
     call = _call(gateway, alias, model=body.model, text=body.text)
     catalogue = gateway.catalogues(caller.tenant_id)
     invoke = invocation(call, caller, use_case=use_case, catalogue=catalogue)
@@ -125,7 +125,7 @@ def _look(
 
 
 class _Stage(NamedTuple):
-    """What the stages before the record say of an action; `why_not` is None where it may be performed."""
+    """The results of the stages before the record; `why_not` is None for an allowed action."""
 
     labelled: Labelled
     decision: Decision
@@ -135,7 +135,7 @@ class _Stage(NamedTuple):
 
 
 def _staged(stages: Stages, action: Action[Any, Any, Any]) -> _Stage:
-    """Label, decide and transform an action as the pipeline does, and ask whether it would be refused."""
+    """Label, decide and transform an action as the pipeline does, and check for a refusal."""
     labelled = stages.labeller.label(action)
     decision = with_inherited(stages.decider.decide(action, labelled), action)
     exchange = stages.transformer.transform(
@@ -151,7 +151,7 @@ def _staged(stages: Stages, action: Action[Any, Any, Any]) -> _Stage:
 
 
 def _destination(gateway: Gateway, stages: Stages, action: Dispatch, *, is_asked: bool) -> PreviewDestination:
-    """Say what would happen to one dispatch; the bytes are those that it would send."""
+    """Return the preview of one dispatch, with the exact bytes of its request."""
     stage, deployment = _staged(stages, action), action.payload.deployment
     if stage.why_not is not None:
         return _view(deployment, stage, effect="deny", why=stage.why_not)
@@ -182,7 +182,7 @@ def _view(
 
 
 def _call(gateway: Gateway, alias: Alias, *, model: str, text: str) -> ModelCall:
-    """Return the call that a client would have made of the text."""
+    """Return the call that a client would make with the text."""
     if alias.operation == "embed":
         body = msgspec.json.encode({"model": model, "input": text})
         return gateway.dialects.clients["openai_embeddings"].read_call(body, headers={}, match=Match("embed"))
@@ -190,7 +190,7 @@ def _call(gateway: Gateway, alias: Alias, *, model: str, text: str) -> ModelCall
 
 
 def _findings(call: ModelCall, labelled: Labelled, text: str) -> list[FindingView]:
-    """Return what was found in the text itself; the call around it has strings of its own."""
+    """Return the findings in the text itself, without those in other strings of the call."""
     segments = call.content.segments()
     return [
         FindingView(

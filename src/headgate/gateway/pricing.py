@@ -1,4 +1,4 @@
-"""What a call cost. A price that is not known makes the cost unknown, never zero."""
+"""The cost of a call. With an unknown price the cost is unknown, never zero."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from headgate.wire.model_call import Deployment, ModelCall, Operation, Price, Us
 from headgate.wire.prompt_size import prompt_tokens
 
 FREE: frozenset[Operation] = frozenset({"count_tokens"})
-"""Operations that nobody charges for: they cost nothing also where a deployment's price is not known."""
+"""Free operations: they cost nothing, even if a deployment's price is unknown."""
 
 _MILLION = 1_000_000
 _BYTES_PER_TOKEN = 3
@@ -18,8 +18,8 @@ _ASSUMED_OUTPUT_TOKENS = 2_000
 def cost_micros(usage: Usage, price: Price | None) -> int | None:
     """Return the cost in micro-units of the price's currency, rounded up.
 
-    None where tokens or a price that is needed are unknown. `usage.input_tokens` includes cached tokens, which are
-    subtracted first and charged at their own rates; without one, at that of other input.
+    None if token counts or a necessary price are unknown. `usage.input_tokens` includes cached
+    tokens. These are subtracted first and charged at their own rate, or else at the input rate.
     """
     if price is None or usage.input_tokens is None or usage.output_tokens is None:
         return None
@@ -46,11 +46,11 @@ def cost_micros(usage: Usage, price: Price | None) -> int | None:
 
 
 def estimate_micros(call: ModelCall, candidates: Iterable[Deployment], *, currency: str) -> int | None:
-    """Return what the dearest candidate would charge for a call of this size.
+    """Return the price of the most expensive candidate for a call of this size.
 
-    Zero where the operation is free; None where a price is unknown or in another currency. Three bytes a token is more
-    than any common tokenizer makes of text. The output is what the client and the deployment allow at most, or an
-    assumption where the client does not say.
+    Zero for a free operation; None if a price is unknown or in another currency. Input counts as
+    one token for three bytes, which is more tokens than common tokenizers produce. Output counts as
+    the smaller limit of client and deployment; a client without a limit gets an assumed one.
     """
     if call.operation in FREE:
         return 0
@@ -68,7 +68,7 @@ def estimate_micros(call: ModelCall, candidates: Iterable[Deployment], *, curren
 
 
 def _output_tokens(call: ModelCall, deployment: Deployment) -> int:
-    """Return how many tokens the deployment may write."""
+    """Return the maximum number of output tokens."""
     if call.operation == "embed":
         return 0
     asked = call.output_limit if call.output_limit is not None else _ASSUMED_OUTPUT_TOKENS
@@ -81,7 +81,7 @@ def _first(micros: int | None, otherwise: int | None) -> int | None:
 
 
 def _plain_micros(input_tokens: int, output_tokens: int, price: Price) -> int | None:
-    """Return the cost of tokens of which none are cached."""
+    """Return the cost of tokens without cached ones."""
     if (input_tokens and price.input_micros is None) or (output_tokens and price.output_micros is None):
         return None
     return -(-(input_tokens * (price.input_micros or 0) + output_tokens * (price.output_micros or 0)) // _MILLION)

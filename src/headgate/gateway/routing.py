@@ -1,4 +1,4 @@
-"""Which deployments may answer a call, in which order, and why the others may not."""
+"""Routing: selects the candidate deployments for a call and their order."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from headgate.wire.model_call import Deployment, ModelCall
 
 
 class Skipped(NamedTuple):
-    """A deployment that is no candidate, and why, for the caller and the record.
+    """A deployment that is not a candidate, with the reason, for the caller and the record.
 
     Args:
-        is_unable: whether it cannot do what is asked, whoever asks.
+        is_unable: whether the deployment cannot do the operation for any caller.
     """
 
     deployment: str
@@ -24,7 +24,7 @@ class Skipped(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Candidates in the order in which they are tried, and those that were left out."""
+    """The candidates in the order of attempts, and the skipped deployments."""
 
     candidates: tuple[Deployment, ...]
     skipped: tuple[Skipped, ...]
@@ -33,8 +33,9 @@ class Plan(NamedTuple):
 def plan(call: ModelCall, *, alias: Alias, catalogue: Catalogue, use_case: UseCase, labelled: Labelled) -> Plan:
     """Return the plan for one call.
 
-    Only what masking cannot change is looked at here: the floor of the labels, the use case's own list, and whether the
-    deployment can do what is asked. Whether the masked content may flow is decided by each dispatch.
+    The plan checks only conditions that masking cannot change: the floor of the labels, the use
+    case's own list, and the deployment's capability. Each dispatch checks the flow of the masked
+    content.
     """
     candidates: list[Deployment] = []
     skipped: list[Skipped] = []
@@ -72,11 +73,11 @@ def _inability(call: ModelCall, deployment: Deployment) -> str | None:
 
 
 class Health:
-    """Which deployments failed lately, so that they are tried last. One for a worker; forgets by itself.
+    """Tracks recently failed deployments, so that they are tried last. One for a worker.
 
-    Kept for each tenant and for what stands behind the deployment's id: another tenant's deployment of the same id, or
-    of the same provider with another key or network, is another one. So no tenant marks another's deployment down, nor
-    tells by the order what others' calls met.
+    Entries expire. Each entry is for one tenant and one configuration: address, key, network and
+    model. So no tenant marks another tenant's deployment down, and none learns from the order how
+    others' calls went.
     """
 
     def __init__(self, clock: Clock, *, cooldown_s: float = 20.0) -> None:
@@ -85,7 +86,7 @@ class Health:
         self._rests_until: dict[_Standing, float] = {}
 
     def failed(self, deployment: Deployment, *, tenant: TenantId, retry_after_s: float | None = None) -> None:
-        """Let the deployment rest for as long as it asked for, or the usual time; at most five minutes."""
+        """Rest the deployment for its own `retry_after_s` or the default, at most five minutes."""
         rest_s = min(retry_after_s if retry_after_s is not None else self._cooldown_s, 300.0)
         now = self._clock.monotonic()
         if len(self._rests_until) >= _MOST_RESTING:
@@ -93,7 +94,7 @@ class Health:
         self._rests_until[_standing(deployment, tenant)] = now + rest_s
 
     def succeeded(self, deployment: Deployment, *, tenant: TenantId) -> None:
-        """Forget its failures."""
+        """Clear the deployment's failures."""
         if self._rests_until:
             self._rests_until.pop(_standing(deployment, tenant), None)
 
@@ -110,7 +111,7 @@ _MOST_RESTING = 4096
 
 
 class _Standing(NamedTuple):
-    """What makes a deployment reachable or not: who calls it, where it is, and with which key."""
+    """The key of an entry: the tenant and the deployment's configuration."""
 
     tenant: TenantId
     deployment: str

@@ -38,7 +38,7 @@ BUILT_IN_DEPLOYMENTS = ("local-chat", "local-embed")
 
 
 class CatalogueSection:
-    """One of the three tables; the file holds all of a tenant's entries, what is not in it is removed."""
+    """One of the three tables. Applying a file removes the entries that it does not list."""
 
     def __init__(self, kind: Kind, *, providers: Mapping[str, Provider], dialects: Dialects) -> None:
         self._kind: Kind = kind
@@ -66,11 +66,11 @@ class CatalogueSection:
         return ()
 
     def faults(self, edit: Edit) -> Iterable[Fault]:
-        """As `EntrySection.faults`: `check` sees all that there is to see."""
+        """As `EntrySection.faults`: none, because `check` finds every mistake."""
         return ()
 
     def check(self, table: Any, document: Mapping[str, Any]) -> list[Spec]:
-        """Decode the entries and check what they refer to."""
+        """Decode the entries and check their references."""
         specs: list[Spec] = list(decode_table(table, _TYPES[self._kind], section=self._kind))
         seen: set[str] = set()
         for index, spec in enumerate(specs):
@@ -82,7 +82,7 @@ class CatalogueSection:
         return specs
 
     async def plan(self, desired: list[Spec], *, tenant: TenantId, transaction: Any) -> Sequence[Change]:
-        """Return what would be created, changed and removed."""
+        """Return the entries to create, change and remove."""
         declared = await store.load(transaction, tenant=tenant)
         current = {spec.id: spec for spec in _of_kind(declared, self._kind)}
         unreadable = self._unreadable(declared)
@@ -99,7 +99,7 @@ class CatalogueSection:
         return changes
 
     async def apply(self, desired: list[Spec], *, tenant: TenantId, transaction: Any) -> None:
-        """Store what is wanted and remove what is not."""
+        """Store the desired entries and remove all others."""
         wanted = {spec.id for spec in desired}
         for spec in desired:
             await store.put(transaction, self._kind, spec, tenant=tenant)
@@ -113,7 +113,7 @@ class CatalogueSection:
         return [_without_none(msgspec.to_builtins(spec)) for spec in desired]
 
     async def entries(self, *, tenant: TenantId, transaction: Any) -> Sequence[dict[str, Any]]:
-        """As `EntrySection.entries`; what cannot be read is left out."""
+        """As `EntrySection.entries`; unreadable entries are left out."""
         return self.tables(list(_of_kind(await store.load(transaction, tenant=tenant), self._kind)))
 
     async def put_entries(self, desired: list[Spec], *, tenant: TenantId, transaction: Any) -> None:
@@ -155,7 +155,7 @@ class CatalogueSection:
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is not set, in inner tables too, as a file does."""
+    """Remove keys without a value, in inner tables too."""
     inner = {name: _without_none(value) if isinstance(value, dict) else value for name, value in table.items()}  # pyright: ignore[reportUnknownArgumentType] - builtins of a decoded struct
     return {name: value for name, value in inner.items() if value is not None}
 

@@ -27,7 +27,7 @@ class _Row:
 
 
 class Unreadable(NamedTuple):
-    """A stored specification that is not of the form that this version knows."""
+    """A stored specification that this version cannot decode."""
 
     kind: Kind
     id: str
@@ -36,7 +36,7 @@ class Unreadable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What one tenant has declared, each list sorted by id; what cannot be read is only named."""
+    """The declared entries of one tenant, sorted by id, and the ids of unreadable ones."""
 
     deployments: tuple[DeploymentSpec, ...] = ()
     aliases: tuple[AliasSpec, ...] = ()
@@ -45,7 +45,7 @@ class Declared:
 
 
 async def load(tx: Transaction, *, tenant: str) -> Declared:
-    """Return everything that the tenant has declared; three round trips."""
+    """Return the declared entries of a tenant; three round trips."""
     unreadable: list[Unreadable] = []
     return Declared(
         await _specs(tx, "deployment", tenant=tenant, of=DeploymentSpec, unreadable=unreadable),
@@ -56,13 +56,13 @@ async def load(tx: Transaction, *, tenant: str) -> Declared:
 
 
 async def put(tx: Transaction, kind: Kind, spec: Spec, *, tenant: str) -> None:
-    """Store one specification; replaces the one of the same id."""
+    """Store one specification; replaces one of the same id."""
     values = {"tenant": tenant, "id": spec.id, "spec": msgspec.json.encode(spec).decode()}
     await tx.execute(_QUERIES[f"put_{kind}"], values)
 
 
 async def delete(tx: Transaction, kind: Kind, id: str, *, tenant: str) -> bool:  # noqa: A002 - the field's own name
-    """Remove one specification; False where there was none."""
+    """Remove one specification; False if it did not exist."""
     return await tx.execute(_QUERIES[f"delete_{kind}"], {"tenant": tenant, "id": id}) > 0
 
 

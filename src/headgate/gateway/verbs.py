@@ -1,4 +1,4 @@
-"""The verbs of the gateway. Those of model calls themselves are part of their contract, in `wire.model_call`."""
+"""The verbs of the gateway. `wire.model_call` defines the verbs of model calls."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from headgate.admin.commands import command_verb
 from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, USE_MODELS
 
 MODEL_PREVIEW = command_verb("model.preview", "read", "Preview what would leave", USE_MODELS)
-"""A look at what would be sent for a text: decided as a use of models, under the use case that it names."""
+"""Previews the requests for a text. Policy decides it as a use of models in the named use case."""
 
 VERBS = (MODEL_INVOKE, MODEL_DISPATCH, MODEL_PREVIEW)

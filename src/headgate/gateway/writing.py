@@ -1,4 +1,4 @@
-"""A call as it is sent to one deployment, to the byte: what a dispatch writes and a preview shows."""
+"""Writes the exact request body for one deployment, for dispatches and previews."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from headgate.wire.tool_names import names_to_restore
 
 
 class Route(NamedTuple):
-    """The way that a call takes to its deployment."""
+    """The provider, endpoint and dialect of a call to one deployment."""
 
     provider: Provider
     endpoint: Endpoint
@@ -26,13 +26,13 @@ class Route(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A call as it is sent.
+    """A call in the deployment's wire format.
 
     Args:
         path: appended to the deployment's base URL.
         streams: whether the answer comes as a stream.
-        dropped: what the deployment's wire cannot say.
-        names: the tools' own names by those that are sent.
+        dropped: fields that the deployment's wire format cannot express.
+        names: the original tool names, by the names in the request.
     """
 
     body: bytes
@@ -43,10 +43,10 @@ class Written(NamedTuple):
 
 
 def route_of(dispatch: ModelDispatch, *, providers: Mapping[str, Provider], dialects: Dialects) -> Route:
-    """Return the way that a call takes to its deployment.
+    """Return the route of a call to its deployment.
 
     Raises:
-        Upstream: the deployment's provider does not offer what is asked for.
+        Upstream: the deployment's provider does not offer the operation.
     """
     deployment = dispatch.deployment
     provider = providers.get(deployment.provider)
@@ -60,10 +60,10 @@ def route_of(dispatch: ModelDispatch, *, providers: Mapping[str, Provider], dial
 
 
 def written_call(dispatch: ModelDispatch, route: Route, obligations: Obligations, *, dialects: Dialects) -> Written:
-    """Return the body that a dispatch sends, to the byte; a preview shows it.
+    """Return the exact request of a dispatch; previews show it.
 
     Raises:
-        Invalid: it cannot be said on the deployment's wire.
+        Invalid: the deployment's wire format cannot express the call.
     """
     call, deployment, dialect = dispatch.call, dispatch.deployment, route.dialect
     streams = call.stream or _is_too_long_for_one_piece(dispatch, obligations)
@@ -81,14 +81,14 @@ def written_call(dispatch: ModelDispatch, route: Route, obligations: Obligations
     if call.stream and not conversation.stream:
         conversation = replace(conversation, stream=True)
     if call.operation != "chat":
-        raise Invalid(f"{call.operation} cannot cross from {call.wire} to {dialect.name}")
+        raise Invalid(f"{call.operation} cannot be translated from {call.wire} to {dialect.name}")
     dropped = (*conversation.dropped, *dialect.unsaid(conversation, outgoing))
     body = dialect.from_conversation(conversation, outgoing)
     return Written(body, path, streams, dropped, names_to_restore(conversation))
 
 
 def _is_too_long_for_one_piece(dispatch: ModelDispatch, obligations: Obligations) -> bool:
-    """Whether the whole answer may be longer than the deployment gives it unless it is streamed."""
+    """Whether the answer may exceed the deployment's limit for answers that are not streamed."""
     capability, call = dispatch.deployment.capability, dispatch.call
     most = capability.whole_output_tokens
     if most is None or call.operation != "chat" or not capability.streaming:

@@ -1,11 +1,11 @@
-"""What answers were labelled, for clients that keep no state here and send their conversation back each time.
+"""The cache of answers' labels, for stateless clients that send the whole conversation each time.
 
-An answer's text is remembered as a keyed hash with the labels it was released under; where a client sends the text back
-as the assistant's, it has these labels again. Text that is not remembered may have been written by anyone: it is
-untrusted. Decision 0005 says where the memory lies and how long it lasts.
+The cache holds a keyed hash of each answer's text, with its labels. When a client sends the text
+back as the assistant's, it gets these labels again. Other text may come from anyone, so it is
+untrusted. Decision 0005 describes the storage and the retention.
 
-Thoughts that their provider signs go back to it as it gave them, or they are refused. So it is remembered, for the
-place that they came from alone, how they were before values were restored in them.
+A provider refuses its own signed reasoning if the text has changed. So the cache also holds, for
+the deployment that signed it, the form of the reasoning before values were restored in it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from headgate.kernel.labels import BOTTOM, EMPTY, Integrity, Labels, parse_label
 from headgate.kernel.ports import Clock
 
 MOST_CHARS = 1 << 20
-"""Longer answers are not remembered; sent back, they are untrusted."""
+"""Longer answers are not cached; sent back, they are untrusted."""
 
 _CHANCE_CHARS = 64
-"""Shorter texts are said by chance: they are remembered for their own use case only."""
+"""Shorter texts can be equal by chance, so they are cached only for their own use case."""
 
 _UNTRUSTED = Labels(integrity=Integrity.UNTRUSTED)
 _NOWHERE = Labels(regions=EMPTY)
@@ -35,23 +35,23 @@ _DIGEST_BYTES = 16
 
 
 class Table(Protocol):
-    """Where hashes lie with what they stand for; bounded, and free to forget."""
+    """A bounded table of hashes and values; it may drop entries at any time."""
 
     def get(self, key: bytes) -> bytes | None:
         """Return a value, or None."""
         ...
 
     def put(self, key: bytes, value: bytes, *, written_at: int) -> None:
-        """Keep a value of at most 474 bytes, in place of an older one."""
+        """Store a value of at most 474 bytes; replaces an older one."""
         ...
 
 
 class Thought(NamedTuple):
-    """What is known of a thought as a client got it.
+    """The original form of a reasoning text that a client sends back.
 
     Args:
-        codes: the ends of the tokens that stood in it where it came from.
-        is_said: tells whether a text is, to the letter, what came from there.
+        codes: the codes of the pseudonyms in the original.
+        is_said: tells whether a text equals the original exactly.
     """
 
     codes: frozenset[str]
@@ -59,7 +59,7 @@ class Thought(NamedTuple):
 
 
 class AnswerMemory:
-    """Remembers what answers were labelled.
+    """The cache of answers' labels.
 
     Args:
         key: of the hashes, at least 32 random bytes; the same in all workers.
@@ -72,7 +72,7 @@ class AnswerMemory:
         self._clock = clock
 
     def remember(self, texts: Iterable[str], labels: Labels, *, use_case: UseCase) -> None:
-        """Remember texts that were released under these labels; what they were labelled before is joined."""
+        """Cache released texts with their labels, joined with any earlier labels of them."""
         now = int(self._clock.now().timestamp())
         for text in texts:
             if text and len(text) <= MOST_CHARS:
@@ -82,7 +82,7 @@ class AnswerMemory:
                 self._table.put(key, _written(joined), written_at=now)
 
     def recall(self, texts: Iterable[str], *, use_case: UseCase) -> Labels:
-        """Return the labels that these texts have had, joined; untrusted where one of them is not known."""
+        """Return the joined labels of these texts; untrusted if one of them is not cached."""
         labels = BOTTOM
         for text in texts:
             if text:
@@ -91,7 +91,7 @@ class AnswerMemory:
         return labels
 
     def remember_thought(self, said: str, shown: str, *, place: str, use_case: UseCase) -> None:
-        """Remember that a place said this, and that a client was shown it like that."""
+        """Cache a reasoning text's original form (`said`) under its released form (`shown`)."""
         codes = sorted({token[-CODE_SIZE:] for token in TOKEN.findall(said)})
         value = self._hash_thought(said, place, use_case) + "".join(codes).encode()
         if len(value) <= _MOST_BYTES:
@@ -99,7 +99,7 @@ class AnswerMemory:
             self._table.put(key, value, written_at=int(self._clock.now().timestamp()))
 
     def recall_thought(self, shown: str, *, place: str, use_case: UseCase) -> Thought | None:
-        """Return what is known of a thought as a client sends it back to the place; None where it is not from there."""
+        """Return the original form of a reasoning text; None if it is not from this place."""
         value = self._table.get(self._hash_thought(shown, place, use_case))
         if value is None:
             return None
@@ -136,7 +136,7 @@ def _read(value: bytes) -> Labels:
 
 @lru_cache(maxsize=1024)
 def _written(labels: Labels) -> bytes:
-    """Return labels as they are kept; what cannot be read back flows nowhere until it is forgotten."""
+    """Return labels in the cache's format; unreadable entries flow nowhere until they expire."""
     text = str(labels)
     try:
         is_readable = parse_labels(text).join(Labels(tenant=labels.tenant, as_of=labels.as_of)) == labels

@@ -1,7 +1,7 @@
-"""Values that are cut where one channel's text ends and another's goes on, such as two text blocks of one answer.
+"""Values that span two channels of one text, such as two text blocks of one answer.
 
-A client shows them as one text, so that half a card number in each is a card number. The items behind the cut wait
-until it is clear what stands there; then the rest of a value is moved to the channel in which it began.
+A client shows the channels as one text, so half a card number in each is a card number. Items after
+the boundary wait until it is scanned. Then the rest of a value moves to the channel of its start.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from headgate.wire.stream_strings import WHOLE_CHANNEL
 
 _MOST_ITEMS = 1024
 _ENDING = ("tool", WHOLE_CHANNEL)
-"""Channels that begin like this stand between two texts that nobody reads as one."""
+"""Prefixes of channels that separate two texts, so that nobody reads them as one."""
 
 
 class Channel:
-    """One channel's way: what may not be seen is removed first, then tokens are restored."""
+    """The stages of one channel: first remove forbidden values, then restore pseudonyms."""
 
     __slots__ = ("restorer", "window")
 
@@ -34,25 +34,25 @@ class Channel:
         self.restorer = restorer
 
     def feed(self, text: str, *, is_last: bool) -> str:
-        """Take the next piece; return what may be released now."""
+        """Take the next piece; return the text to release now."""
         released = self.window.feed(text, is_last=is_last)
         return released if self.restorer is None else self.restorer.feed(released, is_last=is_last)
 
     @property
     def has_held(self) -> bool:
-        """Whether something is held back."""
+        """Whether text is held back."""
         return bool(self.window.held) or (self.restorer is not None and bool(self.restorer.held))
 
 
 @dataclass(slots=True)
 class Boundary:
-    """The end of a channel's text so far, and what came behind it.
+    """The end of a channel's text, and the items after it.
 
     Args:
-        run: the text that the channel is a part of.
-        is_closed: whether the channel gets no more text.
+        run: the run of the channel.
+        is_closed: whether the channel has ended.
         ahead: the text of the run's next channels.
-        items: what waits, in order.
+        items: the waiting items, in order.
     """
 
     run: str
@@ -64,7 +64,7 @@ class Boundary:
     items: list[Any] = field(default_factory=list[Any])
 
     def add(self, item: Any) -> bool:
-        """Take the next item; tell whether the run ends with it, or goes on elsewhere."""
+        """Take the next item; tell whether the run ends with it or continues elsewhere."""
         self.items.append(item)
         for name, text in item.slots:
             if not text:
@@ -80,7 +80,7 @@ class Boundary:
         return item.ends_runs
 
     def crossing(self, engine: Engine, forbidden: frozenset[str], book: Book, *, is_last: bool) -> int | None:
-        """Return how much of the text ahead belongs to a value that begins before it; None where more may tell."""
+        """Return how many characters ahead belong to a value before them; None if undecided yet."""
         window, restorer = self.channel.window, self.channel.restorer
         moved = 0
         if isinstance(window, RemovalWindow):

@@ -1,8 +1,8 @@
-"""Text that is encoded inside text, and media that no scan can read: `data:` URLs and long runs of base64.
+"""Embedded text and media: `data:` URLs and long runs of base64.
 
-What a run decodes to decides, not what is said of it: UTF-8 through and through is text, which is scanned in its
-place. Other bytes are media in a `data:` URL, and where they open as a known format; elsewhere they are nothing, for
-many words look like base64. Media may hold anything.
+Only the decoded bytes count, not the declared type. Valid UTF-8 is text and is scanned. Other bytes
+are media if they are in a `data:` URL or begin like a known format. All other runs are ignored,
+because many words look like base64. Media cannot be scanned and may hold anything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 from headgate.wire.embedded_text import is_declared_text, is_known_binary
 
 PREFILTER = r"[A-Za-z0-9+/_\-]{22}|data:[ \t\r\n]{0,4}(?:[A-Za-z0-9.+\-]{1,40}/|;)"
-"""Text in which this does not occur, letters in any case, embeds nothing."""
+"""Text without a match of this, in any letter case, embeds nothing."""
 
 _LEAST_CHARS = 22
 _HEAD_CHARS = 64
@@ -45,7 +45,7 @@ class _Line(NamedTuple):
 
 
 class Embedded(NamedTuple):
-    """Characters `start` to `end` of a text, and the text that they encode; None for what no scan can read."""
+    """Characters `start` to `end` of a text, and the encoded text; None for media."""
 
     start: int
     end: int
@@ -53,7 +53,7 @@ class Embedded(NamedTuple):
 
 
 def embedded_in(text: str) -> Iterator[Embedded]:
-    """Give what is embedded in a text, in order. Linear in its length."""
+    """Yield the embedded texts and media, in order. Linear in the text's length."""
     at = 0
     for scheme in _SCHEME.finditer(text):
         url = _URL.match(text, scheme.start()) if scheme.start() >= at else None
@@ -68,7 +68,7 @@ def embedded_in(text: str) -> Iterator[Embedded]:
 
 
 def _payload(text: str, url: re.Match[str]) -> Embedded | None:
-    """Return what a `data:` URL holds; None for nothing, and for text that stands there as it is."""
+    """Return the content of a `data:` URL; None if it is empty or plain text."""
     start = url.end()
     if url["base64"]:
         lines = list(_lines(text, start, len(text)))
@@ -85,7 +85,7 @@ def _payload(text: str, url: re.Match[str]) -> Embedded | None:
 
 
 def _opens(text: str, start: int) -> bool:
-    """Tell whether base64 with white space in it opens as a known format of media."""
+    """Tell whether base64 with white space begins like a known media format."""
     spaced = _SPACED.match(text, start, start + _HEAD_CHARS)
     return spaced is not None and is_known_binary(_bytes(spaced.group().partition("=")[0]))
 
@@ -97,7 +97,7 @@ def _goes_on_as_text(text: str, start: int) -> bool:
 
 
 def _runs(text: str, begin: int, end: int) -> Iterator[Embedded]:
-    """Give the runs of base64 that are text, or media by their first bytes."""
+    """Yield the runs of base64 that are text, or media by their first bytes."""
     at = begin
     while (run := _RUN.search(text, at, end)) is not None:
         start, at = run.span()
@@ -116,7 +116,7 @@ def _runs(text: str, begin: int, end: int) -> Iterator[Embedded]:
 
 
 def _block(text: str, lines: Sequence[_Line]) -> Embedded | None:
-    """Return the text that lines of base64 encode; the last one may be a word that only stands below them."""
+    """Return the text of a block of base64 lines; the last line may be an unrelated word."""
     for last in (lines[-1], lines[-2]) if len(lines) > 1 else lines:
         decoded = _decoded(text[lines[0].start : last.end])
         if decoded is not None:
@@ -125,7 +125,7 @@ def _block(text: str, lines: Sequence[_Line]) -> Embedded | None:
 
 
 def _parts(text: str, line: _Line, *, is_whole: bool) -> Iterator[Embedded]:
-    """Give what a line encodes, or the parts of a path, which is written in the same characters."""
+    """Yield the content of a line, or of the parts of a path, which has the same characters."""
     decoded = None if is_whole or line.end - line.start < _LEAST_CHARS else _decoded(text[line.start : line.end])
     if decoded is not None:
         yield Embedded(line.start, line.end, decoded)
@@ -137,7 +137,7 @@ def _parts(text: str, line: _Line, *, is_whole: bool) -> Iterator[Embedded]:
 
 
 def _lines(text: str, begin: int, end: int) -> Iterator[_Line]:
-    """Give the lines of a block of base64 that begins here: as long as the first one each, but the last is shorter."""
+    """Yield the lines of a base64 block: all as long as the first, only the last may be shorter."""
     line = _LINE.match(text, begin, end)
     size = 0 if line is None else line.end() - begin
     while line is not None:
@@ -151,12 +151,12 @@ def _lines(text: str, begin: int, end: int) -> Iterator[_Line]:
 
 
 def _is_media(run: str) -> bool:
-    """Tell whether a run of base64 opens as a known format of images, sound, documents or archives."""
+    """Tell whether a run of base64 begins like a known image, sound, document or archive format."""
     return len(run) >= _HEAD_CHARS and is_known_binary(_bytes(run[:_HEAD_CHARS]))
 
 
 def _decoded(run: str) -> str | None:
-    """Return the text that a run of base64 encodes; None where it is no text. The head decides about long ones."""
+    """Return the text of a run of base64, or None. For long runs the head decides."""
     if len(run) <= 2 * _HEAD_CHARS:
         return _text(_bytes(run))
     head = _bytes(run[:_HEAD_CHARS])
@@ -176,7 +176,7 @@ def _bytes(run: str) -> bytes:
 
 
 def _text(data: bytes) -> str | None:
-    """Return what is text through and through, in UTF-8 or, where every other byte of most is zero, in UTF-16."""
+    """Return valid UTF-8 text, or UTF-16 text of mostly ASCII characters; else None."""
     coding = "utf-8"
     if b"\0" in data:
         coding = "utf-16-le" if 2 * data[1::2].count(0) > len(data) // 2 else "utf-16-be"

@@ -1,7 +1,7 @@
-"""Finds values in text: one fast pass says which patterns occur, RE2 says where, detectors judge each candidate.
+"""The scan engine: a prefilter finds the patterns that occur, RE2 their places, detectors judge.
 
-Clean text costs one pass. Offsets are computed only where something matched. Every step is linear in the text, and
-the number of candidates is bounded, so what an attacker writes cannot make it slow.
+Clean text costs one pass. Offsets are computed only for matches. Every step is linear in the text,
+and the number of candidates is bounded, so an attacker cannot make a scan slow.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from headgate.kernel.errors import Invalid, TooLarge
 from headgate.kernel.extensions import load
 from headgate.kernel.labels import UNSCANNED
 
-# Between two texts of a buffer: no pattern matches it, and views never hold it.
+# The separator of texts in a buffer: no pattern matches it, and no view contains it.
 _SEPARATOR = "\x1c"
 _CONTROLS = Pattern("controls", r"[\x00-\x08\x0b\x0c\x0e-\x1b\x1d-\x1f\x7f]")
 _EMBEDDED = Pattern("embedded", PREFILTER, is_caseless=True)
 _LEVELS = 2
-"""How often something is decoded that is embedded in what was embedded; what lies deeper counts as unread."""
+"""The maximum depth of nested encodings. Deeper content counts as unscanned."""
 _CONTINUATION = bytes(range(0x80, 0xC0))
 _CHECKPOINT_BYTES = 4096
 _ESCAPES_AND_CLASSES = re.compile(r"\\[^AzZB]|\[\^?\]?(?:\\.|[^\]\\])*\]")
 _ANCHOR = re.compile(r"[\^$]|\\[AzZB]")
 
 MOST_CANDIDATES = 300_000
-"""More candidates than this in one content are refused: a few seconds of work."""
+"""Content with more candidates is refused; this many take a few seconds."""
 
 _CHARS_OF_ONE = 64
-"""A longer candidate counts as several, for it takes as much work."""
+"""A longer candidate counts as several, because it takes as much work."""
 
 
 class _Rule(NamedTuple):
-    """One pattern of a detector, with the categories of its kinds and that of all other kinds."""
+    """One pattern of a detector, with the categories of its declared kinds and of all others."""
 
     detector: Detector
     name: str
@@ -56,7 +56,7 @@ class _Rule(NamedTuple):
 
 
 class _Scanned(NamedTuple):
-    """One view of one segment and where it lies in the buffer."""
+    """One view of one segment, and its place in the buffer."""
 
     segment: int
     view: View
@@ -66,14 +66,14 @@ class Engine:
     """Scans text with a set of detectors. Immutable; safe to use from any thread.
 
     Attributes:
-        kinds: what the detectors declare of the kinds of values that they find.
-        categories: of everything that may be found.
+        kinds: the declared kinds of the detectors.
+        categories: of all declared kinds.
 
     Args:
-        detectors: what to look for, by name.
-        cache: folder where the compiled patterns are kept between starts, or None.
+        detectors: the detectors by name.
+        cache: the folder of the compiled patterns, to keep between starts, or None.
         matcher: the engine to use instead of the fastest one installed.
-        threshold: findings that are less sure than this are dropped.
+        threshold: the minimum confidence of a finding.
     """
 
     def __init__(
@@ -91,30 +91,30 @@ class Engine:
         self._controls = len(self._rules)
         self._embedded = self._controls + 1
         self._only_embedded = [self._embedded]
-        # A pattern that asks where a text begins or ends sees another text in a surface.
+        # In a surface, anchors such as `^` do not match at the start or end of a segment.
         self._is_surface_enough = not any(_has_anchor(rule.pattern) for rule in self._rules)
         self._prefilter = prefilter(
             [*(rule.pattern for rule in self._rules), _CONTROLS, _EMBEDDED], cache=cache, matcher=matcher
         )
 
     def scan_text(self, text: str) -> tuple[Finding, ...]:
-        """Return what the detectors find in one text, in order."""
+        """Return the findings in one text, in order."""
         found = self.scan((Segment(text, "user"),))
         return tuple([one for one in found if one.category != UNSCANNED]) if found else found
 
     def is_clean(self, surface: bytes | None) -> bool:
-        """Tell whether nothing can be found in a content of this surface, by one pass; False says nothing."""
+        """Tell in one pass whether content with this surface is clean; False means unknown."""
         if surface is None or not self._is_surface_enough or not is_plain(text := surface.decode()):
             return False
         occurring = self._prefilter.occurring(surface)
-        # Ids are as long as what may be embedded: a closer look at these spares one at every string.
+        # Ids are as long as embedded base64; a check of these spares a scan of every string.
         return not occurring or (occurring == self._only_embedded and next(embedded_in(text), None) is None)
 
     def scan_content(self, content: Content) -> tuple[Finding, ...]:
-        """Return what is found in a content: in each segment, and split over those that are read as one text.
+        """Return the findings in a content: in each segment, and across the segments of each run.
 
         Raises:
-            TooLarge: there are more candidates than can be judged in bounded time.
+            TooLarge: the content has too many candidates to judge in bounded time.
         """
         segments = content.segments()
         found = self.scan(segments)
@@ -124,15 +124,15 @@ class Engine:
         return resolved((*found, *found_across(segments, runs, scan=self.scan, known=found, kinds=self.kinds)))
 
     def scan(self, segments: Sequence[Segment], *, levels: int = _LEVELS) -> tuple[Finding, ...]:
-        """Return what is found in these segments, in order, without overlaps within a category.
+        """Return the findings in these segments, in order, without overlaps within a category.
 
-        Media that stand in a segment are findings of the category `unscanned`.
+        Media in a segment are findings of the category `unscanned`.
 
         Args:
-            levels: how often what is embedded is decoded, and what is embedded in that.
+            levels: the maximum depth of nested encodings.
 
         Raises:
-            TooLarge: there are more candidates than can be judged in bounded time.
+            TooLarge: the content has too many candidates to judge in bounded time.
         """
         joined = _SEPARATOR.join([segment[0] for segment in segments])
         if is_plain(joined) and joined.count(_SEPARATOR) == len(segments) - 1:
@@ -150,7 +150,7 @@ class Engine:
         return self._judged(_Buffer(data, scanned), occurring, levels=levels) if occurring else ()
 
     def _judged(self, buffer: _Buffer, occurring: Sequence[int], *, levels: int) -> tuple[Finding, ...]:
-        """Return what the detectors and what is embedded hold."""
+        """Return the findings of the detectors, including those in embedded text."""
         found = self._judge(buffer, occurring)
         if self._embedded not in occurring:
             return found
@@ -159,7 +159,7 @@ class Engine:
         return tuple(sorted((*found, *unread), key=lambda one: (one.segment, one.start))) if unread else found
 
     def _inside(self, scanned: Sequence[_Scanned], *, levels: int) -> tuple[list[Finding], list[Finding]]:
-        """Return what is found in embedded text, at the place of all of it, and what of it no scan can read."""
+        """Return the findings in embedded text, at its whole extent, and the media in it."""
         texts: list[Segment] = []
         places: list[tuple[int, Span]] = []
         unread: list[Finding] = []
@@ -178,7 +178,8 @@ class Engine:
             surest[one.segment] = max(surest.get(one.segment, 0.0), one.confidence)
         for one in inner:
             segment, (start, end) = places[one.segment]
-            # As sure as the surest one there: they have one place now, but none is a coincidence within another.
+            # All findings of an embedded text share one place and the highest confidence, so that
+            # none counts as a coincidence within another.
             sure = one._replace(segment=segment, start=start, end=end, confidence=surest[one.segment])
             (unread if one.category == UNSCANNED else found).append(sure)
         return found, unread
@@ -211,7 +212,7 @@ class Engine:
 
 
 class _Place(NamedTuple):
-    """A candidate, the view that it lies in, and its bytes in the buffer."""
+    """A candidate, its view, and its bytes in the buffer."""
 
     scanned: _Scanned
     candidate: Candidate
@@ -219,7 +220,7 @@ class _Place(NamedTuple):
     end: int
 
     def after(self, hits: Sequence[Hit], retry: int | None) -> int:
-        """Return the byte from which to look on: a greedy match may have run into the next value."""
+        """Return the byte to continue at: a greedy match may have run into the next value."""
         if not hits:
             return self.end if retry is None else min(self.end, self.start + retry)
         text = self.candidate.text[self.candidate.start : max(hit.end for hit in hits)]
@@ -227,7 +228,7 @@ class _Place(NamedTuple):
 
 
 class _Buffer:
-    """The bytes that were scanned, and the way from a byte back to the character of a view."""
+    """The scanned bytes, with the mapping from bytes to characters of the views."""
 
     def __init__(self, data: bytes, scanned: Sequence[_Scanned]) -> None:
         self._data = data
@@ -247,7 +248,7 @@ class _Buffer:
 
     @cached_property
     def _char_starts(self) -> list[int]:
-        """The character at which each view begins in the decoded buffer."""
+        """The first character of each view in the decoded buffer."""
         return [0, *accumulate(len(scanned.view.text) + 1 for scanned in self.scanned)][:-1]
 
     @cached_property
@@ -268,10 +269,10 @@ class _Buffer:
 
 
 def builtin_detectors() -> Mapping[str, Detector]:
-    """Return the installed detectors, built-in ones and others, by name.
+    """Return the installed detectors by name, built-in and third-party ones.
 
     Raises:
-        Invalid: an installed extension is no detector.
+        Invalid: an installed extension is not a detector.
     """
     detectors: dict[str, Detector] = {}
     for name, extension in load("detectors").items():

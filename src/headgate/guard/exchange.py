@@ -1,4 +1,4 @@
-"""One action's content on its way out and back."""
+"""The exchange: masks the content of one action, and restores and labels its results."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ T = TypeVar("T")
 
 _FRAME = FRAME.encode()
 _MARK = re.compile(rb"[hH][gG]")
-"""What stands in every clean surface that holds a token, however it is spelled."""
+"""Occurs in every surface with a pseudonym, in any spelling."""
 _WORDS = "content/"
-"""Channels that begin like this carry what a client sends back as the assistant's words."""
+"""The prefix of channels with answer text, which a client sends back as the assistant's."""
 
 _THOUGHTS = "reasoning/"
-"""Channels that begin like this carry what some providers sign."""
+"""The prefix of channels with reasoning, which some providers sign."""
 
 _KEPT = (_WORDS, _THOUGHTS)
 
 _OBJECT = "object/"
-"""Channels that begin like this carry strings of objects that come whole, such as citations."""
+"""The prefix of channels with strings of complete objects, such as citations."""
 
 _AT_ONCE = (_OBJECT, "other/whole/", "tool_name/")
-"""Channels that begin like this close as they come."""
+"""Prefixes of channels whose text is complete in one item."""
 
 _MOST_OBJECTS = 256
 
 _ARGUMENTS = "tool/"
-"""Channels that begin like this carry pieces of JSON: the arguments of a tool call."""
+"""The prefix of channels with pieces of JSON: the arguments of a tool call."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransparentExchange:
-    """The exchange of an action that does nothing by itself: what it runs is guarded there.
+    """The exchange of a plan: each of its nested actions has an exchange of its own.
 
-    Its output is labelled by those inner actions, so that it adds no label of its own.
+    The nested actions label the output, so this exchange adds no label.
     """
 
     payload: Any
@@ -69,7 +69,7 @@ class TransparentExchange:
         return (item,)
 
     def finish(self) -> Sequence[Any]:
-        """Return nothing: nothing was held back."""
+        """Return nothing: this exchange holds nothing back."""
         return ()
 
     def result(self, result: Any) -> Any:
@@ -82,14 +82,14 @@ class TransparentExchange:
 
 
 class GuardExchange:
-    """Masks on the way out, restores, removes and labels on the way back. Belongs to one task.
+    """Masks the payload; restores, removes and labels values in results. Belongs to one task.
 
     Args:
-        payload: what will be performed, masked.
-        labels: what it is, after masking.
-        book: the tokens in it.
-        receiver: whoever gets what comes back.
-        masked: how many values of each kind were masked.
+        payload: the masked payload.
+        labels: of the masked payload.
+        book: the pseudonyms in it.
+        receiver: the clearance of the principal that receives the result.
+        masked: the number of masked values by kind.
     """
 
     is_transparent = False
@@ -126,16 +126,16 @@ class GuardExchange:
         self._said: dict[str, list[str]] = {}
         self._room_chars = self._room_for_thoughts_chars = MOST_CHARS
         self.remember: Callable[[Iterable[str], Labels], None] | None = None
-        """Takes the texts that were released, with the labels of the answer, once it is over."""
+        """Callback at the end of the answer, with the released texts and the answer's labels."""
         self._thoughts: dict[str, list[tuple[str, str]]] = {}
         self._has_found = False
         self.keeper: Keeper | None = None
         """As `Exchange.keeper`."""
         self.remember_thought: Callable[[str, str], None] | None = None
-        """Takes a thought as it came and as it was released, where a client may have to give it back as it came."""
+        """Callback with the original and the released form of a possibly signed reasoning text."""
 
     def item(self, item: Any) -> Sequence[Any]:
-        """Take one stream item; return what may be released now, in order."""
+        """Take one stream item; return the items to release now, in order."""
         if self._forbidden and hasattr(item, "without_spelling"):
             item = self._unspelled(item, item.without_spelling())
         slots: Sequence[TextSlot] = getattr(item, "slots", ())
@@ -176,14 +176,14 @@ class GuardExchange:
         return (*self._flushed(closes, except_for=slots), item) if closes else (item,)
 
     def finish(self) -> Sequence[Any]:
-        """Release what was held back when the stream ended without closing its channels."""
+        """Return the items still held back when the stream ended without closing its channels."""
         items: list[Any] = []
         while self._boundary is not None:
             items += self._passed(self._boundary, is_last=True) or ()
         return [*items, *self._objects_released(), *self._flushed(("*",), except_for=())]
 
     def _gathered(self, item: Any) -> Sequence[Any] | None:
-        """Keep an item that carries nothing but complete objects until more of them cannot come; None for others."""
+        """Hold an item with only complete objects until the last of them; None for other items."""
         if not all(slot.channel.startswith(_OBJECT) for slot in item.slots):
             return None
         if getattr(item, "stop_reason", None) is not None:
@@ -192,7 +192,7 @@ class GuardExchange:
         return self._objects_released() if len(self._objects) >= _MOST_OBJECTS else ()
 
     def _objects_released(self) -> Sequence[Any]:
-        """Release objects, guarded as if each place in them were one text: no value is in any of them in part."""
+        """Release the held objects; the same field of all objects is guarded as one text."""
         items, self._objects = self._objects, []
         texts = [[slot.text for slot in item.slots] for item in items]
         places: dict[str, list[tuple[int, int]]] = {}
@@ -208,7 +208,7 @@ class GuardExchange:
         return [item.edit(said) for item, said in zip(items, texts, strict=True)]
 
     def _switched(self, run: str | None, name: str) -> Boundary | None:
-        """Take the first text of another channel; return the boundary before it, if something is held back there."""
+        """Take the first text of another channel; return the boundary before it if text is held."""
         if run is None:
             return None
         previous = self._words.get(run)
@@ -219,7 +219,7 @@ class GuardExchange:
         return Boundary(run, previous, channel, is_closed=False)
 
     def _enter(self, run: str, name: str) -> None:
-        """Note that a run goes on in this channel; values that are cut there label the output all the same."""
+        """Note that a run continues in this channel, so that values across the cut are labelled."""
         self._words[run] = self._word = name
         window = None if self._forbidden else self._channel(name).window
         if isinstance(window, LabelWindow):
@@ -229,7 +229,7 @@ class GuardExchange:
             self._labelled[run] = window
 
     def _left_open(self, item: Any, closes: Sequence[str]) -> Boundary | None:
-        """Return the boundary at the end of a channel that the item closes, if its text may go on in another."""
+        """Return the boundary after a channel that the item closes, if its text may continue."""
         if not hasattr(item, "run") or item.ends_runs:
             return None
         for name in closes:
@@ -243,7 +243,7 @@ class GuardExchange:
         return self._passed(boundary, is_last=boundary.add(item)) or ()
 
     def _passed(self, boundary: Boundary, *, is_last: bool) -> Sequence[Any] | None:
-        """Release what waits at a boundary, if it can be told what stands there; None if not."""
+        """Release the items at a boundary; None while its scan is undecided."""
         moved = boundary.crossing(self._engine, self._forbidden, self._book, is_last=is_last)
         if moved is None:
             return None
@@ -263,7 +263,7 @@ class GuardExchange:
         return [*items, *(out for item in boundary.items for out in self.item(item))]
 
     def _unmoved(self, item: Any, name: str, text: str) -> str:
-        """Return the text without the part that was moved to the channel in which it began."""
+        """Return the text without the part that moved to the previous channel."""
         run: str | None = item.run(name)
         moved = 0 if run is None else self._skipped.pop(run, 0)
         if run is not None and moved > len(text):
@@ -271,7 +271,7 @@ class GuardExchange:
         return text[moved:]
 
     def result(self, result: Any) -> Any:
-        """Take the whole result; return it restored, without what its receiver may not see."""
+        """Take the whole result; return it restored, without values the receiver may not see."""
         if not is_carrier(result):
             return result
         came, result = result, self._seen(result)
@@ -282,7 +282,7 @@ class GuardExchange:
         return result
 
     def _seen(self, result: Carrier) -> Carrier:
-        """Return the result restored, without what its receiver may not see."""
+        """Return the result restored, without values that the receiver may not see."""
         if self._forbidden:
             content = result.content.without_spelling()
             result = self._unspelled(result, result.with_content(content) if content is not result.content else result)
@@ -299,7 +299,7 @@ class GuardExchange:
         for index, found in forbidden.items():
             said[index] = removed(said[index], found, quotation=Quotation() if is_json(said[index]) else None)
         for run in result.content.runs() if self._book else ():
-            # A token that is cut over two parts is put where it began.
+            # A pseudonym across two parts moves to the part of its start.
             places = run.segments
             for index, text in zip(places, mended([said[at] for at in places], self._book, ()), strict=True):
                 said[index] = text
@@ -313,7 +313,7 @@ class GuardExchange:
         return result.with_content(result.content.edit(texts)) if texts else result
 
     def _number_of(self, text: str) -> str | None:
-        """Return the number that went out as this string, if its receiver may see it."""
+        """Return the number behind this pseudonym, if the receiver may see it."""
         place = next(spelled(text, self._book, is_last=True), None) if BEGINNING.match(text) else None
         entry = None if place is None or place.end < len(text) else self._book.entry(place.token or "")
         if entry is None or not is_number(entry) or not self._book.is_restored(entry):
@@ -324,13 +324,13 @@ class GuardExchange:
         return entry.value
 
     def _unspelled(self, before: T, after: T) -> T:
-        """Count what was taken out, if anything: no removal reaches a value that is cut into tokens, or into bytes."""
+        """Count removed log probabilities and token ids; value removal cannot reach into them."""
         if after is not before:
             self._counts["removed.logprobs"] += 1
         return after
 
     def _say(self, channel: str, said: str, released: str) -> None:
-        """Note words and thoughts of the answer, as long as there is room."""
+        """Keep answer and reasoning texts while there is room."""
         if channel.startswith(_WORDS):
             self._room_chars -= len(released)
             if self._room_chars >= 0:
@@ -341,15 +341,18 @@ class GuardExchange:
                 self._thoughts.setdefault(channel, []).append((said, released))
 
     def _keep_thought(self, said: str, shown: str) -> None:
-        """Remember a thought in which there may be something to mask when it comes back."""
+        """Cache a reasoning text that may need masking when the client sends it back."""
         if self.remember_thought is not None and (self._has_found or FRAME in said):
             self.remember_thought(said, shown)
 
     def closing_facts(self) -> Mapping[str, Fact]:
-        """Return how many values were restored, left as tokens (`withheld`) and removed; remember what was said."""
+        """Return the counts of restored, withheld and removed values; cache the answer's labels.
+
+        A withheld value stays a pseudonym.
+        """
         if self.remember is not None and self._said and self._room_chars >= 0:
             texts = ["".join(pieces) for pieces in self._said.values()]
-            # A client of another wire gets all of it as one text.
+            # In another wire format the client gets all parts as one text.
             self.remember(texts if len(texts) < 2 else [*texts, "".join(texts)], self.output_labels)
             self._said.clear()
         if self._room_for_thoughts_chars >= 0:
@@ -376,7 +379,7 @@ class GuardExchange:
         return Channel(window, Restorer(self._book, answers=self._answers, is_json=is_json))
 
     def _flushed(self, closes: Sequence[str], *, except_for: Sequence[TextSlot]) -> list[Any]:
-        """End the channels that close, and give what they still held as items of their own."""
+        """End the closing channels and return the text that they held, as separate items."""
         names = list(self._channels) if "*" in closes else [name for name in closes if name in self._channels]
         done = {slot.channel for slot in except_for}
         items: list[Any] = []
@@ -395,7 +398,7 @@ class GuardExchange:
         return self.labels.with_categories(frozenset((category,))).flows_to(self._receiver)
 
     def _may_see(self, entry: Entry, is_inside_url: bool) -> bool:
-        """Decide on one token at the place where it goes to; what is seen raises the output's labels."""
+        """Decide whether to restore a pseudonym here; a restored value raises the labels."""
         if entry.category is None:
             return True
         if is_inside_url or not self._book.is_restored(entry) or not self._may_flow(entry.category):
@@ -406,7 +409,7 @@ class GuardExchange:
         return True
 
     def _sent_urls(self) -> SentUrls:
-        """Return the URLs that went out with tokens in them; read where a token comes back in a URL, and kept."""
+        """Return the sent URLs with pseudonyms in them; computed at first use and cached."""
         if self._sent is None:
             content = self.payload.content if is_carrier(self.payload) else None
             self._sent = SentUrls([] if content is None else [segment.text for segment in content.segments()])
@@ -416,7 +419,7 @@ class GuardExchange:
         self._counts["altered.tokens"] += 1
 
     def _found(self, findings: Sequence[Finding]) -> list[Finding]:
-        """Label the output by what was found in it; return what has to be removed instead."""
+        """Raise the output's labels by the findings; return the findings to remove instead."""
         forbidden: list[Finding] = []
         raised = EMPTY
         # Media in an answer are its model's, and no scan looks at those that stand by themselves either.
@@ -433,7 +436,7 @@ class GuardExchange:
 
 
 def _parts(item: Any) -> Sequence[Any]:
-    """Return the item as several, each with text of one channel of a run: a value may be cut between two of them."""
+    """Split the item by channel of a run, because a value may span two channels."""
     if not hasattr(item, "run"):
         return (item,)
     spoken = [at for at, (name, text) in enumerate(item.slots) if text and item.run(name) is not None]
@@ -445,5 +448,5 @@ def _parts(item: Any) -> Sequence[Any]:
 
 @lru_cache(maxsize=1024)
 def _forbidden(labels: Labels, receiver: Clearance, categories: frozenset[str]) -> frozenset[str]:
-    """Return the categories that content of these labels may not have for the receiver; calls repeat a few of them."""
+    """Return the categories that the receiver may not see in content of these labels. Cached."""
     return frozenset(c for c in categories if not labels.with_categories(frozenset((c,))).flows_to(receiver))

@@ -1,4 +1,4 @@
-"""The feature guard: labels of content, and what is masked in it."""
+"""The guard feature: labelling and masking of content."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from headgate.kernel.detection import Detector, categories_of
 from headgate.substrate.shared_table import SharedTable
 
 _REMEMBERED_ANSWERS = 1 << 16
-"""Of all workers of this machine together; half a kilobyte each, in a sparse file."""
+"""For all workers of this machine together; half a kilobyte each, in a sparse file."""
 
 
 async def open_guard(house: House, stack: AsyncExitStack) -> Opened:
-    """Load the detectors; a desk handles no content and needs none."""
+    """Load the detectors. Only workers need them, because no other process handles content."""
     base, pseudonyms = house.base, Pseudonyms(house.base.secret("pseudonyms"))
     if house.purpose == "desk":
         detectors, answers = dict[str, Detector](), None

@@ -1,4 +1,4 @@
-"""Whether the text that comes next may lie inside an HTML tag, told piece by piece."""
+"""Incremental check whether the next text may be inside an HTML tag."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ _OUTSIDE, _DOUBLE, _SINGLE = 1, 2, 4
 
 
 class Tags:
-    """Follows every reading of a text: a `<` with a letter after it may open a tag wherever it stands.
+    """Follows every possible parse of a text: each `<` before a letter may open a tag.
 
-    A comment, a script or an attribute may hold what looks like a tag, and a browser is not told which. So all tags
-    that may be open are followed at once, as bits: outside an attribute's value, or within quotes of either kind.
+    A comment, a script or an attribute may contain text that looks like a tag. So the state is a
+    set of bits for all tags that may be open: outside an attribute's value, or within quotes of
+    either kind.
 
     Source: HTML Living Standard, section 13.2.5, "Tokenization".
     """

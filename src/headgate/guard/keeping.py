@@ -1,4 +1,4 @@
-"""What a record keeps of an action whose content is logged masked: every finding replaced, whatever left or came."""
+"""The masked copy of content for records: every finding is replaced, whatever policy masked."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from headgate.kernel.content import Content, Finding
 
 
 class Keeper:
-    """Writes contents with a token in place of every finding; equal values have the tokens that they have elsewhere.
+    """Replaces every finding by its pseudonym; equal values have equal pseudonyms everywhere.
 
     Args:
-        content: as the client wrote it, or None where the action carries none.
+        content: the client's original, or None for an action without content.
         findings: of `content`.
-        new_book: makes a book of the exchange's tokens; none of those made here is ever restored.
+        new_book: makes a book with the exchange's key; pseudonyms made here are never restored.
     """
 
     def __init__(
@@ -35,19 +35,20 @@ class Keeper:
         self._new_book = new_book
 
     def payload(self) -> bytes | None:
-        """Return the payload for the record; None where no scan can read all of it."""
+        """Return the masked payload; None if some of it cannot be scanned."""
         return None if self._content is None else self._written(self._content, self._findings)
 
     def result(self, content: Content) -> bytes | None:
-        """Return a whole answer for the record; None where no scan can read all of it."""
+        """Return a masked whole answer; None if some of it cannot be scanned."""
         content = content.without_spelling()
         return self._written(content, self._engine.scan_content(content))
 
     def channels(self, texts: Mapping[str, str], *, is_whole: bool) -> bytes:
-        """Return the texts of a stream's channels for the record, as JSON.
+        """Return the masked texts of a stream's channels, as JSON.
 
         Args:
-            is_whole: False where the texts were cut: a value may go on behind the cut, so that their ends are left out.
+            is_whole: False if the texts were cut. A value may continue after the cut, so their ends
+                are left out.
         """
         book = self._new_book()
         kept = {

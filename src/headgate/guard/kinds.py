@@ -1,4 +1,4 @@
-"""The kinds of values that the installed detectors declare: the only source for all of guard."""
+"""The declared kinds of the installed detectors: the only source of kinds in guard."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headgate.kernel.detection import ANY, Detector, Kind, categories_of
 from headgate.kernel.errors import Conflict, Invalid
 
 MOST_LETTERS: Final = 16
-"""Of the word in a token."""
+"""The maximum length of the word in a pseudonym."""
 
 
 class Kinds:
@@ -24,7 +24,7 @@ class Kinds:
 
     def __init__(self, detectors: Mapping[str, Detector]) -> None:
         self.categories = categories_of(detectors)
-        """The categories of everything that may be found."""
+        """The categories of all declared kinds."""
         self._kinds: dict[tuple[str, str], Kind] = {}
         for name, detector in detectors.items():
             if not detector.manifest.kinds:
@@ -34,19 +34,19 @@ class Kinds:
                     raise Conflict(f"the detector {name} declares {kind.name} otherwise than another one does")
 
     def word(self, name: str, category: str | None) -> str:
-        """Return the word in the tokens of a kind; it tells the model what the token stands for."""
+        """Return the word in a kind's pseudonyms; it tells the model the kind of value."""
         kind = self._kind(name, category)
         if kind is not None and kind.word:
             return kind.word
         return "".join(char for char in name.upper() if "A" <= char <= "Z")[:MOST_LETTERS] or "VALUE"
 
     def is_restored(self, name: str, category: str | None) -> bool:
-        """Tell whether values of a kind may come back in the place of their tokens."""
+        """Tell whether pseudonyms of a kind may be restored."""
         kind = self._kind(name, category)
         return kind is None or kind.is_restored
 
     def is_complete(self, name: str, category: str) -> bool:
-        """Tell whether a value of a kind is whole as it was found."""
+        """Tell whether a hit of a kind always covers the whole value."""
         kind = self._kind(name, category)
         return kind is not None and kind.is_complete
 
@@ -57,4 +57,4 @@ class Kinds:
 
 
 NO_KINDS: Final = Kinds({})
-"""No declared kinds; words in tokens are made of the letters of the kinds' names."""
+"""No declared kinds; the words in pseudonyms are the letters of the kinds' names."""

@@ -1,4 +1,4 @@
-"""Says what an action's content is: the floors of its circumstances, raised by what is found in it."""
+"""The labeller: the floors of source, use case and caller, raised by the findings."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _UNSCANNED = frozenset({UNSCANNED})
 
 @dataclass(frozen=True, slots=True)
 class ScannedContent(Labelled):
-    """A labelling that knows which content it is of, so that it is inherited only for that."""
+    """A labelling with a reference to its content, so that only the same content inherits it."""
 
     content: Content | None = None
 
 
 class _Begun(NamedTuple):
-    """A labelling, and whether it says all that there is to say."""
+    """A labelling, and whether it is complete."""
 
     labelled: ScannedContent
     is_whole: bool
@@ -37,7 +37,7 @@ class GuardLabeller:
 
     Args:
         engine: scans payloads that carry content.
-        answers: what texts of the assistant's were labelled when they were answers; None: nothing is remembered.
+        answers: the cache of answers' labels, or None for no cache.
     """
 
     def __init__(self, *, engine: Engine, answers: AnswerMemory | None = None) -> None:
@@ -45,10 +45,10 @@ class GuardLabeller:
         self._answers = answers
 
     def label(self, action: Action[Any, Any, Any]) -> Labelled:
-        """Return the labelling; that of the action around is taken over where it is of the very same content.
+        """Return the labelling; inherited from the enclosing action if its content is the same.
 
         Raises:
-            TooLarge: the content holds more candidates than can be judged in bounded time.
+            TooLarge: the content has too many candidates to judge in bounded time.
         """
         begun = self._begun(action)
         content = begun.labelled.content
@@ -64,41 +64,41 @@ class GuardLabeller:
         return ScannedContent(labels=labels, findings=findings, floor=floor, content=content)
 
     def glance(self, action: Action[Any, Any, Any]) -> Labelled | None:
-        """Return the labelling of content in which one pass finds nothing to look at; else None."""
+        """Return the labelling of content that one pass shows to be clean; else None."""
         begun = self._begun(action)
         return begun.labelled if begun.is_whole else None
 
     def _begun(self, action: Action[Any, Any, Any]) -> _Begun:
-        """Return what is known of the content before its strings are looked at one by one."""
+        """Return the labelling before the scan of the single segments."""
         inherited = action.context.inherited
         content = action.payload.content if is_carrier(action.payload) else None
         if isinstance(inherited, ScannedContent) and inherited.content is content:
             return _Begun(inherited, is_whole=True)
         floor = _of_tenant(action.principal.tenant).join(action.context.use_case.floor).join(action.context.floor)
         if inherited is not None:
-            # Other content than before, made from it: it is scanned anew and is no less than what it was made from.
+            # Derived content is scanned again, and its labels are at least those of its source.
             floor = floor.join(inherited.labels)
         if content is None:
             return _Begun(ScannedContent(labels=floor, floor=floor), is_whole=True)
         if content.is_opaque:
-            # No masking can lower it: what is not seen cannot be masked.
+            # No masking can lower this label, because unscanned content cannot be masked.
             floor = floor.with_categories(_UNSCANNED)
         spoken = content.spoken()
         regained = self._regained(spoken, action.context.use_case) if spoken else BOTTOM
         floor = floor.join(self._lasting(regained))
         labelled = ScannedContent(labels=floor.join(regained), floor=floor, content=content)
-        # Both are asked: whether something is to be found says nothing of who wrote it.
+        # Check both: a clean scan does not show that the content is trusted.
         is_whole = not content.may_hold_tool_text() and self._engine.is_clean(content.surface())
         return _Begun(labelled, is_whole=is_whole)
 
     def _regained(self, spoken: Sequence[str], use_case: UseCase) -> Labels:
-        """Return the labels of what the client says that the model said; unless we know it, anyone may have said it."""
+        """Return the cached labels of the assistant's texts; other texts are untrusted."""
         if self._answers is None:
             return Labels(integrity=Integrity.UNTRUSTED)
         return self._answers.recall(spoken, use_case=use_case)
 
     def _lasting(self, regained: Labels) -> Labels:
-        """Return what no masking can lower: not the categories whose values are found anew wherever they stand."""
+        """Return the labels that masking cannot lower: all but the detectors' categories."""
         if not regained.categories:
             return regained
         found = self._engine.categories
@@ -112,7 +112,7 @@ def _of_tenant(tenant: TenantId) -> Labels:
 
 
 def _tainted(labels: Labels, segments: Sequence[Segment]) -> Labels:
-    """Lower the integrity where tools have spoken: their text comes from anywhere."""
+    """Lower the integrity of content with tool output, because it may come from anywhere."""
     if any(segment.origin == "tool" for segment in segments):
         return replace(labels, integrity=Integrity.UNTRUSTED)
     return labels

@@ -1,4 +1,4 @@
-"""Replaces what was found in a content by tokens, or removes it for good."""
+"""Masking: replaces findings by pseudonyms, or removes them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from headgate.guard.restore import json_unescaped
 from headgate.kernel.content import Content, Finding, NumberedContent
 
 LITERAL = "text"
-"""The kind of what the client wrote that only looks like a token: it gets its own token, and comes back as it was."""
+"""The kind of client text that only looks like a pseudonym. It gets a pseudonym and is restored."""
 
 
 _LONGEST_NUMBER = 4096
-"""Characters; a bound, so that many places in one endless number cost no more than in many numbers."""
+"""In characters. It bounds the cost of many findings in one endless number."""
 
 
 class Masked(NamedTuple):
-    """A content after masking, and how many values of each kind were replaced, or left to whom they came from."""
+    """The masked content, with counts of replaced values, and of values left to their provider."""
 
     content: Content
     counts: Mapping[str, int]
@@ -44,14 +44,15 @@ def masked(
     book: Book,
     thought: Callable[[str], Thought | None],
 ) -> Masked:
-    """Return the content with every finding of these categories replaced by its token.
+    """Return the content with every finding of these categories replaced by its pseudonym.
 
-    Where anything is replaced, token-like text that the client wrote is replaced too, so that it can neither be
-    confused with a token nor read out what one stands for. A signed text goes back as its provider wrote it, with the
-    values that it brought up itself; one that is not known to be from there is masked as any, and no longer signed.
+    If anything is replaced, client text that looks like a pseudonym is replaced too. So it is never
+    mistaken for a pseudonym and cannot reveal a value. A signed text goes back to its provider
+    unchanged, with the provider's own values. A signed text of unknown origin is masked and loses
+    its signature.
 
     Args:
-        thought: what is known of a signed text at the place that the content goes to.
+        thought: returns the original of a signed text for the content's destination.
     """
     places: dict[int, list[_Place]] = {}
     for finding in findings:
@@ -92,18 +93,18 @@ def masked(
 
 
 def removed(text: str, findings: Sequence[Finding], *, quotation: Quotation | None, base: int = 0) -> str:
-    """Return the text with these findings of it replaced by notices that say no more than the category.
+    """Return the text with these findings replaced by notices that name only the category.
 
     Args:
-        quotation: where in JSON the text begins, moved on to where it ends; None where it is no JSON.
-        base: how many characters the findings are counted from before the text.
+        quotation: the JSON state at the start of the text, advanced to its end; None without JSON.
+        base: the offset of the text in the findings' coordinates.
     """
     places = _merged([_Place(f.start - base, f.end - base, f.kind, f.category, f.confidence) for f in findings])
     return _joined(text, places, [f"[removed:{place.category}]" for place in places], quotation)
 
 
 def tokenized(text: str, findings: Sequence[Finding], book: Book) -> str:
-    """Return the text with every finding of it replaced by its token; one that begins behind its end is left out."""
+    """Return the text with its findings replaced by pseudonyms; ignores findings after its end."""
     places = [
         _Place(f.start, min(f.end, len(text)), f.kind, f.category, f.confidence)
         for f in findings
@@ -117,7 +118,7 @@ def _literals(text: str) -> list[_Place]:
 
 
 def _merged(places: Iterable[_Place]) -> list[_Place]:
-    """Return the places in order, those that overlap as one, named after the surest."""
+    """Return the places in order; overlapping ones are merged, with the most confident kind."""
     merged: list[_Place] = []
     for place in sorted(places, key=lambda each: (each.start, -each.end)):
         if merged and place.start < merged[-1].end:
@@ -130,7 +131,7 @@ def _merged(places: Iterable[_Place]) -> list[_Place]:
 
 
 def _from_here(text: str, places: Iterable[_Place], thought: Thought, book: Book) -> list[_Place]:
-    """Return the places of a thought whose values were tokens where it came from."""
+    """Return the places of a reasoning text whose values were pseudonyms in its original."""
     merged = _merged(places)
     entries = _entries(text, merged, Quotation() if is_json(text) else None, is_number=False)
     return [
@@ -139,7 +140,7 @@ def _from_here(text: str, places: Iterable[_Place], thought: Thought, book: Book
 
 
 def _entries(text: str, places: Sequence[_Place], quotation: Quotation | None, *, is_number: bool) -> list[Entry]:
-    """Return what stands in each place; in JSON, a place in a bare number is all of the number."""
+    """Return the value at each place; in JSON, a place in a bare number covers the whole number."""
     entries: list[Entry] = []
     done = 0
     for start, end, kind, category, _ in places:
@@ -156,7 +157,7 @@ def _entries(text: str, places: Sequence[_Place], quotation: Quotation | None, *
 
 
 def _whole_number(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return where the number begins and ends of which this is a part; it reaches no further than `_LONGEST_NUMBER`."""
+    """Return the extent of the number around this place, up to `_LONGEST_NUMBER` characters."""
     before, after = text[max(0, start - _LONGEST_NUMBER) : start], text[end : end + _LONGEST_NUMBER]
     return start - len(before) + len(before.rstrip(SCALAR)), end + len(after) - len(after.lstrip(SCALAR))
 
@@ -169,7 +170,7 @@ def _replaced(text: str, places: Sequence[_Place], book: Book, counts: Counter[s
 
 
 def _joined(text: str, places: Sequence[_Place], news: Sequence[str], quotation: Quotation | None) -> str:
-    """Return the text with the places replaced; in JSON, what takes the place of a bare number is a string."""
+    """Return the text with the places replaced; in JSON, a string replaces a bare number."""
     pieces: list[str] = []
     done = 0
     for (start, end, *_), new in zip(places, news, strict=True):
@@ -178,7 +179,7 @@ def _joined(text: str, places: Sequence[_Place], news: Sequence[str], quotation:
         if quotation is not None:
             quotation.advance(text[done:start])
             if not quotation.is_inside:
-                # No number is replaced in part, for what would be left of it is no JSON.
+                # A number is replaced as a whole, because a rest of it would break the JSON.
                 begin, end = _whole_number(text, start, end)
                 start = max(done, begin)
             new = quotation.replacing(text[start:end], new)

@@ -1,4 +1,4 @@
-"""Which of several findings in the same place are kept."""
+"""Resolves overlapping findings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from headgate.kernel.content import Finding
 def resolved(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Return the findings in order of segment and place, each value once. O(n log n).
 
-    A finding that lies inside a surer one of another category is a coincidence (a phone number inside a card number)
-    and is dropped; where they merely cross, both are kept, so that nothing of either escapes masking. Overlapping
-    findings of one category become one that covers both, named after the surer, then the longer one.
+    A finding inside a more confident one of another category is a coincidence, such as a phone
+    number inside a card number, and is dropped. Findings that only cross are both kept, so that no
+    part escapes masking. Overlapping findings of one category are merged; the merged finding has
+    the kind of the more confident one, then of the longer one.
     """
     if len(findings) < 2:
         return tuple(findings)
@@ -21,7 +22,7 @@ def resolved(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def _without_coincidences(ordered: Iterable[Finding]) -> list[Finding]:
-    """Drop what a surer finding of another category contains; whatever contains a finding comes before it."""
+    """Drop findings inside a more confident one of another category, which comes before them."""
     kept: list[Finding] = []
     reaching: list[Finding] = []
     for finding in ordered:

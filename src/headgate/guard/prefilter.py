@@ -1,6 +1,6 @@
-"""Which of many patterns occur in a buffer at all: one pass over the bytes, whatever their number.
+"""The prefilter: finds which of many patterns occur in a buffer, in one pass.
 
-Hyperscan does it where it is installed; RE2 elsewhere, with the same answers. Neither backtracks.
+It uses Hyperscan if installed, else RE2, with the same results. Neither backtracks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _DIGEST_BYTES = 32
 
 
 class Prefilter(Protocol):
-    """Answers which patterns occur. Safe to call from any thread."""
+    """Finds the patterns that occur in a buffer. Safe to call from any thread."""
 
     def occurring(self, data: bytes) -> Sequence[int]:
         """Return the indices of the patterns that match somewhere in `data`, ascending. O(bytes)."""
@@ -42,14 +42,14 @@ class Prefilter(Protocol):
 
 
 def prefilter(patterns: Sequence[Pattern], *, cache: Path | None = None, matcher: Matcher | None = None) -> Prefilter:
-    """Return the fastest prefilter that there is here.
+    """Return the fastest installed prefilter.
 
     Args:
         cache: folder for the compiled database (a second to compile, milliseconds to load), or None for none.
         matcher: the engine to use instead of the fastest.
 
     Raises:
-        Invalid: a pattern is not of the shared syntax, or the named engine is not installed.
+        Invalid: a pattern has invalid syntax, or the named engine is not installed.
     """
     if matcher == "re2" or (matcher is None and hyperscan is None):
         return Re2Prefilter(patterns)
@@ -60,7 +60,7 @@ def compiled(pattern: Pattern) -> Any:
     """Return the RE2 object that finds the exact extents of a pattern in bytes.
 
     Raises:
-        Invalid: it is not of the shared syntax.
+        Invalid: the pattern has invalid syntax.
     """
     try:
         return re2.compile(pattern.regex.encode("latin-1"), _options(pattern))
@@ -150,7 +150,7 @@ def _database(patterns: Sequence[Pattern], cache: Path | None) -> Any:
 
 def _compile(patterns: Sequence[Pattern]) -> Any:
     assert hyperscan is not None
-    # Hyperscan groups expressions in the order given. Sorted, ours scan up to twice as fast as in order of detectors.
+    # Hyperscan groups expressions by their order. Sorted, they scan up to twice as fast.
     order = sorted(range(len(patterns)), key=lambda index: patterns[index].regex, reverse=True)
     flags = [
         hyperscan.HS_FLAG_SINGLEMATCH
@@ -167,7 +167,7 @@ def _compile(patterns: Sequence[Pattern]) -> Any:
 
 
 def _cache_key(patterns: Sequence[Pattern]) -> str:
-    """Name everything that a compiled database depends on; the processor's features Hyperscan checks itself."""
+    """Return the cache key of a compiled database; Hyperscan checks the processor's features."""
     digest = hashlib.sha256()
     version = getattr(hyperscan, "__version__", "")
     for part in (version, platform.machine(), platform.system(), *(f"{p.is_caseless}{p.regex}" for p in patterns)):
@@ -176,7 +176,7 @@ def _cache_key(patterns: Sequence[Pattern]) -> str:
 
 
 def _load(path: Path) -> Any:
-    """Return the cached database, or None where there is none that is whole and made for this machine."""
+    """Return the cached database; None if it is missing, damaged or for another machine."""
     try:
         blob = path.read_bytes()
     except OSError:
@@ -192,7 +192,7 @@ def _load(path: Path) -> Any:
 
 
 def _store(path: Path, body: bytes) -> None:
-    """Write the cache at once or not at all. A folder that cannot be written only costs the next start a second."""
+    """Write the cache atomically; after a failure the next start compiles again, in a second."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, delete=False) as file:

@@ -1,8 +1,9 @@
-"""Tokens that stand for values while they are away, and that only this exchange can turn back.
+"""Pseudonyms: tokens that replace values, and that only their own exchange can restore.
 
-A token such as `HGX_EMAIL_BDFHKMPRTWZCGJL` is a keyed hash: the same for the same value within one tenant, use case and
-principal, so that prompt caches work, and unlinkable across them. Its letters survive JSON, URLs, markdown and shells,
-and are no word of any language. Values are never stored: the book that knows them lives as long as its exchange.
+A token such as `HGX_EMAIL_BDFHKMPRTWZCGJL` is a keyed hash. Within one tenant, use case and
+principal, equal values have equal tokens, so that prompt caches work. Across them, tokens are
+unlinkable. The letters survive JSON, URLs, Markdown and shells, and are no word of any language.
+Values are never stored: the book of values lives as long as its exchange.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from headgate.guard.kinds import MOST_LETTERS, NO_KINDS, Kinds
 from headgate.kernel.errors import Invalid
 
 FRAME = "HGX_"
-"""What every token begins with; text without it holds no token."""
+"""The prefix of every token."""
 
-_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels, no digits: neither words nor numbers come about by chance
+_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels and no digits, so no word or number by chance
 CODE_SIZE = 15  # 20 letters to the power of 15: 64.8 bits
 LONGEST_TOKEN = len(FRAME) + MOST_LETTERS + 1 + CODE_SIZE
 
 TOKEN = re.compile(rf"{FRAME}[A-Z]{{1,{MOST_LETTERS}}}_[{_ALPHABET}]{{{CODE_SIZE}}}")
-"""Exactly a token. Tokens have one length for each name, so none begins with another."""
+"""Matches exactly one token. Tokens of one name have equal length, so none is another's prefix."""
 
 _LEAST_KEY_BYTES = 16
 
 
 class Entry(NamedTuple):
-    """What a token stands for. `category` is None for text that merely looked like a token when the client sent it.
+    """The value of a token. `category` is None for client text that only looks like a token.
 
-    `is_number` says that the value was a bare number of JSON, so that it comes back as one.
+    `is_number` marks a bare number in JSON, which is restored as a number.
     """
 
     value: str
@@ -55,10 +56,10 @@ class Pseudonyms:
         self._key = hashlib.blake2b(key, digest_size=32, person=b"hg-pseudonyms").digest()
 
     def book(self, *, tenant: str, use_case: str, principal: str, kinds: Kinds = NO_KINDS) -> Book:
-        """Return an empty book whose tokens are stable within, and unlinkable beyond, these three.
+        """Return an empty book; its tokens are stable within these three and unlinkable beyond.
 
         Args:
-            kinds: the declared kinds of the values that get tokens.
+            kinds: the declared kinds of values.
         """
         return Book(partial(_keyed, self._key, tenant, use_case, principal, size=32), kinds=kinds)
 
@@ -67,8 +68,8 @@ class Book:
     """The tokens that one exchange sent, and their values. Belongs to one exchange.
 
     Args:
-        make_key: derives the key of its tokens; not asked where there is nothing to mask.
-        kinds: the declared kinds of the values that get tokens.
+        make_key: derives the key of its tokens; called only if there is a value to mask.
+        kinds: the declared kinds of values.
     """
 
     __slots__ = ("_code_size", "_entries", "_key", "_kinds", "_make_key", "_sorted", "_tokens", "_words", "has_numbers")
@@ -88,7 +89,7 @@ class Book:
         return len(self._entries)
 
     def token(self, entry: Entry) -> str:
-        """Return the token of a value; another one where two values would share it."""
+        """Return the token of a value; on a collision, another one."""
         known = self._tokens.get(entry)
         if known is not None:
             return known
@@ -108,19 +109,19 @@ class Book:
         raise Invalid("the content holds more different values than there are tokens; send it in parts")
 
     def entry(self, token: str) -> Entry | None:
-        """Return what a token of this exchange stands for; None for every other."""
+        """Return the value of a token of this exchange; None for any other token."""
         return self._entries.get(token)
 
     def is_restored(self, entry: Entry) -> bool:
-        """Tell whether the value may come back in the place of its token."""
+        """Tell whether the value may be restored."""
         return self._kinds.is_restored(entry.kind, entry.category)
 
     def token_of(self, word: str) -> str | None:
-        """Return the only token whose letters these are; None where there is none, or more than one."""
+        """Return the only token with these letters; None without exactly one."""
         return self._words.get(word)
 
     def may_begin(self, word: str) -> bool:
-        """Tell whether the letters of a token begin like this. O(log tokens), once they are sorted."""
+        """Tell whether a token's letters begin with `word`. O(log tokens), after sorting once."""
         if len(self._sorted) != len(self._words):
             self._sorted = sorted(self._words)
         at = bisect_left(self._sorted, word)

@@ -1,4 +1,4 @@
-"""What is JSON, and where in it a string is, told piece by piece, so that what is put there keeps it JSON."""
+"""Incremental JSON state: tracks strings, so that replacements keep the text valid JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import msgspec
 
 SCALAR = "+-.0123456789eE"
-"""What the numbers of JSON are made of."""
+"""The characters of JSON numbers."""
 
 _MARK = re.compile(r'\\(?:.|\Z)|"', re.DOTALL)
 _FENCED = re.compile(r"\s*+```(?:json)?[ \t]*+\n(.*?)\n[ \t]*+```\s*", re.DOTALL)
@@ -38,14 +38,14 @@ class Quotation:
                 self._is_escaped = len(mark.group()) == 1
 
     def replacing(self, old: str, new: str) -> str:
-        """Take text that gives way to another; return that one with the quotation marks that it needs there."""
+        """Take the replaced text; return the new text with the quotation marks that it needs."""
         opening = "" if self.is_inside else '"'
         self.advance(old)
         return opening + new + ("" if self.is_inside else '"')
 
 
 def is_json(text: str) -> bool:
-    """Tell whether the whole text is one JSON object or list, as the arguments of a tool call are, or a fenced one."""
+    """Tell whether the whole text is one JSON object or list, possibly in a code fence."""
     if begins_json(text) is not True:
         return False
     fenced = _FENCED.fullmatch(text)
@@ -57,7 +57,7 @@ def is_json(text: str) -> bool:
 
 
 def begins_json(text: str) -> bool | None:
-    """Tell whether a text that begins like this is JSON, perhaps in a fence; None while that cannot be told."""
+    """Tell whether a text that begins like this is JSON, possibly fenced; None while undecided."""
     if _BEGINNING.match(text):
         return True
     return None if len(text) <= _LONGEST_BEGINNING and _UNDECIDED.fullmatch(text) else False

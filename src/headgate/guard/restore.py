@@ -1,4 +1,4 @@
-"""Puts values back where this exchange had put tokens, as the text comes in."""
+"""Restores values in place of an exchange's pseudonyms, incrementally."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _AFTER_STRING = re.compile(r'"[ \t\r\n]*')
 
 
 class Answers(NamedTuple):
-    """What a restorer asks its exchange.
+    """The callbacks of a restorer.
 
     Args:
-        may_see: whether the receiver may see an entry, and whether the place is a URL that did not come with it; called
-            once for each occurrence.
-        sent: the URLs that were sent with tokens in them.
-        altered: told of each place that looks like a token and is none of this exchange.
+        may_see: decides whether the receiver may see an entry; the flag marks a place in a URL that
+            was not sent with this token. Called once for each occurrence.
+        sent: returns the sent URLs with tokens in them.
+        altered: called for each text that looks like a token but is not one of this exchange.
     """
 
     may_see: Callable[[Entry, bool], bool]
@@ -33,12 +33,12 @@ class Answers(NamedTuple):
 
 
 class Restorer:
-    """Restores one channel. What may be the beginning of a token is held back, at most a token's length.
+    """Restores one channel. It holds back text that may begin a token, at most a token's length.
 
     Args:
-        book: the tokens that were sent.
-        is_json: whether the text is JSON, so that values are escaped as its strings demand; None to tell by how it
-            begins.
+        book: the sent tokens.
+        is_json: whether the text is JSON, so that values are escaped; None to detect it from the
+            beginning.
     """
 
     __slots__ = ("_answers", "_before", "_beginning", "_book", "_is_json", "_urls", "held")
@@ -50,11 +50,11 @@ class Restorer:
         self._beginning = ""
         self.held = ""
         self._before = ""
-        # A text that only begins like JSON is both, for a client may show it, or read it.
+        # Treat text that only begins like JSON as both: a client may show it or parse it.
         self._urls: tuple[UrlContext | JsonUrlContext, ...] = (JsonUrlContext(),) if is_json else (UrlContext(),)
 
     def feed(self, text: str, *, is_last: bool) -> str:
-        """Take the next piece; return what may be released now."""
+        """Take the next piece; return the text to release now."""
         if self._is_json is None and not self._decided(text):
             self._advance(text)
             return text
@@ -108,7 +108,7 @@ class Restorer:
             context.advance(text)
 
     def _is_bare(self, whole: str, place: Spelled, *, is_last: bool) -> bool | None:
-        """Tell whether a number goes here, in place of a string of JSON; None where that cannot be told yet."""
+        """Tell whether a bare number replaces a JSON string here; None while undecided."""
         quote = place.start - 1
         if quote < 0 or whole[quote] != '"' or (whole[quote - 1] if quote else self._before) == "\\":
             return False
@@ -125,7 +125,7 @@ class Restorer:
         return whole[behind.end()] != ":"
 
     def _restored(self, whole: str, place: Spelled, *, is_bare: bool, is_last: bool) -> str | None:
-        """Return what goes into the place, quotation marks of a bare number included; None to wait for more text."""
+        """Return the replacement, without quotes for a bare number; None to wait for more text."""
         said = whole[place.start : place.end]
         entry = None if place.token is None else self._book.entry(place.token)
         if entry is None:
@@ -139,7 +139,7 @@ class Restorer:
         return json_escaped(entry.value) if self._is_json else entry.value
 
     def _is_elsewhere(self, token: str, behind: str, *, is_last: bool) -> bool | None:
-        """Tell whether the token stands in a URL that did not come with it; None where that cannot be told yet."""
+        """Tell whether the token is in a URL that was not sent with it; None while undecided."""
         for context in self._urls:
             if context.is_inside:
                 url = None if context.url is None else context.url + token
@@ -150,17 +150,17 @@ class Restorer:
 
 
 def is_number(entry: Entry) -> bool:
-    """Tell whether an entry stands for a bare number of JSON."""
+    """Tell whether an entry is a bare number in JSON."""
     return entry.is_number and _NUMBER.fullmatch(entry.value) is not None
 
 
 def json_escaped(text: str) -> str:
-    """Return the text as it stands between the quotation marks of a JSON string."""
+    """Escape a text for a JSON string."""
     return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def json_unescaped(text: str) -> str:
-    """Return what stood between the quotation marks of a JSON string; the text itself where that is not its form."""
+    """Unescape the inside of a JSON string; returns the text unchanged if it is malformed."""
     try:
         return str(json.loads(f'"{text}"', strict=False))
     except ValueError:

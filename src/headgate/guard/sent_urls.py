@@ -1,4 +1,4 @@
-"""The URLs with tokens in them that an exchange sent: what came in a URL may go back into the same one."""
+"""The URLs that an exchange sent with tokens in them: a value may return into its own URL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST_REST = 256
 
 
 class SentUrls:
-    """What stood before and behind each token within a URL, as the model saw it. Immutable."""
+    """The text before and after each token within a URL, as sent to the model. Immutable."""
 
     __slots__ = ("_rests",)
 
@@ -28,10 +28,10 @@ class SentUrls:
                     self._take(text, JsonUrlContext())
 
     def is_known(self, url: str | None, behind: str, *, is_last: bool) -> bool | None:
-        """Tell whether a URL that reads like this, its token included, was sent; None where that cannot be told yet.
+        """Tell whether this URL, including its token, was sent; None while undecided.
 
-        A token behind the host goes where the URL went. One before or in it stands for a name or a password, so that
-        what follows it up to the host's end must be the same, too.
+        For a token after the host, the text before it must match. A token before or in the host may
+        be a name or a password, so the text after it must match too, up to the end of the host.
         """
         rests = self._rests.get(_plain(url)) if url is not None else None
         if rests is None:
@@ -57,7 +57,7 @@ class SentUrls:
 
 
 def _has_host(url: str) -> bool:
-    """Tell whether the URL so far says where it goes."""
+    """Tell whether the URL so far contains its whole host."""
     start = _BEFORE_HOST.match(url)
     at = 0 if start is None else start.end()
     if at == 1:

@@ -1,6 +1,7 @@
-"""Tokens as models write them: escaped for Markdown, in lower case, encoded, or with characters that nobody sees.
+"""Finds tokens in a model's spelling: escaped, lower case, encoded or with invisible characters.
 
-The letters tell which token it is, and all of them must be there: they are looked up among those of this exchange.
+The letters identify the token. All of them must be present, and they must match a token of this
+exchange.
 """
 
 from __future__ import annotations
@@ -32,18 +33,18 @@ _UNFINISHED = re.compile(rf"(?:&[#a-zA-Z0-9]{{0,8}}|%[0-9a-fA-F]{{0,3}}|{_ESCAPE
 
 # Before 3.11.5, Python repeats a group possessively in a wrong way (CPython issue 106052); eight are few to retry.
 BEGINNING = re.compile(rf"[hH]{_UNSEEN}{{0,8}}(?:[gG&%]|{_ESCAPE}u?[0-9a-fA-F]{{0,3}}\Z|\Z)")
-"""Where a token may begin; other text holds none."""
+"""Matches the possible beginnings of a token."""
 
 _SHORTEST_WORD = 19
 
 
 class Spelled(NamedTuple):
-    """A place where a token stands, or may stand.
+    """A place with a token or a possible token.
 
     Args:
-        end: where it ends.
-        token: the token that it is; None where it is none of this exchange, or not all of it is there yet.
-        is_open: whether more text may make it a token.
+        end: the end of the place.
+        token: the token; None if it is not one of this exchange or is still incomplete.
+        is_open: whether more text may complete a token.
     """
 
     start: int
@@ -53,7 +54,7 @@ class Spelled(NamedTuple):
 
 
 def spelled(text: str, book: Book, *, is_last: bool) -> Iterator[Spelled]:
-    """Give the places where tokens of the book stand, or something that looks like a token, in order. Linear."""
+    """Yield the places of the book's tokens and of similar text, in order. Linear."""
     done = 0
     for beginning in BEGINNING.finditer(text):
         if beginning.start() < done:
@@ -73,7 +74,7 @@ def _at(text: str, start: int, book: Book, *, is_last: bool) -> Spelled | None:
     word, at, has_gap = "", start, False
     while True:
         if word:
-            # Nobody sets the frame's letters apart, but words that begin like it are.
+            # Models do not separate the letters of the prefix; other words can begin like it.
             gap = (_GAP if len(word) > 2 else _UNSEEN_GAP).match(text, at)
             end = at if gap is None else gap.end()
             has_gap = has_gap or (len(word) == 3 and end > at)

@@ -1,4 +1,4 @@
-"""Applies the obligation to mask, and shows beforehand what that would look like."""
+"""The transformer: applies the masking obligation; also previews it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class GuardTransformer:
     """The kernel's `Transformer`.
 
     Args:
-        engine: scans what comes back.
+        engine: scans results.
         pseudonyms: makes the tokens.
-        answers: remembers what answers were labelled; None: nothing does.
+        answers: the cache of answers' labels, or None for no cache.
     """
 
     def __init__(self, *, engine: Engine, pseudonyms: Pseudonyms, answers: AnswerMemory | None = None) -> None:
@@ -38,7 +38,7 @@ class GuardTransformer:
     def transform(
         self, action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, receiver: Clearance
     ) -> Exchange:
-        """Return the exchange for this action; actions that only plan others pass untouched."""
+        """Return the exchange for this action; a plan passes unchanged."""
         if action.verb.effect == "plan":
             return TransparentExchange(action.payload, labelled.labels)
         book = self._book(action.principal, action.context.use_case)
@@ -72,7 +72,7 @@ class GuardTransformer:
         return exchange
 
     def _thought(self, action: Action[Any, Any, Any], shown: str) -> Thought | None:
-        """Return what is known of a thought that the action takes back to where it came from, if it does."""
+        """Return the original of a reasoning text if the action sends it back to its origin."""
         if self._answers is None:
             return None
         return self._answers.recall_thought(shown, place=_place(action), use_case=action.context.use_case)
@@ -87,5 +87,5 @@ class GuardTransformer:
 
 
 def _place(action: Action[Any, Any, Any]) -> str:
-    """Return the name of the action's destination, with what stands behind its id at this moment."""
+    """Return the name of the action's destination, with its current address."""
     return json.dumps([action.resource.kind, action.resource.id, dict(address_of(action.payload))], sort_keys=True)

@@ -1,4 +1,4 @@
-"""Looks at text while it streams: to label it, or to keep back what the receiver may not see."""
+"""Scan windows over streamed text: one labels it, one removes values above the clearance."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MOST_HELD = 16_384
 
 _CONTEXT = 64
 _GROWTH = 8
-"""A value that goes on is scanned again once what is held of it has grown by an eighth."""
+"""An unfinished value is scanned again once the held text has grown by an eighth."""
 _SCANNED_AT_ONCE = 1024
 
 
 class LabelWindow:
-    """Reports what one channel's text holds, in pieces, without holding anything back."""
+    """Reports the findings in one channel's text, without holding text back."""
 
     __slots__ = ("_engine", "_pending", "_report", "_seam", "_size")
 
@@ -42,7 +42,7 @@ class LabelWindow:
         return "".join(self._pending)[-HELD:]
 
     def follow(self, before: str) -> None:
-        """Say that the text that comes next is read right after another one."""
+        """Set the text before the next piece, which the reader sees right before it."""
         self._seam = before
 
     def feed(self, text: str, *, is_last: bool) -> str:
@@ -66,10 +66,10 @@ class LabelWindow:
 
 
 class RemovalWindow:
-    """Releases one channel's text without what the receiver may not see.
+    """Releases one channel's text without values that the receiver may not see.
 
-    A value that goes on beyond 16,384 characters is removed, and so is all that follows it in the channel: where it
-    ends cannot be told any more.
+    A value longer than 16,384 characters is removed together with the rest of the channel, because
+    its end is unknown.
     """
 
     __slots__ = ("_engine", "_is_json", "_is_lost", "_least", "_quotation", "_report", "context", "held")
@@ -97,17 +97,17 @@ class RemovalWindow:
         self._least = HELD + 1
 
     def feed(self, text: str, *, is_last: bool) -> str:
-        """Take the next piece; return what may be released now.
+        """Take the next piece; return the text to release now.
 
-        Text waits for at most 256 characters more, and text behind a value that is longer for an eighth of its length
-        beside them. Amortised O(characters).
+        Text waits for at most 256 more characters, and for another eighth of the length of a long
+        value before it. Amortised O(characters).
         """
         held = "" if self._is_lost else self.held + text
         if not held or (len(held) < self._least and not is_last):
             self.held = held
             return ""
         if self._is_json is None:
-            # All that there is of the text: nothing of it was released yet.
+            # The whole text: nothing of it is released yet.
             self._is_json = begins_json(held) is True
         base = len(self.context)
         findings = [f for f in self._engine.scan_text(self.context + held) if f.end > base]
@@ -126,7 +126,7 @@ class RemovalWindow:
         return removed(ready, [f._replace(start=max(f.start, base)) for f in forbidden], quotation=quotation, base=base)
 
     def _cut(self, held: str, findings: Sequence[Finding], base: int) -> int:
-        """Return how much may be released: no value in part, and no bare number of JSON."""
+        """Return the number of characters to release; never splits a value or a JSON number."""
         cut = _cut(findings, base, len(held) - HELD)
         if self._is_json:
             while (whole := _cut(findings, base, len(held[:cut].rstrip(SCALAR)))) < cut:
@@ -135,7 +135,7 @@ class RemovalWindow:
 
 
 def _cut(findings: Sequence[Finding], base: int, cut: int) -> int:
-    """Move the cut before every finding that it would go through."""
+    """Move the cut before every finding that it would split."""
     for finding in reversed(findings):
         if finding.end - base > cut:
             cut = min(cut, max(0, finding.start - base))

@@ -1,1 +1,1 @@
-"""The kernel: the shared words, the lattice, the pipeline, the ports, the error tree. Standard library only."""
+"""The kernel: shared types, lattice, pipeline, ports and error tree. Standard library only."""

@@ -1,4 +1,4 @@
-"""An effect that somebody wants: a typed verb, run by a principal on a resource in a context."""
+"""Actions: a typed verb, run by a principal on a resource in a context."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ VerbEffect = Literal["plan", "read", "write", "send"]
 
 
 AttributeType = type[int] | type[str] | type[bool] | type[frozenset[str]] | Mapping[str, "AttributeType"]
-"""The type of an attribute that rules can ask about: a number, a text, a switch, a set of texts, or a record."""
+"""The type of an attribute in rules: number, string, boolean, set of strings, or record."""
 
 AttributeValue = str | int | bool | frozenset[str] | Mapping[str, "AttributeValue"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verb(Generic[P, I, R]):
-    """What can be done, with the types of its payload, its stream items and its result.
+    """A verb, with the types of its payload, its stream items and its result.
 
     Args:
-        effect: what performing it does by itself. `plan` does nothing but run other actions, so its record need not be
-            on disk before it starts; `read`, `write` and `send` must be.
-        units: what its performer counts: each is an amount of `Measures` and a fact of the record.
+        effect: the kind of effect. A `plan` only runs other actions, so it may start before its
+            record is on disk. For `read`, `write` and `send` the record must be on disk first.
+        units: the units that its performer counts: each is an amount of `Measures` and a fact of
+            the record.
         title: the verb in words for people, such as "Make a key".
-        on: the kind of resource that it is usually done to; the noun of its name where that is left out.
-        groups: names under which rules can mean it together with other verbs, such as `administer`.
-        attributes: the typed attributes of its resource, by name: rules ask for them as `resource.NAME`.
+        on: the usual kind of resource; by default the first part of the name.
+        groups: groups of verbs that rules can refer to, such as `administer`.
+        attributes: the typed attributes of its resource; rules refer to them as `resource.NAME`.
     """
 
     name: str
@@ -53,13 +54,13 @@ class Verb(Generic[P, I, R]):
 
     @property
     def usual(self) -> str:
-        """The kind of resource that it is usually done to."""
+        """The usual kind of resource."""
         return self.on or self.name.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What the action is done to: `attributes` are what policies may ask about."""
+    """The object of an action. Policies can refer to its `attributes`."""
 
     kind: str
     id: str
@@ -72,17 +73,18 @@ class Context:
     """The circumstances of an action.
 
     Args:
-        use_case: the registered purpose that it is bound to.
+        use_case: the registered purpose.
         floor: labels that the caller raised by header.
-        parent: the record of the action that runs this one.
+        parent: the record of the enclosing action.
         root: the first record of the chain; with `parent` None, the action's own.
-        record: the id that its record gets, where it takes over the one of the plan around it.
+        record: the record id taken over from the enclosing plan, or None for a new one.
         inherited: the parent's labelling of the same content, so that it is scanned once.
-        obligations: of the actions around, which hold for this one too.
+        obligations: of the enclosing actions, which apply to this one too.
         grant: id of an approval to redeem.
-        deadline_s: when it must be done, on the clock's monotonic scale, or None. Nothing begins after it, and what
-            runs then is stopped; a stream, where the performer waits for its next item.
-        attributes: what policies may ask about, such as the channel.
+        deadline_s: the deadline on the clock's monotonic scale, or None. No action starts after its
+            deadline. A running one is stopped then; a stream stops when its performer waits for the
+            next item.
+        attributes: further attributes for policies, such as the channel.
     """
 
     use_case: UseCase
@@ -98,7 +100,7 @@ class Context:
 
 
 class Carrier(Protocol):
-    """A payload or result that carries content which labelling and transformation work on."""
+    """A payload or result with content for labelling and transformation."""
 
     @property
     def content(self) -> Content:
@@ -111,22 +113,25 @@ class Carrier(Protocol):
 
 
 class Addressed(Protocol):
-    """A payload that knows what stands behind the id of its destination, such as the address that it is sent to."""
+    """A payload that knows more of its destination than the id, such as its URL."""
 
     @property
     def address(self) -> Mapping[str, str]:
-        """What it is, by name: the same in every process, no secrets."""
+        """The destination's details by name: equal in every process, without secrets."""
         ...
 
 
 def address_of(payload: object) -> Mapping[str, str]:
-    """Return what a payload knows of its destination beyond the destination's id; nothing where it knows no more."""
+    """Return the details of a payload's destination; empty for a payload that knows only the id."""
     address: Mapping[str, str] = getattr(payload, "address", _NOWHERE)
     return address
 
 
 def is_carrier(payload: object) -> TypeGuard[Carrier]:
-    """Tell whether a payload or result carries content. A look at one attribute: it is asked several times a call."""
+    """Tell whether a payload or result carries content.
+
+    It looks at one attribute only, because the pipeline asks several times a call.
+    """
     return hasattr(payload, "with_content")
 
 
@@ -147,8 +152,9 @@ class Action(Generic[P, I, R]):
     def digest(self, *, labels: Labels, policy_version: str) -> bytes:
         """Return the SHA-256 that a grant is bound to.
 
-        It covers principal, verb, final arguments, labels, destination and policy version, so an approval of one of
-        these is not an approval of another. The destination is its id and what stands behind that id at this moment.
+        It covers principal, verb, final arguments, labels, destination and policy version: an
+        approval is void when one of these changes. The destination is its id and its current
+        address.
         """
         content = self.payload.content.to_bytes() if is_carrier(self.payload) else repr(self.payload).encode()
         parts = {

@@ -1,4 +1,4 @@
-"""A few threads beside the event loop, for work on large content."""
+"""A small thread pool for work on large content, so that the event loop stays free."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _MOST_THREADS = 2
-"""They take turns with the event loop, which waits a turn of each before it goes on."""
+"""Each thread competes with the event loop for the interpreter lock, so the pool stays small."""
 
 
 class Beside:
-    """Runs functions beside the event loop, so many at once; the others wait."""
+    """Runs functions in a bounded thread pool; further calls wait for a free thread."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="beside")
 
     async def run(self, work: Callable[..., T], /, *args: object, **named: object) -> T:
-        """Return what the work returns. A cancellation waits for its end, so that nothing goes on behind it."""
+        """Run `work` in a thread and return its result.
+
+        A cancellation waits for the end of the work, so that no thread outlives its call.
+        """
         running = asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **named))
         try:
             return await asyncio.shield(running)

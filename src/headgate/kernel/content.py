@@ -1,4 +1,4 @@
-"""Content that flows: text in segments that guard can scan and edit on any wire, and what was found in it."""
+"""Content of payloads and streams: text segments that guard scans and edits in any wire format."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ Origin = Literal["system", "user", "assistant", "tool", "schema", "parameter"]
 
 
 class Segment(NamedTuple):
-    """One string of a content, decoded, with whoever wrote it. Its index in `segments()` is its name."""
+    """One decoded string of a content, with its author. Its index in `segments()` is its name."""
 
     text: str
     origin: Origin
 
 
 class Run(NamedTuple):
-    """Segments that a model reads one after the other, by their indices in `segments()`, in order.
+    """Segments that a model reads in sequence, by their indices in `segments()`, in order.
 
     Args:
-        is_one_text: whether they are parts of one message; else they are messages of one author in a row.
+        is_one_text: True for parts of one message, False for consecutive messages of one author.
     """
 
     segments: Sequence[int]
@@ -32,7 +32,7 @@ class Run(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """A text and the signature over it, by their indices in `segments()`; with an empty signature it is unsigned."""
+    """A text and its signature, by their indices in `segments()`; an empty signature means none."""
 
     text: int
     signature: int
@@ -41,65 +41,70 @@ class Signed(NamedTuple):
 class Content(Protocol):
     """A payload that carries text. Implementations are immutable; `edit` returns another one.
 
-    A new kind of content inherits from this class and writes `segments` and `edit`. The other methods have defaults
-    that are slow and safe; a wire overrides them where its format tells more, or tells it faster.
+    A new kind of content inherits from this class and writes `segments` and `edit`. The other
+    methods have slow, safe defaults. A wire overrides them where its format allows a faster or more
+    exact answer.
     """
 
     __slots__ = ()
 
     def segments(self) -> Sequence[Segment]:
-        """Return *every* string in the content, keys included, in one stable order."""
+        """Return *every* string in the content, including keys, in a stable order."""
         ...
 
     def edit(self, texts: Mapping[int, str]) -> Content:
-        """Return the content with the segments of these indices replaced; all other bytes stay as they are."""
+        """Return the content with these segments replaced; all other bytes stay as they are."""
         ...
 
     def to_bytes(self) -> bytes:
-        """Return the content as it goes over the wire."""
+        """Return the content as bytes in its wire format."""
         return json.dumps([(segment.origin, segment.text) for segment in self.segments()]).encode()
 
     def surface(self) -> bytes | None:
-        """Return UTF-8 text in which every segment stands whole, between characters that are no part of a word.
+        """Return UTF-8 text that contains every segment whole, between non-word characters.
 
-        More may stand in it, such as quotes and a wire's own keys. A value that is not found in it is in no segment;
-        where one is found, the segments tell which. None where making it would cost as much as the segments.
+        The text may hold more, such as quotes and a wire's own keys. A value that is absent from
+        the text is in no segment, so one scan of the text can spare the scan of the segments. None
+        where this text costs as much to make as the segments.
         """
         return None
 
     def may_hold_tool_text(self) -> bool:
-        """Tell, faster than `segments`, whether a tool may have written one of them. True where that is not certain.
+        """Tell faster than `segments` whether a tool may have written a segment; True when unsure.
 
-        The label `untrusted` rests on it: only where this is False is content labelled without a walk over its
-        segments.
+        The label `untrusted` depends on it: labelling skips the walk over the segments only where
+        this is False.
         """
         return True
 
     def runs(self) -> Sequence[Run]:
-        """Return what is read in one go: the parts of a message, and messages that another wire may put together."""
+        """Return the runs: parts of one message, or messages that another wire may join."""
         return ()
 
     def spoken(self) -> Sequence[str]:
-        """Return what the model said: the texts of the assistant's turns, or those of an answer."""
+        """Return the model's own texts: those of the assistant's turns, or those of an answer."""
         return [segment.text for segment in self.segments() if segment.origin == "assistant"]
 
     def signed(self) -> Sequence[Signed]:
-        """Return what of the assistant's turns its provider has signed, and takes back as it gave it or not at all."""
+        """Return the signed texts of the assistant's turns; providers reject changed ones."""
         return ()
 
     def without_spelling(self) -> Content:
-        """Return the content without what spells its text once more, token by token, where no scan can read it."""
+        """Return the content without log probabilities and token ids.
+
+        They repeat the text in a form that the scanner cannot read.
+        """
         return self
 
     @property
     def is_opaque(self) -> bool:
-        """Whether it holds text that is in none of its segments, for it came as tokens."""
+        """Whether it holds text outside its segments, such as text sent as token ids."""
         return False
 
 
 @runtime_checkable
 class NumberedContent(Content, Protocol):
-    """A content that knows numbers from strings."""
+    """Content that distinguishes numbers from strings."""
 
     def numbers(self) -> frozenset[int]:
         """Return the indices of the segments that are bare numbers."""
@@ -109,13 +114,13 @@ class NumberedContent(Content, Protocol):
         """Return the content with bare numbers in place of strings in the input of tool calls.
 
         Args:
-            number_of: the number that a string stands for; None for every other string.
+            number_of: returns the number for a pseudonym string; None for every other string.
         """
         ...
 
 
 class Finding(NamedTuple):
-    """Something that a detector recognised: characters `start` to `end` of one segment."""
+    """A value that a detector found: characters `start` to `end` of one segment."""
 
     kind: str
     category: str
@@ -128,9 +133,10 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """What labelling says of an action's content: its joined labels, and what was found where.
+    """The result of labelling an action's content: the joined labels, and the findings.
 
-    `floor` is the part of the labels that no masking can lower: it comes from the source, the use case and the caller.
+    `floor` is the part of the labels that masking cannot lower. It comes from the source, the use
+    case and the caller.
     """
 
     labels: Labels = BOTTOM
@@ -141,7 +147,7 @@ class Labelled:
 class TextSlot(NamedTuple):
     """Text that a stream item adds to a channel, such as `content/0` or `tool/0/1`.
 
-    `other/PLACE` is for strings of which the wire does not say what they are.
+    The channel `other/PLACE` holds strings of unknown fields.
     """
 
     channel: str
@@ -158,7 +164,7 @@ class StreamItem(Protocol):
 
     @property
     def slots(self) -> Sequence[TextSlot]:
-        """The text that this item carries, in order; several slots of one channel are one text."""
+        """The texts of this item, in order; several slots of one channel form one text."""
         ...
 
     def edit(self, texts: Sequence[str]) -> StreamItem:
@@ -166,23 +172,26 @@ class StreamItem(Protocol):
         ...
 
     def insert(self, slot: TextSlot) -> StreamItem:
-        """Return a new item of the same stream that carries only `slot`, to be sent before this one."""
+        """Return a new item of the same stream with only `slot`, to be sent before this one."""
         ...
 
     @property
     def closes(self) -> Sequence[str]:
-        """Channels that get no more text after this item; `*` closes every channel."""
+        """Channels that end with this item; `*` closes every channel."""
         return ()
 
     @property
     def ends_runs(self) -> bool:
-        """Whether no channel's text goes on in another one after this item."""
+        """Whether no text continues in another channel after this item."""
         return "*" in self.closes
 
     def run(self, channel: str) -> str | None:
-        """Return the name of the text that a channel is a part of; None where it is a text by itself."""
+        """Return the name of the run that a channel belongs to; None for a channel by itself."""
         return None
 
     def without_spelling(self) -> StreamItem:
-        """Return the item without what spells its text once more, token by token, where no scan can read it."""
+        """Return the item without log probabilities and token ids.
+
+        See `Content.without_spelling`.
+        """
         return self

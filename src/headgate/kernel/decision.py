@@ -1,4 +1,4 @@
-"""What policy says of an action: an effect, the rules behind it, and the obligations that come with it."""
+"""Policy's decision about an action: an effect, the matching rules, and the obligations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headgate.kernel.labels import EMPTY, Custody
 
 
 class Effect(IntEnum):
-    """What is decided; of several, the highest holds: deny > ask > allow."""
+    """The outcome of a decision. The highest of several wins: deny > ask > allow."""
 
     ALLOW = 0
     ASK = 1
@@ -22,7 +22,7 @@ Mode = Literal["observe", "enforce"]
 
 
 class LogLevel(IntEnum):
-    """How much of the content is sealed with the record; of several, the highest holds (less is kept)."""
+    """How much content the record keeps. The highest of several wins, which keeps the least."""
 
     FULL = 0
     MASKED = 1
@@ -31,12 +31,12 @@ class LogLevel(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Obligations:
-    """What must be done when the action is performed; unioned, the strictest wins.
+    """Duties that apply when the action runs. In a union the strictest duty wins.
 
     Args:
-        mask: categories whose findings are replaced by reversible pseudonyms.
+        mask: categories whose findings become reversible pseudonyms.
         restrict: custody that the destination must have.
-        cap_output_tokens: the most tokens that may be generated, or None.
+        cap_output_tokens: the maximum number of generated tokens, or None.
         log: how much content the record keeps.
     """
 
@@ -76,14 +76,15 @@ class Decision:
     """The answer to "may this be done, and how?".
 
     Args:
-        effect: what holds after observing rules were set aside.
-        rules: every rule that matched, observing ones included.
-        obligations: what must be done.
-        observed: what the observing rules would have added to `obligations`.
+        effect: the effect of the enforced rules.
+        rules: every rule that matched, including observing ones.
+        obligations: the duties of the enforced rules.
+        observed: duties that the observing rules would add to `obligations`.
         would: the effect if every rule were enforced.
         version: of the policies, for the record.
-        valid_until: until when it may be cached, or None for as long as the version holds.
-        advice: what a refused caller can do, such as whom to ask. It may name people, so records leave it out.
+        valid_until: expiry for caches, or None for as long as the version holds.
+        advice: the next step for a refused caller, such as a person to ask. Records leave it out,
+            because it may name people.
     """
 
     effect: Effect

@@ -1,23 +1,25 @@
-"""What can go wrong, as a table of outcomes.
+"""The error tree: one class for each outcome.
 
     HeadgateError
-    ├── Invalid          400  the request is not of the form that it must have
-    │   └── TooLarge     413  it is larger, deeper or slower than allowed
-    ├── Unauthenticated  401  nobody we know sent it
-    ├── Denied           403  policy or the lattice refused it
-    │   ├── NeedsApproval 403 a person has to approve it first
-    │   └── Withheld     403  it was done, and what came back may not be released
-    ├── NotFound         404  it is not there, or not for this caller
-    ├── Conflict         409  it contradicts what is there
-    ├── OverBudget       429  a rate or a sum of money is used up
-    │   └── ExceedsLimit 429  the call alone would pass the whole limit
+    ├── Invalid          400  the request is malformed
+    │   └── TooLarge     413  the request is too large, too deep or too slow
+    ├── Unauthenticated  401  the request has no valid key or session
+    ├── Denied           403  policy or the lattice refused the action
+    │   ├── NeedsApproval 403 a person has to approve the action first
+    │   └── Withheld     403  the action ran, but its result may not be released
+    ├── NotFound         404  the object does not exist, or not for this caller
+    ├── Conflict         409  the request contradicts the stored state
+    ├── OverBudget       429  a rate limit or a budget is used up
+    │   └── ExceedsLimit 429  one call would pass the whole limit
     ├── Upstream         502  a provider failed
     │   └── UpstreamTimeout 504  a provider did not answer in time
-    ├── Unavailable      503  a part of ours is away
+    ├── Unavailable      503  a component of Headgate is down
     └── Corrupt          500  stored evidence does not verify
 
-Every class carries a stable `code` and an HTTP `status`; the server has one handler that renders them in the caller's
-wire. Messages say what happened, to what, and what to do next; they never hold secrets, prompts or personal data.
+Every class carries a stable `code` and an HTTP `status`.
+One handler of the server renders them in the caller's wire format.
+Messages say what happened, to what, and what to do next.
+They never hold secrets, prompts or personal data.
 """
 
 from __future__ import annotations
@@ -32,9 +34,9 @@ class HeadgateError(Exception):
         message: what happened, to what, and what to do next.
         param: the input field at fault, as the caller would write it, or None.
         retry_after_s: seconds after which the same request may succeed, or None.
-        record_id: the record that tells more, once one is open.
-        detail: what the record and the log say in place of the message: more than callers may know, such as a host's
-            name, or less than they are told, such as a name of a person. None: the message.
+        record_id: the record with the details, once one is open.
+        detail: the text for the record and the log; None uses the message. It may hold more than
+            the caller may know, such as a host name, or less, such as no name of a person.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -56,16 +58,16 @@ class HeadgateError(Exception):
         self.record_id = record_id
         self.detail = detail
         self.is_final = False
-        """Whether it came up after the action was performed, so that trying another way would do it twice."""
+        """Whether the action already ran, so that a retry would run it twice."""
 
     @property
     def recorded(self) -> str:
-        """What records and logs say."""
+        """The text for records and logs: `detail`, or else the message."""
         return self.message if self.detail is None else self.detail
 
 
 class Invalid(HeadgateError):
-    """The request is not of the form that it must have."""
+    """The request is malformed."""
 
     code = "invalid_request"
     status = 400
@@ -89,7 +91,7 @@ class Denied(HeadgateError):
     """Policy or the lattice refused the action.
 
     Args:
-        rules: ids of the rules that refused, for the caller to name when asking for help.
+        rules: ids of the rules that refused, which the caller can quote to an administrator.
     """
 
     code = "denied"
@@ -103,7 +105,7 @@ class Denied(HeadgateError):
 
 
 class NeedsApproval(Denied):
-    """A person has to approve the action first; retry it with the grant that the approval yields."""
+    """A person has to approve the action first; retry it with the approval's grant."""
 
     code = "needs_approval"
 
@@ -115,20 +117,20 @@ class NeedsApproval(Denied):
 
 
 class Withheld(Denied):
-    """The action was performed, and what came back may not be released, or not any more; nothing else is tried."""
+    """The action ran, but policy does not allow the release of its result. Not retried."""
 
     code = "withheld"
 
 
 class NotFound(HeadgateError):
-    """What was asked for is not there, or not visible to this caller."""
+    """The requested object does not exist, or this caller may not see it."""
 
     code = "not_found"
     status = 404
 
 
 class Conflict(HeadgateError):
-    """The request contradicts what is stored."""
+    """The request contradicts the stored state."""
 
     code = "conflict"
     status = 409
@@ -142,19 +144,19 @@ class OverBudget(HeadgateError):
 
 
 class ExceedsLimit(OverBudget):
-    """One call may cost more than the whole limit of its key; waiting does not help."""
+    """One call may cost more than the whole limit of its key. Waiting does not help."""
 
     code = "call_exceeds_limit"
 
 
 class Upstream(HeadgateError):
-    """A provider failed or answered what it must not.
+    """A provider failed or sent an invalid answer.
 
     Args:
         upstream_status: the provider's HTTP status, or None when there was no answer.
-        upstream_code: the provider's own code for what the caller did wrong, or None.
-        retryable: whether another deployment may be tried for the same request.
-        headers: what the provider said of its limits, for the caller; names in lower case.
+        upstream_code: the provider's own code for the caller's mistake, or None.
+        retryable: whether the gateway may retry the request on another deployment.
+        headers: the provider's rate limit headers, for the caller; names in lower case.
     """
 
     code = "upstream_error"
@@ -180,14 +182,14 @@ class Upstream(HeadgateError):
 
 
 class UpstreamTimeout(Upstream):
-    """A provider did not answer, or stopped answering, in time."""
+    """A provider did not answer in time, or stopped in the middle of its answer."""
 
     code = "upstream_timeout"
     status = 504
 
 
 class Unavailable(HeadgateError):
-    """A part of Headgate that the action needs is away; nothing was done."""
+    """A component that the action needs is down. Nothing was done."""
 
     code = "unavailable"
     status = 503

@@ -1,4 +1,4 @@
-"""The verb of exports: something of our own that leaves for a system beside the gate, such as spans for a collector."""
+"""The export verb: sends Headgate's own data to another system, such as spans to a collector."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from headgate.kernel.action import Verb
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A batch that leaves.
+    """One batch to send.
 
     Args:
-        body: in the form that the destination reads; no content of calls.
+        body: the batch in the destination's format; it holds no content of calls.
         media_type: of the body.
-        count: how many things it holds, for the record.
-        arguments: SHA-256 of the body, in hex, so that an approval of this batch is none of another one.
+        count: the number of items in the batch, for the record.
+        arguments: SHA-256 of the body, in hex, so that an approval covers only this batch.
     """
 
     body: bytes = field(repr=False)
@@ -25,4 +25,4 @@ class Export:
 
 
 EXPORT_SEND: Verb[Export, object, int] = Verb("export.send", Export, object, int, effect="send", title="Send an export")
-"""Send a batch to where the operator wants it; the result is the status that it was answered with."""
+"""Sends a batch to the operator's destination. The result is the HTTP status of the answer."""

@@ -1,4 +1,4 @@
-"""The one registry of extensions: built-ins and strangers' packages come in by the same entry points.
+"""The registry of extensions: built-ins and third-party packages use the same entry points.
 
 An extension is one file that exports one object with a `manifest`. Kinds: `providers`, `detectors`, `dialects`.
 """
@@ -17,12 +17,12 @@ ExtensionKind = Literal["providers", "detectors", "dialects"]
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an extension says of itself.
+    """The manifest of an extension.
 
     Args:
         name: unique within its kind; lower case, digits and `_`.
         summary: one sentence for people.
-        version: of the extension; detectors' versions are recorded with what they find.
+        version: of the extension. A detector's version is recorded with its findings.
     """
 
     kind: ExtensionKind
@@ -36,7 +36,7 @@ class Extension(Protocol):
 
     @property
     def manifest(self) -> Manifest:
-        """What it is."""
+        """The extension's manifest."""
         ...
 
 
@@ -56,7 +56,7 @@ def load(kind: ExtensionKind, found: Iterable[EntryPoint] | None = None) -> Mapp
         extension = point.load()
         manifest = getattr(extension, "manifest", None)
         if not isinstance(manifest, Manifest) or manifest.kind != kind:
-            raise Invalid(f"{point.value} is no extension of kind {kind}: it has no such manifest")
+            raise Invalid(f"{point.value} is not an extension of kind {kind}: it has no such manifest")
         if manifest.name in loaded:
             raise Conflict(f"two {kind} are named {manifest.name}; uninstall one of their packages")
         loaded[manifest.name] = extension
@@ -67,7 +67,7 @@ def pick(extensions: Mapping[str, Extension], name: str) -> Extension:
     """Return the extension of that name.
 
     Raises:
-        NotFound: there is none; the message lists those there are.
+        NotFound: no such extension; the message lists the installed ones.
     """
     try:
         return extensions[name]

@@ -1,4 +1,4 @@
-"""Values that know their hash: the lattice is asked the same few questions at every call, and the answers are kept."""
+"""Values with a cached hash, for fast lookups in the caches of the lattice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class HashedOnce:
-    """Base of frozen dataclasses that `hashed_once` decorates: the place for the hash."""
+    """Base of frozen dataclasses that `hashed_once` decorates; holds the cached hash."""
 
     __slots__ = ("_hash",)
 
@@ -21,7 +21,10 @@ H = TypeVar("H", bound=HashedOnce)
 
 
 def same(value: T) -> T:
-    """Return the first equal value that was seen, of which what is remembered is found without comparing fields."""
+    """Intern `value`: return the canonical equal instance, so that cached lookups hit by identity.
+
+    Without it, a lookup in a cache compares all fields.
+    """
     return cast("T", _first_of(value))
 
 
@@ -31,7 +34,7 @@ def _first_of(value: object) -> object:
 
 
 def hashed_once(kind: type[H]) -> type[H]:
-    """Have a frozen dataclass compute its hash when it is first asked, and keep it."""
+    """Cache the hash of a frozen dataclass at its first use."""
     compute: Callable[[H], int] = kind.__hash__
 
     def __hash__(self: H) -> int:

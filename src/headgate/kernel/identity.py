@@ -1,4 +1,4 @@
-"""Who acts, and for what registered purpose."""
+"""Principals, their limits, and use cases."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ RiskClass = Literal["minimal", "limited", "high"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a key may use; None is unlimited. Money in micro-units of `currency`, counted by the UTC day."""
+    """The limits of a key; None is unlimited.
+
+    Money is in micro-units of `currency` and counts by the UTC day.
+    """
 
     requests_per_minute: int | None = None
     cost_micros_per_day: int | None = None
@@ -32,12 +35,12 @@ class Principal(HashedOnce):
 
     Args:
         id: unique within the tenant; the ledger stores a pseudonym of it.
-        roles: what administration it may do, such as `admin`, `auditor`, `developer`.
-        clearance: what may flow to it.
+        roles: its roles in administration, such as `admin`, `auditor`, `developer`.
+        clearance: limits the content that may flow to it.
         on_behalf_of: the delegation chain, nearest first.
-        key_id: the API key that it presented, or None for a session.
-        limits: what that key may use.
-        aliases: the only resources that the key may name, or None for any.
+        key_id: the API key of the request, or None for a session.
+        limits: of that key.
+        aliases: the aliases that the key may call, or None for any.
     """
 
     id: str
@@ -54,16 +57,17 @@ class Principal(HashedOnce):
 @hashed_once
 @dataclass(frozen=True, slots=True)
 class UseCase(HashedOnce):
-    """A registered purpose that every call is bound to.
+    """A registered purpose. Every call is bound to one.
 
     Args:
-        floor: labels that all content of this use case has at least.
-        ceiling: what content it may handle at all.
-        deployments: ids it may use, or None for every deployment whose clearance suffices.
-        members: who may use it besides its owner and administrators: ids of principals, `group:NAME`, or `*` for
-            everyone. None: nobody said; a stored use case keeps its members, a new one has none.
-        observe: ids of rules that only record what they would have done.
-        expires_at: aware UTC time after which it is refused, or None.
+        floor: the minimum labels of all content of this use case.
+        ceiling: the clearance of the use case; content above it is refused.
+        deployments: ids of allowed deployments, or None for every deployment with a sufficient
+            clearance.
+        members: ids of principals, `group:NAME`, or `*` for everyone. The owner and administrators
+            may always use it. None keeps the members of a stored use case; a new one has none.
+        observe: ids of rules that only record their effect and do not enforce it.
+        expires_at: aware UTC time after which calls are refused, or None.
     """
 
     id: str

@@ -1,7 +1,8 @@
-"""The lattice: what content is (`Labels`), where it may go (`Clearance`), and the one question between them.
+"""The lattice: labels of content (`Labels`), clearances of places (`Clearance`), the flow check.
 
-`join` is associative, commutative and idempotent with `BOTTOM` as its neutral element; `flows_to` is monotone: what is
-less labelled flows at least as far. Anything unknown fails closed.
+`join` is associative, commutative and idempotent, with `BOTTOM` as its neutral element.
+`flows_to` is monotone: lower labels flow at least as far.
+Anything unknown fails closed.
 
 Source: D. Denning, "A lattice model of secure information flow", CACM 19(5), 1976.
 """
@@ -21,7 +22,7 @@ _E = TypeVar("_E", bound=IntEnum)
 
 
 class Confidentiality(IntEnum):
-    """How secret content is; joins to the higher."""
+    """How secret content is; the join is the higher level."""
 
     PUBLIC = 0
     INTERNAL = 1
@@ -30,14 +31,14 @@ class Confidentiality(IntEnum):
 
 
 class Custody(IntEnum):
-    """Whose machines may hold it; joins to the stricter."""
+    """Whose machines may hold content; the join is the stricter value."""
 
     ANY = 0
     ORGANISATION = 1
 
 
 class Integrity(IntEnum):
-    """Whether people of ours wrote it; joins to the lower, `UNTRUSTED`."""
+    """Whether the content comes from a trusted author; the join is the lower, `UNTRUSTED`."""
 
     TRUSTED = 0
     UNTRUSTED = 1
@@ -45,7 +46,7 @@ class Integrity(IntEnum):
 
 EMPTY: frozenset[str] = frozenset()
 
-# What masking leaves behind: a masked category never becomes nothing (GDPR 4(5)).
+# Masked data is pseudonymous, not anonymous: it keeps a category of its own (GDPR 4(5)).
 PSEUDONYMOUS = {
     "pii": "pii_pseudonymous",
     "phi": "phi_pseudonymous",
@@ -55,7 +56,7 @@ PSEUDONYMOUS = {
 
 
 UNSCANNED = "unscanned"
-"""The category of content that holds text which no scan can read, such as tokens: it may hold anything."""
+"""The category of content that no scan can read, such as token ids: it may hold anything."""
 
 
 def pseudonymous(category: str) -> str:
@@ -66,9 +67,9 @@ def pseudonymous(category: str) -> str:
 @hashed_once
 @dataclass(frozen=True, slots=True)
 class Labels(HashedOnce):
-    """What a piece of content is. The default is `BOTTOM`: public, trusted, bound to nothing.
+    """The labels of a piece of content. The default is `BOTTOM`: public and trusted.
 
-    `purposes` and `regions` are None for "any"; an empty set of regions flows nowhere.
+    `purposes` and `regions` are None for "any". Content with an empty set of regions flows nowhere.
     """
 
     tenant: str | None = None
@@ -82,7 +83,7 @@ class Labels(HashedOnce):
     as_of: datetime | None = None
 
     def join(self, other: Labels) -> Labels:
-        """Return the labels of content made from both.
+        """Return the labels of content that combines both.
 
         Raises:
             Invalid: the two belong to different tenants.
@@ -92,15 +93,15 @@ class Labels(HashedOnce):
         return other if self is BOTTOM else _joined(self, other)
 
     def flows_to(self, clearance: Clearance) -> bool:
-        """Tell whether content with these labels may go to a place with that clearance."""
+        """Tell whether content with these labels may flow to a place with this clearance."""
         return not self.obstacles(clearance)
 
     def obstacles(self, clearance: Clearance) -> tuple[str, ...]:
-        """Name what keeps the content from flowing there, in plain words; empty when it may flow."""
+        """Return the reasons against the flow, in plain words; empty when the content may flow."""
         return _obstacles(self, clearance)
 
     def masked(self, categories: frozenset[str]) -> Labels:
-        """Return the labels after every value of `categories` was replaced by a pseudonym: a recorded lowering."""
+        """Return the labels after pseudonyms replaced every value of `categories`."""
         hit = self.categories & categories
         if not hit:
             return self
@@ -111,19 +112,19 @@ class Labels(HashedOnce):
         return self if categories <= self.categories else _having(self, self.categories | categories)
 
     def __str__(self) -> str:
-        """Write the labels as the `x-headgate-labels` header has them."""
+        """Return the labels in the format of the `x-headgate-labels` header."""
         return _written(self)
 
 
 @hashed_once
 @dataclass(frozen=True, slots=True)
 class Clearance(HashedOnce):
-    """What may flow to a place: a deployment, a person, a tool's sink, a store.
+    """The clearance of a place: a deployment, a person, a tool's sink, a store.
 
-    None means "everything" for `tenant`, `categories` and `access`, and "wherever, for whatever is allowed" for
-    `regions` and `purposes`: a place inside Headgate, or a person, is itself no processing. The default clears public
-    content without any category, for nobody in particular: a place about which nothing was said receives nothing of
-    value.
+    None means "everything" for `tenant`, `categories` and `access`. For `regions` and `purposes` it
+    means that the place does no processing by itself, such as a person or a place inside Headgate,
+    so content of any region and purpose may flow there. The default clears only public content
+    without categories, so an undeclared place receives nothing of value.
     """
 
     tenant: str | None = None
@@ -137,7 +138,7 @@ class Clearance(HashedOnce):
     not_before: datetime | None = field(default=None)
 
     def __str__(self) -> str:
-        """Write the clearance in one way, whatever the process, so that it can be part of a digest."""
+        """Return the clearance in a stable format, so that it can be part of a digest."""
         names = (one.name for one in fields(self))
         return "; ".join(f"{name}={_words(getattr(self, name))}" for name in names)
 
@@ -145,7 +146,7 @@ class Clearance(HashedOnce):
 BOTTOM = same(Labels())
 
 _ANSWERS_KEPT = 4096
-"""Calls bring the same few labels and clearances again and again."""
+"""The size of each cache. Calls repeat a few labels and clearances."""
 
 
 @lru_cache(maxsize=_ANSWERS_KEPT)
@@ -194,7 +195,7 @@ def _obstacles(labels: Labels, clearance: Clearance) -> tuple[str, ...]:
     if clearance.tenant is not None and labels.tenant not in (None, clearance.tenant):
         found.append("it belongs to another tenant")
     if labels.confidentiality > clearance.level:
-        found.append(f"it is {labels.confidentiality.name.lower()}, cleared is {clearance.level.name.lower()}")
+        found.append(f"it is {labels.confidentiality.name.lower()}, the clearance is {clearance.level.name.lower()}")
     if clearance.categories is not None and not labels.categories <= clearance.categories:
         found.append("not cleared for " + ", ".join(map(_named, sorted(labels.categories - clearance.categories))))
     if clearance.access is not None and not labels.readers <= clearance.access:
@@ -221,20 +222,24 @@ EVERYTHING = Clearance(
     purposes=None,
     regions=None,
 )
-"""A place inside Headgate that forwards nothing by itself, such as an alias; what may go nowhere does not go there."""
+"""The clearance of a place inside Headgate that forwards nothing by itself, such as an alias.
+
+Content with an empty set of regions or purposes may not flow there either.
+"""
 
 
 def parse_labels(text: str) -> Labels:
-    """Read labels from the form that `str(labels)` writes; the tenant is never read from outside.
+    """Read labels in the format of `str(labels)`. The tenant is never read from outside.
 
     Raises:
-        Invalid: an unknown key or value, named with those there are; too long; not printable ASCII.
+        Invalid: the text has an unknown key or value, is too long, or is not printable ASCII. The
+            message lists the known keys or values.
     """
     given: dict[str, frozenset[str]] = {}
     if len(text) > 4096:
         raise Invalid("labels are longer than 4096 characters", param="x-headgate-labels")
     if not (text.isascii() and text.isprintable()):
-        # They are written into headers again, where a line end would begin another header.
+        # The labels go into response headers, where a line end would start another header.
         raise Invalid("labels hold a character that is not printable ASCII", param="x-headgate-labels")
     for part in filter(None, (part.strip() for part in text.split(";"))):
         key, equals, value = (piece.strip() for piece in part.partition("="))
@@ -283,7 +288,7 @@ def _named(category: str) -> str:
 
 
 def _within(place: frozenset[str] | None, allowed: frozenset[str] | None) -> bool:
-    """Whether a place's regions (or purposes) are all allowed; nothing known about the place fails closed."""
+    """Whether all regions (or purposes) of a place are allowed. An empty set fails closed."""
     if allowed is None:
         return True
     if not allowed:

@@ -1,4 +1,4 @@
-"""What a performer reports of an action: what it counted and what it cost."""
+"""A performer's report about an action: amounts and cost."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What a performer reports, for the record, settlement and metrics.
+    """Usage and cost of one action, for the record, settlement and metrics.
 
     Args:
-        amounts: how much was used, by unit. The verb declares its units.
-        is_estimate: whether some of `amounts` were estimated.
+        amounts: usage by unit. The verb declares its units.
+        is_estimate: whether some of `amounts` are estimates.
         cost_micros: the cost in micro-units of `currency`; None where it is not known.
         first_item_us: the time until the first item or answer came; None where none came.
         facts: further facts for the record.
@@ -29,4 +29,4 @@ class Measures:
 
 
 NO_MEASURES = Measures()
-"""Of what was not performed, or has not told yet."""
+"""The measures of an action that did not run or has not reported yet."""

@@ -1,9 +1,10 @@
-"""The one way through which every effect goes.
+"""The pipeline: every effect passes through it.
 
     label → decide → transform → flow check → admit → open record → perform → label output, release → close, settle
 
-No decision, no effect; no record on disk, no effect. What is performed and how it is guarded are the features' affair:
-the pipeline knows only the ports. An action that a performer runs goes through here again, with a record of its own.
+No decision, no effect; no record on disk, no effect.
+The pipeline knows only the ports; the features implement the stages and the performers.
+A nested action of a performer passes through the pipeline again, with its own record.
 """
 
 from __future__ import annotations
@@ -55,18 +56,18 @@ R = TypeVar("R")
 _KEPT_ANSWER_BYTES = 1 << 20
 _REASON_CHARS = 500
 _SMALL_BYTES = 8 << 10
-"""Content of this size is scanned within milliseconds, whatever it holds; larger content beside the event loop."""
+"""A scan of any content up to this size takes milliseconds. Larger content goes to a thread."""
 
 _GLANCED_BYTES = 256 << 10
-"""One pass over content of this size takes less than a millisecond."""
+"""One pass over content up to this size takes less than a millisecond."""
 
 FLOW_RULE = "lattice.flow"
-"""The id under which the lattice's own refusals are recorded; it is always enforced."""
+"""The rule id of refusals by the lattice. The rule is always enforced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The features behind the ports, as assembly wires them."""
+    """The implementations of the ports. Assembly wires them."""
 
     labeller: Labeller
     decider: Decider
@@ -84,14 +85,14 @@ class Stream(NamedTuple, Generic[P, I, R]):
 
 
 class Done(NamedTuple, Generic[P, I, R]):
-    """A finished action: what was released, and the run that tells of it."""
+    """A finished action: the released result and the run."""
 
     result: R
     run: Run[P, I, R]
 
 
 class _Admitted(NamedTuple):
-    """A run whose record is open, with what has to be closed again."""
+    """A run with an open record, and its exchange and reservation."""
 
     run: Run[Any, Any, Any]
     exchange: Exchange
@@ -99,11 +100,11 @@ class _Admitted(NamedTuple):
 
     @property
     def keeps(self) -> LogLevel:
-        """How much of the answer is sealed with the record; that of a plan is kept by what it ran."""
+        """How much of the answer the record keeps. A plan keeps none: its nested actions do."""
         return LogLevel.NONE if self.run.action.verb.effect == "plan" else self.run.decision.obligations.log
 
     def answer(self, result: Any) -> bytes | None:
-        """Return what the record keeps of a whole result, as it came."""
+        """Return the record's copy of a whole result, before any value is restored in it."""
         keeps = self.keeps
         if keeps is LogLevel.NONE or not is_carrier(result):
             return None
@@ -113,12 +114,12 @@ class _Admitted(NamedTuple):
         try:
             return None if keeper is None else keeper.result(result.content)
         except HeadgateError:
-            # What cannot be searched is not kept.
+            # The record keeps no content that cannot be scanned.
             return None
 
 
 class _Draft:
-    """What is known of an action before its record opens; a stage that breaks leaves the rest as it is here."""
+    """The state of an action before its record opens; stages that did not run have defaults."""
 
     __slots__ = ("decision", "exchange", "labelled", "plan", "record_id", "reservation", "started_s")
 
@@ -133,7 +134,7 @@ class _Draft:
 
 
 class _Ending(NamedTuple):
-    """How an action ended: the outcome, the code of the error that ended it, and what the record says of that error."""
+    """The end of an action: the outcome, the error code, and facts about the error."""
 
     outcome: Outcome
     error: str | None
@@ -141,10 +142,10 @@ class _Ending(NamedTuple):
 
 
 class Pipeline:
-    """Runs actions. One for a process; holds no state between calls but what is being sent now.
+    """Runs actions. One for a process; its only state is the actions in flight.
 
     Attributes:
-        stages: the ports behind it, for previews, which ask them and perform nothing.
+        stages: the ports, for previews, which use them without performing the action.
     """
 
     def __init__(
@@ -161,7 +162,7 @@ class Pipeline:
         """Perform an action and return its released result.
 
         Raises:
-            HeadgateError: refused, over budget, failed; `record_id` names the record that tells more.
+            HeadgateError: refused, over budget or failed. Its `record_id` names the record.
         """
         performer = self._performer(action)
         admitted = await self._admit(action, parent)
@@ -171,7 +172,7 @@ class Pipeline:
             released = self._release(admitted)
             work, deadline_s = performer.run(admitted.run), action.context.deadline_s
             if deadline_s is None or action.verb.effect == "plan":
-                # What only plans waits nowhere but in what it runs, which has the same deadline.
+                # A plan waits only in its nested actions, and they have the same deadline.
                 result = await work
             else:
                 result = await self._in_time(work, deadline_s)
@@ -188,10 +189,12 @@ class Pipeline:
     def stream(
         self, action: Action[P, I, R], *, parent: Run[Any, Any, Any] | None = None
     ) -> AbstractAsyncContextManager[Stream[P, I, R]]:
-        """Perform an action and give its released items; leaving early abandons it and stops everything inside.
+        """Perform an action and yield its released items.
+
+        Leaving the context early abandons the action and stops its nested actions.
 
         Raises:
-            HeadgateError: on entering, when it is refused; while iterating, when it fails.
+            HeadgateError: on entering, for a refused action; while iterating, for a failed one.
         """
         return self._stream(action, parent)
 
@@ -218,7 +221,7 @@ class Pipeline:
     async def _released(
         self, admitted: _Admitted, items: AsyncIterator[Any], progress: _Progress
     ) -> AsyncGenerator[Any, None]:
-        """Give the released items; what ends them is noted here, since whoever reads may go on without raising it."""
+        """Yield the released items and note their end, since the reader may swallow the error."""
         run, exchange = admitted.run, admitted.exchange
         try:
             if exchange.is_transparent:
@@ -255,10 +258,10 @@ class Pipeline:
             raise
 
     def note_refusal(self, action: Action[Any, Any, Any], error: HeadgateError, *, facts: Mapping[str, Fact]) -> None:
-        """Record that something was refused before it came here; the record holds the error's code and these facts.
+        """Record a refusal that happened before the pipeline, with the error's code and `facts`.
 
         Raises:
-            Unavailable: it could not be recorded.
+            Unavailable: the refusal could not be recorded.
         """
         draft = _Draft(RecordId(self._ids.ulid()), started_s=self.clock.monotonic())
         opening = self._opening(action, draft)
@@ -267,9 +270,10 @@ class Pipeline:
         error.record_id = draft.record_id
 
     def review(self) -> None:
-        """End what is being sent and would be refused by now, such as a stream of a key that was revoked.
+        """End the actions in flight that policy refuses by now, such as a stream of a revoked key.
 
-        To be called when policies changed, and now and then, as keys expire. Costs some microseconds for each.
+        Call it after a change of policies, and regularly, because keys expire. It costs some
+        microseconds for each action.
         """
         for admitted in tuple(self._sending.values()):
             if admitted.run.stopped is not None:
@@ -285,7 +289,7 @@ class Pipeline:
                 error.is_final = True
                 admitted.run.stop(error)
             except HeadgateError:
-                # Policies that are too old end nothing; they let nothing begin.
+                # Policies that are too old refuse new actions, but end none in flight.
                 continue
 
     def _refuse_by_now(self, admitted: _Admitted) -> None:
@@ -298,7 +302,7 @@ class Pipeline:
         refuse_release(exchange.output_labels, action.principal)
 
     async def _handed_out(self, admitted: _Admitted, result: Any, released: Labels) -> Any:
-        """Return what is released of a result; `released` are the labels that may be."""
+        """Return the released form of a result; `released` are the labels already checked."""
         try:
             if admitted.run.stopped is not None:
                 raise admitted.run.stopped
@@ -330,7 +334,7 @@ class Pipeline:
             raise NotFound(f"no feature of this installation performs {action.verb.name}") from None
 
     async def _label(self, action: Action[Any, Any, Any]) -> Labelled:
-        """Label the action; beside the event loop where that may take more than a glance."""
+        """Label the action; in a thread if one pass over its content is not enough."""
         labeller, size_bytes = self.stages.labeller, _size_bytes(action.payload)
         if size_bytes <= _SMALL_BYTES:
             return labeller.label(action)
@@ -338,7 +342,7 @@ class Pipeline:
         return await self._beside.run(labeller.label, action) if glanced is None else glanced
 
     async def _transform(self, action: Action[Any, Any, Any], labelled: Labelled, decision: Decision) -> Exchange:
-        """Transform the action; beside the event loop where much may have to be replaced."""
+        """Transform the action; in a thread for large content with findings."""
         transform = partial(
             self.stages.transformer.transform,
             action,
@@ -350,13 +354,13 @@ class Pipeline:
         return transform() if is_small else await self._beside.run(transform)
 
     def _decide(self, action: Action[Any, Any, Any], labelled: Labelled) -> Decision:
-        """Return the decision; what must be done for the action around must be done here too."""
+        """Return the decision, with the obligations of the enclosing action added."""
         return with_inherited(self.stages.decider.decide(action, labelled), action)
 
     async def _admit(self, action: Action[Any, Any, Any], parent: Run[Any, Any, Any] | None) -> _Admitted:
-        """Go from labelling to the open record; what is refused or breaks on the way is recorded too.
+        """Run the stages from labelling to the open record. A refusal or failure is recorded too.
 
-        The record of a plan is not opened yet: see `Deferred`.
+        The record of a plan stays unopened: see `Deferred`.
         """
         stages = self.stages
         record_id = action.context.record or RecordId(self._ids.ulid())
@@ -388,7 +392,7 @@ class Pipeline:
             record_id=draft.record_id,
             started_s=draft.started_s,
         )
-        # Whoever holds the run reads there what was masked, as well as what was restored.
+        # The run shows the counts of masked values as well as those of restored ones.
         run.facts.update(exchange.facts)
         admitted = _Admitted(run, exchange, reservation)
         if is_plan:
@@ -398,7 +402,7 @@ class Pipeline:
         return admitted
 
     def _refuse(self, action: Action[Any, Any, Any], draft: _Draft, error: BaseException) -> None:
-        """Give back what was reserved and record that nothing was done, and why."""
+        """Release the reservation and record the refusal with its reason."""
         ending = _ABANDONED
         if isinstance(error, HeadgateError):
             error.record_id = draft.record_id
@@ -409,16 +413,16 @@ class Pipeline:
             if draft.reservation is not None:
                 draft.reservation.settle(NO_MEASURES, performed=False)
         finally:
-            # A cancellation goes on as one, whether or not it could be recorded that nothing was done.
+            # A cancellation stays a cancellation, even if its record cannot be written.
             with suppress(*(() if isinstance(error, Exception) else (HeadgateError,))):
                 opening = self._opening(action, draft)
                 self.stages.recorder.open(opening)
                 self._close_unperformed(opening, ending, draft)
 
     def open_deferred(self, run: Run[Any, Any, Any]) -> None:
-        """Give a plan a record of its own, since it runs another action or ends otherwise than the one that it ran.
+        """Give a plan its own record: it runs a second action, or ends otherwise than its action.
 
-        The record that was taken over becomes the first of those inside it.
+        The record that the first action took over becomes a child of the plan's record.
 
         Raises:
             Unavailable: the journal is over its limit or cannot be written.
@@ -433,14 +437,17 @@ class Pipeline:
             self._close_within(run, closing)
 
     def _close_within(self, plan: Run[Any, Any, Any], closing: Closing) -> None:
-        """Close a record that took the plan's id over, within the record that the plan has by now."""
+        """Close the record that took over the plan's id, as a child of the plan's own record."""
         assert plan.deferred is not None and plan.deferred.action is not None
         root, inner = plan.action.context.root or plan.record_id, plan.deferred.action
         within = Within(plan.record_id, root, inner.verb.name, _name_of(inner.resource))
         self.stages.recorder.close(closing._replace(within=within))
 
     async def _open(self, opening: Opening, reservation: Reservation, *, draft: _Draft) -> None:
-        """Append the opening and wait until it is on disk; whatever stops us, nothing stays reserved or open."""
+        """Append the opening and wait until it is on disk.
+
+        On an error or a cancellation it releases the reservation and closes the record.
+        """
         ticket: Ticket | None = None
         try:
             ticket = self.stages.recorder.open(opening)
@@ -487,14 +494,14 @@ class Pipeline:
         facts = exchange.facts if exchange is not None else _NO_FACTS
         told = action
         if draft.plan is not None:
-            # One record tells of both: of what was asked for, and where it went.
+            # One record covers both: the plan's verb and resource, and the action's destination.
             told = draft.plan.action
             decision = _joined(decision, draft.plan.decision)
             facts = {"destination": _name_of(action.resource), **facts}
         return self._opened(told, draft.record_id, decision, labels=draft.labelled.labels, facts=facts, parts=parts)
 
     def _opening_of_plan(self, run: Run[Any, Any, Any], record_id: RecordId) -> Opening:
-        """Return the opening of a plan's own record; no content is kept with it."""
+        """Return the opening of a plan's own record, which keeps no content."""
         return self._opened(run.action, record_id, run.decision, labels=run.labelled.labels, facts={}, parts={})
 
     def _opened(
@@ -543,7 +550,7 @@ class Pipeline:
         self._append(closing, plan=draft.plan)
 
     def _append(self, closing: Closing, *, plan: Run[Any, Any, Any] | None) -> None:
-        """Close a record, or hold the closing where the plan around it may still need a record of its own."""
+        """Close a record, or hold the closing while the plan may still need its own record."""
         deferred = plan.deferred if plan is not None else None
         if plan is None or deferred is None:
             self.stages.recorder.close(closing)
@@ -553,9 +560,9 @@ class Pipeline:
             deferred.closing = closing
 
     def _release(self, admitted: _Admitted) -> Labels:
-        """Refuse to hand out what the receiver may not see: before anything is done, and whenever labels have risen.
+        """Refuse a release that exceeds the receiver's clearance; return the checked labels.
 
-        Returns the labels with which it may be handed out.
+        Called before the effect, and after each rise of the labels.
         """
         labels = admitted.exchange.output_labels
         refuse_release(labels, admitted.run.action.principal)
@@ -564,7 +571,10 @@ class Pipeline:
     def _close(
         self, admitted: _Admitted, ending: _Ending, *, answer: bytes | None, parent: Run[Any, Any, Any] | None
     ) -> None:
-        """Settle and close the record, whatever breaks; synchronous, so that cancellation cannot come between."""
+        """Settle the reservation and close the record, even after an error.
+
+        It is synchronous, so that a cancellation cannot interrupt it.
+        """
         run = admitted.run
         self._sending.pop(run.record_id, None)
         facts = run.facts = _facts(run)
@@ -590,7 +600,7 @@ class Pipeline:
                     self._append(self._closing(run, ending, parts), plan=plan)
 
     def _close_plan(self, run: Run[Any, Any, Any], ending: _Ending) -> None:
-        """Close what tells of a plan: the record of the one action that it ran, if that tells all, or its own."""
+        """Close the record of a plan: that of its only action if both ended alike, else its own."""
         deferred = run.deferred
         assert deferred is not None
         held = deferred.closing
@@ -602,11 +612,11 @@ class Pipeline:
         if not deferred.is_open:
             try:
                 if held is None:
-                    deferred.is_taken = False  # what would have taken its id over has no record
+                    deferred.is_taken = False  # the action that took over the id has no record
                 self.open_deferred(run)
             except HeadgateError:
                 if held is not None:
-                    # No room for another record: the one that is open says how the plan ended.
+                    # No room for another record: the action's record also holds the plan's outcome.
                     facts = {**held.facts, "plan_outcome": ending.outcome, "plan_error": ending.error}
                     self.stages.recorder.close(held._replace(facts=facts))
                 if ending.outcome == "abandoned":
@@ -629,9 +639,10 @@ class Pipeline:
 
 
 class _Progress:
-    """How far a stream came, and the answer as it arrived, before anything was restored.
+    """The progress of a stream, and its answer before any value is restored.
 
-    For a record that keeps content masked the answer is kept by channel: no value is found in pieces of it.
+    For a record with masked content it keeps the answer by channel, because a detector cannot find
+    a value in pieces.
     """
 
     __slots__ = ("_is_masked", "_kept", "_room_bytes", "_texts", "ending")
@@ -644,11 +655,11 @@ class _Progress:
         self._room_bytes = 0 if keeps is LogLevel.NONE else _KEPT_ANSWER_BYTES
 
     def ends(self, ending: _Ending) -> None:
-        """Note how it ended; the first ending counts."""
+        """Note the ending; the first one counts."""
         self.ending = self.ending or ending
 
     def keep(self, item: Any) -> int | None:
-        """Keep what the record shows of the item while there is room; return the item's bytes, if they were counted."""
+        """Keep the item for the record while there is room; return its size if it was counted."""
         if self._room_bytes <= 0:
             return None
         if self._is_masked:
@@ -662,7 +673,7 @@ class _Progress:
         return size_bytes
 
     def answer(self, admitted: _Admitted) -> bytes | None:
-        """Return what the record keeps of it."""
+        """Return the record's copy of the answer."""
         if not self._is_masked:
             return b"".join(self._kept) if self._kept else None
         texts = {name: "".join(pieces) for name, pieces in self._texts.items()}
@@ -670,7 +681,7 @@ class _Progress:
         try:
             return keeper.channels(texts, is_whole=self._room_bytes > 0) if texts and keeper else None
         except HeadgateError:
-            # What cannot be searched is not kept.
+            # The record keeps no content that cannot be scanned.
             return None
 
     def _keep_texts(self, item: Any) -> None:
@@ -681,12 +692,12 @@ class _Progress:
 
 
 def _size_bytes(payload: Any) -> int:
-    """Return the size of what a payload or a result carries; 0 where it carries nothing."""
+    """Return the size of the content of a payload or result; 0 without content."""
     return len(payload.content.to_bytes()) if is_carrier(payload) else 0
 
 
 def _closing_parts(admitted: _Admitted, answer: bytes | None) -> Mapping[str, bytes]:
-    """Return what is sealed with a closed record: the answer, and what was said of a failure."""
+    """Return the sealed parts of a closing: the answer, and the upstream's error text."""
     said = admitted.run.error_text
     if said is None or admitted.keeps is not LogLevel.FULL:
         return {"answer": answer} if answer is not None else {}
@@ -695,7 +706,7 @@ def _closing_parts(admitted: _Admitted, answer: bytes | None) -> Mapping[str, by
 
 
 def _absorb(run: Run[Any, Any, Any], exchange: Exchange) -> None:
-    """Let what the exchange and the nested actions put out raise what this one puts out."""
+    """Raise the run's output labels by those of the exchange and of the nested actions."""
     labels = run.output_labels.join(exchange.output_labels)
     for child in run.children:
         labels = labels.join(child.output_labels)
@@ -703,7 +714,7 @@ def _absorb(run: Run[Any, Any, Any], exchange: Exchange) -> None:
 
 
 def _facts(run: Run[Any, Any, Any]) -> dict[str, Fact]:
-    """Return what the performer reported, as the record has it."""
+    """Return the performer's measures as facts of the record."""
     measures = run.measures
     facts: dict[str, Fact] = {**run.facts, **measures.facts}
     if measures is NO_MEASURES:
@@ -721,19 +732,19 @@ def _facts(run: Run[Any, Any, Any]) -> dict[str, Fact]:
 
 
 def _require_declared(run: Run[Any, Any, Any]) -> None:
-    """Raise where the performer counted what its verb does not declare: nobody would look for it.
+    """Refuse a unit that the verb does not declare, because no reader would look for it.
 
     Raises:
-        TypeError: that is a mistake in the performer; the record has the amounts all the same.
+        TypeError: the performer has a mistake. The record still holds the amounts.
     """
     verb = run.action.verb
     for unit in run.measures.amounts:
         if unit not in verb.units:
-            raise TypeError(f"{verb.name} counts {unit}, which is not among its units: {verb.units}")
+            raise TypeError(f"the performer of {verb.name} counts {unit}, which is not among its units: {verb.units}")
 
 
 def _ended_by(error: Exception, record_id: RecordId) -> _Ending:
-    """Return the ending that an error makes; one of ours is told the record that tells more."""
+    """Return the ending for an error; sets the record id of a HeadgateError."""
     if not isinstance(error, HeadgateError):
         return _FAILED
     error.record_id = error.record_id or record_id
@@ -749,12 +760,12 @@ def _ended_by(error: Exception, record_id: RecordId) -> _Ending:
 
 
 def _facts_of(error: HeadgateError) -> Mapping[str, Fact]:
-    """Return why an action ended as its record says it: the reason in words, and the rules that refused."""
+    """Return the facts about an error: the reason in words, and the rules that refused."""
     return {"reason": error.recorded[:_REASON_CHARS], "refused_by": _rules(error)}
 
 
 def _after_performing(error: HeadgateError) -> HeadgateError:
-    """Return the error for what may not be handed out although it was done: nothing else may be tried."""
+    """Return the error for an action that ran but whose result may not be released. Not retried."""
     if isinstance(error, Denied) and not isinstance(error, Withheld):
         error = Withheld(error.message, rules=error.rules, detail=error.detail)
     error.is_final = True
@@ -778,23 +789,23 @@ def _reasons(decision: Decision) -> str:
 
 
 def refuse(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, exchange: Exchange) -> None:
-    """Raise where an action with its final payload may not be performed; a preview asks the same.
+    """Raise if an action with its final payload may not run. Previews use it too.
 
     Raises:
-        Denied: policy denies it, or its content may not flow to where it would go.
+        Denied: policy denies the action, or its content may not flow to the destination.
     """
     _refuse_denied(decision)
     _refuse_flow(action, labelled=labelled, decision=decision, exchange=exchange)
 
 
 def refuse_release(labels: Labels, receiver: Principal) -> None:
-    """Raise Denied where content of these labels may not be handed out to its receiver; a preview asks the same."""
+    """Raise Denied if content of these labels may not flow to its receiver. Previews use it too."""
     if obstacles := labels.obstacles(receiver.clearance):
         raise Denied(f"the answer may not be released to this caller: {'; '.join(obstacles)}", rules=(FLOW_RULE,))
 
 
 def with_inherited(decision: Decision, action: Action[Any, Any, Any]) -> Decision:
-    """Return the decision with what must be done for the actions around; a preview does the same."""
+    """Return the decision with the enclosing actions' obligations added. Previews use it too."""
     inherited = action.context.obligations
     if inherited is NO_OBLIGATIONS:
         return decision
@@ -806,7 +817,7 @@ def _name_of(resource: Resource) -> str:
 
 
 def _joined(decision: Decision, of_plan: Decision) -> Decision:
-    """Return a decision with what was decided about the plan around it, for the one record that tells of both."""
+    """Join the decisions about an action and its plan, for the record that covers both."""
     rules = decision.rules
     if of_plan.rules != rules:
         rules = tuple(dict.fromkeys((*of_plan.rules, *rules)))
@@ -827,7 +838,10 @@ def _refuse_denied(decision: Decision) -> None:
 
 
 def _refuse_flow(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, exchange: Exchange) -> None:
-    """Refuse what may not flow to where it would go. What an observing rule would mask counts as masked: see 0001."""
+    """Refuse content that may not flow to the destination.
+
+    Categories that an observing rule would mask count as masked: see decision 0001.
+    """
     clearance = action.resource.clearance
     labels = exchange.labels.masked(decision.observed.mask).join(labelled.floor)
     if decision.obligations.restrict > clearance.custody:

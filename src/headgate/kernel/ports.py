@@ -1,4 +1,7 @@
-"""What the pipeline asks of the features: small protocols, implemented by siblings that never see one another."""
+"""The ports of the pipeline: small protocols that the features implement.
+
+The features do not import one another.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ R = TypeVar("R")
 
 
 class Clock(Protocol):
-    """The time, passed in so that tests can hold it."""
+    """The time, passed in so that tests can control it."""
 
     def now(self) -> datetime:
         """Return the aware UTC time."""
@@ -35,31 +38,37 @@ class Clock(Protocol):
 
 
 class Ids(Protocol):
-    """Fresh identifiers, passed in so that tests can foresee them."""
+    """A source of new identifiers, passed in so that tests can predict them."""
 
     def ulid(self) -> str:
         """Return a new ULID: 26 characters that sort by time, strictly increasing within one process."""
         ...
 
     def token(self, size_bytes: int = 32) -> str:
-        """Return an unguessable URL-safe secret of that many random bytes."""
+        """Return a URL-safe secret of that many random bytes."""
         ...
 
 
 class Labeller(Protocol):
-    """Says what an action's content is; detectors only ever raise."""
+    """Labels an action's content. Detectors only raise labels, never lower them."""
 
     def label(self, action: Action[Any, Any, Any]) -> Labelled:
-        """Return labels and findings of the action's payload; bounded time, no I/O. Large ones come from any thread."""
+        """Return labels and findings of the action's payload, in bounded time and without I/O.
+
+        The pipeline calls this from a worker thread for large payloads.
+        """
         ...
 
     def glance(self, action: Action[Any, Any, Any]) -> Labelled | None:
-        """Return the same where one pass over the content tells it; None where that would take longer."""
+        """Return the same result if one pass over the content is enough; None if it is not."""
         ...
 
 
 class Decider(Protocol):
-    """Says whether an action may be done, and what must be done with it. No I/O; an error inside is a refusal."""
+    """Decides whether an action may run, and with which obligations.
+
+    It does no I/O. An error inside counts as a refusal.
+    """
 
     def decide(self, action: Action[Any, Any, Any], labelled: Labelled) -> Decision:
         """Return the decision.
@@ -70,35 +79,36 @@ class Decider(Protocol):
         ...
 
     def as_of_now(self, action: Action[Any, Any, Any]) -> Action[Any, Any, Any]:
-        """Return a running action with what is known by now of its principal and its use case."""
+        """Return a running action with the current state of its principal and its use case."""
         ...
 
 
 class Keeper(Protocol):
-    """Writes what a record keeps masked: everything that is found is replaced, whatever was masked on the way.
+    """Writes the masked copy of content for the record: every finding is masked.
 
-    None where nothing can be kept so, such as of content that no scan can read.
+    The methods return None where masking is impossible, such as for content that no scan can read.
     """
 
     def payload(self) -> bytes | None:
-        """Return the payload."""
+        """Return the masked payload."""
         ...
 
     def result(self, content: Content) -> bytes | None:
-        """Return a whole result as it came, before anything is restored in it."""
+        """Return the masked form of a whole result, before any value is restored in it."""
         ...
 
     def channels(self, texts: Mapping[str, str], *, is_whole: bool) -> bytes:
-        """Return a stream's texts by channel, as they came; `is_whole` is False where they were cut."""
+        """Return the masked texts of a stream by channel; `is_whole` is False if they were cut."""
         ...
 
 
 class Exchange(Protocol):
-    """One action's content on its way out and back.
+    """The content of one action, in both directions.
 
-    `payload` is what will be performed; `labels` is what it is after transformation. Items and results that come back
-    go through `item`, `finish` and `result`, one at a time, large ones on any thread: these label them, restore what
-    this exchange masked where the receiver may see it, and hold back what is not yet decided.
+    `payload` is the transformed payload, and `labels` are its labels. The pipeline passes items and
+    results through `item`, `finish` and `result`, one at a time, large ones on a worker thread.
+    These methods label them, restore masked values that the receiver may see, and hold back text
+    until it is scanned.
     """
 
     @property
@@ -118,29 +128,29 @@ class Exchange(Protocol):
 
     @property
     def output_labels(self) -> Labels:
-        """The join of the context and of all that was released so far."""
+        """The joined labels of the context and of everything released so far."""
         ...
 
     @property
     def keeper(self) -> Keeper | None:
-        """Writes what the record keeps, where the obligation is to keep it masked."""
+        """The writer of the record's masked copy; None unless an obligation demands one."""
         ...
 
     @property
     def is_transparent(self) -> bool:
-        """Whether items and results pass untouched, so that the pipeline need not call."""
+        """Whether items and results pass unchanged, so that the pipeline can skip this exchange."""
         ...
 
     def item(self, item: Any) -> Sequence[Any]:
-        """Take one stream item; return what may be released now, in order."""
+        """Take one stream item and return the items to release now, in order."""
         ...
 
     def finish(self) -> Sequence[Any]:
-        """Release what was held back when the stream ended without closing its channels."""
+        """Return the items still held back when the stream ended without closing its channels."""
         ...
 
     def result(self, result: Any) -> Any:
-        """Take the whole result; return what is released."""
+        """Take the whole result and return the released one."""
         ...
 
     def closing_facts(self) -> Mapping[str, Fact]:
@@ -154,23 +164,27 @@ class Transformer(Protocol):
     def transform(
         self, action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, receiver: Clearance
     ) -> Exchange:
-        """Return the exchange for this action; `receiver` is whoever gets what comes back. Bounded time, no I/O."""
+        """Return the exchange for this action, in bounded time and without I/O.
+
+        Args:
+            receiver: the clearance of the principal that receives the result.
+        """
         ...
 
 
 class Reservation(Protocol):
-    """What an action was admitted with; settled exactly once, without awaiting."""
+    """The reserved rate and money of one action. Settled exactly once, without awaiting."""
 
     def settle(self, measures: Measures, *, performed: bool) -> None:
-        """Give back what was not used, charge what was. `performed` is False when nothing was done."""
+        """Charge the usage and give back the rest. `performed` is False when nothing was done."""
         ...
 
 
 class Admitter(Protocol):
-    """Rates, concurrency and money."""
+    """Enforces limits of rate, concurrency and money."""
 
     async def reserve(self, action: Action[Any, Any, Any], decision: Decision) -> Reservation:
-        """Reserve what the action may use.
+        """Reserve the action's maximum use.
 
         Raises:
             OverBudget: with `retry_after_s` where waiting helps.
@@ -179,13 +193,13 @@ class Admitter(Protocol):
 
 
 class Ticket(Protocol):
-    """The promise that what was appended will be durable."""
+    """A handle to wait until an appended record is durable."""
 
     async def durable(self) -> None:
-        """Return once it is on disk.
+        """Return once the record is on disk.
 
         Raises:
-            Unavailable: it could not be written.
+            Unavailable: the record could not be written.
         """
         ...
 
@@ -202,39 +216,39 @@ class Recorder(Protocol):
         ...
 
     def close(self, closing: Closing) -> Ticket:
-        """Append a closing. Never refuses for reasons of space that opening did not already refuse for."""
+        """Append a closing. Only `open` refuses for lack of space."""
         ...
 
 
 class Performer(Protocol[P, I, R]):
-    """Does the thing that a verb names, with obligations already applied to `run.payload`."""
+    """Performs one verb. The pipeline has already applied the obligations to `run.payload`."""
 
     async def run(self, run: Run[P, I, R]) -> R:
-        """Do it and return the whole result."""
+        """Perform the action and return the whole result."""
         ...
 
     def stream(self, run: Run[P, I, R]) -> AbstractAsyncContextManager[AsyncIterator[I]]:
-        """Do it and give the items as they come; leaving the context stops it, wherever it is.
+        """Perform the action and yield its items as they come; leaving the context stops it.
 
-        Entering returns at once: what takes time happens when the first item is asked for.
+        Entering returns at once. The work starts with the request for the first item.
         """
         ...
 
 
 class Approvals(Protocol):
-    """Persons' approvals of actions that policy answers with *ask*."""
+    """Approvals by people, for actions that policy answers with *ask*."""
 
     async def request(
         self, action: Action[Any, Any, Any], *, digest: bytes, decision: Decision, labels: Labels, record: RecordId
     ) -> str:
-        """File a request and return its id; the same digest from the same principal is filed once.
+        """File an approval request and return its id; idempotent by digest and principal.
 
         Args:
-            labels: of the final payload, for whoever decides.
-            record: that tells of the action that was asked about.
+            labels: of the final payload, shown to the approver.
+            record: of the refused action.
 
         Raises:
-            OverBudget: too many requests of this principal wait already.
+            OverBudget: too many requests of this principal are already waiting.
         """
         ...
 
@@ -242,38 +256,39 @@ class Approvals(Protocol):
         """Consume a grant.
 
         Raises:
-            Denied: it is unknown, used, expired, bound to another digest, or approved by the requester.
+            Denied: the grant is unknown, used, expired, bound to another digest, or approved by the
+                requester.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RecordPage:
-    """Some records in the order of the feed, and the cursor that goes on after them; None at the end."""
+    """One page of records in feed order, with the cursor of the next page; None at the end."""
 
     records: tuple[Mapping[str, Any], ...]
     cursor: str | None
 
 
 class Records(Protocol):
-    """A feed of records for features that draw conclusions from them, such as metering."""
+    """A feed of records for features that evaluate them, such as metering."""
 
     async def after(self, cursor: str | None, *, tenant: TenantId, limit: int) -> RecordPage:
-        """Return records after the cursor, oldest first; at least once, never reordered."""
+        """Return records after the cursor, oldest first. Delivery is at least once and in order."""
         ...
 
     async def get(self, record: RecordId, *, tenant: TenantId) -> Mapping[str, Any]:
         """Return one record.
 
         Raises:
-            NotFound: there is none of that id in this tenant.
+            NotFound: the tenant has no record of that id.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of a plan: what `apply` would do to one declared thing."""
+    """One line of a plan: the change that `apply` would make to one declared entry."""
 
     section: str
     id: str
@@ -282,18 +297,18 @@ class Change:
 
 
 Document = Mapping[str, Sequence[dict[str, Any]]]
-"""Entries by section, as tables of the file."""
+"""Entries by section, as tables of `headgate.toml`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A change of the configuration, seen whole.
+    """A change of the configuration, with the whole state before and after.
 
     Args:
-        by: id of the principal who makes it.
-        named: what the file or the request says of the sections that it is about.
-        before: what is stored.
-        now: what would be stored.
+        by: id of the principal who makes the change.
+        named: the sections of the file or request, as given.
+        before: the stored state.
+        now: the state after the change.
     """
 
     tenant: TenantId
@@ -305,11 +320,11 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with an edit.
+    """A mistake in an edit.
 
     Args:
         section, id: of the entry at fault.
-        is_conflict: whether it is wrong because of what is stored, rather than by itself.
+        is_conflict: whether the entry contradicts the stored state, rather than is invalid itself.
     """
 
     section: str
@@ -328,7 +343,7 @@ class ConfigSection(Protocol):
 
     @property
     def lists_entries(self) -> bool:
-        """Whether it is an `EntrySection`, too."""
+        """Whether the section is also an `EntrySection`."""
         ...
 
     def check(self, table: Any, document: Mapping[str, Any]) -> Any:
@@ -340,47 +355,50 @@ class ConfigSection(Protocol):
         ...
 
     async def plan(self, desired: Any, *, tenant: TenantId, transaction: Any) -> Sequence[Change]:
-        """Return what would change; reads only."""
+        """Return the changes that `apply` would make; reads only."""
         ...
 
     async def apply(self, desired: Any, *, tenant: TenantId, transaction: Any) -> None:
-        """Make it so within the transaction; idempotent."""
+        """Apply the desired state within the transaction; idempotent."""
         ...
 
 
 class EntrySection(ConfigSection, Protocol):
-    """A section whose entries are also read, put and removed one by one, checked as in the file."""
+    """A section with entries that the API can read, put and remove one by one.
+
+    The API runs the same checks as the file.
+    """
 
     @property
     def uses(self) -> Mapping[str, str]:
-        """The keys of an entry that name entries of other sections, with those sections' names."""
+        """The reference keys of an entry, each with the name of the section that it refers to."""
         ...
 
     @property
     def keeps(self) -> Sequence[str]:
-        """Keys that stay as they are where an entry does not have them, so that silence locks nobody out."""
+        """Keys that keep their stored value when an entry omits them, to avoid a lockout."""
         ...
 
     def faults(self, edit: Edit) -> Iterable[Fault]:
-        """Give what is wrong with an edit in the eyes of this section: what no entry shows by itself."""
+        """Yield the mistakes of an edit that only a look at the whole configuration shows."""
         ...
 
     def tables(self, desired: Any) -> Sequence[dict[str, Any]]:
-        """Write what `check` gave as tables of the file, without what is None."""
+        """Return the result of `check` as tables of the file, without keys that are None."""
         ...
 
     async def entries(self, *, tenant: TenantId, transaction: Any) -> Sequence[dict[str, Any]]:
-        """Return what is stored as tables of the file, by id."""
+        """Return the stored entries as tables of the file, sorted by id."""
         ...
 
     async def put_entries(self, desired: Any, *, tenant: TenantId, transaction: Any) -> None:
-        """Add or replace what `check` gave; other entries stay as they are."""
+        """Add or replace the entries that `check` returned; other entries stay as they are."""
         ...
 
     async def remove_entry(self, entry_id: str, *, tenant: TenantId, transaction: Any) -> None:
         """Remove one entry.
 
         Raises:
-            NotFound: there is none of that id, or it is built in.
+            NotFound: no entry has that id, or it is built in.
         """
         ...

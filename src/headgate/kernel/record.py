@@ -1,4 +1,4 @@
-"""What is written of an action before and after it is done."""
+"""The two halves of a record: the opening before an action, and the closing after it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.labels import BOTTOM, Labels
 
 Outcome = Literal["done", "refused", "withheld", "failed", "interrupted", "abandoned", "in_doubt"]
-"""`withheld`: done, but what came back was not released, or not to its end; `abandoned`: the caller went away;
-`interrupted`: we died; `in_doubt`: sent, whether it took effect is unknown."""
+"""How an action ended.
+
+- `withheld`: the action ran, but its result was not released, or not to its end.
+- `abandoned`: the caller disconnected.
+- `interrupted`: the process died.
+- `in_doubt`: the request was sent, but its effect is unknown.
+"""
 
 Fact = str | int | float | bool | None
 
@@ -22,11 +27,13 @@ _NO_PARTS: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Opening(NamedTuple):
-    """What is durable before the effect. `parts` are sealed by the recorder, never stored in the clear.
+    """The half of a record that is on disk before the effect.
 
-    Ids of people are pseudonymised by the recorder. `facts` hold no content and no personal data.
+    The recorder seals `parts`; it never stores them in the clear. It replaces ids of people by
+    pseudonyms. `facts` hold no content and no personal data.
 
-    A tuple, as `Closing`: of so many fields a frozen dataclass takes three times as long to make, twice a call.
+    `Opening` and `Closing` are tuples: a frozen dataclass of so many fields takes three times as
+    long to create, twice a call.
     """
 
     id: RecordId
@@ -50,7 +57,10 @@ class Opening(NamedTuple):
 
 
 class Within(NamedTuple):
-    """What a record tells of that opened as a whole plan's and is of one of its actions: see `kernel.run.Deferred`."""
+    """The new parent of a record that opened for a plan and became one of its actions' record.
+
+    See `kernel.run.Deferred`.
+    """
 
     parent: RecordId
     root: RecordId
@@ -59,9 +69,9 @@ class Within(NamedTuple):
 
 
 class Closing(NamedTuple):
-    """What is known once the effect is over. Exactly one closing follows an opening.
+    """The half of a record that is written after the effect. Each opening has exactly one closing.
 
-    `within` says what the record turned out to be, where that was not known when it opened.
+    `within` corrects the verb, resource and parent of a record that opened for a plan.
     """
 
     id: RecordId

@@ -1,4 +1,4 @@
-"""An action while it is being performed: what its performer sees and reports."""
+"""A running action, as its performer sees it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ R2 = TypeVar("R2")
 
 
 class Deferred:
-    """The record of a plan that is not open yet: the first action that the plan runs takes its id over.
+    """The postponed record of a plan.
+
+    The first action of the plan takes over the plan's record id, so that one record covers both.
 
     Attributes:
-        is_taken: whether an action has the plan's id for its own record.
-        is_open: whether the plan has a record of its own after all, under another id.
-        action: the one that has the plan's id for its own record.
-        closing: of that record, held until it is known whether the plan needs one of its own.
+        is_taken: whether an action has taken over the plan's record id.
+        is_open: whether the plan has its own record after all, under another id.
+        action: the action that took over the id.
+        closing: of that action's record, held until the plan ends or needs its own record.
     """
 
     __slots__ = ("action", "closing", "is_open", "is_taken")
@@ -46,11 +48,12 @@ class Deferred:
 
 
 class Run(Generic[P, I, R]):
-    """One open record and everything that hangs on it. Belongs to one task.
+    """One running action with its open record. Belongs to one task.
 
-    A performer reads `payload`, runs further actions with `perform` and `stream`, sets `measures` and adds to `facts`.
-    One that streams sets `preface` before its first item: what the other side said ahead of its answer, by
-    name. It sets `on_stop` to what ends a stream that waits for its next item.
+    A performer reads `payload`, runs further actions with `perform` and `stream`, sets `measures`
+    and adds to `facts`. A streaming performer sets `preface` before its first item: the headers of
+    the upstream's answer. It sets `on_stop` to a callback that ends a stream while it waits for its
+    next item.
     """
 
     __slots__ = (
@@ -99,27 +102,30 @@ class Run(Generic[P, I, R]):
         self.stopped: HeadgateError | None = None
         self.deferred: Deferred | None = None
         self.error_text: str | None = None
-        """What the other side said of its failure: sealed with the record where content is kept as it is."""
+        """The upstream's own error text; sealed with a record that keeps full content."""
 
     def stop(self, error: HeadgateError) -> None:
-        """End the action with an error: a stream at once, a whole result when it would be released."""
+        """End the action with an error: a stream at once, a whole result before its release."""
         self.stopped = error
         if self.on_stop is not None:
             self.on_stop(error)
 
     async def perform(self, verb: Verb[P2, I2, R2], resource: Resource, payload: P2) -> R2:
-        """Run another action inside this one and return its result; same principal, same use case, own record."""
+        """Run a nested action and return its result.
+
+        It has the same principal and use case, and its own record.
+        """
         result, _ = await self._pipeline.run(self._nested(verb, resource, payload), parent=self)
         return result
 
     def stream(
         self, verb: Verb[P2, I2, R2], resource: Resource, payload: P2
     ) -> AbstractAsyncContextManager[Stream[P2, I2, R2]]:
-        """Run another action inside this one and give its items."""
+        """Run a nested action and yield its items."""
         return self._pipeline.stream(self._nested(verb, resource, payload), parent=self)
 
     def left_s(self) -> float | None:
-        """Return the seconds that are left until the action's deadline, or None without one; may be below zero."""
+        """Return the seconds until the action's deadline, negative after it; None without one."""
         deadline_s = self.action.context.deadline_s
         return None if deadline_s is None else deadline_s - self._pipeline.clock.monotonic()
 

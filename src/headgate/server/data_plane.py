@@ -1,4 +1,4 @@
-"""The data plane: model calls on the wires that clients speak, answered in the same wire, errors included."""
+"""The data plane: model calls in the client's wire format, with answers and errors in the same."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ from headgate.wire.provider import Provider
 log = structlog.get_logger(__name__)
 
 _LARGE_BODY_BYTES = 256 << 10
-"""Bodies above this are decoded beside the event loop: it would stand still for milliseconds."""
+"""Larger bodies are decoded in a thread, because decoding would block the event loop."""
 
 _PATIENCE = ("x-stainless-timeout", "x-stainless-read-timeout")
 _MOST_PATIENCE_S = 86_400.0
-"""Nobody waits longer; deployments have limits of their own, and the shorter one counts."""
+"""The maximum of a client's timeout. Deployments have their own limits; the shorter one counts."""
 
 _UNFIT = re.compile(r"[^!-~]")
-"""What of the names of fields, which clients choose, may not stand in a header."""
+"""Characters of field names that are not allowed in a header. Clients choose these names."""
 
 _GRANT = "x-headgate-grant"
 
 
 @dataclass(frozen=True, slots=True)
 class DataPlaneParts:
-    """What the data plane is made of."""
+    """The dependencies of the data plane."""
 
     pipeline: Pipeline
     holder: SnapshotHolder
@@ -84,7 +84,7 @@ class DataPlane:
         self.paths = Paths(parts.dialects.clients.values())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str]) -> None:
-        """Answer one request; errors in the caller's wire."""
+        """Answer one request, with errors in the caller's wire format."""
         path, method = scope["path"], scope["method"]
         found = self.paths.find(path)
         answer = _Answer(send, self.paths.plane_of(scope) if found is None else found.plane)
@@ -100,7 +100,7 @@ class DataPlane:
             return
         except HeadgateError as error:
             if isinstance(error, Upstream) and _GRANT in headers:
-                # The grant is used by what failed: an SDK that sent the same again would be refused for that.
+                # The failed call consumed the grant, so an SDK's automatic retry would be refused.
                 error.retryable = False
             self._parts.refusals.note(error, scope, place=MODELS if found is None else found.path)
             await self._fail(error, answer)
@@ -109,12 +109,12 @@ class DataPlane:
             await self._fail(HeadgateError("an internal error happened; its cause is in the log"), answer)
 
     async def refuse(self, error: HeadgateError, scope: Scope, send: Send) -> None:
-        """Answer a request that was refused on its way here, in the wire of its path."""
+        """Answer a request refused before the data plane, in the wire format of its path."""
         found = self.paths.find(scope["path"])
         await self._fail(error, _Answer(send, self.paths.plane_of(scope) if found is None else found.plane))
 
     async def _other(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
-        """Answer a path that no dialect serves: the lists of models."""
+        """Answer a path outside the dialects: the lists of models."""
         if path != MODELS and not path.startswith(MODELS + "/"):
             raise self.paths.no_such_path(scope)
         if scope["method"] not in ("GET", "HEAD"):
@@ -157,7 +157,7 @@ class DataPlane:
     async def _stream(
         self, action: Action[ModelCall, ModelEvent, ModelReply], dialect: ClientDialect, answer: _Answer
     ) -> None:
-        """Stream an answer; nothing is committed before the first content or `COMMIT_S`."""
+        """Stream an answer; the status is committed at the first content or after `COMMIT_S`."""
         writer = dialect.write_events(action.payload, created=self._now())
         stream = OpenStream(answer.send, writer, self._parts.clock)
         self._parts.streams.add(stream)
@@ -185,11 +185,11 @@ class DataPlane:
             self._parts.streams.remove(stream)
 
     def _now(self) -> int:
-        """Return the seconds since 1970, as answers tell when they were made."""
+        """Return the Unix time in seconds, for the answers' creation time."""
         return int(self._parts.clock.now().timestamp())
 
     async def _start(self, stream: OpenStream, run: Run[Any, Any, Any], answer: _Answer) -> None:
-        """Commit the status; what the provider said at the head goes along where one has answered by now."""
+        """Commit the status, with the provider's headers if one has answered by now."""
         answer.is_started = True
         fixed = [
             (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -233,7 +233,7 @@ class DataPlane:
 
 
 class _Answer:
-    """The answer of one request in the words of its plane, and whether its status is committed."""
+    """The answer to one request in its plane's format; knows whether its status is committed."""
 
     __slots__ = ("is_started", "plane", "send")
 
@@ -256,10 +256,10 @@ def invoke_action(
     grant: str | None = None,
     deadline_s: float | None = None,
 ) -> Action[ModelCall, ModelEvent, ModelReply]:
-    """Return the action of calling a model: of the alias in the caller's catalogue that answers to the name.
+    """Return the action of a model call on the alias that matches the name.
 
     Args:
-        grant: the id of an approval that the caller presents.
+        grant: the id of the caller's approval.
     """
     return Action(
         verb=MODEL_INVOKE,
@@ -276,10 +276,10 @@ def _alias(alias_id: str) -> Resource:
 
 
 def patience_s(headers: Mapping[str, str]) -> float | None:
-    """Return how long the client waits for a whole answer, as the SDKs say it, or None where it does not say.
+    """Return the client's timeout for a whole answer, from the SDKs' headers; None without one.
 
-    A little less than that, so that it hears of its timeout rather than closing the connection. Of a stream they say
-    how long they wait for the next event, which heartbeats keep short.
+    The result is slightly shorter, so that the client gets an error before it disconnects. For a
+    stream, the SDKs send the timeout for the next event, and heartbeats keep within it.
 
     Source: `_base_client.py` of the SDKs of OpenAI and Anthropic, and `client.js` of their JavaScript ones.
     """
@@ -296,10 +296,10 @@ def patience_s(headers: Mapping[str, str]) -> float | None:
 
 
 def with_request_id(told: tuple[tuple[str, str], ...], *, plane: Plane, otherwise: str) -> tuple[tuple[str, str], ...]:
-    """Return the provider's headers with a request id under the name that the plane's clients read.
+    """Return the provider's headers with a request id under the plane's header name.
 
     Args:
-        otherwise: the id where the provider gave none.
+        otherwise: the id to use without one from the provider.
     """
     name = plane.request_id_header
     found = otherwise
@@ -312,7 +312,7 @@ def with_request_id(told: tuple[tuple[str, str], ...], *, plane: Plane, otherwis
 
 
 def gate_headers(run: Run[Any, Any, Any]) -> list[tuple[str, str]]:
-    """Return the headers that tell what the gate did; the labels are an upper bound."""
+    """Return the response headers with the gate's decision; the labels are an upper bound."""
     labels: Labels = run.labelled.labels.join(run.output_labels)
     headers = [("x-headgate-record", str(run.record_id)), ("x-headgate-labels", str(labels))]
     deployment = run.facts.get("deployment")

@@ -1,7 +1,7 @@
-"""Streams that are open in this worker: committed and kept alive while the model is silent, by one job for all.
+"""The open streams of this worker: one job commits them and sends heartbeats.
 
-The task that answers a request reads its stream from the first item to the last, so that a performer may hold a timeout
-or another context open from one item to the next. What has to happen while that task waits happens in the job's tasks.
+The task of a request reads its stream from the first item to the last, so that a performer can keep
+a timeout or another context open between items. The job's own tasks work while that task waits.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from headgate.wire.dialect import EventWriter
 log = structlog.get_logger(__name__)
 
 COMMIT_S = 10.0
-"""Status 200 is committed at the first content, or after this; until then a failure still gets its own status."""
+"""Status 200 is committed at the first content, or after this time.
+
+A failure before that gets its own status.
+"""
 
 SILENCE_S = 12.0
-"""A heartbeat is sent after this; clients of some wires warn their users after 20 s without one."""
+"""The interval of heartbeats. Some clients warn their users after 20 s without one."""
 
 
 class OpenStream:
-    """One answer that is being streamed. `send` is for whole frames only, so that heartbeats may come in between."""
+    """One streamed answer. `send` takes only whole frames, so that heartbeats fit between them."""
 
     __slots__ = ("_clock", "_is_over", "_send", "_turn", "is_started", "last_s", "timer", "writer")
 
@@ -38,7 +41,7 @@ class OpenStream:
         self.last_s = clock.monotonic()
         self.is_started = False
         self.timer: asyncio.TimerHandle | None = None
-        """Runs out when the status has to be committed."""
+        """The timer until the commit of the status."""
 
     async def start(self, headers: list[tuple[bytes, bytes]]) -> None:
         """Commit status 200."""
@@ -61,11 +64,11 @@ class OpenStream:
             await self._send({"type": "http.response.body", "body": frames, "more_body": False})
 
     def is_silent(self, since_s: float) -> bool:
-        """Whether nothing was said since; a client that does not read what was said is not kept waiting by us."""
+        """Whether nothing was sent since `since_s`; False while a send waits for a slow client."""
         return self.is_started and self.last_s < since_s and not self._turn.locked()
 
     async def heartbeat(self) -> None:
-        """Send a sign of life, unless the answer is over."""
+        """Send a heartbeat, unless the answer is over."""
         async with self._turn:
             if not self._is_over:
                 self.last_s = self._clock.monotonic()
@@ -84,17 +87,17 @@ class OpenStreams:
         return len(self._streams)
 
     def add(self, stream: OpenStream) -> None:
-        """Look after a stream from now on."""
+        """Start to watch a stream."""
         self._streams.add(stream)
 
     def remove(self, stream: OpenStream) -> None:
-        """Stop looking after it."""
+        """Stop watching a stream."""
         self._streams.discard(stream)
         if stream.timer is not None:
             stream.timer.cancel()
 
     def commit_later(self, stream: OpenStream, start: Callable[[], Awaitable[None]]) -> None:
-        """Have a stream that waits for its first item started by `start` after `COMMIT_S`, beside whoever reads it."""
+        """Call `start` after `COMMIT_S`, in another task, if the stream still waits for an item."""
         stream.timer = asyncio.get_running_loop().call_later(COMMIT_S, self._commit, stream, start)
 
     def _commit(self, stream: OpenStream, start: Callable[[], Awaitable[None]]) -> None:
@@ -110,9 +113,9 @@ class OpenStreams:
             log.exception("stream_not_committed")
 
     async def sweep_forever(self, *, every_s: float = 2.0) -> None:
-        """Commit streams and send heartbeats where one has been silent; end it by cancelling.
+        """Commit streams and send heartbeats to silent ones, until cancelled.
 
-        Each waits for its own client, at most one for a stream: who does not read holds up nobody else.
+        Each stream has at most one such send in flight, so a slow client blocks no other stream.
         """
         try:
             async with asyncio.TaskGroup() as group:

@@ -1,1 +1,1 @@
-"""Wire formats, one dialect a file: pure functions between bytes and payloads, and stream codecs; no I/O."""
+"""Wire formats: pure functions between bytes and payloads, and stream codecs, without I/O."""

@@ -1,7 +1,7 @@
-"""Puts a streamed answer of Anthropic's wire together into the whole one that it would have been.
+"""Assembles an Anthropic stream into the equivalent whole answer.
 
-What is not text is kept as the JSON that came, so that signatures, numbers in tool input and fields that nobody here
-knows are those of the provider.
+All values except text stay as the JSON that came, so that signatures, numbers in tool input and
+unknown fields are unchanged.
 
 Source: docs of the Messages API, "Streaming messages"; `lib/streaming` of the `anthropic` SDK 2.x.
 """
@@ -26,7 +26,7 @@ _NULL: Final = msgspec.Raw(b"null")
 
 
 class AnthropicAssembler:
-    """Takes the events of one stream; implements `Assembler`. Whether the stream was whole, its reader knows."""
+    """Assembles the events of one stream; implements `Assembler`. The reader detects truncation."""
 
     __slots__ = ("_blocks", "_message", "_usage")
 
@@ -39,7 +39,7 @@ class AnthropicAssembler:
         """Take the next event.
 
         Raises:
-            Upstream: it does not follow from those before it.
+            Upstream: the event does not fit those before it.
         """
         kind = cast("AnthropicEvent", event).kind
         try:
@@ -70,14 +70,14 @@ class AnthropicAssembler:
                 self._blocks[_index(said)].grow(_FIELDS.decode(said["delta"]))
             case "message_delta":
                 self._learn(said)
-                # Beside the delta stand fields of the message, such as `context_management`.
+                # The event also has fields of the message, such as `context_management`.
                 told = {name: value for name, value in said.items() if name not in ("type", "delta", "usage")}
                 self._message |= told | _FIELDS.decode(said["delta"])
             case _:
                 pass
 
     def _learn(self, said: _Fields) -> None:
-        """Take a report of usage; each is cumulative, and what a later one leaves out or says is 0 survives."""
+        """Take a cumulative usage report; a missing or zero value keeps the earlier one."""
         usage = bytes(said.get("usage", _NULL))
         if not usage.lstrip().startswith(b"{"):
             return
@@ -98,7 +98,7 @@ class _Block:
         self._input: list[str] = []
 
     def grow(self, delta: _Fields) -> None:
-        """Take a delta: strings grow, whatever their name, and anything else replaces what was there."""
+        """Take a delta: append every string, and replace every other value."""
         for name, value in delta.items():
             if name == "partial_json":
                 self._input.append(_TEXT.decode(value))
@@ -120,7 +120,7 @@ class _Block:
             block["citations"] = [*given, *self._citations]
         arguments = "".join(self._input)
         if arguments.strip():
-            # An answer that ran into its limit may end within a call's input, which is then no JSON: it is wrapped.
+            # An answer cut by its limit may end inside a tool input. Such invalid JSON is wrapped.
             block["input"] = tool_input(arguments, fault=Upstream)
         return block
 
@@ -130,7 +130,7 @@ class _Block:
 
 
 def _says_something(value: msgspec.Raw) -> bool:
-    """Whether a value of a report is more than a zero, a null, or what is no count."""
+    """Whether a value of a report is a count above zero."""
     said = leniently_decoded(bytes(value))
     if isinstance(said, dict):
         return any(count_of(count) for count in cast("dict[str, Any]", said).values())

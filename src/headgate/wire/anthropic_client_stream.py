@@ -1,8 +1,8 @@
-"""Writes one stream for a client of Anthropic's wire, from events of this wire or of any other.
+"""Writes one stream for an Anthropic client, from events of any wire format.
 
-Events of this wire pass as they are but for the model's name. Those of others are taken apart into deltas and put
-together again as content blocks, which this wire wants one after the other: what other wires interleave, such as
-parallel tool calls, waits until the block before it is complete.
+Anthropic events pass unchanged except for the model's name. Events of other formats are split into
+deltas and joined into content blocks. This format sends one block after the other, so interleaved
+blocks, such as parallel tool calls, wait until the block before them is complete.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from headgate.wire.model_call import ModelCall, ModelEvent, StopReason, Usage
 from headgate.wire.sse import frame
 
 MAX_WAITING_CHARS: Final = 4 * 1024 * 1024
-"""The most text of later blocks that waits for an earlier one to end."""
+"""The maximum of waiting text in later blocks."""
 
 MAX_BLOCKS: Final = 1024
 _PING: Final = frame(b'{"type": "ping"}', "ping")
@@ -59,7 +59,7 @@ _FIELDS: Final = {
 
 @dataclass(slots=True)
 class _Block:
-    """A content block that is being written (the first in the queue) or waits."""
+    """A content block: the first in the queue is being written, the others wait."""
 
     kind: _Kind
     start: _Json
@@ -71,7 +71,7 @@ class _Block:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing more can come, so that the block after it may be written.
+        """Whether the block is complete, so that the next one may be written.
 
         Raises:
             Upstream: a tool call's arguments are nested deeper than any body may be.
@@ -113,7 +113,7 @@ class AnthropicWriter:
         """Return the frames for an event; empty where it has to wait.
 
         Raises:
-            Upstream: the stream says what this wire cannot, such as more of a tool call that was complete.
+            Upstream: this format cannot express the stream, such as more of a finished tool call.
         """
         if self._is_over:
             return b""
@@ -125,7 +125,7 @@ class AnthropicWriter:
         return b"".join(out)
 
     def end(self) -> bytes:
-        """Return what ends the stream well; nothing after a failure."""
+        """Return the final frames of a successful stream; nothing after a failure."""
         if self._is_over:
             return b""
         self._is_over = True
@@ -174,7 +174,7 @@ class AnthropicWriter:
             case ToolBegin(index, tool_id, name):
                 block_id = anthropic_tool_id(tool_id or f"{self._reply_id}.{index}")
                 if block_id in self._ids:
-                    # Calls that their server gives one id, or none, are told apart all the same.
+                    # Tool calls with a repeated or missing id get distinct ids.
                     block_id = anthropic_tool_id(f"{self._reply_id}.{index}.{tool_id}")
                 self._ids.add(block_id)
                 start: _Json = {"type": "tool_use", "id": block_id, "name": name, "input": {}}
@@ -193,7 +193,7 @@ class AnthropicWriter:
             self._learn(begin.usage)
         usage = self._usage or Usage()
         if not usage.input_tokens:
-            # Clients show the prompt's size from here on; the true one may come with the end.
+            # Clients show this prompt size at once; the exact one may come at the end.
             usage = replace(usage, input_tokens=estimated_tokens(self._call.content), is_estimate=True)
             self._usage = usage
         message: _Json = {
@@ -209,7 +209,7 @@ class AnthropicWriter:
         out.append(_frame({"type": "message_start", "message": message}))
 
     def _learn(self, usage: Usage | None) -> None:
-        """Take a cumulative report; the estimate of the input stands until somebody says better."""
+        """Take a cumulative report; the estimated input stays until the provider reports it."""
         if usage is not None and not usage.input_tokens and self._usage is not None:
             usage = replace(usage, input_tokens=self._usage.input_tokens, is_estimate=True)
         self._usage = usage or self._usage
@@ -258,7 +258,7 @@ class AnthropicWriter:
             raise Upstream(f"the provider interleaves more than {MAX_WAITING_CHARS} characters of tool calls")
 
     def _drain(self, out: list[bytes], *, is_last: bool) -> None:
-        """Write what the first block has got, and the blocks after it for as long as those before are complete."""
+        """Write the first block's new text, and later blocks while all before them are complete."""
         while self._blocks:
             block = self._blocks[0]
             self._write_waiting(block, out)
@@ -297,7 +297,7 @@ class AnthropicWriter:
         return _frame({"type": "content_block_delta", "index": self._index, "delta": delta})
 
     def _message_delta(self) -> bytes:
-        # Some servers end a stream well and give no reason.
+        # Some servers end a stream successfully without a stop reason.
         reason: StopReason = self._end.stop_reason if self._end else "tool_use" if self._tools else "stop"
         refusal = "".join(self._refusal)
         delta: _Json = {

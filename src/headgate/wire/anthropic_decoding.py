@@ -1,7 +1,7 @@
-"""From Anthropic's requests and answers to the typed form.
+"""Decodes Anthropic's requests and answers into the typed form.
 
-What has no typed form is listed in `Conversation.dropped`; what would change the meaning if it were left out, such as a
-file that only the provider holds, is refused.
+Fields without a typed form are listed in `Conversation.dropped`. A field whose loss would change
+the meaning, such as a file that only the provider holds, is refused.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class _Source(msgspec.Struct):
 
 
 class Block(msgspec.Struct):
-    """Any content block; a field holds something only in the types that have it."""
+    """Any content block; a field is set only for the types that have it."""
 
     type: str = ""
     text: str | None = None
@@ -199,7 +199,7 @@ def read_conversation(content: Content) -> Conversation:
     """Build the typed form of a request.
 
     Raises:
-        Invalid: it holds what no other provider could be given, such as a file id.
+        Invalid: the request has a part that no other provider can use, such as a file id.
     """
     body = content.to_bytes()
     request = decoded(_REQUEST, body)
@@ -233,7 +233,7 @@ def read_answer(body: bytes, *, usage: Usage) -> Reply:
     """Build the typed form of an answer whose usage was read already.
 
     Raises:
-        Upstream: it is not a message.
+        Upstream: the answer is not a message.
     """
     try:
         answer = _ANSWER.decode(body)
@@ -256,7 +256,7 @@ def read_answer(body: bytes, *, usage: Usage) -> Reply:
 
 
 def _unsaid_fields(body: bytes) -> Iterator[str]:
-    """Give the names of fields that no other wire has; what carries state or authority is refused."""
+    """Yield the names of Anthropic-only fields; refuse those that carry state or authority."""
     for name, raw in decoded(_KEYS, body).items():
         if name in _PARTLY_CARRIED:
             inner: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, Any] | None) or {}
@@ -329,7 +329,7 @@ def _parts(blocks: Iterable[Block], place: _Place) -> Iterator[Part]:
 def _readable(
     decoder: msgspec.json.Decoder[str | list[Block] | None], raw: msgspec.Raw, place: _Place
 ) -> Iterator[Text | Image | Document]:
-    """Give what a tool result or a document made of blocks holds."""
+    """Yield the parts of a tool result or of a document made of blocks."""
     content = decoded(decoder, raw) if bytes(raw) else None
     if isinstance(content, str):
         if content:
@@ -354,7 +354,7 @@ def _readables(block: Block, place: _Place) -> Iterator[Text | Image | Document]
         case "search_result":
             yield from _search_result(block, place)
         case "compaction" if not block.tool_changes:
-            # It stands for the messages before it, so its summary has to reach whoever goes on.
+            # It replaces the messages before it, so the next model needs its summary.
             yield from _readable(_BLOCKS, block.content, place)
         case "tool_reference" if block.tool_name:
             yield Text(block.tool_name)

@@ -1,8 +1,9 @@
-"""From the typed form to Anthropic's requests and answers.
+"""Encodes the typed form as Anthropic's requests and answers.
 
-What the wire cannot say is left out and named by `unsaid`, so that the gateway can disclose it.
+Fields that the wire format cannot express are left out. `unsaid` names them, so that the gateway
+can disclose them.
 
-Quirks of a deployment that change what is written:
+Quirks of a deployment that change the output:
 
 - `sampling`: it takes `temperature`, `top_p` and `top_k`. Models since Opus 4.7 answer 400 to each of them.
 - `thinking_budget`: it takes `thinking.budget_tokens` rather than adaptive thinking with `output_config.effort`.
@@ -69,13 +70,13 @@ def write_request(conversation: Conversation, outgoing: Outgoing) -> bytes:
     """Write a conversation as a request.
 
     Raises:
-        Invalid: no request of this wire says the same, such as a tool choice that names no tool.
+        Invalid: this wire format cannot express the request, such as a choice of a missing tool.
     """
     return msgspec.json.encode(_Writer(conversation, outgoing).request())
 
 
 def unsaid(conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
-    """Return what of a conversation `write_request` leaves out or weakens, by the names of our fields, in order.
+    """Return the fields that `write_request` leaves out or weakens, by our names, in order.
 
     Raises:
         Invalid: as `write_request`.
@@ -86,7 +87,7 @@ def unsaid(conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
 
 
 def write_answer(reply: Reply, *, model: str) -> bytes:
-    """Write an answer of another wire as a message; what the model refused with shows as text and as explanation.
+    """Write an answer of another wire as a message; a refusal appears as text and as explanation.
 
     Raises:
         Upstream: arguments of a tool call are nested deeper than any body may be.
@@ -109,7 +110,7 @@ def write_answer(reply: Reply, *, model: str) -> bytes:
 
 
 def _told_apart(reply: Reply) -> Iterator[Part]:
-    """Give the parts of an answer; calls that their server gives one id, or none, get ids of their own."""
+    """Yield the parts of an answer; tool calls with a repeated or missing id get new ids."""
     seen: set[str] = set()
     for index, part in enumerate(reply.parts):
         if not isinstance(part, ToolUse):
@@ -157,7 +158,7 @@ def tool_input(arguments: str, *, fault: type[Invalid | Upstream]) -> msgspec.Ra
 
 @dataclass(slots=True)
 class _Writer:
-    """Builds one request and notes what it cannot say."""
+    """Builds one request and notes the fields that it cannot express."""
 
     conversation: Conversation
     outgoing: Outgoing

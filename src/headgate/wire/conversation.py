@@ -1,6 +1,6 @@
-"""The typed form of a chat, built only to cross from one wire to another.
+"""The typed form of a chat, built only to translate between wire formats.
 
-What a wire says and no field here can carry is listed in `Conversation.dropped`, so that the gateway can disclose it.
+`Conversation.dropped` lists the fields that it cannot carry, so that the gateway can disclose them.
 """
 
 from __future__ import annotations

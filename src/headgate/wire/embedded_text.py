@@ -1,12 +1,12 @@
-"""Text that hides in an encoding inside JSON strings, so that encoding a secret does not carry it past a scan.
+"""Encoded text inside JSON strings, decoded so that a scan also finds secrets in it.
 
 Two kinds of string may hold media: `data:` URIs anywhere, and base64 under keys that a wire names, as `file_data`.
-What such a string decodes to decides, not what it claims to be:
+Only the decoded bytes count, not the declared type:
 
 - valid UTF-8 is scanned as that text, and an edit encodes the new text again;
 - a declared text type that is not valid UTF-8 is scanned with replacement characters;
-- what opens with the signature of a known image, sound, video, PDF or archive format is binary and skipped;
-- anything else is scanned as the characters that stand there.
+- bytes with the signature of a known image, sound, video, PDF or archive format are skipped;
+- any other string is scanned as it is.
 
 Whatever of it is not text through and through is unread: pixels, samples and compressed pages are out of reach here,
 and so is what a more lenient decoder than ours may make of the rest. It may hold anything, and policy treats it so.

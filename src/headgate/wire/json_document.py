@@ -1,7 +1,7 @@
 """A JSON body as content: parsed once and strictly, scanned string by string, edited in place.
 
-What is refused, since parsers disagree on it or choke on it: duplicate keys, invalid UTF-8, lone surrogates, NaN and
-Infinity, integers beyond what Python converts, a byte order mark, nesting and size beyond bounds.
+It refuses input on which parsers disagree or fail: duplicate keys, invalid UTF-8, lone surrogates,
+NaN and Infinity, integers beyond Python's limit, a byte order mark, and excessive nesting or size.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _ESCAPED_ASCII = rb"\u00"
 _SHOWN_KEY_CHARS = 40
 _BESIDE = b'"\x1c"'
 _INNER_QUOTE = b"\x1d"
-"""For an escaped quote while strings are told apart: no JSON holds a control character as it is."""
+"""Replaces an escaped quote during the search for strings; JSON has no raw control character."""
 
 _LONG_NUMBER = re.compile(rb"[0-9][0-9.]{11}|[0-9][eE]")
-"""What shows that a number may be long."""
+"""Matches the beginning of a number that may be long."""
 
 _DATA = b'"data:'
 _TEXT = b'"text"'

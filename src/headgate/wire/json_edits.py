@@ -1,4 +1,4 @@
-"""Edits of JSON text in place: every byte that an edit does not name stays as it is.
+"""In-place edits of JSON text; all other bytes stay as they are.
 
 Works on text that is already known to be valid JSON, such as `JsonDocument.raw`. Time is linear in the text.
 """
@@ -12,14 +12,14 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Where a value is: object keys and list indices from the root."""
+"""The path of a value: object keys and list indices from the root."""
 
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 """A JSON string token. Unrolled and possessive: linear in its length."""
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 COLON = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+")
-"""What stands between a key and its value, and nowhere else."""
+"""The bytes between a key and its value."""
 
 _SCALAR = re.compile(rb"[^ \t\r\n,\]}]++")
 _TO_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
@@ -28,7 +28,7 @@ _OPENERS = frozenset((_OPEN_OBJECT, _OPEN_LIST))
 
 
 class Splice(NamedTuple):
-    """Bytes `start` to `end` give way to `new`."""
+    """Replaces bytes `start` to `end` by `new`."""
 
     start: int
     end: int

@@ -1,7 +1,7 @@
-"""Which strings of a body a model reads one after the other, though they stand in several places of it.
+"""Finds the runs of a body: strings in several places that a model reads in sequence.
 
-A message may be in parts, and wires differ in what they keep apart: one takes several messages of one author in a row,
-another has turns alternate and puts them together, one has a place of its own for all that the system says.
+A message may have several parts. Wire formats also differ: one takes several messages of one author
+in a row, another joins them into one turn, and one has a separate field for all system text.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ROLE, _CONTENT, _SYSTEM, _NULL = b"role", b"content", b"system", b"null"
 
 
 class Authors(Protocol):
-    """What of a layout tells who says what."""
+    """The part of a layout that assigns authors."""
 
     @property
     def turns(self) -> Mapping[str, Origin]:

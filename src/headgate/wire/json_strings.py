@@ -1,4 +1,4 @@
-"""The strings and long numbers of a decoded JSON value in document order, each with whoever wrote it."""
+"""The strings and long numbers of a decoded JSON value in document order, with their authors."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from headgate.wire.json_runs import Joined, Said, Talk, is_silent
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Who writes what in the bodies of a wire, and which keys are the wire's own.
+    """The authors of fields in the bodies of a wire format, and the format's own keys.
 
     Args:
-        known_keys: names of fields of the wire; every other key is a segment, since callers choose it.
-        fields: origins of what stands under top-level fields; other fields are `parameter`.
+        known_keys: the format's own keys; every other key is a segment, because callers choose it.
+        fields: origins of the strings in top-level fields; other fields are `parameter`.
         turns: top-level lists whose items carry a `role`, with the origin of items that have none that is known.
         roles: origins by an item's `role`.
         answers: lists of an answer whose items hold a turn of the assistant's, with the key of it; "" for the answer

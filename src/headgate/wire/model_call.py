@@ -1,4 +1,4 @@
-"""The verbs of model calls, and the payloads, items and results that they carry."""
+"""The verbs of model calls, with their payloads, items and results."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ StopReason = Literal[
 
 
 Need = Literal["tools", "images", "json_schema"]
-"""What a call may ask of a deployment's capability, by the names of its fields."""
+"""The capabilities that a call may need, by the field names of `Capability`."""
 
 NEEDS_NOTHING = frozenset[Need]()
 
 UNITS = ("input_tokens", "output_tokens", "cache_read_tokens")
-"""What the verbs of model calls count."""
+"""The units of the verbs of model calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call. `input_tokens` *includes* cached ones; None where the provider did not say.
+    """Tokens of one call. `input_tokens` *includes* cached ones. None is an unreported count.
 
     `cache_write_tokens` counts the five-minute writes, `cache_write_1h_tokens` the one-hour ones; both are part of
     `input_tokens`. `reasoning_tokens` are part of `output_tokens`.

@@ -1,4 +1,4 @@
-"""The names that both wires take for tools."""
+"""Tool names that all wire formats accept."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _DIGEST_CHARS: Final = 12
 
 
 def sent_name(name: str) -> str:
-    """Return a tool's name as every provider takes it: letters, digits, `_` and `-`, at most 64 of them.
+    """Return a tool name that every provider accepts: at most 64 letters, digits, `_` and `-`.
 
-    Another name keeps what it may and ends in a digest of itself, so that no two tools get the same.
+    Any other name gets its invalid characters replaced and ends in its digest, so that no two tools
+    get the same name.
     """
     if _TAKEN.fullmatch(name):
         return name

@@ -1,4 +1,4 @@
-"""What a chat request needs of a model beyond writing text; the words of both wires differ and do not clash."""
+"""The capabilities that a chat request needs, from the fields of both wire formats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _IMAGES: Final = ("image_url", "image")
 
 
 def needs_of(fields: Mapping[str, Any]) -> frozenset[Need]:
-    """Return what a checked request needs; tools that it forbids to call are not needed. Linear in its parts."""
+    """Return the needs of a checked request, without forbidden tools. Linear in its parts."""
     needs: list[Need] = []
     if ("tools" in fields and _lets_call(fields, "tools", "tool_choice")) or (
         "functions" in fields and _lets_call(fields, "functions", "function_call")
@@ -34,7 +34,7 @@ def _lets_call(fields: Mapping[str, Any], tools: str, choice: str) -> bool:
 
 
 def _have_image(parts: Sequence[Any]) -> bool:
-    """Look at messages and into their parts, and at what tools gave."""
+    """Look for images in messages, their parts and tool results."""
     for part in parts:
         if not isinstance(part, dict):
             continue

@@ -1,4 +1,4 @@
-"""Chunks of servers that deviate from OpenAI's chat wire, brought to the form that its clients and readers know.
+"""Normalises chunks of servers that deviate from OpenAI's chat format.
 
 - Mistral's servers send `content` as a list of parts, with `thinking` among them; parts that are neither it nor text,
   such as references, move to `content_parts`.

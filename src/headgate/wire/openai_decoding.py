@@ -1,6 +1,6 @@
-"""From OpenAI's chat requests and answers to the typed form.
+"""Decodes OpenAI's chat requests and answers into the typed form.
 
-What no field can carry is named in `dropped`; parts of what the model is to answer are refused rather than lost.
+`dropped` names the fields that it cannot carry. An unsupported part of a message is refused.
 """
 
 from __future__ import annotations

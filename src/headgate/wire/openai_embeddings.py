@@ -1,8 +1,8 @@
 """Embeddings of OpenAI, for clients and upstreams: `POST /v1/embeddings`.
 
-A request goes on as it came, but an `encoding_format` of null is left out, for some servers refuse it, and token arrays
-pass as they are. A token array holds no strings, so no text of it is scanned: its content is opaque, which guard labels
-`unscanned`. Answers are left alone but for the model's name.
+A request passes unchanged, except that an `encoding_format` of null is removed, because some
+servers refuse it. A token array has no strings to scan, so the content is opaque, and guard labels
+it `unscanned`. Answers pass unchanged except for the model's name.
 
 Source: schema `CreateEmbeddingRequest` of OpenAI's API document.
 """

@@ -1,4 +1,4 @@
-"""From the typed form to OpenAI's chat requests and answers. What the wire cannot say is named by `unsaid`.
+"""Encodes the typed form as OpenAI's chat requests and answers; `unsaid` names lost fields.
 
 Quirks are listed in `openai_calls`.
 """
@@ -47,7 +47,7 @@ def write_request(conversation: Conversation, outgoing: Outgoing) -> bytes:
     """Write a conversation as a request.
 
     Raises:
-        Invalid: no request of this wire says the same.
+        Invalid: this wire format cannot express the conversation.
     """
     return msgspec.json.encode(_Writer(conversation, outgoing).request())
 

@@ -1,7 +1,8 @@
-"""How many tokens a request has, estimated before a provider counts them.
+"""Estimates the number of tokens of a request before a provider counts them.
 
-Text counts by its bytes. Media count by what providers make of them, never by the length of their base64: an image is
-scaled down to a bounded size, pages of a document become text and images, and sound is cut into pieces of time.
+Text counts by its bytes. Media count by their size at the provider, never by the length of their
+base64: an image is scaled down to a bounded size, pages of a document become text and images, and
+sound is cut into pieces of time.
 
 Source: the guides to vision, PDF and audio input of OpenAI, Anthropic and Google.
 """

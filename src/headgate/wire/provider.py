@@ -1,4 +1,4 @@
-"""What a provider extension declares: provider × dialect × capability profile, as data."""
+"""The declaration of a provider extension: provider × dialect × capability profile, as data."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where and in which dialect a provider takes one operation.
+    """The path and dialect of one operation at a provider.
 
     Args:
-        path: appended to the base URL; `{model}` in it stands for the model that the provider knows.
-        stream_path: the path of calls that ask for a stream; None: the same.
+        path: appended to the base URL; `{model}` in it becomes the provider's model name.
+        stream_path: the path of streamed calls; None uses `path`.
     """
 
     dialect: str

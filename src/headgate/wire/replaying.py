@@ -1,4 +1,4 @@
-"""Whole answers as the streams that they would have been, for upstreams that stream nothing."""
+"""Converts whole answers to streams, for upstreams that do not stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both wires say about trying again, and about rules that refused: the SDKs of both read the same headers."""
+"""Retry headers and refusals of both wire formats; their SDKs read the same headers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_RETRY_AFTER_S: Final = 86_400.0
 
 
 def denied_status(error: Denied) -> int:
-    """Return the HTTP status of a refusal: 400, for agents take 401 and 403 as a failed login and ask for a new one.
+    """Return the HTTP status of a refusal: 400, because agents treat 401 and 403 as a failed login.
 
     A page of another origin is refused with 403, as browsers' own checks are.
     """
@@ -25,7 +25,7 @@ def denied_status(error: Denied) -> int:
 
 
 def with_rules(error: Denied) -> str:
-    """Return the message of a refusal, with the rules that it does not name yet."""
+    """Return the message of a refusal, with the names of rules that are missing in it."""
     unnamed = [rule for rule in error.rules if rule not in error.message]
     return f"{error.message} (rule {', '.join(unnamed)})" if unnamed else error.message
 

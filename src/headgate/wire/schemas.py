@@ -1,6 +1,6 @@
-"""JSON schemas as the wires take them: what a provider refuses is taken out, only where a schema stands.
+"""Adapts JSON schemas to a provider: removes the keywords that it refuses.
 
-`const`, `enum`, `default` and `examples` hold values, not schemas, so nothing in them is looked at.
+`const`, `enum`, `default` and `examples` hold values, not schemas, so they stay unchanged.
 
 Source: docs of Anthropic's structured outputs, "JSON Schema limitations"; of OpenAI's, "Supported schemas".
 """

@@ -24,7 +24,7 @@ class SseEvent(NamedTuple):
 
 
 class SseParser:
-    """Takes a stream apart as it arrives, cut at any byte. One for a stream; not for several tasks at once."""
+    """Parses a stream in pieces of any size. Use one parser for each stream, in one task."""
 
     __slots__ = ("_has_data", "_is_at_start", "_lines", "_max_event_bytes", "_name", "_pieces", "_size", "_skip_lf")
 

@@ -1,6 +1,6 @@
-"""Counts of tokens as servers write them: numbers, numbers in strings, and what is no count at all.
+"""Reads token counts of servers: numbers, numbers in strings, and invalid values.
 
-An answer is never refused over what it says of its usage. What cannot be read as a count was not said.
+An answer is never refused because of its usage. An invalid count is treated as missing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import msgspec
 
 _MOST: Final = 1_000_000_000
-"""More than any call has; what a call of so many tokens costs still fits the 64 bits of the database."""
+"""The maximum count, above that of any real call. The cost of so many tokens fits 64 bits."""
 _MOST_CHARS: Final = 20
 
 

@@ -1,4 +1,4 @@
-"""The input of tool calls where a wire has it as JSON of its own and not as a string."""
+"""The input of tool calls in wire formats that send it as JSON instead of a string."""
 
 from __future__ import annotations
 

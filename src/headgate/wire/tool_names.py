@@ -1,7 +1,6 @@
-"""Names of tools as other wires take them, and back: letters that a wire refuses and length beyond its limit.
+"""Replaces tool names that another wire format does not accept, and restores them in answers.
 
-The name that is sent follows from the tool's own, so it is the same in definitions, choices and the calls of earlier
-turns; what the model calls by it is given its own name as the answer comes in.
+The sent name depends only on the original, so definitions, choices and earlier calls all agree.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _BLOCK_NAME: Final = ("content_block", "name")
 
 
 def names_to_restore(conversation: Conversation) -> Mapping[str, str]:
-    """Return the tools' own names by those that are sent, of the tools that have another; mostly there is none."""
+    """Return the original names of renamed tools, by the sent names; usually empty."""
     names = {tool.name for tool in conversation.tools}
     names |= {part.name for message in conversation.messages for part in message.parts if isinstance(part, ToolUse)}
     return {sent: name for name in names if (sent := sent_name(name)) != name}

@@ -1,7 +1,7 @@
-"""Fields of requests that carry state or authority, which no other wire can be given.
+"""Request fields that carry state or authority and cannot be translated to another wire format.
 
-A request that crosses to another wire is refused for them: left out, they would change what is answered, from what, or
-who may act. Harmless fields are left out and named instead.
+A request with such a field is refused instead of translated, because its loss would change the
+meaning or the authority of the request. Harmless fields are dropped and listed instead.
 """
 
 from __future__ import annotations

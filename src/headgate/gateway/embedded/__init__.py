@@ -1,15 +1,16 @@
-"""The one model process: a small chat model and an embedder, served on loopback over the OpenAI wire.
+"""The model process: a small chat model and an embedder, on loopback, with the OpenAI API.
 
-`python -m headgate.gateway.embedded --port P --threads N` is started and restarted by the supervisor. It holds no
-secret, opens no connection outwards and keeps nothing: it may be killed at any time. The parts, from the bottom up:
+The supervisor starts and restarts `python -m headgate.gateway.embedded --port P --threads N`. The
+process holds no secret, opens no outgoing connection and stores nothing, so it may be killed at any
+time. The parts, from the bottom up:
 
-    weights       where the two models lie on this machine
+    weights       the paths of the two models
     safetensors   the embedder's weights, mapped from their file
     onnx          the bytes of an ONNX model, written without the `onnx` package
     bert          the embedder's network as such a model
     embedder      texts to vectors
-    llama         the chat model: llama.cpp listening on a private socket, and how to talk to it
-    requests      what clients may send
-    models        both models, loading and taking turns
+    llama         the chat model: llama.cpp on a private socket, with a client
+    requests      the request bodies
+    models        both models: loading, queueing and calls
     app           the routes
 """

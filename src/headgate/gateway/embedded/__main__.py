@@ -1,10 +1,10 @@
-"""`python -m headgate.gateway.embedded`: load both models and serve them on loopback until told to stop.
+"""`python -m headgate.gateway.embedded`: loads both models and serves them on loopback.
 
-It writes its address to stdout once it listens, which is before the models are loaded (`GET /healthz` tells). It stops
-on SIGTERM or SIGINT, and when its standard input, if that is a pipe, is closed: so it never outlives the supervisor,
-which holds the other end.
+It writes its address to stdout once it listens. The models load afterwards; `GET /healthz` shows
+the progress. It stops on SIGTERM or SIGINT. It also stops when its standard input is a pipe and
+closes, so it never outlives the supervisor at the other end.
 
-Exit codes: 0 stopped as told · 1 failed · 2 wrong arguments · 3 the model packages are not installed.
+Exit codes: 0 stopped · 1 failed · 2 wrong arguments · 3 the model packages are not installed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> int:
     with socket.create_server(("127.0.0.1", arguments.port)) as listener, tempfile.TemporaryDirectory() as private:
         models = Models(weights, threads=arguments.threads, socket=Path(private, "llama.sock"))
         server = _server(models)
-        # The server has handlers of its own only while it serves; these keep what comes before from being lost.
+        # uvicorn installs its own handlers only while it serves; these cover the time before.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)
         _stop_with_parent()
@@ -55,7 +55,7 @@ def main() -> int:
         try:
             asyncio.run(_serve(server, listener, models))
         finally:
-            # Not before the loop has closed its connections: llama.cpp waits for those that it still answers.
+            # Only after the loop has closed its connections, because llama.cpp waits for open ones.
             models.close()
     return 0
 
@@ -91,7 +91,7 @@ def _stop_with_parent() -> None:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (OSError, AttributeError, ValueError):  # started without a standard input
         return
-    # A terminal or /dev/null says nothing about the parent.
+    # A terminal or /dev/null does not close when the parent ends.
     if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
         threading.Thread(target=_stop_at_end_of_input, args=[sys.stdin.fileno()], daemon=True).start()
 
@@ -100,7 +100,7 @@ def _stop_at_end_of_input(descriptor: int) -> None:
     while os.read(descriptor, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-    # Nobody is left who would kill it, should stopping hang.
+    # The supervisor is gone and cannot kill a process that hangs, so the process ends itself.
     threading.Event().wait(_STOP_WITHIN_S)
     os._exit(1)
 

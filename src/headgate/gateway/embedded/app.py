@@ -3,8 +3,8 @@
     POST /v1/chat/completions   POST /v1/embeddings   POST /tokenize
     GET  /v1/models             GET  /v1/models/{id}  GET  /healthz
 
-There is no authentication: it listens on loopback and knows nothing. Pages in a browser on this machine are kept out by
-their `Origin`, names that were rebound to this address by their `Host`.
+There is no authentication: the process listens on loopback and holds no data. The `Origin` check
+refuses pages of a browser on this machine; the `Host` check refuses DNS rebinding.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _ClientGone(Exception):
 
 @dataclass(slots=True)
 class _Exchange:
-    """One request and the answer to it; knows whether the answer has begun."""
+    """One request and its answer."""
 
     scope: Scope
     send: Send
@@ -84,7 +84,7 @@ class EmbeddedApp:
         self._models = models
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; everything that it started has ended when this returns."""
+        """Answer one request; all its tasks have ended when this returns."""
         if scope["type"] != "http":
             return
         exchange = _Exchange(scope, send)
@@ -125,7 +125,7 @@ class EmbeddedApp:
             case "GET", path if (name := path.removeprefix("/v1/models/")) in (CHAT_MODEL, EMBED_MODEL):
                 await exchange.answer(200, _model(name))
             case method, path:
-                raise NotFound(f"There is no {method} {path} here.")
+                raise NotFound(f"There is no route {method} {path}.")
 
     async def _health(self, exchange: _Exchange) -> None:
         progress = {CHAT_MODEL: self._models.chat_progress, EMBED_MODEL: self._models.embed_progress}
@@ -150,7 +150,7 @@ class EmbeddedApp:
         request = decode(exchange.body, EmbeddingsRequest)
         _check_model(request.model, EMBED_MODEL)
         if request.dimensions not in (None, self._models.embedder.dimensions):
-            raise Invalid(f"The model has {self._models.embedder.dimensions} dimensions, no fewer.", param="dimensions")
+            raise Invalid(f"The model always has {self._models.embedder.dimensions} dimensions.", param="dimensions")
         sentences = await self._models.sentences(texts_of(request))
         vectors = await self._models.embed(sentences)
         tokens = sum(len(sentence) for sentence in sentences)
@@ -191,7 +191,7 @@ def _check_origin(scope: Scope) -> None:
 
 
 def _caller(scope: Scope) -> str | None:
-    """Return what the gate calls the caller, or None where it does not say: whoever sends no name shares nothing."""
+    """Return the caller's pseudonym from the gate, or None; without one, no cache is shared."""
     headers = cast("list[tuple[bytes, bytes]]", scope["headers"])
     return next((value.decode("latin-1")[:128] for name, value in headers if name == CALLER), None) or None
 
@@ -218,7 +218,7 @@ async def _cancel_when_gone(receive: Receive, work: asyncio.Task[None]) -> None:
 
 
 def _dropped(exchange: _Exchange, kind: type[msgspec.Struct]) -> dict[str, str]:
-    """Return the header that names the fields of a checked request which change nothing here."""
+    """Return the header with the ignored fields of a checked request."""
     names = unheard(exchange.body, heard=kind.__struct_fields__)
     return {} if names is None else {DROPPED: names}
 
@@ -235,7 +235,10 @@ async def _relay(exchange: _Exchange, reply: Reply, headers: dict[str, str]) -> 
 
 
 async def _fail(exchange: _Exchange, exc: HeadgateError) -> None:
-    """Send the error in the OpenAI wire: as a status, or inside of a stream that has begun, which then has no end."""
+    """Send the error in OpenAI's format: as a response, or as an event of a started stream.
+
+    Such a stream has no end marker.
+    """
     kind = "invalid_request_error" if 400 <= exc.status < 500 else "server_error"
     payload = {"error": {"message": exc.message, "type": kind, "param": exc.param, "code": exc.code}}
     if exchange.has_begun:
@@ -247,7 +250,7 @@ async def _fail(exchange: _Exchange, exc: HeadgateError) -> None:
 
 
 def _raise_refusal(body: bytes) -> NoReturn:
-    """Raise what llama.cpp answered instead of a completion as an error of ours."""
+    """Raise llama.cpp's error response as a Headgate error."""
     error = msgspec.json.decode(body, type=dict[str, dict[str, Any]])["error"]
     if error.get("type") == "exceed_context_size_error":
         raise context_overflow(error["n_prompt_tokens"], limit=CONTEXT_TOKENS, param="messages")
@@ -271,7 +274,7 @@ def _tokens_answer(model: str, tokens: list[int]) -> dict[str, Any]:
 
 
 def _embeddings_answer(vectors: npt.NDArray[np.float32], tokens: int, *, is_base64: bool) -> bytes:
-    """The whole answer as JSON; for thousands of vectors this takes a while, so it runs in a thread."""
+    """Return the whole answer as JSON; run it in a thread, because many vectors take a while."""
     shown: list[Any] = [base64.b64encode(row.tobytes()).decode() for row in vectors] if is_base64 else vectors.tolist()
     data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(shown)]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}

@@ -1,7 +1,7 @@
 """The embedder's network: BERT, post-norm, exact GELU.
 
-Weights keep the names and the layout of the safetensors file (a linear layer is `(out, in)`), so nothing is copied or
-transposed to build it. Source: Devlin et al., 2019; config.json of the model.
+Weights keep the names and the layout of the safetensors file (a linear layer is `(out, in)`), so
+the build copies and transposes nothing. Source: Devlin et al., 2019; config.json of the model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TOKENS, MASK, STATES = "tokens", "mask", "states"
 
 
 class BertShape(msgspec.Struct, frozen=True):
-    """What `config.json` says of the network's size."""
+    """The size of the network, from `config.json`."""
 
     hidden_size: int
     num_attention_heads: int
@@ -26,7 +26,10 @@ class BertShape(msgspec.Struct, frozen=True):
 
 
 def bert_model(shape: BertShape, weights: Mapping[str, Sequence[int]]) -> bytes:
-    """An ONNX model from tokens `(batch, length)` and a 0/1 mask of the same shape to states `(batch, length, hidden)`.
+    """Return the ONNX model of the network.
+
+    Its inputs are tokens `(batch, length)` and a 0/1 mask of the same shape; its output is states
+    `(batch, length, hidden)`.
 
     Args:
         shape: the size of the network.
@@ -60,7 +63,7 @@ class _Bert:
         words = graph.node("Gather", self._weight("embeddings.word_embeddings.weight"), TOKENS, axis=0)
         length = graph.node("Slice", graph.node("Shape", TOKENS), one, graph.constant("two", [2]))
         places = graph.node("Slice", self._weight("embeddings.position_embeddings.weight"), zero, length, zero)
-        # Every token is of the first segment: sentences are embedded one by one, never in pairs.
+        # Every token has the first segment type, because sentences are never embedded in pairs.
         segment = graph.node("Slice", self._weight("embeddings.token_type_embeddings.weight"), zero, one, zero)
         summed = graph.node("Add", words, graph.node("Add", places, segment))
         return self._norm(summed, "embeddings.LayerNorm")

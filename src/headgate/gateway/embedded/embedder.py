@@ -1,7 +1,7 @@
-"""Texts to vectors: MiniLM on onnxruntime, mean pooling, unit length.
+"""The embedder: MiniLM on onnxruntime, mean pooling, unit length.
 
-The network is built in memory (18 kB, 3 ms) over weights mapped from their file, so nothing is converted on disk.
-Every method here computes and blocks: call them from the embedder's own thread, one at a time.
+It builds the network in memory (18 kB, 3 ms) over memory-mapped weights, so it converts no file.
+Every method blocks: call them from the embedder's own thread, one at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from headgate.kernel.errors import Invalid
 
 MAX_TOKENS = 256  # Source: sentence_bert_config.json of the model
 
-# Longer texts are refused unread: no real one has 256 tokens or fewer, and this bounds the tokenizer's work.
+# Longer texts are refused before tokenizing, which bounds its work; no real text this long fits.
 _MAX_SEEN_CHARS = MAX_TOKENS * 256
 # Larger batches are no faster on a CPU and cost memory: measured flat from 1,024 to 8,192.
 _BATCH_TOKENS = 2048
@@ -48,15 +48,16 @@ class Embedder:
         self._session = _session(shape, self._weights, threads=threads)
 
     def tokens(self, text: str) -> list[int]:
-        """The tokens of the whole text, without the ones that begin and end a sentence."""
+        """Return the tokens of the whole text, without the start and end tokens."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def sentence(self, text: str) -> list[int]:
-        """What the network sees of a text: its tokens, begun and ended.
+        """Return the network's input for a text: its tokens, with start and end tokens.
 
         Raises:
-            Invalid: there is nothing in it.
-            ContextOverflow: it is longer than the network can see: a vector of its beginning would be a wrong one.
+            Invalid: the text is empty.
+            ContextOverflow: the text exceeds the network's context. It is not truncated, because
+                the vector would represent only its beginning.
         """
         tokens = self.tokens(text[:_MAX_SEEN_CHARS])
         if not tokens:
@@ -68,7 +69,7 @@ class Embedder:
         return [self._begin, *tokens, self._end]
 
     def embed(self, sentences: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-        """Vectors `(n, dimensions)` of unit length for one batch of sentences."""
+        """Return vectors `(n, dimensions)` of unit length for one batch of sentences."""
         longest = max(len(sentence) for sentence in sentences)
         tokens = np.zeros((len(sentences), longest), np.int64)
         mask = np.zeros((len(sentences), longest), np.int32)
@@ -80,13 +81,13 @@ class Embedder:
 
 
 def pool(states: npt.NDArray[np.float32], mask: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
-    """The mean of the states `(n, length, d)` where the mask is 1, at unit length."""
+    """Return the mean of the states `(n, length, d)` where the mask is 1, scaled to unit length."""
     means = np.einsum("nld,nl->nd", states, mask.astype(np.float32)) / mask.sum(axis=1, keepdims=True)
     return (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Positions grouped so that little is padded: by falling length, each group within the token budget."""
+    """Yield batches of positions with little padding: sorted by length, within the token budget."""
     group: list[int] = []
     for position in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
         if group and (len(group) + 1) * lengths[group[0]] > _BATCH_TOKENS:
@@ -101,7 +102,7 @@ def _session(shape: BertShape, weights: dict[str, npt.NDArray[np.float32]], *, t
     options = cast(Any, ort).SessionOptions()  # a compiled class without types
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A pool that spins while it waits would starve the chat model beside it.
+    # Spinning threads would take CPU time from the chat model.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     used = [name for name in weights if not name.startswith("pooler.")]
     values = [ort.OrtValue.ortvalue_from_numpy(weights[name]) for name in used]

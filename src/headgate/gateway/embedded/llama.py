@@ -1,8 +1,9 @@
-"""The chat model: llama.cpp inside this process, listening on a private Unix socket, and how to talk to it.
+"""The chat model: llama.cpp inside this process on a private Unix socket, with a client for it.
 
-The binding can also be called in-process, but then a request can be ended only when its next token comes, one that does
-not stream cannot be ended at all, and there is no tokenizer. Over its socket llama.cpp notices that the caller is gone.
-The socket lies in a folder that only this user can enter: the routes of llama.cpp that we do not offer have no door.
+The binding also has in-process calls. But these end a stream only at its next token, cannot end
+another request at all, and offer no tokenizer. Over the socket, llama.cpp notices a disconnect.
+The socket lies in a folder that only this user can enter, so no other user reaches the routes of
+llama.cpp.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ DEFAULT_ANSWER_TOKENS = 1024  # a model this small may never end by itself
 
 _llama_cpp = cast(Any, xllamacpp)  # a compiled module without types
 
-# Requests beyond the slots wait in front; these threads also serve tokenization, which must not wait behind streams.
+# More threads than slots, so that tokenization does not wait behind running streams.
 _HTTP_THREADS = SLOTS + 4
 _DEADLINE_S = 600.0
 _PING_EVERY_S = 15
@@ -35,9 +36,9 @@ _READ_BYTES = 1 << 16
 
 
 def start_llama(gguf: Path, *, socket: Path, threads: int) -> object:
-    """Load the model and listen on `socket`; blocks, and holds the interpreter, for about 0.4 s.
+    """Load the model and listen on `socket`; blocks the whole process for about 0.4 s.
 
-    The server stops when the returned object is released.
+    The server stops when the last reference to the returned object is dropped.
 
     Raises:
         RuntimeError: the model cannot be loaded.
@@ -52,7 +53,7 @@ def start_llama(gguf: Path, *, socket: Path, threads: int) -> object:
     params.endpoint_slots = False
     params.verbosity = 0  # higher levels print prompts
     params.n_parallel = SLOTS
-    # Not one pool for all: there a full pool ends every running answer, here a request meets only its own limit.
+    # In a shared cache one request could fill the cache and end every other running answer.
     params.kv_unified = False
     params.n_ctx = SLOTS * CONTEXT_TOKENS
     # The cache stays at 16 bits (377 MB): 8 would halve it, but also the speed of reading a prompt of 2,000 tokens.
@@ -68,10 +69,10 @@ def start_llama(gguf: Path, *, socket: Path, threads: int) -> object:
 
 @dataclass(slots=True)
 class Reply:
-    """What llama.cpp answers.
+    """The answer of llama.cpp.
 
     Attributes:
-        parts: the body as it arrives, in pieces of arbitrary size; read it once, inside of the block that asked.
+        parts: the body as it arrives, in pieces of any size; read it once, inside the `async with`.
     """
 
     status: int
@@ -79,13 +80,13 @@ class Reply:
     parts: AsyncGenerator[bytes]
 
     async def read(self) -> bytes:
-        """The whole body."""
+        """Return the whole body."""
         return b"".join([part async for part in self.parts])
 
 
 @asynccontextmanager
 async def ask_llama(socket: Path, path: str, body: bytes) -> AsyncGenerator[Reply]:
-    """POST a JSON body. Leaving the block closes the connection, which ends the work that it caused.
+    """POST a JSON body. Leaving the block closes the connection, which ends llama.cpp's work.
 
     Raises:
         UpstreamTimeout: the whole exchange took more than ten minutes.

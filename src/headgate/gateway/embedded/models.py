@@ -1,4 +1,4 @@
-"""Both models, how far their loading has come, and who may use them when."""
+"""Both models: their loading progress, and the queues in front of them."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Models:
 
     Args:
         weights: their files.
-        threads: how many threads each may compute with.
-        socket: where llama.cpp shall listen; in a folder that only this user can enter.
+        threads: the number of compute threads for each model.
+        socket: the path for llama.cpp's socket, in a folder that only this user can enter.
     """
 
     def __init__(self, weights: Weights, *, threads: int, socket: Path) -> None:
@@ -46,11 +46,11 @@ class Models:
         self._waiting = 0
 
     async def load(self) -> None:
-        """Load the embedder, then the chat model. While the latter loads (0.4 s) nothing else in this process runs."""
+        """Load the embedder, then the chat model, which blocks the whole process for 0.4 s."""
         self.embed_progress = "loading"
         self._embedder = await self._in_thread(Embedder, self._weights.embedder_folder, threads=self._threads)
         self.embed_progress, self.chat_progress = "ready", "loading"
-        # Let a health check that already arrived see "loading" before the interpreter is held.
+        # Let a waiting health check see "loading" before the loading blocks the process.
         await asyncio.sleep(0)
         self._llama = await asyncio.to_thread(
             start_llama, self._weights.chat_gguf, socket=self._socket, threads=self._threads
@@ -58,32 +58,32 @@ class Models:
         self.chat_progress = "ready"
 
     def close(self) -> None:
-        """End running work and give the memory back; blocks for one step of the model at most."""
+        """End running work and free the memory; blocks for one step of the model at most."""
         self._embed_thread.shutdown(cancel_futures=True)
         self._llama = self._embedder = None
 
     @property
     def embedder(self) -> Embedder:
-        """The loaded embedder, for what takes microseconds.
+        """The loaded embedder, for calls that take microseconds.
 
         Raises:
-            Unavailable: it is still loading.
+            Unavailable: the embedder is still loading.
         """
         if self._embedder is None:
             raise Unavailable("The embedder is still loading; try again in a second.", retry_after_s=1)
         return self._embedder
 
     async def sentences(self, given: Sequence[str]) -> list[list[int]]:
-        """What the embedder will see of each text."""
+        """Return the embedder's input for each text."""
         embedder = self.embedder
         return await self._in_thread(lambda: [embedder.sentence(text) for text in given])
 
     async def tokens(self, text: str) -> list[int]:
-        """The embedder's tokens of a text."""
+        """Return the embedder's tokens of a text."""
         return await self._in_thread(self.embedder.tokens, text)
 
     async def embed(self, sentences: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-        """Vectors `(n, dimensions)` in the order given; requests take turns batch by batch."""
+        """Return vectors `(n, dimensions)` in the given order; requests alternate by batch."""
         embedder = self.embedder
         vectors = np.empty((len(sentences), embedder.dimensions), np.float32)
         for batch in batches([len(sentence) for sentence in sentences]):
@@ -92,19 +92,19 @@ class Models:
 
     @asynccontextmanager
     async def chat(self, body: bytes, *, caller: str | None, choices: int) -> AsyncGenerator[Reply]:
-        """Ask the chat model for a completion, after a free slot was waited for.
+        """Wait for a free slot and ask the chat model for a completion.
 
         Args:
             body: a JSON object.
-            caller: whose earlier prompts this one may go on from; None: nobody's.
-            choices: how many answers the body asks for.
+            caller: the caller whose prompt cache may be used; None for no cache.
+            choices: the number of answers in the request.
 
         Raises:
-            Unavailable: it is still loading, or too many wait already.
+            Unavailable: the model is still loading, or too many requests wait already.
         """
         self._check_chat()
         if self._waiting >= _MAX_WAITING:
-            raise Unavailable("Too many requests wait for the embedded chat model; try again later.", retry_after_s=5)
+            raise Unavailable("Too many requests wait for the embedded chat model; retry later.", retry_after_s=5)
         async with AsyncExitStack() as stack:
             self._waiting += 1
             try:
@@ -122,7 +122,7 @@ class Models:
         """Ask llama.cpp's tokenizer, without waiting for a slot.
 
         Raises:
-            Unavailable: it is still loading.
+            Unavailable: the model is still loading.
         """
         self._check_chat()
         async with ask_llama(self._socket, path, body) as reply:

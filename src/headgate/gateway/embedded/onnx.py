@@ -1,8 +1,8 @@
 """The bytes of an ONNX model, written without the `onnx` package.
 
-Only what a network with weights kept outside of the model needs. The numbers below are the field numbers of
-`onnx.proto3`; the encoding is that of protocol buffers: a field is its tag (`number << 3 | wire type`) followed by a
-varint (0), a length and bytes (2), or four bytes (5).
+It supports only networks whose weights lie outside the model. The numbers below are the field
+numbers of `onnx.proto3`. The encoding is that of protocol buffers: a field is its tag
+(`number << 3 | wire type`) followed by a varint (0), a length and bytes (2), or four bytes (5).
 Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
 """
 
@@ -20,7 +20,7 @@ _EXTERNAL = 1
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input or output of the network; a dimension that is a name is free."""
+    """An input or output of the network; a dimension given as a name is variable."""
 
     name: str
     element: int
@@ -29,7 +29,7 @@ class Port:
 
 @dataclass(slots=True)
 class Graph:
-    """A network under construction: nodes in the order in which they run."""
+    """A network under construction: nodes in the order of execution."""
 
     inputs: Sequence[Port]
     outputs: Sequence[Port]
@@ -55,25 +55,28 @@ class Graph:
         return name
 
     def constant(self, name: str, values: Sequence[int]) -> str:
-        """A one-dimensional int64 constant that lies inside of the model."""
+        """Add a one-dimensional int64 constant inside the model, and return its name."""
         raw = struct.pack(f"<{len(values)}q", *values)
         self._constants.append(_int(1, len(values)) + _int(2, INT64) + _text(8, name) + _bytes(9, raw))
         return name
 
     def outside(self, name: str, shape: Sequence[int]) -> str:
-        """A float32 weight that the session is handed by name, so the model itself stays small."""
+        """Add a float32 weight outside the model, and return its name.
+
+        The session gets the weight by name, so the model stays small.
+        """
         dimensions = b"".join(_int(1, size) for size in shape)
-        # A place must be named although nothing is ever read from it.
+        # The format demands a location, but nothing is read from it.
         place = _bytes(13, _text(1, "location") + _text(2, "handed-over"))
         self._constants.append(dimensions + _int(2, FLOAT) + _text(8, name) + place + _int(14, _EXTERNAL))
         return name
 
     def rename(self, value: str, name: str) -> None:
-        """Give a value the name that an output of the network has."""
+        """Rename a value to the name of a network output."""
         self._nodes.append(_text(1, value) + _text(2, name) + _text(4, "Identity"))
 
     def model(self, operator_sets: Mapping[str, int]) -> bytes:
-        """The finished model.
+        """Return the finished model.
 
         Args:
             operator_sets: the version of each operator set by its domain.

@@ -1,4 +1,4 @@
-"""The error of an input that does not fit a model, in the words by which clients know it."""
+"""The error of an input that exceeds a model's context, in the wording that clients match on."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from headgate.kernel.errors import Invalid
 
 
 class ContextOverflow(Invalid):
-    """The input does not fit the model's context."""
+    """The input exceeds the model's context."""
 
     code = "context_length_exceeded"
 
 
 def context_overflow(tokens: int | None, *, limit: int, param: str) -> ContextOverflow:
-    """The error whose words and code clients look for to shorten an input and try again.
+    """Return the error whose text and code make clients shorten the input and retry.
 
     Args:
-        tokens: how many there are, or None for too many to count.
-        param: the field that is too long, in the plural of its words: `messages` or `input`.
+        tokens: the number of tokens, or None for too many to count.
+        param: the field that is too long: `messages` or `input`.
     """
     length = "far more" if tokens is None else str(tokens)
     return ContextOverflow(

@@ -1,8 +1,8 @@
-"""What clients may send to the model process, decoded and bounded.
+"""The requests of the model process, decoded and bounded.
 
-Only the fields named here reach a model, never the knobs of llama.cpp itself (`id_slot`, `grammar`, `lora`, ...). What
-would make another answer of it, such as sound or a search, is refused. Fields that only hint at how to answer are left
-out, and the answer names them; see `unheard`.
+Only the fields named here reach a model, never llama.cpp's own options (`id_slot`, `grammar`,
+`lora`, ...). Fields that ask for another kind of answer, such as sound or a search, are refused.
+Other unknown fields are ignored, and a response header names them; see `unheard`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ MAX_BODY_BYTES = 16 << 20
 
 _MAX_SCHEMA_BYTES = 64 << 10
 _MAX_SCHEMA_DEPTH = 64  # the grammar compiler recurses
-# No prompt of more characters can fit: this rejects in microseconds what would take seconds to tokenize.
+# A longer prompt cannot fit. This check takes microseconds; tokenizing it would take seconds.
 _MAX_PROMPT_CHARS = CONTEXT_TOKENS * 64
-# llama.cpp reads these as the marks between turns wherever they stand, so text could pose as the system's words.
+# llama.cpp reads these as turn marks anywhere in a text, so a user's text could fake a system turn.
 _TURN_MARK = re.compile(r"<\|(?=(?:im_start|im_end|endoftext)\|>)")
 
-_RANDOM_SEED = 0xFFFF_FFFF  # llama.cpp draws another seed for this one; the others fold into those below it
+_RANDOM_SEED = 0xFFFF_FFFF  # for llama.cpp this means a random seed; seeds are taken modulo this
 _EXTRAS = ("tools", "tool_choice", "functions", "function_call", "modalities", "audio", "web_search_options")
 _ABOUT = frozenset(
     {
@@ -34,7 +34,7 @@ _ABOUT = frozenset(
         *("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"),
     }
 )
-"""Fields about accounts, caches and tools, which make no other answer of it."""
+"""Fields about accounts, caches and tools, which do not change the answer."""
 _UNFIT = re.compile(r"[^!-~]")
 _MAX_NAMED_CHARS = 500
 
@@ -48,7 +48,7 @@ class ModelNotServed(NotFound):
 
 
 class TextPart(msgspec.Struct, frozen=True):
-    """A part of a message; only text is understood."""
+    """A part of a message; only text is supported."""
 
     type: str
     text: str = ""
@@ -62,7 +62,7 @@ class Message(msgspec.Struct, omit_defaults=True, frozen=True):
 
 
 class StreamOptions(msgspec.Struct, omit_defaults=True, frozen=True):
-    """What a stream carries besides the answer."""
+    """Options of a stream."""
 
     include_usage: bool | None = None
 
@@ -120,10 +120,10 @@ class TokenizeRequest(msgspec.Struct, frozen=True):
 
 
 def decode(body: bytes, kind: type[T]) -> T:
-    """The body as a request of that kind.
+    """Decode the body as a request of that kind.
 
     Raises:
-        Invalid: it is not JSON or not of that form; the message names the place, never the value.
+        Invalid: the body is not valid JSON of that kind. The message never holds the value.
     """
     try:
         return msgspec.json.decode(body, type=kind)
@@ -136,11 +136,11 @@ def decode(body: bytes, kind: type[T]) -> T:
 
 
 def chat_body(request: ChatRequest) -> bytes:
-    """What llama.cpp is sent for a request.
+    """Return the body of llama.cpp's request.
 
     Raises:
-        Invalid: the model cannot do what is asked.
-        ContextOverflow: no prompt of that length can fit.
+        Invalid: the model does not support the request.
+        ContextOverflow: the prompt is too long to fit.
     """
     _check_extras(request)
     if request.response_format is not None:
@@ -167,7 +167,7 @@ def chat_body(request: ChatRequest) -> bytes:
 
 
 def _check_extras(request: ChatRequest) -> None:
-    """Refuse what the model cannot do: tools, sound, a search. What is switched off is as good as not there."""
+    """Refuse tools, sound and search. A field that switches such a feature off is fine."""
     for tools, choice, name in (
         (request.tools, request.tool_choice, "tool"),
         (request.functions, request.function_call, "function"),
@@ -180,19 +180,19 @@ def _check_extras(request: ChatRequest) -> None:
                 param=f"{name}s",
             )
         if not tools and kind not in (None, "none", "auto"):
-            raise Invalid(f"{field} chooses among {name}s, and there are none.", param=field)
+            raise Invalid(f"{field} needs {name}s, and the request has none.", param=field)
     if request.audio is not None or any(kind != "text" for kind in request.modalities or ()):
         raise Invalid("The embedded model answers with text only.", param="audio" if request.audio else "modalities")
     if request.web_search_options is not None:
-        raise Invalid("The embedded model searches nothing.", param="web_search_options")
+        raise Invalid("The embedded model cannot search the web.", param="web_search_options")
 
 
 def plain_messages(messages: list[Message]) -> list[Message]:
-    """The messages with their text in one piece, in the roles that the model was trained on.
+    """Return the messages with joined text, in the roles that the model was trained on.
 
     Raises:
         Invalid: a part is not text.
-        ContextOverflow: no prompt of that length can fit.
+        ContextOverflow: the prompt is too long to fit.
     """
     plain = [Message("system" if m.role == "developer" else m.role, _text(m.content)) for m in messages]
     if sum(len(message.content or "") for message in plain) > _MAX_PROMPT_CHARS:
@@ -201,11 +201,11 @@ def plain_messages(messages: list[Message]) -> list[Message]:
 
 
 def texts_of(request: EmbeddingsRequest) -> list[str]:
-    """The texts to embed.
+    """Return the texts to embed.
 
     Raises:
-        Invalid: there are tokens among them: clients count them in the vocabulary of another model, where a number
-            stands for another word.
+        Invalid: the input has token ids. Clients make them with another model's vocabulary, so they
+            mean other words here.
     """
     given = [request.input] if isinstance(request.input, str) else request.input
     texts = [item for item in given if isinstance(item, str)]
@@ -219,10 +219,10 @@ def texts_of(request: EmbeddingsRequest) -> list[str]:
 
 
 def unheard(body: bytes, *, heard: tuple[str, ...]) -> str | None:
-    """Name the fields of a checked request that change nothing here, with commas between; None where there is none.
+    """Return the ignored fields of a checked request, separated by commas; None without any.
 
     Args:
-        heard: the fields that count. Those that are about accounts and caches, and nulls, are never named.
+        heard: the supported fields. Nulls, and fields about accounts and caches, are not listed.
     """
     fields = msgspec.json.decode(body, type=dict[str, Any])
     names = [name for name, value in fields.items() if value is not None and name not in heard and name not in _ABOUT]

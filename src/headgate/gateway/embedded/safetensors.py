@@ -22,7 +22,7 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 def map_floats(path: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
-    """Every float32 tensor of the file by name, read-only and mapped: a page is read when it is first used.
+    """Return the float32 tensors of the file by name, memory-mapped and read-only.
 
     Raises:
         ValueError: the file is not of this format.
@@ -30,7 +30,7 @@ def map_floats(path: Path) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
     raw = np.memmap(path, dtype=np.uint8, mode="r")
     header_bytes = int.from_bytes(raw[:8].tobytes(), "little")
     if raw.size < 8 or header_bytes > min(_HEADER_LIMIT_BYTES, raw.size - 8):
-        raise ValueError(f"{path.name} is not a safetensors file: its header would end outside of it.")
+        raise ValueError(f"{path.name} is not a safetensors file: its header is longer than the file.")
     numbers = raw[8 + header_bytes :]
     tensors: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
     for name, entry in msgspec.json.decode(raw[8 : 8 + header_bytes].tobytes(), type=dict[str, msgspec.Raw]).items():

@@ -1,7 +1,8 @@
-"""Who computes in which slot of llama.cpp, so that nobody continues from another's prompt.
+"""Assigns llama.cpp's slots to callers, so that no caller reuses another caller's prompt cache.
 
-A slot keeps what it computed last, and a prompt that begins alike is continued from there: sooner, and with a count of
-cached tokens that says so. Between callers both would tell what somebody else has asked.
+A slot caches its last prompt, and a prompt with the same beginning continues from the cache. It
+then answers sooner and reports the cached tokens. Across callers, both would reveal another's
+prompt.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a request is computed: in a slot, or None wherever there is room; and whether it may go on from there."""
+    """The slot of a request, None for any, and whether the request may use the slot's cache."""
 
     slot: int | None
     may_continue: bool
 
 
 class Slots:
-    """The slots, given to callers one request at a time; use from one event loop."""
+    """Gives each request a slot; use from one event loop."""
 
     def __init__(self, count: int) -> None:
         self._room = asyncio.Semaphore(count)
@@ -31,9 +32,9 @@ class Slots:
 
     @asynccontextmanager
     async def one(self, caller: str | None) -> AsyncGenerator[Place]:
-        """Wait for a slot: the caller's own where it is free, else the one that was used longest ago.
+        """Wait for a slot: the caller's own if it is free, else the least recently used one.
 
-        A caller without a name goes on from nothing, and nothing goes on from it.
+        A request without a caller name uses no cache and leaves none.
         """
         async with self._room:
             own = [slot for slot in self._free if caller is not None and self._owners[slot] == caller]
@@ -47,7 +48,10 @@ class Slots:
 
     @asynccontextmanager
     async def several(self) -> AsyncGenerator[Place]:
-        """Wait for room for a request that llama.cpp spreads over slots of its own choice: nobody owns one then."""
+        """Wait for room for a request with several answers; llama.cpp chooses the slots.
+
+        Afterwards no caller owns a slot.
+        """
         async with self._room:
             self._wide += 1
             slot = self._free.pop(0)

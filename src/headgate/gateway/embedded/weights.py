@@ -1,7 +1,7 @@
-"""Where the embedded models lie on this machine.
+"""The paths of the embedded models on this machine.
 
-Both models come as Python packages that are used only as carriers of files. Their code is never imported: it needs
-packages that Headgate does not install.
+Both models come as Python packages, and Headgate uses only their files. It never imports their
+code, which needs packages that Headgate does not install.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Weights:
 
 
 def find_weights() -> Weights:
-    """The files of both models.
+    """Return the files of both models.
 
     Raises:
         WeightsMissing: a package is absent or lacks its file.

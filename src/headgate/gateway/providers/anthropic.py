@@ -1,4 +1,4 @@
-"""Anthropic's Messages API, and servers that speak it."""
+"""Anthropic's Messages API and compatible servers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ def _api_key(secret: str | None) -> Headers:
 
 
 _WHOLE_OUTPUT_TOKENS = 21_333
-"""Answers that may be longer than ten minutes must be streamed; the API counts on 128,000 tokens an hour.
+"""The largest answer without streaming: ten minutes at 128,000 tokens an hour.
+
+The API demands a stream for an answer that may take longer.
 
 Source: docs of the Messages API, "Long requests"; `_calculate_nonstreaming_timeout` of the `anthropic` SDK 2.x.
 """

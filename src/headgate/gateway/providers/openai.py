@@ -1,4 +1,4 @@
-"""OpenAI, and every server that speaks its wire: vLLM, Ollama, llama.cpp, Mistral and others, by `base_url`."""
+"""OpenAI and compatible servers: vLLM, Ollama, llama.cpp, Mistral and others, by `base_url`."""
 
 from __future__ import annotations
 
