@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
@@ -191,7 +192,14 @@ async def desk(settings: Settings, *, is_baseline_alone: bool = False) -> AsyncG
         built = await _built(
             settings, stack, purpose="desk", model_port=None, watch=lambda recorder: recorder, alone=is_baseline_alone
         )
-        await _load(built.opened)
+        try:
+            await _load(built.opened)
+        except Unavailable:
+            raise
+        except Exception:
+            # Recovery needs the baseline only, so it works around features that cannot be read.
+            if not is_baseline_alone:
+                raise
         yield built
 
 
@@ -232,10 +240,14 @@ async def _built(
         is_baseline_alone=alone,
     )
     for feature in features:
-        opened[feature.name] = await feature.open(house, stack)
+        with _named(feature.name, "feature_not_opened"):
+            opened[feature.name] = await feature.open(house, stack)
+    sections = [section.name for one in opened.values() for section in one.sections]
+    if doubles := {name for name in sections if sections.count(name) > 1}:
+        raise Conflict(f"two features have the section {', '.join(sorted(doubles))}; rename one")
     stages = _stages(opened)
     stages["recorder"] = watch(stages["recorder"])
-    found = {**_performers(house, opened.values()), **(performers or {})}
+    found = {**_performers(house, opened, features), **(performers or {})}
     pipeline = Pipeline(stages=Stages(**stages), performers=found, clock=base.clock, ids=base.ids)
     return Worker(features, house, pipeline, opened)
 
@@ -256,7 +268,9 @@ def _stages(opened: Mapping[str, Opened]) -> dict[str, Any]:
     return found
 
 
-def _performers(house: House, opened: Collection[Opened]) -> Mapping[str, Performer[Any, Any, Any]]:
+def _performers(
+    house: House, opened: Mapping[str, Opened], features: Sequence[Feature]
+) -> Mapping[str, Performer[Any, Any, Any]]:
     """Return who performs each verb: one performer does all whose payload is a command."""
     commands = CommandPerformer()
     found: dict[str, Performer[Any, Any, Any]] = {
@@ -265,15 +279,41 @@ def _performers(house: House, opened: Collection[Opened]) -> Mapping[str, Perfor
     endpoint = house.base.settings.otlp_endpoint
     if endpoint is not None and house.purpose == "worker":
         found[EXPORT_SEND.name] = SpanSender(house.egress, endpoint=endpoint)
-    for one in opened:
+    declared = {verb.name: feature.name for feature in features for verb in feature.verbs}
+    for name, one in opened.items():
+        if foreign := [verb for verb in one.performers if declared.get(verb) != name]:
+            raise Conflict(f"the feature {name} performs {', '.join(sorted(foreign))}, which it does not declare")
         found |= one.performers
+    missing = sorted(declared.keys() - found.keys())
+    if missing and house.purpose == "worker":
+        raise Conflict(f"no feature performs {', '.join(missing)}")
     return found
 
 
+@contextlib.contextmanager
+def _named(feature: str, event: str) -> Generator[None]:
+    """Log the name of a feature that could not be opened or refreshed."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, Unavailable):
+            log.error(event, feature=feature, reason=str(error)[:500])
+        raise
+
+
 async def _load(opened: Mapping[str, Opened]) -> None:
-    for one in opened.values():
-        if one.refresh is not None:
-            await one.refresh()
+    """Refresh every feature; raises the first error once all were tried."""
+    failure: Exception | None = None
+    for name, one in opened.items():
+        if one.refresh is None:
+            continue
+        try:
+            with _named(name, "feature_not_refreshed"):
+                await one.refresh()
+        except Exception as error:  # noqa: BLE001 - it is raised below
+            failure = failure or error
+    if failure is not None:
+        raise failure
 
 
 async def _review_forever(pipeline: Pipeline) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.resources
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from headgate.admin.features import Feature, Rules
+from headgate.admin.operations import Operation
 from headgate.admin.verbs import OLDER_VERBS as HOUSE_OLDER_VERBS
 from headgate.admin.verbs import VERBS as HOUSE_VERBS
 from headgate.kernel.action import Verb
@@ -28,24 +30,40 @@ def _feature(name: str) -> Feature:
     return cast("Feature", importlib.import_module(f"headgate.{name}.feature").FEATURE)
 
 
-def refuse_doubles(features: Sequence[Feature]) -> None:
-    """Raise Conflict where two features declare one thing.
+Declared = tuple[str, str]
+"""A kind of thing that features declare, such as `command`, and its name."""
+
+
+def refuse_doubles(features: Sequence[Feature], *, taken: Iterable[Declared] = ()) -> None:
+    """Refuse names that two features declare.
+
+    Args:
+        taken: names that the house itself uses.
 
     Raises:
-        Conflict: a verb, an operation, a route or a command is there twice; the message names both features.
+        Conflict: the name is declared twice. The message has both features.
     """
-    seen: dict[tuple[str, str], str] = {("verb", verb.name): "the house" for verb in HOUSE_VERBS}
+    seen: dict[Declared, str] = {("verb", verb.name): "the house" for verb in HOUSE_VERBS}
+    seen |= dict.fromkeys(taken, "the house")
     for feature in features:
         declared = [
             *(("verb", verb.name) for verb in feature.verbs),
-            *(("operation", operation.id) for operation in feature.operations),
-            *(("route", f"{operation.method} {operation.path}") for operation in feature.operations),
+            *operation_names(feature.operations),
             *(("command", str(command.name)) for command in feature.commands),
         ]
         for kind, name in declared:
             other = seen.setdefault((kind, name), feature.name)
             if other != feature.name or declared.count((kind, name)) > 1:
                 raise Conflict(f"the {kind} {name} is declared by {other} and by {feature.name}; rename one")
+
+
+def operation_names(operations: Sequence[Operation]) -> list[Declared]:
+    """Return the ids and routes of operations, as `refuse_doubles` takes them."""
+    routes = (re.sub(r"{[^}]*}", "{}", operation.path) for operation in operations)
+    return [
+        *(("operation", operation.id) for operation in operations),
+        *(("route", f"{operation.method} {route}") for operation, route in zip(operations, routes, strict=True)),
+    ]
 
 
 FEATURES = tuple(_feature(name) for name in NAMES)

@@ -160,8 +160,8 @@ class Request:
         Raises:
             Denied: policy does not allow it.
         """
-        self.decided.add(verb.name)
         self.host.gate.authorise(self.by, verb, resource)
+        self.decided.add(verb.name)
 
     def authorise_again(self, verb: CommandVerb, resource: Resource) -> None:
         """Check again during a long response, with the caller's current roles and rights.
@@ -182,8 +182,8 @@ class Request:
         Raises:
             HeadgateError: refused or failed; `record_id` names the record.
         """
-        self.decided.add(action.verb.name)
         done = await self.host.pipeline.run(action)
+        self.decided.add(action.verb.name)
         self.reply_headers.append(("x-headgate-record", done.run.record_id))
         return Performed(done.result, done.run.record_id)
 

@@ -15,7 +15,7 @@ from headgate.cli.recovery import recover
 from headgate.cli.scaffold import new
 from headgate.cli.sign_in import sign_in
 from headgate.cli.up import up
-from headgate.features import FEATURES
+from headgate.features import FEATURES, refuse_doubles
 from headgate.kernel.errors import HeadgateError
 from headgate.substrate import settings as settings_module
 
@@ -30,7 +30,10 @@ def headgate(context: click.Context, data: Path | None) -> None:
     context.obj = replace(settings, data=data) if data is not None else settings
 
 
-for command in (*(one for feature in FEATURES for one in feature.commands), up, apply, config, sign_in, recover, new):
+_OWN = (up, apply, config, sign_in, recover, new)
+
+refuse_doubles(FEATURES, taken=(("command", str(command.name)) for command in _OWN))
+for command in (*_OWN, *(one for feature in FEATURES for one in feature.commands)):
     headgate.add_command(command)
 
 

@@ -15,16 +15,17 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 
 
 @click.command()
+@click.pass_context
 @click.argument("kind", type=click.Choice(["feature", "provider", "detector", "dialect"]))
 @click.argument("name")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to.")
-def new(kind: str, name: str, into: Path) -> None:
+def new(context: click.Context, kind: str, name: str, into: Path) -> None:
     """Write a feature or extension called NAME, with its test.
 
     A feature needs a checkout of Headgate. It gets a migration, a policy, an operation, a command and a page.
     """
     if kind == "feature":
-        for path in write_feature(name, into):
+        for path in write_feature(name, into, commands=_commands(context)):
             click.echo(f"wrote {path}")
         click.echo(f'to enable it, add "{name}" to the list in src/headgate/features.py')
         return
@@ -49,3 +50,8 @@ def new(kind: str, name: str, into: Path) -> None:
     click.echo(
         f'register it in your package: [project.entry-points."headgate.{kind}s"] {name} = "your_package.{name}:{kind}"'
     )
+
+
+def _commands(context: click.Context) -> tuple[str, ...]:
+    root = context.find_root().command
+    return tuple(root.commands) if isinstance(root, click.Group) else ()

@@ -66,9 +66,9 @@ async def chat(gateway: Gateway, request: Request) -> None:
     call = read_chat(gateway, body.model, body.messages, stream=True)
     catalogue = gateway.catalogues(caller.tenant_id)
     action = invocation(call, caller, use_case=caller.use_case(body.use_case), catalogue=catalogue)
-    request.decided.add(MODEL_INVOKE.name)
     async with request.events() as stream:
         async with request.host.pipeline.stream(action) as opened:
+            request.decided.add(MODEL_INVOKE.name)
             async for item in opened.items:
                 if not stream.is_started:
                     await stream.begin(("x-headgate-record", opened.run.record_id))

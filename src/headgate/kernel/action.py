@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Generic, Literal, Protocol, Self, TypeGuard, TypeVar
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import Generic, Literal, Protocol, Self, TypeGuard, TypeVar, cast
 
 from headgate.kernel.content import Content, Labelled
 from headgate.kernel.decision import NO_OBLIGATIONS, Obligations
@@ -156,7 +156,7 @@ class Action(Generic[P, I, R]):
         approval is void when one of these changes. The destination is its id and its current
         address.
         """
-        content = self.payload.content.to_bytes() if is_carrier(self.payload) else repr(self.payload).encode()
+        content = self.payload.content.to_bytes() if is_carrier(self.payload) else canonical(self.payload).encode()
         parts = {
             "tenant": self.principal.tenant,
             "principal": self.principal.id,
@@ -166,9 +166,28 @@ class Action(Generic[P, I, R]):
             "arguments": hashlib.sha256(content).hexdigest(),
             "labels": str(labels),
             "destination": [self.resource.kind, self.resource.id, dict(address_of(self.payload))],
+            "attributes": canonical(self.resource.attributes),
             "policy": policy_version,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()
 
 
 _NOWHERE: Mapping[str, str] = {}
+
+
+def canonical(value: object) -> str:
+    """Return a text of a payload that is the same in every process: sets and mappings have an order.
+
+    Fields that a dataclass leaves out of its `repr` are left out.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        named = ((one.name, getattr(value, one.name)) for one in fields(value) if one.repr)
+        return f"{type(value).__name__}({', '.join(f'{name}={canonical(inner)}' for name, inner in named)})"
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value).items()
+        return "{" + ", ".join(sorted(f"{canonical(name)}: {canonical(inner)}" for name, inner in pairs)) + "}"
+    if isinstance(value, set | frozenset):
+        return "{" + ", ".join(sorted(map(canonical, cast("frozenset[object]", value)))) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(canonical, cast("tuple[object, ...]", value))) + "]"
+    return repr(value)

@@ -416,8 +416,14 @@ class Pipeline:
             # A cancellation stays a cancellation, even if its record cannot be written.
             with suppress(*(() if isinstance(error, Exception) else (HeadgateError,))):
                 opening = self._opening(action, draft)
-                self.stages.recorder.open(opening)
+                self._record(opening, draft)
                 self._close_unperformed(opening, ending, draft)
+
+    def _record(self, opening: Opening, draft: _Draft) -> Ticket:
+        ticket = self.stages.recorder.open(opening)
+        if draft.plan is not None and draft.plan.deferred is not None:
+            draft.plan.deferred.is_recorded = True
+        return ticket
 
     def open_deferred(self, run: Run[Any, Any, Any]) -> None:
         """Give a plan its own record: it runs a second action, or ends otherwise than its action.
@@ -450,7 +456,7 @@ class Pipeline:
         """
         ticket: Ticket | None = None
         try:
-            ticket = self.stages.recorder.open(opening)
+            ticket = self._record(opening, draft)
             await ticket.durable()
         except BaseException as error:
             if isinstance(error, HeadgateError) and ticket is not None:
@@ -606,13 +612,14 @@ class Pipeline:
         held = deferred.closing
         if held is not None and (held.outcome, held.error) == (ending.outcome, ending.error):
             deferred.closing = None
-            told = held._replace(facts={**run.facts, **held.facts}, labels=run.output_labels)
+            facts = {**run.facts, **held.facts, **ending.facts}
+            told = held._replace(facts=facts, labels=run.output_labels)
             self.stages.recorder.close(told)
             return
         if not deferred.is_open:
             try:
-                if held is None:
-                    deferred.is_taken = False  # the action that took over the id has no record
+                if not deferred.is_recorded:
+                    deferred.is_taken = False  # no record has the plan's id
                 self.open_deferred(run)
             except HeadgateError:
                 if held is not None:

@@ -33,15 +33,17 @@ class Deferred:
 
     Attributes:
         is_taken: whether an action has taken over the plan's record id.
+        is_recorded: whether the opening of that action is in the journal.
         is_open: whether the plan has its own record after all, under another id.
         action: the action that took over the id.
         closing: of that action's record, held until the plan ends or needs its own record.
     """
 
-    __slots__ = ("action", "closing", "is_open", "is_taken")
+    __slots__ = ("action", "closing", "is_open", "is_recorded", "is_taken")
 
     def __init__(self) -> None:
         self.is_taken = False
+        self.is_recorded = False
         self.is_open = False
         self.action: Action[Any, Any, Any] | None = None
         self.closing: Closing | None = None

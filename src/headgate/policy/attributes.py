@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from headgate.kernel.action import Action, AttributeValue
+from headgate.kernel.action import Action, AttributeType, AttributeValue
 from headgate.kernel.identity import PrincipalKind, UseCase
 from headgate.kernel.labels import EMPTY, Confidentiality, Custody, Integrity, Labels
 from headgate.policy.engine import Question
@@ -187,7 +187,35 @@ def _cedar(value: AttributeValue) -> Any:
             return value
 
 
-def _hashable(attributes: Mapping[str, AttributeValue]) -> frozenset[tuple[str, object]]:
+def _hashable(attributes: Mapping[str, AttributeValue]) -> frozenset[tuple[str, str, object]]:
+    """Return a hashable value that tells `1`, `1.0` and `True` apart."""
     return frozenset(
-        (name, _hashable(value) if isinstance(value, Mapping) else value) for name, value in attributes.items()
+        (name, type(value).__name__, _hashable(value) if isinstance(value, Mapping) else value)
+        for name, value in attributes.items()
     )
+
+
+def undeclared(action: Action[Any, Any, Any]) -> str | None:
+    """Return how the resource's attributes differ from the declaration of the verb; None if they do not."""
+    given = action.resource.attributes
+    for name, of in action.verb.attributes.items():
+        if name not in given:
+            return f"the resource of {action.verb.name} has no {name}"
+        if (why := _mismatch(given[name], of)) is not None:
+            return f"{name} of the resource of {action.verb.name} {why}"
+    return None
+
+
+def _mismatch(value: object, of: AttributeType) -> str | None:
+    if isinstance(of, Mapping):
+        if not isinstance(value, Mapping):
+            return "must be a record"
+        record = cast("Mapping[str, object]", value)
+        if record.keys() != of.keys():
+            return f"must be a record of {', '.join(sorted(of))}"
+        return next((why for name, kind in of.items() if (why := _mismatch(record[name], kind)) is not None), None)
+    if of in (int, str, bool):
+        return None if type(value) is of else f"must be of type {getattr(of, '__name__', of)}"
+    members = cast("frozenset[object]", value) if isinstance(value, frozenset) else None
+    is_set = members is not None and all(isinstance(member, str) for member in members)
+    return None if is_set else "must be a set of strings"

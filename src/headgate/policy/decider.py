@@ -12,7 +12,7 @@ from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Effect, RuleHit
 from headgate.kernel.labels import EMPTY
 from headgate.kernel.ports import Clock
-from headgate.policy.attributes import Credential, Standing, cache_key, question
+from headgate.policy.attributes import Credential, Standing, cache_key, question, undeclared
 from headgate.policy.engine import Verdict
 from headgate.policy.members import RULE, is_listed, whom_to_ask
 from headgate.policy.models import ADMIN, ADMINISTRATION, ApiKey
@@ -27,6 +27,7 @@ _MACHINE_ROLES = frozenset({"operator", "job"})
 
 TENANT_RULE = "gate.tenant"
 POLICY_RULE = "gate.policies"
+ATTRIBUTE_RULE = "gate.attributes"
 
 _OUTCOMES = {
     Effect.ALLOW: ("allowed", "allow"),
@@ -60,6 +61,8 @@ class PolicyDecider:
             self._cache.clear()
             self._cached_of = snapshot
         now = self._clock.now()
+        if action.verb.attributes and (why := undeclared(action)) is not None:
+            return _refusal(ATTRIBUTE_RULE, why, "", now)
         key = cache_key(action, labelled.labels)
         decision = self._cache.get(key)
         if decision is not None and decision.valid_until is not None and now < decision.valid_until:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from headgate.features import FEATURES
+from headgate.features import FEATURES, operation_names, refuse_doubles
 from headgate.server.api import config, entries, overview, session
 
 OPERATIONS = (*session.OPERATIONS, *overview.OPERATIONS, *config.OPERATIONS, *entries.OPERATIONS)
 
 EVERY_OPERATION = (*OPERATIONS, *(operation for feature in FEATURES for operation in feature.operations))
 """The operations of the server and of every feature, in the order of the document."""
+
+refuse_doubles(FEATURES, taken=operation_names(OPERATIONS))
