@@ -1,4 +1,4 @@
-"""The windows of keys' limits in memory, as several workers share them."""
+"""An in-memory store of keys' limits, shared by several workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headgate.kernel.errors import Unavailable
 
 @dataclass(slots=True)
 class FakeWindows:
-    """What every worker has of every window: spent, held and spare.
+    """The share of every worker in every window: spent, held and spare.
 
     Args:
         fails: lets every call fail before anything is written, or after it.
@@ -41,7 +41,7 @@ class FakeWindows:
 
 @dataclass(slots=True)
 class FakeAllowances:
-    """Implements `Allowances`; other workers' calls are delivered by whoever waits."""
+    """Implements `Allowances`; a waiting worker delivers its request to the other workers."""
 
     windows: FakeWindows
     worker: str

@@ -1,4 +1,4 @@
-"""Time and identifiers that a test holds in its hand."""
+"""Fakes of the clock and of identifiers that a test controls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 
 class FakeClock:
-    """A clock that stands still until it is advanced; both scales move together."""
+    """A clock that stands still until the test advances it; both scales move together."""
 
     def __init__(self, start: datetime = _START) -> None:
         self._start = start

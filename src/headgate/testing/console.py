@@ -1,6 +1,6 @@
 """Serves the console's sources to a browser, in front of a whole Headgate with simulated providers.
 
-`make console-dev` runs it. With `HEADGATE_URL` set it takes that Headgate in place of one of its own.
+`make console-dev` runs it. With `HEADGATE_URL` set it uses that Headgate instead of its own.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _serve(port: int, *, url: str) -> int:
 
 
 def _make_calls(lab: Lab) -> None:
-    """Fill the pages: calls that were done, masked, refused and held for approval."""
+    """Fill the console's pages with calls: done, masked, refused and waiting for approval."""
     text = "Write to ada@example.org, who paid with 4111 1111 1111 1111"
     for key, model in (
         (lab.clerk, "cloud"),

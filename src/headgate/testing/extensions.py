@@ -1,4 +1,4 @@
-"""What every extension promises, as functions that a test can call; the suite runs them over the whole registry."""
+"""The contract of extensions as test functions; the suite runs them over the whole registry."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _ODD_TEXTS = ("", " ", "0" * 5000, "a" * 5000, "4111 1111 1111 1111", "\u202e\u0
 
 
 def check_dialect(dialect: Dialect) -> None:
-    """Hold a dialect to its promises: a name, all of at least one end, paths that it may serve.
+    """Check the contract of a dialect: a name, a complete client or provider side, allowed paths.
 
     Raises:
-        AssertionError: it breaks one; the message says which.
+        AssertionError: the dialect breaks the contract; the message says where.
         Invalid: it implements a part of an end only, or declares a path that is none.
     """
     manifest = dialect.manifest
@@ -103,7 +103,7 @@ def check_detector(detector: Detector) -> None:
 
 
 def _candidates(detector: Detector) -> Iterable[Candidate]:
-    """Yield what an engine would hand over: every match of each pattern in texts that are made to be odd."""
+    """Yield an engine's candidates: every match of each pattern in unusual texts."""
     for pattern in detector.patterns:
         regex: Any = re2.compile((("(?i)" if pattern.is_caseless else "") + pattern.regex).encode())
         for text in _ODD_TEXTS:

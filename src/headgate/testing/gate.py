@@ -1,4 +1,4 @@
-"""The real gateway performers over fakes of every other stage, for deployments that are simulators."""
+"""The real gateway performers over fakes of all other stages, with simulated deployments."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ from headgate.wire.model_call import (
 CLOUD = Clearance(
     level=Confidentiality.INTERNAL, categories=frozenset(pseudonymous(one) for one in ("pii", "phi", "pci", "secret"))
 )
-"""What a provider in the cloud usually may get."""
+"""The usual clearance of a provider in the cloud."""
 
 OURS = Clearance(level=Confidentiality.RESTRICTED, categories=None, access=None, custody=Custody.ORGANISATION)
-"""What a model on the organisation's own machines may get."""
+"""The clearance of a model on the organisation's own machines."""
 
 PRICE = Price("USD", input_micros=1_000_000, output_micros=2_000_000, cache_read_micros=100_000)
 """One micro-dollar for a token in, two for a token out, a tenth for one from the cache."""
@@ -120,11 +120,11 @@ class Gate:
         return Action(MODEL_INVOKE, principal, Resource("alias", call.model), call, context)
 
     async def ask(self, text: str = "Good day", **how: Any) -> Done[ModelCall, ModelEvent, ModelReply]:
-        """Ask and return the whole answer, in the wire of whoever answered."""
+        """Ask and return the whole answer, in the wire format of its provider."""
         return await self.bench.pipeline().run(self.action(text, **how))
 
     async def answer(self, text: str = "Good day", *, wire: str = "openai", **how: Any) -> Any:
-        """Ask and return the answer as the client of that wire gets it, decoded."""
+        """Ask and return the decoded answer, in the client's wire format."""
         done = await self.ask(text, wire=wire, **how)
         return json.loads(
             DIALECTS.render_reply(

@@ -1,6 +1,7 @@
 """One worker for tests, in the test's own process: the real application on a real database, a simulator behind it.
 
-Faster than `testing.running`, and tests can look behind it. Shipper and sequencer run when a test says so.
+It is faster than `testing.running`, and tests can inspect its parts. A test starts the shipper and
+the sequencer itself.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ from headgate.testing.simulator import Simulator
 PORT = 8080
 ORIGIN = f"http://127.0.0.1:{PORT}"
 APPLICATIONS = ("app://obsidian.md", "https://tool.example.com")
-"""Origins elsewhere that may call models."""
+"""Other origins that may call models."""
 OTHER = TenantId("other")
 
 
 @dataclass(slots=True)
 class House:
-    """A running application, and what tests need to look behind it."""
+    """A running application, with access to its parts for tests."""
 
     app: Application
     worker: assembly.Worker
@@ -107,7 +108,7 @@ class House:
         return new.secret
 
     async def log_everything(self) -> None:
-        """Ship what the journal holds and put it in the log, as the processes beside a worker do."""
+        """Ship the journal and append it to the log, as the processes beside a worker do."""
         await self.ship()
         base = self.worker.base
         async with Database(self.database.login["headgate_sequencer"]) as database:
@@ -116,7 +117,7 @@ class House:
             await sequencer.catch_up()
 
     async def ship(self) -> None:
-        """Ship what the journal holds."""
+        """Ship the journal."""
         async with Database(self.database.login["headgate_writer"]) as database:
             await Shipper(database, root=self.worker.base.settings.journal_folder, clock=self.worker.base.clock).drain()
 

@@ -1,7 +1,7 @@
-"""A small installation as this version leaves it, kept so that later versions are tested on what older ones made.
+"""A small installation of this version, kept to test upgrades to later versions.
 
-`python -m headgate.testing.installation FILE` writes it: the database as SQL, the data folder, and what a test has to
-find there again. It is written anew when a version is released, by that version's own code.
+`python -m headgate.testing.installation FILE` writes it: the database as SQL, the data folder, and
+the facts that a test has to find again. Each release writes a new one with its own code.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LEFT_OUT = ("cache", "metrics")
 
 
 async def _fill(house: House) -> Mapping[str, Any]:
-    """Use the installation a little, and return what has to be found there again."""
+    """Fill the installation, and return the facts that a test has to find again."""
     call = {"model": "local-chat", "messages": [{"role": "user", "content": "Write to bob@example.org, please."}]}
     bob = await house.register("bob")
     async with house.admin as client:
@@ -57,7 +57,7 @@ async def _fill(house: House) -> Mapping[str, Any]:
     async with house.admin as client:
         approvals = (await client.get("/api/approvals")).json()["approvals"]
         log = (await client.get("/api/ledger")).json()
-    # One more, which is in the journal only.
+    # One more record, only in the journal.
     async with house.client(bob) as client:
         last = await client.post("/v1/chat/completions", json=call)
     return {
@@ -108,11 +108,11 @@ def _run(program: str, database: DatabaseAddress, *arguments: str, given: str | 
 
 
 def main() -> None:
-    """Write the file that is named."""
+    """Write the named file."""
     (file,) = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="headgate-installation-") as name:
         folder = Path(name)
-        folder.chmod(0o755)  # the server drops its privileges and has to get in
+        folder.chmod(0o755)  # the server drops its privileges and needs access
         (folder / DATA).mkdir(mode=0o700)
         with postgres_server(folder / "server") as server, server.database() as database:
             facts = asyncio.run(_make(database, folder))

@@ -1,4 +1,4 @@
-"""A whole Headgate with providers behind it, as tests of the product use it: one in the cloud, one on our machines."""
+"""A whole Headgate for product tests, with one provider in the cloud and one on own machines."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ class Lab:
 
     @property
     def toml(self) -> str:
-        """What it is configured with."""
+        """The configuration file."""
         return LAB.format(cloud=self.cloud.port, onprem=self.onprem.port)
 
     @property
@@ -244,10 +244,10 @@ class Lab:
             yield client
 
     def record(self, record_id: str, *, logged: bool = False) -> Any:
-        """The record with what happened inside it, once it is closed and in the database; or in the log.
+        """Wait for a closed record in the database, or in the log, and return it with its children.
 
         Raises:
-            TimeoutError: it is not there in time.
+            TimeoutError: the record did not come in time.
         """
         field = "leaf_index" if logged else "outcome"
 
@@ -263,16 +263,16 @@ class Lab:
         return until(look, what=f"record {record_id}")
 
     def reset(self) -> None:
-        """Forget what the providers saw."""
+        """Clear the providers' recorded requests."""
         self.cloud.reset()
         self.onprem.reset()
 
 
 def until(look: Callable[[], T | None], *, what: str, within_s: float = 30.0) -> T:
-    """Look again and again until there is something; for what another process does in its own time.
+    """Poll until `look` returns a result, for the work of another process.
 
     Raises:
-        TimeoutError: there is still nothing.
+        TimeoutError: there is no result in time.
     """
     ends_at = time.monotonic() + within_s
     while time.monotonic() < ends_at:

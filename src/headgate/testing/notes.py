@@ -1,4 +1,4 @@
-"""The smallest actions there are: a note of plain text that is sent, and answered by a note or by pieces of one."""
+"""Minimal actions for tests: send a plain-text note, and get a note or pieces of one back."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ class Piece:
 
 
 SEND: Verb[Note, Piece, Note] = Verb("note.send", Note, Piece, Note, effect="send")
-"""Send a note away."""
+"""Sends a note."""
 
 PLAN: Verb[Note, Piece, Note] = Verb("note.plan", Note, Piece, Note, effect="plan")
-"""Have a note sent by whoever can: does nothing but run other actions."""
+"""Sends a note by a nested action; a plan without an effect of its own."""
 
 
 def note(*texts: str) -> Note:

@@ -1,4 +1,4 @@
-"""A few principals and use cases that tests tell their stories with."""
+"""Principals and use cases for tests."""
 
 from __future__ import annotations
 

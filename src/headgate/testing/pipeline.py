@@ -17,14 +17,14 @@ from headgate.testing.transform import FakeTransformer
 
 
 class NestingPerformer(FakePerformer):
-    """Runs `SEND` inside its own action, whole or streamed, as what plans does."""
+    """Runs `SEND` as a nested action, whole or streamed, like a plan."""
 
     async def run(self, run: Run[Any, Any, Any]) -> Any:
-        """Return what the inner action returns."""
+        """Return the result of the nested action."""
         return await run.perform(SEND, send().resource, run.payload)
 
     def stream(self, run: Run[Any, Any, Any]) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
-        """Give what the inner action gives."""
+        """Yield the items of the nested action."""
         return self._nested(run)
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What every implementation of a port has to do, as test classes: subclass one and say how to make yours.
+"""The contracts of the ports, as test classes: subclass one and provide its fixture.
 
     class TestMyApprovals(ApprovalsContract):
         @pytest.fixture
@@ -67,11 +67,11 @@ class IdsContract:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalsUnderTest:
-    """Approvals, and what a person or time does to them.
+    """Approvals under test, with handles to approve and to expire.
 
     Args:
-        approve: has a person approve a request; returns the grant's id.
-        expire: lets so much time pass that every grant is over.
+        approve: approves a request as a person; returns the grant's id.
+        expire: advances the time until every grant has expired.
     """
 
     approvals: Approvals
@@ -199,7 +199,7 @@ class SectionUnderTest:
     """A section, two different valid tables for it, and one that is not valid.
 
     Args:
-        transaction: opens a transaction for a tenant; what it gives is handed to the section.
+        transaction: opens a transaction for a tenant, to pass to the section.
         document: the rest of the file that the tables refer to.
     """
 

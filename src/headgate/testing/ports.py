@@ -1,8 +1,8 @@
-"""Fakes of the kernel's ports: they do what the ports promise, in memory, and tell what was asked of them.
+"""In-memory fakes of the kernel's ports. They record their calls.
 
-Each passes the same contract as the real one (see `headgate.testing.port_contracts`). Where a port may fail, the fake
-has a field that makes it fail. Methods that wait give way to the event loop exactly once, so that a test can cancel
-there.
+Each passes the same contract as the real one (see `headgate.testing.port_contracts`). If a port can
+fail, a field of its fake makes it fail. Async methods yield to the event loop exactly once, so that
+a test can cancel there.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class FakeLabeller:
         return replace(found, labels=found.labels.join(floor), floor=floor)
 
     def glance(self, action: AnyAction) -> Labelled | None:
-        """Return nothing: it would ask for the labelling again."""
+        """Return None, so that the pipeline calls `label`."""
         return None
 
 
@@ -87,7 +87,7 @@ class Settlement(NamedTuple):
 
 @dataclass(slots=True)
 class FakeReservation:
-    """Counts how often it was settled; a second time is an error of whoever does it."""
+    """Counts its settlements; a second one is an error of the caller."""
 
     action: AnyAction
     settlements: list[Settlement] = field(default_factory=list[Settlement])
