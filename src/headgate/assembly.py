@@ -18,9 +18,11 @@ from headgate.admin.commands import Command, CommandPerformer
 from headgate.admin.features import Feature, Foundations, House, Opened, foundations
 from headgate.admin.requests import CONFIGURATION_CHANNEL, ChangeCheck
 from headgate.features import FEATURES, older_verbs, rules, verbs
+from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.errors import Conflict, HeadgateError, Unavailable
 from headgate.kernel.export import EXPORT_SEND
 from headgate.kernel.identity import TenantId
+from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.pipeline import Pipeline, Stages
 from headgate.kernel.ports import ConfigSection, Performer, Recorder
 from headgate.substrate.addresses import address_for
@@ -223,6 +225,12 @@ async def _built(
     def names(kind: str, tenant: TenantId) -> Collection[str]:
         return [name for one in opened.values() if kind in one.names for name in one.names[kind](tenant)]
 
+    def job_action(
+        tenant: TenantId, verb: Verb[Any, Any, Any], resource: Resource, payload: Any, *, floor: Labels = BOTTOM
+    ) -> Action[Any, Any, Any]:
+        make = next(one.job_action for one in opened.values() if one.job_action is not None)
+        return make(tenant, verb, resource, payload, floor=floor)
+
     house = House(
         purpose=purpose,
         base=base,
@@ -237,6 +245,7 @@ async def _built(
         tenants=tenants,
         names=names,
         quit=_end_this_worker,
+        job_action=job_action,
         is_baseline_alone=alone,
     )
     for feature in features:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from headgate.kernel.decision import Decision, Effect, RuleHit
 from headgate.kernel.errors import Denied, Unavailable, Upstream
 from headgate.kernel.record import Opening
 from headgate.kernel.run import Run
-from headgate.testing.notes import PLAN, SEND, send
+from headgate.testing.notes import PLAN, SEND, Piece, send
 from headgate.testing.pipeline import Bench
 from headgate.testing.ports import AnyAction, FakePerformer, FakeRecorder
 
@@ -139,6 +140,26 @@ async def test_a_plan_that_is_left_before_it_ran_anything_leaves_quietly_where_t
         pass
     assert bench.recorder.records == []
     assert len(bench.admitter.settlements) == 1
+
+
+async def test_a_plan_that_ends_before_its_action_has_a_record_of_its_own() -> None:
+    class Leaving(FakePerformer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stack = AsyncExitStack()
+
+        async def run(self, run: Run[Any, Any, Any]) -> Any:
+            await self.stack.enter_async_context(run.stream(SEND, send(to="one").resource, run.payload))
+            return run.payload
+
+    plan = Leaving()
+    bench = bench_of(plan, FakePerformer(items=(Piece("a"),)))
+    done = await bench.pipeline().run(send(verb=PLAN))
+    await plan.stack.aclose()
+    attempt, whole = bench.recorder.records
+    assert (whole.opening.id, whole.closing and whole.closing.outcome) == (done.run.record_id, "done")
+    assert attempt.closing is not None and attempt.closing.within is not None
+    assert (attempt.closing.within.parent, attempt.closing.outcome) == (whole.opening.id, "abandoned")
 
 
 async def test_attempts_at_once_are_all_within_the_record_of_the_whole() -> None:

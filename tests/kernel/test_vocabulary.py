@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.admin.commands import Command, command_verb
-from headgate.kernel.action import Action, Context, Resource, is_carrier
+from headgate.kernel.action import Action, Context, Resource, canonical, is_carrier
 from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations, RuleHit
 from headgate.kernel.detection import Candidate
 from headgate.kernel.labels import BOTTOM, Clearance, Custody
@@ -122,3 +123,27 @@ def test_an_approval_of_a_dispatch_is_bound_to_what_stands_behind_the_deployment
     deployment = Deployment("d", "p", "m", Clearance())
     assert digest(deployment) == digest(replace(deployment, timeout_s=1.0))
     assert digest(deployment) != digest(replace(deployment, **moved))
+
+
+def test_an_approval_is_bound_to_a_payload_whatever_the_order_of_its_sets() -> None:
+    @dataclass(frozen=True)
+    class Wanted:
+        names: frozenset[str]
+        options: Mapping[str, object]
+        do: object = field(default=None, repr=False)
+
+    one = Wanted(frozenset("abc"), {"x": [1, 2], "y": (True, None)}, do=1)
+    same = Wanted(frozenset("cba"), {"y": (True, None), "x": [1, 2]}, do=2)
+    assert canonical(one) == canonical(same)
+    assert canonical(one) == "Wanted(names={'a', 'b', 'c'}, options={'x': [1, 2], 'y': [True, None]})"
+    assert canonical(Wanted) == repr(Wanted)
+
+
+def test_an_approval_is_bound_to_the_attributes_of_the_destination() -> None:
+    def digest(severity: int) -> bytes:
+        resource = Resource("notice", "new", attributes={"severity": severity})
+        verb = command_verb("notice.publish", "write", "Publish")
+        asked: Action[Any, Any, Any] = Action(verb, ADA, resource, None, Context(SUPPORT))
+        return asked.digest(labels=BOTTOM, policy_version="1")
+
+    assert digest(1) != digest(9)

@@ -13,11 +13,11 @@ from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Effect
 from headgate.kernel.errors import Invalid
 from headgate.kernel.identity import Principal, UseCase
-from headgate.policy.decider import decide_uncached
+from headgate.policy.decider import PolicyDecider
 from headgate.policy.models import DEFAULT_TENANT, CustomPolicy, RegisteredPrincipal
 from headgate.policy.pack import load_pack
 from headgate.policy.schema import schema_text
-from headgate.policy.snapshot import TenantContents, build_snapshot
+from headgate.policy.snapshot import SnapshotHolder, TenantContents, build_snapshot
 from headgate.testing.clock import FakeClock
 
 RING: Verb[None, object, None] = Verb(
@@ -48,7 +48,13 @@ def decided(attributes: Mapping[str, AttributeValue]) -> Effect:
     asked: Action[Any, Any, Any] = Action(
         RING, Principal("ada", DEFAULT_TENANT), resource, None, Context(tenant.use_cases["bells"])
     )
-    return decide_uncached(asked, Labelled(), snapshot=snapshot, now=FakeClock().now()).effect
+    clock = FakeClock()
+    holder = SnapshotHolder(clock)
+    holder.swap(snapshot, asked_s=holder.now_s())
+    decider = PolicyDecider(holder, clock=clock)
+    decision = decider.decide(asked, Labelled())
+    assert decider.decide(asked, Labelled()).effect is decision.effect
+    return decision.effect
 
 
 @pytest.mark.parametrize(
@@ -59,9 +65,14 @@ def decided(attributes: Mapping[str, AttributeValue]) -> Effect:
         ({"rooms": frozenset({"hall", "chapel"})}, Effect.DENY),
         ({"tower": {"name": "north", "floors": 10}}, Effect.DENY),
         ({"loudness": "loud"}, Effect.DENY),
+        ({"loudness": True}, Effect.DENY),
+        ({"rooms": frozenset({1})}, Effect.DENY),
+        ({"tower": "north"}, Effect.DENY),
+        ({"tower": {"name": "north"}}, Effect.DENY),
+        ({"tower": {"name": "north", "floors": "9"}}, Effect.DENY),
     ],
 )
-def test_rules_ask_for_numbers_sets_and_records(change: dict[str, AttributeValue], effect: Effect) -> None:
+def test_rules_ask_for_numbers_sets_and_records(change: dict[str, Any], effect: Effect) -> None:
     usual = {"loudness": 50, "rooms": frozenset({"hall"}), "at_night": False, "tower": {"name": "north", "floors": 3}}
     assert decided({**usual, **change}) is effect
 

@@ -14,8 +14,9 @@ import click
 
 from headgate.admin.operations import Operation
 from headgate.admin.requests import ChangeCheck
-from headgate.kernel.action import Verb
+from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.identity import TenantId
+from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.pipeline import Pipeline
 from headgate.kernel.ports import ConfigSection, Performer
 from headgate.substrate._secret_files import kept_secret, private_folder
@@ -24,6 +25,21 @@ from headgate.substrate.database import Database
 from headgate.substrate.egress import Egress
 from headgate.substrate.secrets import SecretStore
 from headgate.substrate.settings import Settings
+
+
+class JobAction(Protocol):
+    """Makes actions of background work, by Headgate itself under the built-in use case for jobs."""
+
+    def __call__(
+        self, tenant: TenantId, verb: Verb[Any, Any, Any], resource: Resource, payload: Any, *, floor: Labels = BOTTOM
+    ) -> Action[Any, Any, Any]:
+        """Return the action.
+
+        Raises:
+            Unavailable: the tenant is not known, or no longer.
+        """
+        ...
+
 
 Job = Callable[[Pipeline], Awaitable[None]]
 """A background job of the worker. After an error it is logged and restarted."""
@@ -94,6 +110,7 @@ class House:
         tenants: returns the current tenants.
         names: returns the names of a kind from the feature that knows them; empty if no feature does.
         quit: ends this worker, so that the supervisor restarts it.
+        job_action: makes an action of background work.
     """
 
     purpose: Literal["worker", "desk"]
@@ -109,6 +126,7 @@ class House:
     tenants: Callable[[], Collection[TenantId]]
     names: Callable[[str, TenantId], Collection[str]]
     quit: Callable[[], None]
+    job_action: JobAction
     is_baseline_alone: bool = False
 
 
@@ -128,6 +146,7 @@ class Opened:
         left_out: returns stored entries that cannot be used, as `tenant: kind id`.
         tenants: returns the current tenants. Exactly one feature has it.
         check: checks changes of the configuration. Exactly one feature has it.
+        job_action: as in `House`; of one feature only.
     """
 
     service: Any = None
@@ -140,6 +159,7 @@ class Opened:
     left_out: Callable[[], Sequence[str]] | None = None
     tenants: Callable[[], Collection[TenantId]] | None = None
     check: ChangeCheck | None = None
+    job_action: JobAction | None = None
 
 
 Open = Callable[[House, AsyncExitStack], Awaitable[Opened]]

@@ -22,7 +22,8 @@ _COLUMNS = {
     "alias": ("id", "operation", "deployments"),
     "network": ("id", "proxy_url", "allow"),
 }
-_section = click.argument("section", type=click.Choice(tuple(_COLUMNS)))
+_MOST_COLUMNS = 6
+_section = click.argument("section")
 _entry = click.argument("entry")
 _dry_run = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 
@@ -38,8 +39,8 @@ def config() -> None:
 @as_json_option
 def list_entries(section: str, url: str | None, as_json: bool) -> None:
     """List the entries of a SECTION."""
-    entries = client_at(url).call("GET", f"/api/entries/{section}")["entries"]
-    print_rows(entries, _COLUMNS[section], as_json=as_json)
+    entries = client_at(url).call("GET", f"/api/entries/{quote(section, safe='')}")["entries"]
+    print_rows(entries, _COLUMNS.get(section) or _columns(entries), as_json=as_json)
 
 
 @config.command("show")
@@ -119,3 +120,9 @@ def _merge(into: dict[str, Any], table: dict[str, Any]) -> None:
 
 def _path(section: str, entry: str, *, dry_run: bool = False) -> str:
     return f"/api/entries/{section}/{quote(entry, safe='')}" + ("?dry_run=true" if dry_run else "")
+
+
+def _columns(entries: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the keys of a feature's own entries, the id first; at most as many as fit a line."""
+    names = dict.fromkeys(name for entry in entries for name in entry)
+    return ("id", *(name for name in names if name != "id"))[:_MOST_COLUMNS]

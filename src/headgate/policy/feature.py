@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from typing import Any
 
 from headgate.admin.features import Feature, House, Opened
+from headgate.kernel.action import Action, Context, Resource, Verb
+from headgate.kernel.errors import Unavailable
 from headgate.kernel.identity import TenantId
+from headgate.kernel.labels import BOTTOM, Labels
 from headgate.policy import approval_routes, key_routes, rule_routes, store, use_case_routes
 from headgate.policy.approvals import PolicyApprovals
 from headgate.policy.commands import COMMANDS
 from headgate.policy.decider import PolicyDecider
 from headgate.policy.jobs import refresh
-from headgate.policy.models import DEFAULT_TENANT
+from headgate.policy.models import DEFAULT_TENANT, HEADGATE, JOBS
 from headgate.policy.pack import load_pack
 from headgate.policy.parts import Policy
 from headgate.policy.rules import roles_of
@@ -55,6 +59,15 @@ async def open_policy(house: House, stack: AsyncExitStack) -> Opened:
         else:
             await refresh(holder, database=database, pack=pack)
 
+    def job_action(
+        tenant: TenantId, verb: Verb[Any, Any, Any], resource: Resource, payload: Any, *, floor: Labels = BOTTOM
+    ) -> Action[Any, Any, Any]:
+        known = holder.current.tenants.get(tenant)
+        if known is None:
+            raise Unavailable(f"the tenant {tenant} no longer exists")
+        context = Context(use_case=known.use_cases[JOBS], floor=floor)
+        return Action(verb, known.principals[HEADGATE].acting(), resource, payload, context)
+
     def left_out() -> list[str]:
         tenants = holder.latest.tenants.values() if holder.latest is not None else ()
         return [f"{tenant.id}: {one.kind} {one.id}" for tenant in tenants for one in tenant.unreadable]
@@ -77,6 +90,7 @@ async def open_policy(house: House, stack: AsyncExitStack) -> Opened:
         left_out=left_out,
         tenants=lambda: tuple(holder.latest.tenants) if holder.latest is not None else (),
         check=LockoutCheck(service),
+        job_action=job_action,
     )
 
 

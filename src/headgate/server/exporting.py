@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from headgate.kernel.action import Action, Context, Resource
-from headgate.kernel.errors import Unavailable
+from headgate.admin.features import JobAction
+from headgate.kernel.action import Resource
 from headgate.kernel.export import EXPORT_SEND, Export
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import Clearance, Confidentiality, Labels
 from headgate.kernel.pipeline import Pipeline
-from headgate.policy.models import HEADGATE, JOBS
-from headgate.policy.snapshot import SnapshotHolder
 from headgate.substrate.telemetry import Send, authority_of
 
 SPANS = Labels(confidentiality=Confidentiality.INTERNAL)
@@ -19,16 +17,11 @@ COLLECTOR = Clearance(level=Confidentiality.INTERNAL)
 """The clearance of the collector that the operator configured."""
 
 
-def exporting(pipeline: Pipeline, holder: SnapshotHolder, *, endpoint: str, labels: Labels = SPANS) -> Send:
+def exporting(pipeline: Pipeline, job_action: JobAction, *, endpoint: str, labels: Labels = SPANS) -> Send:
     """Return a function that sends a tenant's spans to the collector as an action."""
     collector = Resource("collector", authority_of(endpoint), clearance=COLLECTOR)
 
     async def send(tenant: TenantId, export: Export) -> object:
-        policy = holder.current.tenants.get(tenant)
-        if policy is None:
-            raise Unavailable(f"the tenant {tenant} no longer exists")
-        context = Context(use_case=policy.use_cases[JOBS], floor=labels)
-        principal = policy.principals[HEADGATE].acting()
-        return await pipeline.run(Action(EXPORT_SEND, principal, collector, export, context))
+        return await pipeline.run(job_action(tenant, EXPORT_SEND, collector, export, floor=labels))
 
     return send

@@ -76,7 +76,7 @@ async def application(settings: Settings, *, model_port: int | None) -> AsyncGen
             "metrics": health.publish_forever,
         }
         if endpoint is not None:
-            send = exporting(built.pipeline, built.service(Policy).holder, endpoint=endpoint)
+            send = exporting(built.pipeline, built.house.job_action, endpoint=endpoint)
             jobs["telemetry"] = lambda: exporter.run_forever(send)
         async with _running(jobs):
             yield application_of(built, beside, health)
