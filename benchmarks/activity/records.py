@@ -11,7 +11,7 @@ from itertools import islice
 import psycopg
 
 from headgate.ledger import store
-from headgate.ledger.models import Leaf, LeafLabels, LeafRule, encode_leaf
+from headgate.ledger.leaves import Leaf, LeafLabels, LeafRule, encode_leaf
 from headgate.substrate.clock import format_ulid, ulid_time
 from headgate.substrate.database import Database, PoolLimits
 from headgate.testing.postgres import TemporaryDatabase

@@ -39,7 +39,7 @@ from benchmarks.activity.records import (
 from benchmarks.results import Target, machine_line, table, targets_table
 from headgate.kernel.identity import TenantId
 from headgate.ledger.parts import Ledger
-from headgate.policy.models import ADMIN
+from headgate.policy.entities import ADMIN
 from headgate.testing.house import House, add_tenant, open_house
 from headgate.testing.postgres import TemporaryDatabase, TemporaryServer, postgres_server
 

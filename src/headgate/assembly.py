@@ -15,7 +15,7 @@ import structlog
 
 from headgate.admin.callers import Gate
 from headgate.admin.commands import Command, CommandPerformer
-from headgate.admin.features import Feature, Foundations, House, Opened, foundations
+from headgate.admin.features import Feature, Foundations, Opened, Platform, foundations
 from headgate.admin.requests import CONFIGURATION_CHANNEL, ChangeCheck
 from headgate.features import FEATURES, older_verbs, rules, verbs
 from headgate.kernel.action import Action, Resource, Verb
@@ -26,9 +26,9 @@ from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.pipeline import Pipeline, Stages
 from headgate.kernel.ports import ConfigSection, Performer, Recorder
 from headgate.substrate.addresses import address_for
+from headgate.substrate.background_jobs import FailureLog, keep_running
 from headgate.substrate.database import Database
 from headgate.substrate.egress import Egress
-from headgate.substrate.kept_jobs import Trouble, kept
 from headgate.substrate.secrets import SecretStore
 from headgate.substrate.settings import Settings
 from headgate.substrate.telemetry import SpanSender
@@ -48,14 +48,14 @@ class Worker:
     """What one process runs: the pipeline, and the open features behind it."""
 
     features: Sequence[Feature]
-    house: House
+    platform: Platform
     pipeline: Pipeline
     opened: Mapping[str, Opened]
 
     @property
     def base(self) -> Foundations:
         """What every process of the installation shares."""
-        return self.house.base
+        return self.platform.base
 
     @property
     def gate(self) -> Gate:
@@ -109,7 +109,7 @@ class Refreshing:
     def __init__(self, database: Database, opened: Mapping[str, Opened], *, then: Callable[[], None]) -> None:
         self._database = database
         self._refresh = {name: one.refresh for name, one in opened.items() if one.refresh is not None}
-        self._troubles = {name: Trouble(f"{name}_not_refreshed") for name in opened}
+        self._troubles = {name: FailureLog(f"{name}_not_refreshed") for name in opened}
         self._then = then
 
     async def run_forever(self, *, poll_s: float = _POLL_S) -> None:
@@ -167,21 +167,21 @@ async def worker(
             # Without its configuration a worker serves, is not ready, and tries again.
             log.exception("configuration_not_loaded")
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        refreshing = Refreshing(built.house.database, built.opened, then=built.pipeline.review)
+        refreshing = Refreshing(built.platform.database, built.opened, then=built.pipeline.review)
         tasks = [
-            group.create_task(kept("configuration", refreshing.run_forever)),
+            group.create_task(keep_running("configuration", refreshing.run_forever)),
             group.create_task(_review_forever(built.pipeline)),
         ]
         for one in built.opened.values():
             for name, job in one.jobs.items():
-                tasks.append(group.create_task(kept(name, lambda job=job: job(built.pipeline))))
+                tasks.append(group.create_task(keep_running(name, lambda job=job: job(built.pipeline))))
         for task in tasks:
             stack.callback(task.cancel)
         yield built
 
 
 @asynccontextmanager
-async def desk(settings: Settings, *, is_baseline_alone: bool = False) -> AsyncGenerator[Worker]:
+async def command_worker(settings: Settings, *, is_baseline_alone: bool = False) -> AsyncGenerator[Worker]:
     """Build what a command of the machine's operator goes through, without a worker.
 
     Args:
@@ -192,7 +192,12 @@ async def desk(settings: Settings, *, is_baseline_alone: bool = False) -> AsyncG
     """
     async with AsyncExitStack() as stack:
         built = await _built(
-            settings, stack, purpose="desk", model_port=None, watch=lambda recorder: recorder, alone=is_baseline_alone
+            settings,
+            stack,
+            purpose="command",
+            model_port=None,
+            watch=lambda recorder: recorder,
+            alone=is_baseline_alone,
         )
         try:
             await _load(built.opened)
@@ -209,7 +214,7 @@ async def _built(
     settings: Settings,
     stack: AsyncExitStack,
     *,
-    purpose: Literal["worker", "desk"],
+    purpose: Literal["worker", "command"],
     model_port: int | None,
     watch: Watch,
     alone: bool = False,
@@ -231,7 +236,7 @@ async def _built(
         make = next(one.job_action for one in opened.values() if one.job_action is not None)
         return make(tenant, verb, resource, payload, floor=floor)
 
-    house = House(
+    platform = Platform(
         purpose=purpose,
         base=base,
         database=await stack.enter_async_context(Database(address_for("headgate_app", settings))),
@@ -250,15 +255,15 @@ async def _built(
     )
     for feature in features:
         with _named(feature.name, "feature_not_opened"):
-            opened[feature.name] = await feature.open(house, stack)
+            opened[feature.name] = await feature.open(platform, stack)
     sections = [section.name for one in opened.values() for section in one.sections]
     if doubles := {name for name in sections if sections.count(name) > 1}:
         raise Conflict(f"two features have the section {', '.join(sorted(doubles))}; rename one")
     stages = _stages(opened)
     stages["recorder"] = watch(stages["recorder"])
-    found = {**_performers(house, opened, features), **(performers or {})}
+    found = {**_performers(platform, opened, features), **(performers or {})}
     pipeline = Pipeline(stages=Stages(**stages), performers=found, clock=base.clock, ids=base.ids)
-    return Worker(features, house, pipeline, opened)
+    return Worker(features, platform, pipeline, opened)
 
 
 def _stages(opened: Mapping[str, Opened]) -> dict[str, Any]:
@@ -278,23 +283,23 @@ def _stages(opened: Mapping[str, Opened]) -> dict[str, Any]:
 
 
 def _performers(
-    house: House, opened: Mapping[str, Opened], features: Sequence[Feature]
+    platform: Platform, opened: Mapping[str, Opened], features: Sequence[Feature]
 ) -> Mapping[str, Performer[Any, Any, Any]]:
     """Return who performs each verb: one performer does all whose payload is a command."""
     commands = CommandPerformer()
     found: dict[str, Performer[Any, Any, Any]] = {
-        verb.name: commands for verb in house.verbs if verb.payload is Command
+        verb.name: commands for verb in platform.verbs if verb.payload is Command
     }
-    endpoint = house.base.settings.otlp_endpoint
-    if endpoint is not None and house.purpose == "worker":
-        found[EXPORT_SEND.name] = SpanSender(house.egress, endpoint=endpoint)
+    endpoint = platform.base.settings.otlp_endpoint
+    if endpoint is not None and platform.purpose == "worker":
+        found[EXPORT_SEND.name] = SpanSender(platform.egress, endpoint=endpoint)
     declared = {verb.name: feature.name for feature in features for verb in feature.verbs}
     for name, one in opened.items():
         if foreign := [verb for verb in one.performers if declared.get(verb) != name]:
             raise Conflict(f"the feature {name} performs {', '.join(sorted(foreign))}, which it does not declare")
         found |= one.performers
     missing = sorted(declared.keys() - found.keys())
-    if missing and house.purpose == "worker":
+    if missing and platform.purpose == "worker":
         raise Conflict(f"no feature performs {', '.join(missing)}")
     return found
 

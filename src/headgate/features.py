@@ -14,7 +14,7 @@ from headgate.admin.verbs import OLDER_VERBS as HOUSE_OLDER_VERBS
 from headgate.admin.verbs import VERBS as HOUSE_VERBS
 from headgate.kernel.action import Verb
 from headgate.kernel.errors import Conflict
-from headgate.policy.pack import Pack, load_pack
+from headgate.policy.baseline import Baseline, compile_baseline
 from headgate.substrate.migrate import Migration, migrations_in
 
 NAMES = (
@@ -88,9 +88,9 @@ def rules(features: Sequence[Feature] = FEATURES) -> tuple[Rules, ...]:
     return tuple(feature.rules for feature in features)
 
 
-def baseline() -> Pack:
+def baseline() -> Baseline:
     """Return the rules that every tenant starts with, compiled."""
-    return load_pack(verbs(), rules(), older_verbs=older_verbs())
+    return compile_baseline(verbs(), rules(), older_verbs=older_verbs())
 
 
 def migrations() -> tuple[Migration, ...]:

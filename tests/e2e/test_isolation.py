@@ -24,8 +24,8 @@ from psycopg import sql
 from headgate.features import baseline
 from headgate.kernel.identity import TenantId
 from headgate.policy import store
+from headgate.policy.entities import RegisteredPrincipal
 from headgate.policy.keys import KeyTerms
-from headgate.policy.models import RegisteredPrincipal
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.substrate.addresses import address_for
@@ -122,7 +122,7 @@ def tenants(gate: RunningHeadgate) -> Iterator[tuple[Tenant, Tenant]]:
 async def _add_tenant(data: Path, name: str) -> str:
     """Make a tenant with an administrator; returns the secret of the administrator's key."""
     tenant, clock = TenantId(name), SystemClock()
-    service = PolicyService(pack=baseline(), holder=SnapshotHolder(clock), clock=clock, ids=SystemIds())
+    service = PolicyService(baseline=baseline(), holder=SnapshotHolder(clock), clock=clock, ids=SystemIds())
     async with Database(address_for("headgate_admin", Settings(data=data))) as database:
         async with database.transaction(tenant=tenant) as tx:
             await store.add_tenant(tx, tenant)

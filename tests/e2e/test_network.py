@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from headgate.admin.client import ApiError
-from headgate.gateway.models import DeploymentSpec, profile_from
+from headgate.gateway.specs import DeploymentSpec, profile_from
 from headgate.testing.running import RunningHeadgate, running_headgate
 from headgate.testing.simulator import Script
 from headgate.testing.threaded import ThreadedSimulator

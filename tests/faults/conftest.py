@@ -25,8 +25,8 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from headgate.ledger.checkpoint import verify_checkpoint
+from headgate.ledger.leaves import Leaf, decode_leaf
 from headgate.ledger.log_keys import read_verifier, verifier_path
-from headgate.ledger.models import Leaf, decode_leaf
 from headgate.ledger.tiles import TileReader, read_checkpoint
 from headgate.substrate import journal as journals
 from headgate.testing.running import RunningHeadgate, free_port, running_headgate

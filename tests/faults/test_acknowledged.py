@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.faults.conftest import body_of
 
-from headgate.ledger.models import decode_entry
+from headgate.ledger.leaves import decode_entry
 from headgate.ledger.parts import Ledger
 from headgate.server.asgi import Message
 from headgate.substrate import journal as journals

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from tests.faults.conftest import Caller, Gate, Reply, body_of, eventually
 
-from headgate.ledger.models import Leaf
+from headgate.ledger.leaves import Leaf
 from headgate.testing.simulator import Received, Script, Simulator, Tokens
 
 pytestmark = pytest.mark.fault

@@ -21,7 +21,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def holder(clock: FakeClock) -> SnapshotHolder:
     opened = SnapshotHolder(clock)
-    opened.swap(build_snapshot((), pack=baseline(), version=7), asked_s=clock.monotonic())
+    opened.swap(build_snapshot((), baseline=baseline(), version=7), asked_s=clock.monotonic())
     return opened
 
 

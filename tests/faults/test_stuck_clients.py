@@ -12,7 +12,7 @@ from tests.faults.conftest import body_of, open_gate
 
 from headgate.kernel.errors import Unavailable
 from headgate.server.asgi import ClientGone, Message, Scope
-from headgate.server.departure import DEPARTURE, Departure, until_gone
+from headgate.server.disconnect import DISCONNECT, Disconnect, until_disconnected
 from headgate.server.streams import SILENCE_S, OpenStream, OpenStreams
 from headgate.testing.clock import FakeClock
 from headgate.testing.simulator import Script
@@ -98,16 +98,16 @@ async def test_an_answer_that_ends_while_its_heartbeat_is_due_is_ended_once() ->
 
 
 def gone() -> Scope:
-    departure = Departure()
+    departure = Disconnect()
     departure.leave()
-    return {DEPARTURE: departure}
+    return {DISCONNECT: departure}
 
 
 async def test_whoever_is_left_in_the_middle_is_cancelled_and_told_that_nobody_is_there() -> None:
     task = asyncio.current_task()
     assert task is not None
     with pytest.raises(ClientGone):
-        async with until_gone(gone()):
+        async with until_disconnected(gone()):
             await asyncio.Event().wait()
     assert task.cancelling() == 0
 
@@ -116,7 +116,7 @@ async def test_an_error_on_the_way_out_of_an_abandoned_call_leaves_no_cancellati
     task = asyncio.current_task()
     assert task is not None
     with pytest.raises(Unavailable):
-        async with until_gone(gone()):
+        async with until_disconnected(gone()):
             try:
                 await asyncio.Event().wait()
             finally:
@@ -128,7 +128,7 @@ async def test_a_worker_that_stops_cancels_a_call_whose_client_is_still_there() 
     started = asyncio.Event()
 
     async def call() -> None:
-        async with until_gone({}):
+        async with until_disconnected({}):
             started.set()
             await asyncio.Event().wait()
 

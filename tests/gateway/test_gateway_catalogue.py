@@ -11,12 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from headgate.gateway.library import Library
-from headgate.gateway.models import DeploymentSpec, deployment_from
+from headgate.gateway.catalogue_cache import CatalogueCache
 from headgate.gateway.providers.anthropic import provider as anthropic
 from headgate.gateway.providers.local import provider as local
 from headgate.gateway.providers.openai import provider as openai
 from headgate.gateway.sections import CatalogueSection
+from headgate.gateway.specs import DeploymentSpec, deployment_from
 from headgate.gateway.store import Kind
 from headgate.kernel.errors import Invalid, NotFound, Unavailable
 from headgate.kernel.identity import TenantId
@@ -83,9 +83,9 @@ async def egress() -> AsyncIterator[Egress]:
         yield opened
 
 
-def library(database: Database, egress: Egress, *, model_port: int | None = 9) -> Library:
+def library(database: Database, egress: Egress, *, model_port: int | None = 9) -> CatalogueCache:
     secrets = SecretStore(data=Path("unused"), environment={"PROXY_LOGIN": "user:password"})
-    return Library(database=database, egress=egress, providers=PROVIDERS, secrets=secrets, model_port=model_port)
+    return CatalogueCache(database=database, egress=egress, providers=PROVIDERS, secrets=secrets, model_port=model_port)
 
 
 async def plan(admin: Database, text: bytes, tenant: TenantId = ACME) -> set[tuple[str, str, str, str]]:

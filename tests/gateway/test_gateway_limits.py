@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headgate.gateway.admission import KeyAdmitter
 from headgate.gateway.allowances import Wanted
-from headgate.gateway.leases import Place
+from headgate.gateway.leases import Window
 from headgate.kernel.action import Action, Context, Resource
 from headgate.kernel.errors import ExceedsLimit, OverBudget, Unavailable
 from headgate.kernel.identity import Limits
@@ -159,9 +159,9 @@ class Crew:
                 await self.next_day()
         self.check()
 
-    def _today(self) -> Place:
+    def _today(self) -> Window:
         now = self.clock.now()
-        return Place(ACME, "key-bot", "cost", now.replace(hour=0, minute=0, second=0, microsecond=0))
+        return Window(ACME, "key-bot", "cost", now.replace(hour=0, minute=0, second=0, microsecond=0))
 
 
 def asking(amount: int, cap: int) -> Action[Any, Any, Any]:

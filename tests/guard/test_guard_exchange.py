@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from headgate.guard import Engine, GuardLabeller, GuardTransformer, Pseudonyms
 from headgate.guard.exchange import GuardExchange
-from headgate.guard.keeping import Keeper
+from headgate.guard.keeping import RecordMasker
 from headgate.guard.masking import removed
 from headgate.guard.pseudonyms import LONGEST_TOKEN, TOKEN, Book, Entry
 from headgate.guard.quotation import Quotation
@@ -568,12 +568,12 @@ def test_two_values_in_one_bare_number_are_removed_as_one(engine: Engine) -> Non
     assert removed('{"card":4111.4111}', twice, quotation=Quotation()) == '{"card":"[removed:pci]"}'
 
 
-def kept(engine: Engine, payload: ModelCall) -> Keeper:
+def kept(engine: Engine, payload: ModelCall) -> RecordMasker:
     asked = action(payload)
     labelled = GuardLabeller(engine=engine).label(asked)
     decision = Decision(Effect.ALLOW, obligations=Obligations(log=LogLevel.MASKED))
     made = transformer(engine).transform(asked, labelled=labelled, decision=decision, receiver=EVERYTHING)
-    assert isinstance(made.keeper, Keeper)
+    assert isinstance(made.keeper, RecordMasker)
     return made.keeper
 
 

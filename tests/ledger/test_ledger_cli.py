@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from headgate.ledger.checkpoint import Checkpoint, SigningKey, sign_checkpoint
+from headgate.ledger.leaves import Leaf, encode_leaf
 from headgate.ledger.log_commands import ledger
 from headgate.ledger.log_keys import LogKeys
-from headgate.ledger.models import Leaf, encode_leaf
 from headgate.ledger.tiles import TileFiles
 
 IDS = [f"01KAM1V2P0000000000000{number:04d}" for number in range(600)]

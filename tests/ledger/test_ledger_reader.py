@@ -18,7 +18,7 @@ from headgate.kernel.labels import EVERYTHING, Confidentiality, Labels
 from headgate.kernel.record import Closing, Opening
 from headgate.ledger import store
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
-from headgate.ledger.models import LeafLabels, kernel_labels
+from headgate.ledger.leaves import LeafLabels, kernel_labels
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.reader import LedgerReader, RecordFilters, ulid_floor
 from headgate.ledger.recorder import JournalRecorder

@@ -21,7 +21,7 @@ from headgate.kernel.labels import Confidentiality, Labels
 from headgate.kernel.record import Closing, Opening
 from headgate.ledger import pseudonyms
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
-from headgate.ledger.models import (
+from headgate.ledger.leaves import (
     MAX_LEAF_BYTES,
     JournalEntry,
     Leaf,
@@ -34,7 +34,7 @@ from headgate.ledger.models import (
 )
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.recorder import MAX_CLOSING_PART_BYTES, JournalRecorder
-from headgate.ledger.seal import Place, Sealer
+from headgate.ledger.seal import PartAddress, Sealer
 from headgate.substrate import journal as journals
 from headgate.substrate.journal import START, Journal, JournalLimits
 from headgate.testing.clock import FakeClock
@@ -119,7 +119,7 @@ async def test_parts_are_sealed_and_their_digests_are_over_the_ciphertext(desk: 
     assert {name: digest.sha256 for name, digest in leaf.parts.items()} == {
         name: sha256(envelope).hexdigest() for name, envelope in envelopes.items()
     }
-    place = Place("acme", ID, "answer", "acme.2026-11-21")
+    place = PartAddress("acme", ID, "answer", "acme.2026-11-21")
     assert Sealer(desk.keys).open(closed.parts["answer"], place=place) == b"the answer"
 
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from headgate.kernel.errors import Conflict, Corrupt, Invalid, NotFound, TooLarge, Unavailable
 from headgate.ledger.keys import FileKeyRing
-from headgate.ledger.seal import MAX_PART_BYTES, OVERHEAD_BYTES, Place, Sealer
+from headgate.ledger.seal import MAX_PART_BYTES, OVERHEAD_BYTES, PartAddress, Sealer
 
-PLACE = Place("acme", "01JA0000000000000000000000", "prompt", "2026-10")
+PLACE = PartAddress("acme", "01JA0000000000000000000000", "prompt", "2026-10")
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 
 
@@ -77,14 +77,14 @@ def test_a_place_may_have_any_name() -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        Place("other", PLACE.record_id, PLACE.field, PLACE.partition),
-        Place(PLACE.tenant, "01JA0000000000000000000001", PLACE.field, PLACE.partition),
-        Place(PLACE.tenant, PLACE.record_id, "answer", PLACE.partition),
-        Place(PLACE.tenant, PLACE.record_id, PLACE.field, "2026-11"),
-        Place("acm", "e" + PLACE.record_id, PLACE.field, PLACE.partition),
+        PartAddress("other", PLACE.record_id, PLACE.field, PLACE.partition),
+        PartAddress(PLACE.tenant, "01JA0000000000000000000001", PLACE.field, PLACE.partition),
+        PartAddress(PLACE.tenant, PLACE.record_id, "answer", PLACE.partition),
+        PartAddress(PLACE.tenant, PLACE.record_id, PLACE.field, "2026-11"),
+        PartAddress("acm", "e" + PLACE.record_id, PLACE.field, PLACE.partition),
     ],
 )
-def test_a_part_opens_in_no_other_place(place: Place) -> None:
+def test_a_part_opens_in_no_other_place(place: PartAddress) -> None:
     with pytest.raises(Corrupt):
         SEALER.open(SEALED.envelope, place=place)
 
@@ -115,13 +115,13 @@ def test_limits_are_kept() -> None:
     with pytest.raises(TooLarge):
         SEALER.seal(bytes(MAX_PART_BYTES + 1), place=PLACE)
     with pytest.raises(Invalid):
-        SEALER.seal(b"", place=Place("ü" * 40_000, "r", "f", "2026-10"))
+        SEALER.seal(b"", place=PartAddress("ü" * 40_000, "r", "f", "2026-10"))
     with pytest.raises(Invalid):
-        SEALER.seal(b"", place=Place("t" * 65_536, "r", "f", "2026-10"))
+        SEALER.seal(b"", place=PartAddress("t" * 65_536, "r", "f", "2026-10"))
     with pytest.raises(Corrupt):
         Sealer(Keys(_2026_10=b"short")).seal(b"", place=PLACE)
     with pytest.raises(NotFound):
-        SEALER.seal(b"", place=Place("acme", "r", "f", "1999-01"))
+        SEALER.seal(b"", place=PartAddress("acme", "r", "f", "1999-01"))
 
 
 def test_a_key_is_made_once_and_shared_by_all_processes(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_destroying_a_key_erases_what_it_sealed_everywhere_at_once(tmp_path: Pat
             Sealer(each).open(sealed.envelope, place=PLACE)
         with pytest.raises(Conflict):
             each.create("2026-10")
-    assert Sealer(other).seal(b"", place=Place("acme", "r", "f", "2026-11")).envelope
+    assert Sealer(other).seal(b"", place=PartAddress("acme", "r", "f", "2026-11")).envelope
 
 
 def test_a_key_that_comes_back_from_a_backup_is_not_used(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ from headgate.kernel.record import Closing, Opening
 from headgate.ledger import sequencer as sequencer_module
 from headgate.ledger.checkpoint import Checkpoint, Note
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
+from headgate.ledger.leaves import decode_leaf
 from headgate.ledger.log_keys import read_verifier, verifier_path
-from headgate.ledger.models import decode_leaf
 from headgate.ledger.prove import check_bundle, prove
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.recorder import JournalRecorder

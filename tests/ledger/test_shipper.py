@@ -26,11 +26,11 @@ from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.record import Closing, Opening
 from headgate.ledger import shipper as shipper_module
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
-from headgate.ledger.models import JournalEntry, encode_entry
+from headgate.ledger.leaves import JournalEntry, encode_entry
 from headgate.ledger.pseudonyms import Pseudonymiser
+from headgate.ledger.quarantine import Quarantine
 from headgate.ledger.recorder import JournalRecorder
 from headgate.ledger.seal import Sealer
-from headgate.ledger.set_aside import SetAside
 from headgate.ledger.shipper import Shipper, ShipperPace, run_shipper
 from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database
@@ -331,7 +331,7 @@ async def test_what_is_no_record_is_set_aside_and_what_follows_is_shipped(
 
 
 def frames_aside(root: Path) -> list[bytes]:
-    aside = SetAside(root / "journal")
+    aside = Quarantine(root / "journal")
     return [aside.data(one) for one in aside.every()]
 
 
@@ -429,7 +429,7 @@ async def test_a_disk_that_cannot_be_read_holds_up_what_lies_on_it_alone(
     await second.journal.append(b"not a record").durable()
     async with owning(fresh_database) as owner:
         async with shipping(login, tmp_path):
-            await eventually(lambda: asyncio.to_thread(lambda: SetAside(tmp_path / "journal").count() == 2))
+            await eventually(lambda: asyncio.to_thread(lambda: Quarantine(tmp_path / "journal").count() == 2))
         frame = next(aside.glob(f"{second.journal.folder.name}.*.frame"))
         frame.unlink()
         frame.mkdir()
@@ -554,7 +554,7 @@ async def test_damage_on_the_disk_is_set_aside_and_whole_frames_around_it_are_sh
 SHIP = """
 import asyncio, sys
 from pathlib import Path
-from headgate.ledger.set_aside import SetAside
+from headgate.ledger.quarantine import Quarantine
 from headgate.ledger.shipper import run_shipper
 from headgate.substrate.database_address import DatabaseAddress
 address = DatabaseAddress.parse(sys.stdin.readline().strip())

@@ -16,7 +16,7 @@ from headgate.kernel.identity import Principal, RecordId, TenantId, UseCase
 from headgate.kernel.labels import Labels
 from headgate.kernel.ports import Approvals
 from headgate.policy.approvals import HOLDS, MOST_WAITING, WAITS, Approval, PolicyApprovals, decide, every, waiting
-from headgate.policy.models import DEFAULT_TENANT
+from headgate.policy.entities import DEFAULT_TENANT
 from headgate.substrate.clock import SystemIds
 from headgate.substrate.database import Database
 from headgate.testing.clock import FakeClock

@@ -24,7 +24,7 @@ from headgate.kernel.ports import Decider
 from headgate.policy.attributes import Standing, question
 from headgate.policy.decider import PolicyDecider, decide_uncached, sentence_on
 from headgate.policy.engine import Question, compile_rules, mode_of
-from headgate.policy.models import CustomPolicy, RegisteredPrincipal
+from headgate.policy.entities import CustomPolicy, RegisteredPrincipal
 from headgate.policy.rules import read_rules
 from headgate.policy.snapshot import Snapshot, SnapshotHolder, TenantContents, build_snapshot
 from headgate.testing.clock import FakeClock
@@ -62,7 +62,7 @@ def snapshot(*texts: str, use_cases: tuple[UseCase, ...] = ()) -> Snapshot:
         principals=(RegisteredPrincipal("app", HOME), RegisteredPrincipal("root", HOME, roles=frozenset({"admin"}))),
         policies=tuple(CustomPolicy(f"p{i}", HOME, text) for i, text in enumerate(texts)),
     )
-    return build_snapshot([contents], pack=PACK, version=1)
+    return build_snapshot([contents], baseline=PACK, version=1)
 
 
 BASELINE = snapshot()
@@ -493,8 +493,8 @@ def test_before_the_first_snapshot_nothing_is_decided() -> None:
 
 def test_an_unchanged_tenant_keeps_its_compiled_rules() -> None:
     contents = TenantContents(HOME)
-    before = build_snapshot([contents], pack=PACK, version=1)
-    after = build_snapshot([contents, TenantContents(TenantId("b"))], pack=PACK, version=2, previous=before)
+    before = build_snapshot([contents], baseline=PACK, version=1)
+    after = build_snapshot([contents, TenantContents(TenantId("b"))], baseline=PACK, version=2, previous=before)
     assert after.tenants[HOME].engine is before.tenants[HOME].engine
     assert after.tenants[TenantId("b")].engine is before.tenants[HOME].engine
 

@@ -19,6 +19,7 @@ from headgate.kernel.decision import Decision
 from headgate.kernel.errors import Denied, Invalid, Unauthenticated
 from headgate.kernel.identity import Limits, Principal, TenantId, UseCase
 from headgate.policy.decider import decide_uncached
+from headgate.policy.entities import DEFAULT_TENANT, ApiKey, KeyLimits, RegisteredPrincipal
 from headgate.policy.keys import (
     KEY_PATTERN,
     KeyTerms,
@@ -29,7 +30,6 @@ from headgate.policy.keys import (
     make_key,
     parse_digest,
 )
-from headgate.policy.models import DEFAULT_TENANT, ApiKey, KeyLimits, RegisteredPrincipal
 from headgate.policy.snapshot import Snapshot, TenantContents, build_snapshot
 from headgate.substrate.clock import SystemIds
 
@@ -50,7 +50,7 @@ def made(**terms: Any) -> tuple[str, ApiKey]:
 def snapshot(*keys: ApiKey, roles: frozenset[str] = frozenset({"admin", "developer"})) -> Snapshot:
     principals = tuple(RegisteredPrincipal(name, DEFAULT_TENANT, roles=roles) for name in ("app", "admin"))
     contents = TenantContents(DEFAULT_TENANT, (CHAT, START, ADMINISTRATION), principals, keys)
-    return build_snapshot([contents], pack=PACK, version=1)
+    return build_snapshot([contents], baseline=PACK, version=1)
 
 
 def test_a_key_looks_like_ours_and_is_recognised_with_its_bindings() -> None:
@@ -183,5 +183,5 @@ def test_a_tenants_keys_name_the_tenant() -> None:
     other = TenantId("other")
     secret, key = make_key(KeyTerms("app", "chat"), tenant=other, created_by="x", now=NOW, ids=IDS)
     contents = TenantContents(other, (replace(CHAT, tenant=other),), (RegisteredPrincipal("app", other),), (key,))
-    at = build_snapshot([TenantContents(DEFAULT_TENANT), contents], pack=PACK, version=1)
+    at = build_snapshot([TenantContents(DEFAULT_TENANT), contents], baseline=PACK, version=1)
     assert authenticate(secret, at, NOW).principal.tenant == other

@@ -11,8 +11,8 @@ from headgate.features import baseline
 from headgate.kernel.errors import Conflict, Invalid, Unavailable
 from headgate.kernel.identity import UseCase
 from headgate.policy import store
+from headgate.policy.entities import ADMINISTRATION, DEFAULT_TENANT, CustomPolicy, RegisteredPrincipal
 from headgate.policy.lockout import why_nobody_is_left
-from headgate.policy.models import ADMINISTRATION, DEFAULT_TENANT, CustomPolicy, RegisteredPrincipal
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder, TenantContents, build_snapshot
 from headgate.substrate.clock import SystemIds
@@ -29,8 +29,8 @@ ADMIN = store.built_in_administrator()
 def service_on(contents: TenantContents) -> PolicyService:
     clock = FakeClock(NOW)
     holder = SnapshotHolder(clock)
-    holder.swap(build_snapshot([contents], pack=PACK, version=1), asked_s=holder.now_s())
-    return PolicyService(pack=PACK, holder=holder, clock=clock, ids=SystemIds())
+    holder.swap(build_snapshot([contents], baseline=PACK, version=1), asked_s=holder.now_s())
+    return PolicyService(baseline=PACK, holder=holder, clock=clock, ids=SystemIds())
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def service_on(contents: TenantContents) -> PolicyService:
     ],
 )
 def test_a_state_without_an_administrator_says_why(contents: TenantContents, why: str | None) -> None:
-    tenant = build_snapshot([contents], pack=PACK, version=1).tenants[DEFAULT_TENANT]
+    tenant = build_snapshot([contents], baseline=PACK, version=1).tenants[DEFAULT_TENANT]
     found = why_nobody_is_left(tenant, now=NOW)
     assert found is None if why is None else why in (found or "")
 

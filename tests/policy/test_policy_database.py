@@ -18,9 +18,9 @@ from headgate.kernel.errors import Conflict, Denied, Invalid, NotFound, Unauthen
 from headgate.kernel.identity import TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
 from headgate.policy import store
+from headgate.policy.entities import DEFAULT_TENANT, CustomPolicy, KeyLimits, RegisteredPrincipal
 from headgate.policy.jobs import load_snapshot, refresh
 from headgate.policy.keys import KeyTerms, authenticate, make_key
-from headgate.policy.models import DEFAULT_TENANT, CustomPolicy, KeyLimits, RegisteredPrincipal
 from headgate.policy.service import EARLIEST, LATEST, Check, PolicyService
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.substrate.clock import SystemIds
@@ -72,14 +72,14 @@ class Office:
             yield tx
 
     async def refresh(self) -> bool:
-        return await refresh(self.holder, database=self.worker, pack=PACK)
+        return await refresh(self.holder, database=self.worker, baseline=PACK)
 
 
 @pytest.fixture
 async def office(fresh_database: TemporaryDatabase) -> AsyncIterator[Office]:
     clock = FakeClock(NOW)
     holder = SnapshotHolder(clock)
-    service = PolicyService(pack=PACK, holder=holder, clock=clock, ids=SystemIds())
+    service = PolicyService(baseline=PACK, holder=holder, clock=clock, ids=SystemIds())
     login = fresh_database.login
     async with Database(login["headgate_admin"]) as admin, Database(login["headgate_app"]) as worker:
         yield Office(admin, worker, holder, service)
@@ -439,7 +439,7 @@ async def test_while_the_database_is_away_the_snapshot_stays(office: Office) -> 
     before = office.holder.current
     nowhere = Database(DatabaseAddress.parse("postgresql://nobody@127.0.0.1:1/none"))
     with pytest.raises(Unavailable):
-        await refresh(office.holder, database=nowhere, pack=PACK)
+        await refresh(office.holder, database=nowhere, baseline=PACK)
     assert office.holder.current is before
 
 
@@ -461,9 +461,9 @@ async def test_a_late_answer_of_the_database_is_as_old_as_its_question(fresh_dat
     clock = FakeClock(NOW)
     holder = SnapshotHolder(clock)
     async with Slow(fresh_database.login["headgate_app"], clock) as database:
-        assert await refresh(holder, database=database, pack=PACK)
+        assert await refresh(holder, database=database, baseline=PACK)
         assert holder.age_s() == 50 * 3  # the version, it and the tenants, what the one tenant has
-        assert not await refresh(holder, database=database, pack=PACK)
+        assert not await refresh(holder, database=database, baseline=PACK)
         assert holder.age_s() == 50
 
 

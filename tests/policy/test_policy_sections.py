@@ -16,7 +16,7 @@ from headgate.kernel.errors import HeadgateError, Invalid, TooLarge
 from headgate.kernel.labels import Confidentiality
 from headgate.kernel.ports import Change, ConfigSection
 from headgate.policy import store
-from headgate.policy.models import DEFAULT_TENANT, CustomPolicy, RegisteredPrincipal
+from headgate.policy.entities import DEFAULT_TENANT, CustomPolicy, RegisteredPrincipal
 from headgate.policy.sections import Section, policy_sections
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder
@@ -26,9 +26,9 @@ from headgate.testing.postgres import TemporaryDatabase
 
 PACK = baseline()
 CLOCK = SystemClock()
-SERVICE = PolicyService(pack=PACK, holder=SnapshotHolder(CLOCK), clock=CLOCK, ids=SystemIds())
+SERVICE = PolicyService(baseline=PACK, holder=SnapshotHolder(CLOCK), clock=CLOCK, ids=SystemIds())
 SECTIONS: dict[str, Section[Any]] = {
-    section.name: section for section in policy_sections(pack=PACK, service=SERVICE, clock=CLOCK)
+    section.name: section for section in policy_sections(baseline=PACK, service=SERVICE, clock=CLOCK)
 }
 NO = '@id("no") @reason("not today") forbid (principal, action, resource);'
 DIGEST = "sha256:" + "ab" * 32
@@ -154,7 +154,7 @@ def test_there_is_a_bound_to_the_entries_of_a_section() -> None:
 def test_a_policy_may_stand_in_a_file_beside(tmp_path: Path) -> None:
     (tmp_path / "own.cedar").write_text(NO)
     sections = policy_sections(
-        pack=PACK, service=SERVICE, clock=CLOCK, read_file=lambda name: (tmp_path / name).read_text()
+        baseline=PACK, service=SERVICE, clock=CLOCK, read_file=lambda name: (tmp_path / name).read_text()
     )
     policies = next(section for section in sections if section.name == "policy")
     assert policies.check([{"id": "own", "file": "own.cedar"}], {})[0].text == NO

@@ -9,8 +9,8 @@ from headgate.features import baseline, verbs
 from headgate.kernel.decision import LogLevel, Obligations
 from headgate.kernel.errors import Conflict, Invalid, TooLarge
 from headgate.kernel.labels import Custody
+from headgate.policy.baseline import compile_baseline
 from headgate.policy.members import refuse_members
-from headgate.policy.pack import load_pack
 from headgate.policy.rules import checked_rules, read_rules, roles_of
 
 ANY = "(principal, action, resource)"
@@ -149,11 +149,11 @@ def test_every_rule_of_the_baseline_says_why_it_is_there() -> None:
 def test_a_rule_in_the_wrong_file_and_one_id_in_two_features_are_refused() -> None:
     duty = one('@duty("log") @level("none")')
     with pytest.raises(Invalid, match=r"baseline/mine/access\.cedar: rule r belongs in the other file"):
-        load_pack(verbs(), [Rules("mine", access=duty, duties="")])
+        compile_baseline(verbs(), [Rules("mine", access=duty, duties="")])
     with pytest.raises(
         Conflict, match=r"baseline/mine/duties\.cedar and baseline/yours/duties\.cedar both have a rule r"
     ):
-        load_pack(verbs(), [Rules("mine", "", duty), Rules("yours", "", duty)])
+        compile_baseline(verbs(), [Rules("mine", "", duty), Rules("yours", "", duty)])
 
 
 @pytest.mark.parametrize("members", [frozenset(map(str, range(2_001))), {"group:"}, {"an*"}, {" "}])

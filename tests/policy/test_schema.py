@@ -13,9 +13,9 @@ from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Effect
 from headgate.kernel.errors import Invalid
 from headgate.kernel.identity import Principal, UseCase
+from headgate.policy.baseline import compile_baseline
 from headgate.policy.decider import PolicyDecider
-from headgate.policy.models import DEFAULT_TENANT, CustomPolicy, RegisteredPrincipal
-from headgate.policy.pack import load_pack
+from headgate.policy.entities import DEFAULT_TENANT, CustomPolicy, RegisteredPrincipal
 from headgate.policy.schema import schema_text
 from headgate.policy.snapshot import SnapshotHolder, TenantContents, build_snapshot
 from headgate.testing.clock import FakeClock
@@ -34,14 +34,14 @@ when { resource.loudness >= 100 || resource.rooms.contains("chapel") || resource
 
 
 def decided(attributes: Mapping[str, AttributeValue]) -> Effect:
-    pack = load_pack([*verbs(), RING], rules(), older_verbs=older_verbs())
+    pack = compile_baseline([*verbs(), RING], rules(), older_verbs=older_verbs())
     contents = TenantContents(
         DEFAULT_TENANT,
         use_cases=(UseCase("bells", DEFAULT_TENANT, owner="o", purpose="p"),),
         principals=(RegisteredPrincipal("ada", DEFAULT_TENANT, "person"),),
         policies=(CustomPolicy("bells", DEFAULT_TENANT, LET + QUIET),),
     )
-    snapshot = build_snapshot([contents], pack=pack, version=1)
+    snapshot = build_snapshot([contents], baseline=pack, version=1)
     tenant = snapshot.tenants[DEFAULT_TENANT]
     assert tenant.fault is None, tenant.fault
     resource = Resource("bell", "big", attributes=attributes)

@@ -37,7 +37,7 @@ def copy(tmp_path: Path) -> Path:
     [
         ("kernel/labels.py", "import msgspec"),
         ("wire/sse.py", "import socket"),
-        ("guard/engine.py", "from headgate.policy import models"),
+        ("guard/engine.py", "from headgate.policy import entities"),
         ("substrate/clock.py", "from headgate.gateway import catalogue"),
         ("gateway/providers/openai.py", "from headgate.substrate import egress"),
         ("server/asgi.py", "from headgate.testing import clock"),

@@ -192,9 +192,9 @@ OFFERS: dict[str, str] = {
         prove read_verifier run_sequencer run_shipper verifier_path verify_log
     """,
     "policy": """
-        ApiKey Approval Authenticated Check CustomPolicy Explanation KeyLimits KeyTerms NewKey Pack
+        ApiKey Approval Authenticated Check CustomPolicy Explanation KeyLimits KeyTerms NewKey Baseline
         PolicyApprovals PolicyDecider PolicyService RegisteredPrincipal RuleView Snapshot SnapshotHolder
-        authenticate load_pack load_snapshot make_admin_key policy_sections refresh
+        authenticate compile_baseline load_snapshot make_admin_key policy_sections refresh
     """,
     "substrate/egress": """
         AddressPolicy Egress Framing Headers NetworkProfile Origin Request Resolver Response Sending

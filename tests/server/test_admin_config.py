@@ -10,7 +10,7 @@ import pytest
 
 from headgate.kernel.identity import Principal
 from headgate.policy import approvals
-from headgate.policy.models import DEFAULT_TENANT
+from headgate.policy.entities import DEFAULT_TENANT
 from headgate.testing.house import House
 
 FILE = """
@@ -201,7 +201,7 @@ async def test_what_needs_approval_is_done_with_the_grant_of_somebody_else_and_w
 async def _approve(house: House) -> str:
     """Approve the one request that waits, as another administrator."""
     approver = Principal("anna", DEFAULT_TENANT, "person", frozenset({"admin"}))
-    async with house.worker.house.administration.transaction(tenant=DEFAULT_TENANT) as tx:
+    async with house.worker.platform.administration.transaction(tenant=DEFAULT_TENANT) as tx:
         now = house.worker.base.clock.now()
         waiting = await approvals.waiting(tx, tenant=DEFAULT_TENANT, now=now)
         decided = await approvals.decide(tx, waiting[0].id, approver=approver, approved=True, now=now)

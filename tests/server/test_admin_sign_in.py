@@ -10,7 +10,7 @@ from headgate.kernel.errors import Unavailable
 from headgate.kernel.ports import Recorder, Ticket
 from headgate.kernel.record import Opening
 from headgate.ledger.recorder import JournalRecorder
-from headgate.policy.models import ADMIN, DEFAULT_TENANT
+from headgate.policy.entities import ADMIN, DEFAULT_TENANT
 from headgate.policy.parts import Policy
 from headgate.server.refusals import AT_ONCE
 from headgate.server.sessions import (
@@ -127,7 +127,7 @@ async def test_a_link_that_does_not_hold_leaves_a_record_that_says_so(house: Hou
 async def test_a_link_for_somebody_who_was_unregistered_opens_nothing(house: House):
     await house.register("ann")
     token = await house.sign_in_token("ann")
-    async with house.worker.house.administration.transaction(tenant="default") as tx:
+    async with house.worker.platform.administration.transaction(tenant="default") as tx:
         await house.worker.service(Policy).service.delete_principal(tx, "ann", tenant=DEFAULT_TENANT)
     await house.worker.refresh()
     async with house.client() as client:
@@ -191,7 +191,7 @@ async def test_whoever_loses_a_role_has_lost_it_in_open_sessions_too(house: Hous
         await house.register("ann")
         assert (await browser.get("/api/session")).json()["roles"] == []
         assert (await browser.get("/api/keys")).status_code == 403
-        async with house.worker.house.administration.transaction(tenant="default") as tx:
+        async with house.worker.platform.administration.transaction(tenant="default") as tx:
             await house.worker.service(Policy).service.delete_principal(tx, "ann", tenant=DEFAULT_TENANT)
         await house.worker.refresh()
         assert (await browser.get("/api/session")).status_code == 401

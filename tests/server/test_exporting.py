@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import Confidentiality, Labels
-from headgate.policy.models import DEFAULT_TENANT
+from headgate.policy.entities import DEFAULT_TENANT
 from headgate.server.exporting import exporting
 from headgate.substrate.clock import SystemClock
 from headgate.substrate.telemetry import Span, SpanExporter
@@ -45,5 +45,7 @@ async def _flush(
     now = SystemClock().now()
     spans = SpanExporter(service="headgate", instance="1")
     spans.add(Span("0" * 31 + "1", "0" * 15 + "1", None, "x", now, now, tenant))
-    await spans.flush(exporting(house.worker.pipeline, house.worker.house.job_action, endpoint=ENDPOINT, labels=labels))
+    await spans.flush(
+        exporting(house.worker.pipeline, house.worker.platform.job_action, endpoint=ENDPOINT, labels=labels)
+    )
     return spans.dropped

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from headgate import assembly
 from headgate.admin.bodies import Body
 from headgate.admin.commands import command_verb
-from headgate.admin.features import Feature, House, Opened
+from headgate.admin.features import Feature, Opened, Platform
 from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
 from headgate.features import FEATURES, NAMES, refuse_doubles
@@ -136,7 +136,7 @@ async def test_what_a_feature_takes_from_others_stops_the_start(
     verbs: tuple[Verb[Any, Any, Any], ...],
     words: str,
 ):
-    async def open_odd(house: House, stack: AsyncExitStack) -> Opened:
+    async def open_odd(platform: Platform, stack: AsyncExitStack) -> Opened:
         return opened
 
     (tmp_path / "data").mkdir(mode=0o700)
@@ -152,7 +152,7 @@ async def test_a_feature_that_cannot_be_read_is_named_and_the_others_are_served(
     async def broken() -> None:
         raise ValueError("the list is empty")
 
-    async def open_odd(house: House, stack: AsyncExitStack) -> Opened:
+    async def open_odd(platform: Platform, stack: AsyncExitStack) -> Opened:
         return Opened(refresh=broken)
 
     (tmp_path / "data").mkdir(mode=0o700)

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 from headgate.admin.features import Opened
 from headgate.assembly import Refreshing
-from headgate.policy.models import DEFAULT_TENANT
+from headgate.policy.entities import DEFAULT_TENANT
 from headgate.policy.parts import Policy
-from headgate.substrate.kept_jobs import kept
+from headgate.substrate.background_jobs import keep_running
 from headgate.testing.house import House
 
 BAD_ROWS = {
@@ -64,7 +64,7 @@ async def test_a_change_that_could_not_be_read_back_is_refused(house: House) -> 
 
 async def test_a_refresh_that_fails_keeps_what_there_was_says_why_once_and_goes_on(house: House) -> None:
     worker, holder = house.worker, house.worker.service(Policy).holder
-    refreshing = Refreshing(worker.house.database, worker.opened, then=worker.pipeline.review)
+    refreshing = Refreshing(worker.platform.database, worker.opened, then=worker.pipeline.review)
     await refreshing.look()
     before = holder.current
     _execute(house, "ALTER TABLE policy.principals RENAME TO principals_away; UPDATE policy.versions SET version = 99")
@@ -88,7 +88,7 @@ async def test_a_change_wakes_the_refresher_long_before_its_next_look(house: Hou
     async def look() -> None:
         looked.put_nowait(None)
 
-    refreshing = Refreshing(house.worker.house.database, {"mine": Opened(refresh=look)}, then=lambda: None)
+    refreshing = Refreshing(house.worker.platform.database, {"mine": Opened(refresh=look)}, then=lambda: None)
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         task = group.create_task(refreshing.run_forever(poll_s=600))
         await looked.get()
@@ -112,7 +112,7 @@ async def test_a_job_goes_on_after_any_error_and_says_each_cause_once() -> None:
 
     with capture_logs() as logs:
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(kept("a job", job, pauses_s=(0.0,)))
+            task = group.create_task(keep_running("a job", job, pauses_s=(0.0,)))
             await done.wait()
             task.cancel()
     with contextlib.suppress(asyncio.CancelledError):

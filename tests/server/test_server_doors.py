@@ -18,7 +18,7 @@ from headgate.server import streams
 from headgate.server.asgi import Message
 from headgate.server.data_plane import patience_s
 from headgate.server.hosts import HostRule, Misdirected
-from headgate.server.observers import Observers
+from headgate.server.metrics_access import MetricsReaders
 from headgate.server.static_files import CONTENT_SECURITY_POLICY, StaticFiles
 from headgate.substrate.settings import MetricsAccess, load
 from headgate.testing.house import APPLICATIONS, House, Streamed
@@ -103,7 +103,7 @@ async def test_who_may_read_the_metrics_is_set(house: House):
         ("key", False, "127.0.0.1", False),
     )
     for access, is_behind_proxy, peer, is_let_in in cases:
-        observers = Observers(
+        observers = MetricsReaders(
             access,
             is_behind_proxy=is_behind_proxy,
             holder=worker.service(Policy).holder,

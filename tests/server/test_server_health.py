@@ -19,7 +19,7 @@ from headgate.kernel.record import Closing, Opening
 from headgate.policy.snapshot import SnapshotHolder, build_snapshot
 from headgate.server.asgi import Message
 from headgate.server.health import CountingRecorder, Counts, DatabaseWatch, Health, HealthParts
-from headgate.server.metrics import LASTS_S, Board
+from headgate.server.metrics import LASTS_S, SharedMetrics
 from headgate.server.streams import OpenStreams
 from headgate.substrate.clock import SystemClock
 from headgate.substrate.database import Database
@@ -54,14 +54,14 @@ def health(
             is_journal_sound=lambda: is_sound,
             model_state=lambda: "loading",
             clock=clock,
-            board=Board(folder, worker=worker, clock=clock),
+            board=SharedMetrics(folder, worker=worker, clock=clock),
         )
     )
 
 
 def loaded() -> SnapshotHolder:
     holder = SnapshotHolder(FakeClock())
-    holder.swap(build_snapshot([], pack=baseline(), version=1), asked_s=holder.now_s())
+    holder.swap(build_snapshot([], baseline=baseline(), version=1), asked_s=holder.now_s())
     return holder
 
 
@@ -148,7 +148,7 @@ async def test_a_worker_leaves_its_numbers_while_it_lives_and_takes_them_away_wh
 
 async def test_numbers_that_cannot_be_written_harm_nobody(tmp_path: Path):
     (tmp_path / "board").write_text("no folder")
-    board = Board(tmp_path / "board", worker="7", clock=SystemClock())
+    board = SharedMetrics(tmp_path / "board", worker="7", clock=SystemClock())
     with capture_logs() as logs:
         async with asyncio.TaskGroup() as group:
             living = group.create_task(board.leave_forever(health(loaded(), tmp_path).numbers))
@@ -160,7 +160,7 @@ async def test_numbers_that_cannot_be_written_harm_nobody(tmp_path: Path):
 
 
 def _leave(one: Health, folder: Path, worker: str) -> None:
-    Board(folder, worker=worker, clock=SystemClock()).write(one.numbers())
+    SharedMetrics(folder, worker=worker, clock=SystemClock()).write(one.numbers())
 
 
 def _workers(body: bytes) -> list[str]:

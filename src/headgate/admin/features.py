@@ -93,11 +93,11 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Platform:
     """The context in which a feature opens.
 
     Args:
-        purpose: `worker` serves requests; `desk` runs one command of the operator, without detectors, providers and
+        purpose: `worker` serves requests; `command` runs one command of the operator, without detectors, providers and
             jobs.
         is_baseline_alone: decide by the built-in rules only, and ignore stored policies.
         database: connects under the workers' role, which is subject to row-level security.
@@ -113,7 +113,7 @@ class House:
         job_action: makes an action of background work.
     """
 
-    purpose: Literal["worker", "desk"]
+    purpose: Literal["worker", "command"]
     base: Foundations
     database: Database
     administration: Database
@@ -146,7 +146,7 @@ class Opened:
         left_out: returns stored entries that cannot be used, as `tenant: kind id`.
         tenants: returns the current tenants. Exactly one feature has it.
         check: checks changes of the configuration. Exactly one feature has it.
-        job_action: as in `House`; of one feature only.
+        job_action: as in `Platform`; of one feature only.
     """
 
     service: Any = None
@@ -162,11 +162,11 @@ class Opened:
     job_action: JobAction | None = None
 
 
-Open = Callable[[House, AsyncExitStack], Awaitable[Opened]]
+Open = Callable[[Platform, AsyncExitStack], Awaitable[Opened]]
 """Opens a feature. It pushes its cleanup on the exit stack."""
 
 
-async def open_nothing(house: House, stack: AsyncExitStack) -> Opened:
+async def open_nothing(house: Platform, stack: AsyncExitStack) -> Opened:
     """Open a feature without state."""
     return Opened()
 

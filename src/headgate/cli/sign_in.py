@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from headgate.admin.client import settings_from
-from headgate.policy.models import ADMIN
+from headgate.policy.entities import ADMIN
 from headgate.server.setup import sign_in_link
 from headgate.substrate import settings as settings_module
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import structlog
 
 from headgate.gateway.allowances import Allowances, Wanted
-from headgate.gateway.leases import Answer, Kind, Lease, Place, start_of
+from headgate.gateway.leases import Kind, Lease, LeaseAnswer, Window, start_of
 from headgate.kernel.action import Action
 from headgate.kernel.decision import Decision
 from headgate.kernel.errors import Denied, ExceedsLimit, HeadgateError, OverBudget, Unavailable
@@ -124,7 +124,7 @@ class KeyAdmitter:
             group.create_task(self._forget_forever(tenants))
 
     async def give_back(self) -> None:
-        """Report every due share to the store.
+        """LeaseReport every due share to the store.
 
         Raises:
             Unavailable: the store is down; the shares stay leased here.
@@ -149,7 +149,7 @@ class KeyAdmitter:
             self._wake.set()
 
     async def aclose(self) -> None:
-        """Report the final shares to the store: charge the spent amounts and give back the rest.
+        """LeaseReport the final shares to the store: charge the spent amounts and give back the rest.
 
         Raises:
             Unavailable: the store is down; the shares stay taken until their windows end.
@@ -174,7 +174,7 @@ class KeyAdmitter:
         lease = self._leases.get(key)
         if lease is None or not lease.start <= now < lease.end:
             self._end(key)
-            place = Place(*key, start_of(kind, now))
+            place = Window(*key, start_of(kind, now))
             lease = self._leases[key] = Lease(place, cap, place.start, place.end, used_at=now)
         lease.used_at = now
         if lease.cap != cap:
@@ -190,12 +190,12 @@ class KeyAdmitter:
                 raise
             # Rate limits only protect against bursts, so each worker counts alone while it is down.
             lease.lend()
-            answer = None if lease.take(amount) else Answer(0)
+            answer = None if lease.take(amount) else LeaseAnswer(0)
         if answer is not None:
             raise self._refusal(lease, amount, answer, currency=principal.limits.currency)
         return lease
 
-    async def _lease(self, lease: Lease, amount: int) -> Answer | None:
+    async def _lease(self, lease: Lease, amount: int) -> LeaseAnswer | None:
         """Reserve an amount with the store's help, waiting briefly for other workers' shares.
 
         Returns the store's answer if the amount does not fit, else None.
@@ -216,15 +216,15 @@ class KeyAdmitter:
             pauses_left -= 1
             await self._pause(_PAUSE_S)
 
-    def _remembered(self, lease: Lease, amount: int) -> Answer | None:
+    def _remembered(self, lease: Lease, amount: int) -> LeaseAnswer | None:
         """Return the cached refusal if it also covers this amount."""
         if lease.refused is None or amount < lease.refused[0]:
             return None
         is_fresh = self._clock.monotonic() - lease.refused_s < _REFUSED_S
         return lease.refused[1] if is_fresh else None
 
-    async def _sync(self, lease: Lease, *, need: int = 0) -> Answer:
-        """Report a share to the store, and lease more if needed."""
+    async def _sync(self, lease: Lease, *, need: int = 0) -> LeaseAnswer:
+        """LeaseReport a share to the store, and lease more if needed."""
         now_s = self._clock.monotonic()
         if self._probe_s is not None and now_s < self._probe_s:
             raise Unavailable(_AWAY, retry_after_s=_AWAY_S)
@@ -242,7 +242,7 @@ class KeyAdmitter:
         return answer
 
     async def _tell(self, lease: Lease) -> None:
-        """Report a share to the store and give back the unreserved amount."""
+        """LeaseReport a share to the store and give back the unreserved amount."""
         async with lease.lock:
             if lease.is_wanted or not lease.is_told():
                 await self._sync(lease)
@@ -259,7 +259,7 @@ class KeyAdmitter:
         if lease is not None and lease.place.kind == "cost" and not lease.is_told():
             self._ended.append(lease)
 
-    def _refusal(self, lease: Lease, amount: int, answer: Answer, *, currency: str) -> OverBudget:
+    def _refusal(self, lease: Lease, amount: int, answer: LeaseAnswer, *, currency: str) -> OverBudget:
         if answer.free + _returnable(lease, answer) >= amount:
             what = _limit(lease.place.kind, lease.cap, currency)
             return OverBudget(
@@ -345,7 +345,7 @@ def _is_used(measures: Measures) -> bool:
     return bool(measures.amounts or measures.cost_micros) or measures.first_item_us is not None
 
 
-def _returnable(lease: Lease, answer: Answer) -> int:
+def _returnable(lease: Lease, answer: LeaseAnswer) -> int:
     """Return the amount that may come back before the window ends.
 
     For money this includes the reservations of calls in flight.
@@ -357,7 +357,7 @@ def _limit(kind: Kind, cap: int, currency: str) -> str:
     return f"{cap} requests a minute" if kind == "requests" else f"{_money(cap)} {currency} a day"
 
 
-def _used_up(lease: Lease, amount: int, answer: Answer, currency: str) -> str:
+def _used_up(lease: Lease, amount: int, answer: LeaseAnswer, currency: str) -> str:
     limit = _limit(lease.place.kind, lease.cap, currency)
     free = answer.free + _returnable(lease, answer)
     if lease.place.kind == "requests" or free <= 0:

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from headgate.gateway.leases import Answer, Kind, Place, Report
+from headgate.gateway.leases import Kind, LeaseAnswer, LeaseReport, Window
 from headgate.substrate.database import Database, Transaction, load_queries
 
 _QUERIES = load_queries("headgate.gateway")
@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
 class Allowances(Protocol):
     """The store of the windows of keys' limits."""
 
-    async def sync(self, place: Place, report: Report) -> Answer:
+    async def sync(self, place: Window, report: LeaseReport) -> LeaseAnswer:
         """Write this worker's share and lease more; if it does not fit, notify the other workers.
 
         Raises:
@@ -75,7 +75,7 @@ class PostgresAllowances:
         self._database = database
         self._worker = worker
 
-    async def sync(self, place: Place, report: Report) -> Answer:
+    async def sync(self, place: Window, report: LeaseReport) -> LeaseAnswer:
         """As `Allowances.sync`; one transaction."""
         values: dict[str, Any] = {
             "tenant": place.tenant,
@@ -89,7 +89,7 @@ class PostgresAllowances:
             before = int(str(await tx.value(_QUERIES["own_share"], values) or 0))
             free = report.cap - (taken - before) - report.spent - report.held
             granted = report.grant(free)
-            answer = Answer(free) if granted or not report.need else await self._refuse(tx, values, free)
+            answer = LeaseAnswer(free) if granted or not report.need else await self._refuse(tx, values, free)
             share = {"spent": report.spent, "held": report.held, "spare": granted}
             await tx.execute(_QUERIES["put_share"], {**values, **share})
             if amount := sum(share.values()) - before:
@@ -116,13 +116,13 @@ class PostgresAllowances:
                 async with self._database.transaction(tenant=tenant) as tx:
                     deleted = await tx.execute(_QUERIES[query], values)
 
-    async def _refuse(self, tx: Transaction, values: dict[str, Any], free: int) -> Answer:
+    async def _refuse(self, tx: Transaction, values: dict[str, Any], free: int) -> LeaseAnswer:
         """Return the amounts that other workers may give back, and notify these workers."""
         others = await tx.row(_QUERIES["other_shares"], {**values, "lost_s": _LOST_S}, of=_Others) or _Others(0, 0)
         if others.spare or others.held:
             call = Wanted(self._worker, values["tenant"], values["key_id"], values["kind"])
             await tx.notify(_CHANNEL, msgspec.json.encode(call).decode())
-        return Answer(free, others.spare, others.held)
+        return LeaseAnswer(free, others.spare, others.held)
 
     async def _calls(self, wakes: Any) -> AsyncGenerator[Wanted]:
         async for payload in wakes:

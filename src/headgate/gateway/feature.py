@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, suppress
 from typing import Any, cast
 
-from headgate.admin.features import Feature, House, Opened
+from headgate.admin.features import Feature, Opened, Platform
 from headgate.gateway import chat, model_routes, preview
 from headgate.gateway.admission import KeyAdmitter
 from headgate.gateway.allowances import PostgresAllowances
+from headgate.gateway.catalogue_cache import CatalogueCache
 from headgate.gateway.commands import COMMANDS
 from headgate.gateway.dispatch import ModelDispatcher
 from headgate.gateway.invoke import ModelInvoke
-from headgate.gateway.library import Library
 from headgate.gateway.parts import Gateway
 from headgate.gateway.pricing import estimate_micros
 from headgate.gateway.routing import Health
@@ -33,20 +33,20 @@ _ANY_TENANT = TenantId("")
 _SECTIONS: tuple[Kind, ...] = ("network", "deployment", "alias")
 
 
-async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
+async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
     """Open the gateway: everything in a worker, only the admitter and catalogues elsewhere."""
-    base, secrets, is_worker = house.base, house.secrets, house.purpose == "worker"
+    base, secrets, is_worker = platform.base, platform.secrets, platform.purpose == "worker"
     endpoint = base.settings.otlp_endpoint
     providers = {name: cast("Provider", one) for name, one in load("providers").items()} if is_worker else {}
     dialects = load_dialects()
-    library = Library(
-        database=house.database,
-        egress=house.egress,
+    library = CatalogueCache(
+        database=platform.database,
+        egress=platform.egress,
         providers=providers,
         secrets=secrets,
-        model_port=house.model_port,
+        model_port=platform.model_port,
         profiles={PROFILE: telemetry_profile(endpoint)} if endpoint else None,
-        categories=frozenset(house.names("category", _ANY_TENANT)),
+        categories=frozenset(platform.names("category", _ANY_TENANT)),
     )
 
     def estimate(action: Action[Any, Any, Any]) -> int | None:
@@ -58,7 +58,7 @@ async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
         candidates = catalogue.candidates(catalogue.alias(call.model))
         return estimate_micros(call, candidates, currency=action.principal.limits.currency)
 
-    store = PostgresAllowances(house.database, worker=base.ids.ulid())
+    store = PostgresAllowances(platform.database, worker=base.ids.ulid())
     admitter = KeyAdmitter(store=store, clock=base.clock, estimate=estimate)
     gateway = Gateway(library, admitter, providers, dialects)
     if not is_worker:
@@ -71,10 +71,10 @@ async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
     stack.push_async_callback(close)
 
     async def refresh() -> None:
-        await library.refresh(house.tenants())
+        await library.refresh(platform.tenants())
 
     async def keep_limits(_: Pipeline) -> None:
-        await admitter.run_forever(house.tenants)
+        await admitter.run_forever(platform.tenants)
 
     return Opened(
         service=gateway,
@@ -83,7 +83,7 @@ async def open_gateway(house: House, stack: AsyncExitStack) -> Opened:
                 catalogues=library.catalogue, health=Health(base.clock), counting=dialects.counting
             ),
             MODEL_DISPATCH.name: ModelDispatcher(
-                egress=house.egress, providers=providers, dialects=dialects, secrets=secrets
+                egress=platform.egress, providers=providers, dialects=dialects, secrets=secrets
             ),
         },
         stages={"admitter": admitter},

@@ -25,7 +25,7 @@ _IDLE = timedelta(seconds=_LONG_S)
 _UNSURE = (-1, -1)
 
 
-class Place(NamedTuple):
+class Window(NamedTuple):
     """A window of a key's limit."""
 
     tenant: str
@@ -40,7 +40,7 @@ class Place(NamedTuple):
 
 
 @dataclass(slots=True)
-class Report:
+class LeaseReport:
     """A worker's report to the store about its share, with a request for more.
 
     Args:
@@ -70,7 +70,7 @@ class Report:
         return self.need + (spare if spare >= self.need else 0)
 
 
-class Answer(NamedTuple):
+class LeaseAnswer(NamedTuple):
     """The store's answer to a report.
 
     Args:
@@ -96,7 +96,7 @@ class Lease:
         is_stale: the cap has changed since the last answer of the store.
     """
 
-    place: Place
+    place: Window
     cap: int
     start: datetime
     end: datetime
@@ -108,7 +108,7 @@ class Lease:
     is_wanted: bool = False
     is_alone: bool = False
     is_stale: bool = False
-    refused: tuple[int, Answer] | None = None
+    refused: tuple[int, LeaseAnswer] | None = None
     refused_s: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _told: tuple[int, int] = (0, 0)
@@ -132,7 +132,7 @@ class Lease:
     def is_due(self, now: datetime) -> bool:
         """Whether this share should be reported to the store now."""
         if self.left == 0 and (self.spent, self.held) == self._told:
-            # Report a long call again, so that other workers do not take this one for dead.
+            # LeaseReport a long call again, so that other workers do not take this one for dead.
             return self.is_wanted and self.held > 0
         is_at_once = self.left < 0 or self.is_near or self.is_wanted or self.is_alone
         return is_at_once or now - self.used_at >= _IDLE
@@ -141,16 +141,16 @@ class Lease:
         """Whether the store knows the final state of this share."""
         return self.left == self.held == 0 and self._told == (self.spent, 0)
 
-    def begin(self, *, need: int, now_s: float) -> tuple[Report, int]:
+    def begin(self, *, need: int, now_s: float) -> tuple[LeaseReport, int]:
         """Return the report for the store, and the amount left, which is locked until the answer.
 
         `finish` or `fail` ends the lock.
         """
         spare = self._calls_ahead(now_s) * need if need and not self.is_wanted else 0
         left, self.left, self.refused = self.left, 0, None
-        return Report(self.spent, self.held, need, spare, self.cap), left
+        return LeaseReport(self.spent, self.held, need, spare, self.cap), left
 
-    def finish(self, report: Report, *, now_s: float) -> None:
+    def finish(self, report: LeaseReport, *, now_s: float) -> None:
         """Add the granted amount."""
         granted = report.granted or 0
         self.left += granted
@@ -160,7 +160,7 @@ class Lease:
             self.is_near = granted <= report.need
             self._leased_s = now_s
 
-    def fail(self, report: Report, left: int) -> None:
+    def fail(self, report: LeaseReport, left: int) -> None:
         """Restore the amount left, or less if the store may have committed despite the error."""
         if report.granted is None:
             self.left += left

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headgate.gateway.admission import KeyAdmitter
 from headgate.gateway.catalogue import Catalogues
-from headgate.gateway.library import Library
+from headgate.gateway.catalogue_cache import CatalogueCache
 from headgate.wire.dialects import Dialects
 from headgate.wire.provider import Provider
 
@@ -20,7 +20,7 @@ class Gateway:
         providers: by name.
     """
 
-    library: Library
+    library: CatalogueCache
     admitter: KeyAdmitter
     providers: Mapping[str, Provider]
     dialects: Dialects

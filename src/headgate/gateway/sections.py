@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from headgate.gateway import store
-from headgate.gateway.models import (
+from headgate.gateway.specs import (
     AliasSpec,
     DeploymentSpec,
     NetworkSpec,

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from headgate.gateway.models import AliasSpec, DeploymentSpec, NetworkSpec
+from headgate.gateway.specs import AliasSpec, DeploymentSpec, NetworkSpec
 from headgate.substrate.database import Transaction, load_queries
 
 _QUERIES = load_queries("headgate.gateway")

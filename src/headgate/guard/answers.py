@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 from headgate.guard.pseudonyms import CODE_SIZE, TOKEN
 from headgate.kernel.errors import Invalid
-from headgate.kernel.hashing import same
+from headgate.kernel.hashing import interned
 from headgate.kernel.identity import UseCase
 from headgate.kernel.labels import BOTTOM, EMPTY, Integrity, Labels, parse_labels
 from headgate.kernel.ports import Clock
@@ -46,7 +46,7 @@ class Table(Protocol):
         ...
 
 
-class Thought(NamedTuple):
+class RememberedThinking(NamedTuple):
     """The original form of a reasoning text that a client sends back.
 
     Args:
@@ -98,13 +98,13 @@ class AnswerMemory:
             key = self._hash_thought(shown, place, use_case)
             self._table.put(key, value, written_at=int(self._clock.now().timestamp()))
 
-    def recall_thought(self, shown: str, *, place: str, use_case: UseCase) -> Thought | None:
+    def recall_thought(self, shown: str, *, place: str, use_case: UseCase) -> RememberedThinking | None:
         """Return the original form of a reasoning text; None if it is not from this place."""
         value = self._table.get(self._hash_thought(shown, place, use_case))
         if value is None:
             return None
         digest, codes = value[:_DIGEST_BYTES], value[_DIGEST_BYTES:].decode()
-        return Thought(
+        return RememberedThinking(
             frozenset(codes[at : at + CODE_SIZE] for at in range(0, len(codes), CODE_SIZE)),
             partial(self._is_thought, digest, place, use_case),
         )
@@ -131,7 +131,7 @@ def _hashed(key: bytes, *fields: str) -> bytes:
 
 @lru_cache(maxsize=1024)  # conversations repeat a few
 def _read(value: bytes) -> Labels:
-    return same(parse_labels(value.decode()))
+    return interned(parse_labels(value.decode()))
 
 
 @lru_cache(maxsize=1024)

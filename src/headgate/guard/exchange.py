@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from headgate.guard.answers import MOST_CHARS
 from headgate.guard.boundaries import Boundary, Channel, mended
 from headgate.guard.engine import Engine
-from headgate.guard.keeping import Keeper
+from headgate.guard.keeping import RecordMasker
 from headgate.guard.masking import removed
 from headgate.guard.pseudonyms import FRAME, Book, Entry
 from headgate.guard.quotation import Quotation, is_json
@@ -129,7 +129,7 @@ class GuardExchange:
         """Callback at the end of the answer, with the released texts and the answer's labels."""
         self._thoughts: dict[str, list[tuple[str, str]]] = {}
         self._has_found = False
-        self.keeper: Keeper | None = None
+        self.keeper: RecordMasker | None = None
         """As `Exchange.keeper`."""
         self.remember_thought: Callable[[str, str], None] | None = None
         """Callback with the original and the released form of a possibly signed reasoning text."""

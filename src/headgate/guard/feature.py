@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from headgate.admin.features import Feature, House, Opened
+from headgate.admin.features import Feature, Opened, Platform
 from headgate.guard.answers import AnswerMemory
 from headgate.guard.engine import Engine, builtin_detectors
 from headgate.guard.labelling import GuardLabeller
@@ -17,10 +17,10 @@ _REMEMBERED_ANSWERS = 1 << 16
 """For all workers of this machine together; half a kilobyte each, in a sparse file."""
 
 
-async def open_guard(house: House, stack: AsyncExitStack) -> Opened:
+async def open_guard(platform: Platform, stack: AsyncExitStack) -> Opened:
     """Load the detectors. Only workers need them, because no other process handles content."""
-    base, pseudonyms = house.base, Pseudonyms(house.base.secret("pseudonyms"))
-    if house.purpose == "desk":
+    base, pseudonyms = platform.base, Pseudonyms(platform.base.secret("pseudonyms"))
+    if platform.purpose == "command":
         detectors, answers = dict[str, Detector](), None
         engine = Engine(detectors)
     else:

@@ -12,7 +12,7 @@ from headgate.guard.windows import HELD
 from headgate.kernel.content import Content, Finding
 
 
-class Keeper:
+class RecordMasker:
     """Replaces every finding by its pseudonym; equal values have equal pseudonyms everywhere.
 
     Args:

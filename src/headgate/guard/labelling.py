@@ -11,7 +11,7 @@ from headgate.guard.answers import AnswerMemory
 from headgate.guard.engine import Engine
 from headgate.kernel.action import Action, is_carrier
 from headgate.kernel.content import Content, Labelled, Segment
-from headgate.kernel.hashing import same
+from headgate.kernel.hashing import interned
 from headgate.kernel.identity import TenantId, UseCase
 from headgate.kernel.labels import BOTTOM, UNSCANNED, Integrity, Labels, pseudonymous
 
@@ -108,7 +108,7 @@ class GuardLabeller:
 
 @lru_cache(maxsize=1024)
 def _of_tenant(tenant: TenantId) -> Labels:
-    return same(Labels(tenant=tenant))
+    return interned(Labels(tenant=tenant))
 
 
 def _tainted(labels: Labels, segments: Sequence[Segment]) -> Labels:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from headgate.guard.answers import Thought
+from headgate.guard.answers import RememberedThinking
 from headgate.guard.pseudonyms import CODE_SIZE, FRAME, TOKEN, Book, Entry
 from headgate.guard.quotation import SCALAR, Quotation, is_json
 from headgate.guard.restore import json_unescaped
@@ -42,7 +42,7 @@ def masked(
     *,
     categories: frozenset[str],
     book: Book,
-    thought: Callable[[str], Thought | None],
+    thought: Callable[[str], RememberedThinking | None],
 ) -> Masked:
     """Return the content with every finding of these categories replaced by its pseudonym.
 
@@ -130,7 +130,7 @@ def _merged(places: Iterable[_Place]) -> list[_Place]:
     return merged
 
 
-def _from_here(text: str, places: Iterable[_Place], thought: Thought, book: Book) -> list[_Place]:
+def _from_here(text: str, places: Iterable[_Place], thought: RememberedThinking, book: Book) -> list[_Place]:
     """Return the places of a reasoning text whose values were pseudonyms in its original."""
     merged = _merged(places)
     entries = _entries(text, merged, Quotation() if is_json(text) else None, is_number=False)

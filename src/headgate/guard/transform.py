@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from headgate.guard.answers import AnswerMemory, Thought
+from headgate.guard.answers import AnswerMemory, RememberedThinking
 from headgate.guard.engine import Engine
 from headgate.guard.exchange import GuardExchange, TransparentExchange
-from headgate.guard.keeping import Keeper
+from headgate.guard.keeping import RecordMasker
 from headgate.guard.masking import masked
 from headgate.guard.pseudonyms import Book, Pseudonyms
 from headgate.kernel.action import Action, address_of, is_carrier
@@ -63,7 +63,7 @@ class GuardTransformer:
         if decision.obligations.log is LogLevel.MASKED:
             content = action.payload.content if is_carrier(action.payload) else None
             new_book = partial(self._book, action.principal, action.context.use_case)
-            exchange.keeper = Keeper(content, labelled.findings, engine=self._engine, new_book=new_book)
+            exchange.keeper = RecordMasker(content, labelled.findings, engine=self._engine, new_book=new_book)
         if returned:
             exchange.facts = {**exchange.facts, **{f"returned.{kind}": n for kind, n in sorted(returned.items())}}
         if self._answers is not None:
@@ -71,7 +71,7 @@ class GuardTransformer:
             exchange.remember_thought = partial(self._remember_thought, self._answers, action)
         return exchange
 
-    def _thought(self, action: Action[Any, Any, Any], shown: str) -> Thought | None:
+    def _thought(self, action: Action[Any, Any, Any], shown: str) -> RememberedThinking | None:
         """Return the original of a reasoning text if the action sends it back to its origin."""
         if self._answers is None:
             return None

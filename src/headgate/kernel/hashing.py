@@ -20,7 +20,7 @@ class HashedOnce:
 H = TypeVar("H", bound=HashedOnce)
 
 
-def same(value: T) -> T:
+def interned(value: T) -> T:
     """Intern `value`: return the canonical equal instance, so that cached lookups hit by identity.
 
     Without it, a lookup in a cache compares all fields.

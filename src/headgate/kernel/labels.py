@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TypeVar, cast
 
 from headgate.kernel.errors import Invalid
-from headgate.kernel.hashing import HashedOnce, hashed_once, same
+from headgate.kernel.hashing import HashedOnce, hashed_once, interned
 
 _E = TypeVar("_E", bound=IntEnum)
 
@@ -143,7 +143,7 @@ class Clearance(HashedOnce):
         return "; ".join(f"{name}={_words(getattr(self, name))}" for name in names)
 
 
-BOTTOM = same(Labels())
+BOTTOM = interned(Labels())
 
 _ANSWERS_KEPT = 4096
 """The size of each cache. Calls repeat a few labels and clearances."""

@@ -18,7 +18,6 @@ from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from headgate.kernel.action import Action, Resource, is_carrier
-from headgate.kernel.beside import Beside
 from headgate.kernel.content import Labelled, TextSlot
 from headgate.kernel.decision import NO_OBLIGATIONS, NOTHING_ALLOWS, Decision, Effect, LogLevel, Obligations
 from headgate.kernel.errors import (
@@ -32,6 +31,7 @@ from headgate.kernel.errors import (
 from headgate.kernel.identity import Principal, RecordId
 from headgate.kernel.labels import Labels
 from headgate.kernel.measures import NO_MEASURES
+from headgate.kernel.offload import Offloader
 from headgate.kernel.ports import (
     Admitter,
     Approvals,
@@ -155,7 +155,7 @@ class Pipeline:
         self._performers = dict(performers)
         self._ids = ids
         self._sending: dict[RecordId, _Admitted] = {}
-        self._beside = Beside()
+        self._offloader = Offloader()
         self.clock = clock
 
     async def run(self, action: Action[P, I, R], *, parent: Run[Any, Any, Any] | None = None) -> Done[P, I, R]:
@@ -238,7 +238,7 @@ class Pipeline:
                     if run.stopped is not None:
                         raise run.stopped
                     try:
-                        outs = exchange.item(item) if is_small else await self._beside.run(exchange.item, item)
+                        outs = exchange.item(item) if is_small else await self._offloader.run(exchange.item, item)
                         if exchange.output_labels is not labels:
                             labels = self._release(admitted)
                     except HeadgateError as error:
@@ -309,7 +309,7 @@ class Pipeline:
             exchange = admitted.exchange
             if not exchange.is_transparent:
                 is_small = _size_bytes(result) <= _SMALL_BYTES
-                result = exchange.result(result) if is_small else await self._beside.run(exchange.result, result)
+                result = exchange.result(result) if is_small else await self._offloader.run(exchange.result, result)
             if exchange.output_labels is not released:
                 self._release(admitted)
         except HeadgateError as error:
@@ -339,7 +339,7 @@ class Pipeline:
         if size_bytes <= _SMALL_BYTES:
             return labeller.label(action)
         glanced = labeller.glance(action) if size_bytes <= _GLANCED_BYTES else None
-        return await self._beside.run(labeller.label, action) if glanced is None else glanced
+        return await self._offloader.run(labeller.label, action) if glanced is None else glanced
 
     async def _transform(self, action: Action[Any, Any, Any], labelled: Labelled, decision: Decision) -> Exchange:
         """Transform the action; in a thread for large content with findings."""
@@ -351,7 +351,7 @@ class Pipeline:
             receiver=action.principal.clearance,
         )
         is_small = not labelled.findings or _size_bytes(action.payload) <= _SMALL_BYTES
-        return transform() if is_small else await self._beside.run(transform)
+        return transform() if is_small else await self._offloader.run(transform)
 
     def _decide(self, action: Action[Any, Any, Any], labelled: Labelled) -> Decision:
         """Return the decision, with the obligations of the enclosing action added."""

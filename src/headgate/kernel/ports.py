@@ -83,7 +83,7 @@ class Decider(Protocol):
         ...
 
 
-class Keeper(Protocol):
+class RecordMasker(Protocol):
     """Writes the masked copy of content for the record: every finding is masked.
 
     The methods return None where masking is impossible, such as for content that no scan can read.
@@ -132,7 +132,7 @@ class Exchange(Protocol):
         ...
 
     @property
-    def keeper(self) -> Keeper | None:
+    def keeper(self) -> RecordMasker | None:
         """The writer of the record's masked copy; None unless an obligation demands one."""
         ...
 

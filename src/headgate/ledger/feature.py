@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from headgate.admin.features import Feature, House, Opened
+from headgate.admin.features import Feature, Opened, Platform
 from headgate.admin.records import RECORD_REVEAL
 from headgate.kernel.pipeline import Pipeline
 from headgate.ledger.commands import COMMANDS
@@ -21,18 +21,18 @@ from headgate.substrate.clock import RandomPool
 from headgate.substrate.journal import Journal, JournalLimits
 
 
-async def open_ledger(house: House, stack: AsyncExitStack) -> Opened:
+async def open_ledger(platform: Platform, stack: AsyncExitStack) -> Opened:
     """Open a journal for this process and the reader of records."""
-    base = house.base
+    base = platform.base
     limits = JournalLimits(reserve_bytes=0)
-    if house.purpose == "worker":
+    if platform.purpose == "worker":
         limits = JournalLimits(backlog_bytes=base.settings.journal_backlog_mib << 20)
-    journal = Journal(base.settings.journal_folder / base.ids.ulid(), limits=limits, on_broken=house.quit)
+    journal = Journal(base.settings.journal_folder / base.ids.ulid(), limits=limits, on_broken=platform.quit)
     stack.push_async_callback(journal.aclose)
     ring = FileKeyRing(base.secrets_folder / "sealing")
     sealer = Sealer(KeysOnDemand(ring, clock=base.clock), random_bytes=RandomPool())
     pseudonyms = Pseudonymiser(base.secret("principals"))
-    reader = LedgerReader(house.database, sealer=Sealer(ring), pseudonyms=pseudonyms)
+    reader = LedgerReader(platform.database, sealer=Sealer(ring), pseudonyms=pseudonyms)
     live = LiveRecords(reader)
 
     async def follow(_: Pipeline) -> None:

@@ -13,7 +13,7 @@ import structlog
 from headgate.admin.requests import event
 from headgate.kernel.errors import HeadgateError, OverBudget
 from headgate.kernel.identity import TenantId
-from headgate.ledger.models import Leaf
+from headgate.ledger.leaves import Leaf
 from headgate.ledger.reader import LedgerReader
 from headgate.ledger.views import leaf_view
 

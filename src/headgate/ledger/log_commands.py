@@ -13,8 +13,8 @@ from headgate.admin.client import settings_from
 from headgate.admin.printing import plural
 from headgate.kernel.errors import Corrupt, HeadgateError, Invalid, NotFound
 from headgate.ledger.checkpoint import MAX_NOTE_BYTES, Checkpoint, VerifierKey, verify_checkpoint
+from headgate.ledger.leaves import decode_leaf
 from headgate.ledger.log_keys import read_verifier, verifier_path
-from headgate.ledger.models import decode_leaf
 from headgate.ledger.prove import MAX_BUNDLE_BYTES, Bundle, check_bundle
 from headgate.ledger.prove import prove as make_proof
 from headgate.ledger.tiles import TileReader, read_checkpoint, read_file

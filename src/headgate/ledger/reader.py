@@ -16,9 +16,9 @@ from headgate.kernel.labels import Labels
 from headgate.kernel.ports import RecordPage
 from headgate.kernel.record import Fact, Outcome
 from headgate.ledger import store
-from headgate.ledger.models import Leaf, LeafLabels, LeafRule, PartDigest, decode_leaf, kernel_labels
+from headgate.ledger.leaves import Leaf, LeafLabels, LeafRule, PartDigest, decode_leaf, kernel_labels
 from headgate.ledger.pseudonyms import Pseudonymiser
-from headgate.ledger.seal import Place, Sealer
+from headgate.ledger.seal import PartAddress, Sealer
 from headgate.substrate.clock import ulid_time
 from headgate.substrate.database import Database, Transaction
 
@@ -313,7 +313,7 @@ class LedgerReader:
     def _open(self, record: StoredRecord, name: str, part: store.StoredPart | None) -> OpenedPart:
         if part is None:
             return OpenedPart(name, "missing")
-        place = Place(record.tenant, record.id, name, part.seal)
+        place = PartAddress(record.tenant, record.id, name, part.seal)
         try:
             digest = bytes.fromhex(record.parts[name].sha256)
             return OpenedPart(name, "open", self._sealer.open(part.envelope, place=place, digest=digest))

@@ -16,7 +16,7 @@ import msgspec
 from headgate.kernel.decision import LogLevel
 from headgate.kernel.errors import Conflict, HeadgateError, Unavailable
 from headgate.kernel.record import Closing, Fact, Opening
-from headgate.ledger.models import (
+from headgate.ledger.leaves import (
     LEAF_VERSION,
     JournalEntry,
     Leaf,
@@ -31,7 +31,7 @@ from headgate.ledger.models import (
     leaf_labels,
 )
 from headgate.ledger.pseudonyms import Pseudonymiser
-from headgate.ledger.seal import Place, Sealer
+from headgate.ledger.seal import PartAddress, Sealer
 from headgate.substrate.journal import Journal, JournalTicket
 
 MAX_CLOSING_PART_BYTES = 2 << 20
@@ -154,7 +154,7 @@ class JournalRecorder:
         envelopes: dict[str, bytes] = {}
         digests: dict[str, PartDigest] = {}
         for name, text in parts.items():
-            sealed = self._sealer.seal(text, place=Place(leaf.tenant, leaf.id, name, leaf.seal))
+            sealed = self._sealer.seal(text, place=PartAddress(leaf.tenant, leaf.id, name, leaf.seal))
             envelopes[name] = sealed.envelope
             digests[name] = PartDigest(sealed.digest.hex(), len(sealed.envelope))
         return _Parts(envelopes, digests)

@@ -45,7 +45,7 @@ _SHA256 = SHA256()
 _LENGTHS = Struct(">4H")
 
 
-class Place(NamedTuple):
+class PartAddress(NamedTuple):
     """The place of a sealed part. The part opens only with this place. `partition` is the name of the key."""
 
     tenant: str
@@ -90,7 +90,7 @@ class Sealer:
         self._keys = keys
         self._random_bytes = random_bytes
 
-    def seal(self, plaintext: bytes, *, place: Place) -> Sealed:
+    def seal(self, plaintext: bytes, *, place: PartAddress) -> Sealed:
         """Seal a text for its place.
 
         Raises:
@@ -105,7 +105,7 @@ class Sealer:
         envelope = b"".join((b"\x01", salt, derived.commitment, ciphertext))
         return Sealed(envelope, sha256(envelope).digest())
 
-    def open(self, envelope: bytes, *, place: Place, digest: bytes | None = None) -> bytes:
+    def open(self, envelope: bytes, *, place: PartAddress, digest: bytes | None = None) -> bytes:
         """Open a part at its place.
 
         Args:

@@ -24,9 +24,9 @@ from headgate.kernel.errors import Conflict, Corrupt, Invalid, Unavailable
 from headgate.kernel.ports import Clock
 from headgate.ledger import store
 from headgate.ledger.exclusive import held_alone, pause
-from headgate.ledger.models import JournalEntry, decode_entry, encode_leaf
+from headgate.ledger.leaves import JournalEntry, decode_entry, encode_leaf
+from headgate.ledger.quarantine import Quarantine, Reason
 from headgate.ledger.recorder import interrupted
-from headgate.ledger.set_aside import Reason, SetAside
 from headgate.ledger.trouble import code_of, reason_of, tell
 from headgate.substrate import journal as journals
 from headgate.substrate.clock import SystemClock
@@ -88,7 +88,7 @@ class Shipper:
         self._pace = pace or ShipperPace()
         self._tended: set[str] = set()
         self._prepared_s: float | None = None
-        self._aside = SetAside(root)
+        self._aside = Quarantine(root)
         self._refused_in_a_row = 0
 
     async def run(self, stop: asyncio.Event) -> None:

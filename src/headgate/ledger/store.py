@@ -11,8 +11,8 @@ from itertools import accumulate
 import msgspec
 
 from headgate.kernel.errors import Corrupt
+from headgate.ledger.leaves import ClosedLeaf, JournalEntry, Leaf, LeafLabels, LeafRule, decode_leaf, read_closed
 from headgate.ledger.merkle import EMPTY_ROOT, Frontier
-from headgate.ledger.models import ClosedLeaf, JournalEntry, Leaf, LeafLabels, LeafRule, decode_leaf, read_closed
 from headgate.substrate.database import Statement, Transaction, load_queries
 
 _SQL = load_queries("headgate.ledger")

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from headgate.admin.bodies import Body, PartView, RuleHitView
-from headgate.ledger.models import Leaf, LeafLabels, PartDigest, decode_leaf
+from headgate.ledger.leaves import Leaf, LeafLabels, PartDigest, decode_leaf
 from headgate.ledger.reader import OpenedPart, StoredRecord
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from headgate.policy.approvals import Approval, PolicyApprovals
+from headgate.policy.baseline import Baseline, compile_baseline
 from headgate.policy.decider import PolicyDecider
+from headgate.policy.entities import ApiKey, CustomPolicy, KeyLimits, RegisteredPrincipal
 from headgate.policy.jobs import load_snapshot, refresh
 from headgate.policy.keys import Authenticated, KeyTerms, NewKey, authenticate, make_admin_key
-from headgate.policy.models import ApiKey, CustomPolicy, KeyLimits, RegisteredPrincipal
-from headgate.policy.pack import Pack, load_pack
 from headgate.policy.sections import policy_sections
 from headgate.policy.service import Check, Explanation, PolicyService, RuleView
 from headgate.policy.snapshot import Snapshot, SnapshotHolder
@@ -16,13 +16,13 @@ __all__ = [
     "ApiKey",
     "Approval",
     "Authenticated",
+    "Baseline",
     "Check",
     "CustomPolicy",
     "Explanation",
     "KeyLimits",
     "KeyTerms",
     "NewKey",
-    "Pack",
     "PolicyApprovals",
     "PolicyDecider",
     "PolicyService",
@@ -31,7 +31,7 @@ __all__ = [
     "Snapshot",
     "SnapshotHolder",
     "authenticate",
-    "load_pack",
+    "compile_baseline",
     "load_snapshot",
     "make_admin_key",
     "policy_sections",

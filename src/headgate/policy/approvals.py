@@ -18,7 +18,7 @@ from headgate.kernel.errors import Conflict, Denied, NotFound, OverBudget
 from headgate.kernel.identity import Principal, RecordId, TenantId
 from headgate.kernel.labels import Labels
 from headgate.kernel.ports import Clock, Ids
-from headgate.policy.models import MAX_PAGE
+from headgate.policy.entities import MAX_PAGE
 from headgate.substrate.database import Database, Transaction, load_queries
 
 WAITS = timedelta(hours=24)

@@ -15,7 +15,7 @@ from headgate.kernel.action import Action, AttributeType, AttributeValue
 from headgate.kernel.identity import PrincipalKind, UseCase
 from headgate.kernel.labels import EMPTY, Confidentiality, Custody, Integrity, Labels
 from headgate.policy.engine import Question
-from headgate.policy.models import ApiKey
+from headgate.policy.entities import ApiKey
 from headgate.policy.schema import resource_type
 
 Credential = Literal["key", "session", "expired", "unknown"]

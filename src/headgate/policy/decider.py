@@ -14,8 +14,8 @@ from headgate.kernel.labels import EMPTY
 from headgate.kernel.ports import Clock
 from headgate.policy.attributes import Credential, Standing, cache_key, question, undeclared
 from headgate.policy.engine import Verdict
+from headgate.policy.entities import ADMIN, ADMINISTRATION, ApiKey
 from headgate.policy.members import RULE, is_listed, whom_to_ask
-from headgate.policy.models import ADMIN, ADMINISTRATION, ApiKey
 from headgate.policy.rules import Rule, roles_permitting
 from headgate.policy.snapshot import Snapshot, SnapshotHolder
 

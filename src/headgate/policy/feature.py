@@ -5,18 +5,18 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import Any
 
-from headgate.admin.features import Feature, House, Opened
+from headgate.admin.features import Feature, Opened, Platform
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.errors import Unavailable
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.policy import approval_routes, key_routes, rule_routes, store, use_case_routes
 from headgate.policy.approvals import PolicyApprovals
+from headgate.policy.baseline import compile_baseline
 from headgate.policy.commands import COMMANDS
 from headgate.policy.decider import PolicyDecider
+from headgate.policy.entities import DEFAULT_TENANT, HEADGATE, JOBS
 from headgate.policy.jobs import refresh
-from headgate.policy.models import DEFAULT_TENANT, HEADGATE, JOBS
-from headgate.policy.pack import load_pack
 from headgate.policy.parts import Policy
 from headgate.policy.rules import roles_of
 from headgate.policy.sections import policy_sections
@@ -46,18 +46,21 @@ class LockoutCheck:
         await self._service.refuse_lockout(await store.contents(transaction, tenant=tenant))
 
 
-async def open_policy(house: House, stack: AsyncExitStack) -> Opened:
+async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
     """Compile the rules of every feature and load the stored entries."""
-    clock, ids, database = house.base.clock, house.base.ids, house.database
-    pack, holder = load_pack(house.verbs, house.rules, older_verbs=house.older_verbs), SnapshotHolder(clock)
-    service = PolicyService(pack=pack, holder=holder, clock=clock, ids=ids)
-    policy = Policy(pack, holder, service, database, clock, house.names)
+    clock, ids, database = platform.base.clock, platform.base.ids, platform.database
+    baseline, holder = (
+        compile_baseline(platform.verbs, platform.rules, older_verbs=platform.older_verbs),
+        SnapshotHolder(clock),
+    )
+    service = PolicyService(baseline=baseline, holder=holder, clock=clock, ids=ids)
+    policy = Policy(baseline, holder, service, database, clock, platform.names)
 
     async def look() -> None:
-        if house.is_baseline_alone:
-            holder.swap(baseline_snapshot(pack), asked_s=holder.now_s())
+        if platform.is_baseline_alone:
+            holder.swap(baseline_snapshot(baseline), asked_s=holder.now_s())
         else:
-            await refresh(holder, database=database, pack=pack)
+            await refresh(holder, database=database, baseline=baseline)
 
     def job_action(
         tenant: TenantId, verb: Verb[Any, Any, Any], resource: Resource, payload: Any, *, floor: Labels = BOTTOM
@@ -79,11 +82,11 @@ async def open_policy(house: House, stack: AsyncExitStack) -> Opened:
             "approvals": PolicyApprovals(database, clock=clock, ids=ids),
         },
         sections=policy_sections(
-            pack=pack,
+            baseline=baseline,
             service=service,
             clock=clock,
             rules_in_force=lambda tenant: holder.current.tenants[tenant].engine.rules.values(),
-            built_in_deployments=lambda: house.names("built-in deployment", DEFAULT_TENANT),
+            built_in_deployments=lambda: platform.names("built-in deployment", DEFAULT_TENANT),
         ),
         refresh=look,
         names={"role": lambda tenant: roles_of(holder.current.tenants[tenant].engine.rules.values())},

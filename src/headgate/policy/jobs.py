@@ -7,14 +7,14 @@ import asyncio
 import structlog
 
 from headgate.policy import store
-from headgate.policy.pack import Pack
+from headgate.policy.baseline import Baseline
 from headgate.policy.snapshot import Snapshot, SnapshotHolder, Unreadable, build_snapshot
 from headgate.substrate.database import Database
 
 log = structlog.get_logger(__name__)
 
 
-async def load_snapshot(database: Database, pack: Pack, *, previous: Snapshot | None = None) -> Snapshot:
+async def load_snapshot(database: Database, baseline: Baseline, *, previous: Snapshot | None = None) -> Snapshot:
     """Read and compile every tenant, each in its own transaction.
 
     Reads the version first, so that a change during the load triggers another load.
@@ -29,10 +29,10 @@ async def load_snapshot(database: Database, pack: Pack, *, previous: Snapshot | 
     for tenant in tenants:
         async with database.transaction(tenant=tenant) as tx:
             contents.append(await store.contents(tx, tenant=tenant))
-    return await asyncio.to_thread(build_snapshot, contents, pack=pack, version=version, previous=previous)
+    return await asyncio.to_thread(build_snapshot, contents, baseline=baseline, version=version, previous=previous)
 
 
-async def refresh(holder: SnapshotHolder, *, database: Database, pack: Pack) -> bool:
+async def refresh(holder: SnapshotHolder, *, database: Database, baseline: Baseline) -> bool:
     """Refresh the holder; one round trip if nothing changed. Return whether the snapshot was replaced.
 
     Raises:
@@ -45,7 +45,7 @@ async def refresh(holder: SnapshotHolder, *, database: Database, pack: Pack) -> 
         holder.confirm(asked_s)
         return False
     previous = holder.latest
-    loaded = await load_snapshot(database, pack, previous=previous)
+    loaded = await load_snapshot(database, baseline, previous=previous)
     known = set[Unreadable]()
     if previous is not None:
         known.update(one for tenant in previous.tenants.values() for one in tenant.unreadable)

@@ -15,10 +15,10 @@ from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Denied
+from headgate.policy.entities import ADMIN, MAX_PAGE, ApiKey, KeyLimits
 from headgate.policy.keys import KeyTerms
 from headgate.policy.keys import NewKey as MadeKey
 from headgate.policy.members import RULE, why_not_bound
-from headgate.policy.models import ADMIN, MAX_PAGE, ApiKey, KeyLimits
 from headgate.policy.parts import Policy
 from headgate.policy.rules import roles_of
 from headgate.policy.service import expiry

@@ -18,7 +18,7 @@ from headgate.kernel.errors import Invalid, Unauthenticated
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import EMPTY
 from headgate.kernel.ports import Ids
-from headgate.policy.models import (
+from headgate.policy.entities import (
     ADMIN,
     DEFAULT_TENANT,
     GETTING_STARTED,

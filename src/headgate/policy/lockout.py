@@ -22,7 +22,7 @@ from headgate.kernel.decision import Decision, Effect
 from headgate.kernel.identity import Principal, UseCase
 from headgate.kernel.labels import Labels
 from headgate.policy.decider import decide_uncached
-from headgate.policy.models import (
+from headgate.policy.entities import (
     ADMIN,
     ADMINISTRATION,
     OPERATOR,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from headgate.kernel.errors import Invalid
 from headgate.kernel.identity import Principal, UseCase
 from headgate.kernel.labels import EMPTY
-from headgate.policy.models import ADMIN, HEADGATE, RegisteredPrincipal
+from headgate.policy.entities import ADMIN, HEADGATE, RegisteredPrincipal
 
 EVERYONE = "*"
 GROUP = "group:"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from headgate.admin.callers import AdminCaller
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Clock
-from headgate.policy.pack import Pack
+from headgate.policy.baseline import Baseline
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder, TenantPolicy
 from headgate.substrate.database import Database
@@ -23,7 +23,7 @@ class Policy:
         names: returns the names of a kind, such as aliases, from the feature that knows them.
     """
 
-    pack: Pack
+    baseline: Baseline
     holder: SnapshotHolder
     service: PolicyService
     database: Database

@@ -50,7 +50,7 @@ class RuleSchema(Body, frozen=True, kw_only=True):
 async def get_rule_schema(policy: Policy, request: Request) -> RuleSchema:
     """Show the schema, which is made from the verbs of the features."""
     request.authorise(POLICY_LIST, Resource("rules", request.tenant))
-    return RuleSchema(text=policy.pack.schema_text)
+    return RuleSchema(text=policy.baseline.schema_text)
 
 
 async def list_rules(policy: Policy, request: Request) -> RuleList:

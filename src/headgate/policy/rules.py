@@ -53,7 +53,7 @@ class Rule:
         mode: `observe` only records; `always` cannot be set to observe.
         reason: one sentence for people.
         text: the policy in Cedar's own format, without comments.
-        source: the pack or policy with the rule.
+        source: the baseline or policy with the rule.
         obligations: obligations of a duty.
         condition: the policy in Cedar's JSON form, for the engine.
     """

@@ -7,7 +7,7 @@ from typing import Any
 
 from headgate.admin.checks import unknown
 from headgate.kernel.ports import Edit, Fault
-from headgate.policy.models import ADMIN, HEADGATE
+from headgate.policy.entities import ADMIN, HEADGATE
 from headgate.policy.rules import Rule, read_rules, roles_of
 
 

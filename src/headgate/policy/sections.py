@@ -32,9 +32,9 @@ from headgate.kernel.identity import TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
 from headgate.kernel.ports import Change, Clock, Edit, Fault
 from headgate.policy import store
+from headgate.policy.baseline import Baseline
+from headgate.policy.entities import ApiKey, CustomPolicy, KeyLimits, RegisteredPrincipal, Source
 from headgate.policy.keys import parse_digest
-from headgate.policy.models import ApiKey, CustomPolicy, KeyLimits, RegisteredPrincipal, Source
-from headgate.policy.pack import Pack
 from headgate.policy.rules import Rule, read_rules
 from headgate.policy.section_checks import deployment_faults, lockout_faults, role_faults
 from headgate.policy.service import PolicyService, expiry, refuse_name, refuse_observe, refuse_use_case
@@ -213,7 +213,7 @@ class Section(Generic[E]):
 
 def policy_sections(
     *,
-    pack: Pack,
+    baseline: Baseline,
     service: PolicyService,
     clock: Clock,
     read_file: Callable[[str], str] | None = None,
@@ -255,13 +255,13 @@ def policy_sections(
         ),
         Section(
             "policy", "policy", "policy",
-            lambda table, _: _policies(table, pack, read_file),
+            lambda table, _: _policies(table, baseline, read_file),
             lambda tx, tenant: store.policies(tx, tenant=tenant),
             put_policy, _policy_table, clock,
         ),
         Section(
             "use_case", "use_case", "use case",
-            lambda table, document: _use_cases(table, _rules_of(document, pack, read_file)),
+            lambda table, document: _use_cases(table, _rules_of(document, baseline, read_file)),
             lambda tx, tenant: store.use_cases(tx, tenant=tenant),
             put_use_case, _use_case_table, clock,
             uses={"deployments": "deployment"}, keeps=("members",), find=use_case_faults,
@@ -363,22 +363,22 @@ def _refuse(use_case: UseCase, rules: Sequence[Rule]) -> None:
     refuse_observe(use_case.observe, rules)
 
 
-def _policies(table: Any, pack: Pack, read_file: Callable[[str], str] | None) -> tuple[CustomPolicy, ...]:
+def _policies(table: Any, baseline: Baseline, read_file: Callable[[str], str] | None) -> tuple[CustomPolicy, ...]:
     read: list[CustomPolicy] = []
     for index, entry in enumerate(decode_table(table, PolicyEntry, section="policy")):
         text = _text(entry, f"policy[{index}]", read_file)
         policy = CustomPolicy(entry.id, _NOBODY, text, updated_by=_BY, source="file")
         with_position(f"policy[{index}]", lambda policy=policy: refuse_name(policy.id, "a policy's id"))
         # Reads the policies one by one, to report the position. Saving checks all of them for duplicate ids.
-        with_position(f"policy[{index}]", lambda policy=policy: compile_policies([policy], pack), param="text")
+        with_position(f"policy[{index}]", lambda policy=policy: compile_policies([policy], baseline), param="text")
         read.append(policy)
     return tuple(read)
 
 
-def _rules_of(document: Mapping[str, Any], pack: Pack, read_file: Callable[[str], str] | None) -> list[Rule]:
+def _rules_of(document: Mapping[str, Any], baseline: Baseline, read_file: Callable[[str], str] | None) -> list[Rule]:
     """Return the rules that `observe` may name: the baseline's and this file's."""
-    rules = list(pack.rules)
-    for policy in _policies(document.get("policy", []), pack, read_file):
+    rules = list(baseline.rules)
+    for policy in _policies(document.get("policy", []), baseline, read_file):
         rules += read_rules(policy.text, source=policy.source_name)
     return rules
 

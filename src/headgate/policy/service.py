@@ -22,12 +22,10 @@ from headgate.kernel.identity import TenantId, UseCase
 from headgate.kernel.labels import BOTTOM, EVERYTHING, Labels
 from headgate.kernel.ports import Clock, Ids
 from headgate.policy import store
+from headgate.policy.baseline import Baseline
 from headgate.policy.decider import decide_uncached, sentence_on
 from headgate.policy.engine import Engine, mode_of
-from headgate.policy.keys import KEY_PATTERN, KeyTerms, NewKey, key_of_secret, make_admin_key, make_key, program_id
-from headgate.policy.lockout import why_nobody_is_left
-from headgate.policy.members import refuse_members
-from headgate.policy.models import (
+from headgate.policy.entities import (
     ADMIN,
     BUILT_IN_USE_CASES,
     DEFAULT_TENANT,
@@ -38,7 +36,9 @@ from headgate.policy.models import (
     RegisteredPrincipal,
     Source,
 )
-from headgate.policy.pack import Pack
+from headgate.policy.keys import KEY_PATTERN, KeyTerms, NewKey, key_of_secret, make_admin_key, make_key, program_id
+from headgate.policy.lockout import why_nobody_is_left
+from headgate.policy.members import refuse_members
 from headgate.policy.rules import Does, Rule, RuleMode
 from headgate.policy.snapshot import (
     SnapshotHolder,
@@ -96,8 +96,8 @@ class Explanation(NamedTuple):
 class PolicyService:
     """Administration of policy. Has no state of its own."""
 
-    def __init__(self, *, pack: Pack, holder: SnapshotHolder, clock: Clock, ids: Ids) -> None:
-        self._pack = pack
+    def __init__(self, *, baseline: Baseline, holder: SnapshotHolder, clock: Clock, ids: Ids) -> None:
+        self._pack = baseline
         self._holder = holder
         self._clock = clock
         self._ids = ids
@@ -247,7 +247,7 @@ class PolicyService:
             raise Invalid(
                 f"the {one.kind.replace('_', ' ')} {one.id} could not be read back: {one.why}", param=one.kind
             )
-        after = await asyncio.to_thread(build_snapshot, [contents], pack=self._pack, version=0, previous=snapshot)
+        after = await asyncio.to_thread(build_snapshot, [contents], baseline=self._pack, version=0, previous=snapshot)
         now = self._clock.now()
         why = await asyncio.to_thread(why_nobody_is_left, after.tenants[contents.tenant], now=now)
         if why is None:
@@ -258,7 +258,7 @@ class PolicyService:
 
     async def refuse_state_without_administrator(self, contents: TenantContents) -> None:
         """Raise Conflict if nobody can sign in and administer in this state."""
-        state = await asyncio.to_thread(build_snapshot, [contents], pack=self._pack, version=0)
+        state = await asyncio.to_thread(build_snapshot, [contents], baseline=self._pack, version=0)
         why = why_nobody_is_left(state.tenants[contents.tenant], now=self._clock.now(), only_by_link=True)
         if why is not None:
             raise Conflict(f"nobody could administer: {why}")
@@ -269,7 +269,7 @@ class PolicyService:
         in_the_way: list[CustomPolicy] = []
         for policy in contents.policies:
             tried = replace(contents, policies=(*kept, policy))
-            state = build_snapshot([tried], pack=self._pack, version=0).tenants[contents.tenant]
+            state = build_snapshot([tried], baseline=self._pack, version=0).tenants[contents.tenant]
             if why_nobody_is_left(state, now=self._clock.now(), only_by_link=True) is not None:
                 in_the_way.append(policy)
             elif state.fault is None:

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from headgate.kernel.errors import HeadgateError, Unavailable
 from headgate.kernel.identity import RiskClass, TenantId, UseCase
 from headgate.kernel.ports import Clock
+from headgate.policy.baseline import BASELINE, Baseline
 from headgate.policy.engine import Engine, compile_rules
-from headgate.policy.models import (
+from headgate.policy.entities import (
     ADMINISTRATION,
     DEFAULT_TENANT,
     HEADGATE,
@@ -22,7 +23,6 @@ from headgate.policy.models import (
     DigestAlgorithm,
     RegisteredPrincipal,
 )
-from headgate.policy.pack import BASELINE, Pack
 from headgate.policy.rules import checked_rules
 
 MAX_AGE: Mapping[RiskClass, timedelta] = MappingProxyType(
@@ -99,13 +99,13 @@ class _Compiled(NamedTuple):
 
 
 def build_snapshot(
-    contents: Iterable[TenantContents], *, pack: Pack, version: int, previous: Snapshot | None = None
+    contents: Iterable[TenantContents], *, baseline: Baseline, version: int, previous: Snapshot | None = None
 ) -> Snapshot:
     """Compile the stored entries. A tenant with a faulty policy gets a `fault`; other tenants are not affected.
 
     Args:
-        previous: a snapshot of the same pack. Its engines are reused for unchanged policies, because compiling takes
-            about half a millisecond per rule.
+        previous: a snapshot of the same baseline. Its engines are reused for unchanged policies, because
+            compiling takes about half a millisecond per rule.
     """
     known = {
         (tenant.policies, _lost_policies(tenant)): _Compiled(tenant.engine, tenant.fault)
@@ -114,28 +114,28 @@ def build_snapshot(
     tenants: dict[TenantId, TenantPolicy] = {}
     for content in contents:
         key = (content.policies, _lost_policies(content))
-        compiled = known[key] = known.get(key) or _compiled(content, pack)
-        tenants[content.tenant] = _tenant(content, compiled, pack)
+        compiled = known[key] = known.get(key) or _compiled(content, baseline)
+        tenants[content.tenant] = _tenant(content, compiled, baseline)
     every = {key.id: key for tenant in tenants.values() for key in tenant.keys.values()}
     keys: dict[tuple[DigestAlgorithm, bytes], ApiKey] = {(key.algorithm, key.digest): key for key in every.values()}
     return Snapshot(version, tenants, keys, tuple(dict.fromkeys(key.algorithm for key in every.values())))
 
 
-def baseline_snapshot(pack: Pack) -> Snapshot:
+def baseline_snapshot(baseline: Baseline) -> Snapshot:
     """Return a snapshot with the default tenant in its initial state: no principals, no policies."""
     use_case = UseCase(ADMINISTRATION, DEFAULT_TENANT, owner=HEADGATE, purpose="Administer Headgate", risk="high")
-    return build_snapshot([TenantContents(DEFAULT_TENANT, (use_case,))], pack=pack, version=0)
+    return build_snapshot([TenantContents(DEFAULT_TENANT, (use_case,))], baseline=baseline, version=0)
 
 
-def compile_policies(policies: Iterable[CustomPolicy], pack: Pack) -> Engine:
+def compile_policies(policies: Iterable[CustomPolicy], baseline: Baseline) -> Engine:
     """Compile the baseline and a tenant's own policies.
 
     Raises:
         Invalid: a policy is not valid; the message names the rule and the fault.
         Conflict: two rules have the same id.
     """
-    own = [checked_rules(policy.text, pack.schema, source=policy.source_name) for policy in policies]
-    return compile_rules([pack.rules, *own], schema=pack.schema)
+    own = [checked_rules(policy.text, baseline.schema, source=policy.source_name) for policy in policies]
+    return compile_rules([baseline.rules, *own], schema=baseline.schema)
 
 
 def _tenants_of(snapshot: Snapshot | None) -> Iterable[TenantPolicy]:
@@ -146,18 +146,18 @@ def _lost_policies(content: TenantContents | TenantPolicy) -> tuple[Unreadable, 
     return tuple(one for one in content.unreadable if one.kind == "policy")
 
 
-def _compiled(content: TenantContents, pack: Pack) -> _Compiled:
+def _compiled(content: TenantContents, baseline: Baseline) -> _Compiled:
     if lost := _lost_policies(content):
         # The unreadable policy may forbid something, so the other policies alone could allow too much.
-        return _Compiled(compile_policies((), pack), f"policy {lost[0].id} cannot be read: {lost[0].why}")
+        return _Compiled(compile_policies((), baseline), f"policy {lost[0].id} cannot be read: {lost[0].why}")
     try:
-        return _Compiled(compile_policies(content.policies, pack), None)
+        return _Compiled(compile_policies(content.policies, baseline), None)
     except HeadgateError as error:
         # Policies are checked on saving, but an upgrade or a manual change of the database can break them.
-        return _Compiled(compile_policies((), pack), error.message)
+        return _Compiled(compile_policies((), baseline), error.message)
 
 
-def _tenant(content: TenantContents, compiled: _Compiled, pack: Pack) -> TenantPolicy:
+def _tenant(content: TenantContents, compiled: _Compiled, baseline: Baseline) -> TenantPolicy:
     return TenantPolicy(
         id=content.tenant,
         use_cases={use_case.id: use_case for use_case in content.use_cases},

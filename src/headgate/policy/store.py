@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Generic, Literal, NamedTuple, TypeVar, cast
 
 from headgate.kernel.errors import HeadgateError, Unavailable
-from headgate.kernel.hashing import same
+from headgate.kernel.hashing import interned
 from headgate.kernel.identity import PrincipalKind, RiskClass, TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
-from headgate.policy.models import (
+from headgate.policy.entities import (
     ADMIN,
     DEFAULT_TENANT,
     ApiKey,
@@ -65,7 +65,7 @@ class _PrincipalRow:
             kind=self.kind,
             name=self.name,
             roles=frozenset(self.roles),
-            clearance=same(clearance),
+            clearance=interned(clearance),
             groups=frozenset(self.groups),
             owner=self.owner,
         )
@@ -94,10 +94,10 @@ class _UseCaseRow:
             owner=self.owner,
             purpose=self.purpose,
             risk=self.risk,
-            floor=same(
+            floor=interned(
                 Labels(confidentiality=Confidentiality(self.floor_level), categories=frozenset(self.floor_categories))
             ),
-            ceiling=same(ceiling(Confidentiality(self.ceiling_level), _set(self.ceiling_categories))),
+            ceiling=interned(ceiling(Confidentiality(self.ceiling_level), _set(self.ceiling_categories))),
             deployments=_set(self.deployments),
             members=frozenset(self.members),
             observe=frozenset(self.observe),

@@ -12,7 +12,7 @@ from headgate.admin.requests import Request
 from headgate.kernel.action import Resource
 from headgate.kernel.identity import UseCase
 from headgate.kernel.labels import EVERYTHING, Confidentiality, Labels
-from headgate.policy.models import BUILT_IN_USE_CASES
+from headgate.policy.entities import BUILT_IN_USE_CASES
 from headgate.policy.parts import Policy
 from headgate.policy.service import expiry
 from headgate.policy.verbs import USE_CASE_DELETE, USE_CASE_LIST, USE_CASE_PUT

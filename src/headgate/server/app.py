@@ -15,7 +15,7 @@ from headgate.server.cross_origin import exposed_headers, is_preflight, prefligh
 from headgate.server.data_plane import DataPlane
 from headgate.server.health import Counts, Health
 from headgate.server.hosts import HostRule, foreign_origin
-from headgate.server.observers import Observers
+from headgate.server.metrics_access import MetricsReaders
 from headgate.server.refusals import Refusals
 from headgate.server.static_files import StaticFiles
 
@@ -55,7 +55,7 @@ class ApplicationParts:
     health: Health
     counts: Counts
     refusals: Refusals
-    observers: Observers
+    observers: MetricsReaders
 
 
 class Application:

@@ -33,7 +33,7 @@ from headgate.server.asgi import (
     respond,
 )
 from headgate.server.content_coding import unpacked
-from headgate.server.departure import until_gone
+from headgate.server.disconnect import until_disconnected
 from headgate.server.identity import Caller, caller_by_key
 from headgate.server.model_list import models_body
 from headgate.server.paths import MODELS, Call, Paths
@@ -143,7 +143,7 @@ class DataPlane:
             grant=headers.get(_GRANT),
             deadline_s=None if within_s is None else self._parts.clock.monotonic() + within_s,
         )
-        async with until_gone(scope):
+        async with until_disconnected(scope):
             if call.stream:
                 await self._stream(action, dialect, answer)
             else:

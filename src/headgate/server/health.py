@@ -15,7 +15,7 @@ from headgate.kernel.ports import Clock, Recorder, Ticket
 from headgate.kernel.record import Closing, Opening
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.server.asgi import Send, respond
-from headgate.server.metrics import Board, Family, Sample, WorkerNumbers, number, render
+from headgate.server.metrics import Family, Sample, SharedMetrics, WorkerNumbers, number, render
 from headgate.server.streams import OpenStreams
 from headgate.substrate.database import Database
 from headgate.substrate.egress import Egress, Request
@@ -80,7 +80,7 @@ class HealthParts:
     is_journal_sound: Callable[[], bool]
     model_state: Callable[[], ModelState]
     clock: Clock
-    board: Board
+    board: SharedMetrics
     left_out: Callable[[], Sequence[str]] = tuple
     set_aside: Callable[[], int] = int
 

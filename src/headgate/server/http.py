@@ -11,7 +11,7 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from headgate.server.asgi import WHOLE, Message
-from headgate.server.departure import DEPARTURE, Departure
+from headgate.server.disconnect import DISCONNECT, Disconnect
 
 MAX_HEAD_BYTES = 64 << 10
 HEAD_S = 10.0
@@ -52,7 +52,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._unread_bytes = 0
         self._refusal = (400, "the request is not valid HTTP/1.1")
         self._takes_nothing: asyncio.TimerHandle | None = None
-        self._departure = Departure()
+        self._departure = Disconnect()
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Start the timer for the head."""
@@ -100,7 +100,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_in_head = False
         self._expect(BODY_S)
         ours = cast("dict[str, Any]", self.scope)
-        ours[DEPARTURE] = self._departure
+        ours[DISCONNECT] = self._departure
         super().on_headers_complete()
         ours[WHOLE] = partial(self._answer, self.cycle)
 

@@ -64,7 +64,7 @@ def render(workers: Sequence[WorkerNumbers]) -> Iterator[str]:
                 yield f'{name}{{worker="{one.worker}"{sample.labels}}} {sample.value}\n'
 
 
-class Board:
+class SharedMetrics:
     """Exchanges metrics between workers through a folder with one file for each worker.
 
     Args:

@@ -17,12 +17,12 @@ from headgate.admin.callers import MACHINE
 from headgate.admin.commands import Command, Facts, digest_of
 from headgate.admin.requests import CONFIGURATION_CHANNEL
 from headgate.admin.verbs import ACCESS_RECOVER
-from headgate.assembly import Worker, desk
+from headgate.assembly import Worker, command_worker
 from headgate.features import migrations
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Conflict
 from headgate.policy import store
-from headgate.policy.models import ADMIN, DEFAULT_TENANT, CustomPolicy
+from headgate.policy.entities import ADMIN, DEFAULT_TENANT, CustomPolicy
 from headgate.policy.parts import Policy
 from headgate.server.sessions import create_sign_in
 from headgate.server.setup import operator, refuse_strangers, write_private
@@ -57,7 +57,7 @@ async def recover(settings: Settings) -> Recovered:
         Unavailable: the folder holds no Headgate, or its database does not answer.
     """
     refuse_strangers(settings)
-    async with _database(settings), desk(settings, is_baseline_alone=True) as at:
+    async with _database(settings), command_worker(settings, is_baseline_alone=True) as at:
         return await _recover(at)
 
 
@@ -83,7 +83,7 @@ async def _database(settings: Settings) -> AsyncGenerator[None]:
 
 async def _recover(at: Worker) -> Recovered:
     async def do(facts: Facts) -> Recovered:
-        async with at.house.administration.transaction(tenant=DEFAULT_TENANT) as tx:
+        async with at.platform.administration.transaction(tenant=DEFAULT_TENANT) as tx:
             await store.lock_configuration(tx, tenant=DEFAULT_TENANT)
             await store.restore_built_in(tx, tenant=DEFAULT_TENANT)
             await _restore_administrator(tx)

@@ -20,7 +20,7 @@ from headgate.kernel.errors import HeadgateError
 from headgate.kernel.identity import Principal
 from headgate.kernel.pipeline import Pipeline
 from headgate.kernel.ports import Clock
-from headgate.policy.models import ADMINISTRATION, DEFAULT_TENANT
+from headgate.policy.entities import ADMINISTRATION, DEFAULT_TENANT
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.server.asgi import Scope
 from headgate.server.identity import Caller

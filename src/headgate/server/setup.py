@@ -13,11 +13,11 @@ from headgate.admin.callers import MACHINE, AdminCaller
 from headgate.admin.commands import Command, Facts, digest_of, summary
 from headgate.admin.requests import CONFIGURATION_CHANNEL
 from headgate.admin.verbs import SESSION_INVITE
-from headgate.assembly import Worker, desk
+from headgate.assembly import Worker, command_worker
 from headgate.features import baseline
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Denied, NotFound, Unavailable
-from headgate.policy.models import ADMIN, DEFAULT_TENANT, GETTING_STARTED, OPERATOR
+from headgate.policy.entities import ADMIN, DEFAULT_TENANT, GETTING_STARTED, OPERATOR
 from headgate.policy.parts import Policy
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder
@@ -40,7 +40,7 @@ async def first_key(settings: Settings) -> None:
     path = settings.data / "admin.key"
     secret = path.read_text().strip() if path.exists() else None
     if secret is None or not await _is_known(settings, secret):
-        async with desk(settings) as at:
+        async with command_worker(settings) as at:
             await _make_first_key(at, path, secret)
 
 
@@ -56,7 +56,7 @@ async def sign_in_link(settings: Settings, *, principal: str = ADMIN, grant: str
         Unavailable: the database does not answer, or the data folder holds no Headgate.
     """
     refuse_strangers(settings)
-    async with desk(settings) as at:
+    async with command_worker(settings) as at:
         if principal not in at.service(Policy).holder.current.tenants[DEFAULT_TENANT].principals:
             raise NotFound(
                 f"nobody is registered as {principal!r}; `headgate apply` registers people", param="principal"
@@ -67,7 +67,7 @@ async def sign_in_link(settings: Settings, *, principal: str = ADMIN, grant: str
 
 async def _is_known(settings: Settings, secret: str) -> bool:
     clock = SystemClock()
-    service = PolicyService(pack=baseline(), holder=SnapshotHolder(clock), clock=clock, ids=SystemIds())
+    service = PolicyService(baseline=baseline(), holder=SnapshotHolder(clock), clock=clock, ids=SystemIds())
     async with (
         Database(address_for("headgate_admin", settings)) as database,
         database.transaction(tenant=DEFAULT_TENANT) as tx,
@@ -77,7 +77,7 @@ async def _is_known(settings: Settings, secret: str) -> bool:
 
 async def _make_first_key(at: Worker, path: Path, secret: str | None) -> None:
     async def do(facts: Facts) -> None:
-        async with at.house.administration.transaction(tenant=DEFAULT_TENANT) as tx:
+        async with at.platform.administration.transaction(tenant=DEFAULT_TENANT) as tx:
             new = await at.service(Policy).service.ensure_first_key(tx, secret)
             facts["key"] = new.key.id
             # Before the commit: otherwise a crash could lose a key that the database knows.
@@ -92,7 +92,7 @@ async def _make_first_key(at: Worker, path: Path, secret: str | None) -> None:
 
 async def _invite(at: Worker, principal: str, *, grant: str | None) -> str:
     async def do(facts: Facts) -> str:
-        async with at.house.administration.transaction(tenant=DEFAULT_TENANT) as tx:
+        async with at.platform.administration.transaction(tenant=DEFAULT_TENANT) as tx:
             token = await create_sign_in(
                 tx, tenant=DEFAULT_TENANT, principal=principal, clock=at.base.clock, ids=at.base.ids
             )

@@ -15,7 +15,7 @@ from headgate.assembly import Worker, worker
 from headgate.gateway.parts import Gateway
 from headgate.kernel.ports import Recorder
 from headgate.ledger.parts import Ledger
-from headgate.ledger.set_aside import SetAside
+from headgate.ledger.quarantine import Quarantine
 from headgate.policy.parts import Policy
 from headgate.server.api.callers import as_of_now
 from headgate.server.api.event_streams import event_stream
@@ -27,14 +27,14 @@ from headgate.server.data_plane import DataPlane, DataPlaneParts
 from headgate.server.exporting import exporting
 from headgate.server.health import CountingRecorder, Counts, DatabaseWatch, Health, HealthParts, ModelState, ModelWatch
 from headgate.server.hosts import HostRule
-from headgate.server.metrics import Board
-from headgate.server.observers import Observers
+from headgate.server.metrics import SharedMetrics
+from headgate.server.metrics_access import MetricsReaders
 from headgate.server.refusals import RefusalLimit, Refusals
 from headgate.server.sessions import Attempts, Sessions
 from headgate.server.static_files import StaticFiles
 from headgate.server.streams import OpenStreams
 from headgate.server.tracing import TracingRecorder
-from headgate.substrate.kept_jobs import kept
+from headgate.substrate.background_jobs import keep_running
 from headgate.substrate.settings import Settings
 from headgate.substrate.telemetry import SpanExporter
 
@@ -42,7 +42,7 @@ Job = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class ServerState:
     """The parts of a worker's application besides the features."""
 
     streams: OpenStreams
@@ -64,11 +64,11 @@ async def application(settings: Settings, *, model_port: int | None) -> AsyncGen
 
     async with worker(settings, model_port=model_port, watch=watch) as built:
         streams = OpenStreams(built.base.clock)
-        model = ModelWatch(built.house.egress, port=model_port)
-        database = DatabaseWatch(built.house.database, built.base.clock)
+        model = ModelWatch(built.platform.egress, port=model_port)
+        database = DatabaseWatch(built.platform.database, built.base.clock)
         console = StaticFiles(importlib.resources.files("headgate.server") / "static")
-        beside = Beside(streams, counts, console, model.state, database.is_up)
-        health = health_of(built, beside)
+        state = ServerState(streams, counts, console, model.state, database.is_up)
+        health = health_of(built, state)
         jobs: dict[str, Job] = {
             "streams": streams.sweep_forever,
             "model": model.run_forever,
@@ -76,24 +76,24 @@ async def application(settings: Settings, *, model_port: int | None) -> AsyncGen
             "metrics": health.publish_forever,
         }
         if endpoint is not None:
-            send = exporting(built.pipeline, built.house.job_action, endpoint=endpoint)
+            send = exporting(built.pipeline, built.platform.job_action, endpoint=endpoint)
             jobs["telemetry"] = lambda: exporter.run_forever(send)
         async with _running(jobs):
-            yield application_of(built, beside, health)
+            yield application_of(built, state, health)
 
 
-def application_of(worker: Worker, beside: Beside, health: Health) -> Application:
+def application_of(worker: Worker, state: ServerState, health: Health) -> Application:
     """Build the application from its parts."""
     settings = worker.base.settings
     refusals = Refusals(worker.pipeline, worker.service(Policy).holder, RefusalLimit(worker.base.clock))
     return Application(
         ApplicationParts(
             hosts=HostRule(port=settings.port, names=settings.hosts, origins=settings.origins),
-            data_plane=_data_plane(worker, beside.streams, refusals),
-            admin=_admin_api(worker, beside, refusals),
-            console=beside.console,
+            data_plane=_data_plane(worker, state.streams, refusals),
+            admin=_admin_api(worker, state, refusals),
+            console=state.console,
             health=health,
-            counts=beside.counts,
+            counts=state.counts,
             refusals=refusals,
             observers=_observers(worker),
         )
@@ -117,9 +117,9 @@ def _data_plane(worker: Worker, streams: OpenStreams, refusals: Refusals) -> Dat
     )
 
 
-def _observers(worker: Worker) -> Observers:
+def _observers(worker: Worker) -> MetricsReaders:
     settings = worker.base.settings
-    return Observers(
+    return MetricsReaders(
         settings.metrics,
         is_behind_proxy=settings.trusted_proxy,
         holder=worker.service(Policy).holder,
@@ -128,28 +128,28 @@ def _observers(worker: Worker) -> Observers:
     )
 
 
-def _admin_api(worker: Worker, beside: Beside, refusals: Refusals) -> AdminApi:
-    parts = _server_parts(worker, beside, refusals)
+def _admin_api(worker: Worker, state: ServerState, refusals: Refusals) -> AdminApi:
+    parts = _server_parts(worker, state, refusals)
     host = Host(
         pipeline=worker.pipeline,
         gate=worker.gate,
-        administration=worker.house.administration,
+        administration=worker.platform.administration,
         check=worker.check,
         changed=worker.refresh,
-        events=lambda request: event_stream(request, streams=beside.streams, clock=worker.base.clock),
+        events=lambda request: event_stream(request, streams=state.streams, clock=worker.base.clock),
         as_of_now=lambda caller: as_of_now(parts, caller),
     )
     of_features = [Hosted(one.operations, worker.opened[one.name].service) for one in worker.features]
     return AdminApi(parts, host, [Hosted(OPERATIONS, parts), *of_features])
 
 
-def _server_parts(worker: Worker, beside: Beside, refusals: Refusals) -> ServerParts:
+def _server_parts(worker: Worker, state: ServerState, refusals: Refusals) -> ServerParts:
     base = worker.base
     return ServerParts(
         policy=worker.service(Policy),
         catalogues=worker.service(Gateway).catalogues,
         records=worker.service(Ledger).reader,
-        database=worker.house.database,
+        database=worker.platform.database,
         sections=worker.sections,
         verbs=[
             *(("server", verb) for verb in VERBS),
@@ -158,32 +158,32 @@ def _server_parts(worker: Worker, beside: Beside, refusals: Refusals) -> ServerP
         sessions=Sessions(clock=base.clock, ids=base.ids),
         attempts=Attempts(base.clock),
         refusals=refusals,
-        model_state=beside.model_state,
+        model_state=state.model_state,
         clock=base.clock,
         is_secure=base.settings.tls_certificate is not None or base.settings.trusted_proxy,
     )
 
 
-def health_of(worker: Worker, beside: Beside) -> Health:
+def health_of(worker: Worker, state: ServerState) -> Health:
     """Return the health checks of this worker."""
     settings, clock, name = worker.base.settings, worker.base.clock, str(os.getpid())
     journal, admitter = worker.service(Ledger).journal, worker.service(Gateway).admitter
     return Health(
         HealthParts(
             worker=name,
-            counts=beside.counts,
+            counts=state.counts,
             holder=worker.service(Policy).holder,
-            is_database_up=beside.is_database_up,
+            is_database_up=state.is_database_up,
             counts_limits=lambda: admitter.is_store_up,
-            streams=beside.streams,
+            streams=state.streams,
             backlog_bytes=lambda: journal.backlog_bytes,
             backlog_limit_bytes=settings.journal_backlog_mib << 20,
             is_journal_sound=lambda: journal.is_sound,
             left_out=lambda: worker.left_out,
-            set_aside=SetAside(settings.journal_folder).count,
-            model_state=beside.model_state,
+            set_aside=Quarantine(settings.journal_folder).count,
+            model_state=state.model_state,
             clock=clock,
-            board=Board(settings.metrics_folder, worker=name, clock=clock),
+            board=SharedMetrics(settings.metrics_folder, worker=name, clock=clock),
         )
     )
 
@@ -192,7 +192,7 @@ def health_of(worker: Worker, beside: Beside) -> Health:
 async def _running(jobs: Mapping[str, Job]) -> AsyncGenerator[None]:
     """Run jobs until the block ends; an error in a job ends neither the job nor the worker."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(kept(name, job)) for name, job in jobs.items()]
+        tasks = [group.create_task(keep_running(name, job)) for name, job in jobs.items()]
         yield
         for task in tasks:
             task.cancel()

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from headgate.gateway.allowances import Wanted
-from headgate.gateway.leases import Answer, Kind, Place, Report
+from headgate.gateway.leases import Kind, LeaseAnswer, LeaseReport, Window
 from headgate.kernel.errors import Unavailable
 
 
@@ -22,8 +22,8 @@ class FakeWindows:
         fails: lets every call fail before anything is written, or after it.
     """
 
-    parts: dict[Place, dict[str, tuple[int, int, int]]] = field(
-        default_factory=dict[Place, dict[str, tuple[int, int, int]]]
+    parts: dict[Window, dict[str, tuple[int, int, int]]] = field(
+        default_factory=dict[Window, dict[str, tuple[int, int, int]]]
     )
     lost: set[str] = field(default_factory=set[str])
     fails: Literal["no", "before", "after"] = "no"
@@ -46,7 +46,7 @@ class FakeAllowances:
     windows: FakeWindows
     worker: str
 
-    async def sync(self, place: Place, report: Report) -> Answer:
+    async def sync(self, place: Window, report: LeaseReport) -> LeaseAnswer:
         """As `Allowances.sync`."""
         windows = self.windows
         windows.calls += 1
@@ -62,7 +62,7 @@ class FakeAllowances:
         if windows.fails == "after":
             raise Unavailable("the windows went away", retry_after_s=1.0)
         living = [part for name, part in others.items() if name not in windows.lost]
-        return Answer(free, spare=sum(part[2] for part in living), held=sum(part[1] for part in living))
+        return LeaseAnswer(free, spare=sum(part[2] for part in living), held=sum(part[1] for part in living))
 
     async def check(self) -> None:
         """As `Allowances.check`."""

@@ -24,17 +24,17 @@ from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Performer
 from headgate.ledger.sequencer import Sequencer, SequencerSetup
 from headgate.ledger.shipper import Shipper
+from headgate.policy.entities import ADMIN, DEFAULT_TENANT, GETTING_STARTED, RegisteredPrincipal
 from headgate.policy.keys import KeyTerms
-from headgate.policy.models import ADMIN, DEFAULT_TENANT, GETTING_STARTED, RegisteredPrincipal
 from headgate.policy.parts import Policy
 from headgate.server.app import Application
 from headgate.server.asgi import Message
-from headgate.server.departure import DEPARTURE, Departure
+from headgate.server.disconnect import DISCONNECT, Disconnect
 from headgate.server.health import Counts, DatabaseWatch
 from headgate.server.sessions import create_sign_in
 from headgate.server.static_files import StaticFiles
 from headgate.server.streams import OpenStreams
-from headgate.server.worker import Beside, application_of, health_of
+from headgate.server.worker import ServerState, application_of, health_of
 from headgate.substrate.database import Database
 from headgate.substrate.settings import Settings
 from headgate.testing.postgres import TemporaryDatabase
@@ -71,7 +71,7 @@ class House:
     async def sign_in_token(self, principal: str = ADMIN, tenant: TenantId = DEFAULT_TENANT) -> str:
         """A fresh sign-in token."""
         base = self.worker.base
-        async with self.worker.house.administration.transaction(tenant=tenant) as tx:
+        async with self.worker.platform.administration.transaction(tenant=tenant) as tx:
             return await create_sign_in(tx, tenant=tenant, principal=principal, clock=base.clock, ids=base.ids)
 
     @asynccontextmanager
@@ -97,7 +97,7 @@ class House:
         Args:
             by: who made the key; by default they did, or somebody else for a use case that has members.
         """
-        service, admin = self.worker.service(Policy).service, self.worker.house.administration
+        service, admin = self.worker.service(Policy).service, self.worker.platform.administration
         async with admin.transaction(tenant=tenant) as tx:
             entry = RegisteredPrincipal(principal, tenant, "person", roles=frozenset(roles))
             await service.put_principal(tx, entry, tenant=tenant)
@@ -169,14 +169,14 @@ async def open_house(
 
 @asynccontextmanager
 async def _application(worker: assembly.Worker, console: Path) -> AsyncGenerator[Application]:
-    database = DatabaseWatch(worker.house.database, worker.base.clock)
-    beside = Beside(OpenStreams(worker.base.clock), Counts(), StaticFiles(console), lambda: "ready", database.is_up)
+    database = DatabaseWatch(worker.platform.database, worker.base.clock)
+    state = ServerState(OpenStreams(worker.base.clock), Counts(), StaticFiles(console), lambda: "ready", database.is_up)
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(beside.streams.sweep_forever()),
+            group.create_task(state.streams.sweep_forever()),
             group.create_task(database.run_forever(every_s=0.02)),
         ]
-        yield application_of(worker, beside, health_of(worker, beside))
+        yield application_of(worker, state, health_of(worker, state))
         for task in tasks:
             task.cancel()
 
@@ -195,7 +195,7 @@ class Streamed:
     answer_headers: dict[str, str] = field(default_factory=dict[str, str])
     started: asyncio.Event = field(default_factory=asyncio.Event)
     _grown: asyncio.Event = field(default_factory=asyncio.Event)
-    _departure: Departure = field(default_factory=Departure)
+    _departure: Disconnect = field(default_factory=Disconnect)
 
     async def run(self) -> None:
         """Send the request and take the answer until it ends."""
@@ -206,7 +206,7 @@ class Streamed:
             "raw_path": self.path.encode(),
             "query_string": b"",
             "headers": [(name.encode(), value.encode()) for name, value in self.headers.items()],
-            DEPARTURE: self._departure,
+            DISCONNECT: self._departure,
         }
         await self.app(scope, self._receive, self._send)
 

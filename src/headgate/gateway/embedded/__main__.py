@@ -24,7 +24,7 @@ from pathlib import Path
 import uvicorn
 
 from headgate.gateway.embedded.app import EmbeddedApp
-from headgate.gateway.embedded.models import Models
+from headgate.gateway.embedded.model_files import Models
 from headgate.gateway.embedded.weights import WeightsMissing, find_weights
 from headgate.substrate.parent import prove_alive
 

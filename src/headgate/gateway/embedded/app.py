@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headgate.gateway.embedded.llama import CONTEXT_TOKENS, Reply
-from headgate.gateway.embedded.models import Models
+from headgate.gateway.embedded.model_files import Models
 from headgate.gateway.embedded.overflow import context_overflow
 from headgate.gateway.embedded.requests import (
     MAX_BODY_BYTES,

@@ -12,7 +12,7 @@ from headgate.kernel.errors import HeadgateError
 from headgate.kernel.ports import Clock
 from headgate.server.api.errors import body_of, refuse_undecided
 from headgate.server.asgi import SECURITY_HEADERS, ClientGone
-from headgate.server.departure import until_gone
+from headgate.server.disconnect import until_disconnected
 from headgate.server.streams import OpenStream, OpenStreams
 from headgate.wire.model_call import ModelEvent
 
@@ -89,7 +89,7 @@ async def event_stream(request: Request, *, streams: OpenStreams, clock: Clock) 
     stream = OpenStream(request.send, writer, clock)
     streams.add(stream)
     try:
-        async with until_gone(request.scope):
+        async with until_disconnected(request.scope):
             yield _Stream(stream, request)
         if stream.is_started:
             await stream.end(b"")

@@ -13,7 +13,7 @@ from headgate.gateway.catalogue import visible_aliases
 from headgate.kernel.action import Resource
 from headgate.ledger.reader import RecordFilters
 from headgate.ledger.verbs import RECORD_LIST
-from headgate.policy.models import JOBS
+from headgate.policy.entities import JOBS
 from headgate.server.api.parts import ServerParts
 from headgate.wire.model_call import MODEL_INVOKE
 

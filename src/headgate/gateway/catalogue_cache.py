@@ -13,9 +13,9 @@ import structlog
 
 from headgate.gateway import store
 from headgate.gateway.catalogue import Alias, Catalogue
-from headgate.gateway.models import DeploymentSpec, NetworkSpec, alias_from, deployment_from, profile_from
+from headgate.gateway.specs import DeploymentSpec, NetworkSpec, alias_from, deployment_from, profile_from
 from headgate.kernel.errors import Conflict, HeadgateError, NotFound
-from headgate.kernel.hashing import same
+from headgate.kernel.hashing import interned
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import EMPTY, EVERYTHING, Clearance, Confidentiality, Custody
 from headgate.substrate.database import Database
@@ -47,7 +47,7 @@ _NO_CHARGE = Price(
 )
 
 
-class Library:
+class CatalogueCache:
     """The catalogues of all tenants. `catalogue` is cheap; the worker's watcher calls `refresh`.
 
     Args:
@@ -210,7 +210,7 @@ def _built_in(model_port: int | None) -> Catalogue:
             model=model,
             base_url=base_url,
             network=_LOCAL_NETWORK,
-            clearance=same(clearance),
+            clearance=interned(clearance),
             price=_NO_CHARGE,
             capability=Capability(operations=frozenset({operation}), tools=False, context_tokens=context_tokens),
         )

@@ -18,7 +18,7 @@ from headgate.substrate.settings import MetricsAccess
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
-class Observers:
+class MetricsReaders:
     """Decides who may read the metrics.
 
     Args:

@@ -13,7 +13,7 @@ _PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 _CALM_S = 60.0
 
 
-class Trouble:
+class FailureLog:
     """Logs failures: once for each cause, and once at recovery.
 
     Args:
@@ -40,9 +40,9 @@ class Trouble:
             log.info(f"{self._event}_over", **self._names)
 
 
-async def kept(name: str, job: Callable[[], Awaitable[None]], *, pauses_s: Sequence[float] = _PAUSES_S) -> None:
+async def keep_running(name: str, job: Callable[[], Awaitable[None]], *, pauses_s: Sequence[float] = _PAUSES_S) -> None:
     """Run a job and restart it after an error, until it returns or is cancelled."""
-    trouble, failures, clock = Trouble("job_failed", job=name), 0, asyncio.get_running_loop().time
+    trouble, failures, clock = FailureLog("job_failed", job=name), 0, asyncio.get_running_loop().time
     while True:
         begun_s = clock()
         try:

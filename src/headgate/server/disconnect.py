@@ -8,11 +8,11 @@ from typing import Any
 
 from headgate.server.asgi import ClientGone, Scope
 
-DEPARTURE = "headgate.departure"
-"""The key under which a request's scope holds its connection's `Departure`."""
+DISCONNECT = "headgate.disconnect"
+"""The key under which a request's scope holds its connection's `Disconnect`."""
 
 
-class Departure:
+class Disconnect:
     """Calls one registered callback when the client disconnects.
 
     ASGI's own way is a task for each request that waits for a message. It costs half as much as the HTTP itself.
@@ -37,7 +37,7 @@ class Departure:
             self._tell()
 
 
-class until_gone:
+class until_disconnected:
     """Cancels the block when the client goes away, and then raises `ClientGone` instead of the cancellation."""
 
     __slots__ = ("_departure", "_is_gone", "_task")
@@ -45,7 +45,7 @@ class until_gone:
     _task: asyncio.Task[Any]
 
     def __init__(self, scope: Scope) -> None:
-        self._departure: Departure = scope.get(DEPARTURE) or Departure()
+        self._departure: Disconnect = scope.get(DISCONNECT) or Disconnect()
         self._is_gone = False
 
     async def __aenter__(self) -> None:

@@ -36,7 +36,7 @@ class Reason(msgspec.Struct, frozen=True):
     tenant: str | None = None
 
 
-class SetAside:
+class Quarantine:
     """The folder of these frames. Its methods block while they write a small file.
 
     Args:

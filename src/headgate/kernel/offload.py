@@ -14,7 +14,7 @@ _MOST_THREADS = 2
 """Each thread competes with the event loop for the interpreter lock, so the pool stays small."""
 
 
-class Beside:
+class Offloader:
     """Runs functions in a bounded thread pool; further calls wait for a free thread."""
 
     def __init__(self) -> None:

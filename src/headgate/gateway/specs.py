@@ -13,7 +13,7 @@ import msgspec
 from headgate.admin.bodies import AliasName, Level, Name, Text
 from headgate.gateway.catalogue import Alias
 from headgate.kernel.errors import Invalid
-from headgate.kernel.hashing import same
+from headgate.kernel.hashing import interned
 from headgate.kernel.labels import EMPTY, UNSCANNED, Clearance, Confidentiality, Custody, pseudonymous
 from headgate.substrate.egress import NetworkProfile, is_metadata, parse_url, why_never
 from headgate.substrate.secrets import check_reference
@@ -145,7 +145,7 @@ def deployment_from(
         base_url=spec.base_url,
         key=spec.key,
         network=f"{tenant}/{spec.id}",
-        clearance=same(clearance_from(spec.clearance, custody=custody, categories=categories)),
+        clearance=interned(clearance_from(spec.clearance, custody=custody, categories=categories)),
         price=price_from(spec.price),
         capability=Capability(
             operations=frozenset(spec.operations) if spec.operations is not None else usual.operations,

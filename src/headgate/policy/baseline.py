@@ -19,7 +19,7 @@ BASELINE = "baseline-1"
 _NONE: Mapping[str, tuple[str, ...]] = {}
 
 
-class Pack(NamedTuple):
+class Baseline(NamedTuple):
     """A checked baseline: its rules, and their schema, compiled and as text."""
 
     schema: cedarpy.Schema
@@ -27,12 +27,12 @@ class Pack(NamedTuple):
     schema_text: str
 
 
-def load_pack(
+def compile_baseline(
     verbs: Iterable[Verb[Any, Any, Any]],
     rules: Sequence[Rules],
     *,
     older_verbs: Mapping[str, tuple[str, ...]] = _NONE,
-) -> Pack:
+) -> Baseline:
     """Read and check the rules of every feature.
 
     Raises:
@@ -51,4 +51,4 @@ def load_pack(
                 if rule.id in found:
                     raise Conflict(f"{found[rule.id].source} and {source} both have a rule {rule.id}; rename one")
                 found[rule.id] = rule
-    return Pack(schema, tuple(found.values()), text)
+    return Baseline(schema, tuple(found.values()), text)
