@@ -192,7 +192,7 @@ OFFERS: dict[str, str] = {
         prove read_verifier run_sequencer run_shipper verifier_path verify_log
     """,
     "policy": """
-        ApiKey Approval Authenticated Check CustomPolicy Explanation KeyLimits KeyTerms NewKey Baseline
+        ApiKey Approval Authenticated Baseline Check CustomPolicy Explanation KeyLimits KeyTerms NewKey
         PolicyApprovals PolicyDecider PolicyService RegisteredPrincipal RuleView Snapshot SnapshotHolder
         authenticate compile_baseline load_snapshot make_admin_key policy_sections refresh
     """,
