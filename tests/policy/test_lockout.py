@@ -12,7 +12,7 @@ from headgate.kernel.errors import Conflict, Invalid, Unavailable
 from headgate.kernel.identity import UseCase
 from headgate.policy import store
 from headgate.policy.entities import ADMINISTRATION, DEFAULT_TENANT, CustomPolicy, RegisteredPrincipal
-from headgate.policy.lockout import why_nobody_is_left
+from headgate.policy.lockout import lockout_reason
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder, TenantContents, build_snapshot
 from headgate.substrate.clock import SystemIds
@@ -43,7 +43,7 @@ def service_on(contents: TenantContents) -> PolicyService:
 )
 def test_a_state_without_an_administrator_says_why(contents: TenantContents, why: str | None) -> None:
     tenant = build_snapshot([contents], baseline=PACK, version=1).tenants[DEFAULT_TENANT]
-    found = why_nobody_is_left(tenant, now=NOW)
+    found = lockout_reason(tenant, now=NOW)
     assert found is None if why is None else why in (found or "")
 
 

@@ -190,7 +190,7 @@ export interface paths {
         /** Register or change a use case. */
         put: operations["putUseCase"];
         post?: never;
-        /** Remove one. */
+        /** Remove a use case. */
         delete: operations["deleteUseCase"];
         options?: never;
         head?: never;
@@ -342,7 +342,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** What would leave. */
+        /** Show what a deployment would receive, without calling it. */
         post: operations["preview"];
         delete?: never;
         options?: never;
@@ -359,7 +359,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Chat through the gate. */
+        /** Call a model and follow its answer, event by event. */
         post: operations["chat"];
         delete?: never;
         options?: never;

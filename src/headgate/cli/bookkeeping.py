@@ -20,7 +20,7 @@ from headgate.ledger.sequencer import SequencerSetup, run_sequencer
 from headgate.ledger.shipper import run_shipper
 from headgate.substrate import settings as settings_module
 from headgate.substrate.addresses import address_for
-from headgate.substrate.garbage import leave_what_stays_alone
+from headgate.substrate.garbage import freeze_startup_objects
 from headgate.substrate.logs import set_up_logs
 from headgate.substrate.parent import prove_alive, say_ready, stop_with_parent
 from headgate.substrate.settings import Settings
@@ -63,7 +63,7 @@ async def _until_told(run: Callable[[Settings, asyncio.Event], Awaitable[None]],
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     stop_with_parent()
-    leave_what_stays_alone()
+    freeze_startup_objects()
     say_ready()
     prove_alive()
     await run(settings, stop)

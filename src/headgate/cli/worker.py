@@ -17,7 +17,7 @@ from headgate.kernel.errors import HeadgateError
 from headgate.server.http import bounded_http
 from headgate.server.worker import application
 from headgate.substrate import settings as settings_module
-from headgate.substrate.garbage import leave_what_stays_alone
+from headgate.substrate.garbage import freeze_startup_objects
 from headgate.substrate.logs import set_up_logs
 from headgate.substrate.parent import prove_alive, say_ready, stop_with_parent
 from headgate.substrate.settings import Settings
@@ -60,7 +60,7 @@ async def _serve(settings: Settings, listener: socket.socket, model_port: int | 
         server = uvicorn.Server(config)
         _end_with_the_server(server)
         stop_with_parent()
-        leave_what_stays_alone()
+        freeze_startup_objects()
         say_ready()
         prove_alive()
         await server.serve(sockets=[listener])

@@ -131,7 +131,7 @@ OPERATIONS = (
         "chat",
         "POST",
         "/api/chat",
-        "Chat through the gate.",
+        "Call a model and follow its answer, event by event.",
         chat,
         body=ChatRequest,
         answer=str,

@@ -215,7 +215,7 @@ OPERATIONS = (
         "preview",
         "POST",
         "/api/preview",
-        "What would leave.",
+        "Show what a deployment would receive, without calling it.",
         preview,
         body=PreviewRequest,
         answer=Preview,

@@ -18,7 +18,7 @@ from headgate.kernel.errors import Denied
 from headgate.policy.entities import ADMIN, MAX_PAGE, ApiKey, KeyLimits
 from headgate.policy.keys import KeyTerms
 from headgate.policy.keys import NewKey as MadeKey
-from headgate.policy.members import RULE, why_not_bound
+from headgate.policy.members import RULE, binding_refusal
 from headgate.policy.parts import Policy
 from headgate.policy.rules import roles_of
 from headgate.policy.service import expiry
@@ -152,7 +152,7 @@ def _refuse_beyond(caller: AdminCaller, tenant: TenantPolicy, terms: KeyTerms) -
         raise Denied("you may make keys only for yourself and your own programs; ask an administrator")
     use_case = tenant.use_cases.get(terms.use_case)
     registered = tenant.principals.get(who.id)
-    if use_case is not None and (why_not := why_not_bound(use_case, maker=who, registered=registered)):
+    if use_case is not None and (why_not := binding_refusal(use_case, maker=who, registered=registered)):
         raise Denied(why_not, rules=(RULE,), detail=f"no member of the use case {use_case.id}")
 
 

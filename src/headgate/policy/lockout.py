@@ -41,7 +41,7 @@ _DATE = re.compile(r'datetime\("([2-8]\d{3}-\d\d-\d\d)')
 _MAX_DATES = 100
 
 
-def why_nobody_is_left(tenant: TenantPolicy, *, now: datetime, only_by_link: bool = False) -> str | None:
+def lockout_reason(tenant: TenantPolicy, *, now: datetime, only_by_link: bool = False) -> str | None:
     """Return why nobody could administer the tenant in this state, or None.
 
     Args:
@@ -56,7 +56,7 @@ def why_nobody_is_left(tenant: TenantPolicy, *, now: datetime, only_by_link: boo
         times = (start + timedelta(hours=hour) for hour in range(hours))
         why: str | None = None
         for at in times:
-            why = _State(tenant, use_case, at, only_by_link).why_nobody()
+            why = _State(tenant, use_case, at, only_by_link).lockout_reason()
             if why is None:
                 break
         if why is not None:
@@ -85,7 +85,7 @@ class _State:
     now: datetime
     only_by_link: bool
 
-    def why_nobody(self) -> str | None:
+    def lockout_reason(self) -> str | None:
         """Return why nobody could undo a change, or None."""
         people = [one for one in self.tenant.principals.values() if one.kind == "person"]
         # Administrators first: one person with access is enough.

@@ -26,11 +26,11 @@ def is_listed(use_case: UseCase, principal: RegisteredPrincipal | None) -> bool:
     return principal.id in members and not principal.id.startswith(GROUP)
 
 
-def why_not_bound(use_case: UseCase, *, maker: Principal, registered: RegisteredPrincipal | None) -> str | None:
+def binding_refusal(use_case: UseCase, *, maker: Principal, registered: RegisteredPrincipal | None) -> str | None:
     """Return why somebody may not make keys for a use case, or None for members, its owner and administrators."""
     if ADMIN in maker.roles or maker.id == use_case.owner or is_listed(use_case, registered):
         return None
-    return whom_to_ask(use_case)
+    return membership_advice(use_case)
 
 
 def refuse_members(members: frozenset[str] | None) -> None:
@@ -46,7 +46,7 @@ def refuse_members(members: frozenset[str] | None) -> None:
             )
 
 
-def whom_to_ask(use_case: UseCase) -> str:
+def membership_advice(use_case: UseCase) -> str:
     """Return advice for a person who is not a member."""
     who = "an administrator" if use_case.owner == HEADGATE else f"its owner, {use_case.owner}, or an administrator"
     return f"you are not a member of the use case {use_case.id}: ask {who} to add you"

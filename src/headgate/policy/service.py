@@ -37,7 +37,7 @@ from headgate.policy.entities import (
     Source,
 )
 from headgate.policy.keys import KEY_PATTERN, KeyTerms, NewKey, key_of_secret, make_admin_key, make_key, program_id
-from headgate.policy.lockout import why_nobody_is_left
+from headgate.policy.lockout import lockout_reason
 from headgate.policy.members import refuse_members
 from headgate.policy.rules import Does, Rule, RuleMode
 from headgate.policy.snapshot import (
@@ -249,17 +249,17 @@ class PolicyService:
             )
         after = await asyncio.to_thread(build_snapshot, [contents], baseline=self._pack, version=0, previous=snapshot)
         now = self._clock.now()
-        why = await asyncio.to_thread(why_nobody_is_left, after.tenants[contents.tenant], now=now)
+        why = await asyncio.to_thread(lockout_reason, after.tenants[contents.tenant], now=now)
         if why is None:
             return
-        if known is not None and await asyncio.to_thread(why_nobody_is_left, known, now=now) is not None:
+        if known is not None and await asyncio.to_thread(lockout_reason, known, now=now) is not None:
             return
         raise Conflict(f"no administrator could undo this change: {why}. Nothing was changed")
 
     async def refuse_state_without_administrator(self, contents: TenantContents) -> None:
         """Raise Conflict if nobody can sign in and administer in this state."""
         state = await asyncio.to_thread(build_snapshot, [contents], baseline=self._pack, version=0)
-        why = why_nobody_is_left(state.tenants[contents.tenant], now=self._clock.now(), only_by_link=True)
+        why = lockout_reason(state.tenants[contents.tenant], now=self._clock.now(), only_by_link=True)
         if why is not None:
             raise Conflict(f"nobody could administer: {why}")
 
@@ -270,7 +270,7 @@ class PolicyService:
         for policy in contents.policies:
             tried = replace(contents, policies=(*kept, policy))
             state = build_snapshot([tried], baseline=self._pack, version=0).tenants[contents.tenant]
-            if why_nobody_is_left(state, now=self._clock.now(), only_by_link=True) is not None:
+            if lockout_reason(state, now=self._clock.now(), only_by_link=True) is not None:
                 in_the_way.append(policy)
             elif state.fault is None:
                 kept = tried.policies

@@ -157,7 +157,7 @@ OPERATIONS = (
         "deleteUseCase",
         "DELETE",
         "/api/use-cases/{use_case}",
-        "Remove one.",
+        "Remove a use case.",
         delete_use_case,
         verb=USE_CASE_DELETE,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 
-def leave_what_stays_alone() -> None:
+def freeze_startup_objects() -> None:
     """Freeze the permanent objects, so that the garbage collector skips them, and raise its threshold.
 
     A call or a batch creates hundreds of objects and few cycles. The default threshold of 700 costs about 4 % of a
