@@ -112,7 +112,7 @@ def test_each_section_is_what_the_kernel_asks_for() -> None:
         ("use_case", CHAT + "expires = 9999-12-31", "use_case[0].expires", "1970 to 2999"),
         ("use_case", CHAT + "expires = 1960-01-01", "use_case[0].expires", "1970 to 2999"),
         ("use_case", CHAT * 2, "use_case[1]", "two entries of [[use_case]] have the id chat"),
-        ("use_case", "use_case = 3", "use_case", "write [[use_case]]"),
+        ("use_case", "use_case = 3", "use_case", "as a table [[use_case]]"),
         ("policy", "[[policy]]\nid = 'a'", "policy[0].text", "either text or file"),
         ("policy", "[[policy]]\nid = 'a'\nfile = 'a.cedar'", "policy[0].file", "cannot read files"),
         ("policy", "[[policy]]\nid = 'a'\ntext = 'permit('", "policy[0].text", "policy a is not valid Cedar"),

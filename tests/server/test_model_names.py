@@ -102,7 +102,7 @@ async def test_a_name_that_no_pattern_has_is_not_there(house: House):
             answer = await client.post("/v1/chat/completions", json=body(name))
             assert answer.status_code in (400, 404), name
         answer = await client.post("/v1/chat/completions", json=body("claude-*"))
-        assert (answer.status_code, "send the name of one of them" in answer.text) == (400, True)
+        assert (answer.status_code, "send the name of one model" in answer.text) == (400, True)
     assert not house.simulator.requests
 
 

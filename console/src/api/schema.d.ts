@@ -435,6 +435,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/records/erase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Erase the content of past days; the records stay. */
+        post: operations["eraseContent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/ledger": {
         parameters: {
             query?: never;
@@ -1041,6 +1058,22 @@ export interface components {
             bundle: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * EraseRequest
+         * @description A request to erase the content of every record opened before a UTC day.
+         */
+        EraseRequest: {
+            /** Format: date */
+            before: string;
+        };
+        /**
+         * Erasure
+         * @description The UTC days with erased content, oldest first. `covers` says what the erasure covers; empty without a day.
+         */
+        Erasure: {
+            days: string[];
+            covers: string;
         };
         /**
          * LedgerView
@@ -2055,6 +2088,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProofView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    eraseContent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EraseRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
                 };
             };
             /** @description An error. */

@@ -151,6 +151,7 @@ class _Attempts:
         self._health = health
         self._tenant = run.action.principal.tenant
         self._why = [f"{skipped.deployment}: {skipped.why}" for skipped in plan.skipped]
+        self._recorded = list(self._why)  # with hosts and addresses, for the record only
         self._failed: Upstream | None = None
         self._denied: Denied | None = None
         self._unsayable: Invalid | None = None
@@ -187,6 +188,7 @@ class _Attempts:
     def failed(self, deployment: Deployment, error: HeadgateError) -> None:
         """Go on to the next candidate, or raise if another one would not help."""
         self._why.append(f"{deployment.id}: {error.message}")
+        self._recorded.append(f"{deployment.id}: {error.recorded}")
         self._run.facts["attempts"] = self.count
         if error.is_final:
             # The deployment answered. A second attempt would cost the same again.
@@ -237,9 +239,8 @@ class _Attempts:
         if self._denied is None and all(one.is_unable for one in self._plan.skipped):
             return Invalid(f"no deployment of {self._run.payload.model} can answer this: " + "; ".join(self._why))
         rules = self._denied.rules if self._denied is not None else ("lattice.flow",)
-        return Denied(
-            f"no deployment of {self._run.payload.model} may answer this: " + "; ".join(self._why), rules=rules
-        )
+        told = f"no deployment of {self._run.payload.model} may answer this: "
+        return Denied(told + "; ".join(self._why), rules=rules, detail=told + "; ".join(self._recorded))
 
     def report(self) -> None:
         """Set the run's measures to the sum over its dispatches."""

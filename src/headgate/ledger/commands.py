@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -45,6 +46,21 @@ def list_records(url: str | None, as_json: bool, **filters: Any) -> None:
 def show_record(record: str, url: str | None) -> None:
     """Show one record with its content. This leaves a record."""
     click.echo(json.dumps(client_at(url).call("GET", f"/api/records/{quote(record, safe='')}"), indent=1))
+
+
+@records.command("erase")
+@click.option("--before", type=click.DateTime(["%Y-%m-%d"]), required=True, help="First UTC day to keep.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@url_option
+def erase_content(before: datetime, url: str | None, *, yes: bool) -> None:
+    """Erase the content of past days permanently. The records stay, and the log still verifies."""
+    day = str(before.date())
+    if not yes:
+        click.confirm(f"Erase the content of all records before {day}? This cannot be undone.", abort=True)
+    answer = client_at(url).call("POST", "/api/records/erase", {"before": day})
+    for erased in answer["days"]:
+        click.echo(erased)
+    click.echo(answer["covers"] or f"There was no content before {day}.", err=True)
 
 
 COMMANDS = (records, ledger)

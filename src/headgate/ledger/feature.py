@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from headgate.admin.features import Feature, Opened, Platform
+from headgate.admin.features import Feature, Job, Opened, Platform
 from headgate.admin.records import RECORD_REVEAL
 from headgate.kernel.pipeline import Pipeline
 from headgate.ledger.commands import COMMANDS
+from headgate.ledger.erasure import Eraser
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
 from headgate.ledger.live import LiveRecords
 from headgate.ledger.parts import Ledger, Revealing
@@ -34,15 +35,25 @@ async def open_ledger(platform: Platform, stack: AsyncExitStack) -> Opened:
     pseudonyms = Pseudonymiser(base.secret("principals"))
     reader = LedgerReader(platform.database, sealer=Sealer(ring), pseudonyms=pseudonyms)
     live = LiveRecords(reader)
+    eraser = Eraser(ring, base.clock)
+    content_days = base.settings.content_days
 
     async def follow(_: Pipeline) -> None:
         await live.run_forever()
 
+    async def erase(pipeline: Pipeline) -> None:
+        await eraser.run_forever(
+            pipeline, action=platform.job_action, tenants=platform.tenants, content_days=content_days
+        )
+
+    jobs: dict[str, Job] = {"live records": follow}
+    if content_days:
+        jobs["content retention"] = erase
     return Opened(
-        service=Ledger(reader, live, journal, base.settings.ledger_folder, base.clock),
+        service=Ledger(reader, live, journal, base.settings.ledger_folder, base.clock, eraser),
         performers={RECORD_REVEAL.name: Revealing(reader)},
         stages={"recorder": JournalRecorder(journal, sealer=sealer, pseudonyms=pseudonyms)},
-        jobs={"live records": follow},
+        jobs=jobs,
     )
 
 

@@ -125,6 +125,11 @@ class FileKeyRing:
         _sync_folder(self._folder)
         return self.key(partition)
 
+    def partitions(self) -> list[str]:
+        """Return the partitions that have a key, sorted by name."""
+        found = (path.name.removesuffix(".key") for path in self._folder.glob("*.key"))
+        return sorted(name for name in found if _PARTITION.fullmatch(name))
+
     def destroy(self, partition: str, *, at: datetime) -> DestructionReceipt:
         """Destroy the partition's key permanently: mark, overwrite and remove it. Idempotent.
 

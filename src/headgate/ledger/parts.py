@@ -12,6 +12,7 @@ from headgate.admin.records import Reveal
 from headgate.kernel.errors import Invalid
 from headgate.kernel.ports import Clock
 from headgate.kernel.run import Run
+from headgate.ledger.erasure import Eraser
 from headgate.ledger.live import LiveRecords
 from headgate.ledger.reader import LedgerReader
 from headgate.ledger.views import part_views
@@ -31,6 +32,7 @@ class Ledger:
     journal: Journal
     folder: Path
     clock: Clock
+    eraser: Eraser
 
 
 class Revealing:

@@ -1,4 +1,4 @@
-"""Operations on records: list, show and prove; and the state of the log."""
+"""Operations on records: list, show, prove and erase; and the state of the log."""
 
 from __future__ import annotations
 
@@ -23,13 +23,24 @@ from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import Clearance
 from headgate.kernel.record import Outcome
 from headgate.ledger.checkpoint import VerifiedCheckpoint, VerifierKey, verify_checkpoint
+from headgate.ledger.keys import DestructionReceipt
 from headgate.ledger.log_keys import read_verifier, verifier_path
 from headgate.ledger.parts import Ledger
 from headgate.ledger.prove import Bundle, prove
 from headgate.ledger.reader import RecordFilters, StoredRecord
 from headgate.ledger.tiles import read_checkpoint
-from headgate.ledger.verbs import RECORD_EXPORT, RECORD_LIST, RECORD_READ, RECORD_VERIFY
-from headgate.ledger.views import LedgerView, ProofView, RecordDetail, RecordList, labels_text, record_view, shown_parts
+from headgate.ledger.verbs import RECORD_ERASE, RECORD_EXPORT, RECORD_LIST, RECORD_READ, RECORD_VERIFY
+from headgate.ledger.views import (
+    EraseRequest,
+    Erasure,
+    LedgerView,
+    ProofView,
+    RecordDetail,
+    RecordList,
+    labels_text,
+    record_view,
+    shown_parts,
+)
 from headgate.ledger.watching import watch_records
 
 _OPEN = "open"
@@ -86,6 +97,19 @@ async def prove_record(ledger: Ledger, request: Request) -> ProofView:
     resource = Resource("record", record_id)
     done = await request.perform(RECORD_EXPORT, resource, do, arguments=digest_of(record_id), summary=told)
     return ProofView(bundle=msgspec.to_builtins(done.result))
+
+
+async def erase_content(ledger: Ledger, request: Request) -> Erasure:
+    """Erase the content of past days permanently. The records stay, and the log still verifies."""
+    tenant = request.by.tenant_id
+    body = request.body_as(EraseRequest)
+    command = ledger.eraser.command(tenant, body.before)
+    done = await request.act(RECORD_ERASE, Resource("ledger", tenant), command)
+    receipts: Sequence[DestructionReceipt] = done.result
+    return Erasure(
+        days=[receipt.partition.removeprefix(f"{tenant}.") for receipt in receipts],
+        covers=receipts[0].covers if receipts else "",
+    )
 
 
 async def get_ledger(ledger: Ledger, request: Request) -> LedgerView:
@@ -219,6 +243,16 @@ OPERATIONS = (
         prove_record,
         answer=ProofView,
         verb=RECORD_EXPORT,
+    ),
+    Operation(
+        "eraseContent",
+        "POST",
+        "/api/records/erase",
+        "Erase the content of past days; the records stay.",
+        erase_content,
+        body=EraseRequest,
+        answer=Erasure,
+        verb=RECORD_ERASE,
     ),
     Operation(
         "getLedger", "GET", "/api/ledger", "The state of the log.", get_ledger, answer=LedgerView, verb=RECORD_VERIFY

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from headgate.admin.bodies import Body, PartView, RuleHitView
 from headgate.ledger.leaves import Leaf, LeafLabels, PartDigest, decode_leaf
 from headgate.ledger.reader import OpenedPart, StoredRecord
+
+
+class EraseRequest(Body, frozen=True, kw_only=True):
+    """A request to erase the content of every record opened before a UTC day."""
+
+    before: date
+
+
+class Erasure(Body, frozen=True, kw_only=True):
+    """The UTC days with erased content, oldest first. `covers` says what the erasure covers; empty without a day."""
+
+    days: list[str]
+    covers: str
 
 
 class RecordView(Body, frozen=True, kw_only=True):

@@ -31,7 +31,7 @@ VERBS = (
 _OLDER = (
     *("admin.read", "admin.write", "policy.check", "policy.put", "policy.delete"),
     *("person.list", "person.put", "person.delete"),
-    *("deployment.list", "deployment.put", "deployment.delete", "record.erase"),
+    *("deployment.list", "deployment.put", "deployment.delete"),
 )
 
 OLDER_VERBS: dict[str, tuple[str, ...]] = dict.fromkeys(_OLDER, (ADMINISTER,))

@@ -36,6 +36,7 @@ class Settings:
         tls_key: PEM file with its key; `HEADGATE_TLS_KEY`.
         model_threads: threads of the embedded model process, 0 for cores − 1; `HEADGATE_MODEL_THREADS`.
         journal_backlog_mib: limit of unshipped records, in MiB; `HEADGATE_JOURNAL_BACKLOG_MIB`.
+        content_days: retention of the content of records, in days, or 0 for ever; `HEADGATE_CONTENT_DAYS`.
         unread_s: timeout in seconds for a client that does not read its response; `HEADGATE_UNREAD_S`.
         otlp_endpoint: URL of the OpenTelemetry collector, or None; `OTEL_EXPORTER_OTLP_ENDPOINT`.
     """
@@ -54,6 +55,7 @@ class Settings:
     tls_key: Path | None = None
     model_threads: int = 0
     journal_backlog_mib: int = 1024
+    content_days: int = 0
     unread_s: int = 60
     otlp_endpoint: str | None = None
 
@@ -124,6 +126,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         journal_backlog_mib=_integer(
             text("HEADGATE_JOURNAL_BACKLOG_MIB"), "HEADGATE_JOURNAL_BACKLOG_MIB", default=1024, least=1, most=1 << 20
         ),
+        content_days=_integer(text("HEADGATE_CONTENT_DAYS"), "HEADGATE_CONTENT_DAYS", default=0, least=0, most=36_500),
         unread_s=_integer(text("HEADGATE_UNREAD_S"), "HEADGATE_UNREAD_S", default=60, least=1, most=86_400),
         otlp_endpoint=text("OTEL_EXPORTER_OTLP_ENDPOINT"),
     )
