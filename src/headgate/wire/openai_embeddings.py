@@ -39,7 +39,7 @@ _REQUEST: Final = Layout(known_keys=_KEYS, fields={"input": "user"})
 
 
 class _Embeddings(msgspec.Struct):
-    """What is checked of an answer; vectors are not decoded."""
+    """The checked fields of an answer; the vectors stay undecoded."""
 
     data: list[msgspec.Raw]
     usage: msgspec.Raw = msgspec.Raw(b"null")
@@ -63,17 +63,17 @@ class EmbeddingsReply(Content):
         return b""
 
     def edit(self, texts: Mapping[int, str]) -> EmbeddingsReply:
-        """Return the same.
+        """Return the answer unchanged.
 
         Raises:
-            IndexError: there is no such segment, for there is none.
+            IndexError: `texts` is not empty; an answer has no segments.
         """
         if texts:
             raise IndexError("an answer of embeddings has no segments")
         return self
 
     def to_bytes(self) -> bytes:
-        """Return what came in."""
+        """Return the original bytes."""
         return self.raw
 
 
@@ -93,7 +93,7 @@ class OpenAiEmbeddings:
         """Decode and check a request.
 
         Raises:
-            Invalid: with `param` naming the field at fault.
+            Invalid: a field is invalid; `param` names it.
         """
         document = JsonDocument.parse(body, layout=_REQUEST)
         fields = document.fields()
@@ -119,7 +119,7 @@ class OpenAiEmbeddings:
         """Check an answer without decoding its vectors.
 
         Raises:
-            Upstream: it is not what the wire promises.
+            Upstream: the answer holds no embeddings.
         """
         try:
             answer = msgspec.json.decode(body, type=_Embeddings)
@@ -135,7 +135,7 @@ class OpenAiEmbeddings:
         )
 
     def write_reply(self, reply: ModelReply, *, model: str) -> bytes:
-        """Return the provider's bytes with the alias for its model, wherever it stands."""
+        """Return the provider's bytes with the alias in place of its model name."""
         raw = reply.content.to_bytes()
         name = msgspec.json.decode(raw, type=_Embeddings).model
         return replace_text(raw, ("model",), old=name or "", new=msgspec.json.encode(model))
@@ -189,7 +189,7 @@ def _refuse() -> Never:
 
 
 def _check_input(value: Any) -> None:
-    """Take a string, strings, tokens, or lists of tokens."""
+    """Accept a string, a list of strings, a list of tokens, or a list of lists of tokens."""
     if isinstance(value, str):
         return
     items = cast("list[Any]", value) if isinstance(value, list) else []
