@@ -222,7 +222,7 @@ class _Writer:
         if not talk.tools:
             if choice is not None and choice.mode == "required":
                 raise Invalid("tool_choice demands a tool call, and there are no tools", param="tool_choice")
-            # The wire refuses tool calls without definitions. Declare the used tools; forbid calls.
+            # The wire refuses calls without tool definitions: declare used tools, forbid calls.
             declared = [{"name": name, "input_schema": _ANY_OBJECT} for name in dict.fromkeys(used)]
             return {"tools": declared, "tool_choice": {"type": "none"}} if declared else {}
         said: _Json = {"tools": [self._tool(tool) for tool in talk.tools]}

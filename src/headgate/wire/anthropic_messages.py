@@ -186,7 +186,7 @@ class AnthropicMessages:
         )
 
     def write_call(self, call: ModelCall, outgoing: Outgoing) -> bytes:
-        """Return the client's bytes with the deployment's model and cap for `max_tokens`."""
+        """Return the client's bytes, edited for the deployment's model and `max_tokens` cap."""
         document = _document(call.content)
         fields = document.fields()
         edits: dict[Path, bytes | None] = {}
