@@ -163,7 +163,7 @@ class JsonDocument:
         return text
 
     def may_hold_tool_text(self) -> bool:
-        """Whether the text may hold a tool's string: a word of `Layout.tool_words`, or an escape."""
+        """Whether the text may hold a tool's string; an escape may hide a word of the layout."""
         raw = self.raw
         for word in self.layout.tool_words:
             if word in raw:
