@@ -156,7 +156,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """The start of a streamed answer; `usage` has the input tokens if the wire sends them first."""
+    """The start of a streamed answer; `usage` has input tokens if the wire sends them first."""
 
     id: str
     model: str

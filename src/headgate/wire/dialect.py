@@ -277,7 +277,7 @@ class ProviderDialect(Dialect, Protocol):
         ...
 
     def assembler(self) -> Assembler | None:
-        """Return an assembler for one stream, or None if whole answers may be as long as streams."""
+        """Return an assembler for one stream; None if whole answers may be as long as streams."""
         ...
 
     def read_error(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
