@@ -120,7 +120,7 @@ class _Block:
             block["citations"] = [*given, *self._citations]
         arguments = "".join(self._input)
         if arguments.strip():
-            # An answer cut by its limit may end inside a tool input. Such invalid JSON is wrapped.
+            # An output limit may end the answer inside a tool input. `tool_input` wraps such text.
             block["input"] = tool_input(arguments, fault=Upstream)
         return block
 

@@ -1,8 +1,9 @@
 """Writes one stream for an Anthropic client, from events of any wire format.
 
-Anthropic events pass unchanged except for the model's name. Events of other formats are split into
-deltas and joined into content blocks. This format sends one block after the other, so interleaved
-blocks, such as parallel tool calls, wait until the block before them is complete.
+Anthropic events pass unchanged except for the model's name. The writer splits events of other
+formats into deltas, and joins the deltas into content blocks. This format sends one block after
+the other. Interleaved blocks, such as parallel tool calls, therefore wait until the block before
+them is complete.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class _Block:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the block is complete, so that the next one may be written.
+        """Whether the block is complete, so that the writer may begin the next block.
 
         Raises:
             Upstream: a tool call's arguments are nested deeper than a body may be.
@@ -230,7 +231,7 @@ class AnthropicWriter:
         if delta.signature is not None:
             last = self._blocks[-1] if self._blocks else None
             if last is None or last.kind != "thinking" or last.is_done:
-                # A provider that does not show its reasoning still signs it.
+                # A provider signs its reasoning even if it does not show it.
                 last = self._queue(_Block("thinking", _empty_block("thinking")))
             last.signature = delta.signature
             last.is_done = True

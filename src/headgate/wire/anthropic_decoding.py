@@ -66,7 +66,7 @@ class _Source(msgspec.Struct):
 
 
 class Block(msgspec.Struct):
-    """Any content block; a field is set only for the types that have it."""
+    """A content block of any type; other types' fields are empty."""
 
     type: str = ""
     text: str | None = None
@@ -363,7 +363,7 @@ def _readables(block: Block, place: _Place) -> Iterator[Text | Image | Document]
         case "search_result":
             yield from _search_result(block, place)
         case "compaction" if not block.tool_changes:
-            # It replaces the messages before it, so the next model needs its summary.
+            # A compaction replaces the messages before it, so the next model needs its summary.
             yield from _readable(_BLOCKS, block.content, place)
         case "tool_reference" if block.tool_name:
             yield Text(block.tool_name)

@@ -309,7 +309,7 @@ class _Writer:
             return {}
         budget = min(wanted, body["max_tokens"] - 1)
         if budget < MIN_THINKING_TOKENS or _forces_a_tool(body) or turns.continues_a_tool_call:
-            # The wire would refuse it: max_tokens must exceed the budget, no choice may force a
+            # The wire would refuse this budget: max_tokens must exceed it, no choice may force a
             # tool, and signed thinking must precede tool calls.
             self.unsaid.append("reasoning_effort" if self.conversation.reasoning_tokens is None else "reasoning_tokens")
             return {}

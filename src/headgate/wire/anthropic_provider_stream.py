@@ -156,7 +156,7 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
         return "words" if channel.startswith(("content/", "reasoning/")) else None
 
     def edit(self, texts: Sequence[str]) -> AnthropicEvent:
-        """Return the event with its slots' texts replaced; all other bytes stay as they are."""
+        """Return the event with its slots' texts replaced; all other bytes stay unchanged."""
         edits = {
             path: msgspec.json.encode(text)
             for path, slot, text in zip(self.paths, self.slots, texts, strict=True)
@@ -315,7 +315,7 @@ class AnthropicReader:
                 return (self._stop(data, said.index),)
             case "message_start" if said.message is not None:
                 self._tokens = said.message.usage or Tokens()
-                # This output count is not final. If the stream broke off, it would be billed.
+                # This output count is preliminary. If the stream broke off, we would bill it.
                 self._tokens.output_tokens = None
                 return (AnthropicEvent(data, kind, usage=self._tokens.usage()),)
             case "message_delta" if said.delta is not None:

@@ -7,8 +7,8 @@ upstream bytes ─ read_reply ─▶ ModelReply ─ to_reply ─▶ from_reply �
 upstream bytes ─ EventReader ─▶ WireEvents ─ EventWriter ─▶ client bytes            (any wire)
 
 A dialect is an extension of kind `dialects`. It implements `ClientDialect` to serve clients,
-`ProviderDialect` to speak to providers, or both. One that implements both may add `PassThrough`:
-calls and answers of its own wire then keep their bytes.
+`ProviderDialect` to speak to providers, or both. A dialect that implements both may add
+`PassThrough`. Calls and answers of its own wire then keep their bytes.
 """
 
 from __future__ import annotations

@@ -271,7 +271,7 @@ class JsonDocument:
     def edit_fields(self, edits: Mapping[Path, bytes | None]) -> JsonDocument:
         """Return the document with the values at paths replaced by JSON text.
 
-        An absent value is inserted. None removes a value.
+        An edit inserts an absent value. None removes a value.
 
         Raises:
             KeyError: a parent of a path is absent.
@@ -285,7 +285,7 @@ class JsonDocument:
         if len(present) == 1 and next(iter(present.values())) is not None:
             (path, new) = next(iter(present.items()))
             old = cast("dict[str | int, object]", self.value)[path[0]]
-            if isinstance(old, str) and _ESCAPED_ASCII not in raw:  # which could spell the key
+            if isinstance(old, str) and _ESCAPED_ASCII not in raw:  # an escape could hide the key
                 raw = replace_text(raw, path, old=old, new=new or b"")
             else:
                 raw = replace_first(raw, str(path[0]), new or b"")

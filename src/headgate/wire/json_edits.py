@@ -59,9 +59,9 @@ def splice(raw: bytes, splices: list[Splice]) -> bytes:
 def edit_fields(raw: bytes, edits: Mapping[Path, bytes | None]) -> bytes:
     """Return the text with the values at these paths replaced by JSON text, or removed for None.
 
-    If the last key of a path is absent, the value is inserted at the end of its object, and a
-    removal changes nothing. An upstream's text may repeat a key, as no code checks it; then every
-    occurrence is edited.
+    If the last key of a path is absent, the edit inserts the value at the end of its object, and a
+    removal changes nothing. An upstream's text may repeat a key, because no code checks for that.
+    The edit then changes every occurrence.
 
     Raises:
         KeyError: a parent of a path is absent, or is neither an object nor a list.
@@ -89,8 +89,8 @@ def replace_first(raw: bytes, key: str, new: bytes) -> bytes:
 def replace_text(raw: bytes, path: Path, *, old: str, new: bytes) -> bytes:
     """Return the text with the string `old` at a path replaced by JSON text.
 
-    It is fast if the last key occurs once. The quoted bytes of the key are always a key or a whole
-    string, never a part of one. A single occurrence is therefore the key.
+    The call is fast if the last key occurs once. The quoted bytes of the key are always a key or a
+    whole string, never a part of one. A single occurrence is therefore the key.
 
     Raises:
         KeyError: a parent of the path is absent.

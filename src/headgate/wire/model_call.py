@@ -29,10 +29,10 @@ UNITS = ("input_tokens", "output_tokens", "cache_read_tokens")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call. `input_tokens` *includes* cached ones. None is an unreported count.
+    """Tokens of one call. `input_tokens` *includes* cached tokens. None is an unreported count.
 
-    `cache_write_tokens` counts the five-minute writes, `cache_write_1h_tokens` the one-hour ones; both are part of
-    `input_tokens`. `reasoning_tokens` are part of `output_tokens`.
+    `cache_write_tokens` counts the five-minute writes, and `cache_write_1h_tokens` the one-hour
+    writes. Both are part of `input_tokens`. `reasoning_tokens` are part of `output_tokens`.
     """
 
     input_tokens: int | None = None
@@ -233,12 +233,12 @@ class ModelReply:
         return replace(self, content=content)
 
     def by(self, deployment: str) -> ModelReply:
-        """Return the reply with the deployment that gave it."""
+        """Return the reply with its deployment set."""
         return ModelReply(self.wire, self.content, self.usage, self.stop_reason, self.headers, deployment)
 
 
 class ModelEvent(StreamItem, Protocol):
-    """One event of a streamed answer, in the bytes of `wire`. Implemented by each dialect."""
+    """One event of a streamed answer, in the bytes of `wire`. Each dialect implements it."""
 
     @property
     def wire(self) -> str:

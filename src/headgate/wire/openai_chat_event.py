@@ -79,7 +79,7 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
         return channel.partition("/")[2].partition(".")[0] if channel.startswith(_WORDS) else None
 
     def edit(self, texts: Sequence[str]) -> OpenAiChatEvent:
-        """Return the chunk with its slots' texts replaced; all other bytes stay as they are."""
+        """Return the chunk with its slots' texts replaced; all other bytes stay unchanged."""
         data = self.data
         for paths, slot, text in zip(self.paths, self.slots, texts, strict=True):
             if text != slot.text:

@@ -63,7 +63,7 @@ def pieces_of(data: bytes, halves: Halves) -> Sequence[Piece]:
 
 
 def has_twins(indices: Sequence[tuple[int | None, str | None]]) -> bool:
-    """Whether two of these pieces belong to one tool call; a piece is given by index and id."""
+    """Whether two of these pieces, as pairs of index and id, belong to one tool call."""
     for place, (index, call_id) in enumerate(indices):
         for other, other_id in indices[:place]:
             if index == other and (not call_id or call_id == other_id):

@@ -76,7 +76,7 @@ class OpenAiChatWriter:
         return frame(envelope(error))
 
     def heartbeat(self) -> bytes:
-        """Return a comment."""
+        """Return a comment frame."""
         return _HEARTBEAT
 
     def _write_own(self, event: OpenAiChatEvent) -> bytes:

@@ -157,7 +157,7 @@ class _Reader:
             yield Message("user", tuple(results))
 
     def _check_read(self, message: _Json, where: str) -> None:
-        """Note an assistant message's parts that cannot be translated.
+        """Note an assistant message's parts without a typed form.
 
         Raises:
             Invalid: the message refers to audio that only the provider holds.

@@ -1,8 +1,9 @@
-"""Embeddings of OpenAI, for clients and upstreams: `POST /v1/embeddings`.
+"""OpenAI's embeddings, for clients and upstreams: `POST /v1/embeddings`.
 
-A request passes unchanged, except that an `encoding_format` of null is removed, because some
-servers refuse it. A token array has no strings to scan, so the content is opaque, and guard labels
-it `unscanned`. Answers pass unchanged except for the model's name.
+A request keeps its bytes, except for the model's name and an `encoding_format` of null. The
+dialect removes that null, because some servers refuse it. A token array has no strings to scan, so
+its content is opaque, and guard labels it `unscanned`. Answers pass unchanged except for the
+model's name.
 
 Source: schema `CreateEmbeddingRequest` of OpenAI's API document.
 """
@@ -47,7 +48,7 @@ class _Embeddings(msgspec.Struct):
 
 
 class EmbeddingsReply(Content):
-    """An answer's bytes as content; vectors hold no text, so nothing is scanned."""
+    """An answer's bytes as content; vectors hold no text, so it has no segments."""
 
     __slots__ = ("raw",)
 
@@ -78,7 +79,7 @@ class EmbeddingsReply(Content):
 
 
 class OpenAiEmbeddings:
-    """The dialect; implements `WholeDialect`. It neither streams nor crosses to other wires."""
+    """The dialect; implements `WholeDialect`. It has no streams and no typed form."""
 
     __slots__ = ()
 

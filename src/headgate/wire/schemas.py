@@ -1,4 +1,4 @@
-"""Adapts JSON schemas to a provider: removes the keywords that it refuses.
+"""Adapts JSON schemas to a provider, and removes the keywords that the provider refuses.
 
 `const`, `enum`, `default` and `examples` hold values, not schemas, so they stay unchanged.
 

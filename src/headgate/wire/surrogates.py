@@ -1,7 +1,7 @@
 """Joins surrogate pairs that a server split over two pieces of a stream.
 
-Servers that split text by UTF-16 units send one half at the end of a piece and the other at the
-start of the next. A half without its other half becomes U+FFFD.
+Servers that split text by UTF-16 units send one half at the end of a piece and the other half at
+the start of the next. A single half becomes U+FFFD.
 """
 
 from __future__ import annotations

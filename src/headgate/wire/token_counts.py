@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import msgspec
 
 _MOST: Final = 1_000_000_000
-"""The maximum count, above that of any real call. The cost of so many tokens fits 64 bits."""
+"""The maximum count, larger than in any real call. The cost of this many tokens fits 64 bits."""
 _MOST_CHARS: Final = 20
 
 

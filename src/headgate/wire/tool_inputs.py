@@ -1,4 +1,4 @@
-"""The input of tool calls in wire formats that send it as JSON instead of a string."""
+"""Finds the strings in the input of tool calls, in wire formats that send the input as JSON."""
 
 from __future__ import annotations
 

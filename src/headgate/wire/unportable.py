@@ -1,4 +1,4 @@
-"""Request fields that carry state or authority and cannot be translated to another wire format.
+"""Request fields with state or authority, which no other wire format can express.
 
 The gateway refuses to translate a request with such a field, because the loss of the field would
 change the meaning or the authority of the request. It drops and lists harmless fields instead.
