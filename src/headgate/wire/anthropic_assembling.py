@@ -1,6 +1,6 @@
 """Assembles an Anthropic stream into the equivalent whole answer.
 
-All values except text stay as the JSON that came, so that signatures, numbers in tool input and
+All values except text keep their original JSON, so that signatures, numbers in tool input and
 unknown fields are unchanged.
 
 Source: docs of the Messages API, "Streaming messages"; `lib/streaming` of the `anthropic` SDK 2.x.
@@ -51,7 +51,7 @@ class AnthropicAssembler:
         """Return the whole answer.
 
         Raises:
-            Upstream: none has begun, or a tool call's input is nested deeper than any body may be.
+            Upstream: no answer has begun, or a tool call's input is nested too deep for a body.
         """
         if not self._message:
             raise Upstream("the provider's stream ended before it began")
@@ -70,7 +70,7 @@ class AnthropicAssembler:
                 self._blocks[_index(said)].grow(_FIELDS.decode(said["delta"]))
             case "message_delta":
                 self._learn(said)
-                # The event also has fields of the message, such as `context_management`.
+                # The event also carries fields of the message, such as `context_management`.
                 told = {name: value for name, value in said.items() if name not in ("type", "delta", "usage")}
                 self._message |= told | _FIELDS.decode(said["delta"])
             case _:
@@ -120,7 +120,7 @@ class _Block:
             block["citations"] = [*given, *self._citations]
         arguments = "".join(self._input)
         if arguments.strip():
-            # An answer cut by its limit may end inside a tool input. Such invalid JSON is wrapped.
+            # An output limit may end the answer inside a tool input. `tool_input` wraps such text.
             block["input"] = tool_input(arguments, fault=Upstream)
         return block
 
@@ -130,7 +130,7 @@ class _Block:
 
 
 def _says_something(value: msgspec.Raw) -> bool:
-    """Whether a value of a report is a count above zero."""
+    """Whether a usage value is a positive count, or text such as a service tier."""
     said = leniently_decoded(bytes(value))
     if isinstance(said, dict):
         return any(count_of(count) for count in cast("dict[str, Any]", said).values())

@@ -1,8 +1,9 @@
 """Writes one stream for an Anthropic client, from events of any wire format.
 
-Anthropic events pass unchanged except for the model's name. Events of other formats are split into
-deltas and joined into content blocks. This format sends one block after the other, so interleaved
-blocks, such as parallel tool calls, wait until the block before them is complete.
+Anthropic events pass unchanged except for the model's name. The writer splits events of other
+formats into deltas, and joins the deltas into content blocks. This format sends one block after
+the other. Interleaved blocks, such as parallel tool calls, therefore wait until the block before
+them is complete.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from headgate.wire.model_call import ModelCall, ModelEvent, StopReason, Usage
 from headgate.wire.sse import frame
 
 MAX_WAITING_CHARS: Final = 4 * 1024 * 1024
-"""The maximum of waiting text in later blocks."""
+"""The maximum number of waiting characters in later blocks."""
 
 MAX_BLOCKS: Final = 1024
 _PING: Final = frame(b'{"type": "ping"}', "ping")
@@ -59,7 +60,7 @@ _FIELDS: Final = {
 
 @dataclass(slots=True)
 class _Block:
-    """A content block: the first in the queue is being written, the others wait."""
+    """A content block in the queue; the writer writes the first block, and the others wait."""
 
     kind: _Kind
     start: _Json
@@ -71,10 +72,10 @@ class _Block:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the block is complete, so that the next one may be written.
+        """Whether the block is complete, so that the writer may begin the next block.
 
         Raises:
-            Upstream: a tool call's arguments are nested deeper than any body may be.
+            Upstream: a tool call's arguments are nested deeper than a body may be.
         """
         if self.is_done or self.kind != "tool":
             return True
@@ -110,7 +111,7 @@ class AnthropicWriter:
         self._is_over = False
 
     def write(self, event: ModelEvent) -> bytes:
-        """Return the frames for an event; empty where it has to wait.
+        """Return the frames for an event; empty if the event has to wait.
 
         Raises:
             Upstream: this format cannot express the stream, such as more of a finished tool call.
@@ -125,7 +126,7 @@ class AnthropicWriter:
         return b"".join(out)
 
     def end(self) -> bytes:
-        """Return the final frames of a successful stream; nothing after a failure."""
+        """Return the final frames of a successful stream; empty after a failure."""
         if self._is_over:
             return b""
         self._is_over = True
@@ -166,7 +167,7 @@ class AnthropicWriter:
             case TextDelta(text):
                 self._add("text", text)
             case RefusalDelta(text):
-                # Shown as text, since clients show nothing else, and repeated as the explanation at the end.
+                # Clients show text only. The refusal is text here, and the explanation at the end.
                 self._refusal.append(text)
                 self._add("text", text)
             case ReasoningDelta():
@@ -193,7 +194,7 @@ class AnthropicWriter:
             self._learn(begin.usage)
         usage = self._usage or Usage()
         if not usage.input_tokens:
-            # Clients show this prompt size at once; the exact one may come at the end.
+            # Clients show this estimate at once. The exact prompt size may arrive at the end.
             usage = replace(usage, input_tokens=estimated_tokens(self._call.content), is_estimate=True)
             self._usage = usage
         message: _Json = {
@@ -230,7 +231,7 @@ class AnthropicWriter:
         if delta.signature is not None:
             last = self._blocks[-1] if self._blocks else None
             if last is None or last.kind != "thinking" or last.is_done:
-                # A provider that does not show its reasoning still signs it.
+                # A provider signs its reasoning even if it does not show it.
                 last = self._queue(_Block("thinking", _empty_block("thinking")))
             last.signature = delta.signature
             last.is_done = True
@@ -258,7 +259,7 @@ class AnthropicWriter:
             raise Upstream(f"the provider interleaves more than {MAX_WAITING_CHARS} characters of tool calls")
 
     def _drain(self, out: list[bytes], *, is_last: bool) -> None:
-        """Write the first block's new text, and later blocks while all before them are complete."""
+        """Write the first block's new text; continue with the next block after a complete one."""
         while self._blocks:
             block = self._blocks[0]
             self._write_waiting(block, out)

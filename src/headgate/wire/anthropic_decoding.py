@@ -1,7 +1,7 @@
 """Decodes Anthropic's requests and answers into the typed form.
 
-Fields without a typed form are listed in `Conversation.dropped`. A field whose loss would change
-the meaning, such as a file that only the provider holds, is refused.
+`Conversation.dropped` lists the fields without a typed form. The decoder refuses a field whose
+loss would change the meaning, such as a file that only the provider holds.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class _Source(msgspec.Struct):
 
 
 class Block(msgspec.Struct):
-    """Any content block; a field is set only for the types that have it."""
+    """A content block of any type; other types' fields are empty."""
 
     type: str = ""
     text: str | None = None
@@ -173,7 +173,7 @@ def decoded(decoder: msgspec.json.Decoder[_T], body: bytes | msgspec.Raw) -> _T:
     """Decode a client's JSON.
 
     Raises:
-        Invalid: as `misfit` says.
+        Invalid: the text is not JSON, or not of the wire's form (see `misfit`).
     """
     try:
         return decoder.decode(body)
@@ -184,7 +184,10 @@ def decoded(decoder: msgspec.json.Decoder[_T], body: bytes | msgspec.Raw) -> _T:
 
 
 def misfit(error: msgspec.ValidationError) -> Invalid:
-    """Return our error for JSON of another form than the wire's; `param` is where, such as `messages.0.role`."""
+    """Return our error for JSON that is not of the wire's form.
+
+    Its `param` is the path of the fault, such as `messages.0.role`.
+    """
     found = _AT.match(str(error))
     what = found["what"] if found else str(error)
     where = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", found["where"]).lstrip(".") if found else ""
@@ -230,7 +233,7 @@ def read_conversation(content: Content) -> Conversation:
 
 
 def read_answer(body: bytes, *, usage: Usage) -> Reply:
-    """Build the typed form of an answer whose usage was read already.
+    """Build the typed form of an answer; the caller has already read its usage.
 
     Raises:
         Upstream: the answer is not a message.
@@ -242,7 +245,7 @@ def read_answer(body: bytes, *, usage: Usage) -> Reply:
         raise Upstream("the provider's answer is not a message", retryable=False) from exc
     explanation = answer.stop_details.explanation if answer.stop_details else None
     if explanation:
-        # An answer that came through `from_reply` says its refusal twice, for clients that show only content.
+        # `from_reply` writes a refusal twice, because some clients show only the content.
         parts = [part for part in parts if not (isinstance(part, Text) and part.text == explanation)]
         parts.append(Refusal(explanation))
     return Reply(
@@ -267,14 +270,20 @@ def _unsaid_fields(body: bytes) -> Iterator[str]:
 
 
 class _Place(NamedTuple):
-    """Where blocks stand, for error messages, the list that takes what they lose, and whether the model said them."""
+    """The context of some content blocks.
+
+    Attributes:
+        path: the path of the blocks, for error messages.
+        dropped: collects the names of dropped fields.
+        is_answer: whether the model wrote the blocks.
+    """
 
     path: str
     dropped: list[str]
     is_answer: bool = False
 
     def inside(self, path: str) -> _Place:
-        """Return a place below this one."""
+        """Return a place at a path below this one."""
         return self._replace(path=f"{self.path}.{path}")
 
 
@@ -354,12 +363,12 @@ def _readables(block: Block, place: _Place) -> Iterator[Text | Image | Document]
         case "search_result":
             yield from _search_result(block, place)
         case "compaction" if not block.tool_changes:
-            # It replaces the messages before it, so the next model needs its summary.
+            # A compaction replaces the messages before it, so the next model needs its summary.
             yield from _readable(_BLOCKS, block.content, place)
         case "tool_reference" if block.tool_name:
             yield Text(block.tool_name)
         case _ if not place.is_answer or block.type in ("compaction", "container_upload"):
-            # Left out, it would change what is asked, or the tools that there are.
+            # Without this block, the request or its tools would change.
             raise Invalid(f"{place.path}: a {block.type[:60]} block cannot be sent to this model", param=place.path)
         case _:
             place.dropped.append(f"content.{block.type[:60]}")
@@ -377,7 +386,7 @@ def _source(block: Block, place: _Place) -> _Source:
 
 
 def _search_result(block: Block, place: _Place) -> Iterator[Text | Image | Document]:
-    """Give a search result as one text that says first where it is from; `source` is a string there."""
+    """Yield a search result as one text: its title, its source (here a string) and its content."""
     parts = list(_readable(_BLOCKS, block.content, place))
     source = block.source if isinstance(block.source, str) else None
     texts = [text for text in (block.title, source) if text]
@@ -436,11 +445,11 @@ def _cache(control: _CacheControl | None) -> Literal["5m", "1h"] | None:
 
 
 def _tools(definitions: Iterable[_ToolDefinition], dropped: list[str], left_out: dict[str, str]) -> Iterator[Tool]:
-    """Give the tools that any model can call; `left_out` takes the kinds of the others by their names."""
+    """Yield the tools that any model can call; add the others to `left_out`, kinds by name."""
     for index, tool in enumerate(definitions):
         is_for_model = tool.allowed_callers is None or "direct" in tool.allowed_callers
         if tool.type not in (None, "custom") or not is_for_model:
-            # Tools that the provider runs, or that only its own code may call, have no counterpart elsewhere.
+            # Other providers have no equal of tools that this provider, or only its code, runs.
             kind = tool.type or "custom"
             dropped.append(f"tools.{kind[:60]}")
             left_out[tool.name or kind] = kind

@@ -1,13 +1,16 @@
 """Encodes the typed form as Anthropic's requests and answers.
 
-Fields that the wire format cannot express are left out. `unsaid` names them, so that the gateway
-can disclose them.
+The encoder leaves out the fields that the wire format cannot express. `unsaid` names them, so that
+the gateway can disclose them.
 
 Quirks of a deployment that change the output:
 
-- `sampling`: it takes `temperature`, `top_p` and `top_k`. Models since Opus 4.7 answer 400 to each of them.
-- `thinking_budget`: it takes `thinking.budget_tokens` rather than adaptive thinking with `output_config.effort`.
-- `system_turns`: it takes messages of role `system` among the others; else they join the top-level `system`.
+- `sampling`: the deployment takes `temperature`, `top_p` and `top_k`. Models since Opus 4.7 answer
+  400 to each of them.
+- `thinking_budget`: the deployment takes `thinking.budget_tokens` instead of adaptive thinking
+  with `output_config.effort`.
+- `system_turns`: the deployment takes messages of role `system` at any place. Without this quirk,
+  they join the top-level `system`.
 """
 
 from __future__ import annotations
@@ -51,12 +54,12 @@ from headgate.wire.schemas import anthropic_strict, input_schema_of
 _Json = dict[str, Any]
 
 QUIRKS: Final = frozenset({"sampling", "thinking_budget", "system_turns"})
-"""The quirks that the configuration of a deployment may name."""
+"""The quirks that a deployment's configuration may name."""
 
 MAX_BREAKPOINTS: Final = 4
 MIN_THINKING_TOKENS: Final = 1024
 _LEAST_TOP_P: Final = 0.95
-"""The least that thinking allows."""
+"""The minimum `top_p` that thinking allows."""
 
 _JSON_ONLY: Final = "Answer with one JSON object and nothing else: no words before or after it, no code fence."
 _MAX_USER_CHARS: Final = 256
@@ -90,7 +93,7 @@ def write_answer(reply: Reply, *, model: str) -> bytes:
     """Write an answer of another wire as a message; a refusal appears as text and as explanation.
 
     Raises:
-        Upstream: arguments of a tool call are nested deeper than any body may be.
+        Upstream: a tool call's arguments are nested deeper than a body may be.
     """
     refusal = "".join(part.text for part in reply.parts if isinstance(part, Refusal))
     parts = list(_told_apart(reply))
@@ -127,7 +130,7 @@ def refusal_details(explanation: str) -> _Json:
 
 
 def answer_block(part: Part) -> _Json | None:
-    """Return the content block of one part of an answer, or None for what is empty or has none."""
+    """Return the content block of one part of an answer; None if it is empty or has no block."""
     match part:
         case Text(text) | Refusal(text):
             return {"type": "text", "text": text} if text else None
@@ -142,10 +145,10 @@ def answer_block(part: Part) -> _Json | None:
 
 
 def tool_input(arguments: str, *, fault: type[Invalid | Upstream]) -> msgspec.Raw | _Json:
-    """Return arguments as the object that the wire demands, byte for byte; text that is none is wrapped.
+    """Return a tool call's arguments as a JSON object, byte for byte; wrap any other text.
 
     Raises:
-        fault: they are nested deeper than any body may be.
+        fault: the arguments are nested deeper than a body may be.
     """
     if not arguments.strip():
         return {}
@@ -169,10 +172,10 @@ class _Writer:
         turns = _Turns(self)
         system = turns.add_all(talk.messages)
         if talk.output is not None and talk.output.schema is None:
-            # The wire has no mode for it, so the model is asked.
+            # The wire has no mode for any JSON object, so the prompt asks the model for one.
             system.append({"type": "text", "text": _JSON_ONLY})
         if not turns.turns and system:
-            # A prompt of nothing but system text is common on other wires; here somebody has to speak.
+            # Prompts of system text only are common on other wires. This wire needs a user turn.
             turns.turns, system = [{"role": "user", "content": system}], []
         if not turns.turns:
             raise Invalid("messages: at least one message with content is needed", param="messages")
@@ -195,7 +198,7 @@ class _Writer:
         return body
 
     def _user(self, name: str) -> str:
-        """Return the user's name; a longer one than the wire takes becomes a digest, the same in every call."""
+        """Return the user's name, or a stable digest of a name that is too long for the wire."""
         if len(name) <= _MAX_USER_CHARS:
             return name
         self.unsaid.append("user")
@@ -208,7 +211,7 @@ class _Writer:
         return tokens if cap is None else min(tokens, cap)
 
     def _tools(self, used: Sequence[str]) -> _Json:
-        """Return `tools` and `tool_choice`, which this wire takes only together."""
+        """Return `tools` and `tool_choice`; this wire takes a choice only with tools."""
         talk = self.conversation
         names = {tool.name for tool in talk.tools}
         choice = talk.tool_choice
@@ -219,7 +222,7 @@ class _Writer:
         if not talk.tools:
             if choice is not None and choice.mode == "required":
                 raise Invalid("tool_choice demands a tool call, and there are no tools", param="tool_choice")
-            # Turns with tool calls are refused without definitions, so the tools of old are declared and forbidden.
+            # The wire refuses calls without tool definitions: declare used tools, forbid calls.
             declared = [{"name": name, "input_schema": _ANY_OBJECT} for name in dict.fromkeys(used)]
             return {"tools": declared, "tool_choice": {"type": "none"}} if declared else {}
         said: _Json = {"tools": [self._tool(tool) for tool in talk.tools]}
@@ -250,20 +253,20 @@ class _Writer:
                 continue
             said[name] = value
         if said.get("temperature", 0.0) > 1.0:
-            # Other wires go up to 2.
+            # Other wires allow up to 2.
             said["temperature"] = 1.0
             self.unsaid.append("temperature")
         if "temperature" in said and said.pop("top_p", None) is not None:
-            # Models take one of the two.
+            # Models take only one of the two.
             self.unsaid.append("top_p")
-        # Sequences of nothing but white space are refused.
+        # The wire refuses stop sequences of white space only.
         stop = [sequence for sequence in talk.stop if sequence.strip()]
         if len(stop) < len(talk.stop):
             self.unsaid.append("stop")
         return {**said, "stop_sequences": stop} if stop else said
 
     def _thinking(self, body: _Json, turns: _Turns) -> _Json:
-        """Return `thinking` and `output_config`; may take back sampling that thinking excludes."""
+        """Return `thinking` and `output_config`; remove sampling fields that thinking excludes."""
         talk = self.conversation
         config: _Json = {}
         if talk.output is not None:
@@ -306,21 +309,25 @@ class _Writer:
             return {}
         budget = min(wanted, body["max_tokens"] - 1)
         if budget < MIN_THINKING_TOKENS or _forces_a_tool(body) or turns.continues_a_tool_call:
-            # It would be refused: the budget lies within max_tokens, and signed thinking must precede tool calls.
+            # The wire would refuse this budget: max_tokens must exceed it, no choice may force a
+            # tool, and signed thinking must precede tool calls.
             self.unsaid.append("reasoning_effort" if self.conversation.reasoning_tokens is None else "reasoning_tokens")
             return {}
         return {"thinking": {"type": "enabled", "budget_tokens": budget}}
 
 
 class _OpenCall(NamedTuple):
-    """A call that has no result yet: its id in the conversation, and the one that it gets."""
+    """A tool call without a result: its id in the conversation and its id in the request."""
 
     said: str
     unique: str
 
 
 class _Turns:
-    """Messages as this wire wants them: turns alternate, tool results come first and right after their calls."""
+    """Orders messages for this wire.
+
+    Turns alternate. Tool results follow right after their calls, and come first in their turn.
+    """
 
     def __init__(self, writer: _Writer) -> None:
         self._writer = writer
@@ -332,7 +339,7 @@ class _Turns:
 
     @property
     def continues_a_tool_call(self) -> bool:
-        """Whether the model is to go on after results of calls that it made without signed thinking."""
+        """Whether the model continues after results of calls that had no signed thinking."""
         return bool(self._calls) and len(self.turns) > 1 and self.turns[-1]["role"] == "user"
 
     def add_all(self, messages: Iterable[Message]) -> list[_Json]:
@@ -351,12 +358,12 @@ class _Turns:
         return system
 
     def check_answered(self) -> None:
-        """Refuse calls that nothing answers; elsewhere it would be an error of the provider that is harder to read."""
+        """Refuse tool calls without a result; the provider's own error would be harder to read."""
         if self._open and self.turns[-1]["role"] == "user":
             raise _unanswered(self._open[0].said)
 
     def trim_prefill(self) -> None:
-        """Take white space off the end of an assistant's last turn, which is refused there."""
+        """Strip white space from the end of a last assistant turn, where the wire refuses it."""
         last = self.turns[-1]
         if last["role"] == "assistant" and last["content"][-1]["type"] == "text":
             last["content"][-1]["text"] = last["content"][-1]["text"].rstrip()
@@ -386,7 +393,10 @@ class _Turns:
         self._open += [_OpenCall(said_id, call["id"]) for said_id, call in zip(said, calls, strict=True)]
 
     def _unique_id(self, said: str) -> str:
-        """Return an id that no call before has; some servers count theirs anew in each answer, or give none."""
+        """Return an id that no earlier call has.
+
+        Some servers restart their ids in each answer, or send none.
+        """
         unique = anthropic_tool_id(said)
         if unique in self._ids:
             unique = anthropic_tool_id(f"{said}#{len(self._ids)}")
@@ -394,7 +404,7 @@ class _Turns:
         return unique
 
     def _answered(self, said: str) -> str:
-        """Return the id of the first open call of that name, which is open no longer."""
+        """Close the first open call with that id, and return its id in the request."""
         for call in self._open:
             if call.said == said:
                 self._open.remove(call)
@@ -408,7 +418,7 @@ class _Turns:
         for part in parts:
             match part:
                 case Reasoning():
-                    # Its signature is worth nothing away from its origin, and unsigned reasoning is refused.
+                    # A signature is valid only at its origin. The wire refuses unsigned reasoning.
                     self._writer.unsaid.append("reasoning")
                 case ToolResult():
                     yield self._result(part)
@@ -470,7 +480,7 @@ def _cache_control(cache: str | None) -> _Json:
 
 
 def _limit_breakpoints(body: _Json) -> None:
-    """Keep the last four cache breakpoints, which cover the longest prefixes; the wire refuses a fifth."""
+    """Keep the last four cache breakpoints, for the longest prefixes; the wire refuses a fifth."""
     blocks: list[_Json] = [*body.get("system", ())]
     for turn in body["messages"]:
         for block in turn["content"]:

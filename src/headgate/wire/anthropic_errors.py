@@ -1,7 +1,8 @@
 """Errors on Anthropic's wire, in both directions.
 
-An upstream's 401, 402, 403 and 404 are the gateway's own fault (its key, its account, its model name): the caller gets
-502, and no text of the provider's. What the caller can act on, such as a prompt that is too long, reaches it verbatim.
+The gateway itself causes an upstream's 401, 402, 403 and 404 (its key, its account, its model
+name). The caller gets 502, without the provider's text. An error that the caller can act on, such
+as a prompt that is too long, reaches the caller verbatim.
 
 Source: docs of the API, "Errors"; `_exceptions.py` and `_error_classes.py` of the `anthropic` SDK 2.x.
 """
@@ -59,9 +60,12 @@ _OVERFLOWS: Final = ("maximum context length", "context_length_exceeded", "excee
 
 
 class ThreadUnsupported(Invalid):
-    """The request leaves its history to the provider, where no label and no rule sees it; SDKs then send all of it.
+    """The request refers to a history that the provider holds.
 
-    Source: `lib/threads/_thread_state.py` of the `anthropic` SDK 2.x, which goes on without a thread at this code.
+    No label and no rule can see that history. At this code, SDKs send the whole history instead.
+
+    Source: `lib/threads/_thread_state.py` of the `anthropic` SDK 2.x, which continues without a
+    thread at this code.
     """
 
     code = "thread_unsupported_request"
@@ -90,7 +94,7 @@ def read_upstream_error(status: int, *, headers: Mapping[str, str], body: bytes)
     try:
         error = _BODY.decode(body).error
     except (msgspec.DecodeError, UnicodeDecodeError):
-        # A proxy in front answered in its own words, which are nobody's business and maybe HTML.
+        # A proxy answered in its own form, such as an HTML page. The caller does not see its text.
         error = _Error()
     return upstream_error(
         error.type, error.message, status=status, retry_after_s=retry_after(headers), advice=_advice(headers)
@@ -105,7 +109,7 @@ def upstream_error(
     retry_after_s: float | None = None,
     advice: Literal["retry", "stop"] | None = None,
 ) -> Upstream:
-    """Return our error for a provider's; without a status, for an error within a stream, its type tells."""
+    """Return our error for a provider's; within a stream, the type determines the status."""
     known = _STATUSES.get(kind, 500) if status is None else status
     if known in OURS:
         text = f"the provider refused the gateway's own request with status {known}; an administrator has to look at it"
@@ -119,21 +123,22 @@ def upstream_error(
 
 
 def write_http_error(error: HeadgateError, *, request_id: str) -> HttpError:
-    """Render an error as an answer that the `anthropic` SDK raises as its own class of that status."""
+    """Render an error as an answer that the `anthropic` SDK raises by its class for the status."""
     rendering = _render(error)
     headers = (("request-id", request_id), *retry_headers(error))
     return HttpError(rendering.status, headers, _envelope(error, rendering, request_id=request_id))
 
 
 def error_event(error: HeadgateError) -> bytes:
-    """Return the data of the `error` event that ends a stream badly."""
+    """Return the data of the `error` event that ends a failed stream."""
     return _envelope(error, _render(error), request_id=error.record_id)
 
 
 def context_overflow(message: str) -> str | None:
-    """Return the words by which clients of this wire know that a prompt is too long, for another wire's words.
+    """Translate another wire's message about a too long prompt into Anthropic's words.
 
-    None for a message that says nothing of the kind, and for one in these words already.
+    Clients of this wire recognise a context overflow by these words. Returns None for any other
+    message, and for a message in these words already.
     """
     found = _OVERFLOW.search(message)
     if found is not None:

@@ -1,7 +1,8 @@
-"""The Messages API of Anthropic, for clients and for upstreams: `POST /v1/messages` and `/v1/messages/count_tokens`.
+"""Anthropic's Messages API, for clients and for upstreams.
 
-The request of a token count has no `max_tokens`, and its answer is `{"input_tokens": n}`. Quirks of deployments are
-listed in `anthropic_encoding`.
+It serves `POST /v1/messages` and `POST /v1/messages/count_tokens`. A request for a token count has
+no `max_tokens`, and its answer is `{"input_tokens": n}`. `anthropic_encoding` lists the quirks of
+deployments.
 
 Source: docs of the Messages API; the types of the `anthropic` SDK 2.x.
 """
@@ -77,12 +78,14 @@ _ANSWER: Final = Layout(
 
 _CHAT: Final = Match("chat")
 _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
-# As betas are named: words and small numbers, then a date. Nothing scans what is forwarded, so nothing else is.
+# The form of a beta's name: words and small numbers, then a date. No scan sees this header, so the
+# gateway forwards no other value.
 _BETA: Final = re.compile(
     r"(?=.{1,64}\Z)[a-z]+[0-9]{0,3}(?:-(?:[a-z]+[0-9]{0,3}|[0-9]{1,3}[a-z]*))*-20[0-9]{2}(?:-[0-9]{2}-[0-9]{2}|[0-9]{4})"
 )
 _MAX_BETAS: Final = 32
-# Flags of the caller's own credential, and those that have the provider act for it through doors that are not here.
+# Betas that belong to the caller's own credential, or that have the provider act for that
+# credential through endpoints outside the gateway.
 _CLOSED_BETAS: Final = ("oauth-", "mcp-client-", "mcp-tunnels-", "managed-agents-", "message-threads-", "agent-memory-")
 _KEPT_HEADERS: Final = frozenset({"request-id", "retry-after", "retry-after-ms", "x-should-retry"})
 _KEPT_PREFIXES: Final = ("anthropic-ratelimit-", "x-ratelimit-")
@@ -115,7 +118,7 @@ class _ThinkingHead(msgspec.Struct):
 
 
 class _Request(msgspec.Struct):
-    """What is checked of a request; everything else is the upstream's to judge."""
+    """The checked fields of a request; the upstream checks all other fields."""
 
     model: str
     messages: list[_TurnHead]
@@ -157,8 +160,8 @@ class AnthropicMessages:
         """Decode and check a request; `headers` have names in lower case.
 
         Raises:
-            Invalid: with `param` naming the field at fault.
-            TooLarge: larger or deeper than allowed.
+            Invalid: a field is invalid; `param` names it.
+            TooLarge: the body is larger or deeper than allowed.
         """
         document = JsonDocument.parse(body, layout=_REQUEST)
         fields = document.fields()
@@ -183,7 +186,7 @@ class AnthropicMessages:
         )
 
     def write_call(self, call: ModelCall, outgoing: Outgoing) -> bytes:
-        """Return the client's bytes with the deployment's model, and with `max_tokens` under its cap."""
+        """Return the client's bytes, edited for the deployment's model and `max_tokens` cap."""
         document = _document(call.content)
         fields = document.fields()
         edits: dict[Path, bytes | None] = {}
@@ -202,10 +205,12 @@ class AnthropicMessages:
         return document.edit_fields(edits).raw
 
     def read_reply(self, body: bytes, *, headers: Mapping[str, str]) -> ModelReply:
-        """Decode a whole answer, of messages or of a count; `headers` have names in lower case.
+        """Decode a whole answer: a message or a token count.
+
+        The names in `headers` are in lower case.
 
         Raises:
-            Upstream: it is not what the wire promises.
+            Upstream: the answer is neither a message nor a count.
         """
         try:
             document = parse_answer(body, _ANSWER)
@@ -215,7 +220,7 @@ class AnthropicMessages:
         if head.type == "message" and isinstance(document.value.get("content"), list):
             usage = tokens_from(head.usage).usage()
         elif count_of(head.input_tokens) is not None:
-            # Counting costs nothing, whatever it counted.
+            # A token count is free of charge.
             usage = Usage(input_tokens=0, output_tokens=0)
         else:
             raise Upstream("the provider's answer is neither a message nor a count")
@@ -228,19 +233,19 @@ class AnthropicMessages:
         )
 
     def write_reply(self, reply: ModelReply, *, model: str) -> bytes:
-        """Return the provider's bytes with the alias for its model."""
+        """Return the provider's bytes with the alias in place of its model name."""
         document = _document(reply.content)
         if "model" not in document.fields():
             return document.raw
         return document.replace(("model",), msgspec.json.encode(model)).raw
 
     def estimated_count(self, call: ModelCall) -> ModelReply:
-        """Return an estimate over every string, tool and image; it costs nothing."""
+        """Return an estimated count over every string, tool and image; it is free of charge."""
         count = msgspec.json.encode({"input_tokens": estimated_tokens(call.content)})
         return ModelReply(NAME, JsonDocument.parse(count), Usage(input_tokens=0, output_tokens=0))
 
     def rename_tools(self, reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
-        """Return an answer with other names of the tools that it calls."""
+        """Return an answer with the called tools renamed."""
         document = _document(reply.content)
         called = (
             (("content", place, "name"), str(block.get("name")))
@@ -258,11 +263,11 @@ class AnthropicMessages:
         return anthropic_stream_of(dict(_document(self.read_reply(body, headers={}).content).fields()))
 
     def assembler(self) -> AnthropicAssembler:
-        """Return what makes a whole answer of a stream."""
+        """Return an assembler for one stream."""
         return AnthropicAssembler()
 
     def write_events(self, call: ModelCall, *, created: int = 0) -> AnthropicWriter:
-        """Return an encoder for the client that sent `call`; this wire tells no time."""
+        """Return an encoder for the client that sent `call`; this wire carries no time."""
         return AnthropicWriter(call)
 
     def read_error(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
@@ -273,20 +278,20 @@ class AnthropicMessages:
         """Build the typed form of a request.
 
         Raises:
-            Invalid: it holds what no other provider could be given.
+            Invalid: the request has a part that no other provider can use.
         """
         return read_conversation(content)
 
     def from_conversation(self, conversation: Conversation, outgoing: Outgoing) -> bytes:
-        """Write the typed form as a request; `anthropic_encoding.unsaid` tells what that leaves out.
+        """Write the typed form as a request; `unsaid` names the fields that it leaves out.
 
         Raises:
-            Invalid: no request of this wire says the same.
+            Invalid: this wire format cannot express the request.
         """
         return write_request(conversation, outgoing)
 
     def unsaid(self, conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
-        """Return what of a conversation `from_conversation` leaves out, by the names of our fields."""
+        """Return the names of our fields that `from_conversation` leaves out or weakens."""
         return unsaid(conversation, outgoing)
 
     def to_reply(self, reply: ModelReply) -> Reply:
@@ -294,7 +299,7 @@ class AnthropicMessages:
         return read_answer(reply.content.to_bytes(), usage=reply.usage)
 
     def from_reply(self, reply: Reply, *, model: str, call: ModelCall | None = None, created: int = 0) -> bytes:
-        """Write an answer of another wire as one of this, which depends on neither the call nor the time."""
+        """Write an answer of another wire as a message; ignore `call` and `created`."""
         return write_answer(reply, model=model)
 
 
@@ -349,7 +354,10 @@ def _document(content: Content) -> JsonDocument:
 
 
 def _without_unsigned(fields: Mapping[str, Any]) -> Mapping[Path, bytes]:
-    """Return edits that take out unsigned thinking, which came from another wire and is refused by this one."""
+    """Return edits that remove unsigned thinking.
+
+    Such thinking came from another wire, and Anthropic refuses it.
+    """
     edits: dict[Path, bytes] = {}
     for index, turn in enumerate(cast("list[dict[str, Any]]", fields["messages"])):
         content = turn["content"]

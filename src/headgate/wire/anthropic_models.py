@@ -1,6 +1,6 @@
-"""The list of models that a caller may name, as Anthropic's clients expect it.
+"""Writes the list of models that a caller may name, in Anthropic's form.
 
-What a model can do is told of the deployment that answers first.
+An entry states the capabilities of the deployment that answers first.
 
 Source: `model_info.py`, `model_capabilities.py` and `page.py` of the `anthropic` SDK 2.x.
 """
@@ -23,10 +23,10 @@ _MOST = 1000
 
 
 def anthropic_page(cards: Sequence[ModelCard], query: Mapping[str, str]) -> bytes:
-    """Return the page of `GET /v1/models` that the query asks for.
+    """Return the page of `GET /v1/models` for a query.
 
     Raises:
-        Invalid: its limit is no whole number from 1 to 1000.
+        Invalid: the query's limit is not a whole number from 1 to 1000.
     """
     limit = query.get("limit", _USUAL_LIMIT)
     if not limit.isdecimal() or not 1 <= int(limit[:6]) <= _MOST:
@@ -37,7 +37,13 @@ def anthropic_page(cards: Sequence[ModelCard], query: Mapping[str, str]) -> byte
 def anthropic_list(
     cards: Sequence[ModelCard], *, limit: int = 20, after: str | None = None, before: str | None = None
 ) -> bytes:
-    """Return a page of `GET /v1/models` for Anthropic's clients; `after` and `before` are ids at a page's ends."""
+    """Return a page of `GET /v1/models` for Anthropic's clients.
+
+    Args:
+        limit: the maximum number of models.
+        after: the id of the last model of the page before.
+        before: the id of the first model of the page after.
+    """
     ids = [card.id for card in cards]
     found = list(cards)
     if after in ids:
@@ -57,7 +63,7 @@ def anthropic_list(
 
 
 def anthropic_model(card: ModelCard) -> bytes:
-    """Return `GET /v1/models/{alias}` for Anthropic's clients."""
+    """Return the answer to `GET /v1/models/{alias}` for Anthropic's clients."""
     return msgspec.json.encode(_anthropic(card))
 
 
@@ -76,7 +82,10 @@ def _anthropic(card: ModelCard) -> dict[str, Any]:
 
 
 def _capabilities(card: ModelCard, capability: Capability) -> dict[str, Any]:
-    """Return what reaches the model: what only Anthropic's wire has goes to deployments that speak it."""
+    """Return the capabilities of a model.
+
+    Features that only Anthropic's wire has reach only deployments that speak it.
+    """
     native = card.dialect == NAME
     has_effort = native or "reasoning_effort" in card.quirks
     has_budget = "thinking_budget" in card.quirks

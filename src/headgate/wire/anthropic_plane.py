@@ -1,4 +1,4 @@
-"""Anthropic's plane: the base URL is the address alone, and a header names the version."""
+"""Anthropic's plane: the base URL has no path, and a header names the API version."""
 
 from __future__ import annotations
 

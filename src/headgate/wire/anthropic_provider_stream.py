@@ -1,9 +1,14 @@
-"""One streamed answer of Anthropic's wire: its events as items that guard can edit, and the reader that makes them.
+"""Reads one streamed answer of Anthropic's wire into events that guard can edit.
 
-Channels: `content/B` for text, `reasoning/B` for thinking and `tool/0/B` for tool input, where B is the index of the
-content block; `refusal/0` for the explanation of a refusal; `other/B/PLACE` for any other string of a block's deltas
-and `other/EVENT/PLACE` for one of an event that we do not know. `other/whole/N` is for strings that are complete in
-their event, such as search results, each closed as it comes, and `object/B/PLACE` for those of citations.
+Channels, where B is the index of a content block:
+
+- `content/B` is text, `reasoning/B` is thinking, and `tool/0/B` is tool input.
+- `refusal/0` is the explanation of a refusal.
+- `other/B/PLACE` is any other string of a block's deltas.
+- `other/EVENT/PLACE` is a string of an unknown event.
+- `other/whole/N` is a string that is complete in its event, such as a search result. It closes in
+  that event.
+- `object/B/PLACE` is a string of a citation. It closes in its own event.
 
 Source: docs of the Messages API, "Streaming messages"; types of the `anthropic` SDK 2.x (raw_message_stream_event.py).
 """
@@ -39,7 +44,7 @@ from headgate.wire.surrogates import Halves, has_halves, whole_characters
 from headgate.wire.token_counts import decoded, leniently_decoded, object_of
 
 _WHOLE: Final = frozenset({"message_start", "content_block_start", "content_block_stop", "message_delta"})
-"""Events whose strings are complete, outside the fields that we know."""
+"""Events whose strings outside the known fields are complete."""
 
 _REFUSAL: Final = "refusal/0"
 _DELTAS: Final = {"content": ("text_delta", "text"), "reasoning": ("thinking_delta", "thinking")}
@@ -55,7 +60,7 @@ class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _PlainEvent(msgspec.Struct, forbid_unknown_fields=True):
-    """A delta that holds no text beyond what is named here; any other event goes the slow way."""
+    """A delta with text in these fields only; any other event takes the slow path."""
 
     type: Literal["content_block_delta"]
     index: int
@@ -111,15 +116,18 @@ _NO_FORMS: Mapping[str, Form] = {}
 
 
 class AnthropicEvent(msgspec.Struct, frozen=True):
-    """One event. Implements `WireEvent`; a Struct because one is made for every few characters of an answer.
+    """One event. Implements `WireEvent`.
+
+    It is a Struct for speed, because every few characters of an answer make one.
 
     Args:
-        data: its JSON.
-        kind: its type, which is also its name on the wire.
-        paths: where in `data` each slot's text is.
-        tool: which of the answer's tool calls, counted from 0, the event belongs to; -1 for none that is the client's.
-        is_bare: whether it ends a tool call that was given no arguments.
-        forms: how the stream sends text of channels that we do not know.
+        data: the event's JSON.
+        kind: the event's type, which is also its name on the wire.
+        paths: the path of each slot's text in `data`.
+        tool: the index of the event's tool call, counted from 0. It is -1 for a call that the
+            client does not run.
+        is_bare: whether the event ends a tool call without arguments.
+        forms: the stream's form of text in channels other than its wire's own.
     """
 
     data: bytes
@@ -140,15 +148,15 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
 
     @property
     def ends_runs(self) -> bool:
-        """Whether the answer ends here, so that no text goes on in another block."""
+        """Whether the answer ends here, so that no text continues in another block."""
         return "*" in self.closes
 
     def run(self, channel: str) -> str | None:
-        """Return the name of the text that a channel is a part of: text and thinking blocks follow one another."""
+        """Return the channel's run, or None; text and thinking blocks form one run."""
         return "words" if channel.startswith(("content/", "reasoning/")) else None
 
     def edit(self, texts: Sequence[str]) -> AnthropicEvent:
-        """Return the event with its slots' texts replaced; all other bytes stay as they are."""
+        """Return the event with its slots' texts replaced; all other bytes stay unchanged."""
         edits = {
             path: msgspec.json.encode(text)
             for path, slot, text in zip(self.paths, self.slots, texts, strict=True)
@@ -161,26 +169,29 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, data=data or edit_fields(self.data, edits), slots=slots)
 
     def _spliced(self, text: str) -> bytes | None:
-        """Return the data with its one text replaced where it is plain to see, in a quarter of the time; else None."""
+        """Return the data with its only text replaced, or None if the text is not found at once.
+
+        This takes a quarter of the time of `edit_fields`.
+        """
         path, old = self.paths[0], self.slots[0].text
         field = b'"%b":' % str(path[-1]).encode()
         token = field + msgspec.json.encode(old)
         if path[0] != "delta" or len(path) != 2 or self.data.count(token) != 1:
             return None
         data = self.data.replace(token, field + msgspec.json.encode(text))
-        # Whoever repeats a field in escapes of their own must not have the wrong one replaced.
+        # A provider may repeat the field with other escapes, so check that the right one changed.
         return data if getattr(_EVENT.decode(data).delta, str(path[1]), None) == text else None
 
     def without_spelling(self) -> AnthropicEvent:
-        """Return the event: this wire tells no tokens."""
+        """Return the event unchanged: this wire sends no log probabilities or token ids."""
         return self
 
     def insert(self, slot: TextSlot) -> AnthropicEvent:
         """Return a `content_block_delta` of the slot's block that carries only its text.
 
         Raises:
-            ValueError: the channel is not one that takes deltas; such channels close as they come, so nothing of
-                theirs can be held back.
+            ValueError: the channel takes no deltas. Such a channel closes in its own event, so the
+                guard holds back none of its text.
         """
         form = self.forms.get(slot.channel)
         if form is not None:
@@ -197,12 +208,12 @@ class AnthropicEvent(msgspec.Struct, frozen=True):
         return _block_delta(int(block), kind=kind, field=field, slot=slot, tool=self.tool)
 
     def deltas(self) -> Sequence[Delta]:
-        """Return the typed form of the event as it is now."""
+        """Return the typed form of the event, after any edit."""
         return tuple(_deltas(self, _decoded(self.data)))
 
 
 def _decoded(data: bytes) -> _Event:
-    """Decode an event, whatever its usage is made of."""
+    """Decode an event; its usage may have any form."""
     try:
         return _EVENT.decode(data)
     except msgspec.ValidationError:
@@ -236,10 +247,12 @@ class AnthropicReader:
         self._is_ended = False
 
     def feed(self, event: SseEvent) -> Sequence[AnthropicEvent]:
-        """Return the events in it: two where a block begins with text, none for the end marker.
+        """Return the model events of an SSE event.
+
+        A block that begins with text yields two events. The end marker yields none.
 
         Raises:
-            Upstream: it is malformed, or it is the wire's error event.
+            Upstream: the event is malformed, or it is the wire's error event.
         """
         data = event.data
         if self._is_ended:
@@ -258,7 +271,7 @@ class AnthropicReader:
         return self._feed_slowly(event) if made is None else (made,)
 
     def _plain(self, data: bytes, index: int, delta: _PlainDelta) -> AnthropicEvent | None:
-        """Return the event of a delta of a kind that we know; None where it says more than its kind."""
+        """Return the event of a known delta, or None if the delta has text in further fields."""
         kind, text, thinking, piece, tool = delta.type, delta.text, delta.thinking, delta.partial_json, 0
         if kind == "text_delta" and text is not None and thinking is None and piece is None:
             channel, field = f"content/{index}", "text"
@@ -276,7 +289,7 @@ class AnthropicReader:
         )
 
     def _feed_slowly(self, event: SseEvent) -> Sequence[AnthropicEvent]:
-        """Take an event that is more than a piece of text: any string that we do not know becomes a slot, too."""
+        """Take an event that is more than a piece of text; unknown strings also become slots."""
         data = event.data
         try:
             said = _decoded(data)
@@ -302,7 +315,7 @@ class AnthropicReader:
                 return (self._stop(data, said.index),)
             case "message_start" if said.message is not None:
                 self._tokens = said.message.usage or Tokens()
-                # The output tokens said here are a beginning, not a count: of a stream cut short they would be billed.
+                # This output count is preliminary. If the stream broke off, we would bill it.
                 self._tokens.output_tokens = None
                 return (AnthropicEvent(data, kind, usage=self._tokens.usage()),)
             case "message_delta" if said.delta is not None:
@@ -317,16 +330,16 @@ class AnthropicReader:
                 return (AnthropicEvent(data, kind),)
 
     def finish(self) -> None:
-        """Say that the connection ended.
+        """Check that the stream is complete; call it when the connection has ended.
 
         Raises:
-            Upstream: `message_stop` never came.
+            Upstream: the stream has no `message_stop`.
         """
         if not self._is_ended:
             raise Upstream("the provider's stream was cut before its end")
 
     def _delta(self, data: bytes, index: int, delta: _BlockDelta) -> AnthropicEvent:
-        """Return the event of a delta that says more than its kind, or is of another kind."""
+        """Return the event of a delta with further fields, or of an unknown kind."""
         known = _PlainDelta(delta.type)
         if delta.type == "text_delta":
             known.text = delta.text
@@ -337,12 +350,15 @@ class AnthropicReader:
         made = self._plain(data, index, known)
         if made is not None:
             return made
-        # What is held back of the reasoning goes out before the signature that seals it.
+        # The guard must release all held reasoning before the signature over it.
         is_seal = delta.type == "signature_delta" and delta.signature
         return AnthropicEvent(data, "content_block_delta", closes=(f"reasoning/{index}",) if is_seal else ())
 
     def _start(self, data: bytes, index: int, block: _Block) -> Sequence[AnthropicEvent]:
-        """Return the block's start, with what text it brings moved to a delta, where guard can hold parts of it."""
+        """Return the block's start, with its text moved to a delta.
+
+        Guard can hold back parts of a delta, but not of a block's start.
+        """
         match block.type:
             case "text":
                 return _opened(data, index, kind="content", text=block.text)
@@ -393,7 +409,7 @@ class AnthropicReader:
         )
 
     def _with_others(self, event: AnthropicEvent, index: int) -> AnthropicEvent:
-        """Return an event with every string of it as a slot, for nothing passes unseen because it is new."""
+        """Return an event with a slot for every string, so that a scan sees unknown fields."""
         value = decoded(event.data)
         slots, paths, closes = list(event.slots), list(event.paths), list(event.closes)
         is_delta = event.kind == "content_block_delta"
@@ -439,7 +455,7 @@ def _opened(data: bytes, index: int, *, kind: str, text: str) -> Sequence[Anthro
 
 
 def _with_whole_characters(data: bytes, halves: Halves) -> bytes:
-    """Return an event with no half of a character in it; one at the end of a delta waits for the next."""
+    """Return an event without half characters; a half at the end waits for the next delta."""
     value: Any = json.loads(data)
     fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     delta: Any = fields.get("delta")
@@ -465,7 +481,7 @@ def _deltas(event: AnthropicEvent, said: _Event) -> Iterator[Delta]:
         case "content_block_delta" if said.delta is not None:
             yield from _block_deltas(event, said.delta)
         case "content_block_stop" if event.is_bare and event.tool >= 0:
-            # Other wires have no object but the one that is written out.
+            # Other wires need an explicit empty object.
             yield ToolDelta(event.tool, "{}")
         case "message_delta" if said.delta is not None:
             explanation = (said.delta.stop_details or {}).get("explanation")

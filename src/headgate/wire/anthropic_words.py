@@ -1,4 +1,4 @@
-"""What Anthropic's words mean in ours: stop reasons, token arithmetic, tool ids, and the size of a prompt.
+"""Maps Anthropic's vocabulary to ours: stop reasons, token arithmetic, tool ids, prompt size.
 
 Source: the types of the `anthropic` SDK 2.x (stop_reason.py, usage.py, cache_creation.py, message_delta_usage.py).
 """
@@ -17,7 +17,7 @@ from headgate.wire.model_call import StopReason, Usage
 from headgate.wire.token_counts import count_of, object_of
 
 NAME: Final = "anthropic_messages"
-"""The dialect's name, as `ModelCall.wire` says it."""
+"""The name of the dialect, as in `ModelCall.wire`."""
 
 _STOP_REASONS: Final[Mapping[str, StopReason]] = {
     "end_turn": "stop",
@@ -39,20 +39,20 @@ _CHARS_PER_TOKEN: Final = 3.5
 
 
 class CacheCreation(msgspec.Struct):
-    """Cache writes by how long they live."""
+    """Cache writes by their time to live."""
 
     ephemeral_5m_input_tokens: int | None = None
     ephemeral_1h_input_tokens: int | None = None
 
 
 class OutputDetails(msgspec.Struct):
-    """What the output tokens were spent on."""
+    """The breakdown of the output tokens."""
 
     thinking_tokens: int | None = None
 
 
 class Tokens(msgspec.Struct):
-    """The `usage` object of a message, of `message_start` and of `message_delta`; a None was not said."""
+    """The `usage` of a message, of `message_start` and of `message_delta`; None is unreported."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -62,7 +62,10 @@ class Tokens(msgspec.Struct):
     output_tokens_details: OutputDetails | None = None
 
     def updated(self, later: Tokens) -> Tokens:
-        """Return what is known after a later report. Reports are cumulative: a zero was not said, as a None was not."""
+        """Return these counts, updated by a later report.
+
+        Reports are cumulative, so a zero or None in the later report keeps the earlier count.
+        """
         merged = Tokens()
         for field in Tokens.__struct_fields__:
             said = getattr(later, field)
@@ -70,13 +73,13 @@ class Tokens(msgspec.Struct):
         return merged
 
     def usage(self) -> Usage:
-        """Return it in our arithmetic, in which `input_tokens` includes what was read from and written to caches."""
+        """Return our usage, in which `input_tokens` includes cache reads and cache writes."""
         kinds, details = self.cache_creation, self.output_tokens_details
         written_1h = count_of(kinds.ephemeral_1h_input_tokens if kinds else None) or 0
         written_5m = count_of(kinds.ephemeral_5m_input_tokens if kinds else None) or 0
         written = count_of(self.cache_creation_input_tokens)
         if written:
-            # The breakdown is absent from message_delta, so what it does not explain counts as five-minute writes.
+            # message_delta has no breakdown. Writes outside a breakdown count as 5-minute writes.
             written_1h = min(written_1h, written)
             written_5m = written - written_1h
         read, fresh = count_of(self.cache_read_input_tokens) or 0, count_of(self.input_tokens)
@@ -101,7 +104,7 @@ def _says_something(said: int | CacheCreation | OutputDetails | None) -> bool:
 
 
 def tokens_from(value: Any) -> Tokens:
-    """Return what can be read of a decoded `usage` of any form."""
+    """Return the readable counts of a decoded `usage` of any form."""
     fields = object_of(value)
     kinds, details = object_of(fields.get("cache_creation")), object_of(fields.get("output_tokens_details"))
     return Tokens(
@@ -119,7 +122,7 @@ def tokens_from(value: Any) -> Tokens:
 
 
 def tokens_of(usage: Usage) -> dict[str, Any]:
-    """Return our usage as Anthropic's `usage` object; what is unknown is 0, for the SDK wants numbers."""
+    """Return our usage as Anthropic's `usage` object; unknown counts are 0, for the SDK."""
     written = usage.cache_write_tokens + usage.cache_write_1h_tokens
     tokens: dict[str, Any] = {
         "input_tokens": max(0, (usage.input_tokens or 0) - usage.cache_read_tokens - written),
@@ -138,20 +141,23 @@ def tokens_of(usage: Usage) -> dict[str, Any]:
 
 
 def stop_reason_of(anthropic: str | None) -> StopReason:
-    """Return our word for theirs; one that we do not know is `unknown`, never `stop`."""
+    """Return our stop reason for Anthropic's; an unknown one is `unknown`, never `stop`."""
     return _STOP_REASONS.get(anthropic or "", "unknown")
 
 
 def anthropic_reason_of(reason: StopReason) -> str:
-    """Return their word for ours; `max_tokens` for `unknown`: the answer may be incomplete, and clients want a word."""
+    """Return Anthropic's stop reason for ours.
+
+    `unknown` becomes `max_tokens`, because the answer may be incomplete and clients need a reason.
+    """
     return _ANTHROPIC_REASONS.get(reason, "max_tokens")
 
 
 def anthropic_tool_id(tool_id: str) -> str:
     """Return an id that the API accepts (`^[a-zA-Z0-9_-]+$`).
 
-    A foreign id becomes a digest of itself, so the same id gives the same one in calls and results, in any turn and
-    process, without a table.
+    Any other id becomes a digest of itself. The digest is therefore the same in calls and results,
+    in any turn and process, without a table.
     """
     if _TOOL_ID.fullmatch(tool_id):
         return tool_id
@@ -159,18 +165,18 @@ def anthropic_tool_id(tool_id: str) -> str:
 
 
 def anthropic_message_id(reply_id: str) -> str:
-    """Return a message id in Anthropic's form for an answer of another wire."""
+    """Return a message id of Anthropic's form for an answer of another wire."""
     if reply_id.startswith("msg_"):
         return reply_id
     return f"msg_{re.sub(r'[^a-zA-Z0-9_-]', '', reply_id)[:64] or 'unnamed'}"
 
 
 def estimated_tokens(content: Content) -> int:
-    """Guess the tokens of a request of any wire from its strings and its number of images and files."""
+    """Estimate the tokens of a request of any wire from its strings, images and files."""
     chars = 0
     for segment in content.segments():
         text = segment.text
-        # Scripts without spaces take about a token a character; counting bytes comes closer than characters.
+        # Scripts without spaces need about a token a character, so bytes give a better estimate.
         chars += len(text) if text.isascii() else len(text.encode())
     media = len(_MEDIA.findall(content.to_bytes()))
     return max(1, int(chars / _CHARS_PER_TOKEN) + media * _MEDIA_TOKENS)

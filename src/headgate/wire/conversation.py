@@ -1,6 +1,7 @@
 """The typed form of a chat, built only to translate between wire formats.
 
-`Conversation.dropped` lists the fields that it cannot carry, so that the gateway can disclose them.
+`Conversation.dropped` lists the fields that the typed form cannot carry, so that the gateway can
+disclose them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file for the model to read, such as a PDF; inline base64 or by url. `name` only where the caller gives one."""
+    """A file for the model to read, such as a PDF, inline (base64) or by `url`.
+
+    `name` is set only if the caller gave one.
+    """
 
     data: str | None = None
     media_type: str | None = None
@@ -42,7 +46,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """The model's call of a tool; `arguments` is JSON text exactly as it was produced."""
+    """The model's call of a tool; `arguments` is the model's JSON text, unchanged."""
 
     id: str
     name: str
@@ -51,7 +55,7 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answered."""
+    """The answer of a tool."""
 
     tool_use_id: str
     parts: tuple[Text | Image | Document, ...]
@@ -60,7 +64,10 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """A reasoning block; `signature` and `redacted` are the provider's own, byte-exact, valid only at their origin."""
+    """A reasoning block.
+
+    `signature` and `redacted` are the provider's exact bytes, and valid only at that provider.
+    """
 
     text: str
     signature: str | None = None
@@ -97,7 +104,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """Which tool to call; `name` only with `named`."""
+    """The choice of a tool to call; `name` is set only for the mode `named`."""
 
     mode: Literal["auto", "none", "required", "named"]
     name: str | None = None
@@ -149,7 +156,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """A streamed answer begins; `usage` holds input tokens where the wire says them first."""
+    """The start of a streamed answer; `usage` has input tokens if the wire sends them first."""
 
     id: str
     model: str
@@ -181,7 +188,7 @@ class RefusalDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolBegin:
-    """The model begins to call a tool; `index` counts the answer's tool calls from 0."""
+    """The start of a tool call; `index` counts the answer's tool calls from 0."""
 
     index: int
     id: str
@@ -198,7 +205,7 @@ class ToolDelta:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Generation ended; `usage` is final and cumulative where it is known by now."""
+    """The end of generation; `usage` is final and cumulative, or None if it is unknown so far."""
 
     stop_reason: StopReason
     stop_sequence: str | None = None
@@ -207,7 +214,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class UsageUpdate:
-    """Usage that arrives by itself, such as after the end."""
+    """A separate usage report, such as after the end."""
 
     usage: Usage
 

@@ -7,8 +7,8 @@ upstream bytes ─ read_reply ─▶ ModelReply ─ to_reply ─▶ from_reply �
 upstream bytes ─ EventReader ─▶ WireEvents ─ EventWriter ─▶ client bytes            (any wire)
 
 A dialect is an extension of kind `dialects`. It implements `ClientDialect` to serve clients,
-`ProviderDialect` to speak to providers, or both. One that implements both may add `PassThrough`:
-calls and answers of its own wire then keep their bytes.
+`ProviderDialect` to speak to providers, or both. A dialect that implements both may add
+`PassThrough`. Calls and answers of its own wire then keep their bytes.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from headgate.wire.plane import Plane
 from headgate.wire.sse import SseEvent
 
 MODEL: Final = "{model}"
-"""Stands in a path for the name of a model."""
+"""The placeholder for a model's name in a path."""
 
 _READ_OF_EVERY_ANSWER: Final = ("retry-after", "x-should-retry", "date", "x-headgate-")
 
 
 class Match(NamedTuple):
-    """What the path of a request says.
+    """The operation, model and stream flag from a request's path.
 
     Args:
-        model: the model that the path names. No scan sees a path, so the dialect also puts the name
+        model: the model in the path. No scan sees a path, so the dialect also puts the name
             into the call's content.
-        stream: whether the path asks for a stream; None where the body says it.
+        stream: whether the path asks for a stream; None if the body decides.
     """
 
     operation: Operation
@@ -50,9 +50,9 @@ class Route:
     """A path that a dialect serves.
 
     Args:
-        path: the whole path. It may hold `{model}` once, for at least one character.
-        operation: what its requests ask for.
-        stream: whether its answers are streams; None where the body says it.
+        path: the whole path. It may contain `{model}` once, for at least one character.
+        operation: the operation of its requests.
+        stream: whether its answers are streams; None if the body decides.
     """
 
     method: Literal["POST"]
@@ -63,15 +63,16 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class AnswerHeaders:
-    """The headers of a provider's answer, by the beginnings of their names in lower case.
+    """The headers of a provider's answer, by prefixes of their names in lower case.
 
     Args:
-        rate_limits: the provider's limits. They go to the client with answers and with errors.
-        request_ids: the provider's names of the request.
+        rate_limits: headers with the provider's limits. The gateway sends them to the client with
+            answers and with errors.
+        request_ids: headers with the provider's id of the request.
 
     Attributes:
-        told: the headers that go to the client of a stream.
-        read: the headers that the gateway reads at all.
+        told: the headers that the gateway sends to the client of a stream.
+        read: all headers that the gateway reads.
     """
 
     rate_limits: tuple[str, ...] = ()
@@ -85,13 +86,13 @@ class AnswerHeaders:
 
 
 class Outgoing(NamedTuple):
-    """How a call leaves for one deployment.
+    """The deployment's settings for an outgoing call.
 
     Args:
-        model: the name that the provider knows.
-        quirks: switches of the provider's capability profile (see each dialect's module docstring).
-        cap_output_tokens: the most tokens that may be generated, or None.
-        default_output_tokens: sent where the wire demands a limit and the client gave none.
+        model: the provider's name of the model.
+        quirks: switches of the provider's capability profile; each dialect's module lists its own.
+        cap_output_tokens: the maximum number of generated tokens, or None.
+        default_output_tokens: the limit for a wire that demands one, if the client gave none.
     """
 
     model: str
@@ -101,10 +102,10 @@ class Outgoing(NamedTuple):
 
 
 class WireEvent(ModelEvent, Protocol):
-    """What every dialect's events are: events that writers of other wires can take apart."""
+    """An event of any dialect, in a form that writers of other wires can read."""
 
     def deltas(self) -> Sequence[Delta]:
-        """Return the typed form, after any edit; stateless, the event carries what is needed."""
+        """Return the typed form, after any edit; the event alone determines it."""
         ...
 
 
@@ -112,55 +113,59 @@ class EventReader(Protocol):
     """Decodes one upstream stream; feed it each SSE event in order."""
 
     def feed(self, event: SseEvent) -> Sequence[WireEvent]:
-        """Return the model events in it; the end marker yields none.
+        """Return the model events of an SSE event; the end marker yields none.
 
         Raises:
-            Upstream: the event is malformed or is the wire's error event; `retryable` says whether another may do.
+            Upstream: the event is malformed or is the wire's error event. `retryable` tells
+                whether another deployment may succeed.
         """
         ...
 
     def finish(self) -> None:
-        """Say that the connection ended.
+        """Check that the stream is complete; call it when the connection has ended.
 
         Raises:
-            Upstream: the stream was cut before its wire's proper end.
+            Upstream: the stream broke off before its wire's proper end.
         """
         ...
 
 
 class Assembler(Protocol):
-    """Puts the events of one stream together into the whole answer that it would have been."""
+    """Assembles the events of one stream into the equivalent whole answer."""
 
     def add(self, event: ModelEvent) -> None:
         """Take the next event of this wire.
 
         Raises:
-            Upstream: it does not follow from those before it.
+            Upstream: the event does not fit those before it.
         """
         ...
 
     def whole(self) -> bytes:
-        """Return the body of the whole answer, as `ProviderDialect.read_reply` takes it.
+        """Return the body of the whole answer, for `ProviderDialect.read_reply`.
 
         Raises:
-            Upstream: nothing of it has come.
+            Upstream: no answer has begun.
         """
         ...
 
 
 class EventWriter(Protocol):
-    """Encodes one stream for the client, from events of any wire; those of another are read by `WireEvent.deltas`."""
+    """Encodes one stream for the client, from events of any wire.
+
+    It reads the events of other wires by `WireEvent.deltas`.
+    """
 
     def write(self, event: ModelEvent) -> bytes:
         """Return the SSE frames for an event; may be empty."""
         ...
 
     def end(self) -> bytes:
-        """Return what ends a stream well."""
+        """Return the final frames of a successful stream."""
         ...
 
     def fail(self, error: HeadgateError) -> bytes:
-        """Return the in-band error that ends a stream badly; never followed by a good end."""
+        """Return the error frame that ends a failed stream; no `end` follows it."""
         ...
 
     def heartbeat(self) -> bytes:
@@ -173,33 +178,33 @@ class Dialect(Protocol):
 
     @property
     def manifest(self) -> Manifest:
-        """What it is, of kind `dialects`."""
+        """The manifest, of kind `dialects`."""
         ...
 
     @property
     def name(self) -> str:
-        """The manifest's name, which `ModelCall.wire` and `ModelReply.wire` say."""
+        """The manifest's name, as in `ModelCall.wire` and `ModelReply.wire`."""
         ...
 
 
 class ClientDialect(Dialect, Protocol):
-    """What it takes to serve clients of a wire."""
+    """A dialect that serves clients of its wire."""
 
     @property
     def plane(self) -> Plane:
-        """The family of wires that it belongs to: form of errors, base URL, header of the key."""
+        """The dialect's family of wires: its form of errors, base URL and key header."""
         ...
 
     @property
     def routes(self) -> Sequence[Route]:
-        """The paths that it serves."""
+        """The paths that the dialect serves."""
         ...
 
     def read_call(self, body: bytes, *, headers: Mapping[str, str], match: Match) -> ModelCall:
-        """Decode and check a client's request; `match` is what its path says.
+        """Decode and check a client's request; `match` comes from its path.
 
         Raises:
-            Invalid: with `param` naming the field at fault.
+            Invalid: a field is invalid; `param` names it.
         """
         ...
 
@@ -211,8 +216,8 @@ class ClientDialect(Dialect, Protocol):
         """Write an answer of another wire as one of this.
 
         Args:
-            model: the alias asked for.
-            call: what is answered, where its form decides the answer's.
+            model: the alias in the client's request.
+            call: the client's call, for a wire whose requests decide the form of the answer.
             created: the time in seconds since 1970.
         """
         ...
@@ -223,11 +228,11 @@ class ClientDialect(Dialect, Protocol):
 
 
 class ProviderDialect(Dialect, Protocol):
-    """What it takes to speak to providers of a wire."""
+    """A dialect that speaks to providers of its wire."""
 
     @property
     def quirks(self) -> frozenset[str]:
-        """The switches that deployments of this wire may have."""
+        """The quirks that deployments of this wire may have."""
         ...
 
     @property
@@ -240,19 +245,19 @@ class ProviderDialect(Dialect, Protocol):
         ...
 
     def unsaid(self, conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
-        """Return what of a conversation `from_conversation` leaves out, by the names of our fields."""
+        """Return the names of our fields that `from_conversation` leaves out."""
         ...
 
     def read_reply(self, body: bytes, *, headers: Mapping[str, str]) -> ModelReply:
         """Decode a whole answer.
 
         Raises:
-            Upstream: it is not what the wire promises.
+            Upstream: the answer is not of the wire's form.
         """
         ...
 
     def rename_tools(self, reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
-        """Return an answer with other names of the tools that it calls: `names` has the new by the old."""
+        """Return an answer with the called tools renamed; `names` maps old names to new ones."""
         ...
 
     def to_reply(self, reply: ModelReply) -> Reply:
@@ -264,7 +269,7 @@ class ProviderDialect(Dialect, Protocol):
         ...
 
     def replay(self, body: bytes) -> bytes:
-        """Return the stream that says the same as a whole answer, for an upstream that streams nothing.
+        """Return the stream equivalent to a whole answer, for an upstream that does not stream.
 
         Raises:
             Upstream: as `read_reply`.
@@ -272,42 +277,46 @@ class ProviderDialect(Dialect, Protocol):
         ...
 
     def assembler(self) -> Assembler | None:
-        """Return what makes a whole answer of a stream; None where nobody needs it, for the wire has no limit there."""
+        """Return an assembler for one stream; None if whole answers may be as long as streams."""
         ...
 
     def read_error(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
-        """Turn an upstream's error answer into ours; keeps texts that clients act on (context overflow)."""
+        """Turn an upstream's error answer into ours; keep texts that clients act on.
+
+        An example of such a text is a context overflow.
+        """
         ...
 
 
 class PassThrough(Protocol):
-    """What a dialect for both ends adds to pass its own wire through with surgical edits.
+    """The methods of a dialect for both ends that pass its own wire through with surgical edits.
 
-    Without it, a call goes to a provider of the same wire in its typed form, as to any other wire.
+    Without them, a call reaches a provider of the same wire in its typed form, as it does on any
+    other wire.
     """
 
     def write_call(self, call: ModelCall, outgoing: Outgoing) -> bytes:
         """Return the body for an upstream of this same wire.
 
-        It asks for a stream where `call.stream` says so, whatever the client's bytes say.
+        `call.stream` decides whether the body asks for a stream, regardless of the client's bytes.
         """
         ...
 
     def write_reply(self, reply: ModelReply, *, model: str) -> bytes:
-        """Return an answer of this wire for its client; `model` is the alias asked for."""
+        """Return an answer of this wire for its client; `model` is the alias in the request."""
         ...
 
 
 class TokenCounting(Protocol):
-    """What a dialect adds whose routes ask for counts of tokens."""
+    """The method that a dialect with a route for token counts adds."""
 
     def estimated_count(self, call: ModelCall) -> ModelReply:
-        """Return the answer to a count that no deployment gives: an estimate."""
+        """Return an estimated token count, for a call that no deployment counts."""
         ...
 
 
 class WholeDialect(ClientDialect, ProviderDialect, PassThrough, Protocol):
-    """A dialect for both ends, as the built-in ones are. Each has a usual operation."""
+    """A dialect for both ends, with a default operation, such as each built-in one."""
 
     def read_call(self, body: bytes, *, headers: Mapping[str, str], match: Match = ...) -> ModelCall:
         """As `ClientDialect.read_call`."""

@@ -1,4 +1,4 @@
-"""The installed dialects. Built-in and other packages register them as `headgate.dialects`."""
+"""The installed dialects, from the entry points of the group `headgate.dialects`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _S = TypeVar("_S")
 
 @dataclass(frozen=True, slots=True)
 class Dialects:
-    """Dialects by name and by what they do.
+    """Dialects by role and name.
 
     Args:
-        clients: those that serve clients.
-        providers: those that speak to providers.
-        passing: those that pass their own wire through.
-        counting: those that estimate counts of tokens.
+        clients: the dialects that serve clients.
+        providers: the dialects that speak to providers.
+        passing: the dialects that pass their own wire through.
+        counting: the dialects that estimate token counts.
     """
 
     clients: Mapping[str, ClientDialect]
@@ -34,7 +34,7 @@ class Dialects:
         """Return the dialect that serves clients of a wire.
 
         Raises:
-            NotFound: there is none of that name.
+            NotFound: no such dialect has that name.
         """
         return _found(self.clients, wire)
 
@@ -42,14 +42,17 @@ class Dialects:
         """Return the dialect that speaks to providers of a wire.
 
         Raises:
-            NotFound: there is none of that name.
+            NotFound: no such dialect has that name.
         """
         return _found(self.providers, wire)
 
     def render_reply(
         self, reply: ModelReply, *, wire: str, model: str, call: ModelCall | None = None, created: int = 0
     ) -> bytes:
-        """Return an answer of any wire for a client of `wire`; the rest is as in `from_reply`."""
+        """Return an answer of any wire for a client of `wire`.
+
+        The other arguments are those of `ClientDialect.from_reply`.
+        """
         if reply.wire == wire and (passing := self.passing.get(wire)) is not None:
             return passing.write_reply(reply, model=model)
         typed = self.provider(reply.wire).to_reply(reply)
@@ -57,10 +60,11 @@ class Dialects:
 
 
 def dialects_of(dialects: Iterable[Dialect]) -> Dialects:
-    """Return the dialects by what they do.
+    """Sort dialects by role.
 
     Raises:
-        Invalid: one implements neither end, or a part of one only, or counts tokens by a route alone.
+        Invalid: a dialect implements neither end or only a part of one, or it has a route for
+            token counts but no `estimated_count`.
     """
     clients: dict[str, ClientDialect] = {}
     providers: dict[str, ProviderDialect] = {}
@@ -87,14 +91,18 @@ def load_dialects() -> Dialects:
     """Return the installed dialects.
 
     Raises:
-        Invalid: as `dialects_of`, or an extension has no such manifest.
-        Conflict: two have one name.
+        Invalid: as `dialects_of`, or an extension has no manifest of kind `dialects`.
+        Conflict: two dialects have the same name.
     """
     return dialects_of(cast("Dialect", extension) for extension in load("dialects").values())
 
 
 def _has(dialect: Dialect, protocol: type[Any]) -> bool:
-    """Tell whether a dialect implements a protocol; Invalid where it implements a part of it."""
+    """Whether a dialect implements a protocol.
+
+    Raises:
+        Invalid: the dialect implements only a part of the protocol.
+    """
     names = _members(protocol) - _members(Dialect)
     missing = sorted(name for name in names if not hasattr(dialect, name))
     if missing and len(missing) < len(names):

@@ -1,15 +1,16 @@
-"""Encoded text inside JSON strings, decoded so that a scan also finds secrets in it.
+"""Decodes encoded text inside JSON strings, so that a scan also finds secrets in it.
 
-Two kinds of string may hold media: `data:` URIs anywhere, and base64 under keys that a wire names, as `file_data`.
-Only the decoded bytes count, not the declared type:
+Two kinds of string may hold media: `data:` URIs anywhere, and base64 under keys that a wire names,
+such as `file_data`. The decoded bytes decide, not the declared type:
 
-- valid UTF-8 is scanned as that text, and an edit encodes the new text again;
-- a declared text type that is not valid UTF-8 is scanned with replacement characters;
-- bytes with the signature of a known image, sound, video, PDF or archive format are skipped;
-- any other string is scanned as it is.
+- A scan reads valid UTF-8 as text, and an edit encodes the new text again.
+- A scan reads bytes of a declared text type that are not valid UTF-8 with replacement characters.
+- A scan skips bytes with the signature of a known image, sound, video, PDF or archive format.
+- A scan reads any other string unchanged.
 
-Whatever of it is not text through and through is unread: pixels, samples and compressed pages are out of reach here,
-and so is what a more lenient decoder than ours may make of the rest. It may hold anything, and policy treats it so.
+Content other than pure text counts as unread. No scan here reads pixels, samples or compressed
+pages, and a more lenient decoder may read other text from the rest. Unread content may hold
+anything, and policy treats it so.
 """
 
 from __future__ import annotations
@@ -44,24 +45,24 @@ _SIGNATURES = (
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
 )
 _SHORT_SIGNATURES = (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xf1")
-"""Of sound; too short to be told by them alone."""
+"""Signatures of sound formats; too short to identify a format by themselves."""
 _LOOSE = str.maketrans({"-": "+", "_": "/", " ": None, "\t": None, "\r": None, "\n": None})
 
 
 class Embedding(NamedTuple):
-    """How text is embedded: after `prefix`, in `coding`."""
+    """The form of embedded text: `prefix`, then the text in `coding`."""
 
     prefix: str
     coding: Literal["base64", "percent"]
 
 
 class Embedded(NamedTuple):
-    """What a string holds.
+    """The content of a string.
 
     Args:
-        text: what is to be scanned, or None for binary, of which nothing can be.
-        embedding: how the text is embedded; None where it is the string as it stands.
-        is_read: whether the text is all that it holds.
+        text: the text to scan, or None for binary content.
+        embedding: the form of the text in the string; None if the string itself is the text.
+        is_read: whether the string has no content besides the text.
     """
 
     text: str | None
@@ -70,11 +71,14 @@ class Embedded(NamedTuple):
 
 
 def embedded_text(value: str, *, is_media: bool, may_be_media: bool) -> Embedded | None:
-    """Return what is embedded in a string, or None when it is an ordinary string. Linear in its length.
+    """Return the embedded content of a string, or None for an ordinary string.
+
+    Linear in the length of the string.
 
     Args:
-        is_media: it stands where its wire has base64.
-        may_be_media: it stands under a key that names base64 in some places and anything in others.
+        is_media: whether the string's place in its wire always holds base64.
+        may_be_media: whether the string's key holds base64 in some places and other values in
+            others.
     """
     if value[:5].lower() == _DATA:
         return _of_uri(value)
@@ -85,9 +89,9 @@ def embedded_text(value: str, *, is_media: bool, may_be_media: bool) -> Embedded
 
 
 def _of_uri(value: str) -> Embedded | None:
-    """Return what a `data:` URI holds; None for words that only begin like one.
+    """Return the content of a `data:` URI, or None for other text that begins with `data:`.
 
-    One with parameters that no media type needs is scanned as it stands, for they may say anything.
+    A scan reads a URI with unusual parameters as it is, because those may hold any text.
     """
     start = _PREFIX.match(value)
     if start is None or _LONG_NUMBER.search(start.group()):
@@ -101,19 +105,19 @@ def _of_uri(value: str) -> Embedded | None:
 
 
 def encode_text(text: str, embedding: Embedding) -> str:
-    """Return the string that embeds `text` in the same way."""
+    """Return the string that embeds `text` in this form."""
     if embedding.coding == "percent":
         return embedding.prefix + quote(text)
     return embedding.prefix + base64.b64encode(text.encode()).decode()
 
 
 def is_declared_text(media_type: str) -> bool:
-    """Tell whether a media type is one of text; that of a URL which names none is `text/plain`."""
+    """Whether a media type is a text type; a URL without a type has `text/plain`."""
     return not media_type or media_type.lower().startswith((*_TEXT_TYPES, "image/svg+xml"))
 
 
 def is_known_binary(head: bytes) -> bool:
-    """Tell whether bytes begin as a known format of images, sound, video, documents or archives does."""
+    """Whether bytes begin with the signature of a known image, sound, video or file format."""
     return head.startswith(_SIGNATURES) or head[4:8] == b"ftyp"
 
 
@@ -126,13 +130,16 @@ def _decoded(payload: str, embedding: Embedding, *, is_loose: bool) -> Embedded 
     if not data:
         return None
     try:
-        return Embedded(data.decode(), embedding, is_read=b"\0" not in data)  # a zero is in no text but UTF-16's
+        return Embedded(data.decode(), embedding, is_read=b"\0" not in data)  # zeros mean UTF-16
     except UnicodeDecodeError:
         return Embedded(data.decode(errors="replace"), embedding, is_read=False) if declares_text else None
 
 
 def _is_binary(payload: str) -> bool:
-    """Whether this is base64 to its end, so that nothing readable stands in it, and opens as a known binary format."""
+    """Whether the payload is base64 throughout and starts with the signature of a binary format.
+
+    Such a payload holds no readable text.
+    """
     head = _from_base64(payload[:_HEAD_CHARS], is_loose=True) or b""
     if not is_known_binary(head) and not head.startswith(_SHORT_SIGNATURES):
         return False
@@ -140,7 +147,7 @@ def _is_binary(payload: str) -> bool:
 
 
 def _from_base64(payload: str, *, is_loose: bool) -> bytes | None:
-    """Decode; loosely as lenient decoders do where the string says that it is base64."""
+    """Decode base64; `is_loose` also accepts the forms that lenient decoders accept."""
     try:
         return base64.b64decode(payload, validate=True)
     except ValueError:

@@ -1,7 +1,8 @@
 """A JSON body as content: parsed once and strictly, scanned string by string, edited in place.
 
-It refuses input on which parsers disagree or fail: duplicate keys, invalid UTF-8, lone surrogates,
-NaN and Infinity, integers beyond Python's limit, a byte order mark, and excessive nesting or size.
+`JsonDocument.parse` refuses input on which parsers disagree or fail: duplicate keys, invalid
+UTF-8, lone surrogates, NaN and Infinity, integers beyond Python's limit, a byte order mark, and
+excessive nesting or size.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ _TEXT = b'"text"'
 _TEXT_KEY = re.compile(rb'"text"[ \t\r\n]*+:')
 _WALKED_ESCAPES = (rb"\\", rb"\u", rb"\b", rb"\f")
 _SIMPLE_ESCAPES = ((rb"\n", b"\n"), (_INNER_QUOTE, b'"'), (rb"\t", b"\t"), (rb"\r", b"\r"), (rb"\/", b"/"))
-"""Unambiguous where no backslash is escaped: each backslash begins an escape of its own."""
+"""Simple escapes; unambiguous in text without an escaped backslash."""
 
 _NOT_DECODED = object()
 _STRING_OR_NUMBER = re.compile(STRING.pattern + rb"|-?[0-9][0-9.eE+-]*+", re.DOTALL)
@@ -71,7 +72,7 @@ _QUOTE = b'"'[0]
 class JsonDocument:
     """An immutable JSON body; implements the kernel's `Content`.
 
-    Strings are counted in document order, so segment indices and edits agree without any offsets being kept.
+    Segments and edits count strings in document order, so their indices agree without offsets.
     """
 
     __slots__ = ("_found", "_is_opaque", "_segments", "_value", "layout", "raw")
@@ -79,7 +80,7 @@ class JsonDocument:
     def __init__(
         self, raw: bytes, *, value: Any = _NOT_DECODED, layout: Layout = PLAIN, is_opaque: bool = False
     ) -> None:
-        """Wrap text that is known to be strict JSON; use `parse` for anything from outside."""
+        """Wrap strict JSON text without a check; use `parse` for text from outside."""
         self.raw = raw
         self.layout = layout
         self._is_opaque = is_opaque
@@ -100,11 +101,11 @@ class JsonDocument:
         """Decode a body from outside. Linear in its size.
 
         Args:
-            name: what messages call the body.
+            name: the name of the body in error messages.
 
         Raises:
-            TooLarge: more than `max_bytes`, or nested deeper than `max_depth`.
-            Invalid: not strict JSON; the message says what and where.
+            TooLarge: the body has more than `max_bytes`, or is nested deeper than `max_depth`.
+            Invalid: the body is not strict JSON; the message names the fault and its place.
         """
         if len(body) > max_bytes:
             raise TooLarge(f"{name} has {len(body)} bytes; at most {max_bytes} are accepted")
@@ -112,7 +113,7 @@ class JsonDocument:
 
     @property
     def value(self) -> Any:
-        """The decoded value, to be read only."""
+        """The decoded value; do not change it."""
         if self._value is _NOT_DECODED:
             self._value = _decode(self.raw, max_depth=MAX_DEPTH, name="the edited document")
         return self._value
@@ -128,16 +129,16 @@ class JsonDocument:
         return cast("dict[str, Any]", self.value)
 
     def segments(self) -> Sequence[Segment]:
-        """Return every string that a caller chose, keys included, and every long number, in document order."""
+        """Return the caller's strings and keys, and all long numbers, in document order."""
         if self._segments is None:
             self._segments = tuple([found for found in self._strings().found if found is not None])
         return self._segments
 
     def surface(self) -> bytes | None:
-        """Return every string token with its simple escapes resolved, side by side.
+        """Return all string tokens, joined, with their simple escapes resolved.
 
-        None where a string may hold media or a tool's text, or names a character by its number in an escape, where
-        parts of a message or messages of one author may stand side by side, and where a number may be long.
+        Returns None for a body that needs a walk. Such a body may hold media, a tool's text, a
+        numeric escape, a message in parts, consecutive messages of one author, or a long number.
         """
         raw = self.raw
         for word in self.layout.walked_for:
@@ -149,7 +150,7 @@ class JsonDocument:
                 if escape in raw:
                     return None
             raw = raw.replace(rb"\"", _INNER_QUOTE)
-        pieces = raw.split(b'"')  # strings and what stands between them take turns
+        pieces = raw.split(b'"')  # strings alternate with the bytes between them
         strings, between = pieces[1::2], b" ".join(pieces[::2])
         if _LONG_NUMBER.search(between) is not None or may_join_turns(strings, between, self.layout):
             return None
@@ -162,7 +163,7 @@ class JsonDocument:
         return text
 
     def may_hold_tool_text(self) -> bool:
-        """Tell whether a word of the layout that makes a string a tool's stands in the text, however it is spelled."""
+        """Whether the text may hold a tool's string; an escape may hide a word of the layout."""
         raw = self.raw
         for word in self.layout.tool_words:
             if word in raw:
@@ -171,7 +172,7 @@ class JsonDocument:
 
     @property
     def is_opaque(self) -> bool:
-        """Whether it holds something that is in none of its segments: tokens, or media that no scan can read."""
+        """Whether the body holds content outside its segments: tokens, or media no scan reads."""
         if self._is_opaque:
             return True
         raw = self.raw
@@ -184,7 +185,7 @@ class JsonDocument:
         return bool(self._strings().unread)
 
     def runs(self) -> Sequence[Run]:
-        """Return the texts of a message in parts, and those of messages of one author in a row."""
+        """Return the runs: texts of a message in parts or of consecutive messages of an author."""
         strings = self._strings()
         if not strings.runs:
             return ()
@@ -200,7 +201,10 @@ class JsonDocument:
         return frozenset([counts[position] for position in strings.numbers])
 
     def with_numbers(self, number_of: Callable[[str], str | None]) -> JsonDocument:
-        """Return the document with bare numbers in place of the strings in tool calls' input that stand for one."""
+        """Return the document with numbers in tool input restored.
+
+        A string in the input of a tool call becomes a bare number if `number_of` returns one.
+        """
         found = {path: number_of(text) for path, text in tool_input_strings(self.value)}
         return self.edit_fields({path: number.encode() for path, number in found.items() if number is not None})
 
@@ -215,11 +219,13 @@ class JsonDocument:
         return ()
 
     def edit(self, texts: Mapping[int, str]) -> JsonDocument:
-        """Return the document with these segments replaced, numbers by strings; all other bytes stay as they are.
+        """Return the document with these segments replaced; all other bytes stay unchanged.
+
+        A string replaces a number.
 
         Raises:
-            Invalid: edited keys have become equal.
-            IndexError: there is no such segment.
+            Invalid: two keys of one object are equal after the edit.
+            IndexError: the document has no such segment.
         """
         if not texts:
             return self
@@ -258,15 +264,17 @@ class JsonDocument:
         return [Signed(text, signature) for text, signature in found if text is not None and signature is not None]
 
     def without_spelling(self) -> JsonDocument:
-        """Return the document with null in place of what the layout calls a spelling of its text."""
+        """Return the document with null in place of the values under `Layout.spelling` keys."""
         spelled = tuple(spelled_at(self.value, self.layout.spelling)) if self.layout.spelling else ()
         return self._with_raw(edit_fields(self.raw, dict.fromkeys(spelled, b"null"))) if spelled else self
 
     def edit_fields(self, edits: Mapping[Path, bytes | None]) -> JsonDocument:
-        """Return the document with values at paths replaced by JSON text, inserted where absent, removed where None.
+        """Return the document with the values at paths replaced by JSON text.
+
+        An edit inserts an absent value. None removes a value.
 
         Raises:
-            KeyError: the way to a path is not there.
+            KeyError: a parent of a path is absent.
         """
         if not edits:
             return self
@@ -277,7 +285,7 @@ class JsonDocument:
         if len(present) == 1 and next(iter(present.values())) is not None:
             (path, new) = next(iter(present.items()))
             old = cast("dict[str | int, object]", self.value)[path[0]]
-            if isinstance(old, str) and _ESCAPED_ASCII not in raw:  # which could spell the key
+            if isinstance(old, str) and _ESCAPED_ASCII not in raw:  # an escape could hide the key
                 raw = replace_text(raw, path, old=old, new=new or b"")
             else:
                 raw = replace_first(raw, str(path[0]), new or b"")
@@ -289,7 +297,7 @@ class JsonDocument:
         return self._with_raw(raw)
 
     def replace(self, path: Path, new_value_json: bytes) -> JsonDocument:
-        """Return the document with one value replaced, or inserted as the last of its object."""
+        """Return the document with one value replaced, or inserted at the end of its object."""
         return self.edit_fields({path: new_value_json})
 
     def insert(self, path: Path, key: str, value_json: bytes) -> JsonDocument:
@@ -297,15 +305,15 @@ class JsonDocument:
         return self.edit_fields({(*path, key): value_json})
 
     def remove(self, path: Path) -> JsonDocument:
-        """Return the document without one field; the same where it was absent."""
+        """Return the document without one field; unchanged if the field is absent."""
         return self.edit_fields({path: None})
 
     def to_bytes(self) -> bytes:
-        """Return the text, byte for byte what came in unless edited."""
+        """Return the text; without edits, byte for byte the original."""
         return self.raw
 
     def opaque(self) -> JsonDocument:
-        """Return the document as one that holds text which no scan can read."""
+        """Return the document, marked as opaque."""
         return JsonDocument(self.raw, value=self._value, layout=self.layout, is_opaque=True)
 
     def _with_raw(self, raw: bytes) -> JsonDocument:
@@ -318,7 +326,7 @@ class JsonDocument:
 
 
 def _tokens(raw: bytes) -> Iterator[re.Match[bytes]]:
-    """Give what `Strings` lists: string tokens, and those numbers that are long enough."""
+    """Yield the tokens that `Strings` lists: strings and long numbers."""
     for token in _STRING_OR_NUMBER.finditer(raw):
         if raw[token.start()] == _QUOTE or number_text(json.loads(token.group())) is not None:
             yield token
@@ -351,14 +359,17 @@ def _decode(body: bytes, *, max_depth: int, name: str) -> Any:
 
 
 class TooDeep(Exception):
-    """JSON text inside a string of a body is nested deeper than a body may be; whose fault it is, its reader knows."""
+    """JSON text inside a string of a body is nested deeper than a body may be.
+
+    The caller turns it into an error of the client or of the provider.
+    """
 
 
 def decoded_inside(text: str) -> object:
-    """Return the value of JSON text that stands inside a string of a body; None where it is no JSON.
+    """Return the value of JSON text from a string of a body; None if the text is not JSON.
 
     Raises:
-        TooDeep: it is nested deeper than `MAX_DEPTH`.
+        TooDeep: the text is nested deeper than `MAX_DEPTH`.
     """
     try:
         value: object = msgspec.json.decode(text)
@@ -372,7 +383,7 @@ def decoded_inside(text: str) -> object:
 
 
 class _Refused(Exception):
-    """What our hooks find wrong inside the decoder; a ValueError would look like the decoder's own."""
+    """A fault found by our decoder hooks; a ValueError would look like the decoder's own."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -396,13 +407,13 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 
 def _has_more_brackets(body: bytes, count: int) -> bool:
-    """Whether more than so many brackets open. Counting would look at every byte; splitting finds the few at once."""
+    """Whether the body has more than `count` opening brackets; a bounded split is fastest."""
     objects, lists = len(body.split(b"{", count + 1)) - 1, len(body.split(b"[", count + 1)) - 1
     return objects + lists > count
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether containers are nested deeper, layer by layer; each is visited once."""
+    """Whether containers are nested deeper than `levels`; visits each once, layer by layer."""
     layer: list[Any] = [value]
     for _ in range(levels):
         layer = [
@@ -425,7 +436,7 @@ def _is_encodable(value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    """Name a decoded value as JSON calls it."""
+    """Return JSON's name for the type of a decoded value."""
     for kind, name in _KINDS:
         if isinstance(value, kind):
             return name

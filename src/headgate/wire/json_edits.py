@@ -1,6 +1,6 @@
-"""In-place edits of JSON text; all other bytes stay as they are.
+"""Edits JSON text in place; all other bytes stay unchanged.
 
-Works on text that is already known to be valid JSON, such as `JsonDocument.raw`. Time is linear in the text.
+The text must be valid JSON, such as `JsonDocument.raw`. Time is linear in the text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Path: TypeAlias = tuple[str | int, ...]
 """The path of a value: object keys and list indices from the root."""
 
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-"""A JSON string token. Unrolled and possessive: linear in its length."""
+"""A JSON string token; matching is linear, as the loop is unrolled and possessive."""
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 COLON = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+")
@@ -36,7 +36,7 @@ class Splice(NamedTuple):
 
 
 class _Tree(NamedTuple):
-    """Edits by the key or index that they go through; a leaf is the new value, or None for removal."""
+    """Edits by the next key or index of their paths; a leaf is the new value, None a removal."""
 
     children: dict[str | int, _Tree | _Leaf]
 
@@ -46,7 +46,7 @@ class _Leaf(NamedTuple):
 
 
 def splice(raw: bytes, splices: list[Splice]) -> bytes:
-    """Apply splices that are in order and do not overlap."""
+    """Apply splices; they must be in order and must not overlap."""
     parts: list[bytes] = []
     position = 0
     for start, end, new in splices:
@@ -57,13 +57,14 @@ def splice(raw: bytes, splices: list[Splice]) -> bytes:
 
 
 def edit_fields(raw: bytes, edits: Mapping[Path, bytes | None]) -> bytes:
-    """Return the text with the values at these paths replaced by JSON text, or removed where it is None.
+    """Return the text with the values at these paths replaced by JSON text, or removed for None.
 
-    A last key that is absent is inserted at the end of its object, and its removal changes nothing. If `raw` repeats a
-    key after all (an upstream's text is not checked for that), every occurrence is edited.
+    If the last key of a path is absent, the edit inserts the value at the end of its object, and a
+    removal changes nothing. An upstream's text may repeat a key, because no code checks for that.
+    The edit then changes every occurrence.
 
     Raises:
-        KeyError: the way to a path is not there, or leads through something that is no object or list.
+        KeyError: a parent of a path is absent, or is neither an object nor a list.
     """
     if not edits:
         return raw
@@ -73,10 +74,12 @@ def edit_fields(raw: bytes, edits: Mapping[Path, bytes | None]) -> bytes:
 
 
 def replace_first(raw: bytes, key: str, new: bytes) -> bytes:
-    """Return the object with the value of a top-level key replaced; stops looking there, so keys must not repeat.
+    """Return the object with the value of a top-level key replaced.
+
+    The search stops at the first match, so keys must not repeat.
 
     Raises:
-        KeyError: there is no such key.
+        KeyError: the object has no such key.
     """
     editor = _Editor(raw)
     start, end = editor.find(key)
@@ -84,13 +87,13 @@ def replace_first(raw: bytes, key: str, new: bytes) -> bytes:
 
 
 def replace_text(raw: bytes, path: Path, *, old: str, new: bytes) -> bytes:
-    """Return the text with the string `old` at a path replaced by JSON text; quick where the last key occurs once.
+    """Return the text with the string `old` at a path replaced by JSON text.
 
-    The key's bytes with their quotes are a key or a whole string, never a part of one, so if they occur once they are
-    the key.
+    The call is fast if the last key occurs once. The quoted bytes of the key are always a key or a
+    whole string, never a part of one. A single occurrence is therefore the key.
 
     Raises:
-        KeyError: the way to the path is not there.
+        KeyError: a parent of the path is absent.
     """
     key = msgspec.json.encode(path[-1])
     if raw.count(key) == 1:
@@ -103,15 +106,15 @@ def replace_text(raw: bytes, path: Path, *, old: str, new: bytes) -> bytes:
 
 
 def append_field(raw: bytes, key: str, new: bytes) -> bytes:
-    """Return the object with a field added at its end; the caller knows that it has none of that name."""
+    """Return the object with a field added at its end; the object must not have that key yet."""
     closing = raw.rindex(b"}")
     before = raw[:closing].rstrip(b" \t\r\n")
-    comma = b"" if before.endswith(b"{") else b","  # the brace that closes the root follows, so this one opens it
+    comma = b"" if before.endswith(b"{") else b","  # a brace here opens an empty root object
     return raw[: len(before)] + comma + msgspec.json.encode(key) + b":" + new + raw[len(before) :]
 
 
 def _end(pattern: re.Pattern[bytes], raw: bytes, start: int) -> int:
-    """Return where the pattern, which matches there in valid JSON, ends."""
+    """Return the end of the pattern's match at `start`; it always matches in valid JSON."""
     match = pattern.match(raw, start)
     assert match is not None, "the text is valid JSON"
     return match.end()
@@ -131,14 +134,14 @@ def _tree(edits: Mapping[Path, bytes | None]) -> _Tree:
 
 
 class _Editor:
-    """Walks JSON text along the paths of a tree and collects splices."""
+    """Walks JSON text along the paths of a tree, and collects splices."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         self.splices: list[Splice] = []
 
     def find(self, key: str) -> tuple[int, int]:
-        """Return where the value of a top-level key is."""
+        """Return the start and end of the value of a top-level key."""
         raw = self._raw
         position = self._space(self._space(0) + 1)
         wanted = msgspec.json.encode(key)
@@ -155,7 +158,7 @@ class _Editor:
         raise KeyError(key)
 
     def edit(self, start: int, node: _Tree | _Leaf) -> int:
-        """Collect the edits of the value at `start`; return where it ends."""
+        """Collect the edits of the value at `start`; return the value's end."""
         if isinstance(node, _Leaf):
             end = self._skip(start)
             if node.new is not None:
@@ -202,7 +205,7 @@ class _Editor:
         return position + 1
 
     def _insert(self, missing: dict[str | int, _Tree | _Leaf], *, kept_end: int, closing: int) -> None:
-        """Add the fields that were not met, after the last kept one."""
+        """Add the absent fields after the last kept one."""
         place = kept_end if kept_end >= 0 else closing
         added: list[bytes] = []
         for key, node in missing.items():
@@ -225,7 +228,7 @@ class _Editor:
                 end = self._skip(position)
             else:
                 if isinstance(node, _Leaf) and node.new is None:
-                    raise KeyError(index)  # nothing here removes items of lists
+                    raise KeyError(index)  # an edit cannot remove an item of a list
                 end = self.edit(position, node)
                 left -= 1
             index += 1
@@ -237,7 +240,7 @@ class _Editor:
         return position + 1
 
     def _skip(self, start: int) -> int:
-        """Return where the value at `start` ends; one step for each bracket in it."""
+        """Return the end of the value at `start`; takes one step for each bracket in it."""
         raw = self._raw
         opening = raw[start]
         if opening == _QUOTE:

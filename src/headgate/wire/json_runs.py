@@ -1,7 +1,7 @@
 """Finds the runs of a body: strings in several places that a model reads in sequence.
 
-A message may have several parts. Wire formats also differ: one takes several messages of one author
-in a row, another joins them into one turn, and one has a separate field for all system text.
+A message may have several parts. Wire formats also differ: one takes consecutive messages of one
+author, another joins them into one turn, and a third has a separate field for all system text.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ class Authors(Protocol):
 
     @property
     def turns(self) -> Mapping[str, Origin]:
-        """Lists of turns."""
+        """The default author by the name of a list of turns."""
         ...
 
     @property
     def roles(self) -> Mapping[str, Origin]:
-        """Who has which role."""
+        """The author by role."""
         ...
 
 
 class Said(NamedTuple):
-    """Where the text of a part or of a message is, and whose it is."""
+    """The position and the author of a text in a part or message."""
 
     position: int
     origin: Origin
 
 
 class Joined(NamedTuple):
-    """Positions of texts that are read in one go; `is_one_text` where they are parts of one message."""
+    """The positions of texts in one run; `is_one_text` if they are parts of one message."""
 
     positions: list[int]
     is_one_text: bool
 
 
 class Talk:
-    """Follows the turns of a conversation and notes which texts come together."""
+    """Follows the turns of a conversation, and notes the runs."""
 
     def __init__(self, runs: list[Joined]) -> None:
         self._runs = runs
@@ -54,7 +54,7 @@ class Talk:
         """Take the texts of the next turn.
 
         Args:
-            is_answer: whether the assistant says something in it, even if it is no text.
+            is_answer: whether the turn is the assistant's and not empty; it may hold no text.
         """
         by: dict[Origin, list[int]] = {}
         for position, origin in said:
@@ -75,7 +75,7 @@ class Talk:
                 self._open[origin] = [positions]
 
     def end(self) -> None:
-        """Take note that the conversation is over."""
+        """End the conversation, and note the runs that are still open."""
         self._close(*self._open)
 
     def _close(self, *origins: Origin) -> None:
@@ -86,7 +86,7 @@ class Talk:
 
 
 def is_silent(fields: Mapping[str, Any]) -> bool:
-    """Tell whether nothing is said in a turn, so that wires leave it out."""
+    """Whether a turn is empty, so that wires leave it out."""
     content: Any = fields.get("content")
     parts = cast("list[Any]", content) if isinstance(content, list) else [content]
     return not any(map(_says, parts)) and not fields.get("tool_calls") and not fields.get("function_call")
@@ -98,11 +98,16 @@ def _says(part: Any) -> bool:
 
 
 def may_join_turns(strings: Sequence[bytes], between: bytes, layout: Authors) -> bool:
-    """Tell whether two turns of a body may be put together, by its string tokens and what stands between them."""
+    """Whether a wire may join two turns of a body.
+
+    Args:
+        strings: the body's string tokens.
+        between: the bytes between the string tokens.
+    """
     if not layout.turns or (turns := strings.count(_CONTENT)) < 2:
         return False
     if turns != strings.count(_ROLE):
-        return True  # not every turn says whose it is, or has its text where it is looked for
+        return True  # some turn has no role, or has its text under another key
     names = [strings[at + 1].decode() for at, string in enumerate(strings[:-1]) if string == _ROLE]
     if any(name not in layout.roles for name in names):
         return True
@@ -111,5 +116,5 @@ def may_join_turns(strings: Sequence[bytes], between: bytes, layout: Authors) ->
     systems = len(authors) - len(talking) + strings[: strings.index(_ROLE)].count(_SYSTEM)
     if systems > 1 or any(one == other for one, other in pairwise(talking)):
         return True
-    # An answer of nothing is left out, and what stands on both sides of it comes together.
+    # A wire leaves out an empty answer, which joins the turns on both sides of it.
     return "assistant" in talking and (_NULL in between or b"[]" in between or not all(map(bytes.strip, strings)))

@@ -1,4 +1,4 @@
-"""The strings and long numbers of a decoded JSON value in document order, with their authors."""
+"""Finds the strings and long numbers of a decoded JSON value in order, with their origins."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from headgate.wire.json_runs import Joined, Said, Talk, is_silent
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The authors of fields in the bodies of a wire format, and the format's own keys.
+    """The origins of fields in the bodies of a wire format, and the format's own keys.
 
     Args:
-        known_keys: the format's own keys; every other key is a segment, because callers choose it.
-        fields: origins of the strings in top-level fields; other fields are `parameter`.
-        turns: top-level lists whose items carry a `role`, with the origin of items that have none that is known.
-        roles: origins by an item's `role`.
-        answers: lists of an answer whose items hold a turn of the assistant's, with the key of it; "" for the answer
-            itself.
-        types: origins by an object's `type`, at any depth below a turn, such as `tool_result`.
-        media_keys: keys whose values may be base64 of media, with what makes it certain: a field beside it and that
-            field's value, "" for any; None where the key alone does.
-        signed: key of texts that stand beside a `signature` over them, in parts of the assistant's turns.
-        spelling: keys whose values say an answer's text once more, token by token.
+        known_keys: the format's own keys. Every other key is a segment, because callers choose it.
+        fields: the origins of the strings in top-level fields. Other fields are `parameter`.
+        turns: the top-level lists whose items have a `role`, with the origin of items without a
+            known role.
+        roles: the origins by an item's `role`.
+        answers: the lists of an answer whose items hold a turn of the assistant, with the key of
+            that turn. The name "" stands for the answer itself.
+        types: the origins by an object's `type`, at any depth below a turn, such as `tool_result`.
+        media_keys: the keys whose values may be base64 of media, each with the condition that
+            makes this certain. The condition is a field of the same object and its value ("" for
+            any value), or None if the key is enough.
+        signed: the key of texts with a `signature` in the same part, in turns of the assistant.
+        spelling: the keys whose values repeat an answer's text token by token.
     """
 
     known_keys: frozenset[str] = frozenset()
@@ -40,13 +42,13 @@ class Layout:
     signed: str | None = None
     spelling: frozenset[str] = frozenset()
     tool_words: tuple[bytes, ...] = field(init=False, default=())
-    """Tokens without one of which no tool wrote any string."""
+    """Tokens; in a body without any of them, no tool wrote a string."""
     walked_for: tuple[bytes, ...] = field(init=False, default=())
-    """Tokens of a body whose strings cannot be told without a walk: a tool may write them, or media stand in them."""
+    """Tokens; a body with any of them needs a walk, as it may hold tools' strings or media."""
     media_words: tuple[bytes, ...] = field(init=False, default=())
-    """Tokens without one of which media stand in `data:` URIs only."""
+    """Tokens; in a body without any of them, only `data:` URIs hold media."""
     spoken_for: tuple[bytes, ...] = field(init=False, default=())
-    """Tokens without one of which no turn of a request is the assistant's."""
+    """Tokens; in a request without any of them, no turn is the assistant's."""
 
     def __post_init__(self) -> None:
         words = {"type"} if self.types else set[str]()
@@ -64,21 +66,21 @@ def _quoted(words: Set[str]) -> tuple[bytes, ...]:
 
 
 _LONG = 10**11
-"""The least number of twelve digits; fractions are measures, whatever their length."""
+"""The smallest number of twelve digits; a fraction of any length is a measure."""
 
 PLAIN = Layout()
-"""A body of no particular wire: every string, keys included, is a `parameter`."""
+"""The layout of a body of no particular wire: every string and key is a `parameter`."""
 
 
 class Strings(NamedTuple):
-    """Every string of a document in its order, and every number that is long enough to be somebody's.
+    """Every string of a document, and every number that may identify someone, in document order.
 
     Args:
-        found: the segment, or None for the wire's own keys and for binary data.
-        embeddings: by index into `found`, how a segment is embedded in its string.
-        numbers: indices into `found` of the numbers.
-        runs: indices into `found` of texts that are read in one go.
-        unread: indices into `found` of the strings that hold more than can be scanned.
+        found: the segments, with None for the wire's own keys and for binary data.
+        embeddings: the embedding of a segment in its string, by index into `found`.
+        numbers: the indices of the numbers in `found`.
+        runs: the runs, by indices into `found`.
+        unread: the indices in `found` of strings that a scan cannot read completely.
     """
 
     found: list[Segment | None]
@@ -89,7 +91,7 @@ class Strings(NamedTuple):
 
 
 def number_text(value: object) -> str | None:
-    """Return the digits of a number that may be a card's or an account's, of twelve digits or more; else None."""
+    """Return the digits of a number of twelve digits or more, such as a card's; else None."""
     kind = value.__class__
     if kind is int:
         return str(value) if not -_LONG < cast("int", value) < _LONG else None
@@ -100,16 +102,17 @@ def number_text(value: object) -> str | None:
 
 
 def strings_of(value: Any, layout: Layout) -> Strings:
-    """Return one item for each string token and long number of the text that `value` was decoded from. Linear."""
+    """Return one item for each string token and long number of the text behind `value`. Linear."""
     strings = Strings([], {}, set(), [], [])
     _Walk(layout, strings).root(value)
     return strings
 
 
 def spoken_texts(value: Any, layout: Layout) -> list[str]:
-    """Return the texts of the assistant's turns, each part of one by itself; of an answer, also all of a turn's as one.
+    """Return the texts of the assistant's turns, one for each part.
 
-    Other wires may give a client the parts of an answer in one piece, and it sends back what it got.
+    For an answer, also return the joined text of each turn. Another wire may join the parts of an
+    answer, and its client then sends the joined text back.
     """
     texts: list[str] = []
     for turn, is_answer in _turns_of(value, layout):
@@ -119,15 +122,18 @@ def spoken_texts(value: Any, layout: Layout) -> list[str]:
 
 
 def signed_texts(value: Any, layout: Layout) -> list[tuple[str, str]]:
-    """Return the texts of the assistant's turns that are signed, each with its signature: the very strings."""
+    """Return the signed texts of the assistant's turns, each with its signature.
+
+    The strings are the same objects as in `value`.
+    """
     parts = [part for turn, _ in _turns_of(value, layout) for part in _parts_of(turn)]
     pairs: list[tuple[Any, Any]] = [(part.get(layout.signed or ""), part.get("signature")) for part in parts]
-    # Strings of one character are shared, so that they could not be told from others.
+    # Python shares strings of one character, so their identity does not tell their place.
     return [pair for pair in pairs if all(isinstance(text, str) and len(text) > 1 for text in pair)]
 
 
 def _turns_of(value: Any, layout: Layout) -> Iterator[tuple[Mapping[str, Any], bool]]:
-    """Give the assistant's turns, each with whether it is an answer."""
+    """Yield the assistant's turns; the flag tells whether the turn is an answer."""
     if not isinstance(value, dict):
         return
     fields = cast("dict[str, Any]", value)
@@ -162,7 +168,7 @@ def _parts_of(turn: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def spelled_at(value: Any, keys: frozenset[str], path: Path = ()) -> Iterator[Path]:
-    """Give the paths of what stands under these keys, at any depth and not null. Linear."""
+    """Yield the paths of the values under these keys, at any depth, except null. Linear."""
     if isinstance(value, dict):
         for key, item in cast("dict[str, Any]", value).items():
             if key not in keys:
@@ -175,7 +181,7 @@ def spelled_at(value: Any, keys: frozenset[str], path: Path = ()) -> Iterator[Pa
 
 
 class _Walk:
-    """Collects strings; recursion is bounded by the depth that decoding allows."""
+    """Collects strings; the depth limit of decoding bounds the recursion."""
 
     __slots__ = ("_embeddings", "_layout", "_numbers", "_out", "_runs", "_said", "_talk", "_unread")
 
@@ -187,7 +193,7 @@ class _Walk:
         self._runs = strings.runs
         self._unread = strings.unread
         self._said: list[Said] | None = None
-        """Texts of the turn that is walked, if one is."""
+        """The texts of the current turn, or None outside of turns."""
         self._talk = Talk(strings.runs)
 
     def root(self, value: Any) -> None:
@@ -214,7 +220,7 @@ class _Walk:
             self._turn(turn, _role(turn, self._layout) or default, key=None)
 
     def _turn(self, turn: Any, origin: Origin, *, key: str | None) -> None:
-        """Walk one turn, or what stands under a key that is the system's."""
+        """Walk one turn, or the value of a field of the system."""
         said: list[Said] = []
         self._said = said
         if isinstance(turn, str):
@@ -231,7 +237,7 @@ class _Walk:
         )
 
     def _say(self, text: str, origin: Origin) -> None:
-        """Note where a text of the turn is, unless it is an encoding of something else."""
+        """Note the position of a text of the turn, unless the text encodes something else."""
         found = self._out[-1]
         if self._said is not None and found is not None and found.text is text:
             self._said.append(Said(len(self._out) - 1, origin))
@@ -258,7 +264,7 @@ class _Walk:
             self._out.append(Segment(text, origin))
 
     def _parts(self, parts: list[Any], origin: Origin, *, is_turn: bool) -> None:
-        """Walk a list of objects; outside of turns, which see to it, their texts are one text to whoever reads them."""
+        """Walk a list of objects; outside of turns, note their texts as one run."""
         run: list[int] = []
         for part in parts:
             start = len(self._out)
@@ -271,7 +277,7 @@ class _Walk:
             self._runs.append(Joined(run, is_one_text=True))
 
     def _position(self, text: str, start: int) -> int | None:
-        """Return where this very string is; None where it is an encoding of something else."""
+        """Return the position of this string object; None if the string encodes something else."""
         for at in range(start, len(self._out)):
             found = self._out[at]
             if found is not None and found.text is text:
@@ -324,4 +330,4 @@ class _Walk:
 
 
 _segment: Callable[[type[Segment], tuple[str, Origin]], Segment] = tuple.__new__  # pyright: ignore[reportUnknownVariableType] - typeshed's own overloads
-"""Builds a Segment in half the time of its constructor, which counts here: once for each string of each body."""
+"""Builds a Segment in half the time of its constructor; each string of each body needs one."""

@@ -29,10 +29,10 @@ UNITS = ("input_tokens", "output_tokens", "cache_read_tokens")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call. `input_tokens` *includes* cached ones. None is an unreported count.
+    """Tokens of one call. `input_tokens` *includes* cached tokens. None is an unreported count.
 
-    `cache_write_tokens` counts the five-minute writes, `cache_write_1h_tokens` the one-hour ones; both are part of
-    `input_tokens`. `reasoning_tokens` are part of `output_tokens`.
+    `cache_write_tokens` counts the five-minute writes, and `cache_write_1h_tokens` the one-hour
+    writes. Both are part of `input_tokens`. `reasoning_tokens` are part of `output_tokens`.
     """
 
     input_tokens: int | None = None
@@ -44,7 +44,10 @@ class Usage:
     is_estimate: bool = False
 
     def updated(self, later: Usage) -> Usage:
-        """Return what both reports of one stream say together. They are cumulative: a later zero was not said."""
+        """Return this report, updated by a later one of the same stream.
+
+        Reports are cumulative, so a zero or None in the later one keeps the earlier count.
+        """
         said = {name: value for name in _COUNTS if not getattr(later, name) and (value := getattr(self, name))}
         return replace(later, **said) if said else later
 
@@ -66,15 +69,15 @@ _COUNTS = (
 )
 
 NO_USAGE = Usage()
-"""Of a call whose provider did not say."""
+"""The usage of a call whose provider reported none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Micro-units of `currency` for a million tokens. A None is unknown, never zero.
+    """Micro-units of `currency` for a million tokens. None is an unknown price, never zero.
 
     Args:
-        tiers: prices of longer prompts, by rising length.
+        tiers: the prices of longer prompts, in ascending order of length.
     """
 
     currency: str
@@ -86,7 +89,7 @@ class Price:
     tiers: tuple[PriceTier, ...] = ()
 
     def at(self, input_tokens: int) -> Price:
-        """Return the price of a whole call whose prompt, cached tokens included, has so many tokens."""
+        """Return the price of a whole call; `input_tokens` includes cached tokens."""
         price = self
         for tier in self.tiers:
             if input_tokens > tier.above_input_tokens:
@@ -96,7 +99,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PriceTier:
-    """The price of calls whose prompt is longer than `above_input_tokens`: of all of their tokens."""
+    """The price of all tokens of a call whose prompt is longer than `above_input_tokens`."""
 
     above_input_tokens: int
     price: Price
@@ -104,11 +107,11 @@ class PriceTier:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What a deployment can do; a call that needs more is not routed to it.
+    """The capabilities of a deployment; the gateway routes no call to it that needs more.
 
     Args:
-        whole_output_tokens: the most output tokens that it answers in one piece. A whole answer that may be longer is
-            streamed to us and put together here. None: any.
+        whole_output_tokens: the maximum number of output tokens without a stream. The gateway
+            streams and assembles an answer that may be longer. None means no maximum.
     """
 
     operations: frozenset[Operation] = frozenset({"chat"})
@@ -124,14 +127,14 @@ class Capability:
 @hashed_once
 @dataclass(frozen=True, slots=True)
 class Deployment(HashedOnce):
-    """A model at a provider, with what may flow there, what it costs and what it can do.
+    """A model at a provider, with its clearance, price and capability.
 
     Args:
-        provider: name of the provider extension that speaks to it.
-        model: the name that the provider knows.
-        base_url: where it is, or None for the provider's usual address.
-        key: reference to the credential (`env:NAME`, `file:PATH`), or None.
-        network: name of the egress profile (proxy, private CA, allowed private addresses).
+        provider: the name of the provider extension.
+        model: the provider's name of the model.
+        base_url: the address, or None for the provider's default address.
+        key: a reference to the credential (`env:NAME`, `file:PATH`), or None.
+        network: the name of the egress profile (proxy, private CA, allowed private addresses).
         quirks: switches of the provider's capability profile, such as `max_completion_tokens`.
     """
 
@@ -156,11 +159,11 @@ class ModelCall:
     Args:
         wire: the dialect of the body, such as `openai_chat`.
         content: the body.
-        model: the alias asked for.
+        model: the alias in the request.
         stream: whether the client asked for a stream.
         headers: the client's headers that the dialect forwards, names in lower case.
-        output_limit: the most tokens that the client lets the model write, or None where it does not say.
-        needs: what an answer takes beyond writing text.
+        output_limit: the client's maximum number of output tokens, or None without one.
+        needs: the capabilities that an answer needs beyond text.
     """
 
     wire: str
@@ -179,7 +182,7 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True)
 class ModelDispatch:
-    """One attempt to have a call answered by one deployment; `call` is always made from the client's original."""
+    """One attempt to send a call to one deployment; `call` derives from the client's original."""
 
     call: ModelCall
     deployment: Deployment
@@ -187,12 +190,15 @@ class ModelDispatch:
 
     @property
     def content(self) -> Content:
-        """The client's body, masked for this deployment once transformation is done."""
+        """The client's body; after the transformation, masked for this deployment."""
         return self.call.content
 
     @property
     def address(self) -> Mapping[str, str]:
-        """What the deployment's id stands for: an approval of one is none of what the id is pointed at later."""
+        """The fields that define the deployment's target.
+
+        An approval covers these fields, not the id, which may point at another target later.
+        """
         deployment = self.deployment
         return {
             "provider": deployment.provider,
@@ -210,7 +216,10 @@ class ModelDispatch:
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """A whole answer, in the bytes of `wire`, the upstream's dialect until the server renders it for the client."""
+    """A whole answer, in the bytes of `wire`.
+
+    `wire` is the upstream's dialect until the server renders the answer for the client.
+    """
 
     wire: str
     content: Content
@@ -224,12 +233,12 @@ class ModelReply:
         return replace(self, content=content)
 
     def by(self, deployment: str) -> ModelReply:
-        """Return the reply with the deployment that gave it."""
+        """Return the reply with its deployment set."""
         return ModelReply(self.wire, self.content, self.usage, self.stop_reason, self.headers, deployment)
 
 
 class ModelEvent(StreamItem, Protocol):
-    """One event of a streamed answer, in the bytes of `wire`. Implemented by each dialect."""
+    """One event of a streamed answer, in the bytes of `wire`. Each dialect implements it."""
 
     @property
     def wire(self) -> str:
@@ -243,12 +252,12 @@ class ModelEvent(StreamItem, Protocol):
 
     @property
     def usage(self) -> Usage | None:
-        """What the event says of tokens, cumulative, or None."""
+        """The cumulative usage that the event reports, or None."""
         ...
 
     @property
     def stop_reason(self) -> StopReason | None:
-        """Why generation ended, in the event that says so."""
+        """The stop reason that the event reports, or None."""
         ...
 
     def edit(self, texts: Sequence[str]) -> ModelEvent:
@@ -277,7 +286,7 @@ MODEL_INVOKE: Verb[ModelCall, ModelEvent, ModelReply] = Verb(
     title="Call a model",
     groups=(USE_MODELS,),
 )
-"""Have an alias answer a call: plans candidates and runs one `model.dispatch` for each attempt."""
+"""Calls a model by its alias: plans candidates, and runs one `model.dispatch` for each attempt."""
 
 MODEL_DISPATCH: Verb[ModelDispatch, ModelEvent, ModelReply] = Verb(
     "model.dispatch",
@@ -289,4 +298,4 @@ MODEL_DISPATCH: Verb[ModelDispatch, ModelEvent, ModelReply] = Verb(
     title="Send a call to a deployment",
     groups=(USE_MODELS,),
 )
-"""Have one deployment answer a call, with what leaves masked for that destination."""
+"""Sends a call to one deployment, with the content masked for that destination."""

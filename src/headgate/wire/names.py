@@ -15,8 +15,8 @@ _DIGEST_CHARS: Final = 12
 def sent_name(name: str) -> str:
     """Return a tool name that every provider accepts: at most 64 letters, digits, `_` and `-`.
 
-    Any other name gets its invalid characters replaced and ends in its digest, so that no two tools
-    get the same name.
+    In any other name, `_` replaces each invalid character, and a digest of the name follows, so
+    that no two tools get the same name.
     """
     if _TAKEN.fullmatch(name):
         return name

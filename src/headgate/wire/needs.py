@@ -11,7 +11,10 @@ _IMAGES: Final = ("image_url", "image")
 
 
 def needs_of(fields: Mapping[str, Any]) -> frozenset[Need]:
-    """Return the needs of a checked request, without forbidden tools. Linear in its parts."""
+    """Return the needs of a checked request; tools that its choice forbids do not count.
+
+    Linear in the number of parts.
+    """
     needs: list[Need] = []
     if ("tools" in fields and _lets_call(fields, "tools", "tool_choice")) or (
         "functions" in fields and _lets_call(fields, "functions", "function_call")
@@ -34,7 +37,7 @@ def _lets_call(fields: Mapping[str, Any], tools: str, choice: str) -> bool:
 
 
 def _have_image(parts: Sequence[Any]) -> bool:
-    """Look for images in messages, their parts and tool results."""
+    """Whether messages, their parts or tool results hold an image."""
     for part in parts:
         if not isinstance(part, dict):
             continue

@@ -1,21 +1,29 @@
-"""Chat requests on OpenAI's wire: what is checked of them, and what is edited as they leave.
+"""Checks chat requests on OpenAI's wire, and edits them before they leave.
 
-Quirks of a deployment that change what is written, here and in `openai_encoding`:
+Quirks of a deployment that change the output, here and in `openai_encoding`:
 
-- `max_completion_tokens`: it takes the limit by this name only, as OpenAI's reasoning models do, and `max_tokens` is
-  renamed.
-- `max_tokens`: it takes the limit by this name only, as older servers do; `max_completion_tokens` is renamed.
-- `newer_limit_name`: a limit that the client did not name itself, such as one of another wire, is written as
-  `max_completion_tokens`, which every model of OpenAI's own servers takes; the client's own bytes stay.
-- `fixed_sampling`: it answers 400 to `temperature` and `top_p`, as reasoning models do; they are left out.
-- `no_stream_options`: it answers 400 to `stream_options`; they are left out, and usage comes if and as it likes.
-- `developer_role`: written system messages take the role `developer`.
-- `reasoning_content`, `reasoning`: earlier turns' reasoning is replayed under this name; without either it is left out.
-- `reasoning_effort`: it takes `reasoning_effort`.
-- `top_k`: it takes `top_k`, as vLLM and llama.cpp do.
-- `system_turns`: it takes several system messages, at any place; else those of another wire become one at the start.
-- `text_parts`: it takes a list of nothing but text parts; else they become one string.
-- `cache_breakpoints`: it takes `prompt_cache_breakpoint`, and marks of cached prefixes are written so.
+- `max_completion_tokens`: the deployment takes the limit by this name only, as OpenAI's reasoning
+  models do. The gateway renames `max_tokens`.
+- `max_tokens`: the deployment takes the limit by this name only, as older servers do. The gateway
+  renames `max_completion_tokens`.
+- `newer_limit_name`: the gateway writes `max_completion_tokens` for a limit that the client did
+  not name itself, such as one of another wire. Every model of OpenAI's own servers takes this
+  name. The client's own bytes stay.
+- `fixed_sampling`: the deployment answers 400 to `temperature` and `top_p`, as reasoning models
+  do. The gateway leaves them out.
+- `no_stream_options`: the deployment answers 400 to `stream_options`. The gateway leaves them out,
+  so the server may report usage or not.
+- `developer_role`: the gateway writes system messages with the role `developer`.
+- `reasoning_content`, `reasoning`: the gateway replays the reasoning of earlier turns under this
+  name. Without either quirk it leaves the reasoning out.
+- `reasoning_effort`: the deployment takes `reasoning_effort`.
+- `top_k`: the deployment takes `top_k`, as vLLM and llama.cpp do.
+- `system_turns`: the deployment takes several system messages, at any place. Without this quirk,
+  the system messages of another wire become one at the start.
+- `text_parts`: the deployment takes a list of text parts only. Without this quirk, the parts
+  become one string.
+- `cache_breakpoints`: the deployment takes `prompt_cache_breakpoint`. The gateway writes marks of
+  cached prefixes in this form.
 """
 
 from __future__ import annotations
@@ -41,11 +49,11 @@ QUIRKS: Final = frozenset(
         *("developer_role", "reasoning_content", "reasoning", "reasoning_effort", "top_k"),
     }
 )
-"""The quirks that the configuration of a deployment may name; the others are for providers' own code."""
+"""The quirks that a deployment's configuration may name; provider code sets the others."""
 
 _MAX_CHOICES: Final = 128
 _MAX_MODEL_CHARS: Final = 256
-# Headers are not masked, so nothing goes on in them but what has the form that it must have.
+# The guard does not mask headers, so the gateway forwards only values of a known form.
 _FORWARDED: Final[Mapping[str, re.Pattern[str]]] = {
     "openai-organization": re.compile(r"org-[A-Za-z0-9]{1,64}"),
     "openai-project": re.compile(r"proj_[A-Za-z0-9]{1,64}"),
@@ -56,15 +64,15 @@ _LIMITS: Final = ("max_completion_tokens", "max_tokens")
 _NEWER: Final = frozenset({"max_completion_tokens", "newer_limit_name"})
 
 Check = Callable[[Any], bool]
-"""Whether a value that is not null is of the form that a field must have."""
+"""Whether a value other than null has the form of its field."""
 
 
 def read_chat_call(body: bytes, *, headers: Mapping[str, str]) -> ModelCall:
     """Decode and check a request; `headers` have names in lower case.
 
     Raises:
-        Invalid: with `param` naming the field at fault; unknown fields are none of our business.
-        TooLarge: larger or deeper than allowed.
+        Invalid: a known field is invalid; `param` names it. Unknown fields pass unchecked.
+        TooLarge: the body is larger or deeper than allowed.
     """
     document = JsonDocument.parse(body, layout=CHAT_REQUEST)
     fields = document.fields()
@@ -93,7 +101,7 @@ def read_chat_call(body: bytes, *, headers: Mapping[str, str]) -> ModelCall:
 
 
 def _output_limit(fields: Mapping[str, Any]) -> int | None:
-    """Return the most tokens that all choices together may have."""
+    """Return the maximum number of tokens of all choices together."""
     limit = fields.get("max_completion_tokens") or fields.get("max_tokens")
     return limit * (fields.get("n") or 1) if isinstance(limit, int) else None
 
@@ -102,7 +110,7 @@ def read_model(fields: Mapping[str, Any]) -> str:
     """Return the alias that a request names.
 
     Raises:
-        Invalid: it names none.
+        Invalid: the request names no alias.
     """
     model = fields.get("model")
     if not isinstance(model, str) or not model or len(model) > _MAX_MODEL_CHARS:
@@ -111,7 +119,10 @@ def read_model(fields: Mapping[str, Any]) -> str:
 
 
 def write_chat_call(call: ModelCall, outgoing: Outgoing) -> bytes:
-    """Return the client's bytes with the deployment's model, with usage asked for, and with the limit under its cap."""
+    """Return the client's bytes, edited for the deployment.
+
+    The edits set the deployment's model, ask for usage, and lower the limit to the cap.
+    """
     document = document_of(call.content, CHAT_REQUEST)
     fields = document.fields()
     edits: dict[Path, bytes | None] = {}
@@ -129,18 +140,18 @@ def write_chat_call(call: ModelCall, outgoing: Outgoing) -> bytes:
 
 
 def wants_usage(fields: Mapping[str, Any]) -> bool:
-    """Whether a request asks for the chunk that tells usage at the end of a stream."""
+    """Whether a request asks for a usage chunk at the end of its stream."""
     options = fields.get("stream_options")
     return isinstance(options, dict) and cast("dict[str, Any]", options).get("include_usage") is True
 
 
 def is_legacy(fields: Mapping[str, Any]) -> bool:
-    """Whether a request offers functions in the form before tools, and so wants `function_call` in the answer."""
+    """Whether a request uses the older `functions`, so that its answer needs `function_call`."""
     return bool(fields.get("functions")) and not fields.get("tools")
 
 
 def limit_name(quirks: frozenset[str]) -> str:
-    """Return the name by which a deployment takes a limit that the client did not name itself."""
+    """Return the deployment's name for a limit that the client did not name itself."""
     if "max_tokens" in quirks:
         return "max_tokens"
     return "max_completion_tokens" if quirks & _NEWER else "max_tokens"
@@ -155,7 +166,7 @@ def _usage_edits(fields: Mapping[str, Any]) -> dict[Path, bytes | None]:
 
 
 def _limit_edits(fields: Mapping[str, Any], outgoing: Outgoing) -> dict[Path, bytes | None]:
-    """Rename limits as the deployment wants them, and lower them to the cap."""
+    """Return edits that rename limits for the deployment, and lower them to the cap."""
     if outgoing.cap_output_tokens is None and not outgoing.quirks:
         return {}
     given = {name: value for name in _LIMITS if (value := fields.get(name)) is not None}
@@ -192,7 +203,7 @@ def _check_messages(messages: Any) -> None:
 
 
 def _check_choice(fields: Mapping[str, Any]) -> None:
-    """Refuse a choice that names a tool which is not there."""
+    """Refuse a choice that names an absent tool."""
     choice = fields.get("tool_choice")
     if not isinstance(choice, dict):
         return

@@ -1,8 +1,9 @@
-"""Chat Completions of OpenAI, for clients and for upstreams that speak this wire: `POST /v1/chat/completions`.
+"""OpenAI's Chat Completions, for clients and for upstreams: `POST /v1/chat/completions`.
 
-Requests are checked and edited in `openai_calls`, which lists the quirks of deployments; streams are in
-`openai_provider_stream` and `openai_client_stream`, errors in `openai_errors`, the typed form in `openai_decoding` and
-`openai_encoding`.
+- `openai_calls` checks and edits requests, and lists the quirks of deployments.
+- `openai_provider_stream` and `openai_client_stream` hold the streams.
+- `openai_errors` holds the errors.
+- `openai_decoding` and `openai_encoding` hold the typed form.
 
 Source: OpenAI's published API document.
 """
@@ -35,7 +36,7 @@ from headgate.wire.token_counts import object_of
 from headgate.wire.tool_names import objects_in, with_names
 
 ANSWER_HEADERS: Final = AnswerHeaders(rate_limits=("x-ratelimit-",), request_ids=("x-request-id", "request-id"))
-"""What OpenAI's servers, and others that speak its wires, tell of limits and requests."""
+"""The headers for rate limits and request ids from servers that speak OpenAI's wires."""
 
 _CHAT: Final = Match("chat")
 _KEPT_PREFIXES: Final = ("x-ratelimit-", "openai-")
@@ -84,7 +85,7 @@ class OpenAiChat:
         """Decode a whole answer; `headers` have names in lower case.
 
         Raises:
-            Upstream: it is not what the wire promises.
+            Upstream: the answer is not a chat completion, or it has no choices.
         """
         try:
             document = parse_answer(body, CHAT_REPLY)
@@ -110,11 +111,11 @@ class OpenAiChat:
         )
 
     def write_reply(self, reply: ModelReply, *, model: str) -> bytes:
-        """Return the provider's bytes with the alias for its model."""
+        """Return the provider's bytes with the alias in place of its model name."""
         return document_of(reply.content, CHAT_REPLY).edit_fields({("model",): msgspec.json.encode(model)}).raw
 
     def rename_tools(self, reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
-        """Return an answer with other names of the tools that it calls."""
+        """Return an answer with the called tools renamed."""
         document = document_of(reply.content, CHAT_REPLY)
         return with_names(reply, document, _called_in(document.fields()), names)
 
@@ -147,7 +148,7 @@ class OpenAiChat:
         return write_request(conversation, outgoing)
 
     def unsaid(self, conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
-        """Return what of a conversation `from_conversation` leaves out, by the names of our fields."""
+        """Return the names of our fields that `from_conversation` leaves out."""
         return unsaid(conversation, outgoing)
 
     def to_reply(self, reply: ModelReply) -> Reply:
@@ -155,18 +156,21 @@ class OpenAiChat:
         return read_answer(reply, document_of(reply.content, CHAT_REPLY))
 
     def from_reply(self, reply: Reply, *, model: str, call: ModelCall | None = None, created: int = 0) -> bytes:
-        """Write an answer of another wire as one of this; with `function_call` where the client offers functions."""
+        """Write an answer of another wire as one of this.
+
+        A client that offers the older `functions` gets `function_call`.
+        """
         legacy = call is not None and is_legacy(document_of(call.content, CHAT_REQUEST).fields())
         return write_answer(reply, model=model, created=created, legacy=legacy)
 
 
 def kept_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the headers of an answer that clients act on."""
+    """Return the answer's headers that clients act on."""
     return tuple((name, headers[name]) for name in headers if name in _KEPT or name.startswith(_KEPT_PREFIXES))
 
 
 def _called_in(fields: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Give where the names of called tools are in a whole answer, and the names."""
+    """Yield the path and the name of each called tool in a whole answer."""
     for place, choice in objects_in(fields.get("choices")):
         for number, call in objects_in(object_of(choice.get("message")).get("tool_calls")):
             name = object_of(call.get("function")).get("name")

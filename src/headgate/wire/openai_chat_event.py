@@ -1,6 +1,6 @@
 """One chunk of a streamed answer on OpenAI's chat wire, as an item that guard can edit.
 
-`openai_provider_stream` says which channels there are.
+`openai_provider_stream` lists the channels.
 """
 
 from __future__ import annotations
@@ -35,15 +35,16 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
     """One chunk. Implements `WireEvent`.
 
     Args:
-        data: its JSON.
-        paths: where in `data` each slot's text is; some servers send the same reasoning under two names.
-        id, model, created: the answer's, for chunks that are made from this one.
-        is_first: whether the answer begins here.
-        has_choices: whether it is more than a report of usage.
+        data: the chunk's JSON.
+        paths: the paths of each slot's text in `data`. Some servers send the same reasoning under
+            two names.
+        id, model, created: fields of the answer, for chunks that `insert` makes from this one.
+        is_first: whether the answer begins in this chunk.
+        has_choices: whether the chunk is more than a usage report.
         reasoning_key: the name under which this server sends reasoning.
-        begins: tool calls that begin here.
-        spelled: where in `data` the text is spelled once more, token by token.
-        forms: how the stream sends text of channels other than its wire's own.
+        begins: the tool calls that begin in this chunk.
+        spelled: the paths in `data` that repeat the text token by token.
+        forms: the stream's form of text in channels other than its wire's own.
     """
 
     data: bytes
@@ -70,15 +71,15 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
 
     @property
     def ends_runs(self) -> bool:
-        """Whether a choice ends here, so that its text does not go on in another channel."""
+        """Whether a choice ends here, so that its text does not continue in another channel."""
         return any(channel.startswith(_WORDS) for channel in self.closes)
 
     def run(self, channel: str) -> str | None:
-        """Return the name of the text that a channel is a part of: a choice's words and thoughts take turns."""
+        """Return the channel's run, or None; text and reasoning of a choice may alternate."""
         return channel.partition("/")[2].partition(".")[0] if channel.startswith(_WORDS) else None
 
     def edit(self, texts: Sequence[str]) -> OpenAiChatEvent:
-        """Return the chunk with its slots' texts replaced; all other bytes stay as they are."""
+        """Return the chunk with its slots' texts replaced; all other bytes stay unchanged."""
         data = self.data
         for paths, slot, text in zip(self.paths, self.slots, texts, strict=True):
             if text != slot.text:
@@ -111,7 +112,8 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
         """Return a chunk of the same answer that carries only the slot's text.
 
         Raises:
-            ValueError: the channel closes as it comes, so nothing of it can be held back.
+            ValueError: the channel takes no more text. Such a channel closes in its own chunk, so
+                the guard holds back none of its text.
         """
         form = self.forms.get(slot.channel)
         data, path = self._inserted(slot) if form is None else self._formed(form, slot.text)
@@ -143,7 +145,7 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
         return chunk(self.id, self.model, self.created, index=int(choice.partition(".")[0]), delta=delta), path
 
     def _formed(self, form: Form, text: str) -> tuple[bytes, Path]:
-        """Return a chunk that sends the text the way its server does."""
+        """Return a chunk that carries the text in the server's own form."""
         made, path = form_with(form, text)
         head = {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model}
         for choice in made.setdefault("choices", []):
@@ -151,7 +153,7 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
         return msgspec.json.encode({**head, **made}), path
 
     def deltas(self) -> Sequence[Delta]:
-        """Return the typed form of the first choice; other wires know only one."""
+        """Return the typed form of the first choice; other wires have only one choice."""
         deltas: list[Delta] = [Begin(self.id, self.model)] if self.is_first else []
         begins = {begin.index: begin for begin in self.begins}
         for channel, text in self.slots:
@@ -167,7 +169,7 @@ class OpenAiChatEvent(msgspec.Struct, frozen=True):
                 case "refusal":
                     deltas.append(RefusalDelta(text))
                 case "tool_name":
-                    # A name that a server repeats begins nothing.
+                    # Some servers repeat the name, which begins no further call.
                     begin = begins.pop(int(tool), None)
                     if begin is not None:
                         deltas.append(ToolBegin(begin.index, begin.id, text))

@@ -1,10 +1,11 @@
 """Normalises chunks of servers that deviate from OpenAI's chat format.
 
-- Mistral's servers send `content` as a list of parts, with `thinking` among them; parts that are neither it nor text,
-  such as references, move to `content_parts`.
-- Some send the arguments of a tool call as an object.
-- Some send two pieces of one tool call, or of one choice, in one chunk, which then becomes several.
-- Some cut a character in two; `surrogates` tells more.
+- Mistral's servers send `content` as a list of parts, some of type `thinking`. Parts of types
+  other than `thinking` and `text`, such as references, move to `content_parts`.
+- Some servers send the arguments of a tool call as an object.
+- Some servers send two pieces of one tool call, or of one choice, in one chunk. The chunk then
+  becomes several.
+- Some servers cut a character in two; see `surrogates`.
 """
 
 from __future__ import annotations
@@ -24,23 +25,23 @@ _TEXTS: Final = ("content", "reasoning_content", "reasoning", "refusal")
 
 
 class Piece(NamedTuple):
-    """One chunk: its JSON and what that decodes to."""
+    """One chunk: its JSON and the decoded value."""
 
     data: bytes
     value: Any
 
 
 def pieces_of(data: bytes, halves: Halves) -> Sequence[Piece]:
-    """Return the chunks that a chunk becomes; one that is regular keeps its bytes.
+    """Return the normalised chunks of one chunk; a regular chunk keeps its bytes.
 
     Raises:
-        ValueError, msgspec.DecodeError: it is no JSON.
+        ValueError, msgspec.DecodeError: the chunk is not JSON.
     """
     is_cut = bool(halves.held)
     try:
         value = msgspec.json.decode(data)
     except msgspec.DecodeError:
-        # It may be cut within a character, or have a number out of range in the usage of a good answer.
+        # The chunk may end within a character, or its usage may hold a number out of range.
         value, is_cut = leniently_decoded(data), is_cut or has_halves(data)
     is_changed = is_cut
     choices = _objects(value.get("choices")) if isinstance(value, dict) else []
@@ -62,7 +63,7 @@ def pieces_of(data: bytes, halves: Halves) -> Sequence[Piece]:
 
 
 def has_twins(indices: Sequence[tuple[int | None, str | None]]) -> bool:
-    """Whether two of these pieces, each with its index and id, belong to one tool call."""
+    """Whether two of these pieces, as pairs of index and id, belong to one tool call."""
     for place, (index, call_id) in enumerate(indices):
         for other, other_id in indices[:place]:
             if index == other and (not call_id or call_id == other_id):
@@ -71,7 +72,7 @@ def has_twins(indices: Sequence[tuple[int | None, str | None]]) -> bool:
 
 
 def _flatten(delta: _Json) -> bool:
-    """Turn parts into text and objects of arguments into JSON text; return whether there were any."""
+    """Turn parts into text and argument objects into JSON text; return whether any changed."""
     is_changed = False
     content = delta.get("content")
     if isinstance(content, list):
@@ -94,7 +95,10 @@ def _flatten(delta: _Json) -> bool:
 
 
 def _parts(choices: Sequence[_Json]) -> Iterator[_Json]:
-    """Give choices, one that holds several pieces of one tool call as several; only the last says why it ended."""
+    """Yield the choices; split a choice that holds several pieces of one tool call.
+
+    Only the last piece of a split choice carries the finish reason.
+    """
     for choice in choices:
         said = choice.get("delta")
         delta: _Json = cast("_Json", said) if isinstance(said, dict) else {}
@@ -111,7 +115,7 @@ def _parts(choices: Sequence[_Json]) -> Iterator[_Json]:
 
 
 def _with_whole_characters(value: Any, halves: Halves) -> Any:
-    """Return the chunk with no half of a character in it; one at the end of a text waits for the next chunk."""
+    """Return the chunk without half characters; a half at the end waits for the next chunk."""
     for choice in _objects(value.get("choices")) if isinstance(value, dict) else ():
         index, is_last = str(choice.get("index", 0)), bool(choice.get("finish_reason"))
         delta = choice.get("delta")

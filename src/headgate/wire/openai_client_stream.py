@@ -1,4 +1,4 @@
-"""Streams for clients of OpenAI's chat wire, from events of any wire."""
+"""Writes streams for clients of OpenAI's chat wire, from events of any wire."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ _HEARTBEAT: Final = comment("keep-alive")
 class OpenAiChatWriter:
     """Encodes one stream for the client that sent `call`; implements `EventWriter`.
 
-    Chunks of this wire keep their bytes but for the model's name. Usage, which is always asked of the upstream, goes on
-    only to a client that asked for it, and then exactly once, in a last chunk without choices.
+    Chunks of this wire keep their bytes except for the model's name. The gateway always asks the
+    upstream for usage. Only a client that asked for usage gets it, exactly once, in a last chunk
+    without choices.
     """
 
     __slots__ = (
@@ -58,24 +59,24 @@ class OpenAiChatWriter:
         self._created = created
 
     def write(self, event: ModelEvent) -> bytes:
-        """Return the frames for an event; none for a report of usage that nobody asked for."""
+        """Return the frames for an event; none for usage that the client did not ask for."""
         if isinstance(event, OpenAiChatEvent):
             return self._write_own(event)
         return b"".join([self._write_delta(delta) for delta in cast("WireEvent", event).deltas()])
 
     def end(self) -> bytes:
-        """Return the chunk that tells usage, where it was asked for and not told yet, and the end marker."""
+        """Return the end marker, after the usage chunk if the client asked for it and lacks it."""
         if self._wants_usage and not self._is_usage_told and self._usage is not None:
             self._is_usage_told = True
             return self._frame(choices=[], usage=tokens_of(self._usage)) + _DONE
         return _DONE
 
     def fail(self, error: HeadgateError) -> bytes:
-        """Return the error that ends a stream badly; the SDK raises on it."""
+        """Return the error frame that ends a failed stream; the SDK raises on it."""
         return frame(envelope(error))
 
     def heartbeat(self) -> bytes:
-        """Return a comment."""
+        """Return a comment frame."""
         return _HEARTBEAT
 
     def _write_own(self, event: OpenAiChatEvent) -> bytes:
@@ -92,7 +93,7 @@ class OpenAiChatWriter:
         return frame(self._renamed(event))
 
     def _renamed(self, event: OpenAiChatEvent) -> bytes:
-        """Return the chunk's bytes under the alias."""
+        """Return the chunk's bytes with the alias as its model."""
         data = event.data
         if _MODEL not in data:
             return data
@@ -107,7 +108,7 @@ class OpenAiChatWriter:
             case TextDelta(text):
                 return self._chunk({"content": text})
             case ReasoningDelta(text):
-                # Signatures and redacted blocks are of use only to the wire that they come from.
+                # Signatures and redacted blocks are useful only on their own wire.
                 return self._chunk({"reasoning_content": text}) if text else b""
             case RefusalDelta(text):
                 return self._chunk({"refusal": text})

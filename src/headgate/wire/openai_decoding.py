@@ -1,6 +1,7 @@
 """Decodes OpenAI's chat requests and answers into the typed form.
 
-`dropped` names the fields that it cannot carry. An unsupported part of a message is refused.
+`Conversation.dropped` names the fields that the typed form cannot carry. The decoder refuses a
+message with an unsupported part.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _CARRIED: Final = frozenset(
 _READ: Final = frozenset(
     {"role", "content", "tool_calls", "function_call", "refusal", "audio", "reasoning_content", "reasoning"}
 )
-"""Fields of a message that are read where its role has them."""
+"""The fields of a message that the decoder reads, if the message's role has them."""
 
 _MODES: Final[Mapping[str, Literal["auto", "none", "required"]]] = {
     "auto": "auto",
@@ -58,7 +59,7 @@ def read_conversation(document: JsonDocument) -> Conversation:
     """Build the typed form of a request.
 
     Raises:
-        Invalid: a message is not of the form that it must have; `param` says which.
+        Invalid: a message has an invalid form; `param` names the message.
     """
     return _Reader(document.fields()).conversation()
 
@@ -82,7 +83,7 @@ def read_answer(reply: ModelReply, document: JsonDocument) -> Reply:
 
 
 class _Reader:
-    """Reads one request, noting what it drops."""
+    """Reads one request, and notes the fields that it drops."""
 
     def __init__(self, fields: _Json) -> None:
         self._fields = fields
@@ -128,7 +129,7 @@ class _Reader:
         )
 
     def _messages(self, messages: Sequence[_Json]) -> Iterator[Message]:
-        """Give messages in order; tool messages that follow one another become one turn."""
+        """Yield messages in order; consecutive tool messages become one turn."""
         results: list[Part] = []
         for index, message in enumerate(messages):
             where = f"messages[{index}]"
@@ -156,7 +157,11 @@ class _Reader:
             yield Message("user", tuple(results))
 
     def _check_read(self, message: _Json, where: str) -> None:
-        """Name the parts of an assistant's message that do not cross; refuse an answer that the provider holds."""
+        """Note an assistant message's parts without a typed form.
+
+        Raises:
+            Invalid: the message refers to audio that only the provider holds.
+        """
         if message.get("audio") is not None:
             name = f"{where}.audio"
             raise Invalid(f"{name}: audio that only its provider holds cannot be sent to this model", param=name)
@@ -167,7 +172,7 @@ class _Reader:
     def _result(self, message: _Json, where: str) -> ToolResult:
         tool_id = message.get("tool_call_id")
         if tool_id is None:
-            tool_id = message.get("name")  # before tools there were functions, and calls had no ids
+            tool_id = message.get("name")  # calls of the older functions have no ids
         if not isinstance(tool_id, str):
             raise Invalid(f"{where}.tool_call_id must be a string", param=f"{where}.tool_call_id")
         parts = self._parts(message.get("content"), where)
@@ -181,12 +186,12 @@ class _Reader:
             name = f"{where}.content[{index}]"
             read = _part(part)
             if read is None:
-                # Left out, it would change what is asked.
+                # Without this part, the request would mean something else.
                 raise Invalid(f"{name}: a {str(part.get('type'))[:40]} part cannot be sent to this model", param=name)
             yield read
 
     def _tools(self) -> Iterator[Tool]:
-        """Give the tools that any model can call, and functions of the form before tools."""
+        """Yield the tools that any model can call, and the older functions."""
         if is_legacy(self._fields):
             for index, function in enumerate(_objects(self._fields.get("functions"))):
                 yield _tool(function, f"functions[{index}]")
@@ -220,7 +225,7 @@ class _Reader:
         return ToolChoice("named", name)
 
     def _choice_of_allowed(self, allowed: _Json, offered: set[str]) -> ToolChoice:
-        """Return the mode of a choice among some of the tools, and keep only those."""
+        """Return the mode of an `allowed_tools` choice, and keep only the allowed tools."""
         mode = allowed.get("mode")
         if mode not in ("auto", "required"):
             raise Invalid("tool_choice.allowed_tools.mode must be auto or required", param="tool_choice")
@@ -267,7 +272,7 @@ def _tool(said: _Json, where: str) -> Tool:
 
 
 def _part(part: _Json) -> Part | None:
-    """Return one part of a message, or None for one that no field carries."""
+    """Return one part of a message, or None if the typed form cannot carry it."""
     match part.get("type"):
         case "thinking":
             return Reasoning(thinking_text(part))
@@ -282,7 +287,7 @@ def _part(part: _Json) -> Part | None:
             data, media_type = _inline(url)
             return Image(data, media_type, None if data is not None else url, _text(image.get("detail")))
         case "file":
-            # One that only the provider holds, by its id, is none that another could be given.
+            # No other provider can read a file that only this provider holds, by its id.
             file = _object(part.get("file"))
             data, media_type = _inline(str(file.get("file_data") or ""))
             if data is None:
@@ -293,7 +298,7 @@ def _part(part: _Json) -> Part | None:
 
 
 def _assistant_parts(message: _Json) -> Iterator[Part]:
-    """Give the parts of an assistant's message: reasoning, then text and refusal, then tool calls."""
+    """Yield the parts of an assistant's message: reasoning, text, refusal, tool calls."""
     reasoning = message.get("reasoning_content") or message.get("reasoning")
     if isinstance(reasoning, str) and reasoning:
         yield Reasoning(reasoning)
@@ -310,12 +315,12 @@ def _assistant_parts(message: _Json) -> Iterator[Part]:
         yield _tool_use(call)
     legacy = message.get("function_call")
     if isinstance(legacy, dict):
-        # Its result, a message of role `function`, names the function in place of an id.
+        # The result is a message of role `function`, with the function's name in place of an id.
         yield _tool_use({"id": cast("_Json", legacy).get("name"), "function": legacy})
 
 
 def thinking_text(part: _Json) -> str:
-    """Return the text of a `thinking` part, as Mistral's servers send it: a string or a list of texts."""
+    """Return the text of a `thinking` part of Mistral's servers: a string or a list of texts."""
     said = part.get("thinking")
     return said if isinstance(said, str) else "".join(str(inner.get("text") or "") for inner in _objects(said))
 
@@ -338,7 +343,7 @@ def _tool_use(call: _Json) -> ToolUse:
 
 
 def _inline(url: str) -> tuple[str | None, str | None]:
-    """Return the base64 and the media type of a data URI; neither for another URL."""
+    """Return the base64 and the media type of a data URI; (None, None) for another URL."""
     if url[:5].lower() != "data:":
         return None, None
     head, comma, data = url[5:].partition(",")
@@ -376,5 +381,5 @@ def _object(value: Any) -> _Json:
 
 
 def _objects(value: Any) -> Sequence[_Json]:
-    """Return the objects of a list; what else a list holds was refused where requests are read."""
+    """Return the items of a list as objects; the request check has already refused other items."""
     return [_object(item) for item in cast("list[Any]", value)] if isinstance(value, list) else []

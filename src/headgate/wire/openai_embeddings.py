@@ -1,8 +1,9 @@
-"""Embeddings of OpenAI, for clients and upstreams: `POST /v1/embeddings`.
+"""OpenAI's embeddings, for clients and upstreams: `POST /v1/embeddings`.
 
-A request passes unchanged, except that an `encoding_format` of null is removed, because some
-servers refuse it. A token array has no strings to scan, so the content is opaque, and guard labels
-it `unscanned`. Answers pass unchanged except for the model's name.
+A request keeps its bytes, except for the model's name and an `encoding_format` of null. The
+dialect removes that null, because some servers refuse it. A token array has no strings to scan, so
+its content is opaque, and guard labels it `unscanned`. Answers pass unchanged except for the
+model's name.
 
 Source: schema `CreateEmbeddingRequest` of OpenAI's API document.
 """
@@ -39,7 +40,7 @@ _REQUEST: Final = Layout(known_keys=_KEYS, fields={"input": "user"})
 
 
 class _Embeddings(msgspec.Struct):
-    """What is checked of an answer; vectors are not decoded."""
+    """The checked fields of an answer; the vectors stay undecoded."""
 
     data: list[msgspec.Raw]
     usage: msgspec.Raw = msgspec.Raw(b"null")
@@ -47,7 +48,7 @@ class _Embeddings(msgspec.Struct):
 
 
 class EmbeddingsReply(Content):
-    """An answer's bytes as content; vectors hold no text, so nothing is scanned."""
+    """An answer's bytes as content; vectors hold no text, so it has no segments."""
 
     __slots__ = ("raw",)
 
@@ -63,22 +64,22 @@ class EmbeddingsReply(Content):
         return b""
 
     def edit(self, texts: Mapping[int, str]) -> EmbeddingsReply:
-        """Return the same.
+        """Return the answer unchanged.
 
         Raises:
-            IndexError: there is no such segment, for there is none.
+            IndexError: `texts` is not empty; an answer has no segments.
         """
         if texts:
             raise IndexError("an answer of embeddings has no segments")
         return self
 
     def to_bytes(self) -> bytes:
-        """Return what came in."""
+        """Return the original bytes."""
         return self.raw
 
 
 class OpenAiEmbeddings:
-    """The dialect; implements `WholeDialect`. It neither streams nor crosses to other wires."""
+    """The dialect; implements `WholeDialect`. It has no streams and no typed form."""
 
     __slots__ = ()
 
@@ -93,7 +94,7 @@ class OpenAiEmbeddings:
         """Decode and check a request.
 
         Raises:
-            Invalid: with `param` naming the field at fault.
+            Invalid: a field is invalid; `param` names it.
         """
         document = JsonDocument.parse(body, layout=_REQUEST)
         fields = document.fields()
@@ -119,7 +120,7 @@ class OpenAiEmbeddings:
         """Check an answer without decoding its vectors.
 
         Raises:
-            Upstream: it is not what the wire promises.
+            Upstream: the answer holds no embeddings.
         """
         try:
             answer = msgspec.json.decode(body, type=_Embeddings)
@@ -135,7 +136,7 @@ class OpenAiEmbeddings:
         )
 
     def write_reply(self, reply: ModelReply, *, model: str) -> bytes:
-        """Return the provider's bytes with the alias for its model, wherever it stands."""
+        """Return the provider's bytes with the alias in place of its model name."""
         raw = reply.content.to_bytes()
         name = msgspec.json.decode(raw, type=_Embeddings).model
         return replace_text(raw, ("model",), old=name or "", new=msgspec.json.encode(model))
@@ -189,7 +190,7 @@ def _refuse() -> Never:
 
 
 def _check_input(value: Any) -> None:
-    """Take a string, strings, tokens, or lists of tokens."""
+    """Accept a string, a list of strings, a list of tokens, or a list of lists of tokens."""
     if isinstance(value, str):
         return
     items = cast("list[Any]", value) if isinstance(value, list) else []

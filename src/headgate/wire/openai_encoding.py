@@ -1,6 +1,6 @@
-"""Encodes the typed form as OpenAI's chat requests and answers; `unsaid` names lost fields.
+"""Encodes the typed form as OpenAI's chat requests and answers.
 
-Quirks are listed in `openai_calls`.
+`unsaid` names the lost fields. `openai_calls` lists the quirks.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def write_request(conversation: Conversation, outgoing: Outgoing) -> bytes:
 
 
 def unsaid(conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
-    """Return what of a conversation `write_request` leaves out, by the names of our fields, in order.
+    """Return the names of our fields that `write_request` leaves out, in order.
 
     Raises:
         Invalid: as `write_request`.
@@ -64,7 +64,11 @@ def unsaid(conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
 
 
 def write_answer(reply: Reply, *, model: str, created: int = 0, legacy: bool = False) -> bytes:
-    """Write an answer of another wire as a chat completion; `legacy`: its first call as `function_call`."""
+    """Write an answer of another wire as a chat completion.
+
+    Args:
+        legacy: whether to write the first tool call as `function_call`.
+    """
     text = "".join(part.text for part in reply.parts if isinstance(part, Text))
     refusal = "".join(part.text for part in reply.parts if isinstance(part, Refusal))
     reasoning = "".join(part.text for part in reply.parts if isinstance(part, Reasoning))
@@ -92,7 +96,7 @@ def write_answer(reply: Reply, *, model: str, created: int = 0, legacy: bool = F
 
 
 class _Writer:
-    """Writes one request, noting what it leaves out."""
+    """Writes one request, and notes the fields that it leaves out."""
 
     def __init__(self, conversation: Conversation, outgoing: Outgoing) -> None:
         self._conversation = conversation
@@ -124,14 +128,17 @@ class _Writer:
         return body
 
     def _user(self, name: str) -> str:
-        """Return the user's name; a longer one than the wire takes becomes a digest, the same in every call."""
+        """Return the user's name, or a stable digest of a name that is too long for the wire."""
         if len(name) <= _MAX_USER_CHARS:
             return name
         self.unsaid.append("user")
         return hashlib.sha256(name.encode()).hexdigest()
 
     def _with_system_first(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """Return the messages with all system text in one at the start: templates of many models take no other."""
+        """Return the messages with all system text in one message at the start.
+
+        The templates of many models accept no other form.
+        """
         system = [part for message in messages if message.role == "system" for part in message.parts]
         others = [message for message in messages if message.role != "system"]
         if not system:
@@ -152,7 +159,7 @@ class _Writer:
                 yield self._assistant_turn(message.parts)
 
     def _user_turns(self, parts: Sequence[Part]) -> Iterator[_Json]:
-        """Give a message for each tool result, next to the call that it answers, then one for the rest."""
+        """Yield one message for each tool result, right after its call, then one for the rest."""
         rest: list[Part] = []
         for part in parts:
             if not isinstance(part, ToolResult):
@@ -160,7 +167,7 @@ class _Writer:
                 continue
             if part.is_error:
                 self.unsaid.append("tool_result.is_error")
-            # Tool messages hold text only; what else a tool answered follows as the user's, under the call's name.
+            # Tool messages hold text only. Media follow in a user message, under the call's name.
             told = [_as_text(inner) for inner in part.parts]
             media = [inner for inner in told if not isinstance(inner, Text)]
             if media:
@@ -193,7 +200,7 @@ class _Writer:
         return turn
 
     def _content(self, said: Sequence[Part], *, between: str = "\n") -> str | list[_Json]:
-        """Return text as a string where nothing else stands with it, which every server understands, else the parts."""
+        """Return text alone as a string, which every server understands, or else the parts."""
         parts = [part for part in map(_as_text, said) if not isinstance(part, Text) or part.text]
         texts = [part for part in parts if isinstance(part, Text)]
         takes_marks = "cache_breakpoints" in self._quirks
@@ -229,7 +236,10 @@ class _Writer:
         return {"type": "function", "function": function}
 
     def _strict(self, asked: bool | None, schema: Mapping[str, Any], where: str) -> bool | None:
-        """Return whether a schema is to be enforced; it cannot where an object is open or a property may be missing."""
+        """Return whether to have the provider enforce a schema.
+
+        It cannot enforce a schema with an open object or an optional property.
+        """
         if not asked or is_openai_strict(schema):
             return asked
         self.unsaid.append(f"{where}.strict")
@@ -238,7 +248,7 @@ class _Writer:
     def _limit(self) -> _Json:
         asked = self._conversation.max_tokens
         if asked == 0:
-            # Anthropic takes it, to warm a cache; left out, it would mean as many tokens as there may be.
+            # Anthropic accepts 0, to warm a cache. Omitting it here would remove the limit.
             raise Invalid("max_tokens: must be at least 1 for this model", param="max_tokens")
         limits = [limit for limit in (asked, self._outgoing.cap_output_tokens) if limit]
         return {limit_name(self._quirks): min(limits)} if limits else {}
@@ -292,7 +302,7 @@ class _Writer:
 
 
 def _as_text(part: Part) -> Part:
-    """Return a document of text as text, with its title where it has one: the wire's files are for other formats."""
+    """Return a text document as text, under its title; the wire's files are for other formats."""
     if not isinstance(part, Document) or part.data is None or not (part.media_type or "").startswith("text/"):
         return part
     try:
@@ -318,7 +328,7 @@ def _part(part: Part, *, marks: bool) -> _Json:
                 raise Invalid("this model takes no documents by address; send the document itself", param="messages")
             media_type = part.media_type or "application/pdf"
             data = f"data:{media_type};base64,{part.data}"
-            # The wire demands a name; one that the caller did not give says nothing of the document.
+            # The wire demands a name. This default tells nothing about the document.
             return {"type": "file", "file": {"filename": part.name or "document", "file_data": data}}
         case Refusal(text):
             return {"type": "refusal", "refusal": text}

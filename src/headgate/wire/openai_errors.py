@@ -1,12 +1,13 @@
 """Errors on OpenAI's wire, in both directions.
 
-An upstream's 401, 402, 403 and 404 are the gateway's own affair (its key, its account, its model name): another
-deployment may do, else the caller gets 502 and no text of the provider's. What the caller can act on, such as a prompt
-that is too long, reaches it verbatim, with the code `context_length_exceeded` that clients compact on. A refusal by
-policy is a 400 with the code `denied` or `needs_approval`.
+The gateway itself causes an upstream's 401, 402, 403 and 404 (its key, its account, its model
+name). Another deployment may answer. Otherwise the caller gets 502, without the provider's text.
+An error that the caller can act on reaches the caller verbatim. A prompt that is too long gets the
+code `context_length_exceeded`, on which clients compact. A refusal by policy is a 400 with the
+code `denied` or `needs_approval`.
 
-Source: schemas `ErrorResponse` and `Error` of OpenAI's API document; `_base_client.py` of the `openai` SDK 3.x for what
-raises which class and for the headers that steer its retries.
+Source: schemas `ErrorResponse` and `Error` of OpenAI's API document; `_base_client.py` of the
+`openai` SDK 3.x for its exception classes and for the headers that steer its retries.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ _STATUSES: Final[Mapping[str, int]] = {
 
 
 class _Error(msgspec.Struct):
-    """What an error says; `message`, `type` and `code` are of any form where a server deviates."""
+    """The fields of an error; some servers send `message`, `type` or `code` of any type."""
 
     message: Any = None
     type: Any = None
@@ -67,7 +68,7 @@ class _Error(msgspec.Struct):
 
 
 class _Body(msgspec.Struct):
-    """An error answer; some servers leave the envelope out, give mere text or a list of what is wrong."""
+    """An error answer; some servers omit the envelope, or send plain text or a list of faults."""
 
     error: _Error | str | None = None
     message: Any = None
@@ -95,7 +96,7 @@ def read_upstream_error(status: int, *, headers: Mapping[str, str], body: bytes)
 
 
 def read_error_event(data: bytes) -> Upstream:
-    """Turn an error within a stream into ours; its code or type tells what its status would have been."""
+    """Turn an error within a stream into ours; its code or type determines the status."""
     error = _said(data)
     code = error.code if isinstance(error.code, int) else None
     status = code if code is not None and 400 <= code < 600 else None
@@ -105,14 +106,14 @@ def read_error_event(data: bytes) -> Upstream:
 
 
 def write_http_error(error: HeadgateError, *, request_id: str) -> HttpError:
-    """Render an error as an answer that the `openai` SDK raises as its own class of that status."""
+    """Render an error as an answer that the `openai` SDK raises as its class for that status."""
     rendering = _render(error)
     headers = (("x-request-id", request_id), *retry_headers(error))
     return HttpError(rendering.status, headers, envelope(error))
 
 
 def envelope(error: HeadgateError) -> bytes:
-    """Return the error as this wire's JSON, which is also the data of the frame that ends a stream badly."""
+    """Return the error as this wire's JSON, for an answer or for the last frame of a stream."""
     rendering = _render(error)
     said: dict[str, Any] = {
         "message": rendering.message,
@@ -130,12 +131,12 @@ def envelope(error: HeadgateError) -> bytes:
 
 
 def is_overflow(message: str) -> bool:
-    """Whether a message says, in any provider's words, that the prompt is too long for the model."""
+    """Whether a message reports, in any provider's words, a prompt too long for the model."""
     return _OVERFLOW.search(message) is not None
 
 
 def _said(body: bytes) -> _Error:
-    """Return what an error body says; a proxy in front answers in its own words, which are nobody's business."""
+    """Return the error of a body; empty for another form, such as the HTML page of a proxy."""
     try:
         given = _BODY.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -151,7 +152,7 @@ def _said(body: bytes) -> _Error:
 
 
 def _text(said: Any, *, depth: int = 3) -> str:
-    """Return the words of a message: text, or a list of faults with their places, as servers that check forms give."""
+    """Return the text of a message, or of a list of validation faults with their places."""
     match said:
         case str():
             return said
@@ -191,7 +192,7 @@ def _upstream(error: _Error, *, status: int, retry_after_s: float | None, may_re
 
 
 def _named(said: Any) -> str | None:
-    """Return what a provider says in a field that names something; None for what is no name."""
+    """Return a provider's name or code, or None if the value is no string or is too long."""
     return said if isinstance(said, str) and 0 < len(said) <= _MAX_NAME_CHARS else None
 
 

@@ -1,8 +1,8 @@
-"""The list of models that a caller may name, as OpenAI's clients expect it.
+"""Writes the list of models that a caller may name, in OpenAI's form.
 
-What a model can do is told of the deployment that answers first. OpenAI's own form has no fields for it, so those are
-added under the names that its clients read: `context_length` and `context_window` as OpenRouter and Groq write them,
-`max_model_len` as vLLM does.
+An entry states the capabilities of the deployment that answers first. OpenAI's own form has no
+fields for capabilities. The entry therefore uses the names that its clients read: `context_length`
+(OpenRouter), `context_window` (Groq) and `max_model_len` (vLLM).
 
 Source: schemas `ListModelsResponse` and `Model` of OpenAI's API document.
 """
@@ -22,12 +22,15 @@ _NO_QUERY: Mapping[str, str] = MappingProxyType({})
 
 
 def openai_list(cards: Sequence[ModelCard], query: Mapping[str, str] = _NO_QUERY) -> bytes:
-    """Return `GET /v1/models`: all of them, whatever page is asked for; aliases have no age, so `created` is 0."""
+    """Return the answer to `GET /v1/models`: every model, regardless of the query.
+
+    `created` is 0, because aliases have no time of creation.
+    """
     return msgspec.json.encode({"object": "list", "data": [_openai(card) for card in cards]})
 
 
 def openai_model(card: ModelCard) -> bytes:
-    """Return `GET /v1/models/{alias}`; aliases may hold slashes."""
+    """Return the answer to `GET /v1/models/{alias}`; an alias may contain slashes."""
     return msgspec.json.encode(_openai(card))
 
 

@@ -1,4 +1,4 @@
-"""OpenAI's plane: the base URL ends in `/v1`, and keys come as bearer tokens."""
+"""OpenAI's plane: the base URL ends in `/v1`, and clients send keys as bearer tokens."""
 
 from __future__ import annotations
 

@@ -1,14 +1,20 @@
-"""One streamed answer of OpenAI's chat wire: the reader that makes events of its chunks.
+"""Reads one streamed answer of OpenAI's chat wire, and turns its chunks into events.
 
-Channels: `content/C`, `reasoning/C`, `refusal/C` and `tool/C/T`, where C is the choice and T the tool call in it. They
-stay open until their choice ends, for a client puts together whatever comes of each, however they take turns; text that
-comes after the end all the same is `content/C.1` and so on. `other/C/PLACE` is any other string of a choice, such as
-the input of a custom tool, and `other/PLACE` one beside the choices. `tool_name/C/T` and `other/whole/N` (strings
-that are complete in their chunk, such as the tokens of log probabilities) close as they come, and so does
-`object/PLACE`, for those of annotations; `objects/C` closes behind the last of them.
+Channels, where C is a choice and T a tool call in it:
 
-Source: schema `CreateChatCompletionStreamResponse` of OpenAI's API document; vLLM, DeepSeek and OpenRouter for what
-they add to it.
+- `content/C`, `reasoning/C`, `refusal/C` and `tool/C/T` stay open until their choice ends, because
+  a client joins the pieces of each channel, even if channels alternate. Text after that end goes
+  to `content/C.1` and so on.
+- `other/C/PLACE` is any other string of a choice, such as the input of a custom tool.
+- `other/PLACE` is a string outside the choices.
+- `tool_name/C/T` closes in its own chunk.
+- `other/whole/N` is a string that is complete in its chunk, such as a token of log probabilities.
+  It closes in that chunk.
+- `object/PLACE` is a string of an annotation. It closes in its own chunk.
+- `objects/C` closes after the last annotation.
+
+Source: schema `CreateChatCompletionStreamResponse` of OpenAI's API document; vLLM, DeepSeek and
+OpenRouter for the fields that they add.
 """
 
 from __future__ import annotations
@@ -35,12 +41,12 @@ from headgate.wire.surrogates import Halves
 _MAX_INDEX: Final = 1024
 _DONE: Final = b"[DONE]"
 _NO_REASON: Final = frozenset({"", "null", "none"})
-"""Words that some servers send in every chunk but the last, where others send null."""
+"""Finish reasons that some servers send in place of null in every chunk but the last."""
 
 _Others: TypeAlias = list[tuple[Path, str]]
 _NO_OTHERS: Final[Mapping[int, _Others]] = {}
 _BESIDE: Final = -1
-"""The position of what stands beside the choices."""
+"""The position of strings outside the choices."""
 
 _REASONING: Final[Path] = ("choices", 0, "delta", "reasoning")
 
@@ -80,7 +86,7 @@ class _Choice(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Chunk(msgspec.Struct, forbid_unknown_fields=True):
-    """A chunk that holds no text beyond what is named here; any other field sends the chunk the slow way."""
+    """A chunk with text in these fields only; a chunk with any other field takes the slow path."""
 
     id: str | None = None
     object: str | None = None
@@ -99,19 +105,19 @@ _CHUNK: Final = msgspec.json.Decoder(_Chunk)
 
 
 class _Loose(msgspec.Struct):
-    """What a chunk must be, whatever else it holds."""
+    """The form that every chunk must have; other fields may be present."""
 
     choices: list[Any] | None = None
     error: Any = None
 
 
 class _Slots:
-    """What one chunk adds, in the making."""
+    """Collects the slots, closed channels and tool calls of one chunk."""
 
     __slots__ = ("begins", "closes", "others", "paths", "slots", "stop_reason", "tools", "value")
 
     def __init__(self, value: Any = None, others: Mapping[int, _Others] = _NO_OTHERS) -> None:
-        """Keep the decoded chunk and, by the positions of its choices, its strings in fields that we do not know."""
+        """Keep the decoded chunk, and its strings in unknown fields by position of the choice."""
         self.value = value
         self.others = others
         self.tools: dict[Path, int] = {}
@@ -127,10 +133,12 @@ class _Slots:
 
 
 class _ChoiceState:
-    """What a choice has sent so far.
+    """The state of one choice.
 
-    `tools` are the ids of its calls, `unnamed` those of them that have no name yet, `numbers` maps the server's indices
-    to ours.
+    Attributes:
+        tools: the ids of its tool calls.
+        unnamed: the ids of the calls without a name so far, by our index.
+        numbers: our index of a call by the server's index.
     """
 
     __slots__ = ("ends", "has_refused", "numbers", "open", "tools", "unnamed")
@@ -144,17 +152,17 @@ class _ChoiceState:
         self.has_refused = False
 
     def channel(self, kind: str, index: int) -> str:
-        """Return the channel for more of a kind of text, now open."""
+        """Open the channel for more text of a kind, and return its name."""
         channel = self.name(kind, index)
         self.open[channel] = None
         return channel
 
     def name(self, kind: str, index: int) -> str:
-        """Return the name of the channel for more of a kind of text."""
+        """Return the name of the channel for more text of a kind."""
         return f"{kind}/{index}.{self.ends}" if self.ends else f"{kind}/{index}"
 
     def finish(self, slots: _Slots) -> None:
-        """Close every channel; text that comes all the same takes channels of its own."""
+        """Close every channel; later text of this choice goes to new channels."""
         self.ends += 1
         slots.closes += self.open
         self.open.clear()
@@ -211,10 +219,10 @@ class OpenAiChatReader:
         return (self._event(data, parsed, _Slots()),)
 
     def finish(self) -> None:
-        """Say that the connection ended.
+        """Check that the stream is complete; call it when the connection has ended.
 
         Raises:
-            Upstream: without the end marker, and with choices that gave no reason to stop.
+            Upstream: the stream has neither an end marker nor a finish reason for every choice.
         """
         if not self._choices and self._is_first:
             raise Upstream("the provider's stream ended before it began")
@@ -224,14 +232,14 @@ class OpenAiChatReader:
             raise Upstream("the provider's stream was cut before its end")
 
     def _feed_slowly(self, data: bytes) -> Sequence[OpenAiChatEvent]:
-        """Take a chunk that is not of the usual form, or that has fields that we do not know."""
+        """Take a chunk of an unusual form or with unknown fields."""
         try:
             return [self._slow_event(piece) for piece in pieces_of(data, self._halves)]
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Upstream("the provider sent a chunk that is not of its wire's form") from error
 
     def _slow_event(self, piece: Piece) -> OpenAiChatEvent:
-        """Return the event of a chunk; strings of fields that we do not know become slots of their own."""
+        """Return the event of a chunk; each string in an unknown field gets its own slot."""
         data, value = piece
         loose = msgspec.convert(value, _Loose)
         if loose.error:
@@ -241,7 +249,7 @@ class OpenAiChatReader:
         event = self._event(data, parsed, slots)
         for path, text in others.get(_BESIDE, ()):
             self._take_other(f"other/{place_of(value, path)}", path, text, slots)
-        # Perplexity repeats the whole answer so far in every chunk, and so says a part of a value before the rest.
+        # Perplexity repeats the whole answer so far in every chunk, and so part of a value early.
         said_twice = [
             ("choices", at, "message") for at, one in enumerate(value.get("choices") or ()) if "message" in one
         ]
@@ -257,7 +265,7 @@ class OpenAiChatReader:
         )
 
     def _take_other(self, channel: str, path: Path, text: str, slots: _Slots) -> bool:
-        """Take a string of a field that we do not know; tell whether its channel stays open."""
+        """Take a string of an unknown field; return whether its channel stays open."""
         if is_whole(path):
             if is_object(path) and path[2:3] == ("delta",):
                 channel = f"object/{place_of(slots.value, path)}"
@@ -272,7 +280,7 @@ class OpenAiChatReader:
         return True
 
     def _take_others(self, place: int, index: int, state: _ChoiceState, slots: _Slots) -> None:
-        """Take what a choice says in fields that we do not know."""
+        """Take the strings of a choice in unknown fields."""
         for path, text in slots.others.get(place, ()):
             tool = slots.tools.get(path[:5])
             channel = state.name("other", index)
@@ -359,7 +367,7 @@ class OpenAiChatReader:
 def _take_call(
     path: Path, choice: int, call: _Call, state: _ChoiceState, slots: _Slots, repairs: dict[Path, bytes | None]
 ) -> None:
-    """Take a piece of a tool call; calls that a server numbers all alike, or not at all, get numbers of their own."""
+    """Take a piece of a tool call; calls with equal or missing indices get distinct ones."""
     function = call.function or _Function()
     tool = _tool_index(call, state)
     if tool >= _MAX_INDEX:
@@ -392,7 +400,7 @@ def _take_call(
 
 
 def _tool_index(call: _Call, state: _ChoiceState) -> int:
-    """Return which of the choice's calls a piece belongs to; the number of calls when it begins another."""
+    """Return the index of a piece's tool call; the number of calls if the piece begins another."""
     known = state.tools
     if call.id and call.id in known:
         ours = None if call.index is None else state.numbers.get(call.index)
@@ -410,7 +418,7 @@ def _tool_index(call: _Call, state: _ChoiceState) -> int:
 
 
 def _known_part(value: Any) -> tuple[_Chunk, dict[int, _Others]]:
-    """Split a chunk into the part that we know and the strings of the rest, by the positions of their choices."""
+    """Split a chunk into its known fields and its other strings, by the position of the choice."""
     others: dict[int, _Others] = {}
     found: _Others = []
     known = cast("dict[str, Any]", _pick(value, _SHAPE, (), found))
@@ -459,7 +467,7 @@ def _pick(value: Any, shape: Mapping[str, Any], path: Path, others: _Others) -> 
 
 def _needs_splitting(choices: Sequence[_Choice]) -> bool:
     """Whether a chunk holds two pieces of one choice or of one tool call."""
-    # Slices rather than lengths: this is asked for every chunk.
+    # Slices are faster than lengths, and this runs for every chunk.
     if not choices[1:] and (choices[0].delta is None or choices[0].delta.tool_calls is None):
         return False
     if len({choice.index for choice in choices}) < len(choices):
@@ -472,6 +480,6 @@ def _needs_splitting(choices: Sequence[_Choice]) -> bool:
 
 
 def _stop_sequence(value: Any) -> str | None:
-    """Return the stop string that the first choice names."""
+    """Return the stop sequence in the first choice."""
     choices: Any = value.get("choices")
     return matched_stop(choices[0]) if choices else None

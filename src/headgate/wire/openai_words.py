@@ -1,4 +1,4 @@
-"""What OpenAI's words mean in ours: fields, finish reasons, token arithmetic and ids.
+"""Maps OpenAI's vocabulary to ours: fields, finish reasons, token arithmetic and ids.
 
 Source: OpenAI's published API document, schemas `CreateChatCompletionRequest`, `CompletionUsage` and neighbours.
 """
@@ -17,7 +17,7 @@ from headgate.wire.model_call import StopReason, Usage
 from headgate.wire.token_counts import count_of, object_of
 
 CHAT: Final = "openai_chat"
-"""The name of the chat dialect, as `ModelCall.wire` says it."""
+"""The name of the chat dialect, as in `ModelCall.wire`."""
 
 _KEYS: Final = frozenset(
     {
@@ -52,11 +52,13 @@ CHAT_REQUEST: Final = Layout(
     },
     media_keys={"file_data": None, "data": ("format", "")},
 )
-"""Where the strings of a chat request come from."""
+"""The origins of the strings in a chat request."""
 
 SPELLING: Final = frozenset({"logprobs", "prompt_logprobs", "token_ids", "prompt_token_ids", "tokens"})
-"""Fields that say an answer's text once more, token by token, with bytes and ids as numbers; the last three are vLLM's
-and llama.cpp's."""
+"""Fields that repeat an answer's text token by token, with bytes and ids as numbers.
+
+The last three are fields of vLLM and llama.cpp.
+"""
 
 CHAT_REPLY: Final = Layout(
     known_keys=_KEYS,
@@ -65,7 +67,7 @@ CHAT_REPLY: Final = Layout(
     spelling=SPELLING,
     media_keys={"data": ("transcript", "")},
 )
-"""Where the strings of a chat answer come from."""
+"""The origins of the strings in a chat answer."""
 
 _STOP_REASONS: Final[Mapping[str, StopReason]] = {
     **dict.fromkeys(("stop", "eos", "eos_token", "end_turn", "completed"), "stop"),
@@ -74,7 +76,7 @@ _STOP_REASONS: Final[Mapping[str, StopReason]] = {
     **dict.fromkeys(("tool_calls", "function_call", "tool_call", "tool_use"), "tool_use"),
     **dict.fromkeys(("content_filter", "safety", "recitation"), "content_filter"),
 }
-"""OpenAI's words first, then those of other servers of its wire, such as Mistral's `model_length`."""
+"""OpenAI's finish reasons, then those of other servers, such as Mistral's `model_length`."""
 
 _FINISH_REASONS: Final[Mapping[StopReason, str]] = {
     "stop": "stop",
@@ -98,7 +100,7 @@ class _CompletionDetails(msgspec.Struct):
 
 
 class Tokens(msgspec.Struct):
-    """The `usage` object in the form that it should have; `prompt_cache_hit_tokens` is DeepSeek's."""
+    """The `usage` object in OpenAI's form; only DeepSeek sends `prompt_cache_hit_tokens`."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -108,10 +110,11 @@ class Tokens(msgspec.Struct):
     prompt_cache_hit_tokens: int | None = None
 
     def usage(self) -> Usage:
-        """Return it in our arithmetic, in which the prompt includes cached tokens, and the output reasoning.
+        """Return our usage: the prompt includes cached tokens, and the output includes reasoning.
 
-        Servers that count either beside the others are told by their sums: xAI's total has reasoning in it that its
-        completion has not, and Gemini's total has reasoning that nothing else tells of.
+        Some servers count cached or reasoning tokens separately. Their totals reveal it: xAI's
+        total includes reasoning that its completion lacks, and Gemini's total includes reasoning
+        that no other field reports.
         """
         prompt, completion = count_of(self.prompt_tokens), count_of(self.completion_tokens)
         total = count_of(self.total_tokens)
@@ -142,7 +145,7 @@ class Tokens(msgspec.Struct):
 
 
 def tokens_from(value: Any) -> Tokens:
-    """Return what can be read of a decoded `usage` of any form."""
+    """Return the readable counts of a decoded `usage` of any form."""
     fields = object_of(value)
     prompt = object_of(fields.get("prompt_tokens_details"))
     completion = object_of(fields.get("completion_tokens_details"))
@@ -159,7 +162,7 @@ def tokens_from(value: Any) -> Tokens:
 
 
 def tokens_of(usage: Usage) -> dict[str, Any]:
-    """Return our usage as OpenAI's `usage` object; what is unknown is 0, for the SDK wants numbers."""
+    """Return our usage as OpenAI's `usage` object; unknown counts are 0, for the SDK."""
     prompt, completion = usage.input_tokens or 0, usage.output_tokens or 0
     details: dict[str, int] = {"cached_tokens": usage.cache_read_tokens}
     written = usage.cache_write_tokens + usage.cache_write_1h_tokens
@@ -175,10 +178,10 @@ def tokens_of(usage: Usage) -> dict[str, Any]:
 
 
 def stop_reason_of(finish_reason: str | None, *, has_refused: bool = False, has_called: bool = False) -> StopReason:
-    """Return our word for theirs; one that we do not know is `unknown`, never `stop`.
+    """Return our stop reason for OpenAI's; an unknown one is `unknown`, never `stop`.
 
-    OpenAI ends a refusal with `stop`, and calls of a tool that the client named too; what the message holds tells them
-    from an answer. Some servers leave the reason out of an answer that is whole.
+    OpenAI also ends a refusal, and calls of a tool that the client named, with `stop`. The content
+    of the message tells them from an answer. Some servers send no reason with a complete answer.
     """
     reason: StopReason = _STOP_REASONS.get(finish_reason.lower(), "unknown") if finish_reason else "stop"
     if reason == "stop" and has_refused:
@@ -187,14 +190,20 @@ def stop_reason_of(finish_reason: str | None, *, has_refused: bool = False, has_
 
 
 def finish_reason_of(reason: StopReason, *, has_called: bool = False) -> str:
-    """Return their word for ours; `length` for a pause and for what we do not know: the answer may be incomplete."""
+    """Return OpenAI's finish reason for ours.
+
+    A pause and an unknown reason become `length`, because the answer may be incomplete.
+    """
     if has_called and reason == "unknown":
         return "tool_calls"
     return _FINISH_REASONS.get(reason, "length")
 
 
 def matched_stop(choice: Mapping[str, Any]) -> str | None:
-    """Return the stop sequence that ended a choice, as vLLM (`stop_reason`) and SGLang (`matched_stop`) name it."""
+    """Return the stop sequence that ended a choice.
+
+    vLLM reports it as `stop_reason`, and SGLang as `matched_stop`.
+    """
     for name in ("stop_reason", "matched_stop"):
         found = choice.get(name)
         if isinstance(found, str) and found:
@@ -203,12 +212,15 @@ def matched_stop(choice: Mapping[str, Any]) -> str | None:
 
 
 def openai_tool_id(tool_id: str) -> str:
-    """Return an id of at most 40 characters; a longer one becomes a digest of itself, the same in call and result."""
+    """Return an id of at most 40 characters.
+
+    A longer id becomes a digest of itself, the same in the call and in the result.
+    """
     if len(tool_id) <= _MAX_TOOL_ID_CHARS:
         return tool_id
     return f"call_{hashlib.sha256(tool_id.encode()).hexdigest()[:32]}"
 
 
 def document_of(content: Content, layout: Layout) -> JsonDocument:
-    """Return the content as a document, which it is unless a test or an extension made it."""
+    """Return the content as a document; parse content that a test or an extension made."""
     return content if isinstance(content, JsonDocument) else JsonDocument.parse(content.to_bytes(), layout=layout)

@@ -1,7 +1,7 @@
-"""A plane: a family of wires whose clients share a base URL, a form of errors and the key's header.
+"""A plane: a family of wires with a common base URL, form of errors and key header.
 
 Each dialect names its plane. The dialects of one SDK name the same plane. A path that no dialect
-serves still belongs to a plane: the server tells it by the path or by a header of the request.
+serves still belongs to a plane. The server finds that plane by the path or by a request header.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class ErrorWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a list of models tells of one model.
+    """The entry of one model in a list of models.
 
     Args:
-        id: the name to call it by.
-        capability: of the deployment that answers first, or None where there is none.
-        quirks: of that deployment.
-        dialect: the name of the dialect that this deployment speaks, or "" where there is none.
+        id: the name by which clients call the model.
+        capability: the capability of the deployment that answers first, or None without one.
+        quirks: the quirks of that deployment.
+        dialect: the name of that deployment's dialect, or "" without a deployment.
     """
 
     id: str
@@ -51,10 +51,11 @@ class ModelCard:
 
 
 class ModelLists(NamedTuple):
-    """How `GET /v1/models` looks to the clients of a plane.
+    """Writes the answers to `GET /v1/models` for the clients of a plane.
 
     Args:
-        page: writes a list; the mapping is the request's query. It raises Invalid for a bad page.
+        page: writes a list; the mapping is the request's query. It raises Invalid for an invalid
+            query.
         one: writes a single model.
     """
 
@@ -67,16 +68,16 @@ class Plane:
     """One family of wires.
 
     Args:
-        name: in metrics and records; `api` and `console` are taken.
+        name: the name in metrics and records; `api` and `console` are reserved.
         base_path: the path in the base URL of its clients, such as `/v1`, or "".
         write_error: renders an error.
-        request_id_header: where its clients read the id of a request.
-        key_headers: where its clients send the key, beside `authorization: Bearer`.
-        known_by: headers that its clients send and no others do, in lower case.
-        rate_limit_headers: headers of answers that its clients read. Pages of other origins may
-            read them too.
-        path_parts: parts by which a path belongs to it although no dialect serves the path.
-        models: how it lists models; None: as OpenAI does.
+        request_id_header: the header in which its clients read the id of a request.
+        key_headers: the headers with its clients' key, besides `authorization: Bearer`.
+        known_by: the headers, in lower case, that only its clients send.
+        rate_limit_headers: the rate limit headers that its clients read. Pages of other origins
+            may read them too.
+        path_parts: the parts that assign a path to this plane if no dialect serves the path.
+        models: the writer of its lists of models; None means OpenAI's form.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Estimates the number of tokens of a request before a provider counts them.
 
 Text counts by its bytes. Media count by their size at the provider, never by the length of their
-base64: an image is scaled down to a bounded size, pages of a document become text and images, and
-sound is cut into pieces of time.
+base64: a provider scales an image down to a bounded size, turns the pages of a document into text
+and images, and cuts sound into pieces of equal time.
 
 Source: the guides to vision, PDF and audio input of OpenAI, Anthropic and Google.
 """
@@ -26,7 +26,7 @@ _MEDIA: Final = re.compile(
 )
 _IMAGE_TOKENS: Final = 1_600
 _UNSEEN_TOKENS: Final = 10_000
-"""Of a document that stands elsewhere, by its address or its id."""
+"""The estimate for a document that the request refers to by address or id."""
 _DOCUMENT_BYTES_PER_TOKEN: Final = 8
 _SOUND_BYTES_PER_TOKEN: Final = 256
 
@@ -37,7 +37,7 @@ class _Medium(NamedTuple):
 
 
 def prompt_tokens(content: Content, *, bytes_per_token: int) -> int:
-    """Return the tokens of a request of any wire; linear in its size, and quick where it holds no media."""
+    """Return the estimated tokens of a request of any wire; linear in size, fast without media."""
     raw = content.to_bytes()
     if not isinstance(content, JsonDocument) or _MEDIA.search(raw) is None:
         return len(raw) // bytes_per_token + 1
@@ -47,7 +47,7 @@ def prompt_tokens(content: Content, *, bytes_per_token: int) -> int:
 
 
 def _parts(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Give every object of the request that says to be a medium."""
+    """Yield every object of the request with a media `type`."""
     if isinstance(value, list):
         for item in cast("list[Any]", value):
             yield from _parts(item)
@@ -74,7 +74,7 @@ def _measured(part: Mapping[str, Any]) -> _Medium:
 
 
 def _payload(part: Mapping[str, Any]) -> str:
-    """Return the base64 of a medium, or nothing where it holds text or stands elsewhere."""
+    """Return the base64 of a medium, or an empty string for text or for media elsewhere."""
     source, image = object_of(part.get("source")), part.get("image_url")
     candidates = (
         source.get("data") if source.get("type") == "base64" else None,

@@ -21,8 +21,8 @@ class Endpoint:
     """The path and dialect of one operation at a provider.
 
     Args:
-        path: appended to the base URL; `{model}` in it becomes the provider's model name.
-        stream_path: the path of streamed calls; None uses `path`.
+        path: the path after the base URL; the provider's model name replaces `{model}` in it.
+        stream_path: the path of streamed calls; None means `path`.
     """
 
     dialect: str
@@ -33,7 +33,7 @@ class Endpoint:
         """Return the path of a call, with the model percent-encoded as one segment.
 
         Raises:
-            Invalid: the model would lead to another path once a server decodes it, as `..` does.
+            Invalid: a server that decodes the model's name would see another path, as for `..`.
         """
         path = self.path if self.stream_path is None or not streams else self.stream_path
         if MODEL not in path:
@@ -48,18 +48,23 @@ class Provider:
     """One provider.
 
     Args:
-        endpoints: by operation; what is absent is not offered.
-        base_url: the usual address, or None where every deployment must give its own.
-        credential: turns the secret into request headers; called with None where the deployment has no key.
-        headers: sent with every request.
-        forwards: names of client headers that go upstream, in lower case.
-        quirks: switches that the dialects document; a deployment adds its own.
-        home_quirks: switches of the servers at `base_url` alone, not of others that speak the same wire.
-        capability: what its models can do unless the deployment says otherwise.
-        custody: whose machines it runs on unless the deployment says otherwise.
-        caller_header: the header that tells a provider of our own its callers apart, by names that say nothing of them.
-        dropped_header: the header in which a provider of our own names the fields that changed nothing.
-        on_disconnect: `cancel` where closing the connection stops generation, `drain` where it is billed in full.
+        endpoints: the endpoints by operation. The provider does not offer an absent operation.
+        base_url: the default address, or None if every deployment must set its own.
+        credential: turns the secret into request headers; takes None for a deployment without a
+            key.
+        headers: the headers of every request.
+        forwards: the client headers that the gateway sends upstream, in lower case.
+        quirks: the switches from the dialects' docstrings; a deployment adds its own.
+        home_quirks: the switches that only servers at `base_url` have, not other servers of the
+            same wire.
+        capability: the default capability of its models; a deployment may override it.
+        custody: the default custody of its machines; a deployment may override it.
+        caller_header: the header in which one of our own providers gets an anonymous name for each
+            caller.
+        dropped_header: the header in which one of our own providers names the fields without
+            effect.
+        on_disconnect: `cancel` if closing the connection stops generation, `drain` if the provider
+            bills the whole answer anyway.
     """
 
     manifest: Manifest
@@ -78,5 +83,5 @@ class Provider:
 
 
 def bearer(secret: str | None) -> Headers:
-    """Send the secret as `authorization: Bearer`; nothing without one."""
+    """Return the secret as an `authorization: Bearer` header; no header without a secret."""
     return (("authorization", f"Bearer {secret}"),) if secret else ()

@@ -14,7 +14,7 @@ _UNTOLD: Final = ("choices", "usage", "object")
 
 
 def openai_stream_of(completion: _Json) -> bytes:
-    """Return a chat completion as chunks; usage comes in a last one of its own."""
+    """Return a chat completion as chunks; a separate last chunk reports the usage."""
     shared = {name: value for name, value in completion.items() if name not in _UNTOLD}
     shared = {**shared, "object": "chat.completion.chunk"}
     chunks: list[_Json] = [
@@ -26,7 +26,7 @@ def openai_stream_of(completion: _Json) -> bytes:
 
 
 def anthropic_stream_of(message: _Json) -> bytes:
-    """Return a message as the events that begin it, give each of its content blocks, and end it."""
+    """Return a message as stream events: its start, each content block, and its end."""
     return b"".join(frame(msgspec.json.encode(event), event["type"]) for event in _events(message))
 
 

@@ -1,4 +1,4 @@
-"""Retry headers and refusals of both wire formats; their SDKs read the same headers."""
+"""Retry headers and refusals for both wire formats, whose SDKs read the same headers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from headgate.kernel.errors import Denied, HeadgateError, OverBudget, Unavailable, Upstream
 
 OURS: Final = frozenset({*range(300, 400), 401, 402, 403, 404, 405, 406, 407, 410, 411, 415, 421, 426})
-"""An upstream's statuses that are the gateway's own affair: its key, its account, its model name, its address."""
+"""An upstream's statuses that the gateway causes by its key, account, model name or address."""
 
 _ORIGIN_RULE: Final = "gate.origin"
 _MAX_RETRY_AFTER_S: Final = 86_400.0
@@ -19,13 +19,13 @@ _MAX_RETRY_AFTER_S: Final = 86_400.0
 def denied_status(error: Denied) -> int:
     """Return the HTTP status of a refusal: 400, because agents treat 401 and 403 as a failed login.
 
-    A page of another origin is refused with 403, as browsers' own checks are.
+    A page of another origin gets 403, the status that browsers' own checks expect.
     """
     return 403 if _ORIGIN_RULE in error.rules else 400
 
 
 def with_rules(error: Denied) -> str:
-    """Return the message of a refusal, with the names of rules that are missing in it."""
+    """Return the message of a refusal; append the names of rules that it does not mention."""
     unnamed = [rule for rule in error.rules if rule not in error.message]
     return f"{error.message} (rule {', '.join(unnamed)})" if unnamed else error.message
 
@@ -44,7 +44,7 @@ def retry_headers(error: HeadgateError) -> list[tuple[str, str]]:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that an upstream asks to wait, at most a day; None where it does not say."""
+    """Return the seconds that an upstream asks to wait, at most a day; None without a header."""
     for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         if name not in headers:
             continue
@@ -58,7 +58,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _until(date: str, *, now: str) -> float:
-    """Return the seconds until an HTTP date, by the upstream's own clock; NaN where either is none."""
+    """Return the seconds until an HTTP date, by the upstream's clock; NaN if a date is invalid."""
     try:
         return (parsedate_to_datetime(date) - parsedate_to_datetime(now)).total_seconds()
     except (ValueError, TypeError):
@@ -66,7 +66,7 @@ def _until(date: str, *, now: str) -> float:
 
 
 def _is_worth_a_retry(error: HeadgateError) -> bool:
-    """Whether an SDK, which retries 408, 409, 429 and every 5xx by itself, may do better the next time."""
+    """Whether a retry may succeed; SDKs retry 408, 409, 429 and every 5xx by themselves."""
     match error:
         case Upstream():
             return error.retryable and error.upstream_status not in OURS

@@ -1,4 +1,4 @@
-"""Adapts JSON schemas to a provider: removes the keywords that it refuses.
+"""Adapts JSON schemas to a provider, and removes the keywords that the provider refuses.
 
 `const`, `enum`, `default` and `examples` hold values, not schemas, so they stay unchanged.
 
@@ -37,17 +37,19 @@ _NOT_STRICT: Final = frozenset(
 
 
 def anthropic_strict(schema: Schema, removed: list[str]) -> _Json:
-    """Return a schema as Anthropic takes one that it enforces: closed objects, and no keywords that it refuses.
+    """Return a schema that Anthropic can enforce: closed objects, without refused keywords.
 
-    What is taken out goes into the description, so that the model may still follow it, and its name into `removed`.
+    The description states each removed keyword with its value, so that the model can still follow
+    it. `removed` collects the names.
     """
     return _mapped(schema, lambda node: _enforceable(node, removed))
 
 
 def input_schema_of(schema: Schema, removed: list[str]) -> _Json:
-    """Return the schema of a tool's input as both wires take it: an object, with no choice at its top.
+    """Return a tool's input schema in a form that both wires take.
 
-    The names of keywords that it loses go into `removed`.
+    It is an object without a choice of schemas at its top. `removed` collects the names of the
+    removed keywords.
     """
     said: _Json = {"type": "object", "properties": {}, **schema}
     for keyword in ("anyOf", "oneOf", "allOf"):
@@ -63,7 +65,7 @@ def input_schema_of(schema: Schema, removed: list[str]) -> _Json:
 
 
 def openai_parameters(schema: Schema) -> _Json:
-    """Return the schema of a tool's input as OpenAI takes it: every object names its properties."""
+    """Return a tool's input schema in OpenAI's form: every object has `properties`."""
     return _mapped(schema, lambda node: {**node, "properties": {}} if _is_bare_object(node) else node)
 
 
@@ -112,7 +114,7 @@ def _enforceable(node: _Json, removed: list[str]) -> _Json:
 
 
 def _mapped(schema: Schema, change: Callable[[_Json], _Json]) -> _Json:
-    """Return a schema with every schema in it changed, the inner ones first."""
+    """Return a schema with `change` applied to every schema in it, from the inside out."""
 
     def inner(value: Any) -> Any:
         return _mapped(cast("_Json", value), change) if isinstance(value, dict) else value
@@ -142,7 +144,7 @@ def _names(node: _Json) -> list[str]:
 
 
 def _nodes(schema: Schema) -> Iterator[_Json]:
-    """Give every schema in a schema, itself included."""
+    """Return an iterator over a schema and every schema in it."""
     found: list[_Json] = []
 
     def note(node: _Json) -> _Json:

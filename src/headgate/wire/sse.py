@@ -17,7 +17,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class SseEvent(NamedTuple):
-    """One dispatched event: its name (`""` where none was given) and its data, lines joined by a newline."""
+    """One dispatched event: its name, or `""`, and its data, with lines joined by a newline."""
 
     name: str
     data: bytes
@@ -39,7 +39,7 @@ class SseParser:
         self._skip_lf = False
 
     def feed(self, data: bytes) -> list[SseEvent]:
-        """Return the events that are complete with these bytes; empty without any.
+        """Return the events that these bytes complete, if any.
 
         Raises:
             Upstream: an event is larger than allowed.
@@ -53,10 +53,10 @@ class SseParser:
         return self._feed_lines(data)
 
     def finish(self) -> SseEvent | None:
-        """Say that the stream ended; return the event that it ended in, if it had data.
+        """End the stream; return the last, unterminated event if it has data.
 
-        A browser drops that event. A reader of an upstream may rather take it, since servers forget the last blank
-        line; what was cut inside its JSON will not decode.
+        A browser drops that event. A reader of an upstream may use it, because some servers omit
+        the last blank line. If the stream broke off within its JSON, the JSON does not decode.
         """
         pending = b"".join(self._pieces)
         self._pieces = []
@@ -70,7 +70,7 @@ class SseParser:
         return event
 
     def _without_bom(self, data: bytes) -> bytes:
-        """Return the first bytes of the stream without its mark; none until that can be told."""
+        """Return the stream's first bytes without a byte order mark; empty until it is certain."""
         data = b"".join((*self._pieces, data))
         self._pieces = []
         if len(data) < 3 and _BOM.startswith(data):
@@ -80,7 +80,7 @@ class SseParser:
         return data.removeprefix(_BOM)
 
     def _feed_whole(self, data: bytes) -> list[SseEvent]:
-        """Take whole events with line feeds only, as servers send them nearly always."""
+        """Take whole events with line feeds only, the form that nearly every server sends."""
         events: list[SseEvent] = []
         limit = self._max_event_bytes
         for block in data[:-2].split(b"\n\n"):
@@ -108,7 +108,7 @@ class SseParser:
         return self._take_lines(lines, pending_bytes=len(rest[-1]))
 
     def _take_lines(self, lines: Sequence[bytes], *, pending_bytes: int) -> list[SseEvent]:
-        """Take complete lines; the first one's bytes are already counted."""
+        """Take complete lines; the size already includes the bytes of the first one."""
         events: list[SseEvent] = []
         self._size -= len(lines[0])
         for line in lines:
@@ -147,19 +147,19 @@ class SseParser:
         if self._size > self._max_event_bytes:
             raise Upstream(
                 f"the provider sent an event of more than {self._max_event_bytes} bytes; the stream is cut",
-                retryable=False,  # an event of that size is an answer, and was bought
+                retryable=False,  # an event of that size is an answer, already billed
             )
 
 
 def frame(data: bytes, name: str = "") -> bytes:
-    """Return an event as it goes over the wire; data of several lines becomes several `data:` lines."""
+    """Return an event in its wire form; each line of the data becomes a `data:` line."""
     if b"\n" in data or b"\r" in data:
         data = b"\ndata: ".join(_lines(data))
     return b"event: %b\ndata: %b\n\n" % (name.encode(), data) if name else b"data: %b\n\n" % data
 
 
 def comment(text: str) -> bytes:
-    """Return a frame that parsers skip; `text` is one line."""
+    """Return a comment frame, which parsers skip; the line breaks of `text` become spaces."""
     return b": %b\n\n" % " ".join(text.splitlines()).encode()
 
 

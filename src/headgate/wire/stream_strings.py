@@ -1,7 +1,7 @@
-"""The strings of a stream event outside the fields that its wire names, and the channel that each belongs to.
+"""Finds the strings of a stream event outside its wire's own fields, and the channel of each.
 
-A provider may cut any string over events, known or not. So a string's channel is its place: the keys
-on the way to it, with list elements named by their own `index` or `id` where they have one.
+A provider may split any string over several events. The channel of a string is therefore its
+place: the keys of its path, with list items named by their own `index` or `id` if they have one.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ _STRUCTURE: Final = frozenset(
     | {"service_tier", "obfuscation", "provider", "format", "signature", "encrypted_content", "encrypted_index"}
     | {"tool_use_id", "tool_call_id", "stop_reason", "call_id", "status", "category"}
 )
-"""Keys whose strings are identifiers, enumerations and ciphertext, and are not scanned."""
+"""Keys whose strings are identifiers, enumerations and ciphertext; no scan reads them."""
 
 _OBJECTS: Final = frozenset({"annotations", "citations", "citation"})
-"""Keys whose objects are complete in their event, and of use to a client in no other way."""
+"""Keys whose objects are complete in their event; clients use them only as a whole."""
 
 _WHOLE: Final = _OBJECTS | {
     *("name", "data", "message", "logprobs", "error", "search_results", "images", "image_url", "url", "stop_sequence")
 }
-"""Keys under which every event brings complete strings, which no client joins with those of the next event."""
+"""Keys whose strings are complete in their event; no client joins them with later strings."""
 
 WHOLE_CHANNEL: Final = "other/whole/"
-"""How the names of channels begin that hold one complete string each: names, marks and links rather than text."""
+"""The prefix of channels with one complete string each, such as a name, a mark or a link."""
 
 _KEPT: Final = ("index", "type")
 
 
 class Form(NamedTuple):
-    """An event and the place of a channel's text in it, so that more of the text can be sent the same way."""
+    """An event with the path of a channel's text, as a template for more text of the channel."""
 
     data: Any
     path: Path
 
 
 def strings_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Give every string that may hold text, with its path. Linear."""
+    """Yield every string that may hold text, with its path. Linear."""
     if isinstance(value, str):
         if value and path[-1] not in _STRUCTURE and not _is_binary(value, path[-1]):
             yield path, value
@@ -54,17 +54,17 @@ def strings_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether the string at a path is complete in its event."""
+    """Whether the string at a path is complete in its event."""
     return not _WHOLE.isdisjoint(path)
 
 
 def is_object(path: Path) -> bool:
-    """Tell whether the string at a path is in an object that is complete in its event."""
+    """Whether the string at a path belongs to an object that is complete in its event."""
     return not _OBJECTS.isdisjoint(path)
 
 
 def place_of(value: Any, path: Path) -> str:
-    """Return the name of a place, the same in every event that brings more of its text."""
+    """Return the name of a string's place; it is the same in every event with more of its text."""
     steps: list[str] = []
     for step in path:
         value = value[step]
@@ -73,7 +73,7 @@ def place_of(value: Any, path: Path) -> str:
 
 
 def form_with(form: Form, text: str) -> tuple[Any, Path]:
-    """Return an event that holds nothing but the text at its place, and the path of the text in it."""
+    """Return an event that carries only the text at its place, and the path of the text in it."""
     return _reduced(form.data, form.path, text), tuple(0 if isinstance(step, int) else step for step in form.path)
 
 

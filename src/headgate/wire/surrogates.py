@@ -1,7 +1,7 @@
 """Joins surrogate pairs that a server split over two pieces of a stream.
 
-Servers that split text by UTF-16 units send one half at the end of a piece and the other at the
-start of the next. A half without its other half becomes U+FFFD.
+Servers that split text by UTF-16 units send one half at the end of a piece and the other half at
+the start of the next. A single half becomes U+FFFD.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from headgate.wire.json_strings import Layout
 
 _LONE: Final = re.compile(rb"(?<!\\)((?:\\\\)*+)(?:(\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..)")
 _FIRST, _LAST = "\ud800", "\udbff"
-"""The bounds of the halves that come first."""
+"""The bounds of the first halves."""
 
 
 class Halves:
-    """Joins the halves of characters in the texts of one stream; `place` says which pieces belong together.
+    """Joins the halves of characters in the texts of one stream.
+
+    Pieces of the same text share a `place`.
 
     Attributes:
-        held: the halves that wait for their other.
+        held: the halves that wait for their other half, by place.
     """
 
     __slots__ = ("held",)
@@ -32,7 +34,7 @@ class Halves:
         self.held: dict[Hashable, str] = {}
 
     def joined(self, place: Hashable, text: str, *, is_last: bool = False) -> str:
-        """Return a piece of text with the half before it, and without one at its end, which waits for the next."""
+        """Return a piece of text after the held half; hold a half at its end for the next one."""
         text = self.held.pop(place, "") + text
         if text and _FIRST <= text[-1] <= _LAST and not is_last:
             self.held[place] = text[-1]
@@ -41,12 +43,12 @@ class Halves:
 
 
 def whole_characters(text: str) -> str:
-    """Return the text with halves that stand together joined, and others as U+FFFD."""
+    """Return the text with adjacent halves joined, and every other half as U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def has_halves(body: bytes) -> bool:
-    """Whether JSON text may hold a half in an escape."""
+    """Whether JSON text may contain a half as an escape."""
     return b"\\u" in body and (b"\\ud" in body or b"\\uD" in body)
 
 

@@ -1,4 +1,4 @@
-"""The input of tool calls in wire formats that send it as JSON instead of a string."""
+"""Finds the strings in the input of tool calls, in wire formats that send the input as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headgate.wire.json_edits import Path
 
 
 def tool_input_strings(value: Any, path: Path = (), *, is_input: bool = False) -> Iterator[tuple[Path, str]]:
-    """Give the strings in the input of every tool call, keys aside, each with its path. Linear."""
+    """Yield the strings in the input of every tool call, except keys, with their paths. Linear."""
     if isinstance(value, str):
         if is_input:
             yield path, value

@@ -1,6 +1,6 @@
 """Replaces tool names that another wire format does not accept, and restores them in answers.
 
-The sent name depends only on the original, so definitions, choices and earlier calls all agree.
+The sent name depends only on the original name, so definitions, choices and earlier calls agree.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BLOCK_NAME: Final = ("content_block", "name")
 
 
 def names_to_restore(conversation: Conversation) -> Mapping[str, str]:
-    """Return the original names of renamed tools, by the sent names; usually empty."""
+    """Return the original names of renamed tools by their sent names; usually empty."""
     names = {tool.name for tool in conversation.tools}
     names |= {part.name for message in conversation.messages for part in message.parts if isinstance(part, ToolUse)}
     return {sent: name for name in names if (sent := sent_name(name)) != name}
@@ -33,30 +33,33 @@ def names_to_restore(conversation: Conversation) -> Mapping[str, str]:
 def with_names(
     reply: ModelReply, document: JsonDocument, called: Iterable[tuple[Path, str]], names: Mapping[str, str]
 ) -> ModelReply:
-    """Return a whole answer with the tools' own names.
+    """Return a whole answer with the tools' original names.
 
     Args:
         document: the answer's content.
-        called: where in it the names of called tools are, and the names.
-        names: the tools' own names by those that were sent.
+        called: the path and the name of each called tool in the content.
+        names: the original names by the sent names.
     """
     edits: dict[Path, bytes | None] = {path: msgspec.json.encode(names[name]) for path, name in called if name in names}
     return reply.with_content(document.edit_fields(edits))
 
 
 class RestoringReader:
-    """Decodes one upstream stream and gives tools their own names; implements `EventReader`."""
+    """Decodes one upstream stream and restores the tools' original names.
+
+    Implements `EventReader`.
+    """
 
     def __init__(self, reader: EventReader, names: Mapping[str, str]) -> None:
         self._reader = reader
         self._names = names
 
     def feed(self, event: SseEvent) -> Sequence[WireEvent]:
-        """Return the model events in it."""
+        """Return the model events of an SSE event."""
         return [_restored(one, self._names) for one in self._reader.feed(event)]
 
     def finish(self) -> None:
-        """Say that the connection ended."""
+        """Check that the stream is complete; call it when the connection has ended."""
         self._reader.finish()
 
 
@@ -83,6 +86,6 @@ def _restored_block(event: AnthropicEvent, names: Mapping[str, str]) -> Anthropi
 
 
 def objects_in(value: Any) -> list[tuple[int, dict[str, Any]]]:
-    """Return the objects of a decoded list with their places; nothing of anything else."""
+    """Return the objects of a decoded list with their indices; empty for any other value."""
     items = cast("list[Any]", value) if isinstance(value, list) else []
     return [(place, cast("dict[str, Any]", item)) for place, item in enumerate(items) if isinstance(item, dict)]

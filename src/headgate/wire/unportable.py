@@ -1,7 +1,7 @@
-"""Request fields that carry state or authority and cannot be translated to another wire format.
+"""Request fields with state or authority, which no other wire format can express.
 
-A request with such a field is refused instead of translated, because its loss would change the
-meaning or the authority of the request. Harmless fields are dropped and listed instead.
+The gateway refuses to translate a request with such a field, because the loss of the field would
+change the meaning or the authority of the request. It drops and lists harmless fields instead.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ _MEANINGLESS: Final[Mapping[str, Sequence[Any]]] = {
     "inference_geo": ("global",),
     "context_management": ({"edits": []},),
 }
-"""Values that say the same as leaving the field out."""
+"""Values that mean the same as an absent field."""
 
 
 def is_meaningless(name: str, value: Any) -> bool:
-    """Whether a field says the same as leaving it out."""
+    """Whether a field's value means the same as an absent field."""
     return value is None or value in ([], {}, "") or value in _MEANINGLESS.get(name, ())
 
 
@@ -63,7 +63,7 @@ def refuse_anthropic(name: str) -> None:
     """Refuse a field of Anthropic's wire that carries state or authority.
 
     Raises:
-        Invalid: it does.
+        Invalid: the field carries state or authority.
     """
     _refuse(name, _ANTHROPIC)
 
@@ -72,20 +72,20 @@ def refuse_openai(name: str) -> None:
     """Refuse a field of OpenAI's wire that carries state or authority.
 
     Raises:
-        Invalid: it does.
+        Invalid: the field carries state or authority.
     """
     _refuse(name, _OPENAI)
 
 
 def check_offered(tools: Sequence[Tool], left_out: Mapping[str, str], choice: ToolChoice | None) -> None:
-    """Refuse a request that needs a tool which cannot cross.
+    """Refuse a request that needs a tool without a counterpart on the other wire.
 
     Args:
-        tools: those that cross.
-        left_out: the kinds of those that do not, by name.
+        tools: the translated tools.
+        left_out: the kinds of the tools without a counterpart, by name.
 
     Raises:
-        Invalid: the request names such a tool, or has no others to call.
+        Invalid: the request's choice names a tool in `left_out`, or `tools` is empty.
     """
     if not left_out or (choice is not None and choice.mode == "none"):
         return
