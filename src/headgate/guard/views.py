@@ -81,7 +81,7 @@ class View:
         self.text = text
 
     def written(self, start: int, end: int) -> Span:
-        """Return the original span of the view's characters `start` to `end`; never an empty one."""
+        """Return the original span of a span of the view; never an empty one."""
         return Span(start, end)
 
 
