@@ -4,8 +4,8 @@ Digits of another script, zero-width spaces and nested escapes can hide a value.
 for example, are JSON inside a string inside JSON. A view is the text without such disguises. A
 span in a view maps back to a span in the original.
 
-A view is built in slices, so that no single step holds the interpreter for long. The mapping is
-computed only for slices with findings. Everything is linear in the text.
+The code builds a view in slices, so that no single step holds the interpreter for long. It
+computes the mapping only for slices with findings. Everything is linear in the text.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _TAG = re.compile(f"[{_TAGS}]")
 
 _SLICE = 1 << 16
 _CUT = re.compile(r"(?<!\\)[\\%&]|[^\\%&#;{}\"'/0-9A-Za-z]")
-"""Positions outside of escapes: before the start of one, or before a character of none."""
+"""Positions outside of escapes: before one begins, or before a character that none has."""
 _LONGEST_WORD = 1 << 12
 
 
@@ -244,7 +244,10 @@ def _character(digits: str, piece: str) -> str:
 
 
 def _folded(char: str) -> str:
-    """Return the ASCII form of a character: empty for zero width, unchanged without a form."""
+    """Return the ASCII form of a character, or the character if it has none.
+
+    The ASCII form of a character without width is empty.
+    """
     if (plain := _FOLDS.get(ord(char))) is not None or char.isascii():
         return char if plain is None else plain
     plain = unicodedata.normalize("NFKC", char)

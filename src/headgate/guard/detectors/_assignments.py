@@ -179,7 +179,7 @@ def _given(candidate: Candidate) -> _Given | None:
 
 
 def _name_start(text: str, at: int) -> int:
-    """Return the start of the name whose last word begins at `at`."""
+    """Return the start of the name around position `at`."""
     least = max(0, at - _LONGEST_NAME)
     while at > least and (text[at - 1].isalnum() or text[at - 1] in "_.-/$"):
         at -= 1

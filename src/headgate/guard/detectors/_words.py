@@ -117,7 +117,7 @@ def kinds(value: str) -> int:
 
 
 def is_opaque(value: str, *, least: int) -> bool:
-    """Tell whether the value looks random and at least `least` characters long."""
+    """Tell whether the value looks random and has at least `least` characters."""
     if len(value) < least or is_wordy(value) or is_slug(value):
         return False
     has_digits, has_letters = any(map(str.isdigit, value)), any(map(str.isalpha, value))

@@ -72,7 +72,7 @@ def _is_valid(compact: str) -> bool:
 
 
 def _is_one_word(candidate: Candidate) -> bool:
-    """Tell whether the match is a mistyped number rather than a sentence."""
+    """Tell whether the match is a number with a typing error rather than a sentence."""
     return sum(char.isdigit() for char in candidate.value) >= 10 and not is_letter(candidate.after(1))
 
 

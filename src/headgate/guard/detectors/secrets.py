@@ -71,7 +71,7 @@ def _is_words(value: str) -> bool:
 
 
 def _service_key(candidate: Candidate) -> Iterable[Hit]:
-    """Return the long word after a service's name, unless a word between names another thing."""
+    """Return the long word after a service's name, unless the text between rules it out."""
     start = candidate.end - _BEGUN
     whole = _WHOLE.match(candidate.text, start)
     name = _SERVICE.match(candidate.value)
