@@ -1,11 +1,11 @@
-"""Whether the text that comes next lies inside a URL that something may fetch or follow, told piece by piece.
+"""Tells, piece by piece, whether a text is inside a URL that a client may fetch or follow.
 
-A value put into a URL leaves for wherever the URL points as soon as something renders it, so it is not put there unless
-it came in that URL. In doubt the answer is yes: that costs a token which stays a token, the opposite would cost the
-value. Decision 0011 says what counts as a URL.
+A client that renders a URL sends it to the URL's host. So Headgate restores a value in a URL only
+if the client's request had the value in that URL. In doubt the answer is yes: a wrong yes leaves
+a token in the text, a wrong no leaks a value. Decision 0011 defines a URL.
 
-Source: CommonMark 0.31, sections 4.7, 6.3, 6.5 and 6.6; GFM, section 6.9; HTML Living Standard, section 13.2.5; URL
-Standard, section 4.4. The last three let a URL run on through every blank but those of ASCII.
+Source: CommonMark 0.31, sections 4.7, 6.3, 6.5 and 6.6; GFM, section 6.9; HTML Living Standard,
+section 13.2.5; URL Standard, section 4.4. In the last three, only an ASCII blank ends a URL.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _ATTRIBUTES = (
     "src|srcset|imagesrcset|href|action|formaction|data|poster|cite|background|ping|longdesc|codebase|archive|manifest"
     "|profile|content|classid|dynsrc|lowsrc|from|to|values|by"
 )
-# Each ends with the character that makes it one, so that it does not matter how a stream was cut.
+# Each opening ends with the character that completes it, so the cuts of a stream do not matter.
 _OPENING = re.compile(
     r"(?P<scheme>(?<![a-z0-9+.\-])(?:https?|ftp|wss?):|www\.)|(?P<slashes>:[/\\]{2})|(?P<markdown>\][(:])|(?P<css>\burl\()"
     rf"|(?<![\w.\-])(?P<attribute>{_ATTRIBUTES})\s*+=",
     re.IGNORECASE,
 )
-# What every opening ends with: most text has none of it.
+# The last characters of openings. Most text has none of them.
 _ENDS_OPENING = re.compile(r"[:/.(=\\]")
 _LONGEST_OPENING = 40
 _LOOK_BACK = 40
@@ -55,7 +55,7 @@ class UrlContext:
     def _start_over(self) -> None:
         self.is_inside = False
         self.url: str | None = ""
-        """The URL so far; None where it is longer than any that is compared."""
+        """The URL so far; None if it is too long to compare."""
         self._closer: str | None = None
         self._is_attribute = self._is_fresh = self._may_be_unfetched = False
         self._tags = Tags()
@@ -86,17 +86,17 @@ class UrlContext:
         self._keep(whole if self.is_inside else whole[begin:])
 
     def end(self) -> None:
-        """Take the end of the text: what follows is another."""
+        """End this text. The next piece begins another one."""
         self._start_over()
 
     def _keep(self, text: str) -> None:
         if self._tags.is_open and not self.is_inside:
-            # A browser takes any number of blanks between an attribute's name and its sign.
+            # Browsers accept any number of blanks between an attribute's name and its equals sign.
             text = _BLANKS.sub(" ", text)
         self._tail = text[-_KEPT:]
 
     def _opening(self, whole: str, begin: int, at: int) -> re.Match[str] | None:
-        """Return the next opening of a URL that ends beyond `at`."""
+        """Return the next URL opening that ends after `at`."""
         tags: Tags | None = None
         seen = at
         for match in _OPENING.finditer(whole, begin):
@@ -110,7 +110,7 @@ class UrlContext:
                     if tags.is_open:
                         return match
                 case "markdown" if match.group() == "]:":
-                    # A definition begins its line; what an index stands after is code.
+                    # A link definition begins a line. Brackets after a name are an index in code.
                     bracket = max(begin, whole.rfind("[", begin, match.start()) - 1)
                     if not _INDEXED.match(whole, bracket, match.start()):
                         return match
@@ -133,7 +133,7 @@ class UrlContext:
         self.url = "" if self._is_fresh else whole[start : opening.end()]
 
     def _inside(self, whole: str, at: int) -> int:
-        """Take text of the URL; return the position behind what ends it, or the end of the text."""
+        """Take text of the URL; return the position after its end, or the end of the text."""
         start = at
         while self._is_fresh and at < len(whole):
             char = whole[at]
@@ -165,7 +165,7 @@ class UrlContext:
             return None if blank is None else blank.end()
         closing = whole.find(self._closer, at)
         if not self._is_attribute:
-            # A paragraph ends here, and a quotation that is none with it.
+            # The end of a paragraph also ends a quotation without a closing mark.
             line = whole.find("\n", at)
             while line >= 0 and (closing < 0 or line < closing):
                 if whole[max(0, line - 2) : line].rstrip("\r").endswith("\n"):
@@ -175,7 +175,10 @@ class UrlContext:
 
 
 class JsonUrlContext:
-    """The state of a JSON text, whose strings are texts of their own, with escapes resolved."""
+    """The state of a JSON text.
+
+    Each of its strings is a text of its own, with escapes resolved.
+    """
 
     __slots__ = ("_inner", "_rest")
 
@@ -185,7 +188,7 @@ class JsonUrlContext:
 
     @property
     def is_inside(self) -> bool:
-        """Whether the text that comes next lies inside a URL."""
+        """Whether the next piece of text is inside a URL."""
         return self._inner.is_inside
 
     @property
@@ -221,7 +224,7 @@ def _unescaped(mark: re.Match[str]) -> str:
 
 
 def _closer_before(text: str, begin: int, at: int) -> str | None:
-    """Return what closes the quotation in which the URL begins, if one opened right before it."""
+    """Return the closing mark of a quotation that opened right before the URL, or None."""
     for index in range(at - 1, begin - 1, -1):
         char = text[index]
         if char in _CLOSERS:

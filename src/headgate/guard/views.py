@@ -1,10 +1,11 @@
-"""How text is made comparable before it is scanned, and the way back to the characters that were written.
+"""Normalises text before a scan, and maps findings back to the original text.
 
-A value hides behind digits of another script, spaces without width, or escapes of a format inside a format (tool
-arguments are JSON inside a string inside JSON). A view is the text with that undone; spans found in it map back.
+Digits of another script, zero-width spaces and nested escapes can hide a value. Tool arguments,
+for example, are JSON inside a string inside JSON. A view is the text without such disguises. A
+span in a view maps back to a span in the original.
 
-A text is taken in slices, so that no single step over it holds the interpreter for long, and the way back is worked out
-only for the slices in which something is found. Everything is linear in the text.
+The code builds a view in slices, so that no single step holds the interpreter for long. It
+computes the mapping only for slices with findings. Everything is linear in the text.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _SPACES = "\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _DASHES = "\u2010-\u2015\u2043\u2212\ufe58\ufe63"
 _DOTS = "\u2024\u00b7\u2022\u3002\uff61"
 _COMPATIBLE = (
-    # Letters, digits and signs in another dress: superscripts and subscripts, letterlike and mathematical ones, ones in
-    # circles and brackets, ligatures, small and full-width forms.
+    # Variants of letters, digits and signs: superscripts, subscripts, letterlike and mathematical
+    # symbols, circled and bracketed characters, ligatures, small and full-width forms.
     "\u00b2\u00b3\u00b9\u2070-\u209c\u2100-\u214f\u2460-\u24ff\ufb00-\ufb06\ufe50-\ufe6b\uff01-\uff5e"
     "\U0001d400-\U0001d7ff\U0001f100-\U0001f1ff"
 )
@@ -33,9 +34,9 @@ _NO_WIDTH = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-"""What Unicode lets nobody see (Default_Ignorable_Code_Point)."""
+"""Invisible characters (Default_Ignorable_Code_Point in Unicode)."""
 _TAGS = "\U000e0020-\U000e007e"
-"""A second ASCII that nobody sees, though models read it."""
+"""Tag characters: an invisible copy of ASCII. Models read it."""
 _CONTROLS = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
 
 _ESCAPE = re.compile(
@@ -51,7 +52,7 @@ _TAG = re.compile(f"[{_TAGS}]")
 
 _SLICE = 1 << 16
 _CUT = re.compile(r"(?<!\\)[\\%&]|[^\\%&#;{}\"'/0-9A-Za-z]")
-"""Where no escape goes on: before the character that begins one, and before one that stands in none."""
+"""Positions outside of escapes: before one begins, or before a character that none has."""
 _LONGEST_WORD = 1 << 12
 
 
@@ -63,7 +64,7 @@ class Span(NamedTuple):
 
 
 class _Change(NamedTuple):
-    """Characters `start` to `end` of a view, and the written ones that they stand for."""
+    """Characters `start` to `end` of a view, and the original characters that they replace."""
 
     start: int
     end: int
@@ -72,7 +73,7 @@ class _Change(NamedTuple):
 
 
 class View:
-    """A text to scan in place of the written one; as it is, it is the written one."""
+    """A text to scan in place of the original. In this class, both have the same positions."""
 
     __slots__ = ("text",)
 
@@ -80,20 +81,20 @@ class View:
         self.text = text
 
     def written(self, start: int, end: int) -> Span:
-        """Return the written characters that characters `start` to `end` of the view stand for; none is empty."""
+        """Return the original span of a span of the view; never an empty one."""
         return Span(start, end)
 
 
 class _Rewritten(View):
-    """A text with odd characters folded, and with escapes resolved or left as they are.
+    """A text with unusual characters folded, and with escapes either resolved or unchanged.
 
-    No finding begins or ends inside an escape that is left as it is: in another view it is one character.
+    No finding begins or ends inside an unchanged escape, which is one character in another view.
     """
 
     __slots__ = ("_begins", "_changes", "_cuts", "_escapes", "_is_resolved", "_source")
 
     def __init__(self, source: str, cuts: Sequence[int], pieces: Sequence[str], *, is_resolved: bool) -> None:
-        """Join the rewritten pieces, each of which stands for the source from one cut to the next."""
+        """Join the rewritten pieces. Each replaces the source from one cut to the next."""
         super().__init__("".join(pieces))
         self._source = source
         self._cuts = cuts
@@ -129,14 +130,14 @@ class _Rewritten(View):
         return written_end if at <= end else written_end + at - end
 
     def _changes_of(self, piece: int) -> list[_Change]:
-        """Return what differs in a piece, counted from where it begins in the view."""
+        """Return the changes in a piece, with positions from its start in the view."""
         if piece not in self._changes:
             begin, end = self._cuts[piece], self._cuts[piece + 1]
             self._changes[piece] = list(_changes(self._source, begin, end, is_resolved=self._is_resolved))
         return self._changes[piece]
 
     def _around_escape(self, at: int) -> Span:
-        """Return the escape that this written position cuts through, or the position itself."""
+        """Return the escape around an original position, or the position itself."""
         piece = min(bisect_right(self._cuts, at) - 1, len(self._cuts) - 2)
         if piece not in self._escapes:
             found = _ESCAPE.finditer(self._source, self._cuts[piece], self._cuts[piece + 1])
@@ -147,14 +148,18 @@ class _Rewritten(View):
 
 
 def is_plain(text: str) -> bool:
-    """Tell whether the text is its own only view: ASCII without any escape. Controls are the caller's affair."""
+    """Tell whether the text needs no views: it is ASCII without escapes.
+
+    The caller checks for control characters.
+    """
     return text.isascii() and "\\" not in text and "%" not in text and ("&" not in text or ";" not in text)
 
 
 def views(text: str) -> list[View]:
-    """Return what has to be scanned for this text: itself folded, with escapes resolved, and with its tags shown.
+    """Return the views of a text to scan.
 
-    The second one, where there is one, has every escape resolved.
+    The first view has unusual characters folded. A text with escapes has a second view, with every
+    escape resolved. A text with tag characters has a last view, with its tags as plain ASCII.
     """
     cuts = _cuts(text)
     pieces = [text[start:end] for start, end in pairwise(cuts)]
@@ -169,7 +174,7 @@ def views(text: str) -> list[View]:
 
 
 class _Plain(dict[str, str]):
-    """What escapes stand for, folded; each is worked out once."""
+    """A cache of the folded characters of each escape."""
 
     def __missing__(self, piece: str) -> str:
         plain = self[piece] = "".join(map(_folded, _resolved(piece)))
@@ -180,7 +185,7 @@ class _Plain(dict[str, str]):
 
 
 def _cuts(text: str) -> list[int]:
-    """Return where the slices of a text begin, and its end; no escape goes on over a cut."""
+    """Return the starts of a text's slices, and its end. No cut lies inside an escape."""
     cuts = [0]
     while cuts[-1] + _SLICE < len(text):
         at = cuts[-1] + _SLICE
@@ -199,7 +204,7 @@ def _begins(pieces: Sequence[str]) -> list[int]:
 
 
 def _changes(source: str, begin: int, end: int, *, is_resolved: bool) -> Iterator[_Change]:
-    """Give what of this slice has another length in its view."""
+    """Yield the parts of a slice that have another length in its view."""
     grown = -begin
     for start, stop, plain in _marks(source, begin, end, is_resolved=is_resolved):
         yield _Change(start + grown, start + grown + len(plain), start, stop)
@@ -239,7 +244,10 @@ def _character(digits: str, piece: str) -> str:
 
 
 def _folded(char: str) -> str:
-    """Return the ASCII characters that this one reads as; nothing where it has no width."""
+    """Return the ASCII form of a character, or the character if it has none.
+
+    The ASCII form of a character without width is empty.
+    """
     if (plain := _FOLDS.get(ord(char))) is not None or char.isascii():
         return char if plain is None else plain
     plain = unicodedata.normalize("NFKC", char)
@@ -247,7 +255,7 @@ def _folded(char: str) -> str:
 
 
 def _folds() -> dict[int, str]:
-    """Return what odd characters read as, where that is something else."""
+    """Return the ASCII form of each unusual character."""
     folds = {ord(char): unicodedata.normalize("NFKC", char) for char in _chars(_COMPATIBLE)}
     folds = {point: plain for point, plain in folds.items() if plain.isascii()}
     for chars, plain in ((_SPACES, " "), (_DASHES, "-"), (_DOTS, "."), (_NO_WIDTH, ""), (_CONTROLS, "")):
@@ -256,7 +264,7 @@ def _folds() -> dict[int, str]:
 
 
 def _chars(ranges: str) -> Iterator[str]:
-    """Give the characters of what stands in the brackets of a regular expression."""
+    """Yield the characters of the ranges in a regular expression's brackets."""
     for first, last in re.findall("(.)(?:-(.))?", ranges, re.DOTALL):
         yield from map(chr, range(ord(first), ord(last or first) + 1))
 
@@ -267,5 +275,5 @@ def _start_of(place: tuple[int, ...]) -> int:
 
 _FOLDS: Mapping[int, str] = _folds()
 _UNEVEN = {chr(point): plain for point, plain in _FOLDS.items() if len(plain) != 1}
-"""What has another length once it is folded."""
+"""Characters with a folded form of another length."""
 _SHOWN_TAGS = {ord(tag): chr(ord(tag) & 0x7F) for tag in _chars(_TAGS)}

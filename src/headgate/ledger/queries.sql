@@ -2,7 +2,7 @@
 SELECT ledger.prepare_months()
 
 -- name: add_openings
--- Parameters are arrays of equal length, one element for each row; what is binary lies in one blob.
+-- Each parameter is an array with one element for each row. One blob holds all binary values.
 INSERT INTO ledger.openings (tenant, id, worker, leaf)
 SELECT u.tenant, u.id, %(worker)s, substr(%(blob)s::bytea, u.start, u.size)
 FROM unnest(%(tenants)s::text[], %(ids)s::text[], %(starts)s::int[], %(sizes)s::int[]) AS u (tenant, id, start, size)
@@ -17,8 +17,9 @@ WHERE o.tenant = u.tenant AND o.id = u.id
 SELECT leaf FROM ledger.openings WHERE worker = %(worker)s ORDER BY id LIMIT %(limit)s
 
 -- name: add_records
--- Such unnesting keeps no copy of the rows, as it would in FROM. This and what adds marks and parts pass over what is
--- there only where that may be: to look costs a tenth.
+-- `unnest` is in the select list, because in FROM it would keep a copy of the rows. The store adds
+-- ON CONFLICT to this statement, to add_marks and to add_parts only if rows may exist: the check
+-- costs a tenth.
 INSERT INTO ledger.records
     (tenant, id, opened_at, closed_at, verb, outcome, use_case, resource, principal, parent, root, leaf)
 SELECT u.tenant, u.id, u.opened_at, u.closed_at, u.verb, u.outcome, u.use_case, u.resource, u.principal,
@@ -33,7 +34,7 @@ FROM (
 ) u
 
 -- name: add_pending
--- In the order of the arrays. What was shipped before comes again here; the sequencer passes over it.
+-- Rows keep the order of the arrays. A record may be shipped twice; the sequencer skips it then.
 INSERT INTO ledger.pending (tenant, id)
 SELECT u.tenant, u.id
 FROM unnest(%(tenants)s::text[], %(ids)s::text[]) WITH ORDINALITY AS u (tenant, id, place)
@@ -56,7 +57,7 @@ FROM (
 SELECT pg_try_advisory_xact_lock(hashtext('ledger.sequencer'))
 
 -- name: pending_tenants
--- One look at the index for each tenant, however long the queue.
+-- One index lookup for each tenant, for a queue of any length.
 WITH RECURSIVE waiting AS (
     (SELECT tenant FROM ledger.pending WHERE tenant <> '' ORDER BY tenant LIMIT 1)
     UNION ALL
@@ -77,8 +78,9 @@ UPDATE ledger.logs SET epoch = epoch + 1 WHERE tenant = %(tenant)s
 RETURNING origin, size, root, frontier, epoch
 
 -- name: take_pending
--- The laterals make it one index lookup for each record, whatever the statistics say of tables that grow by the minute.
--- One row for all, whose arrays are in the same order, whichever: to sort here would copy each leaf once more.
+-- LATERAL makes one index lookup for each record, even with old statistics of a growing table.
+-- The result is one row, and its arrays share one arbitrary order. A sort here would copy each
+-- leaf once more.
 WITH taken AS (
     DELETE FROM ledger.pending
     WHERE tenant = %(tenant)s AND arrival = ANY (ARRAY(
@@ -120,7 +122,7 @@ WHERE l.tenant = %(tenant)s AND l.leaf_index >= %(start)s AND l.leaf_index < %(s
 ORDER BY l.leaf_index
 
 -- name: plan_for_these_values
--- The lists below leave out filters that are not given; only a plan for the values at hand can use that.
+-- The list queries below ignore filters with NULL. Only a plan for the given values can use that.
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
 
 -- name: list_records
@@ -147,7 +149,8 @@ LEFT JOIN LATERAL (
 ORDER BY r.id DESC
 
 -- name: list_marked_records
--- A semi-join, so that whichever is rarer leads: the mark, or another filter. Of one mark: several are in no order.
+-- A semi-join, so that the planner can begin with the mark or with a rarer filter. It takes one
+-- mark, because the records of several marks have no common order.
 SELECT r.leaf, l.leaf_index
 FROM (
     SELECT id, leaf FROM ledger.records r
@@ -178,7 +181,7 @@ LEFT JOIN LATERAL (
 ORDER BY r.id DESC
 
 -- name: list_openings
--- What is open is little: it is read in the order of the list and filtered.
+-- Few records are open, so the query reads them in the order of the list and filters them.
 SELECT o.leaf, NULL::bigint AS leaf_index
 FROM ledger.openings o
 CROSS JOIN LATERAL (SELECT convert_from(o.leaf, 'UTF8')::jsonb AS body) b

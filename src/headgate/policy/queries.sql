@@ -58,9 +58,9 @@ VALUES (%(tenant)s, %(id)s, %(kind)s, %(name)s, %(roles)s, %(level)s, %(categori
 ON CONFLICT (tenant, id) DO UPDATE SET
     kind = EXCLUDED.kind, name = EXCLUDED.name, roles = EXCLUDED.roles, level = EXCLUDED.level,
     categories = EXCLUDED.categories, access = EXCLUDED.access, groups = EXCLUDED.groups,
-    -- Who answers for a program is known from its first key; what does not say it leaves it so.
+    -- The first key of a program sets its owner. A change without an owner keeps it.
     owner = CASE EXCLUDED.owner WHEN '' THEN policy.principals.owner ELSE EXCLUDED.owner END, updated_at = now(),
-    -- What is built in stays so, whoever changes it: else a file that no longer names it would take it away.
+    -- A built-in entry stays built-in after a change. Else a file without it would remove it.
     source = CASE policy.principals.source WHEN 'built_in' THEN 'built_in' ELSE EXCLUDED.source END;
 
 -- name: delete_principal
@@ -180,7 +180,8 @@ DELETE FROM policy.policies WHERE tenant = %(tenant)s AND id = %(id)s;
 SELECT id FROM policy.policies WHERE tenant = %(tenant)s AND source = %(source)s ORDER BY id;
 
 -- name: makers_of_key
--- UNION: each key once, so that it ends. Without a bound: whoever makes enough keys would get past any.
+-- UNION visits each key once, so the recursion ends. It has no limit of depth, because a person
+-- could pass any limit with enough keys.
 WITH RECURSIVE made (maker, by_key) AS (
     SELECT created_by, made_by_key FROM policy.api_keys
     WHERE tenant = %(tenant)s AND id = %(key_id)s AND source = 'api'

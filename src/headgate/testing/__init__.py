@@ -1,1 +1,1 @@
-"""Fakes that ship with the product: provider simulator, clock, people."""
+"""Fakes and test tools that ship with the product."""

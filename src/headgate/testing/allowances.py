@@ -19,7 +19,7 @@ class FakeWindows:
     """The share of every worker in every window: spent, held and spare.
 
     Args:
-        fails: lets every call fail before anything is written, or after it.
+        fails: whether every call fails, before or after the write.
     """
 
     parts: dict[Window, dict[str, tuple[int, int, int]]] = field(
@@ -35,7 +35,7 @@ class FakeWindows:
         return sum(sum(part) for parts in places for part in parts.values())
 
     def store(self, worker: str) -> FakeAllowances:
-        """Return one worker's door to them."""
+        """Return the store as one worker sees it."""
         return FakeAllowances(self, worker)
 
 
@@ -71,7 +71,7 @@ class FakeAllowances:
 
     @asynccontextmanager
     async def wanted(self) -> AsyncGenerator[Any]:
-        """Give no call."""
+        """Return a stream without any request."""
         yield self._no_calls()
 
     async def forget(self, tenant: str, kind: Kind, *, before: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Fakes of the clock and of identifiers that a test controls."""
+"""A clock and an identifier source that a test controls."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 
 class FakeClock:
-    """A clock that stands still until the test advances it; both scales move together."""
+    """A clock that moves only when the test advances it, on both scales at once."""
 
     def __init__(self, start: datetime = _START) -> None:
         self._start = start
         self._elapsed_s = 0.0
 
     def now(self) -> datetime:
-        """Return the aware UTC time."""
+        """Return the time in UTC, with its time zone."""
         return self._start + timedelta(seconds=self._elapsed_s)
 
     def monotonic(self) -> float:
@@ -24,10 +24,10 @@ class FakeClock:
         return self._elapsed_s
 
     def advance(self, seconds: float) -> None:
-        """Let time pass.
+        """Advance the time.
 
         Raises:
-            ValueError: time does not go back.
+            ValueError: `seconds` is negative.
         """
         if seconds < 0:
             raise ValueError("time does not go back")
@@ -35,7 +35,10 @@ class FakeClock:
 
 
 class FakeIds:
-    """Identifiers that count upwards: `00…01`, `00…02`; tokens of different instances repeat."""
+    """Identifiers that count upwards: `00…01`, `00…02`.
+
+    Two instances return the same tokens.
+    """
 
     def __init__(self) -> None:
         self._ulids = 0

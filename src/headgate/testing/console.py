@@ -51,7 +51,7 @@ def _serve(port: int, *, url: str) -> int:
 
 
 def _make_calls(lab: Lab) -> None:
-    """Fill the console's pages with calls: done, masked, refused and waiting for approval."""
+    """Make calls for the console's pages: done, masked, refused and waiting for approval."""
     text = "Write to ada@example.org, who paid with 4111 1111 1111 1111"
     for key, model in (
         (lab.clerk, "cloud"),

@@ -1,4 +1,7 @@
-"""The contract of extensions as test functions; the suite runs them over the whole registry."""
+"""Checks of the contract of each kind of extension.
+
+The test suite runs them on every installed extension.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def check_dialect(dialect: Dialect) -> None:
 
     Raises:
         AssertionError: the dialect breaks the contract; the message says where.
-        Invalid: it implements a part of an end only, or declares a path that is none.
+        Invalid: the dialect has only a part of a side, or declares an invalid path.
     """
     manifest = dialect.manifest
     assert manifest.kind == "dialects", f"its manifest is of kind {manifest.kind}"
@@ -47,13 +50,13 @@ def check_dialect(dialect: Dialect) -> None:
 
 
 def check_provider(provider: Provider, *, dialects: Dialects | None = None) -> None:
-    """Hold a provider to its promises: a name, known dialects, a usable address, a credential that goes into headers.
+    """Check the contract of a provider: a name, known dialects, an address, credential headers.
 
     Args:
-        dialects: those that it may speak; None: the installed ones.
+        dialects: the dialects to choose from; None: the installed ones.
 
     Raises:
-        AssertionError: it breaks one; the message says which.
+        AssertionError: the provider breaks the contract; the message says where.
     """
     manifest = provider.manifest
     assert manifest.kind == "providers", f"its manifest is of kind {manifest.kind}"
@@ -79,10 +82,10 @@ def check_provider(provider: Provider, *, dialects: Dialects | None = None) -> N
 
 
 def check_detector(detector: Detector) -> None:
-    """Hold a detector to its promises: a name, declared kinds, patterns, sane hits on odd text.
+    """Check the contract of a detector: a name, declared kinds, patterns, hits within odd texts.
 
     Raises:
-        AssertionError: it breaks one; the message says which.
+        AssertionError: the detector breaks the contract; the message says where.
     """
     manifest = detector.manifest
     assert manifest.kind == "detectors", f"its manifest is of kind {manifest.kind}"
@@ -103,7 +106,7 @@ def check_detector(detector: Detector) -> None:
 
 
 def _candidates(detector: Detector) -> Iterable[Candidate]:
-    """Yield an engine's candidates: every match of each pattern in unusual texts."""
+    """Yield every match of each pattern in odd texts, as an engine does."""
     for pattern in detector.patterns:
         regex: Any = re2.compile((("(?i)" if pattern.is_caseless else "") + pattern.regex).encode())
         for text in _ODD_TEXTS:

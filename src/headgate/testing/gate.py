@@ -39,13 +39,13 @@ from headgate.wire.model_call import (
 CLOUD = Clearance(
     level=Confidentiality.INTERNAL, categories=frozenset(pseudonymous(one) for one in ("pii", "phi", "pci", "secret"))
 )
-"""The usual clearance of a provider in the cloud."""
+"""The usual clearance of a cloud provider."""
 
 OURS = Clearance(level=Confidentiality.RESTRICTED, categories=None, access=None, custody=Custody.ORGANISATION)
 """The clearance of a model on the organisation's own machines."""
 
 PRICE = Price("USD", input_micros=1_000_000, output_micros=2_000_000, cache_read_micros=100_000)
-"""One micro-dollar for a token in, two for a token out, a tenth for one from the cache."""
+"""Micro-dollars per token: 1 for input, 2 for output, 0.1 for input from the cache."""
 
 DIALECTS = load_dialects()
 _PROVIDERS = {"openai": openai, "anthropic": anthropic, "local": local}
@@ -54,7 +54,10 @@ _WIRES = {"openai": "openai_chat", "anthropic": "anthropic_messages"}
 
 @dataclass(slots=True)
 class Gate:
-    """Deployments behind the alias `chat`, in the order of adding; `bench` holds the fakes."""
+    """A gateway with an alias `chat` for its deployments, in the order of `add`.
+
+    `bench` holds the fakes of the other stages.
+    """
 
     egress: Egress
     bench: Bench = field(default_factory=Bench)
@@ -109,7 +112,10 @@ class Gate:
         body: Mapping[str, Any] | None = None,
         grant: str | None = None,
     ) -> Action[ModelCall, ModelEvent, ModelReply]:
-        """Return the action of asking the alias `chat`, as the server makes it of a client's bytes; or of counting."""
+        """Return a call of the alias `chat`, decoded from a client's bytes as the server does.
+
+        With `counts`, return a request for a token count.
+        """
         request: dict[str, Any] = {"model": "chat", "messages": [{"role": "user", "content": text}], "stream": stream}
         if wire == "anthropic":
             request["max_tokens"] = 64
@@ -120,11 +126,11 @@ class Gate:
         return Action(MODEL_INVOKE, principal, Resource("alias", call.model), call, context)
 
     async def ask(self, text: str = "Good day", **how: Any) -> Done[ModelCall, ModelEvent, ModelReply]:
-        """Ask and return the whole answer, in the wire format of its provider."""
+        """Make a call and return the whole answer in the provider's wire format."""
         return await self.bench.pipeline().run(self.action(text, **how))
 
     async def answer(self, text: str = "Good day", *, wire: str = "openai", **how: Any) -> Any:
-        """Ask and return the decoded answer, in the client's wire format."""
+        """Make a call and return the answer, decoded from the client's wire format."""
         done = await self.ask(text, wire=wire, **how)
         return json.loads(
             DIALECTS.render_reply(
@@ -139,11 +145,11 @@ class Gate:
     def stream(
         self, text: str = "Good day", **how: Any
     ) -> AbstractAsyncContextManager[Stream[ModelCall, ModelEvent, ModelReply]]:
-        """Ask for a stream."""
+        """Start a streamed call."""
         return self.bench.pipeline().stream(self.action(text, stream=True, **how))
 
     async def frames(self, text: str = "Good day", *, wire: str = "openai", **how: Any) -> bytes:
-        """Ask for a stream and return it as the client of that wire gets it."""
+        """Make a streamed call and return the bytes that a client of that wire receives."""
         action = self.action(text, wire=wire, stream=True, **how)
         created = int(self.bench.clock.now().timestamp())
         writer = DIALECTS.clients[_WIRES[wire]].write_events(action.payload, created=created)
@@ -157,7 +163,7 @@ class Gate:
 
 @asynccontextmanager
 async def gate() -> AsyncGenerator[Gate]:
-    """A gateway that may reach loopback, with no deployment yet."""
+    """Yield a gateway with access to loopback and no deployments."""
     loopback = NetworkProfile(allow=("127.0.0.0/8",), first_byte_s=5.0, idle_s=5.0)
     hasty = NetworkProfile(allow=("127.0.0.0/8",), first_byte_s=0.05, idle_s=0.05)
     async with Egress(profiles={"loopback": loopback, "hasty": hasty}, sweep_s=0.02) as egress:

@@ -1,4 +1,4 @@
-"""One worker for tests, in the test's own process: the real application on a real database, a simulator behind it.
+"""One worker in the test's own process: the real application, a real database and a simulator.
 
 It is faster than `testing.running`, and tests can inspect its parts. A test starts the shipper and
 the sequencer itself.
@@ -49,7 +49,7 @@ OTHER = TenantId("other")
 
 @dataclass(slots=True)
 class House:
-    """A running application, with access to its parts for tests."""
+    """A running application. Tests can reach its parts."""
 
     app: Application
     worker: assembly.Worker
@@ -58,18 +58,18 @@ class House:
     admin_key: str = field(repr=False, default="")
 
     def client(self, key: str | None = None, *, peer: str = "127.0.0.1", **headers: str) -> httpx2.AsyncClient:
-        """A client of the application; with a key where one is given, connected from the address `peer`."""
+        """Return an HTTP client with an optional key that connects from the address `peer`."""
         given = {"authorization": f"Bearer {key}"} if key else {}
         transport = httpx2.ASGITransport(app=self.app, raise_app_exceptions=True, client=(peer, 4711))
         return httpx2.AsyncClient(transport=transport, base_url=ORIGIN, headers={**given, **headers})
 
     @property
     def admin(self) -> httpx2.AsyncClient:
-        """A client with an administrator's key."""
+        """An HTTP client with an administrator's key."""
         return self.client(self.admin_key)
 
     async def sign_in_token(self, principal: str = ADMIN, tenant: TenantId = DEFAULT_TENANT) -> str:
-        """A fresh sign-in token."""
+        """Create a sign-in token."""
         base = self.worker.base
         async with self.worker.platform.administration.transaction(tenant=tenant) as tx:
             return await create_sign_in(tx, tenant=tenant, principal=principal, clock=base.clock, ids=base.ids)
@@ -78,7 +78,7 @@ class House:
     async def browser(
         self, principal: str = ADMIN, tenant: TenantId = DEFAULT_TENANT
     ) -> AsyncGenerator[httpx2.AsyncClient]:
-        """A signed-in browser on the console's own page."""
+        """Yield a client with the session of a signed-in browser on the console."""
         async with self.client(origin=ORIGIN, **{"x-headgate-csrf": "1"}) as client:
             answer = await client.post("/api/session", json={"token": await self.sign_in_token(principal, tenant)})
             assert answer.status_code == 200, answer.text
@@ -92,10 +92,11 @@ class House:
         use_case: str = "getting-started",
         by: str | None = None,
     ) -> str:
-        """Register a person with roles and a key that carries them; returns the key's secret.
+        """Register a person with roles and a key with the same roles; return the key's secret.
 
         Args:
-            by: who made the key; by default they did, or somebody else for a use case that has members.
+            by: the maker of the key. The default is the person for `getting-started`, and another
+                principal for any other use case.
         """
         service, admin = self.worker.service(Policy).service, self.worker.platform.administration
         async with admin.transaction(tenant=tenant) as tx:
@@ -108,7 +109,7 @@ class House:
         return new.secret
 
     async def log_everything(self) -> None:
-        """Ship the journal and append it to the log, as the processes beside a worker do."""
+        """Ship the journal and append it to the log, as the shipper and the sequencer do."""
         await self.ship()
         base = self.worker.base
         async with Database(self.database.login["headgate_sequencer"]) as database:
@@ -122,7 +123,7 @@ class House:
             await Shipper(database, root=self.worker.base.settings.journal_folder, clock=self.worker.base.clock).drain()
 
     async def records(self, **query: Any) -> list[dict[str, Any]]:
-        """The records, newest first, as the admin API lists them."""
+        """Return the records from the admin API, newest first."""
         await self.log_everything()
         async with self.admin as client:
             answer = await client.get("/api/records", params=query)
@@ -141,14 +142,14 @@ async def open_house(
     performers: Mapping[str, Performer[Any, Any, Any]] | None = None,
     features: Sequence[Feature] = FEATURES,
 ) -> AsyncGenerator[House]:
-    """Start the application on a database of its own, with a key of its administrator.
+    """Start the application on a database, with a key for its administrator.
 
     Args:
-        folder: for everything that a worker keeps.
+        folder: the worker's data folder.
         console: the folder of the built console.
-        port: that clients name in `Host`.
-        performers: in place of the worker's own, by verb.
-        features: that the worker opens.
+        port: the port in the `Host` header of clients.
+        performers: performers by verb, in place of the worker's own.
+        features: the features that the worker opens.
     """
     settings = Settings(
         data=folder,
@@ -183,7 +184,7 @@ async def _application(worker: assembly.Worker, console: Path) -> AsyncGenerator
 
 @dataclass(slots=True)
 class Streamed:
-    """A request driven by hand, for answers that do not end by themselves."""
+    """A request for an answer that may not end by itself."""
 
     app: Application
     method: str
@@ -215,7 +216,7 @@ class Streamed:
         self._departure.leave()
 
     async def until(self, text: str, *, times: int = 1) -> None:
-        """Wait until the answer holds a text so many times."""
+        """Wait until the answer contains a text `times` times."""
         async with asyncio.timeout(30):
             while self.text.count(text) < times:
                 self._grown.clear()
@@ -234,7 +235,7 @@ class Streamed:
 
 
 def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
-    """The named events of a stream, decoded."""
+    """Return the named events of a stream, decoded."""
     found: list[tuple[str, dict[str, Any]]] = []
     for block in text.split("\n\n"):
         lines = dict(line.split(": ", 1) for line in block.splitlines() if line and not line.startswith(":"))
@@ -244,6 +245,6 @@ def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def add_tenant(database: TemporaryDatabase, tenant: TenantId = OTHER) -> None:
-    """Add another tenant, as its owner."""
+    """Add a tenant as the owner of the database."""
     with psycopg.connect(database.owner.conninfo, autocommit=True) as connection:
         connection.execute("INSERT INTO policy.tenants (id) VALUES (%s)", (tenant,))

@@ -1,7 +1,7 @@
-"""A small installation of this version, kept to test upgrades to later versions.
+"""A small installation of this version, to test upgrades from it to later versions.
 
 `python -m headgate.testing.installation FILE` writes it: the database as SQL, the data folder, and
-the facts that a test has to find again. Each release writes a new one with its own code.
+the facts that a test must find after an upgrade. Each release writes a new file by its own code.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LEFT_OUT = ("cache", "metrics")
 
 
 async def _fill(house: House) -> Mapping[str, Any]:
-    """Fill the installation, and return the facts that a test has to find again."""
+    """Fill the installation, and return the facts that a test must find after an upgrade."""
     call = {"model": "local-chat", "messages": [{"role": "user", "content": "Write to bob@example.org, please."}]}
     bob = await house.register("bob")
     async with house.admin as client:
@@ -108,7 +108,7 @@ def _run(program: str, database: DatabaseAddress, *arguments: str, given: str | 
 
 
 def main() -> None:
-    """Write the named file."""
+    """Write the file that the command line names."""
     (file,) = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="headgate-installation-") as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""A whole Headgate for product tests, with one provider in the cloud and one on own machines."""
+"""A whole Headgate for product tests, with a simulated cloud provider and a local one."""
 
 from __future__ import annotations
 
@@ -188,18 +188,20 @@ roles = ["approver"]
 
 @dataclass(slots=True)
 class Lab:
-    """A running Headgate with two providers; all deployments in the cloud are at the same one.
+    """A running Headgate with two providers. All cloud deployments are at the same provider.
 
-    What fails is called by `unreliable…`: a deployment that failed is tried last for a while, and tests share them.
+    Tests share the lab, and Headgate tries a failed deployment last for a while. So tests of
+    failures call only the deployments `unreliable…`.
 
     Args:
-        clerk: key of somebody who may see everything, under the use case `support`.
-        intern: key of somebody who may see no personal data, under `support`.
-        claims: key of the clerk under `claims`, whose content is restricted.
-        watched: key of the clerk under `watched`, whose masking rules only observe.
-        careful: key of the clerk under `careful`, where somebody else approves each call to the cloud; olga made it,
-            signed in, so that the administrator, who made the others, may decide.
-        approver: key of grace, who may approve and nothing else.
+        clerk: a key of the clerk, who may see everything, under the use case `support`.
+        intern: a key of the intern, who may see no personal data, under `support`.
+        claims: a key of the clerk under `claims`, which restricts all content.
+        watched: a key of the clerk under `watched`, where the masking rules only observe.
+        careful: a key of the clerk under `careful`, where another person approves each cloud call.
+            Olga made this key in a browser session, so that the administrator, who made the other
+            keys, may approve.
+        approver: a key of grace, who may only approve.
     """
 
     gate: RunningHeadgate
@@ -214,23 +216,23 @@ class Lab:
 
     @property
     def toml(self) -> str:
-        """The configuration file."""
+        """The text of the configuration file."""
         return LAB.format(cloud=self.cloud.port, onprem=self.onprem.port)
 
     @property
     def openai_url(self) -> str:
-        """`base_url` of OpenAI's clients."""
+        """The `base_url` for OpenAI's client."""
         return f"{self.gate.base_url}/v1"
 
     def http(self, key: str | None = None) -> httpx2.Client:
-        """A plain client with the clerk's key; without one where `key` is empty."""
+        """Return an HTTP client with the clerk's key, or another key; `""` means no key."""
         key = self.clerk if key is None else key
         headers = {"authorization": f"Bearer {key}"} if key else {}
         return httpx2.Client(base_url=self.gate.base_url, headers=headers, timeout=60)
 
     @contextmanager
     def console(self, principal: str = "admin") -> Generator[httpx2.Client]:
-        """A signed-in browser on the console's own page."""
+        """Yield a client with the session of a signed-in browser on the console."""
         command = [sys.executable, "-m", "headgate.cli.main", "--data", str(self.gate.data), "sign-in"]
         command += ["--principal", principal]
         port = str(httpx2.URL(self.gate.base_url).port)
@@ -244,10 +246,10 @@ class Lab:
             yield client
 
     def record(self, record_id: str, *, logged: bool = False) -> Any:
-        """Wait for a closed record in the database, or in the log, and return it with its children.
+        """Wait for a closed record, or a logged one, and return it with its children.
 
         Raises:
-            TimeoutError: the record did not come in time.
+            TimeoutError: the record did not appear in time.
         """
         field = "leaf_index" if logged else "outcome"
 
@@ -269,10 +271,10 @@ class Lab:
 
 
 def until(look: Callable[[], T | None], *, what: str, within_s: float = 30.0) -> T:
-    """Poll until `look` returns a result, for the work of another process.
+    """Poll until `look` returns a result, to wait for another process.
 
     Raises:
-        TimeoutError: there is no result in time.
+        TimeoutError: `look` returned no result in time.
     """
     ends_at = time.monotonic() + within_s
     while time.monotonic() < ends_at:
@@ -284,10 +286,10 @@ def until(look: Callable[[], T | None], *, what: str, within_s: float = 30.0) ->
 
 @contextmanager
 def open_lab(folder: Path, *arguments: str) -> Generator[Lab]:
-    """Start providers and Headgate, and configure it.
+    """Start the providers and a configured Headgate.
 
     Args:
-        arguments: further ones of `headgate up`, such as `--no-model`.
+        arguments: additional arguments of `headgate up`, such as `--no-model`.
     """
     with (
         ThreadedSimulator(key=PROVIDER_KEY) as cloud,

@@ -1,4 +1,4 @@
-"""Minimal actions for tests: send a plain-text note, and get a note or pieces of one back."""
+"""A minimal action for tests: send a plain-text note, and get a note or its pieces back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headgate.testing.people import BOT, SUPPORT
 
 @dataclass(frozen=True, slots=True)
 class PlainContent(Content):
-    """Some strings, all written by the user."""
+    """Strings, each a segment of the user."""
 
     texts: tuple[str, ...]
 
@@ -27,7 +27,7 @@ class PlainContent(Content):
         return PlainContent(tuple(texts.get(index, text) for index, text in enumerate(self.texts)))
 
     def to_bytes(self) -> bytes:
-        """Return one string a line."""
+        """Return the strings, one a line."""
         return "\n".join(self.texts).encode()
 
 
@@ -43,13 +43,13 @@ class Note:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The note's text, one string a line."""
         return self.content.to_bytes().decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stream item: some text of one channel; `closes` names the channels that end with it."""
+    """A stream item: text of one channel; `closes` names the channels that end with it."""
 
     text: str
     channel: str = "content/0"
@@ -57,7 +57,7 @@ class Piece:
 
     @property
     def data(self) -> bytes:
-        """The text as it is kept with the record."""
+        """The text as bytes, for the record."""
         return self.text.encode()
 
     @property
@@ -70,11 +70,11 @@ class Piece:
         return replace(self, text=texts[0])
 
     def without_spelling(self) -> Piece:
-        """Return the piece: nothing is said twice."""
+        """Return the piece unchanged, because it has no second copy of its text."""
         return self
 
     def insert(self, slot: TextSlot) -> Piece:
-        """Return a piece of that slot alone."""
+        """Return a piece with the text of the slot."""
         return Piece(slot.text, slot.channel)
 
 
@@ -82,11 +82,11 @@ SEND: Verb[Note, Piece, Note] = Verb("note.send", Note, Piece, Note, effect="sen
 """Sends a note."""
 
 PLAN: Verb[Note, Piece, Note] = Verb("note.plan", Note, Piece, Note, effect="plan")
-"""Sends a note by a nested action; a plan without an effect of its own."""
+"""Sends a note by a nested action. A plan has no effect of its own."""
 
 
 def note(*texts: str) -> Note:
-    """Return a note of these strings."""
+    """Return a note with these strings."""
     return Note(PlainContent(texts))
 
 
@@ -100,7 +100,7 @@ def send(
     floor: Labels = BOTTOM,
     grant: str | None = None,
 ) -> Action[Note, Piece, Note]:
-    """Return the action of sending a note of these strings (`hello` without any) to a place."""
+    """Return an action that sends a note to a place; without strings, the note is `hello`."""
     return Action(
         verb=verb,
         principal=principal,

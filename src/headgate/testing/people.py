@@ -9,27 +9,27 @@ ACME = TenantId("acme")
 GLOBEX = TenantId("globex")
 
 ADA = Principal("ada", ACME, kind="person", roles=frozenset({"admin"}))
-"""Runs Headgate at Acme; may see everything."""
+"""The administrator at Acme, who may see everything."""
 
 GRACE = Principal("grace", ACME, kind="person", roles=frozenset({"auditor"}))
-"""Approves and audits at Acme."""
+"""The person who approves and audits at Acme."""
 
 BOT = Principal("support-bot", ACME, key_id="key-bot")
-"""A program of Acme's with a key without limits."""
+"""A program at Acme with a key without limits."""
 
 METERED = Principal(
     "metered-bot", ACME, key_id="key-metered", limits=Limits(requests_per_minute=10, cost_micros_per_day=1_000_000)
 )
-"""A program of Acme's with a key that may ask ten times a minute and spend one dollar a day."""
+"""A program at Acme with a key for ten requests a minute and one dollar a day."""
 
 VISITOR = Principal("visitor", ACME, kind="person", clearance=Clearance(level=Confidentiality.PUBLIC, categories=EMPTY))
-"""Somebody at Acme who may only see public content without personal data."""
+"""A person at Acme who may see only public content without personal data."""
 
 AGENT = Principal("agent-7", ACME, kind="agent", on_behalf_of=("ada",))
-"""An agent run that acts for Ada."""
+"""An agent that acts for Ada."""
 
 STRANGER = Principal("mallory", GLOBEX, kind="person")
-"""Somebody of another tenant."""
+"""A person of another tenant."""
 
 SUPPORT = UseCase("support", ACME, owner="ada", purpose="Answer customers' questions.")
 """An ordinary use case."""

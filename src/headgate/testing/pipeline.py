@@ -1,4 +1,4 @@
-"""A real pipeline over the fakes, with handles to all of them."""
+"""A real pipeline over fakes of all its stages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headgate.testing.transform import FakeTransformer
 
 
 class NestingPerformer(FakePerformer):
-    """Runs `SEND` as a nested action, whole or streamed, like a plan."""
+    """Runs `SEND` as a nested action, whole or streamed, as a plan does."""
 
     async def run(self, run: Run[Any, Any, Any]) -> Any:
         """Return the result of the nested action."""
@@ -43,8 +43,8 @@ class Bench:
     """The fakes behind one pipeline. Set them up first, then call `pipeline()`.
 
     Args:
-        performer: of notes, where `performers` are not given.
-        performers: by verb, instead of the note verbs.
+        performer: the performer of the note verbs, unless `performers` is set.
+        performers: performers by verb, instead of the note verbs.
         admission: a real admitter in place of the fake one.
         watch: wraps the recorder, as a worker does to count and trace.
     """
@@ -66,7 +66,7 @@ class Bench:
         self.approvals = FakeApprovals(clock=self.clock, ids=self.ids)
 
     def pipeline(self) -> Pipeline:
-        """Return a pipeline over these fakes."""
+        """Return a pipeline over the fakes."""
         stages = Stages(
             labeller=self.labeller,
             decider=self.decider,

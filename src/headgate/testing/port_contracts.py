@@ -4,7 +4,7 @@
         @pytest.fixture
         def approvals(self) -> ApprovalsUnderTest: ...
 
-The fakes of `headgate.testing.ports` pass the same classes as the real ones, so a test with a fake tells the truth.
+The fakes of `headgate.testing.ports` and the real implementations pass the same classes.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _ULID_CHARS = set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 
 
 class ClockContract:
-    """A fixture `clock` gives the clock under test."""
+    """The contract of a clock. A fixture `clock` provides the clock under test."""
 
     def test_the_time_is_aware_and_in_utc(self, clock: Clock) -> None:
-        """Naive times compare with nothing."""
+        """Python cannot compare naive times with aware ones."""
         offset = clock.now().utcoffset()
         assert offset is not None
         assert offset.total_seconds() == 0
 
     def test_the_monotonic_scale_never_goes_back(self, clock: Clock) -> None:
-        """Durations are never negative."""
+        """So no duration is negative."""
         seen = [clock.monotonic() for _ in range(100)]
         assert seen == sorted(seen)
 
 
 class IdsContract:
-    """A fixture `ids` gives the identifiers under test."""
+    """The contract of identifiers. A fixture `ids` provides the object under test."""
 
     def test_ulids_have_their_form_and_strictly_increase(self, ids: Ids) -> None:
         """Records sort by id."""
@@ -57,7 +57,7 @@ class IdsContract:
         assert set("".join(seen)) <= _ULID_CHARS
 
     def test_tokens_are_long_enough_safe_in_urls_and_never_the_same(self, ids: Ids) -> None:
-        """Secrets go into headers and links."""
+        """Headers and links carry secrets."""
         seen = [ids.token(size) for size in (16, 32, 32, 32)]
         assert len(set(seen)) == 4
         assert len(seen[0]) >= 22
@@ -67,7 +67,7 @@ class IdsContract:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalsUnderTest:
-    """Approvals under test, with handles to approve and to expire.
+    """Approvals under test, with functions to approve a request and to expire grants.
 
     Args:
         approve: approves a request as a person; returns the grant's id.
@@ -80,17 +80,20 @@ class ApprovalsUnderTest:
 
 
 class ApprovalsContract:
-    """A fixture `approvals` gives an `ApprovalsUnderTest`; requests are by `BOT` of Acme."""
+    """The contract of approvals. A fixture `approvals` provides an `ApprovalsUnderTest`.
+
+    `BOT` of Acme makes the requests.
+    """
 
     async def test_the_same_request_is_filed_once(self, approvals: ApprovalsUnderTest) -> None:
-        """Whoever asks again waits for the same answer."""
+        """A repeated request waits for the same answer."""
         first, again = [await self._request(approvals) for _ in range(2)]
         other = await self._request(approvals, digest=b"e" * 32)
         assert first == again
         assert other != first
 
     async def test_a_grant_is_redeemed_once(self, approvals: ApprovalsUnderTest) -> None:
-        """It is consumed by the first, even of several at once."""
+        """The first use consumes a grant, even among several at once."""
         grant = await approvals.approve(await self._request(approvals), GRACE.id)
         results = await asyncio.gather(*(self._redeem(approvals, grant) for _ in range(4)), return_exceptions=True)
         assert sum(isinstance(result, Denied) for result in results) == 3
@@ -98,7 +101,7 @@ class ApprovalsContract:
         assert (redeemed.digest, redeemed.approver) == (_DIGEST, GRACE.id)
 
     async def test_a_grant_is_bound_to_digest_and_principal(self, approvals: ApprovalsUnderTest) -> None:
-        """An approval of one action is none of another; a failed attempt does not consume it."""
+        """A grant is invalid for another action. A failed attempt does not consume it."""
         grant = await approvals.approve(await self._request(approvals), GRACE.id)
         with pytest.raises(Denied):
             await self._redeem(approvals, grant, digest=b"e" * 32)
@@ -107,21 +110,21 @@ class ApprovalsContract:
         assert (await self._redeem(approvals, grant)).approver == GRACE.id
 
     async def test_a_grant_expires(self, approvals: ApprovalsUnderTest) -> None:
-        """An approval is for now."""
+        """An expired grant is denied."""
         grant = await approvals.approve(await self._request(approvals), GRACE.id)
         await approvals.expire()
         with pytest.raises(Denied):
             await self._redeem(approvals, grant)
 
     async def test_what_nobody_approved_or_asked_for_is_denied(self, approvals: ApprovalsUnderTest) -> None:
-        """Nothing is granted by guessing."""
+        """Pending and unknown grants are denied."""
         waiting = await self._request(approvals)
         for grant in (waiting, "no-such-grant", ""):
             with pytest.raises(Denied):
                 await self._redeem(approvals, grant)
 
     async def test_nobody_approves_their_own_request(self, approvals: ApprovalsUnderTest) -> None:
-        """Either the approval is refused, or the grant is worth nothing."""
+        """Either the approval or the grant is denied."""
         with pytest.raises(Denied):
             await self._redeem(approvals, await approvals.approve(await self._request(approvals), BOT.id))
 
@@ -137,15 +140,15 @@ class ApprovalsContract:
 
 
 class RecorderContract:
-    """A fixture `recorder` gives the recorder under test."""
+    """The contract of a recorder. A fixture `recorder` provides the recorder under test."""
 
     async def test_what_is_appended_becomes_durable(self, recorder: Recorder) -> None:
-        """Both tickets keep their promise."""
+        """The tickets of opening and closing both become durable."""
         await recorder.open(opening("01J00000000000000000000001")).durable()
         await recorder.close(closing("01J00000000000000000000001")).durable()
 
     async def test_a_record_closes_without_waiting_for_its_opening(self, recorder: Recorder) -> None:
-        """So that it closes under cancellation too; order is kept."""
+        """A record can close under cancellation too. Opening and closing keep their order."""
         tickets = [
             recorder.open(opening("01J00000000000000000000002")),
             recorder.close(closing("01J00000000000000000000002")),
@@ -156,23 +159,23 @@ class RecorderContract:
 
 @dataclass(frozen=True, slots=True)
 class RecordsUnderTest:
-    """A feed that holds at least three closed records of `ACME`, one of `GLOBEX`, and none of anybody else."""
+    """A feed with at least three closed records of `ACME`, one of `GLOBEX` and no others."""
 
     records: Records
 
 
 class RecordsContract:
-    """A fixture `feed` gives a `RecordsUnderTest`."""
+    """The contract of a feed. A fixture `feed` provides a `RecordsUnderTest`."""
 
     async def test_the_feed_gives_every_record_once_in_order_however_it_is_paged(self, feed: RecordsUnderTest) -> None:
-        """Pages join without a gap."""
+        """Pages leave no gaps."""
         whole = await self._all(feed, limit=1000)
         assert len(whole) >= 3
         assert await self._all(feed, limit=1) == whole
         assert await self._all(feed, limit=2) == whole
 
     async def test_a_tenant_sees_its_own_records_only(self, feed: RecordsUnderTest) -> None:
-        """Neither in the feed nor by name."""
+        """A tenant sees another tenant's records neither in the feed nor by id."""
         mine, theirs = await self._all(feed, limit=10), await self._all(feed, limit=10, tenant=GLOBEX)
         assert theirs
         assert not set(mine) & set(theirs)
@@ -196,11 +199,11 @@ class RecordsContract:
 
 @dataclass(frozen=True, slots=True)
 class SectionUnderTest:
-    """A section, two different valid tables for it, and one that is not valid.
+    """A section, two different valid tables for it, and an invalid one.
 
     Args:
-        transaction: opens a transaction for a tenant, to pass to the section.
-        document: the rest of the file that the tables refer to.
+        transaction: opens a transaction for a tenant.
+        document: the rest of the file, with the entries that the tables refer to.
     """
 
     section: ConfigSection
@@ -212,10 +215,10 @@ class SectionUnderTest:
 
 
 class ConfigSectionContract:
-    """A fixture `subject` gives a `SectionUnderTest` on an empty store."""
+    """The contract of a section. A fixture `subject` provides one on an empty store."""
 
     async def test_applying_what_was_planned_leaves_nothing_to_plan(self, subject: SectionUnderTest) -> None:
-        """And applying again changes nothing."""
+        """A second `apply` changes nothing."""
         for table in (subject.one, subject.other, subject.one):
             assert await self._plan(subject, table)
             for _ in range(2):
@@ -223,19 +226,19 @@ class ConfigSectionContract:
                 assert await self._plan(subject, table) == []
 
     async def test_planning_changes_nothing(self, subject: SectionUnderTest) -> None:
-        """A plan may be asked for as often as one likes."""
+        """Repeated plans are equal."""
         plans = [await self._plan(subject, subject.one) for _ in range(3)]
         assert plans[0] == plans[1] == plans[2]
         assert {change.section for change in plans[0]} == {subject.section.name}
 
     async def test_tenants_are_apart(self, subject: SectionUnderTest) -> None:
-        """What one applies, another does not see."""
+        """A tenant's changes do not appear in another tenant's plan."""
         before = await self._plan(subject, subject.one, tenant=GLOBEX)
         await self._apply(subject, subject.one)
         assert await self._plan(subject, subject.one, tenant=GLOBEX) == before
 
     async def test_an_invalid_table_is_refused_at_its_key(self, subject: SectionUnderTest) -> None:
-        """The key is what the person has to look for."""
+        """The error names the invalid key."""
         with pytest.raises(Invalid) as caught:
             subject.section.check(subject.invalid, {**subject.document, subject.section.name: subject.invalid})
         assert (caught.value.param or "").startswith(subject.section.name)
@@ -268,6 +271,6 @@ def opening(record: str, *, tenant: TenantId = ACME) -> Opening:
 
 
 def closing(record: str, *, tenant: TenantId = ACME) -> Closing:
-    """Return its closing."""
+    """Return the closing of such an action."""
     done = Closing(RecordId(record), tenant, datetime(2026, 1, 5, 9, 0, 1, tzinfo=UTC), "done")
     return done._replace(duration_us=1_000_000)

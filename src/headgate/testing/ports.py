@@ -31,20 +31,20 @@ AnyAction = Action[Any, Any, Any]
 
 
 async def checkpoint() -> None:
-    """Give way to the event loop once."""
+    """Yield to the event loop once."""
     await asyncio.sleep(0)
 
 
 @dataclass(slots=True)
 class FakeLabeller:
-    """Answers with `labelled`, or with what it returns where it is a function."""
+    """Returns `labelled`, or the result of a call to it if it is a function."""
 
     labelled: Labelled | Callable[[AnyAction], Labelled] = field(default_factory=Labelled)
     error: Exception | None = None
     asked: list[AnyAction] = field(default_factory=list[AnyAction])
 
     def label(self, action: AnyAction) -> Labelled:
-        """Return the labelling; never less than use case and caller demand."""
+        """Return the labels, raised to the floors of use case and caller."""
         self.asked.append(action)
         if self.error is not None:
             raise self.error
@@ -59,7 +59,7 @@ class FakeLabeller:
 
 @dataclass(slots=True)
 class FakeDecider:
-    """Answers with `decision`, or with what it returns where it is a function."""
+    """Returns `decision`, or the result of a call to it if it is a function."""
 
     decision: Decision | Callable[[AnyAction, Labelled], Decision] = ALLOW
     error: Exception | None = None
@@ -74,12 +74,12 @@ class FakeDecider:
         return self.decision(action, labelled) if callable(self.decision) else self.decision
 
     def as_of_now(self, action: AnyAction) -> AnyAction:
-        """Return the action as `now` changes it."""
+        """Return the action, changed by `now` if it is set."""
         return action if self.now is None else self.now(action)
 
 
 class Settlement(NamedTuple):
-    """How a reservation ended."""
+    """The end of a reservation."""
 
     measures: Measures
     performed: bool
@@ -87,14 +87,14 @@ class Settlement(NamedTuple):
 
 @dataclass(slots=True)
 class FakeReservation:
-    """Counts its settlements; a second one is an error of the caller."""
+    """A reservation that lists its settlements. A second one is an error of the caller."""
 
     action: AnyAction
     settlements: list[Settlement] = field(default_factory=list[Settlement])
     error: Exception | None = None
 
     def settle(self, measures: Measures, *, performed: bool) -> None:
-        """Note the settlement."""
+        """Add the settlement to the list."""
         self.settlements.append(Settlement(measures, performed))
         if self.error is not None:
             raise self.error
@@ -102,7 +102,10 @@ class FakeReservation:
 
 @dataclass(slots=True)
 class FakeAdmitter:
-    """Admits everything, or raises `error`; `settle_error` is what its reservations raise once they have settled."""
+    """Admits everything, or raises `error`.
+
+    Its reservations raise `settle_error` after their settlement.
+    """
 
     error: Exception | None = None
     settle_error: Exception | None = None
@@ -119,44 +122,44 @@ class FakeAdmitter:
 
     @property
     def settlements(self) -> list[Settlement]:
-        """What was settled, over all reservations, in the order of reserving."""
+        """The settlements of all reservations, in the order of the reservations."""
         return [settlement for reservation in self.reservations for settlement in reservation.settlements]
 
 
 @dataclass(frozen=True, slots=True)
 class FakeTicket:
-    """Becomes durable at the next turn of the loop, or raises."""
+    """Becomes durable after one turn of the event loop, or raises `error`."""
 
     error: Exception | None = None
 
     async def durable(self) -> None:
-        """Return once the promise is kept."""
+        """Return when the entry is durable."""
         await checkpoint()
         if self.error is not None:
             raise self.error
 
 
 class WrittenRecord(NamedTuple):
-    """An opening with its closing, None while it is open."""
+    """An opening and its closing; the closing is None while the record is open."""
 
     opening: Opening
     closing: Closing | None
 
     @property
     def verb(self) -> str:
-        """The verb that the record has by now."""
+        """The current verb of the record."""
         within = self.closing.within if self.closing else None
         return within.verb if within else self.opening.verb
 
 
 @dataclass(slots=True)
 class FakeRecorder:
-    """Keeps records in memory, in order, and is the feed of them too.
+    """A recorder and feed that keeps records in memory, in order.
 
     Args:
-        open_error: raised by `open`; nothing is appended then, as when the journal is over its limit.
-        durable_error: raised by the tickets of openings, as when the disk is gone.
-        close_error: raised by `close`, after it appended.
+        open_error: `open` raises it and appends nothing, as when the journal is over its limit.
+        durable_error: the tickets of openings raise it, as when the disk is gone.
+        close_error: `close` raises it after it has appended the closing.
     """
 
     open_error: Exception | None = None
@@ -189,7 +192,7 @@ class FakeRecorder:
         return [WrittenRecord(opening, closings.get(opening.id)) for opening in self.openings]
 
     def outcomes(self, verb: str | None = None) -> list[str | None]:
-        """Return the outcomes in the order of opening, None for what is open, of one verb or of all."""
+        """Return the outcomes, of one verb or all, in opening order; None for open records."""
         return [
             record.closing.outcome if record.closing else None for record in self.records if verb in (None, record.verb)
         ]
@@ -233,7 +236,10 @@ class _Request:
 
 
 class FakeApprovals:
-    """Approvals in memory: single use, expiring, bound to a digest; the grant's id is the approval's."""
+    """Approvals in memory. A grant is for one use, expires, and is bound to a digest.
+
+    A grant has the id of its approval.
+    """
 
     def __init__(self, *, clock: Clock, ids: Ids, lifetime_s: float = 3600.0) -> None:
         self._clock = clock
@@ -245,7 +251,7 @@ class FakeApprovals:
     async def request(
         self, action: AnyAction, *, digest: bytes, decision: Decision, labels: Labels, record: RecordId
     ) -> str:
-        """File a request; the same one from the same principal only once."""
+        """File a request, but only once for the same digest and principal."""
         await checkpoint()
         if self.error is not None:
             raise self.error
@@ -282,7 +288,7 @@ class FakeApprovals:
 
 
 class FakeConfigSection:
-    """A section of named entries, kept in memory per tenant: `[[name]]` tables that each have an `id`."""
+    """A section in memory: for each tenant, `[[name]]` tables with an `id`."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -295,7 +301,7 @@ class FakeConfigSection:
 
     @property
     def lists_entries(self) -> bool:
-        """It has no entries."""
+        """False, because the section lists no entries."""
         return False
 
     def check(self, table: Any, document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -311,7 +317,7 @@ class FakeConfigSection:
         return entries
 
     async def plan(self, desired: Any, *, tenant: TenantId, transaction: Any) -> Sequence[Change]:
-        """Return what would change."""
+        """Return the changes that `apply` would make."""
         await checkpoint()
         current = self.stored.get(tenant, {})
         wanted: dict[str, Mapping[str, Any]] = desired
@@ -322,16 +328,16 @@ class FakeConfigSection:
         return changes + [Change(self._name, id_, "remove") for id_ in current if id_ not in wanted]
 
     async def apply(self, desired: Any, *, tenant: TenantId, transaction: Any) -> None:
-        """Make it so."""
+        """Store the entries."""
         await checkpoint()
         self.stored[tenant] = dict(desired)
 
 
 @dataclass(slots=True)
 class FakePerformer:
-    """Performs by calling `do` with the run, or gives `items` one by one; `error` is raised in place of the end.
+    """Calls `do` with the run, or streams `items`. It raises `error` in place of the end.
 
-    `runs` are the runs that came in, `closed` counts the streams that were left, however.
+    `runs` lists the runs, and `closed` counts the streams that ended in any way.
     """
 
     do: Callable[[Run[Any, Any, Any]], Any] = lambda run: run.payload
@@ -342,7 +348,7 @@ class FakePerformer:
     closed: int = 0
 
     async def run(self, run: Run[Any, Any, Any]) -> Any:
-        """Return what `do` makes of the run."""
+        """Return the result of `do`."""
         self.runs.append(run)
         await checkpoint()
         run.measures = self.measures
@@ -351,7 +357,7 @@ class FakePerformer:
         return self.do(run)
 
     def stream(self, run: Run[Any, Any, Any]) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
-        """Give the items."""
+        """Stream the items."""
         return self._stream(run)
 
     @asynccontextmanager
@@ -373,5 +379,5 @@ class FakePerformer:
 
 
 def journal_full() -> Unavailable:
-    """Return what a recorder raises when its journal is over the declared limit."""
+    """Return the error of a recorder whose journal is over its limit."""
     return Unavailable("the journal is over its limit", retry_after_s=1.0)

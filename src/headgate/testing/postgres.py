@@ -1,10 +1,10 @@
 """A real PostgreSQL for tests: one server per test session, a fresh migrated database per test.
 
-In a `conftest.py`, two lines make the fixtures:
+A `conftest.py` imports the fixtures:
 
     from headgate.testing.postgres import fresh_database, postgres  # noqa: F401 - fixtures
 
-A `fresh_database` is copied from a migrated template, which takes some tens of milliseconds. The
+A `fresh_database` is a copy of a migrated template. The copy takes some tens of milliseconds. The
 server runs without fsync.
 """
 
@@ -32,7 +32,10 @@ _TEMPLATE = "headgate"
 
 @dataclass(frozen=True, slots=True)
 class TemporaryDatabase:
-    """A migrated database of a test's own: `owner` may do everything, `login` has an address for each role."""
+    """A migrated database for one test.
+
+    `owner` is the address of a login that may do everything; `login` has an address for each role.
+    """
 
     owner: DatabaseAddress
     login: Mapping[Role, DatabaseAddress]
@@ -42,8 +45,8 @@ class TemporaryDatabase:
 class TemporaryServer:
     """A running server.
 
-    `template` is its migrated database, which nobody may be connected to while it is copied; `secrets` is the folder of
-    its passwords; `login` has an address for each role.
+    `template` is its migrated database. PostgreSQL copies it only while it has no connections.
+    `secrets` is the folder of its passwords, and `login` has an address for each role.
     """
 
     template: DatabaseAddress
@@ -53,7 +56,7 @@ class TemporaryServer:
 
     @contextmanager
     def database(self, *, migrated: bool = True) -> Generator[TemporaryDatabase]:
-        """A database of its own, gone afterwards; `migrated=False` gives an empty one."""
+        """Create a database, and drop it afterwards; with `migrated=False` it is empty."""
         name = f"test_{next(self._numbers)}"
         server = self.template.having(dbname="postgres")
         source = _TEMPLATE if migrated else "template0"
@@ -75,7 +78,7 @@ class TemporaryServer:
 
 @contextmanager
 def postgres_server(data: Path) -> Generator[TemporaryServer]:
-    """A migrated server in a folder, stopped afterwards."""
+    """Start a migrated server in a folder, and stop it afterwards."""
     embedded = EmbeddedPostgres(data, durable=False)
 
     async def begin() -> TemporaryServer:

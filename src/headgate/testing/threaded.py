@@ -1,4 +1,4 @@
-"""The provider simulator for tests that are no coroutines: it runs on a loop of its own in a thread."""
+"""The provider simulator for synchronous tests, on an event loop in its own thread."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _START_S = 10.0
 
 
 class ThreadedSimulator:
-    """A provider on loopback, used from ordinary code; use with `with`.
+    """A simulated provider on loopback for synchronous code; use with `with`.
 
     Args:
-        key: what clients have to present; None takes everybody.
-        keep: how many requests are kept; the newest.
+        key: the key that clients must send; None accepts any.
+        keep: the number of newest requests in `requests`.
     """
 
     def __init__(self, *, key: str | None = None, keep: int = 10_000) -> None:
@@ -32,17 +32,17 @@ class ThreadedSimulator:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on loopback."""
         return self._simulator.port
 
     @property
     def requests(self) -> list[Received]:
-        """What came in since `reset`, oldest first."""
+        """The requests since `reset`, oldest first."""
         return list(self._simulator.requests)
 
     @property
     def connections(self) -> int:
-        """How many connections were opened since `reset`."""
+        """The number of connections since `reset`."""
         return self._simulator.connections - self._connections_before
 
     def script(self, *scripts: Script | Answering) -> None:
@@ -50,11 +50,11 @@ class ThreadedSimulator:
         self._simulator.script(*scripts)
 
     def answer_always(self, script: Script | Answering) -> None:
-        """Answer what no queued script answers, until `reset`."""
+        """Answer every request without a queued script with this one, until `reset`."""
         self._simulator.default = script
 
     def reset(self) -> None:
-        """Forget what came in and what was to be answered; what stalls goes on."""
+        """Forget requests and queued answers, and let stalled answers go on."""
         self._simulator.forget()
         self._simulator.default = self._usual
         self._connections_before = self._simulator.connections

@@ -1,4 +1,4 @@
-"""A transformer that masks by plain search and replace: enough to see that obligations are applied and undone."""
+"""A fake transformer that masks and restores by plain search and replace."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ AnyAction = Action[Any, Any, Any]
 
 
 class FakeKeeper:
-    """Keeps `<masked>` in place of everything, or raises `error`."""
+    """Returns `<masked>` for every content, or raises `error`."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
 
     def payload(self) -> bytes | None:
-        """Return a note, or nothing where it has an error."""
+        """Return a placeholder, or None if there is an error."""
         return None if self.error is not None else b"<masked>"
 
     def result(self, content: Content) -> bytes | None:
-        """Return a note."""
+        """Return a placeholder."""
         if self.error is not None:
             raise self.error
         return b"<masked>"
 
     def channels(self, texts: Mapping[str, str], *, is_whole: bool) -> bytes:
-        """Return a note of the channels, and of whether they are whole."""
+        """Return a placeholder with the names of the channels and `is_whole`."""
         if self.error is not None:
             raise self.error
         return f"<masked> {','.join(texts)} {is_whole}".encode()
 
 
 class FakeExchange:
-    """Replaces what was found of the masked categories by `<category-1>`, `<category-2>`, and restores it on return.
+    """Replaces findings of the masked categories by `<category-1>`, `<category-2>` and back.
 
-    A pseudonym that is split over two stream items is not recognised.
+    It does not recognise a pseudonym that is split over two stream items.
 
     Args:
-        output: labels of what comes back by themselves, or one for each item that comes.
+        output: own labels of the answer, or a list with labels for each item of it.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class FakeExchange:
         return (item.edit([self._restore(slot.text) for slot in item.slots]),) if item.slots else (item,)
 
     def finish(self) -> Sequence[Any]:
-        """Return nothing: nothing was held back."""
+        """Return nothing, because the exchange holds no text back."""
         return ()
 
     def result(self, result: Any) -> Any:
@@ -86,7 +86,7 @@ class FakeExchange:
         return result.with_content(result.content.edit(texts))
 
     def closing_facts(self) -> Mapping[str, Fact]:
-        """Return how much was restored."""
+        """Return the number of restored values."""
         if self.closing_error is not None:
             raise self.closing_error
         return {"restored": self._restored} if self._restored else {}
@@ -112,13 +112,15 @@ class FakeExchange:
 
 @dataclass(slots=True)
 class FakeTransformer:
-    """Makes a `FakeExchange` for each action, transparent for those that only plan others.
+    """Makes a `FakeExchange` for each action. Exchanges of plans are transparent.
 
     Args:
-        output: labels that what comes back has by itself; a list gives one for each stream item.
-        error: raised instead of an answer; `exchange_error` by the exchange when something comes back,
-            `closing_error` by it when it is asked for its closing facts, `keeper_error` by what keeps answers masked.
-        is_transparent: whether all exchanges say that nothing needs to go through them.
+        output: own labels of the answer; a list has labels for each stream item.
+        error: `transform` raises it.
+        exchange_error: the exchange raises it for an item or a result.
+        closing_error: the exchange raises it in `closing_facts`.
+        keeper_error: the keeper of masked answers raises it.
+        is_transparent: whether all exchanges are transparent.
     """
 
     output: Labels | Sequence[Labels] = field(default_factory=Labels)

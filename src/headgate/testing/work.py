@@ -1,10 +1,11 @@
-"""How much work a governed request is: calls of functions, since time depends on the machine and counts do not.
+"""Counts the function calls of a governed request.
 
-Counted are the functions of Headgate and whatever they call, in Python and in C, on the event loop's thread, from the
-first byte of the request to the last of its answer. The fakes and the event loop are not.
+Unlike times, counts do not depend on the machine. They include the functions of Headgate and all
+functions that these call, in Python and in C, on the event loop's thread, from the first byte of
+the request to the last byte of its answer. They exclude the fakes and the event loop.
 
-`python -m headgate.testing.work` (`make budget`) writes the counts of this version of Python anew; a test fails where
-a request takes more than a tenth more.
+`python -m headgate.testing.work` (`make budget`) writes new counts for this version of Python. A
+test fails if a request needs over a tenth more calls.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 _OURS = str(Path(__file__).parents[1])
 _FAKES = str(Path(__file__).parent)
 _BESIDE = frozenset({"kept"})
-"""Where loops begin that every worker has; others have names that end in `_forever`."""
+"""Functions with a worker's background loops, besides those with names in `_forever`."""
 
 _WARM, _ROUNDS = 3, 7
 _CHUNKS = 40
@@ -40,13 +41,13 @@ _QUESTION: Mapping[str, Any] = {"model": "local-chat", "messages": [{"role": "us
 
 @dataclass(slots=True)
 class Work:
-    """Calls of functions that are written in Python and in C."""
+    """Numbers of calls of Python functions and of C functions."""
 
     python: int = 0
     c: int = 0
 
     def count(self, frame: FrameType, event: str, _: object) -> None:
-        """Be the profiler of a thread."""
+        """Count one event, as a thread's profiler."""
         if event == "call" and _is_of_the_request(frame):
             self.python += 1
         elif event == "c_call" and _is_of_the_request(frame):
@@ -54,7 +55,7 @@ class Work:
 
 
 async def measure(house: House) -> dict[str, dict[str, int]]:
-    """Return the least work of several rounds for each kind of request."""
+    """Return the lowest counts of several rounds for each kind of request."""
     key = await house.register("worker", use_case="getting-started")
     house.simulator.default = Script(text=tuple(f"word{number} " for number in range(_CHUNKS)))
     kinds: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -70,7 +71,7 @@ async def measure(house: House) -> dict[str, dict[str, int]]:
 
 
 def budget() -> Mapping[str, Mapping[str, Mapping[str, int]]]:
-    """Return what is written down, by version of Python."""
+    """Return the stored counts by version of Python."""
     found: Mapping[str, Mapping[str, Mapping[str, int]]] = json.loads(FILE.read_text())
     return found
 
@@ -99,7 +100,10 @@ async def _counted(ask: Callable[[], Awaitable[None]]) -> Work:
 
 
 def _is_of_the_request(frame: FrameType | None) -> bool:
-    """Whether the frame is Headgate's, or was called by one that is; not what goes on beside the request."""
+    """Tell whether the frame belongs to Headgate or has a caller that does.
+
+    Frames of background loops do not count.
+    """
     is_ours: bool | None = None
     while frame is not None:
         code = frame.f_code
@@ -118,10 +122,10 @@ async def _measured(database: TemporaryDatabase, folder: Path) -> dict[str, dict
 
 
 def main() -> None:
-    """Write the counts of this version of Python anew."""
+    """Write new counts for this version of Python."""
     with tempfile.TemporaryDirectory(prefix="headgate-work-") as name:
         folder = Path(name)
-        folder.chmod(0o755)  # the server drops its privileges and has to get in
+        folder.chmod(0o755)  # the server drops its privileges and needs access
         with postgres_server(folder / "server") as server, server.database() as database:
             (folder / "data").mkdir(mode=0o700)
             found = asyncio.run(_measured(database, folder))

@@ -1,4 +1,7 @@
-"""Secrets that are known by the name before them: assignments, fields, sentences in several languages."""
+"""Finds secrets by the name before them, in assignments, fields and sentences.
+
+The names are in several languages.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,7 @@ _SESSION = frozenset({"session", "sessionid", "session_id", "sessid", "sid", "ds
 
 
 def utf8(regex: str) -> str:
-    """Return a regular expression over characters as one over the bytes of their UTF-8."""
+    """Convert a regular expression over characters to one over UTF-8 bytes."""
     return regex.encode().decode("latin-1")
 
 
@@ -93,7 +96,7 @@ def _pattern(name: str, words: str) -> Pattern:
     return Pattern(f"assigned.{name}", _bytes(rf"(?:{words}){value}"), is_caseless=True, retry=3)
 
 
-# Hyperscan is faster with several expressions than with one of all the words.
+# Hyperscan matches several expressions faster than one alternation of all words.
 PATTERNS = (
     _pattern("pass", _PASSES),
     _pattern("other", _OTHER_LANGUAGES),
@@ -127,7 +130,7 @@ class _Value(NamedTuple):
 
 
 class _Given(NamedTuple):
-    """A value and how it is given: `style` is `set`, `said`, `follows` or `flag`."""
+    """A name and its value; `style` is `set`, `said`, `follows` or `flag`."""
 
     name: str
     word: str
@@ -141,7 +144,7 @@ class _Given(NamedTuple):
 
 
 def judge(candidate: Candidate) -> Iterable[Hit]:
-    """Return the value that is given to the name, if it is a secret and no reference to one."""
+    """Return the value after the name, if it is a secret and not a reference to one."""
     given = _given(candidate)
     if given is None or not _is_secret(given):
         return ()
@@ -168,7 +171,7 @@ def _given(candidate: Candidate) -> _Given | None:
     separator = separator.rstrip(":") if separator[:1].isalpha() else separator[-1:]
     name_start = start + len(found["word"]) - len(name)
     if (separator == ":" and "//" in name) or text[name_start - 2 : name_start] == "::":
-        return None  # the user of a URL, a name in a scope
+        return None  # a user in a URL, or a scoped name
     value = _value(text, found.end(), separator, is_parameter=text[name_start - 1 : name_start] in ("?", "&"))
     if value is None or ("\n" in found.group() and separator != "" and kinds(value.text) < 3):
         return None
@@ -176,7 +179,7 @@ def _given(candidate: Candidate) -> _Given | None:
 
 
 def _name_start(text: str, at: int) -> int:
-    """Return where the name begins that the word at this place ends."""
+    """Return the start of the name around position `at`."""
     least = max(0, at - _LONGEST_NAME)
     while at > least and (text[at - 1].isalnum() or text[at - 1] in "_.-/$"):
         at -= 1
@@ -190,7 +193,10 @@ def _style(candidate: Candidate, separator: str) -> str:
 
 
 def _begins_word(name: str, word: str) -> bool:
-    """Tell whether the word is one of the name's own: `dbPassword`, `DB_PASS` and `pgpassword`, but not `compass`."""
+    """Tell whether the keyword is a word of the name and not only some of its letters.
+
+    It is a word of `dbPassword`, `DB_PASS` and `pgpassword`, but not of `compass`.
+    """
     before = name[: -len(word)][-1:]
     if not before or not before.isalpha() or not before.isascii() or not word[0].isascii():
         return True
@@ -254,7 +260,7 @@ def _is_secret(given: _Given) -> bool:
     if len(value) < 4 or is_stand_in(value) or (not given.value.is_quoted and is_reference(value)):
         return False
     if _PAIR_NAME.search(given.name) and any(joint in value for joint in ":/"):
-        return False  # a name and a password: the pattern of pairs takes the password alone
+        return False  # a name and a password: the `pair` pattern finds the password alone
     if given.separator == "," and not (given.is_screaming and given.value.is_quoted):
         return False
     if " " in value and not given.name.lower().endswith("phrase"):
@@ -279,7 +285,7 @@ def _letters(text: str) -> str:
 
 
 def _is_said_to_be(given: _Given, value: str) -> bool:
-    """Judge a value that follows the word with nothing between but space."""
+    """Tell whether a value after the keyword and a blank is a secret."""
     if given.value.is_quoted:
         return given.word != "pass" and kinds(value) >= 2 and len(value) >= 6 and not is_wordy(value)
     if _UUID.fullmatch(value) or (not _is(_PASSWORDS, given.word) and is_opaque(value, least=16)):

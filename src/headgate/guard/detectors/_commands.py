@@ -1,4 +1,4 @@
-"""Secrets that are known by the command, the statement or the device that takes them."""
+"""Finds secrets in commands, SQL statements, device configurations and sentences."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def _part(candidate: Candidate, shape: re.Pattern[str], kind: str) -> Iterable[H
 
 
 def _statement(candidate: Candidate) -> Iterable[Hit]:
-    """Tell a statement of SQL from a sentence that says by what something is identified."""
+    """Return the password of an SQL statement, but not of an ordinary sentence."""
     hits = tuple(_part(candidate, _LAST, "password"))
     values = [candidate.text[hit.start : hit.end] for hit in hits]
     is_statement = candidate.value.startswith(("IDENTIFIED", "WITH PASSWORD"))
@@ -186,7 +186,7 @@ def _checked(text: str, start: int, end: int, kind: str) -> Iterable[Hit]:
 
 
 def _command(candidate: Candidate) -> Iterable[Hit]:
-    """Read the flags of one command, to the end of its line or the next command."""
+    """Return the passwords in the flags of one command, up to the end of its line."""
     text, at = candidate.text, candidate.start
     stop = text.find("\n", at, at + _LONGEST_LINE)
     stop = min(len(text), at + _LONGEST_LINE) if stop < 0 else stop
@@ -204,7 +204,10 @@ def _command(candidate: Candidate) -> Iterable[Hit]:
 
 
 def _seed(candidate: Candidate) -> Iterable[Hit]:
-    """Keep as many words as seed phrases have; the list of their words is not needed to tell them from a sentence."""
+    """Return the seed phrase, if it has as many words as seed phrases have.
+
+    The number of words tells it from a sentence without a list of seed words.
+    """
     label = _SEED_LABEL.match(candidate.value)
     first = candidate.start + (label.end() if label else 0)
     found = list(_LOWER_WORD.finditer(candidate.text, first, candidate.end))
@@ -215,13 +218,13 @@ def _seed(candidate: Candidate) -> Iterable[Hit]:
 
 
 def _is_mixed(value: str) -> bool:
-    """Tell letters mixed with figures, and no name that is written so."""
+    """Tell whether the value mixes letters and digits and is not a name with digits."""
     has_figures, has_letters = any(map(str.isdigit, value)), any(map(str.isalpha, value))
     return has_figures and has_letters and not is_wordy_phrase(value)
 
 
 def _mentioned(candidate: Candidate) -> Iterable[Hit]:
-    """Find what can only be a password in the rest of a line that speaks of one."""
+    """Return the first likely password in the rest of a line that mentions a password."""
     begin = candidate.text.find(" ", candidate.start, candidate.end)
     for found in _LONG_WORD.finditer(candidate.text, begin, candidate.end) if begin >= 0 else ():
         value = found.group().rstrip(".:?")

@@ -1,4 +1,4 @@
-"""How keys and tokens of services look: what their issuers publish of prefix, alphabet and length."""
+"""Formats of keys and tokens: the prefix, alphabet and length that issuers publish."""
 
 from __future__ import annotations
 
@@ -146,7 +146,10 @@ DISTINCT: tuple[tuple[str, str], ...] = (
     ("dropbox_token", r"\bsl\.(?:u\.)?[A-Za-z0-9_=\-]{130,}"),
     ("age_secret_key", r"AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}"),
 )
-"""Kind and expression of formats that are told by themselves; `\\b` only where a prefix is short or a word."""
+"""Kind and expression of each format that needs no context.
+
+An expression begins with `\\b` only if its prefix is short or a word.
+"""
 
 SERVICES = words(
     r"""
@@ -165,4 +168,4 @@ SERVICES = words(
     virustotal voyage xray yandex youtube zendesk zoom contribsys__com
     """
 )
-"""Names of services whose keys have no format of their own, as regular expressions."""
+"""Names of services without a key format of their own, as regular expressions."""

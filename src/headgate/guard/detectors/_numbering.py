@@ -1,4 +1,7 @@
-"""The world's numbering plans, asked without parsing: a table by calling code, filled as codes are seen."""
+"""National numbering plans from `phonenumbers`, used without its parser.
+
+A cache keeps the plans of each calling code that has appeared.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _LONGEST_CODE = 3
 
 
 class _Plan(NamedTuple):
-    """The lengths and forms of the numbers of one region, without its trunk prefix."""
+    """Number lengths and patterns of one region, without the trunk prefix."""
 
     lengths: frozenset[int]
     local_lengths: frozenset[int]
@@ -21,13 +24,13 @@ class _Plan(NamedTuple):
     trunk: str
 
     def has(self, number: str) -> bool:
-        """Tell whether a line of the region can have this number."""
+        """Tell whether the number fits the plan."""
         return len(number) in self.lengths and any(form.fullmatch(number) for form in self.forms)
 
 
 @lru_cache(maxsize=512)
 def _plan(region: str, code: int) -> _Plan:
-    """Return the plan of a region, or of a calling code that belongs to none."""
+    """Return the plan of a region, or of a calling code without a region."""
     found = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
     if found is None or found.general_desc is None:
         return _Plan(frozenset(), frozenset(), (), "")
@@ -60,7 +63,7 @@ def _plans(code: int) -> tuple[_Plan, ...]:
 
 
 def is_possible(digits: str) -> bool:
-    """Tell whether these digits are a calling code and as many digits as its numbers have."""
+    """Tell whether the digits are a calling code and a number of a possible length."""
     for size in range(1, _LONGEST_CODE + 1):
         code = int(digits[:size])
         if code in COUNTRY_CODE_TO_REGION_CODE:
@@ -71,7 +74,7 @@ def is_possible(digits: str) -> bool:
 
 
 def is_valid(digits: str) -> bool:
-    """Tell whether these digits are a calling code and a number of its plan."""
+    """Tell whether the digits are a calling code and a number of its plan."""
     for size in range(1, _LONGEST_CODE + 1):
         code = int(digits[:size])
         if code in COUNTRY_CODE_TO_REGION_CODE:
@@ -80,7 +83,7 @@ def is_valid(digits: str) -> bool:
 
 
 def is_national(digits: str) -> bool:
-    """Tell whether one of the larger plans with a trunk prefix has this number."""
+    """Tell whether the digits are a national number in one of `_REGIONS`."""
     return any(_has_national(region, digits) for region in _REGIONS)
 
 

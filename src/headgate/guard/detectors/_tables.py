@@ -1,4 +1,4 @@
-"""Cells of a column in a table of lines (CSV, TSV, Markdown), known by the heading of the column."""
+"""Finds the cells of a table column (CSV, TSV, Markdown) by the column's heading."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _RULE = re.compile(r"[\s|:\-+=]+")
 
 
 class Cell(NamedTuple):
-    """Characters `start` to `end` of the text, without quotation marks and spaces around the value."""
+    """Characters `start` to `end` of the text: a value without quotation marks and spaces."""
 
     start: int
     end: int
 
 
 class Column:
-    """A column, by its headings.
+    """A table column with a known heading.
 
     Args:
-        headings: a caseless regular expression of the syntax that RE2 and Python share, ASCII only.
+        headings: a case-insensitive ASCII regular expression, valid in RE2 and in Python.
     """
 
     def __init__(self, headings: str) -> None:
@@ -34,9 +34,10 @@ class Column:
         self._heading = re.compile(headings, re.IGNORECASE)
 
     def cells(self, candidate: Candidate) -> Iterator[Cell]:
-        """Yield the cells below the headings in the line of the candidate, the first match of that line.
+        """Yield the cells below all matching headings in the candidate's line.
 
-        The table ends where a line has another number of cells or repeats the heading. O(characters of the table).
+        Only the candidate at the first matching heading of a line yields cells. The table ends at
+        a line with another number of cells or with the heading again. O(characters of the table).
         """
         text = candidate.text
         begin = max(text.rfind("\n", 0, candidate.start) + 1, candidate.start - _LONGEST_LINE)
@@ -67,7 +68,7 @@ class Column:
 
 
 def column_pattern(name: str, column: Column) -> Pattern:
-    """Return the pattern that finds the heading of a column."""
+    """Return the pattern of a column's heading."""
     return Pattern(name, rf"\b(?:{column.headings})[\"'`*]{{0,2}}[ ]{{0,20}}[\t|;,\r\n]", is_caseless=True)
 
 

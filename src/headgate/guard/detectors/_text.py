@@ -1,4 +1,4 @@
-"""What several detectors ask of the text around a value."""
+"""Text functions that several detectors share."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ OTHER_NUMBERS = (
     r"facture|pedido|pratica|ordine|fattura|zam\u00f3wienie|rechnung\w*|bestell\w*|auftrag\w*|beleg\w*|buchung\w*|kunden\w*|"
     r"vorgang\w*|sendung\w*|kostenstelle|artikel\w*|seriennummer|teile?nummer|aktenzeichen"
 )
-"""Words that announce a number of another kind, for a caseless regular expression."""
+"""Words before numbers of other kinds, for a case-insensitive regular expression."""
 
 
 def is_letter(char: str) -> bool:
-    """Tell whether this is a letter or digit of a script whose words have spaces between them."""
+    """Tell whether `char` is a letter or digit of a script with spaces between words."""
     return char.isalnum() and char <= _LAST_SPACED_LETTER
 
 
 def spaced(name: str) -> str:
-    """Return the words of a name in snake, kebab or camel case with spaces between them."""
+    """Return a name in snake, kebab or camel case as words with spaces between them."""
     return _CAMEL.sub(" ", name).translate(_JOINTS)
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Return the words of a list that is written with spaces."""
+    """Split a list at its blanks."""
     return tuple(text.split())

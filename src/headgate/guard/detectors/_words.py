@@ -1,4 +1,4 @@
-"""Tells words, names of variables and stand-ins from what somebody or a generator made up as a secret."""
+"""Tells words, variable names and placeholders from secrets."""
 
 from __future__ import annotations
 
@@ -49,26 +49,29 @@ _VOWELS = frozenset("aeiouyAEIOUY")
 
 
 def entropy_bits(value: str) -> float:
-    """Return Shannon's entropy of the characters, in bits a character."""
+    """Return the Shannon entropy of the value, in bits per character."""
     size = max(1, len(value))
     return -sum(count / size * math.log2(count / size) for count in Counter(value).values())
 
 
 def is_stand_in(value: str) -> bool:
-    """Tell what only marks the place of a secret."""
+    """Tell whether the value is a placeholder for a secret."""
     plain = value.strip("\"'`<>[](){}*.,!?:; ").lower()
     return not plain or plain in _NOTHING or len(set(plain)) < 3 or _STAND_IN.search(value) is not None
 
 
 def is_reference(value: str) -> bool:
-    """Tell what names a place where a secret is kept: code, a path, an address."""
+    """Tell whether the value names the location of a secret: code, a path or an address."""
     if _CODE.search(value) or value.startswith(("/", "./", "../", "~/", "C:\\", "http://", "https://")):
         return True
     return _CHAIN.fullmatch(value) is not None and all(is_all_words(piece) for piece in value.split("."))
 
 
 def is_wordy(value: str) -> bool:
-    """Tell words joined as names of variables and files are, with or without a short number behind."""
+    """Tell whether the value looks like the name of a variable or file.
+
+    A short number may follow the words of the name.
+    """
     if _NUMERONYM.fullmatch(value) or _VERSION.search(value) or _ALGORITHM.fullmatch(value):
         return True
     if not _NAME_LIKE.fullmatch(value):
@@ -84,24 +87,27 @@ def is_wordy(value: str) -> bool:
 
 
 def is_wordy_phrase(value: str) -> bool:
-    """Tell words of a sentence: capitals only begin them, and figures stand for themselves."""
+    """Tell whether the value is ordinary text: a reference, a slug, an algorithm or a name.
+
+    A name that ends in a digit counts only if a dash, underscore or point joins its words.
+    """
     if is_reference(value) or is_slug(value) or _ALGORITHM.fullmatch(value):
         return True
     return is_wordy(value) and (is_joined(value) or not value[-1:].isdigit())
 
 
 def is_said_to_be_made_up(text: str, at: int) -> bool:
-    """Tell whether a comment in the rest of the line says that the value before is only for a test."""
+    """Tell whether a comment in the rest of the line marks the value as test data."""
     return _COMMENT.match(text, at, at + 160) is not None
 
 
 def is_joined(value: str) -> bool:
-    """Tell whether words are joined with dashes, underscores or points."""
+    """Tell whether the value has a dash, an underscore or a point."""
     return any(joint in value for joint in "-_.")
 
 
 def kinds(value: str) -> int:
-    """Return how many of lower case, upper case, digits and other characters there are."""
+    """Return the number of character classes: lower case, upper case, digits and others."""
     return (
         any(map(str.islower, value))
         + any(map(str.isupper, value))
@@ -111,7 +117,7 @@ def kinds(value: str) -> int:
 
 
 def is_opaque(value: str, *, least: int) -> bool:
-    """Tell what a generator made: letters and digits mixed so that no name is."""
+    """Tell whether the value looks random and has at least `least` characters."""
     if len(value) < least or is_wordy(value) or is_slug(value):
         return False
     has_digits, has_letters = any(map(str.isdigit, value)), any(map(str.isalpha, value))
@@ -123,7 +129,7 @@ def is_opaque(value: str, *, least: int) -> bool:
 
 
 def is_slug(value: str) -> bool:
-    """Tell joined words and short figures, such as names of releases and pages."""
+    """Tell whether the value is joined words and short numbers, such as a page's name."""
     pieces = _PIECE.findall(value)
     letters = [piece for piece in pieces if piece.isalpha()]
     if not is_joined(value) or len(pieces) - len(letters) > 4 or sum(map(len, letters)) < 3 * len(letters):
@@ -132,7 +138,7 @@ def is_slug(value: str) -> bool:
 
 
 def is_all_words(value: str) -> bool:
-    """Tell words, and figures at no more than two places."""
+    """Tell whether the value is words and at most two numbers."""
     pieces = _PIECE.findall(value)
     figures = sum(map(str.isdigit, pieces))
     return figures < 3 and all(_is_word(piece) for piece in pieces if piece.isalpha())

@@ -1,4 +1,7 @@
-"""Secrets of no issuer: private keys, signed tokens, passwords in addresses, assignments, commands and tables."""
+"""Secrets without an issuer's format.
+
+These are private keys, signed tokens, and passwords in URLs, assignments, commands and tables.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ class _Credentials:
     )
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
-        """Take the secret part; drop placeholders and references."""
+        """Return the secret part of the match; drop placeholders and references."""
         pattern = candidate.pattern
         if pattern in _ASSIGNMENTS:
             return _assignments.judge(candidate)
@@ -84,13 +87,16 @@ class _Credentials:
 
 
 def _key_to(candidate: Candidate, closing: str) -> Hit:
-    """Return the key through its last line; where it is cut off, through the last line that can be of a key."""
+    """Return the key up to the end of its last line.
+
+    A truncated key ends at the first character that a key cannot have.
+    """
     text, limit = candidate.text, candidate.start + _LONGEST_KEY
     if not closing.startswith("-"):
         end = text.find(closing, candidate.end, limit)
         tail = text.find("\n", end + len(closing), limit) if end >= 0 else limit
         return Hit(candidate.start, len(text) if tail < 0 else min(len(text), tail), "private_key", 0.98)
-    # Each key looks no further than the next one begins, so that many of them take linear time.
+    # The search stops at the next key, so that many keys take linear time.
     following = text.find("-----BEGIN", candidate.end, limit)
     end = text.find(closing, candidate.end, limit if following < 0 else following)
     if end < 0:
@@ -112,7 +118,7 @@ def _is_jose(value: str) -> bool:
 
 
 def _url_password(candidate: Candidate) -> Iterable[Hit]:
-    """Return the password of the user information, or the key that stands in place of the user.
+    """Return the password in a URL, or the key in place of its user name.
 
     Source: RFC 3986, section 3.2: the authority ends at the first `/`, `?` or `#`.
     """
@@ -142,7 +148,7 @@ def _authorization(candidate: Candidate) -> Iterable[Hit]:
 
 
 def _is_made_up(candidate: Candidate, start: int, end: int) -> bool:
-    """Tell a password in a cell from words, counts and marks."""
+    """Tell whether a cell holds a password rather than words, counts or marks."""
     value = candidate.text[start:end]
     if len(value) < 5 or " " in value or is_stand_in(value) or is_reference(value):
         return False

@@ -7,21 +7,22 @@ from collections.abc import Iterable
 
 from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pattern
 
-# The first byte of the two that a letter of the European and neighbouring scripts has in UTF-8 (U+00C0 to U+053F).
-# Scripts without spaces between words stay out: their address would take the sentence before it along.
+# A letter of the European and neighbouring scripts (U+00C0 to U+053F), as its two bytes of UTF-8.
+# Scripts without spaces between words are left out: a match would include the sentence before the
+# address.
 _LETTER = r"[\xc3-\xd4][\x80-\xbf]"
 _LOCAL = rf"(?:[a-z0-9!#$&'*+/=?^_`{{|}}~.\-]|{_LETTER}){{1,64}}"
 _LABEL = rf"(?:[a-z0-9]|{_LETTER})(?:[a-z0-9_\-]|{_LETTER}){{0,62}}"
 _TOP = rf"(?:xn--[a-z0-9\-]{{2,58}}|(?:[a-z]|{_LETTER}){{2,24}})"
 
 _SURE = {"spelled": 0.7, "spaced": 0.9}
-# What may stand before an address but belongs to the text around it.
+# Characters before an address that belong to the text around it.
 _LEADING = "!#$&'*+/=?^`{|}~.-"
-# Parts of a URL, a query or an assignment, which no mailbox in use has in its name.
+# Delimiters of URLs, queries and assignments. No mailbox in use has them in its name.
 _TO_LAST_DELIMITER = re.compile(r".*[/?#&=|`{}]", re.DOTALL)
 
 _TAG = re.compile(r"(?<![\w.\-])[\w.\-]++\+[\w.\-]++=[\w.\-]*+\Z")
-# `scheme://` before it, and nothing that ends the authority of a URL: it names an account there.
+# An address within the authority of a URL, after `scheme://`: it names an account.
 _AUTHORITY = re.compile(r"\b(?!mailto|xmpp|sips?:)[a-z][a-z0-9+.\-]{0,24}://[^\s/?#\"'<>]{0,160}\Z", re.IGNORECASE)
 _PASSWORD_FOLLOWS = re.compile(r":[^\s/?#\"'<>]{1,160}@")
 _REMOTE_SHELL = re.compile(
@@ -45,7 +46,7 @@ class _Email:
     )
     patterns = (
         Pattern("address", rf"{_LOCAL}@(?:{_LABEL}\.){{1,8}}{_TOP}", is_caseless=True),
-        # One of its own: what follows `0@ ` is an address, and no match may run into it.
+        # A separate pattern, so that a match of `0@ ` does not run into an address after it.
         Pattern("spaced", rf"{_LOCAL} @ (?:{_LABEL}\.){{1,8}}{_TOP}", is_caseless=True),
         Pattern("quoted", rf'"[^"\r\n@\x1c]{{1,64}}"@(?:{_LABEL}\.){{1,8}}{_TOP}', is_caseless=True),
         Pattern("literal", rf"{_LOCAL}@\[(?:ipv6:)?[0-9a-f.:]{{3,45}}\]", is_caseless=True),
@@ -59,7 +60,10 @@ class _Email:
     )
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
-        """Take the address without what stands before it; drop accounts of URLs and shells, files and packages."""
+        """Return the address without the text before it.
+
+        Drop accounts in URLs and shell commands, files and packages.
+        """
         value = candidate.value
         local = value if candidate.pattern == "quoted" else _local_part(value)
         start = candidate.start + len(value) - len(local)
@@ -73,7 +77,7 @@ class _Email:
 
 
 def _local_part(value: str) -> str:
-    """Return the address without the part of a URL, a query or a quotation before it."""
+    """Strip the part of a URL, a query or a quotation before the address."""
     at = value.rfind("@")
     behind = _TO_LAST_DELIMITER.match(value, 0, at)
     cut = 0 if behind is None else behind.end()

@@ -20,7 +20,7 @@ _NUMBER = r"[a-z]{2}[ \-./]?[0-9][ \-./]?[0-9](?:[ \t\-.:_/]{0,2}(?:\r?\n)?[ \t]
 
 
 def _sizes() -> dict[str, int]:
-    """Return the length of every country's numbers, from the registry that python-stdnum carries."""
+    """Return each country's IBAN length from the registry of python-stdnum."""
     registry = numdb.get("iban")
     sizes: dict[str, int] = {}
     for country in map("".join, product(ascii_uppercase, repeat=2)):
@@ -39,12 +39,14 @@ class _Iban:
     )
     patterns = (
         Pattern("account", rf"\b{_NUMBER}", is_caseless=True, retry=4),
-        # Nothing stands between: `IBANDE89…`, `iban_DE89…`.
+        # The label touches the number: `IBANDE89…`, `iban_DE89…`.
         Pattern("labelled", rf"iban_?{_NUMBER}", is_caseless=True, retry=4),
     )
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
-        """Cut to the country's length and check modulo 97; a wrong checksum counts only where the text says IBAN.
+        """Cut the number to its country's length and check modulo 97.
+
+        A number with a wrong checksum counts only after a word such as IBAN or account.
 
         Source: ISO 13616-1; lengths and checksums by python-stdnum.
         """
@@ -70,7 +72,7 @@ def _is_valid(compact: str) -> bool:
 
 
 def _is_one_word(candidate: Candidate) -> bool:
-    """Tell a mistyped number from a sentence that happens to begin like one."""
+    """Tell whether the match is a number with a typing error rather than a sentence."""
     return sum(char.isdigit() for char in candidate.value) >= 10 and not is_letter(candidate.after(1))
 
 

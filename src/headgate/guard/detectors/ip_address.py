@@ -1,4 +1,4 @@
-"""Addresses of machines: IPv4 and IPv6."""
+"""IPv4 and IPv6 addresses."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from headgate.guard.detectors._text import is_letter, words
 from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pattern
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-# What is numbered in four parts too, and the numbers that may stand between: `clauses 4.1.2.3 and 10.20.30.40`.
-# Right before the number: "the server at 10.0.0.7" is an address though it holds "ver".
+# Words before other numbers in four parts, such as `clauses 4.1.2.3 and 10.20.30.40`.
+# The word is right before the number: "the server at 10.0.0.7" is an address despite its "ver".
 _NUMBERED = re.compile(
     r"(?:(?:\b|_)(?:versions?|ver|v|releases?|builds?|sections?|sect|sec|chapters?|revisions?|rev|clauses?|exhibits?|articles?|"
     r"paragraphs?|annex|appendix|schedules?|figures?|fig|tables?|drivers?|firmware|bios|patch(?:level)?|oid|fileversion|"
@@ -28,7 +28,7 @@ _BUILD = re.compile(r"-[0-9]{0,4}[a-z]|\^|\+")
 _AMONG_FIGURES = re.compile(r"[0-9]\s?\Z")
 _SERVED = re.compile(r":[0-9]{1,5}\b|/[0-9]{1,2}\b")
 
-# Everybody's: public resolvers and the metadata service of the clouds.
+# Addresses that identify nobody: public resolvers and the metadata service of the clouds.
 _KNOWN = frozenset(
     words(
         """
@@ -68,7 +68,10 @@ class _IpAddress:
     )
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
-        """Keep addresses; drop versions, clauses, netmasks, clock times and the addresses that everybody has."""
+        """Keep addresses of single machines.
+
+        Drop versions, clauses, netmasks, clock times and well-known addresses.
+        """
         if candidate.pattern == "v6":
             return _judge_v6(candidate)
         before, after = candidate.before(60), candidate.after(6)
@@ -93,7 +96,7 @@ def _is_version(value: str, before: str, after: str) -> bool:
 
 
 def _is_nobodys(value: str) -> bool:
-    """Tell a netmask, the own machine and what every machine knows from an address of one machine."""
+    """Tell whether the address is a netmask, a loopback address or well known."""
     first = value.partition(".")[0]
     if first in ("0", "127") or value in _KNOWN:
         return True
@@ -123,7 +126,7 @@ def _judge_v6(candidate: Candidate) -> Iterable[Hit]:
 
 
 def _is_telling(groups: list[str]) -> bool:
-    """Tell an address from slices, scoped names and the octets of other identifiers."""
+    """Tell whether the groups are an address, not a slice, a scoped name or other octets."""
     if len(groups) == 8 and all(len(group) == 2 for group in groups):
         return False  # a world wide name, or a part of a fingerprint
     has_digit = any(char.isdigit() for group in groups for char in group)

@@ -16,11 +16,12 @@ _CONTEXT = re.compile(
     r"|karte|kreditkarte|carte|tarjeta|carta|kort)\b",
     re.IGNORECASE,
 )
-# The last thing announced is something else that has a number.
+# The last label before the number is for another kind of number.
 _OTHERWISE = re.compile(rf"\b(?:{OTHER_NUMBERS})\b", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W\d_]")
 _LABEL_GAP = re.compile(r"[\W_]*(?:(?:no|nr|num|number|id|is|code)\b[\W_]*)?", re.IGNORECASE)
-# Numbers that the networks and payment services publish for tests, where code or a comment says that it is a test.
+# Numbers that the networks and payment services publish for tests. They count as such only where
+# code or a comment mentions a test.
 _PUBLISHED = frozenset(
     words(
         """
@@ -33,7 +34,7 @@ _PUBLISHED = frozenset(
 _TESTED = re.compile(
     r"\b(?:luhn|assert\w*|expect|mod10|fixture|dummy|test[ _-]?(?:card|number|karte)\w*)\b", re.IGNORECASE
 )
-# Numbers of base 16 stand beside.
+# A hexadecimal number beside the match.
 _HEX_BEFORE = re.compile(r"\b(?=[0-9]{0,5}[A-F])[0-9A-F]{4,6}\s\Z")
 _HEX_AFTER = re.compile(r"\s(?=[0-9]{0,5}[A-F])[0-9A-F]{4,6}\b")
 _LINE_BEFORE = re.compile(r"[0-9]\r?\n\Z")
@@ -42,12 +43,12 @@ _CLOSE = 500
 _SHORTEST, _LONGEST = 12, 19
 _USUAL_LENGTHS = (14, 15, 16)
 _USUAL_GROUPS = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 4, 1), (6, 13), (4, 4, 4, 3)})
-# A character that nobody sees stood in place of one of the gaps.
+# Groupings with an invisible character in one of the gaps.
 _TWO_JOINED = frozenset({(8, 4, 4), (4, 8, 4), (4, 4, 8)})
 
 
 class _Issuer(NamedTuple):
-    """A range of leading digits, inclusive, and the lengths that its cards have."""
+    """An inclusive range of leading digits and the lengths of its cards."""
 
     first: str
     last: str
@@ -98,12 +99,15 @@ class _PaymentCard:
     )
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
-        """Look for cards in a run of digits; a card begins and ends where a group of digits does. O(digits)."""
+        """Find the cards in a run of digits. O(digits).
+
+        A card begins and ends with a whole group of digits.
+        """
         return [hit for run in _runs(candidate) for hit in _cards(_Run(candidate.text, run))]
 
 
 def _runs(candidate: Candidate) -> Iterator[list[tuple[int, int]]]:
-    """Give the groups of digits between those that are longer than any card, which begins and ends with a group."""
+    """Split the groups of digits at each group that is longer than any card."""
     groups: list[tuple[int, int]] = []
     for match in _GROUP.finditer(candidate.text, candidate.start, candidate.end):
         if match.end() - match.start() <= _LONGEST:
@@ -116,7 +120,10 @@ def _runs(candidate: Candidate) -> Iterator[list[tuple[int, int]]]:
 
 
 class _Run:
-    """A run of digit groups, with sums that give the Luhn check of any part of it in one step."""
+    """A run of digit groups.
+
+    Running sums give the Luhn check of any part in constant time.
+    """
 
     __slots__ = ("_sums", "digits", "groups", "offsets", "text")
 
@@ -132,7 +139,10 @@ class _Run:
         )
 
     def passes_luhn(self, start: int, end: int) -> bool:
-        """Check digits `start` to `end`: every second one from the right, the last left out, counts double."""
+        """Tell whether digits `start` to `end` pass the Luhn check.
+
+        Every second digit from the right counts double, beginning before the last one.
+        """
         sums = self._sums[end % 2]
         return (sums[end] - sums[start]) % 10 == 0
 
@@ -170,7 +180,7 @@ def _card_from(run: _Run, first: int) -> _Card | None:
 
 
 def _confidence(text: str, groups: Sequence[tuple[int, int]], digits: str) -> float:
-    """Weigh issuer, grouping and the words before; 0 where it is a coincidence."""
+    """Return the confidence from issuer, grouping and the words before; 0 for a coincidence."""
     start, end = groups[0][0], groups[-1][1]
     if len(set(digits)) == 1 or _is_part_of_more(text, groups) or _is_tested(text, start, end, digits):
         return 0.0
@@ -189,12 +199,12 @@ def _confidence(text: str, groups: Sequence[tuple[int, int]], digits: str) -> fl
 
 
 def _last_end(words: re.Pattern[str], before: str) -> int:
-    """Return where the last of the words ends, or -1."""
+    """Return the end of the last of the words, or -1."""
     return max((match.end() for match in words.finditer(before)), default=-1)
 
 
 def _is_usual(text: str, groups: Sequence[tuple[int, int]]) -> bool:
-    """Tell the ways of writing a card from numbers that stand in a row."""
+    """Tell whether the groups look like a card rather than a list of numbers."""
     sizes = tuple(group_end - group_start for group_start, group_end in groups)
     gaps = {text[before[1] : after[0]].strip("\r\n") for before, after in pairwise(groups)} - {""}
     if any("," in gap for gap in gaps) or (not gaps and _is_in_lines(text, groups)) or _is_ascending(text, groups):
@@ -203,20 +213,20 @@ def _is_usual(text: str, groups: Sequence[tuple[int, int]]) -> bool:
 
 
 def _is_in_lines(text: str, groups: Sequence[tuple[int, int]]) -> bool:
-    """Tell a part of a longer column of numbers."""
+    """Tell whether the match is part of a longer column of numbers."""
     before, after = text[max(0, groups[0][0] - 3) : groups[0][0]], text[groups[-1][1] : groups[-1][1] + 3]
     return _LINE_BEFORE.search(before) is not None or _LINE_AFTER.match(after) is not None
 
 
 def _is_ascending(text: str, groups: Sequence[tuple[int, int]]) -> bool:
-    """Tell a sequence, such as of line numbers or code points."""
+    """Tell whether the numbers ascend, such as line numbers or code points."""
     numbers = [int(text[start:end]) for start, end in groups]
     is_rising = all(one < other for one, other in pairwise(numbers))
     return len(groups) > 2 and is_rising and numbers[-1] - numbers[0] < _CLOSE
 
 
 def _is_tested(text: str, start: int, end: int, digits: str) -> bool:
-    """Tell a published test number in code that tests something."""
+    """Tell whether the match is a published test number in a line about a test."""
     if digits not in _PUBLISHED:
         return False
     line = text[max(text.rfind("\n", 0, start) + 1, start - 80) : end + 60].partition("\n")[0]
@@ -224,7 +234,7 @@ def _is_tested(text: str, start: int, end: int, digits: str) -> bool:
 
 
 def _is_part_of_more(text: str, groups: Sequence[tuple[int, int]]) -> bool:
-    """Tell a decimal fraction or an identifier that merely holds such digits."""
+    """Tell whether the match is part of a decimal fraction or an identifier."""
     start, end = groups[0][0], groups[-1][1]
     before, after = text[max(0, start - 8) : start], text[end : end + 8]
     if _HEX_BEFORE.search(before) or _HEX_AFTER.match(after):

@@ -1,4 +1,4 @@
-"""Telephone numbers, international and in the national ways of writing them."""
+"""Telephone numbers in international and national notation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headgate.guard.detectors._tables import Column, column_pattern
 from headgate.guard.detectors._text import OTHER_NUMBERS, is_letter, spaced
 from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pattern
 
-# Nothing else than a telephone has these, in the languages that our users write most.
+# Words that announce only telephone numbers, in the languages that our users write most.
 _SURELY = (
     r"\b(?:(?:tele)?phones?|tel|t\u00e9l|mobiles?|mob|cell(?:phone|ular)?|handy\w*|mobil(?:nummer|telefon)?|mobilnr|fax|"
     r"telefax|cel|tfno|tlfn|whatsapp|sms|landline|hotline|pager|telefon\w*|tlf|ruf(?:nummer|nr)|r\u00fcckruf\w*|durchwahl|festnetz\w*|"
@@ -19,12 +19,13 @@ _SURELY = (
     r"\u0442\u0435\u043b\u0435\u0444\u043e\u043d\w*|\u0442\u0435\u043b|\u043c\u043e\u0431|\u03c4\u03b7\u03bb\w*|"
     r"\u03ba\u03b9\u03bd\u03b7\u03c4\u03cc)\b"
 )
-# Scripts without spaces, or whose vowel signs are no letters: the word may stand anywhere before.
+# Words of scripts without spaces, or with vowel signs that are not letters. They need no word
+# boundary.
 _ANYWHERE = (
     "电话|電話|手机|手機|座机|座機|热线|携帯|ケータイ|전화|휴대폰|핸드폰|연락처|"
     "هاتف|جوال|موبايل|تلفون|טלפון|נייד|मोबाइल|फोन|फ़ोन|दूरभाष|โทร|มือถือ|☎|📞|📱"
 )
-# Words that also mean other things: with them a number has to be written as a telephone number is, or said to be one.
+# Ambiguous words: the number also needs a telephone notation, or a phrase that announces it.
 _PERHAPS = (
     r"\b(?:call(?:ing|ed)?|dial|ring|desk|office|direct|text(?:ed|ing)?|reach(?:ed)?|contact|n\u00fameros?|num\u00e9ro|nummer|"
     r"numbers?|bel|answer(?:ing)?|messages?|appelez|appeler|anrufen|erreichbar|llame|chiama|zuhause|home)\b"
@@ -41,19 +42,19 @@ _LABEL = r"\b(?:desk|office|home|work|direct|contact)[*]{0,2}[ ]?:[*]{0,2}[ ]{0,
 _ANNOUNCED = re.compile(rf"(?:{_SURELY}|(?:{_ANYWHERE})){_NEAR}|{_LABEL}", re.IGNORECASE)
 _SUGGESTED = re.compile(rf"{_PERHAPS}{_NEAR}", re.IGNORECASE)
 _ASKED = re.compile(rf"{_PHRASE}[ :]{{0,3}}[^\r\n0-9A-Za-z]{{0,3}}\Z", re.IGNORECASE)
-# The same as a label behind the number: `555 0100 (office)`, `555 0100-Fax`.
+# A label after the number: `555 0100 (office)`, `555 0100-Fax`.
 _LABELLED = re.compile(
     r"[ \t\-,(:/\\]{1,3}(?:phone|telephone|tel|mobile|cell|handy|mobil|fax|office|home|work|desk|direct|landline)\b",
     re.IGNORECASE,
 )
-# The last thing announced is something else that has a number.
+# The last label before the number is for another kind of number.
 _OTHERWISE = re.compile(
     rf"\b({OTHER_NUMBERS}|chapter|section|account|acct|iban|card|zip|postal|postcode|ssn|tax|vat|rooms?|flight|pages?|konto\w*|range|error|"
     r"errors|offsets?|epoch|timestamp|size|amount|hours|time|coordinates|rows?|lines?|port|pid|code|byte\w*|plz)\b"
     r"[^\r\n0-9]{0,20}\Z",
     re.IGNORECASE,
 )
-# What is counted or measured, and more letters of an identifier.
+# Units and counted things after the number, or more letters of an identifier.
 _COUNTED = re.compile(
     r"(?:[ ]?(?:items?|units?|pcs|pieces|times|rows|records|users|bytes|[kmgt]i?b|n?m|mm|cm|km|kg|mg|ms|"
     r"s|sec|eur|usd|gbp|chf|euros?|dollars?|rev|st\u00fcck|percent|hours|h|days|nm|hz|[kmg]hz|v|w|kw)\b|"
@@ -99,7 +100,7 @@ class _Phone:
     )
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
-        """Weigh the way it is written, the numbering plans and the words around it."""
+        """Weigh the notation, the numbering plans and the words around the number."""
         if candidate.pattern == "column":
             return [
                 Hit(*cell, "phone", 0.8)
@@ -122,7 +123,7 @@ class _Phone:
 
 
 def _whole_groups(candidate: Candidate) -> Candidate:
-    """Return the number without the beginning of another that follows it."""
+    """Cut the beginning of the next number off the match."""
     if not candidate.after(1).isdigit():
         return candidate
     kept = candidate.value.rstrip(_DIGITS).rstrip(_JOINTS)
@@ -175,7 +176,7 @@ def _looks_american(candidate: Candidate, written: str, tail: str) -> bool:
 
 
 def _stands_alone(candidate: Candidate) -> bool:
-    """Tell a number from one in a row of numbers, a measure and a count."""
+    """Tell whether the number is not a measure, a count or one of a row of numbers."""
     before, after = candidate.before(2), candidate.after(12)
     if _COUNTED.match(after):
         return False
@@ -183,7 +184,10 @@ def _stands_alone(candidate: Candidate) -> bool:
 
 
 def _tail(candidate: Candidate) -> str:
-    """Return the words between the last digit before the number and the number, names taken apart; or nothing."""
+    """Return the text between the number and the last digit before it, with names as words.
+
+    Return an empty string if this text has neither a letter nor a telephone sign.
+    """
     before = candidate.before(_AROUND)
     at = len(before)
     while at and not before[at - 1].isdigit():
@@ -193,7 +197,7 @@ def _tail(candidate: Candidate) -> str:
 
 
 def _is_otherwise(tail: str) -> bool:
-    """Tell whether the words announce another number, and no telephone after it."""
+    """Tell whether the words announce another kind of number, and no telephone after it."""
     found = _OTHERWISE.search(tail) if tail else None
     rest = tail[found.end(1) :] if found else ""
     return found is not None and not (_ANNOUNCED.search(rest) or _ASKED.search(rest))
@@ -211,7 +215,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _is_part_of_more(candidate: Candidate) -> bool:
-    """Tell a piece of a longer number, a decimal or an identifier from a number that stands for itself."""
+    """Tell whether the match is part of a longer number, a decimal or an identifier."""
     before, after = candidate.before(2), candidate.after(2)
     if (
         is_letter(before[-1:])

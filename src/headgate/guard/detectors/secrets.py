@@ -1,4 +1,4 @@
-"""Keys and tokens of the clouds, code hosts, package registries, model providers and services, by their formats."""
+"""Keys and tokens of clouds, code hosts, package registries, model providers and services."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from headgate.kernel.detection import ANY, Candidate, DetectorManifest, Hit, Kin
 
 _LEAST_ENTROPY_BITS = 2.5
 _IN_BLOB = re.compile(r"[A-Za-z0-9+/]{40}\Z")
-# The first long word after a service's name. Hyperscan takes no more than some dozens of names in one expression.
+# The first long word after a service's name.
+# Hyperscan takes only some dozens of names in one expression.
 _KEY_AFTER = r"[^\r\n;\x1c]{0,40}?[=:>|, \t\"'`][A-Za-z0-9+/=_%.\-]{14}"
 _BEGUN = 14
 _CHUNK = 32
@@ -52,7 +53,10 @@ class _Secrets:
     )
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
-        """Drop placeholders such as `ghp_xxxxxxxx`, words and pieces of encoded files; of a service, take the value."""
+        """Return the key, or the value after a service's name.
+
+        Drop placeholders such as `ghp_xxxxxxxx`, words and pieces of encoded files.
+        """
         if candidate.pattern.startswith("service_key."):
             return _service_key(candidate)
         kind, value = candidate.pattern.partition(".")[0], candidate.value
@@ -62,12 +66,12 @@ class _Secrets:
 
 
 def _is_words(value: str) -> bool:
-    """Tell a path of words that begins like a key: `pa-house-of-representatives`."""
+    """Tell whether the match is words, such as `pa-house-of-representatives`."""
     return value.count("-") > 3 and not any(map(str.isdigit, value)) and value.islower()
 
 
 def _service_key(candidate: Candidate) -> Iterable[Hit]:
-    """Take the long word after the name of a service, unless a word between says that it is something else."""
+    """Return the long word after a service's name, unless the text between rules it out."""
     start = candidate.end - _BEGUN
     whole = _WHOLE.match(candidate.text, start)
     name = _SERVICE.match(candidate.value)
@@ -93,7 +97,7 @@ def _service_key(candidate: Candidate) -> Iterable[Hit]:
 
 
 def _name_end(token: str) -> int:
-    """Return where the value begins: behind `client_id=` and behind slashes."""
+    """Return the start of the value after a name such as `client_id=` and after slashes."""
     at = token.rfind("=", 0, len(token.rstrip("="))) + 1
     name_end = at if at and is_wordy(token[: at - 1]) else 0
     return name_end + len(token[name_end:]) - len(token[name_end:].lstrip("/.=%:"))

@@ -11,7 +11,7 @@ from headgate.kernel.detection import Candidate, DetectorManifest, Hit, Kind, Pa
 
 _CONTEXT = re.compile(r"\b(?:ssns?|ss#|social sec\w*|social|itins?|taxpayer|tax ?id|tins?)\b", re.IGNORECASE)
 _OTHERWISE = re.compile(rf"\b(?:{OTHER_NUMBERS})\b[ \t:#.]{{0,3}}(?:no|nr|number)?[ \t:#.]{{0,3}}\Z", re.IGNORECASE)
-# Printed on specimen cards and in advertisements, never issued.
+# Numbers from specimen cards and advertisements, never issued.
 _SPECIMENS = frozenset({"078051120", "219099999", "457555462", "123456789"})
 _ADVERTISED = "98765432"
 _COLUMN = Column(r"(?:[a-z]+[ _\-])?(?:ssn|social[ _\-]?security(?:[ _\-]?(?:number|no|nr|#))?|itin|tax[ _\-]?id)")
@@ -32,7 +32,9 @@ class _UsSsn:
     )
 
     def judge(self, candidate: Candidate) -> Iterable[Hit]:
-        """Apply the rules of issue; nine digits that dashes do not group need a word before that says what they are.
+        """Check the number by the rules of issue.
+
+        Nine digits without dashes need a word before them, such as SSN.
 
         Source: Social Security Administration, SSN randomization (2011); IRS Publication 1915 for taxpayer numbers.
         """

@@ -17,14 +17,14 @@ from headgate.testing.simulator.server import Simulator
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     port: int
     script: Script
 
 
 def options(arguments: Sequence[str]) -> Options:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m headgate.testing.simulator", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="port on loopback; 0 takes a free one (default)")
     parser.add_argument("--chunks", type=int, default=8, help="chunks of an answer's text (8)")
@@ -49,7 +49,7 @@ def options(arguments: Sequence[str]) -> Options:
 
 
 async def serve(chosen: Options) -> None:
-    """Serve until cancelled; the first line of output is the address."""
+    """Print the address as the first line, then serve until cancelled."""
     async with Simulator(port=chosen.port, default=chosen.script, keep=16) as simulator:
         sys.stdout.write(f"{simulator.base_url}\n")
         sys.stdout.flush()

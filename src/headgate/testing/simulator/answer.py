@@ -1,4 +1,4 @@
-"""What a wire makes of a script: a whole answer, or the events of a stream."""
+"""Answers of the simulator: a whole body, or the events of a stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headgate.testing.simulator.script import Failure
 
 
 class Event(NamedTuple):
-    """One server-sent event; `name` is empty where the wire has none."""
+    """One server-sent event; `name` is empty for a wire without names."""
 
     data: bytes
     name: str = ""
@@ -18,7 +18,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer where `events` is None, else a stream."""
+    """A whole answer if `events` is None, else a stream."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -27,7 +27,7 @@ class Answer:
 
 
 class Refused(Exception):
-    """The request is not what the wire demands."""
+    """The request breaks the rules of the wire."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -35,12 +35,12 @@ class Refused(Exception):
 
 
 def dump(value: Any) -> bytes:
-    """Return compact JSON, characters beyond ASCII as they are."""
+    """Return compact JSON, without escapes for characters beyond ASCII."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def last_user_text(request: dict[str, Any]) -> str:
-    """Return the text of the user's last message, in either wire."""
+    """Return the text of the user's last message, from either wire."""
     for message in reversed(request.get("messages", [])):
         if message.get("role") == "user":
             content = message.get("content", "")

@@ -1,6 +1,6 @@
 """Anthropic's wire: messages, token counts, models and their errors.
 
-Source: Anthropic's API documentation and what its SDK reads.
+Source: Anthropic's API documentation and the source of its SDK.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """OpenAI's wire: chat completions, embeddings, models and their errors.
 
-Source: OpenAI's published API document and what its SDK reads.
+Source: OpenAI's published API document and the source of its SDK.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def chat(request: dict[str, Any], script: Script, *, number: int) -> Answer:
 
 
 def embeddings(request: dict[str, Any], script: Script) -> Answer:
-    """Return the answer to an embedding request: vectors that depend on the text alone."""
+    """Return the answer to an embedding request. Its vectors depend only on the text."""
     _demand(request, "model", "input")
     if "encoding_format" in request and request["encoding_format"] not in ("float", "base64"):
         raise Refused(Failure(400, "'encoding_format' must be 'float' or 'base64'."))
@@ -105,12 +105,12 @@ def failed(failure: Failure) -> Answer:
 
 
 def broken(failure: Failure) -> Event:
-    """Return an error within a stream."""
+    """Return an error event of a stream."""
     return Event(dump(_error(failure)))
 
 
 def vector(text: str, size: int) -> list[float]:
-    """Return a vector of length 1 that depends on the text alone."""
+    """Return a vector of length 1 that depends only on the text."""
     seed = hashlib.shake_256(text.encode()).digest(size * 2)
     raw = [int.from_bytes(seed[place : place + 2], "big") / 32768 - 1 for place in range(0, size * 2, 2)]
     length = sum(value * value for value in raw) ** 0.5 or 1.0

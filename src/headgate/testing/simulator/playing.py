@@ -1,4 +1,7 @@
-"""How an answer goes onto the wire: bytes, pauses, stalls and cuts, one after the other, without a task."""
+"""Plays an answer onto a connection as steps: bytes, pauses, stalls and cuts.
+
+Callbacks of the event loop drive the steps, so an answer needs no task.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from headgate.testing.simulator.script import Framing, Script
 
 
 class Pause(NamedTuple):
-    """Wait that many seconds; 0 gives way to the event loop."""
+    """Waits `seconds`; 0 yields to the event loop."""
 
     seconds: float
 
@@ -30,7 +33,7 @@ class Player:
     """Plays the steps of one answer onto one transport.
 
     Args:
-        over: called at the end with whether the answer was played to its end.
+        over: called at the end, with True if the whole answer was played.
     """
 
     def __init__(self, transport: asyncio.Transport, steps: Iterator[Step], over: Callable[[bool], None]) -> None:
@@ -42,7 +45,7 @@ class Player:
         self.is_stalled = False
 
     def play(self) -> None:
-        """Go on until the answer waits or ends."""
+        """Play steps until the answer waits or ends."""
         self._timer = None
         for step in self._steps:
             match step:
@@ -67,13 +70,13 @@ class Player:
                     return
 
     def resume(self) -> None:
-        """Go on after a stall."""
+        """Continue a stalled answer."""
         if self.is_stalled:
             self.is_stalled = False
             self.play()
 
     def stop(self) -> None:
-        """The connection is gone."""
+        """Stop after the connection has closed."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -82,7 +85,7 @@ class Player:
 
 
 def steps(answer: Answer, script: Script) -> Iterator[Step]:
-    """Return how the answer is to be played."""
+    """Yield the steps of an answer."""
     if script.delay_s:
         yield Pause(script.delay_s)
     if script.stall == "headers":
@@ -142,7 +145,7 @@ def _stream(events: tuple[Event, ...], answer: Answer, script: Script) -> Iterat
 
 
 def frame(event: Event, framing: Framing, *, is_last: bool) -> bytes:
-    """Return one event as the framing wants it."""
+    """Return the bytes of one event in this framing."""
     end = b"\r\n" if framing.crlf else b"\n"
     space = b" " if framing.space else b""
     parts = [b": keep-alive" + end + end] if framing.comments else []
@@ -172,7 +175,10 @@ def _chunk(data: bytes) -> bytes:
 
 
 def _reset(transport: asyncio.Transport) -> None:
-    """Close with a reset rather than an end: what was sent and not yet read may be lost, as in life."""
+    """Close the connection with a reset.
+
+    Sent bytes that the client has not read may be lost, as in production.
+    """
     descriptor: int = transport.get_extra_info("socket").fileno()
     with socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

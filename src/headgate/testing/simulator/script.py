@@ -1,4 +1,4 @@
-"""What a test tells the simulator to answer: frozen data, the same for both wires."""
+"""Scripts of answers for the simulator: frozen data, the same for both wires."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ Cut = Literal["fin", "rst", "short"]
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What the answer says of tokens; may be a lie. `input` counts what was neither read from a cache nor written.
+    """The token counts that an answer reports, which may be wrong.
 
-    OpenAI's wire shows the sum of input, cache reads and cache writes as `prompt_tokens`; Anthropic's shows each.
+    `input` counts the tokens that were neither read from a cache nor written to one.
+
+    OpenAI's wire reports the sum of input, cache reads and cache writes as `prompt_tokens`.
+    Anthropic's wire reports each.
     """
 
     input: int = 12
@@ -27,13 +30,16 @@ class Tokens:
 
     @property
     def prompt(self) -> int:
-        """All tokens that went in."""
+        """The sum of all tokens of the prompt."""
         return self.input + self.cache_read + self.cache_write + self.cache_write_1h
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool that the model calls; `arguments` is JSON text, cut into pieces in a stream."""
+    """A tool call of the model.
+
+    `arguments` is JSON text. A stream splits it into pieces.
+    """
 
     name: str
     arguments: str = "{}"
@@ -45,10 +51,10 @@ class Failure:
     """An error answer, or an error event within a stream.
 
     Args:
-        message: in place of the usual one of that status.
-        code: in place of the usual code (OpenAI) or type (Anthropic) of that status.
-        retry_after_s: sent as `retry-after`; 429 has rate limit headers besides.
-        used_tokens: with `limit_tokens`: a context overflow, in each wire's exact words.
+        message: replaces the usual message of that status.
+        code: replaces the usual code (OpenAI) or type (Anthropic) of that status.
+        retry_after_s: sent as `retry-after`; 429 also has rate limit headers.
+        used_tokens: with `limit_tokens`, a context overflow in each wire's exact words.
     """
 
     status: int
@@ -60,21 +66,21 @@ class Failure:
 
 
 def context_overflow(*, used: int = 9001, limit: int = 8192) -> Failure:
-    """Return the failure of a prompt that is too long."""
+    """Return the failure of a prompt over the context limit."""
     return Failure(400, used_tokens=used, limit_tokens=limit)
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How the events of a stream are written; the default is what the providers do.
+    """The format of the events of a stream. The default is the providers' format.
 
     Args:
         crlf: lines end in CRLF.
         space: `data: ` rather than `data:`.
-        comments: a comment stands before every event.
+        comments: every event follows a comment.
         bom: the stream begins with a byte order mark.
         last_blank_line: the last event ends in a blank line.
-        split_bytes: bytes that are sent at a time, so that events, lines and characters are cut.
+        split_bytes: bytes per write, so that writes cut events, lines and characters.
     """
 
     crlf: bool = False
@@ -90,28 +96,28 @@ class Script:
     """The answer to one request.
 
     Args:
-        text: the answer; a tuple gives the chunks of a stream, a string is cut into pieces of `chunk_chars`.
+        text: the answer. A tuple has the chunks of a stream; a string is split by `chunk_chars`.
         echo: answer with the user's last message instead.
         reasoning: reasoning before the answer, in chunks.
-        tool_calls: tools that are called after the text; several are parallel.
-        interleaved: deltas of parallel calls take turns (OpenAI's wire; Anthropic's has none of that).
-        refusal: the model refuses, with this explanation.
-        stop: why it stopped; by default what the content says.
-        stop_sequence: the sequence that stopped it, with `stop="stop_sequence"`.
+        tool_calls: tool calls after the text; several are parallel.
+        interleaved: deltas of parallel calls take turns (only on OpenAI's wire).
+        refusal: the explanation of a refusal by the model.
+        stop: the reason for the stop; the default follows from the content.
+        stop_sequence: the sequence that stopped the answer, with `stop="stop_sequence"`.
         tokens: None leaves usage out.
         failure: answer with this error instead.
-        breaks: after the chunks, send this error within the stream.
-        headers: sent besides the usual ones; same names replace.
+        breaks: an error event to send after the chunks of a stream.
+        headers: additional headers; they replace usual ones of the same name.
         delay_s: seconds before the head of the answer.
         spacing_s: seconds between two events of a stream.
-        stall: stop for good, until `Simulator.release`: before the head (`headers`), after it (`first byte`), or after
-            `stall_after` events (`stream`).
-        cut: end after `cut_after` events: `fin` closes the connection, `rst` resets it, `short` ends the answer well
-            formed, but without the wire's end.
-        malformed: bytes to send as they are before event `malformed_at` of a stream.
-        body: bytes to send as they are in one piece, also where a stream was asked for.
-        content_type: in place of the right one.
-        close: close the connection after the answer and say so.
+        stall: stop until `Simulator.release`: before the head (`headers`), after it
+            (`first byte`), or after `stall_after` events (`stream`).
+        cut: end after `cut_after` events: `fin` closes the connection, `rst` resets it, and
+            `short` ends the HTTP body correctly, but without the wire's last event.
+        malformed: raw bytes to send before event `malformed_at` of a stream.
+        body: raw bytes to send as the whole body, even to a request for a stream.
+        content_type: replaces the correct content type.
+        close: close the connection after the answer, with the header `connection: close`.
     """
 
     text: str | tuple[str, ...] = "Hello from the simulator."
@@ -143,7 +149,7 @@ class Script:
 
     @property
     def chunks(self) -> tuple[str, ...]:
-        """The answer's text as a stream gives it."""
+        """The chunks of the answer's text in a stream."""
         return self.text if isinstance(self.text, tuple) else pieces(self.text, self.chunk_chars)
 
     @property
@@ -153,7 +159,7 @@ class Script:
 
     @property
     def ending(self) -> Stop:
-        """Why it stopped."""
+        """The reason for the stop."""
         if self.stop is not None:
             return self.stop
         if self.refusal is not None:
@@ -162,12 +168,12 @@ class Script:
 
 
 def pieces(text: str, size: int) -> tuple[str, ...]:
-    """Return the text in pieces of `size` characters."""
+    """Split the text into pieces of `size` characters."""
     return tuple(text[start : start + size] for start in range(0, len(text), size))
 
 
 def turns(lists: Sequence[Sequence[bytes]], *, interleaved: bool) -> list[bytes]:
-    """Return the entries of several lists: one list after the other, or taking turns."""
+    """Join several lists one after the other, or with their entries in turns."""
     if not interleaved:
         return [entry for entries in lists for entry in entries]
     longest = max((len(entries) for entries in lists), default=0)

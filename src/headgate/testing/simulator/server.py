@@ -1,4 +1,4 @@
-"""The simulator: accepts connections, reads requests, asks the script what to answer."""
+"""The simulator's HTTP server: it reads requests and answers them by script."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Received:
     """One request that came in.
 
     Attributes:
-        headers: names in lower case; of several with one name, the last.
-        connection: number of the connection it came by, from 1.
-        left: set when the client closed the connection before the whole answer was sent.
-        answered: set when the whole answer was sent.
+        headers: headers with lower-case names; the last of several with one name.
+        connection: the number of the connection, from 1.
+        left: set when the client has closed the connection before the end of the answer.
+        answered: set when the whole answer has been sent.
     """
 
     method: str
@@ -41,12 +41,12 @@ class Received:
 
     @property
     def json(self) -> Any:
-        """The decoded body; raises ValueError where it is no JSON."""
+        """The decoded body; raises ValueError if it is not JSON."""
         return json.loads(self.body)
 
     @property
     def is_anthropic(self) -> bool:
-        """Whether it came on Anthropic's wire."""
+        """Whether the request is on Anthropic's wire."""
         return self.path.startswith("/v1/messages") or "anthropic-version" in self.headers
 
 
@@ -54,15 +54,15 @@ Answering = Callable[[Received], Script]
 
 
 class Simulator:
-    """A provider on loopback that answers as its script says; use with `async with`.
+    """A provider on loopback with scripted answers; use with `async with`.
 
-    Requests take the scripts that were queued, in order; when none is left, `default` answers, which may be a
-    function of the request. Answers need no task of their own: thousands of streams cost little.
+    Each request takes the next queued script. Without a queued script, `default` answers; it may
+    be a function of the request. Answers need no tasks, so thousands of streams cost little.
 
     Args:
-        port: 0 takes a free one.
-        key: what clients have to present, as a bearer token or `x-api-key`; None takes everybody.
-        keep: how many requests are kept in `requests`; the newest.
+        port: the port on loopback; 0 takes a free one.
+        key: the bearer token or `x-api-key` that clients must send; None accepts any.
+        keep: the number of newest requests in `requests`.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Simulator:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on loopback."""
         assert self._server is not None, "the simulator is not running; use `async with`"
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -99,18 +99,18 @@ class Simulator:
         self._queued.extend(scripts)
 
     async def received(self, count: int = 1) -> Received:
-        """Wait until that many requests have come in; return the newest of them."""
+        """Wait for `count` requests and return the last of them."""
         while len(self.requests) < count:
             await self._arrival.wait()
         return self.requests[count - 1]
 
     def forget(self) -> None:
-        """Forget the requests that came in and the answers that are queued."""
+        """Forget the received requests and the queued answers."""
         self.requests.clear()
         self._queued.clear()
 
     def release(self) -> None:
-        """Let every answer that stalls go on."""
+        """Continue every stalled answer."""
         for connection in tuple(self._open):
             connection.release()
 
@@ -129,7 +129,7 @@ class Simulator:
             await self._server.wait_closed()
 
     def answer(self, received: Received) -> tuple[Answer, Script]:
-        """Return what to answer a request with."""
+        """Return the answer to a request, and its script."""
         self.requests.append(received)
         self._arrival.set()
         self._arrival = asyncio.Event()
@@ -147,13 +147,13 @@ class Simulator:
             return wire.failed(refused.failure), Script()
 
     def opened(self, connection: _Connection) -> int:
-        """Note a new connection and return its number."""
+        """Register a new connection and return its number."""
         self._open.add(connection)
         self.connections += 1
         return self.connections
 
     def closed(self, connection: _Connection) -> None:
-        """Note that a connection is gone."""
+        """Remove a closed connection."""
         self._open.discard(connection)
 
     def _check_key(self, received: Received) -> None:
@@ -194,7 +194,7 @@ def _request(received: Received) -> dict[str, Any]:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: reads a request, plays the answer, reads the next."""
+    """One connection: reads a request, plays the answer, reads the next request."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
@@ -208,7 +208,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not checked: uvloop's transports are no instances of asyncio's classes.
+        # No isinstance check: uvloop's transports are not instances of asyncio's classes.
         self._transport = cast("asyncio.Transport", transport)
         self._number = self._simulator.opened(self)
 
@@ -251,12 +251,12 @@ class _Connection(asyncio.Protocol):
         self._player.play()
 
     def release(self) -> None:
-        """Go on after a stall."""
+        """Continue a stalled answer."""
         if self._player is not None:
             self._player.resume()
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close the connection at once."""
         if self._transport is not None:
             self._transport.abort()
 
