@@ -91,7 +91,7 @@ def test_an_answer_that_breaks_off_says_so_and_the_page_goes_on(page: Page, lab:
     expect(answer.get_by_role("alert")).to_contain_text("Incomplete answer")
     expect(answer).to_contain_text("many words")
     answer.get_by_role("link", name="View record").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Send a call to a deployment: cloud-openai")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Call a model: cloud")
 
 
 def _ask(page: Page, text: str, *, use_case: str = "careful", alias: str = "cloud") -> Locator:
