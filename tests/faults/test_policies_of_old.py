@@ -33,7 +33,7 @@ def test_a_use_case_is_refused_once_its_policies_are_older_than_its_risk_allows_
     assert holder.for_risk(risk).version == 7
     clock.advance(0.1)
     with pytest.raises(
-        Unavailable, match=f"risk class {risk} allow {limit_s} s: the database has to come back"
+        Unavailable, match=f"risk class {risk} allow {limit_s} s; restore the database connection"
     ) as found:
         holder.for_risk(risk)
     assert found.value.retry_after_s

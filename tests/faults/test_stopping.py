@@ -105,7 +105,7 @@ def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:
         port = int(taken.getsockname()[1])
         refused = started(tmp_path / "data", port)
     assert refused.returncode == 2
-    assert f"port {port} on 127.0.0.1 cannot be opened" in refused.stderr
+    assert f"cannot open port {port} on 127.0.0.1" in refused.stderr
     assert "--port" in refused.stderr
     assert "Traceback" not in refused.stderr
 
