@@ -365,3 +365,18 @@ async def _state(house: House, approval: str) -> dict[str, Any]:
     async with house.admin as client:
         found: dict[str, Any] = (await client.get(f"/api/approvals/{approval}")).json()["approval"]
     return found
+
+
+async def test_content_is_withheld_where_policy_lets_nobody_reveal_it(house: House) -> None:
+    approval, grace = await _asked(house), await house.register("grace", "approver")
+    await house.log_everything()
+    rule = """@id("no-looks")
+        @reason("nobody looks")
+        forbid (principal, action == Headgate::Action::"record.reveal", resource);"""
+    async with house.admin as client:
+        put = await client.put("/api/entries/policy/no-looks", json={"entry": {"text": rule}})
+        assert put.status_code == 200, put.text
+    async with house.client(grace) as client:
+        detail = (await client.get(f"/api/approvals/{approval}")).json()
+    assert (detail["content"], detail["parts"]) == ("withheld", [])
+    assert detail["approval"]["id"] == approval

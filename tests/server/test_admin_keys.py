@@ -191,3 +191,15 @@ async def test_what_could_not_be_read_back_is_not_committed(house: House, monkey
 
 def _mode(rules: dict[str, Any], rule: str) -> str:
     return str(next(one["mode"] for one in rules["rules"] if one["id"] == rule))
+
+
+async def test_keys_of_several_pages_are_all_listed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgate.policy.key_routes.MAX_PAGE", 2)
+    async with house.admin as client:
+        made = {
+            (await client.post("/api/keys", json={"name": f"k{n}", "use_case": "getting-started"})).json()["key"]["id"]
+            for n in range(3)
+        }
+        listed = [key["id"] for key in (await client.get("/api/keys")).json()["keys"]]
+    assert made <= set(listed)
+    assert len(listed) == len(set(listed)) > 3

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from headgate.kernel.identity import TenantId
 from headgate.ledger.erasure import Eraser
 from headgate.ledger.keys import FileKeyRing
 from headgate.policy.entities import DEFAULT_TENANT
+from headgate.substrate.clock import SystemClock
 from headgate.testing.house import House
 
 
@@ -74,3 +77,22 @@ async def test_after_its_retention_headgate_erases_content_and_leaves_the_record
         shown = (await client.get(f"/api/records/{called['id']}")).json()
     assert shown["record"]["id"] == called["id"]
     assert {(part["erased"], part["text"]) for part in shown["parts"]} == {(True, None)}
+
+
+async def test_a_tenant_that_is_gone_does_not_keep_others_content(house: House):
+    ring = ring_of(house)
+    ring.create("gone.2020-01-01")
+    ring.create("default.2020-01-01")
+    erasing = asyncio.create_task(
+        Eraser(ring, SystemClock()).run_forever(
+            house.worker.pipeline,
+            action=house.worker.platform.job_action,
+            tenants=lambda: [TenantId("gone"), DEFAULT_TENANT],
+            content_days=30,
+        )
+    )
+    async with asyncio.timeout(30):
+        while "default.2020-01-01" in ring.partitions():  # noqa: ASYNC110 - the folder is all that can be seen
+            await asyncio.sleep(0)
+    erasing.cancel()
+    assert "gone.2020-01-01" in ring.partitions()

@@ -159,3 +159,13 @@ confidentiality = "internal"
     async with house.admin as client:
         program = (await client.get("/api/entries/person/bot")).json()["entry"]
     assert (program["confidentiality"], program["owner"], program["roles"]) == ("internal", "dev", ["developer"])
+
+
+async def test_members_are_put_and_stay_where_a_later_change_does_not_name_them(house: House) -> None:
+    terms = {"owner": "ann", "purpose": "x"}
+    async with house.admin as client:
+        put = await client.put("/api/use-cases/teamwork", json={**terms, "members": ["bob", "group:support"]})
+        kept = await client.put("/api/use-cases/teamwork", json={**terms, "purpose": "y"})
+        emptied = await client.put("/api/use-cases/teamwork", json={**terms, "members": []})
+    assert sorted(put.json()["members"]) == sorted(kept.json()["members"]) == ["bob", "group:support"]
+    assert (kept.json()["purpose"], emptied.json()["members"]) == ("y", [])
