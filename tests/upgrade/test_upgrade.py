@@ -27,7 +27,9 @@ CALL = {"model": "local-chat", "messages": [{"role": "user", "content": "Hello a
 def left(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The folder of an installation that an older version left."""
     with tarfile.open(request.param) as archive:
-        archive.extractall(tmp_path, filter="data")
+        # Python before 3.11.4 has no filters, and does not take the argument.
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        archive.extractall(tmp_path)
     for path in (tmp_path / DATA).rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
     (tmp_path / "index.html").write_text("<!doctype html>")
