@@ -1,4 +1,4 @@
-"""Opens the features of the list on what they rest on, and puts the pipeline together from what they offer."""
+"""Opens the listed features, and builds the pipeline from their parts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Watch = Callable[[Recorder], Recorder]
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """What one process runs: the pipeline, and the open features behind it."""
+    """A process's pipeline and open features."""
 
     features: Sequence[Feature]
     platform: Platform
@@ -54,22 +54,22 @@ class Worker:
 
     @property
     def base(self) -> Foundations:
-        """What every process of the installation shares."""
+        """The objects that every process of the installation needs."""
         return self.platform.base
 
     @property
     def gate(self) -> Gate:
-        """Decides what is only looked at."""
+        """Decides reads that leave no record."""
         return Gate(self.pipeline.stages.labeller, self.pipeline.stages.decider)
 
     @property
     def sections(self) -> Sequence[ConfigSection]:
-        """The features' parts of `headgate.toml`, in the order in which they are applied."""
+        """The features' sections of `headgate.toml`, in the order of their application."""
         return [section for one in self.opened.values() for section in one.sections]
 
     @property
     def check(self) -> ChangeCheck:
-        """Says whether a change of the configuration may be committed."""
+        """Checks changes of the configuration."""
         return next(one.check for one in self.opened.values() if one.check is not None)
 
     @property
@@ -82,10 +82,10 @@ class Worker:
         return next(one.service for one in self.opened.values() if isinstance(one.service, kind))
 
     async def refresh(self) -> None:
-        """Bring what the features keep in memory up to date now, and end what is not allowed any more.
+        """Refresh the features' cached state now, and end running actions that policy no longer allows.
 
         Raises:
-            HeadgateError: the database is away, or something cannot be read; what is in memory stays.
+            HeadgateError: the database is away, or an entry cannot be read; that cached state is unchanged.
         """
         try:
             await _load(self.opened)
@@ -98,12 +98,12 @@ class Worker:
 
 
 class Refreshing:
-    """Keeps what features hold in memory up to date, whatever goes wrong.
+    """Refreshes the features' cached state.
 
-    What fails keeps its last good version, and says why once; the other features are refreshed all the same.
+    A feature that fails keeps its last good state, and its error is logged once. The others are refreshed.
 
     Args:
-        then: called after each look.
+        then: called after each refresh.
     """
 
     def __init__(self, database: Database, opened: Mapping[str, Opened], *, then: Callable[[], None]) -> None:
@@ -113,7 +113,7 @@ class Refreshing:
         self._then = then
 
     async def run_forever(self, *, poll_s: float = _POLL_S) -> None:
-        """Look whenever the configuration changed, and every few seconds to make sure; end it by cancelling."""
+        """Refresh after each change of the configuration, and every `poll_s` seconds, until cancelled."""
         async with self._database.listen(CONFIGURATION_CHANNEL, poll_s=poll_s) as wakes:
             async for _ in wakes:
                 await self.look()
@@ -141,13 +141,13 @@ async def worker(
     performers: Mapping[str, Performer[Any, Any, Any]] | None = None,
     features: Sequence[Feature] = FEATURES,
 ) -> AsyncGenerator[Worker]:
-    """Build one worker, keep what it rests on fresh, and take it all down again.
+    """Open one worker, and run its background jobs until the context ends.
 
     Args:
-        model_port: where the embedded model process listens on loopback, or None without it.
-        watch: wraps the recorder, to count and trace what becomes of actions.
-        performers: by the name of the verb, in place of the features' own; for tests.
-        features: in the order in which they open.
+        model_port: loopback port of the embedded model process, or None without it.
+        watch: wraps the recorder, for metrics and traces.
+        performers: by name of the verb; they replace the features' own, for tests.
+        features: in the order of opening.
     """
     async with AsyncExitStack() as stack:
         built = await _built(
@@ -182,10 +182,10 @@ async def worker(
 
 @asynccontextmanager
 async def command_worker(settings: Settings, *, is_baseline_alone: bool = False) -> AsyncGenerator[Worker]:
-    """Build what a command of the machine's operator goes through, without a worker.
+    """Open the pipeline for one command of the operator, without background jobs.
 
     Args:
-        is_baseline_alone: decide by the rules that ship with Headgate, whatever is stored.
+        is_baseline_alone: decide by the built-in rules only, and ignore stored policies.
 
     Raises:
         Unavailable: the database is away, or the disk refuses.
@@ -267,7 +267,7 @@ async def _built(
 
 
 def _stages(opened: Mapping[str, Opened]) -> dict[str, Any]:
-    """Return the ports of the pipeline, each from the one feature that implements it.
+    """Return the pipeline's ports, each from the feature that implements it.
 
     Raises:
         Conflict: two features implement one, or no feature implements one.
@@ -285,7 +285,7 @@ def _stages(opened: Mapping[str, Opened]) -> dict[str, Any]:
 def _performers(
     platform: Platform, opened: Mapping[str, Opened], features: Sequence[Feature]
 ) -> Mapping[str, Performer[Any, Any, Any]]:
-    """Return who performs each verb: one performer does all whose payload is a command."""
+    """Return the performers by name of the verb. One performer runs every command."""
     commands = CommandPerformer()
     found: dict[str, Performer[Any, Any, Any]] = {
         verb.name: commands for verb in platform.verbs if verb.payload is Command
@@ -316,7 +316,7 @@ def _named(feature: str, event: str) -> Generator[None]:
 
 
 async def _load(opened: Mapping[str, Opened]) -> None:
-    """Refresh every feature; raises the first error once all were tried."""
+    """Refresh every feature; raise the first error afterwards."""
     failure: Exception | None = None
     for name, one in opened.items():
         if one.refresh is None:
@@ -331,7 +331,7 @@ async def _load(opened: Mapping[str, Opened]) -> None:
 
 
 async def _review_forever(pipeline: Pipeline) -> None:
-    """End what is not allowed any more since a key, a use case or a decision expired; end it by cancelling."""
+    """End running actions whose key, use case or decision has expired, until cancelled."""
     while True:
         await asyncio.sleep(_REVIEW_S)
         try:
@@ -341,6 +341,6 @@ async def _review_forever(pipeline: Pipeline) -> None:
 
 
 def _end_this_worker() -> None:
-    """Ask ourselves to stop: after a failed sync nothing is believed, and the supervisor starts another worker."""
+    """Stop this worker, so that the supervisor starts another. After a failed sync, the journal is not reliable."""
     log.error("journal_broken")
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1374,7 +1374,7 @@ export interface operations {
     putEntry: {
         parameters: {
             query?: {
-                /** @description Say what would change, and change nothing. */
+                /** @description Return the changes without making them. */
                 dry_run?: boolean;
             };
             header?: never;
@@ -1413,7 +1413,7 @@ export interface operations {
     removeEntry: {
         parameters: {
             query?: {
-                /** @description Say what would change, and change nothing. */
+                /** @description Return the changes without making them. */
                 dry_run?: boolean;
             };
             header?: never;

@@ -208,8 +208,3 @@ class Feature:
         texts = (self.folder / "rules" / f"{name}.cedar" for name in ("access", "duties"))
         access, duties = (text.read_text("utf-8") if text.is_file() else "" for text in texts)
         return Rules(self.name, access, duties)
-
-
-def service_of(features: Mapping[str, Opened], kind: type[Any]) -> Any:
-    """Return the open feature's service of this type."""
-    return next(one.service for one in features.values() if isinstance(one.service, kind))

@@ -19,7 +19,7 @@ from headgate.server.api.config import ConfigPlan, plan_view
 from headgate.server.api.parts import ServerParts
 from headgate.substrate.database import Transaction
 
-_DRY_RUN = Parameter("dry_run", "Say what would change, and change nothing.", "boolean")
+_DRY_RUN = Parameter("dry_run", "Return the changes without making them.", "boolean")
 
 
 class EntryBody(Body, frozen=True, kw_only=True):
