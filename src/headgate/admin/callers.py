@@ -118,9 +118,7 @@ class Gate:
             return
         if not decision.refusing:
             raise Denied(decision.advice or NOTHING_ALLOWS)
-        rules = tuple(rule.id for rule in decision.refusing)
-        reasons = "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing)
-        raise Denied(f"{verb.name} is refused: {reasons}", rules=rules)
+        raise Denied(f"{verb.name} is refused: {decision.reasons}", rules=decision.refusing_ids)
 
     def may_use(self, caller: AdminCaller, verb: Verb[Any, Any, Any], use_case: UseCase) -> bool:
         """Return whether policy lets the caller use a verb under a use case, for lists of choices."""

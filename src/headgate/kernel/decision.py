@@ -101,6 +101,16 @@ class Decision:
         """The enforced rules that denied or asked."""
         return tuple(rule for rule in self.rules if rule.mode == "enforce" and rule.does in ("deny", "ask"))
 
+    @property
+    def refusing_ids(self) -> tuple[str, ...]:
+        """The ids of the refusing rules."""
+        return tuple(rule.id for rule in self.refusing)
+
+    @property
+    def reasons(self) -> str:
+        """The refusing rules with their reasons, as `id (reason); id (reason)`; empty if there are none."""
+        return "; ".join(f"{rule.id} ({rule.reason})" for rule in self.refusing)
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:

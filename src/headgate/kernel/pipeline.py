@@ -298,7 +298,7 @@ class Pipeline:
         decision = self._decide(action, run.labelled)
         refuse(action, labelled=run.labelled, decision=decision, exchange=exchange)
         if decision.effect > run.decision.effect:
-            raise Denied(f"this now needs a person's approval: {_reasons(decision)}", rules=_rule_ids(decision))
+            raise Denied(f"this now needs a person's approval: {decision.reasons}", rules=decision.refusing_ids)
         refuse_release(exchange.output_labels, action.principal)
 
     async def _handed_out(self, admitted: _Admitted, result: Any, released: Labels) -> Any:
@@ -473,13 +473,13 @@ class Pipeline:
         self, action: Action[Any, Any, Any], *, decision: Decision, exchange: Exchange, record: RecordId
     ) -> None:
         digest = action.digest(labels=exchange.labels, policy_version=decision.version)
-        rules = _rule_ids(decision)
+        rules = decision.refusing_ids
         if action.context.grant is None:
             approval_id = await self.stages.approvals.request(
                 action, digest=digest, decision=decision, labels=exchange.labels, record=record
             )
             raise NeedsApproval(
-                f"{action.verb.name} on {action.resource.id} needs a person's approval: {_reasons(decision)}; "
+                f"{action.verb.name} on {action.resource.id} needs a person's approval: {decision.reasons}; "
                 f"ask another person to approve {approval_id}, then send the same request once more with the "
                 f"header x-headgate-grant: {approval_id}",
                 approval_id=approval_id,
@@ -787,14 +787,6 @@ def _rules(refusal: HeadgateError) -> str:
     return ",".join(refusal.rules) if isinstance(refusal, Denied) else ""
 
 
-def _rule_ids(decision: Decision) -> tuple[str, ...]:
-    return tuple(rule.id for rule in decision.refusing)
-
-
-def _reasons(decision: Decision) -> str:
-    return "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing)
-
-
 def refuse(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, exchange: Exchange) -> None:
     """Raise if an action with its final payload may not run. Previews use it too.
 
@@ -839,9 +831,9 @@ def _refuse_denied(decision: Decision) -> None:
         return
     if not decision.refusing:
         raise Denied(decision.advice or NOTHING_ALLOWS, detail="refused: no rule allows this action")
-    said = f"refused by {_reasons(decision)}"
+    said = f"refused by {decision.reasons}"
     told = f"{said}; {decision.advice}" if decision.advice else said
-    raise Denied(told, rules=_rule_ids(decision), detail=said)
+    raise Denied(told, rules=decision.refusing_ids, detail=said)
 
 
 def _refuse_flow(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, exchange: Exchange) -> None:

@@ -129,7 +129,7 @@ class _State:
                 continue
             if decision.effect is Effect.ASK and self._is_approver_left(principal, verb, resource, people):
                 continue
-            reasons = "; ".join(f"{rule.id} ({rule.reason})" for rule in decision.refusing) or "no rule allows this"
+            reasons = decision.reasons or "no rule allows this"
             needs = ", and nobody else could approve it" if decision.effect is Effect.ASK else ""
             return f"{verb.name} on {resource.kind} {resource.id} by {reasons}{needs}"
         return None

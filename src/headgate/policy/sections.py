@@ -27,6 +27,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 import msgspec
 
+from headgate.admin.bodies import Level
 from headgate.kernel.errors import Conflict, Invalid, NotFound
 from headgate.kernel.identity import TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
@@ -41,8 +42,6 @@ from headgate.policy.service import PolicyService, expiry, refuse_name, refuse_o
 from headgate.policy.snapshot import compile_policies
 from headgate.substrate.database import Transaction
 from headgate.substrate.declarative import decode_table
-
-Level = Literal["public", "internal", "confidential", "restricted"]
 
 _BY = "headgate.toml"
 
