@@ -172,9 +172,10 @@ async def worker(
             group.create_task(keep_running("configuration", refreshing.run_forever)),
             group.create_task(_review_forever(built.pipeline)),
         ]
-        for one in built.opened.values():
+        for feature, one in built.opened.items():
             for name, job in one.jobs.items():
-                tasks.append(group.create_task(keep_running(name, lambda job=job: job(built.pipeline))))
+                running = keep_running(f"{feature}.{name}", lambda job=job: job(built.pipeline))
+                tasks.append(group.create_task(running))
         for task in tasks:
             stack.callback(task.cancel)
         yield built

@@ -138,6 +138,9 @@ async def test_an_entry_of_the_api_outlives_a_file_that_does_not_name_it(house: 
         assert (await client.get("/api/entries/person/bob")).status_code == 200
 
 
+_MASKS_PIII = '@id("m") @reason("r") @duty("mask") @categories("piii") permit (principal, action, resource);'
+
+
 @pytest.mark.parametrize(
     ("method", "path", "entry", "says"),
     [
@@ -149,6 +152,7 @@ async def test_an_entry_of_the_api_outlives_a_file_that_does_not_name_it(house: 
         ("PUT", "use_case/jobs", {"owner": "a", "purpose": "p"}, "built in"),
         ("PUT", "policy/x", {"text": "permit all"}, "not valid Cedar"),
         ("PUT", "person/x", {"roles": ["admn"]}, "there is no role 'admn'; did you mean 'admin'"),
+        ("PUT", "policy/x", {"text": _MASKS_PIII}, "there is no category 'piii'; did you mean 'pii'"),
         ("PUT", "use_case/x", {"owner": "a", "purpose": "p", "deployments": ["gtp"]}, "did you mean 'gpt'"),
         ("DELETE", "deployment/gpt", None, "it is still used by alias smart"),
         ("DELETE", "network/lab", None, "it is still used by deployment gpt"),

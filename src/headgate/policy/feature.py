@@ -87,6 +87,7 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
             clock=clock,
             rules_in_force=lambda tenant: holder.current.tenants[tenant].engine.rules.values(),
             built_in_deployments=lambda: platform.names("built-in deployment", DEFAULT_TENANT),
+            categories=lambda: platform.names("category", DEFAULT_TENANT),
         ),
         refresh=look,
         names={"role": lambda tenant: roles_of(holder.current.tenants[tenant].engine.rules.values())},

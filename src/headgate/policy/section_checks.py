@@ -44,6 +44,14 @@ def deployment_faults(edit: Edit, built_in: Collection[str]) -> Iterator[Fault]:
             yield Fault("use_case", table["id"], why)
 
 
+def category_faults(edit: Edit, categories: Collection[str]) -> Iterator[Fault]:
+    """Yield a fault for each policy that masks a category which no detector finds."""
+    for table in edit.named.get("policy", ()):
+        masked = sorted({category for rule in _rules_of(table) for category in rule.obligations.mask})
+        if why := unknown("category", masked, categories):
+            yield Fault("policy", table["id"], why)
+
+
 def _rules_of(policy: Mapping[str, Any]) -> tuple[Rule, ...]:
     return read_rules(policy["text"], source=policy["id"]) if policy.get("text") else ()
 

@@ -37,7 +37,7 @@ from headgate.policy.baseline import Baseline
 from headgate.policy.entities import ApiKey, CustomPolicy, KeyLimits, RegisteredPrincipal, Source
 from headgate.policy.keys import parse_digest
 from headgate.policy.rules import Rule, read_rules
-from headgate.policy.section_checks import deployment_faults, lockout_faults, role_faults
+from headgate.policy.section_checks import category_faults, deployment_faults, lockout_faults, role_faults
 from headgate.policy.service import PolicyService, expiry, refuse_name, refuse_observe, refuse_use_case
 from headgate.policy.snapshot import compile_policies
 from headgate.substrate.database import Transaction
@@ -218,12 +218,14 @@ def policy_sections(
     read_file: Callable[[str], str] | None = None,
     rules_in_force: Callable[[TenantId], Iterable[Rule]] = lambda tenant: (),
     built_in_deployments: Callable[[], Collection[str]] = tuple,
+    categories: Callable[[], Collection[str]] = tuple,
 ) -> tuple[Section[Any], ...]:
     """Return policy's sections in the order of their application.
 
     Args:
         rules_in_force: returns a tenant's rules. Roles in them are known.
         built_in_deployments: deployments that use cases may name without a declaration in the file.
+        categories: what the detectors find, and so what rules can mask.
         read_file: reads the file of a `[[policy]]`, relative to `headgate.toml`; None if files cannot be read.
     """
 
@@ -245,6 +247,9 @@ def policy_sections(
     def use_case_faults(edit: Edit) -> Iterable[Fault]:
         return deployment_faults(edit, built_in_deployments())
 
+    def policy_faults(edit: Edit) -> Iterable[Fault]:
+        return category_faults(edit, categories())
+
     return (
         Section(
             "person", "principal", "person",
@@ -256,7 +261,7 @@ def policy_sections(
             "policy", "policy", "policy",
             lambda table, _: _policies(table, baseline, read_file),
             lambda tx, tenant: store.policies(tx, tenant=tenant),
-            put_policy, _policy_table, clock,
+            put_policy, _policy_table, clock, find=policy_faults,
         ),
         Section(
             "use_case", "use_case", "use case",

@@ -174,8 +174,8 @@ def _pending(series: Sequence[Migration], applied: dict[str, str]) -> list[Migra
     """Return the pending migrations, after checking that the applied ones are the beginning of the series."""
     if unknown := sorted(applied.keys() - {migration.name for migration in series}):
         raise Conflict(
-            f"The database was changed by a newer Headgate ({', '.join(unknown)}): "
-            "run that version here, or a newer one."
+            f"The database has changes that this Headgate does not know ({', '.join(unknown)}). "
+            "Run the version that made them or a newer one, with the same features."
         )
     for migration in series:
         if applied.get(migration.name, migration.sha256) != migration.sha256:

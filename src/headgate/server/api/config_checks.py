@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
+from headgate.kernel.errors import HeadgateError
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Change, Document, Edit, EntrySection, Fault
 from headgate.server.api.parts import ServerParts
@@ -39,8 +40,14 @@ def after(before: Document, named: Document, changes: Sequence[Change]) -> Docum
 def faults(sections: Mapping[str, EntrySection], edit: Edit) -> Iterator[Fault]:
     """Yield the faults of an edit: removed entries that others still use, then the faults of each section."""
     yield from _dangling(sections, edit)
-    for section in sections.values():
-        yield from section.faults(edit)
+    for name, section in sections.items():
+        try:
+            yield from section.faults(edit)
+        except HeadgateError:
+            raise
+        except Exception as error:
+            error.add_note(f"while checking the section [[{name}]]")
+            raise
 
 
 def users_of(sections: Mapping[str, EntrySection], name: str, entry_id: str, document: Document) -> str:

@@ -59,10 +59,10 @@ class AdminApi:
             return
         except HeadgateError as error:
             if error.status >= 500:
-                log.warning("admin_request_failed", code=error.code, method=scope["method"])
+                log.warning("admin_request_failed", code=error.code, method=scope["method"], path=scope["path"])
             await _fail(error, started)
         except Exception:
-            log.exception("admin_request_failed", method=scope["method"])
+            log.exception("admin_request_failed", method=scope["method"], path=scope["path"])
             await _fail(HeadgateError("an internal error happened; Headgate's log has its cause"), started)
 
     async def _answer(self, scope: Scope, receive: Receive, send: _Started) -> None:
