@@ -15,6 +15,7 @@ import structlog
 
 from headgate.admin.callers import Gate
 from headgate.admin.commands import Command, CommandPerformer
+from headgate.admin.directory import Directory, Named
 from headgate.admin.features import Feature, Foundations, Opened, Platform, foundations
 from headgate.admin.requests import CONFIGURATION_CHANNEL, ChangeCheck
 from headgate.features import FEATURES, older_verbs, rules, verbs
@@ -24,7 +25,7 @@ from headgate.kernel.export import EXPORT_SEND
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.pipeline import Pipeline, Stages
-from headgate.kernel.ports import ConfigSection, Performer, Recorder
+from headgate.kernel.ports import ConfigSection, Performer, Recorder, Records
 from headgate.substrate.addresses import address_for
 from headgate.substrate.background_jobs import FailureLog, keep_running
 from headgate.substrate.database import Database
@@ -237,6 +238,15 @@ async def _built(
         make = next(one.job_action for one in opened.values() if one.job_action is not None)
         return make(tenant, verb, resource, payload, floor=floor)
 
+    def records() -> Records:
+        return next(one.records for one in opened.values() if one.records is not None)
+
+    def registered(tenant: TenantId) -> Mapping[str, Named]:
+        return next(one.registered for one in opened.values() if one.registered is not None)(tenant)
+
+    def pseudonym(tenant: TenantId, principal: str) -> str:
+        return next(one.pseudonym for one in opened.values() if one.pseudonym is not None)(tenant, principal)
+
     platform = Platform(
         purpose=purpose,
         base=base,
@@ -252,6 +262,8 @@ async def _built(
         names=names,
         quit=_end_this_worker,
         job_action=job_action,
+        records=records,
+        directory=Directory(registered, pseudonym),
         is_baseline_alone=alone,
     )
     for feature in features:

@@ -12,13 +12,14 @@ from typing import Any, Literal, Protocol
 
 import click
 
+from headgate.admin.directory import Directory, Pseudonym, Registered
 from headgate.admin.operations import Operation
 from headgate.admin.requests import ChangeCheck
 from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.pipeline import Pipeline
-from headgate.kernel.ports import ConfigSection, Performer
+from headgate.kernel.ports import ConfigSection, Performer, Records
 from headgate.substrate._secret_files import kept_secret, private_folder
 from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database
@@ -111,6 +112,8 @@ class Platform:
         names: returns the names of a kind from the feature that knows them; empty if no feature does.
         quit: ends this worker, so that the supervisor restarts it.
         job_action: makes an action of background work.
+        records: returns the feed of records, for features that evaluate them.
+        directory: names the principals in records. Only for readers who may list people.
     """
 
     purpose: Literal["worker", "command"]
@@ -127,6 +130,8 @@ class Platform:
     names: Callable[[str, TenantId], Collection[str]]
     quit: Callable[[], None]
     job_action: JobAction
+    records: Callable[[], Records]
+    directory: Directory
     is_baseline_alone: bool = False
 
 
@@ -147,6 +152,9 @@ class Opened:
         tenants: returns the current tenants. Exactly one feature has it.
         check: checks changes of the configuration. Exactly one feature has it.
         job_action: as in `Platform`; of one feature only.
+        records: the feed of records; of one feature only.
+        registered: returns the registered principals, for the directory; of one feature only.
+        pseudonym: returns the pseudonyms in records, for the directory; of one feature only.
     """
 
     service: Any = None
@@ -160,6 +168,9 @@ class Opened:
     tenants: Callable[[], Collection[TenantId]] | None = None
     check: ChangeCheck | None = None
     job_action: JobAction | None = None
+    records: Records | None = None
+    registered: Registered | None = None
+    pseudonym: Pseudonym | None = None
 
 
 Open = Callable[[Platform, AsyncExitStack], Awaitable[Opened]]

@@ -54,6 +54,8 @@ async def open_ledger(platform: Platform, stack: AsyncExitStack) -> Opened:
         performers={RECORD_REVEAL.name: Revealing(reader)},
         stages={"recorder": JournalRecorder(journal, sealer=sealer, pseudonyms=pseudonyms)},
         jobs=jobs,
+        records=reader,
+        pseudonym=pseudonyms,
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
+from headgate.admin.directory import Named
 from headgate.admin.features import Feature, Opened, Platform
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.errors import Unavailable
@@ -15,7 +17,7 @@ from headgate.policy.approvals import PolicyApprovals
 from headgate.policy.baseline import compile_baseline
 from headgate.policy.commands import COMMANDS
 from headgate.policy.decider import PolicyDecider
-from headgate.policy.entities import DEFAULT_TENANT, HEADGATE, JOBS
+from headgate.policy.entities import DEFAULT_TENANT, HEADGATE, JOBS, RegisteredPrincipal
 from headgate.policy.jobs import refresh
 from headgate.policy.parts import Policy
 from headgate.policy.rules import roles_of
@@ -44,6 +46,27 @@ class LockoutCheck:
             Invalid: an entry could not be read back.
         """
         await self._service.refuse_lockout(await store.contents(transaction, tenant=tenant))
+
+
+_NOBODY: Mapping[str, RegisteredPrincipal] = {}
+
+
+class RegisteredPeople:
+    """Returns the registered principals of a tenant for the directory: one object for each snapshot."""
+
+    def __init__(self, holder: SnapshotHolder) -> None:
+        self._holder = holder
+        self._of: dict[TenantId, tuple[Mapping[str, RegisteredPrincipal], Mapping[str, Named]]] = {}
+
+    def __call__(self, tenant: TenantId) -> Mapping[str, Named]:
+        """Return them by id."""
+        policy = self._holder.current.tenants.get(tenant)
+        principals: Mapping[str, RegisteredPrincipal] = policy.principals if policy is not None else _NOBODY
+        known = self._of.get(tenant)
+        if known is None or known[0] is not principals:
+            named = {one.id: Named(one.id, one.name, one.kind) for one in principals.values()}
+            known = self._of[tenant] = (principals, named)
+        return known[1]
 
 
 async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
@@ -95,6 +118,7 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
         tenants=lambda: tuple(holder.latest.tenants) if holder.latest is not None else (),
         check=LockoutCheck(service),
         job_action=job_action,
+        registered=RegisteredPeople(holder),
     )
 
 
