@@ -5,9 +5,10 @@ import { type ReactNode, Suspense, lazy, use, useEffect } from "react";
 import { Link, Route, Routes, useLocation } from "react-router";
 
 import { sessionQuery } from "./api/queries";
+import { type Verb, useVerbs } from "./api/vocabulary";
 import { forgetDrafts } from "./draft";
 import { Empty, Failure, PageHead, Rows } from "./elements/page";
-import { Pages, type Shown, isOpenTo } from "./page";
+import { type Page, Pages, type Shown, isOpenTo } from "./page";
 import { useMay } from "./session";
 import { Boundary } from "./shell/Boundary";
 import { Frame } from "./shell/Frame";
@@ -63,7 +64,15 @@ function Addressed() {
 }
 
 function Allowed({ shown: { page, Component } }: { shown: Shown }) {
-  return isOpenTo(page, useMay()) ? <Component /> : <NotYours title={page.title} />;
+  const verbs = useVerbs();
+  if (isOpenTo(page, useMay())) return <Component />;
+  return hasFeature(page, verbs) ? <NotYours title={page.title} /> : <NotHere />;
+}
+
+/** Whether this Headgate has the feature of a page; true until its verbs are read. */
+function hasFeature(page: Page, verbs: readonly Verb[]): boolean {
+  if (page.may === "everyone" || verbs.length === 0) return true;
+  return page.may.some((name) => verbs.some((verb) => verb.name === name));
 }
 
 function NotYours({ title }: { title: string }) {

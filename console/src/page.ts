@@ -14,7 +14,7 @@ interface About {
   /** The address, with names for its variable parts: `/records/:record`. The page reads them with `useParams`. */
   readonly path: string;
   readonly title: string;
-  /** The verbs of which a person needs one to open the page. */
+  /** The verbs of which a person needs one to open the page. A verb without a group never opens a page. */
   readonly may: "everyone" | readonly string[];
   /** Wraps the console while a person is signed in: for state that outlives the page. It is part of the first load. */
   readonly Provider?: ComponentType<{ children: ReactNode }>;

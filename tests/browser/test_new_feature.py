@@ -33,7 +33,7 @@ async def shout(service: Hello, request: Request) -> SaidView:
     """Say something in capitals."""
     body = request.body_as(SayBody)
     resource = Resource("hello", "new", attributes={"loudness": 900})
-    return _view((await request.act(SAY, resource, Say(body.text.upper(), 900))).result)
+    return _view((await request.act(SAY, resource, Say(PlainText((body.text.upper(),)), 900))).result)
 
 
 OPERATIONS = (

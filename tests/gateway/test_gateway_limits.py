@@ -13,18 +13,18 @@ from headgate.gateway.admission import KeyAdmitter
 from headgate.gateway.allowances import Wanted
 from headgate.gateway.leases import Window
 from headgate.kernel.action import Action, Context, Resource
+from headgate.kernel.content import PlainText
 from headgate.kernel.errors import ExceedsLimit, OverBudget, Unavailable
 from headgate.kernel.identity import Limits
 from headgate.kernel.measures import Measures
 from headgate.kernel.ports import Reservation
 from headgate.testing.allowances import FakeWindows
 from headgate.testing.clock import FakeClock
-from headgate.testing.notes import PlainContent
 from headgate.testing.people import ACME, BOT, SUPPORT
 from headgate.testing.ports import ALLOW
 from headgate.wire.model_call import MODEL_INVOKE, ModelCall
 
-CALL = ModelCall("w", PlainContent(("x",)), "chat")
+CALL = ModelCall("w", PlainText(("x",)), "chat")
 DAY_S = 86_400
 OPS = st.one_of(
     st.tuples(st.just("reserve"), st.integers(0, 3), st.integers(1, 60)),

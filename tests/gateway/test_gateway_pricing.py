@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.gateway.pricing import cost_micros, estimate_micros
+from headgate.kernel.content import PlainText
 from headgate.kernel.labels import Clearance
 from headgate.testing.gate import PRICE
-from headgate.testing.notes import PlainContent
 from headgate.wire.json_document import JsonDocument
 from headgate.wire.model_call import Capability, Deployment, ModelCall, Price, PriceTier, Usage
 
 TOKENS = st.integers(0, 10_000_000)
-CALL = ModelCall("w", PlainContent(("x" * 300,)), "chat")
+CALL = ModelCall("w", PlainText(("x" * 300,)), "chat")
 
 
 def priced(price: Price | None) -> Deployment:
@@ -74,7 +74,7 @@ def test_a_longer_prompt_raises_the_price_of_the_whole_call(input_tokens: int, c
 def test_an_estimate_of_a_long_prompt_is_at_the_price_of_long_prompts() -> None:
     price = replace(PRICE, tiers=(PriceTier(100, replace(PRICE, input_micros=5_000_000)),))
     assert estimate_micros(replace(CALL, output_limit=0), [priced(price)], currency="USD") == 505
-    short = replace(CALL, content=PlainContent(("x" * 290,)), output_limit=0)
+    short = replace(CALL, content=PlainText(("x" * 290,)), output_limit=0)
     assert estimate_micros(short, [priced(price)], currency="USD") == 97
 
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from headgate.admin.commands import Command, command_verb
 from headgate.kernel.action import Action, Context, Resource, canonical, is_carrier
+from headgate.kernel.content import PlainText
 from headgate.kernel.decision import Decision, Effect, LogLevel, Obligations, RuleHit
 from headgate.kernel.detection import Candidate
 from headgate.kernel.labels import BOTTOM, Clearance, Custody
-from headgate.testing.notes import PlainContent, note
+from headgate.testing.notes import note
 from headgate.testing.people import ADA, SUPPORT
 from headgate.wire.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelReply
 from headgate.wire.provider import bearer
@@ -71,10 +72,10 @@ def test_a_candidate_shows_its_value_and_what_surrounds_it() -> None:
 
 
 def test_a_payload_of_a_model_call_is_a_carrier_whose_content_can_be_exchanged() -> None:
-    call = ModelCall("w", PlainContent(("one",)), "alias")
+    call = ModelCall("w", PlainText(("one",)), "alias")
     dispatch = ModelDispatch(call, Deployment("d", "p", "m", Clearance()))
-    reply = ModelReply("w", PlainContent(("one",)))
-    other = PlainContent(("two",))
+    reply = ModelReply("w", PlainText(("one",)))
+    other = PlainText(("two",))
     for carrier in (call, dispatch, reply, note("one")):
         assert is_carrier(carrier)
         changed = carrier.with_content(other)
@@ -116,7 +117,7 @@ def test_an_approval_of_a_command_is_bound_to_its_arguments_and_not_to_its_closu
 )
 def test_an_approval_of_a_dispatch_is_bound_to_what_stands_behind_the_deployments_id(moved: dict[str, Any]) -> None:
     def digest(deployment: Deployment) -> bytes:
-        dispatch = ModelDispatch(ModelCall("w", PlainContent(("one",)), "alias"), deployment)
+        dispatch = ModelDispatch(ModelCall("w", PlainText(("one",)), "alias"), deployment)
         action = Action(MODEL_DISPATCH, ADA, Resource("deployment", "d"), dispatch, Context(SUPPORT))
         return action.digest(labels=BOTTOM, policy_version="1")
 

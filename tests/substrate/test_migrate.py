@@ -96,6 +96,18 @@ async def test_a_database_of_a_newer_version_is_refused(empty: DatabaseAddress, 
         await migrate(empty.conninfo, series=both[:1])
 
 
+async def test_a_removed_feature_leaves_one_file_that_drops_its_schema(empty: DatabaseAddress, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    before = series(old, n0001_a_first__pre="SELECT 1", n0002_notice_board_begin__pre="CREATE SCHEMA notice_board")
+    await migrate(empty.conninfo, series=before)
+    after = series(new, n0001_a_first__pre="SELECT 1", n0003_notice_board_drop__post="DROP SCHEMA notice_board")
+    assert await migrate(empty.conninfo, series=after) == ["0003_notice_board_drop.post.sql"]
+    assert await value(empty, "SELECT to_regnamespace('notice_board')") is None
+    assert await migrate(empty.conninfo, series=after) == []
+
+
 async def test_a_file_that_comes_too_late_is_refused(empty: DatabaseAddress, tmp_path: Path) -> None:
     await migrate(empty.conninfo, series=series(tmp_path, n0002_a_second__pre="SELECT 1"))
     with pytest.raises(Conflict, match=r"0001_a_first\.pre\.sql comes before"):

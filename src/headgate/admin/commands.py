@@ -9,11 +9,12 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from headgate.kernel.action import Verb, VerbEffect
+from headgate.kernel.action import AttributeType, Verb, VerbEffect
 from headgate.kernel.errors import Invalid
 from headgate.kernel.record import Fact
 from headgate.kernel.run import Run
@@ -44,9 +45,16 @@ class Command:
     do: Do = field(repr=False)
 
 
-def command_verb(name: str, effect: VerbEffect, title: str, *groups: str, on: str = "") -> CommandVerb:
-    """Return a verb with a command as payload. `on` is its usual kind of resource."""
-    return Verb(name, Command, object, object, effect=effect, title=title, on=on, groups=groups)
+def command_verb(
+    name: str,
+    effect: VerbEffect,
+    title: str,
+    *groups: str,
+    on: str = "",
+    attributes: Mapping[str, AttributeType] = MappingProxyType({}),
+) -> CommandVerb:
+    """Return a verb with a command as payload. `on` and `attributes` describe its resource, as in `Verb`."""
+    return Verb(name, Command, object, object, effect=effect, title=title, on=on, groups=groups, attributes=attributes)
 
 
 class CommandPerformer:

@@ -22,7 +22,7 @@ _RESERVED = frozenset(
         *("leading", "limit", "not", "null", "offset", "on", "only", "or", "order", "placing", "primary"),
         *("public", "references", "returning", "select", "session", "some", "substrate", "table", "then", "to"),
         *("trailing", "true", "union", "unique", "user", "using", "variadic", "when", "where", "window", "with"),
-        *("information_schema"),
+        *("information_schema",),
     )
 )
 """Words that PostgreSQL does not take as the name of a schema, and those that mean something else."""

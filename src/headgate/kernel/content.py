@@ -102,6 +102,25 @@ class Content(Protocol):
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class PlainText(Content):
+    """Plain strings of a person, for payloads that have no wire format of their own."""
+
+    texts: tuple[str, ...]
+
+    def segments(self) -> Sequence[Segment]:
+        """Return the strings."""
+        return tuple(Segment(text, "user") for text in self.texts)
+
+    def edit(self, texts: Mapping[int, str]) -> PlainText:
+        """Return the content with some strings replaced."""
+        return PlainText(tuple(texts.get(index, text) for index, text in enumerate(self.texts)))
+
+    def to_bytes(self) -> bytes:
+        """Return the strings, one a line."""
+        return "\n".join(self.texts).encode()
+
+
 @runtime_checkable
 class NumberedContent(Content, Protocol):
     """Content that distinguishes numbers from strings."""

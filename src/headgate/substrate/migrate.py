@@ -8,6 +8,9 @@ s for each statement. A file whose first line is `-- headgate: no-transaction` h
 
 Headgate does not start if a file changed after it ran, if the database has an unknown migration, if a pending migration
 precedes one that already ran, or if a migration failed.
+
+A removed feature leaves one file, `NNNN_<feature>_drop.post.sql`, in the substrate's folder. It drops the schema of the
+feature, whose earlier files are then no longer unknown.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ from headgate.kernel.errors import Conflict, Corrupt, Invalid, Unavailable
 Phase = Literal["pre", "post", "all"]
 
 _FILE = re.compile(r"(?P<number>\d{4})_[a-z]+_[a-z0-9_]+\.(?P<phase>pre|post)\.sql")
+_DROP = re.compile(r"\d{4}_(?P<feature>[a-z_]+)_drop\.post\.sql")
+_DIGITS = len("0000_")
 _NO_TRANSACTION = b"-- headgate: no-transaction"
 _OLDEST_SERVER = 160_000
 _LOCK_KEY = 0x4845_4144_4741_5445  # "HEADGATE": one starter at a time per database
@@ -172,7 +177,9 @@ async def _applied(connection: psycopg.AsyncConnection) -> dict[str, str]:
 
 def _pending(series: Sequence[Migration], applied: dict[str, str]) -> list[Migration]:
     """Return the pending migrations, after checking that the applied ones are the beginning of the series."""
-    if unknown := sorted(applied.keys() - {migration.name for migration in series}):
+    dropped = tuple(f"{found['feature']}_" for migration in series if (found := _DROP.fullmatch(migration.name)))
+    unknown = applied.keys() - {migration.name for migration in series}
+    if unknown := sorted(name for name in unknown if not name[_DIGITS:].startswith(dropped)):
         raise Conflict(
             f"The database has changes that this Headgate does not know ({', '.join(unknown)}). "
             "Run the version that made them or a newer one, with the same features."

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from headgate.kernel.action import Action, Context, Resource, Verb
-from headgate.kernel.content import Content, Finding, Segment, TextSlot
+from headgate.kernel.content import Content, Finding, PlainText, TextSlot
 from headgate.kernel.identity import Principal, UseCase
 from headgate.kernel.labels import BOTTOM, EVERYTHING, Clearance, Labels
 from headgate.testing.people import BOT, SUPPORT
-
-
-@dataclass(frozen=True, slots=True)
-class PlainContent(Content):
-    """Strings, each a segment of the user."""
-
-    texts: tuple[str, ...]
-
-    def segments(self) -> Sequence[Segment]:
-        """Return the strings."""
-        return tuple(Segment(text, "user") for text in self.texts)
-
-    def edit(self, texts: Mapping[int, str]) -> PlainContent:
-        """Return the content with some strings replaced."""
-        return PlainContent(tuple(texts.get(index, text) for index, text in enumerate(self.texts)))
-
-    def to_bytes(self) -> bytes:
-        """Return the strings, one a line."""
-        return "\n".join(self.texts).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +68,7 @@ PLAN: Verb[Note, Piece, Note] = Verb("note.plan", Note, Piece, Note, effect="pla
 
 def note(*texts: str) -> Note:
     """Return a note with these strings."""
-    return Note(PlainContent(texts))
+    return Note(PlainText(texts))
 
 
 def send(
