@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.kernel.errors import Conflict, Corrupt, Invalid, NotFound, TooLarge, Unavailable
-from headgate.ledger.keys import FileKeyRing
+from headgate.ledger.keys import DestructionReceipt, FileKeyRing
 from headgate.ledger.seal import MAX_PART_BYTES, OVERHEAD_BYTES, PartAddress, Sealer
 
 PLACE = PartAddress("acme", "01JA0000000000000000000000", "prompt", "2026-10")
@@ -165,6 +166,21 @@ def test_a_key_that_comes_back_from_a_backup_is_not_used(tmp_path: Path) -> None
         ring.key("2026-10")
     assert ring.destroy("2026-10", at=NOW).had_key, "the returned key was destroyed again"
     assert not ring.destroy("2026-10", at=NOW).had_key
+
+
+def test_of_two_that_destroy_a_key_at_once_one_counts_it(tmp_path: Path) -> None:
+    rings = [FileKeyRing(tmp_path) for _ in range(4)]
+    days = [f"2026-10-{day:02}" for day in range(1, 29)]
+    for day in days:
+        rings[0].create(day)
+
+    def destroy_all(ring: FileKeyRing) -> list[DestructionReceipt]:
+        return [ring.destroy(day, at=NOW) for day in days]
+
+    with ThreadPoolExecutor(len(rings)) as pool:
+        every = list(pool.map(destroy_all, rings))
+    for receipts in zip(*every, strict=True):
+        assert [receipt.had_key for receipt in receipts].count(True) == 1
 
 
 def test_a_key_that_others_may_read_or_that_is_cut_short_is_refused(tmp_path: Path) -> None:

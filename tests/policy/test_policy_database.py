@@ -14,7 +14,7 @@ import pytest
 from headgate.features import baseline, migrations
 from headgate.kernel.action import Resource
 from headgate.kernel.decision import Effect
-from headgate.kernel.errors import Conflict, Denied, Invalid, NotFound, Unauthenticated, Unavailable
+from headgate.kernel.errors import Conflict, Denied, Invalid, NotFound, TooLarge, Unauthenticated, Unavailable
 from headgate.kernel.identity import TenantId, UseCase
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
 from headgate.policy import store
@@ -366,8 +366,8 @@ async def test_a_tenants_own_policy_counts_from_the_next_snapshot_and_can_be_tak
     assert office.service.check(why, tenant=DEFAULT_TENANT).decision.effect is Effect.ALLOW
     async with office.change() as tx:
         policy = CustomPolicy("own", DEFAULT_TENANT, NO, updated_by="anna")
-        assert [rule.id for rule in await office.service.put_policy(tx, policy, tenant=DEFAULT_TENANT)] == ["no"]
-        await office.service.put_policy(tx, policy, tenant=DEFAULT_TENANT)
+        await office.service.put_policies(tx, [policy], tenant=DEFAULT_TENANT)
+        await office.service.put_policies(tx, [policy], tenant=DEFAULT_TENANT)
         assert [kept.text for kept in await office.service.policies(tx, tenant=DEFAULT_TENANT)] == [NO]
     await office.refresh()
     async with office.change() as tx:
@@ -394,10 +394,13 @@ async def test_a_policy_that_does_not_hold_or_takes_anothers_id_is_not_kept(offi
         (CustomPolicy("b", DEFAULT_TENANT, NO), Conflict, "policy own and policy b both have a rule no"),
     ]
     async with office.change() as tx:
-        await office.service.put_policy(tx, CustomPolicy("own", DEFAULT_TENANT, NO), tenant=DEFAULT_TENANT)
+        await office.service.put_policies(tx, [CustomPolicy("own", DEFAULT_TENANT, NO)], tenant=DEFAULT_TENANT)
         for policy, error, words in cases:
             with pytest.raises(error, match=words):
-                await office.service.put_policy(tx, policy, tenant=DEFAULT_TENANT)
+                await office.service.put_policies(tx, [policy], tenant=DEFAULT_TENANT)
+        many = [CustomPolicy(f"p{number}", DEFAULT_TENANT, NO) for number in range(1001)]
+        with pytest.raises(TooLarge, match="at most 1,000 policies"):
+            await office.service.put_policies(tx, many, tenant=DEFAULT_TENANT)
 
 
 async def test_why_answers_for_other_roles_and_strangers(office: Office) -> None:

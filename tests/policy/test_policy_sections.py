@@ -223,9 +223,8 @@ async def test_what_the_file_no_longer_names_is_gone_and_what_the_api_made_stays
     await apply.run(WHOLE)
     async with apply.database.transaction(tenant=DEFAULT_TENANT) as tx:
         await SERVICE.put_principal(tx, RegisteredPrincipal("bob", DEFAULT_TENANT), tenant=DEFAULT_TENANT)
-        await SERVICE.put_policy(
-            tx, CustomPolicy("api", DEFAULT_TENANT, NO.replace('"no"', '"also"')), tenant=DEFAULT_TENANT
-        )
+        also = CustomPolicy("api", DEFAULT_TENANT, NO.replace('"no"', '"also"'))
+        await SERVICE.put_policies(tx, [also], tenant=DEFAULT_TENANT)
     gone = [
         ("person", "ann", "remove"),
         ("policy", "own", "remove"),

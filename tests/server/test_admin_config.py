@@ -77,6 +77,7 @@ async def test_a_mistake_is_named_with_its_line(house: House):
             ("[[deploymint]]\n", "deployment"),
             ('[[use_case]]\nid = "x"\nownr = "y"\n', "owner"),
             ("\n= 3", "headgate.toml:2: "),
+            (f"\n{'a.' * 1000}a = 1", "headgate.toml:2: a key has over 200 parts"),
             ("x = " + "9" * 5_000, "headgate.toml"),
         ):
             answer = await client.post("/api/config/plan", json={"toml": text})

@@ -68,6 +68,9 @@ async def test_members_its_owner_and_administrators_use_a_use_case_and_nobody_el
         async with house.browser(person) as browser:
             listed = (await browser.get("/api/overview")).json()["use_cases"]
             answer = await browser.post("/api/chat", json=CHAT)
+            for built_in in ("jobs", "administration"):
+                refused = await browser.post("/api/chat", json={**CHAT, "use_case": built_in})
+                assert refused.status_code == 403 and f"the use case {built_in}" in refused.text
         assert ("support" in listed, answer.status_code) == ((True, 200) if person in may else (False, 403)), person
         assert "getting-started" in listed
 

@@ -174,6 +174,7 @@ class _Attempts:
         if not self._left:
             raise StopIteration
         self.count += 1
+        self._run.facts["attempts"] = self.count
         self._earlier = len(self._run.children)
         return self._left.pop(0)
 
@@ -181,7 +182,6 @@ class _Attempts:
         """Note the deployment that answered, and the fields that it did not get."""
         self._health.succeeded(deployment, tenant=self._tenant)
         self._run.facts["deployment"] = deployment.id
-        self._run.facts["attempts"] = self.count
         if "dropped" in dispatched.facts:
             self._run.facts["dropped"] = dispatched.facts["dropped"]
 
@@ -189,7 +189,6 @@ class _Attempts:
         """Go on to the next candidate, or raise if another one would not help."""
         self._why.append(f"{deployment.id}: {error.message}")
         self._recorded.append(f"{deployment.id}: {error.recorded}")
-        self._run.facts["attempts"] = self.count
         if error.is_final:
             # The deployment answered. A second attempt would cost the same again.
             self._health.succeeded(deployment, tenant=self._tenant)

@@ -12,7 +12,7 @@ import re
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -139,12 +139,14 @@ class FileKeyRing:
         path = self._path(partition)
         receipt = DestructionReceipt(partition, at.isoformat(), had_key=path.exists())
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not self._marker(partition).exists():
+        with suppress(FileExistsError):  # another process marks it at the same time, or an earlier try did
             _write_durably(self._marker(partition), json.dumps(asdict(receipt)).encode())
             _sync_folder(self._folder)
-        with suppress(FileNotFoundError):
+        try:
             _overwrite(path)
             path.unlink()
+        except FileNotFoundError:
+            receipt = replace(receipt, had_key=False)
         self._loaded.pop(partition, None)
         _sync_folder(self._folder)
         return receipt

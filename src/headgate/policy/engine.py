@@ -142,7 +142,12 @@ def mode_of(rule: Rule, observe: frozenset[str]) -> Mode:
 
 
 def compile_rules(groups: Iterable[Iterable[Rule]], *, schema: cedarpy.Schema) -> Engine:
-    """Compile the rules of several sources into one engine.
+    """Compile the rules of several sources into one engine; raises as `joined_rules` does."""
+    return Engine(joined_rules(groups).values(), schema=schema)
+
+
+def joined_rules(groups: Iterable[Iterable[Rule]]) -> dict[str, Rule]:
+    """Return the rules of several sources by id.
 
     Raises:
         Conflict: two rules have the same id; the message names both sources.
@@ -154,7 +159,7 @@ def compile_rules(groups: Iterable[Iterable[Rule]], *, schema: cedarpy.Schema) -
                 f"{rules[rule.id].source} and {rule.source} both have a rule {rule.id}; rename one", param=rule.source
             )
         rules[rule.id] = rule
-    return Engine(rules.values(), schema=schema)
+    return rules
 
 
 def _effect(hits: Sequence[RuleHit]) -> Effect:

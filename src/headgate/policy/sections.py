@@ -34,12 +34,12 @@ from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Label
 from headgate.kernel.ports import Change, Clock, Edit, Fault
 from headgate.policy import store
 from headgate.policy.baseline import Baseline
+from headgate.policy.engine import joined_rules
 from headgate.policy.entities import ApiKey, CustomPolicy, KeyLimits, RegisteredPrincipal, Source
 from headgate.policy.keys import parse_digest
-from headgate.policy.rules import Rule, read_rules
+from headgate.policy.rules import Rule, checked_rules, read_rules
 from headgate.policy.section_checks import category_faults, deployment_faults, lockout_faults, role_faults
 from headgate.policy.service import PolicyService, expiry, refuse_name, refuse_observe, refuse_use_case
-from headgate.policy.snapshot import compile_policies
 from headgate.substrate.database import Transaction
 from headgate.substrate.declarative import decode_table
 
@@ -52,6 +52,9 @@ class _Entry(Protocol):
 
 
 E = TypeVar("E", bound=_Entry)
+
+Put = Callable[[Transaction, TenantId, Sequence[E], Source], Awaitable[None]]
+"""Adds or replaces entries of a tenant."""
 
 
 class UseCaseEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -120,7 +123,7 @@ class Section(Generic[E]):
         noun: word for an entry in the plan.
         read: decodes and checks the table; receives the whole document.
         stored: returns the stored entries.
-        put: adds or replaces one entry, with the file or the admin API as its source.
+        put: adds or replaces entries, with the file or the admin API as their source.
         write: converts an entry to a table of the file.
         uses, keeps, find: as in `EntrySection`, where `find` is its `faults`.
         lists_entries: whether entries can be read back.
@@ -131,7 +134,7 @@ class Section(Generic[E]):
     noun: str
     read: Callable[[Any, Mapping[str, Any]], tuple[E, ...]]
     stored: Callable[[Transaction, TenantId], Awaitable[Sequence[E]]]
-    put: Callable[[Transaction, TenantId, E, Source], Awaitable[None]]
+    put: Put[E]
     write: Callable[[E], dict[str, Any]]
     clock: Clock
     uses: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -185,8 +188,7 @@ class Section(Generic[E]):
         for change in await self.plan(entries, tenant=tenant, transaction=transaction):
             if change.does == "remove":
                 await store.delete(transaction, self.kind, change.id, tenant=tenant, now=self.clock.now())
-        for entry in entries:
-            await self.put(transaction, tenant, _of_tenant(entry, tenant), "file")
+        await self.put(transaction, tenant, [_of_tenant(entry, tenant) for entry in entries], "file")
 
     def tables(self, desired: Any) -> Sequence[dict[str, Any]]:
         """As `EntrySection.tables`."""
@@ -199,8 +201,8 @@ class Section(Generic[E]):
 
     async def put_entries(self, desired: Any, *, tenant: TenantId, transaction: Any) -> None:
         """As `EntrySection.put_entries`. The source of the entries becomes the admin API."""
-        for entry in cast("tuple[E, ...]", desired):
-            await self.put(transaction, tenant, _of_tenant(entry, tenant), "api")
+        entries = [_of_tenant(entry, tenant) for entry in cast("tuple[E, ...]", desired)]
+        await self.put(transaction, tenant, entries, "api")
 
     async def remove_entry(self, entry_id: str, *, tenant: TenantId, transaction: Any) -> None:
         """As `EntrySection.remove_entry`."""
@@ -232,8 +234,8 @@ def policy_sections(
     async def put_person(tx: Transaction, tenant: TenantId, entry: RegisteredPrincipal, source: Source) -> None:
         await service.put_principal(tx, entry, tenant=tenant, source=source)
 
-    async def put_policy(tx: Transaction, tenant: TenantId, entry: CustomPolicy, source: Source) -> None:
-        await service.put_policy(tx, replace(entry, source=source), tenant=tenant)
+    async def put_policies(tx: Transaction, tenant: TenantId, entries: Sequence[CustomPolicy], source: Source) -> None:
+        await service.put_policies(tx, [replace(entry, source=source) for entry in entries], tenant=tenant)
 
     async def put_use_case(tx: Transaction, tenant: TenantId, entry: UseCase, source: Source) -> None:
         await service.put_use_case(tx, entry, tenant=tenant, source=source)
@@ -255,28 +257,38 @@ def policy_sections(
             "person", "principal", "person",
             lambda table, _: _people(table),
             lambda tx, tenant: store.principals(tx, tenant=tenant),
-            put_person, _person_table, clock, keeps=("owner",), find=people_faults,
+            _each(put_person), _person_table, clock, keeps=("owner",), find=people_faults,
         ),
         Section(
             "policy", "policy", "policy",
             lambda table, _: _policies(table, baseline, read_file),
             lambda tx, tenant: store.policies(tx, tenant=tenant),
-            put_policy, _policy_table, clock, find=policy_faults,
+            put_policies, _policy_table, clock, find=policy_faults,
         ),
         Section(
             "use_case", "use_case", "use case",
             lambda table, document: _use_cases(table, _rules_of(document, baseline, read_file)),
             lambda tx, tenant: store.use_cases(tx, tenant=tenant),
-            put_use_case, _use_case_table, clock,
+            _each(put_use_case), _use_case_table, clock,
             uses={"deployments": "deployment"}, keeps=("members",), find=use_case_faults,
         ),
         Section(
             "imported_key", "key", "imported key",
             lambda table, _: _keys(table, clock.now()),
             lambda tx, tenant: store.imported_keys(tx, tenant=tenant),
-            put_key, lambda entry: {"id": entry.id}, clock, lists_entries=False,  # digests are not read back
+            _each(put_key), lambda entry: {"id": entry.id}, clock, lists_entries=False,  # digests are not read back
         ),
     )  # fmt: skip
+
+
+def _each(put: Callable[[Transaction, TenantId, E, Source], Awaitable[None]]) -> Put[E]:
+    """Put entries one by one."""
+
+    async def put_all(tx: Transaction, tenant: TenantId, entries: Sequence[E], source: Source) -> None:
+        for entry in entries:
+            await put(tx, tenant, entry, source)
+
+    return put_all
 
 
 _NOBODY = TenantId("")
@@ -374,9 +386,14 @@ def _policies(table: Any, baseline: Baseline, read_file: Callable[[str], str] | 
         policy = CustomPolicy(entry.id, _NOBODY, text, updated_by=_BY, source="file")
         with_position(f"policy[{index}]", lambda policy=policy: refuse_name(policy.id, "a policy's id"))
         # Reads the policies one by one, to report the position. Saving checks all of them for duplicate ids.
-        with_position(f"policy[{index}]", lambda policy=policy: compile_policies([policy], baseline), param="text")
+        with_position(f"policy[{index}]", lambda policy=policy: _rules_beside(baseline, policy), param="text")
         read.append(policy)
     return tuple(read)
+
+
+def _rules_beside(baseline: Baseline, policy: CustomPolicy) -> None:
+    """Check a policy's rules, also against the ids of the baseline's."""
+    joined_rules([baseline.rules, checked_rules(policy.text, baseline.schema, source=policy.source_name)])
 
 
 def _rules_of(document: Mapping[str, Any], baseline: Baseline, read_file: Callable[[str], str] | None) -> list[Rule]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Mode
-from headgate.kernel.errors import Conflict, Invalid, NotFound
+from headgate.kernel.errors import Conflict, Invalid, NotFound, TooLarge
 from headgate.kernel.identity import TenantId, UseCase
 from headgate.kernel.labels import BOTTOM, EVERYTHING, Labels
 from headgate.kernel.ports import Clock, Ids
@@ -51,6 +51,9 @@ from headgate.substrate.database import Transaction
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
 """Bounds of every expiry; the database checks them too."""
+
+MAX_POLICIES = 1000
+"""Policies of one tenant. Each check of a change makes one decision for each of them."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SCOPE = re.compile(r"alias:\S{1,200}|[a-z_]+(\.[a-z_]+)+")
@@ -365,19 +368,24 @@ class PolicyService:
         """Return the tenant's own policies by id."""
         return await store.policies(tx, tenant=tenant)
 
-    async def put_policy(self, tx: Transaction, policy: CustomPolicy, *, tenant: TenantId) -> tuple[Rule, ...]:
-        """Check and store a policy of the tenant. Return its rules.
+    async def put_policies(self, tx: Transaction, policies: Sequence[CustomPolicy], *, tenant: TenantId) -> None:
+        """Check and store policies of the tenant. The others stay.
 
         Raises:
-            Invalid: it does not parse or does not fit the schema; the message names the rule and the fault.
-            Conflict: one of its rule ids is already in use.
+            Invalid: one does not parse or does not fit the schema; the message names the rule and the fault.
+            Conflict: a rule id is already in use.
+            TooLarge: the tenant would have more than `MAX_POLICIES`.
         """
-        refuse_name(policy.id, "a policy's id")
-        others = [other for other in await store.policies(tx, tenant=tenant) if other.id != policy.id]
+        for policy in policies:
+            refuse_name(policy.id, "a policy's id")
+        put = {policy.id for policy in policies}
+        others = [other for other in await store.policies(tx, tenant=tenant) if other.id not in put]
+        if len(others) + len(policies) > MAX_POLICIES:
+            raise TooLarge(f"a tenant has at most {MAX_POLICIES:,} policies; join some of them", param="policy")
         # On a thread: compiling takes about half a millisecond per rule.
-        engine = await asyncio.to_thread(compile_policies, [*others, policy], self._pack)
-        await store.put_policy(tx, policy, tenant=tenant)
-        return tuple(rule for rule in engine.rules.values() if rule.source == policy.source_name)
+        await asyncio.to_thread(compile_policies, [*others, *policies], self._pack)
+        for policy in policies:
+            await store.put_policy(tx, policy, tenant=tenant)
 
     async def delete_policy(self, tx: Transaction, policy_id: str, *, tenant: TenantId) -> None:
         """Delete a policy of the tenant.

@@ -24,6 +24,8 @@ _T = TypeVar("_T")
 MAX_ENTRIES = 10_000
 
 _MAX_BYTES = 4 << 20
+_MAX_DOTS = 200
+_QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
 _VALIDATION_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`")
 _WRONG_CHOICE = re.compile(r"nvalid enum value '(?P<value>[^']*)'")
@@ -65,6 +67,7 @@ def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgat
         raise TooLarge(f"{file} is larger than {_MAX_BYTES} bytes")
     try:
         source = text.decode()
+        _refuse_long_keys(source, file)
         document = tomllib.loads(source)
     except UnicodeDecodeError as error:
         raise Invalid(f"{file} is not valid UTF-8 at byte {error.start}") from error
@@ -88,6 +91,14 @@ def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgat
     except Invalid as error:
         raise Invalid(placed(error.message, source, param=error.param or "", file=file), param=error.param) from error
     return Desired(values, {name: known[name] for name in values})
+
+
+def _refuse_long_keys(source: str, file: str) -> None:
+    """Refuse dotted keys of hundreds of parts: the parser's time grows with the square of their number."""
+    for number, line in enumerate(source.split("\n"), 1):
+        is_long = line.count(".") > _MAX_DOTS and not line.lstrip().startswith("#")
+        if is_long and _QUOTED.sub("", line).count(".") > _MAX_DOTS:
+            raise Invalid(f"{file}:{number}: a key has over {_MAX_DOTS} parts; shorten it")
 
 
 def decode_table(table: Any, of: type[_T], *, section: str) -> list[_T]:
