@@ -17,7 +17,9 @@ from headgate.admin.callers import Gate
 from headgate.admin.commands import Command, CommandPerformer
 from headgate.admin.directory import Directory, Named
 from headgate.admin.features import Feature, Foundations, Opened, Platform, foundations
+from headgate.admin.register import Register
 from headgate.admin.requests import CONFIGURATION_CHANNEL, ChangeCheck
+from headgate.admin.sessions import Sessions
 from headgate.features import FEATURES, older_verbs, rules, verbs
 from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.errors import Conflict, HeadgateError, Unavailable
@@ -72,6 +74,11 @@ class Worker:
     def check(self) -> ChangeCheck:
         """Checks changes of the configuration."""
         return next(one.check for one in self.opened.values() if one.check is not None)
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions of signed-in people."""
+        return next(one.sessions for one in self.opened.values() if one.sessions is not None)
 
     @property
     def left_out(self) -> list[str]:
@@ -241,6 +248,9 @@ async def _built(
     def records() -> Records:
         return next(one.records for one in opened.values() if one.records is not None)
 
+    def register() -> Register:
+        return next(one.register for one in opened.values() if one.register is not None)
+
     def registered(tenant: TenantId) -> Mapping[str, Named]:
         return next(one.registered for one in opened.values() if one.registered is not None)(tenant)
 
@@ -264,6 +274,7 @@ async def _built(
         job_action=job_action,
         records=records,
         directory=Directory(registered, pseudonym),
+        register=register,
         is_baseline_alone=alone,
     )
     for feature in features:

@@ -19,6 +19,7 @@ from headgate.substrate.migrate import Migration, migrations_in
 
 NAMES = (
     "policy",
+    "people",
     "guard",
     "gateway",
     "ledger",

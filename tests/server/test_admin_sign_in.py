@@ -6,18 +6,16 @@ import httpx2
 import psycopg
 import pytest
 
+from headgate.admin.sessions import cookie_of
 from headgate.kernel.errors import Unavailable
 from headgate.kernel.ports import Recorder, Ticket
 from headgate.kernel.record import Opening
 from headgate.ledger.recorder import JournalRecorder
+from headgate.people.sessions import ATTEMPTS_PER_MINUTE
+from headgate.people.tokens import set_cookie
 from headgate.policy.entities import ADMIN, DEFAULT_TENANT
 from headgate.policy.parts import Policy
 from headgate.server.refusals import AT_ONCE
-from headgate.server.sessions import (
-    ATTEMPTS_PER_MINUTE,
-    cookie_of,
-    set_cookie,
-)
 from headgate.testing.house import ORIGIN, OTHER, House, add_tenant
 
 
@@ -48,7 +46,7 @@ async def test_the_database_keeps_digests_and_no_token(house: House):
     async with house.browser() as browser:
         cookie = browser.cookies["headgate_session"]
     with psycopg.connect(house.database.owner.conninfo) as connection:
-        kept = connection.execute("SELECT t::text FROM server.sign_ins t UNION SELECT t::text FROM server.sessions t")
+        kept = connection.execute("SELECT t::text FROM people.sign_ins t UNION SELECT t::text FROM people.sessions t")
         text = str(kept.fetchall())
     assert token.partition(".")[2] not in text
     assert cookie.partition(".")[2] not in text
@@ -58,8 +56,8 @@ async def test_a_link_is_over_after_ten_minutes_and_a_session_after_twelve_hours
     token = await house.sign_in_token()
     async with house.browser() as browser:
         with psycopg.connect(house.database.owner.conninfo, autocommit=True) as connection:
-            connection.execute("UPDATE server.sign_ins SET expires_at = expires_at - interval '10 minutes'")
-            connection.execute("UPDATE server.sessions SET expires_at = expires_at - interval '12 hours'")
+            connection.execute("UPDATE people.sign_ins SET expires_at = expires_at - interval '10 minutes'")
+            connection.execute("UPDATE people.sessions SET expires_at = expires_at - interval '12 hours'")
         assert (await browser.post("/api/session", json={"token": token})).status_code == 401
         assert (await browser.get("/api/session")).status_code == 401
 

@@ -4,25 +4,6 @@
  */
 
 export interface paths {
-    "/api/session": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Who is signed in. */
-        get: operations["getSession"];
-        put?: never;
-        /** Redeem a sign-in link. */
-        post: operations["signIn"];
-        /** End the session. */
-        delete: operations["signOut"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/overview": {
         parameters: {
             query?: never;
@@ -316,6 +297,149 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in. */
+        get: operations["getSession"];
+        put?: never;
+        /** Redeem a sign-in link. */
+        post: operations["signIn"];
+        /** End the session. */
+        delete: operations["signOut"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Your open sessions. */
+        get: operations["listOwnSessions"];
+        put?: never;
+        post?: never;
+        /** End your other sessions. */
+        delete: operations["endOwnSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End one session. */
+        delete: operations["endSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/people/{person}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The open sessions of a person. */
+        get: operations["listSessions"];
+        put?: never;
+        post?: never;
+        /** End all sessions of a person. */
+        delete: operations["endSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** People and services. */
+        get: operations["listPeople"];
+        put?: never;
+        /** Register a person or service. */
+        post: operations["addPerson"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/people/{person}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One person or service. */
+        get: operations["getPerson"];
+        /** Change a person or service. */
+        put: operations["changePerson"];
+        post?: never;
+        /** Remove a person or service. */
+        delete: operations["removePerson"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/people/{person}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a sign-in link for a person. */
+        post: operations["makeSignInLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Your own account. */
+        get: operations["getAccount"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/models": {
         parameters: {
             query?: never;
@@ -497,24 +621,6 @@ export interface components {
             retry_after_s: number | null;
             /** @default null */
             approval: string | null;
-        };
-        /**
-         * SignIn
-         * @description Redeems a sign-in link, once.
-         */
-        SignIn: {
-            token: string;
-        };
-        /**
-         * Session
-         * @description Who is signed in; `may` names the verbs of administration that they may do, or ask for.
-         */
-        Session: {
-            principal: string;
-            tenant: string;
-            roles: string[];
-            may: string[];
-            expires_at: string;
         };
         /**
          * Overview
@@ -853,6 +959,195 @@ export interface components {
             reason: string;
         };
         /**
+         * SignIn
+         * @description Redeems a sign-in link, once.
+         */
+        SignIn: {
+            token: string;
+        };
+        /**
+         * Session
+         * @description Who is signed in; `may` names the verbs of administration that they may do, or ask for.
+         */
+        Session: {
+            principal: string;
+            tenant: string;
+            roles: string[];
+            may: string[];
+            expires_at: string;
+        };
+        /**
+         * SessionList
+         * @description The open sessions of a person, newest first; at most 200.
+         */
+        SessionList: {
+            sessions: components["schemas"]["SessionView"][];
+        };
+        /**
+         * SessionView
+         * @description An open session. `browser` is what the browser says of itself; `let_in_by` made the sign-in link.
+         */
+        SessionView: {
+            id: string;
+            browser: string;
+            created_at: string;
+            seen_at: string | null;
+            expires_at: string;
+            let_in_by: string | null;
+            is_current: boolean;
+        };
+        /**
+         * Ended
+         * @description The number of sessions that ended.
+         */
+        Ended: {
+            ended: number;
+        };
+        /**
+         * PersonList
+         * @description A page of people by id; `next` is the cursor of the next page.
+         */
+        PersonList: {
+            people: components["schemas"]["PersonView"][];
+            total: number;
+            next: string | null;
+        };
+        /**
+         * PersonView
+         * @description A person, service or agent.
+         *
+         *         `categories` and `access` are null for someone who is cleared for all of them. `last_seen` is right within a few
+         *         minutes.
+         */
+        PersonView: {
+            id: string;
+            name: string;
+            /** @enum {unknown} */
+            kind: "agent" | "person" | "service";
+            roles: string[];
+            groups: string[];
+            /** @enum {unknown} */
+            confidentiality: "confidential" | "internal" | "public" | "restricted";
+            categories: string[] | null;
+            access: string[] | null;
+            owner: string;
+            /** @enum {unknown} */
+            managed_by: "api" | "built_in" | "file";
+            use_cases: components["schemas"]["UseCaseOf"][];
+            keys: components["schemas"]["KeyOf"][];
+            sessions: number;
+            last_seen: string | null;
+            pseudonym: string;
+        };
+        /**
+         * UseCaseOf
+         * @description A use case of a person.
+         */
+        UseCaseOf: {
+            id: string;
+            purpose: string;
+            is_owner: boolean;
+            is_member: boolean;
+        };
+        /**
+         * KeyOf
+         * @description An active key of a person, without its secret.
+         */
+        KeyOf: {
+            id: string;
+            name: string;
+            use_case: string;
+            roles: string[];
+            expires_at: string | null;
+        };
+        /**
+         * NewPerson
+         * @description A person, service or agent to register. `categories` and `access` are null for all of them.
+         */
+        NewPerson: {
+            id: string;
+            /** @default  */
+            name: string;
+            /**
+             * @default person
+             * @enum {unknown}
+             */
+            kind: "agent" | "person" | "service";
+            /** @default [] */
+            roles: string[];
+            /** @default [] */
+            groups: string[];
+            /**
+             * @default restricted
+             * @enum {unknown}
+             */
+            confidentiality: "confidential" | "internal" | "public" | "restricted";
+            /** @default null */
+            categories: string[] | null;
+            /** @default null */
+            access: string[] | null;
+        };
+        /**
+         * ChangeEffects
+         * @description The effects of a change: changed fields, rights by title, and keys that lose a role. No record for a dry run.
+         */
+        ChangeEffects: {
+            changes: string[];
+            gains: string[];
+            loses: string[];
+            keys: components["schemas"]["KeyOf"][];
+            record: string | null;
+        };
+        /**
+         * PersonChange
+         * @description New values of a registration. A field that is left out keeps its value.
+         */
+        PersonChange: {
+            name?: string;
+            roles?: string[];
+            groups?: string[];
+            /** @enum {unknown} */
+            confidentiality?: "confidential" | "internal" | "public" | "restricted";
+            categories?: string[] | null;
+            access?: string[] | null;
+        };
+        /**
+         * RemovalEffects
+         * @description The effects of a removal: keys that stop, sessions that end, and use cases that lose their owner.
+         */
+        RemovalEffects: {
+            keys: components["schemas"]["KeyOf"][];
+            sessions: number;
+            owns: string[];
+            record: string | null;
+        };
+        /**
+         * SignInLink
+         * @description A link that opens one session. It is not shown again.
+         */
+        SignInLink: {
+            link: string;
+            expires_at: string;
+        };
+        /**
+         * AccountView
+         * @description The caller as registered, what they may do in words, and the use cases that they may use.
+         */
+        AccountView: {
+            person: components["schemas"]["PersonView"];
+            may: string[];
+            use_cases: components["schemas"]["UsableUseCase"][];
+        };
+        /**
+         * UsableUseCase
+         * @description A use case under which the caller may use models.
+         */
+        UsableUseCase: {
+            id: string;
+            purpose: string;
+            owner: string;
+        };
+        /**
          * ModelList
          * @description Every alias that the caller may see.
          */
@@ -1095,95 +1390,6 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    getSession: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    signIn: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SignIn"];
-            };
-        };
-        responses: {
-            /** @description Done. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Session"];
-                };
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
-    signOut: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done. */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description An error. */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-        };
-    };
     getOverview: {
         parameters: {
             query?: never;
@@ -1850,6 +2056,484 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ApprovalView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    signIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    signOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listOwnSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    endOwnSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    endSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    endSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPeople: {
+        parameters: {
+            query?: {
+                /** @description Part of an id or name. */
+                search?: string;
+                /** @description person, service or agent. */
+                kind?: string;
+                /** @description Has this role. */
+                role?: string;
+                /** @description Is in this group. */
+                group?: string;
+                /** @description Owns this use case or is a member of it. */
+                use_case?: string;
+                /** @description The `next` value of the previous page. */
+                cursor?: string;
+                /** @description At most this many, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    addPerson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPerson"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeEffects"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getPerson: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changePerson: {
+        parameters: {
+            query?: {
+                /** @description Return the effects without the change. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path: {
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PersonChange"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeEffects"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removePerson: {
+        parameters: {
+            query?: {
+                /** @description Return the effects without the change. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path: {
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovalEffects"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    makeSignInLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInLink"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getAccount: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountView"];
                 };
             };
             /** @description An error. */

@@ -14,7 +14,9 @@ import click
 
 from headgate.admin.directory import Directory, Pseudonym, Registered
 from headgate.admin.operations import Operation
+from headgate.admin.register import Register
 from headgate.admin.requests import ChangeCheck
+from headgate.admin.sessions import Sessions
 from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
@@ -114,6 +116,7 @@ class Platform:
         job_action: makes an action of background work.
         records: returns the feed of records, for features that evaluate them.
         directory: names the principals in records. Only for readers who may list people.
+        register: returns the register of people and services.
     """
 
     purpose: Literal["worker", "command"]
@@ -132,6 +135,7 @@ class Platform:
     job_action: JobAction
     records: Callable[[], Records]
     directory: Directory
+    register: Callable[[], Register]
     is_baseline_alone: bool = False
 
 
@@ -155,6 +159,8 @@ class Opened:
         records: the feed of records; of one feature only.
         registered: returns the registered principals, for the directory; of one feature only.
         pseudonym: returns the pseudonyms in records, for the directory; of one feature only.
+        register: the register of people and services; of one feature only.
+        sessions: the sessions of signed-in people; of one feature only.
     """
 
     service: Any = None
@@ -171,6 +177,8 @@ class Opened:
     records: Records | None = None
     registered: Registered | None = None
     pseudonym: Pseudonym | None = None
+    register: Register | None = None
+    sessions: Sessions | None = None
 
 
 Open = Callable[[Platform, AsyncExitStack], Awaitable[Opened]]

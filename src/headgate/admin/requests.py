@@ -12,6 +12,7 @@ import msgspec
 
 from headgate.admin.callers import AdminCaller, Gate
 from headgate.admin.commands import Command, CommandVerb, Do, Facts
+from headgate.admin.sessions import Session
 from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.errors import HeadgateError
 from headgate.kernel.identity import RecordId, TenantId
@@ -56,6 +57,18 @@ class ChangeCheck(Protocol):
         ...
 
 
+class RefusalNotes(Protocol):
+    """Records requests that are refused before they become actions, at a limited rate."""
+
+    def note(self, error: HeadgateError, scope: Any, *, place: str) -> None:
+        """Record a refusal within the limit, and set the `record_id` of the error."""
+        ...
+
+    def has_room(self, kind: str, scope: Any) -> bool:
+        """Return whether one more refusal of this kind and source gets a record, and count it."""
+        ...
+
+
 class EventStream(Protocol):
     """A response of server-sent events. The server sends heartbeats while no event is sent."""
 
@@ -88,6 +101,9 @@ class Host:
         events: opens a response as a stream. After the stream began, an error in the block is sent as the event
             `error`; before that it propagates. The block is cancelled when the client disconnects.
         as_of_now: returns the caller with current roles and rights; raises Unauthenticated if its key is gone.
+        caller_of: returns the caller of a tenant's registered principal with a session; raises Unauthenticated if it
+            is not registered.
+        refusals: records failed sign-ins.
     """
 
     pipeline: Pipeline
@@ -97,6 +113,8 @@ class Host:
     changed: Callable[[], Awaitable[None]]
     events: Callable[[Request], AbstractAsyncContextManager[EventStream]]
     as_of_now: Callable[[AdminCaller], AdminCaller]
+    caller_of: Callable[[TenantId, str], AdminCaller]
+    refusals: RefusalNotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +125,7 @@ class Request:
         query: the declared parameters, converted to their types.
         body: an instance of the operation's body type, or None.
         caller: the authenticated caller; None for a public operation.
-        session: the server's session object; None for a caller with a key.
+        session: None for a caller with a key.
         scope, send: of ASGI, for the server only.
         decided: names of the verbs that policy decided during this request.
     """
@@ -119,7 +137,7 @@ class Request:
     query: Mapping[str, QueryValue]
     body: Any
     caller: AdminCaller | None = None
-    session: Any = None
+    session: Session | None = None
     scope: Any = None
     send: Any = None
     reply_headers: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])

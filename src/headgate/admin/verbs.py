@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headgate.admin.commands import ADMINISTER, command_verb
+from headgate.admin.directory import PERSON_LIST
 from headgate.kernel.export import EXPORT_SEND
 
 CONFIG_READ = command_verb("config.read", "read", "See the configuration", ADMINISTER)
@@ -20,6 +21,7 @@ REQUEST_REFUSE = command_verb("request.refuse", "read", "Refuse a request before
 VERBS = (
     CONFIG_READ,
     CONFIG_APPLY,
+    PERSON_LIST,
     SESSION_INVITE,
     SESSION_OPEN,
     SESSION_CLOSE,

@@ -41,6 +41,7 @@ class RegisteredPrincipal:
         groups: names of its groups, such as an identity provider's.
         owner: id of the principal responsible for a program, or empty.
         roles: all of its roles; a key or session may have fewer.
+        source: the manager of the entry.
     """
 
     id: str
@@ -51,6 +52,7 @@ class RegisteredPrincipal:
     clearance: Clearance = EVERYTHING
     groups: frozenset[str] = EMPTY
     owner: str = ""
+    source: Source = field(default="api", compare=False)
 
     def acting(self, key: ApiKey | None = None) -> Principal:
         """Return the kernel's principal, with all roles for a session, or with the roles of a key."""

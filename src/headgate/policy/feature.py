@@ -20,6 +20,7 @@ from headgate.policy.decider import PolicyDecider
 from headgate.policy.entities import DEFAULT_TENANT, HEADGATE, JOBS, RegisteredPrincipal
 from headgate.policy.jobs import refresh
 from headgate.policy.parts import Policy
+from headgate.policy.register import PolicyRegister
 from headgate.policy.rules import roles_of
 from headgate.policy.sections import policy_sections
 from headgate.policy.service import PolicyService
@@ -119,6 +120,7 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
         check=LockoutCheck(service),
         job_action=job_action,
         registered=RegisteredPeople(holder),
+        register=PolicyRegister(holder, service),
     )
 
 

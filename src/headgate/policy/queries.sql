@@ -41,13 +41,13 @@ SELECT id, tenant, text, updated_by, updated_at, source FROM policy.policies
 WHERE tenant = %(tenant)s AND id = %(id)s;
 
 -- name: principals
-SELECT id, tenant, kind, name, roles, level, categories, access, groups, owner
+SELECT id, tenant, kind, name, roles, level, categories, access, groups, owner, source
 FROM policy.principals
 WHERE tenant = %(tenant)s
 ORDER BY id;
 
 -- name: principal
-SELECT id, tenant, kind, name, roles, level, categories, access, groups, owner
+SELECT id, tenant, kind, name, roles, level, categories, access, groups, owner, source
 FROM policy.principals
 WHERE tenant = %(tenant)s AND id = %(id)s;
 

@@ -51,6 +51,7 @@ class _PrincipalRow:
     access: list[str] | None
     groups: list[str]
     owner: str
+    source: Source
 
     def principal(self) -> RegisteredPrincipal:
         clearance = Clearance(
@@ -68,6 +69,7 @@ class _PrincipalRow:
             clearance=interned(clearance),
             groups=frozenset(self.groups),
             owner=self.owner,
+            source=self.source,
         )
 
 

@@ -30,7 +30,7 @@ VERBS = (
 
 _OLDER = (
     *("admin.read", "admin.write", "policy.check", "policy.put", "policy.delete"),
-    *("person.list", "person.put", "person.delete"),
+    *("person.put", "person.delete"),
     *("deployment.list", "deployment.put", "deployment.delete"),
 )
 

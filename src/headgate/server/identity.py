@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from headgate.admin.callers import choose_use_case
@@ -75,7 +75,7 @@ def caller_by_key(
     return Caller(found.principal, use_case, floor_of(headers))
 
 
-def floor_of(headers: dict[str, str]) -> Labels:
+def floor_of(headers: Mapping[str, str]) -> Labels:
     """Return the labels from the header `x-headgate-labels`."""
     text = headers.get("x-headgate-labels")
     return parse_labels(text) if text else BOTTOM

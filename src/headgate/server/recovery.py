@@ -24,7 +24,6 @@ from headgate.kernel.errors import Conflict
 from headgate.policy import store
 from headgate.policy.entities import ADMIN, DEFAULT_TENANT, CustomPolicy
 from headgate.policy.parts import Policy
-from headgate.server.sessions import create_sign_in
 from headgate.server.setup import operator, refuse_strangers, write_private
 from headgate.substrate.database import Transaction
 from headgate.substrate.migrate import migrate
@@ -92,13 +91,11 @@ async def _recover(at: Worker) -> Recovered:
             await at.service(Policy).service.refuse_state_without_administrator(
                 await store.contents(tx, tenant=DEFAULT_TENANT)
             )
-            token = await create_sign_in(
-                tx, tenant=DEFAULT_TENANT, principal=ADMIN, clock=at.base.clock, ids=at.base.ids
-            )
+            link = await at.sessions.invite(tx, tenant=DEFAULT_TENANT, principal=ADMIN)
             await tx.notify(CONFIGURATION_CHANNEL)
         facts["policies_set_aside"] = ",".join(path.stem for path in aside)
         facts["new_key"] = has_new_key
-        return Recovered(f"{at.base.settings.base_url}/sign-in#token={token}", aside, has_new_key, "")
+        return Recovered(f"{at.base.settings.base_url}/sign-in#token={link.token}", aside, has_new_key, "")
 
     command = Command(summary=dict(MACHINE), arguments=digest_of("recover"), do=do)
     resource = Resource("tenant", DEFAULT_TENANT)

@@ -119,6 +119,10 @@ class Refusals:
         with suppress(HeadgateError):  # a full journal refuses more important records too
             self._pipeline.note_refusal(action, error, facts=facts)
 
+    def has_room(self, kind: str, scope: Scope) -> bool:
+        """Return whether one more refusal of this kind and source gets a record, and count it."""
+        return self.limit.admit(kind, source_of(scope)) is not None
+
     def _action(self, caller: Caller | None, source: str, place: str) -> Action[Any, Any, Any] | None:
         resource = Resource("door", place)
         if caller is not None:

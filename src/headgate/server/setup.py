@@ -22,7 +22,6 @@ from headgate.policy.parts import Policy
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.policy.verbs import KEY_CREATE
-from headgate.server.sessions import create_sign_in, read_token
 from headgate.substrate.addresses import address_for
 from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database
@@ -93,12 +92,9 @@ async def _make_first_key(at: Worker, path: Path, secret: str | None) -> None:
 async def _invite(at: Worker, principal: str, *, grant: str | None) -> str:
     async def do(facts: Facts) -> str:
         async with at.platform.administration.transaction(tenant=DEFAULT_TENANT) as tx:
-            token = await create_sign_in(
-                tx, tenant=DEFAULT_TENANT, principal=principal, clock=at.base.clock, ids=at.base.ids
-            )
-        if (read := read_token(token, tenants=(DEFAULT_TENANT,))) is not None:
-            facts["link"] = read.name
-        return token
+            link = await at.sessions.invite(tx, tenant=DEFAULT_TENANT, principal=principal)
+        facts["link"] = link.name
+        return link.token
 
     resource = Resource("session", "new", attributes={"principal": principal})
     command = Command(summary=dict(MACHINE), arguments=digest_of(principal), do=do)

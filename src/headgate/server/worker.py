@@ -17,7 +17,7 @@ from headgate.kernel.ports import Recorder
 from headgate.ledger.parts import Ledger
 from headgate.ledger.quarantine import Quarantine
 from headgate.policy.parts import Policy
-from headgate.server.api.callers import as_of_now
+from headgate.server.api.callers import as_of_now, caller_of_session
 from headgate.server.api.event_streams import event_stream
 from headgate.server.api.host import OPERATIONS
 from headgate.server.api.parts import ServerParts
@@ -30,7 +30,6 @@ from headgate.server.hosts import HostRule
 from headgate.server.metrics import SharedMetrics
 from headgate.server.metrics_access import MetricsReaders
 from headgate.server.refusals import RefusalLimit, Refusals
-from headgate.server.sessions import Attempts, Sessions
 from headgate.server.static_files import StaticFiles
 from headgate.server.streams import OpenStreams
 from headgate.server.tracing import TracingRecorder
@@ -138,6 +137,8 @@ def _admin_api(worker: Worker, state: ServerState, refusals: Refusals) -> AdminA
         changed=worker.refresh,
         events=lambda request: event_stream(request, streams=state.streams, clock=worker.base.clock),
         as_of_now=lambda caller: as_of_now(parts, caller),
+        caller_of=lambda tenant, principal: caller_of_session(parts.policy.holder.current, tenant, principal, {}),
+        refusals=refusals,
     )
     of_features = [Hosted(one.operations, worker.opened[one.name].service) for one in worker.features]
     return AdminApi(parts, host, [Hosted(OPERATIONS, parts), *of_features])
@@ -155,8 +156,7 @@ def _server_parts(worker: Worker, state: ServerState, refusals: Refusals) -> Ser
             *(("server", verb) for verb in VERBS),
             *((one.name, verb) for one in worker.features for verb in one.verbs),
         ],
-        sessions=Sessions(clock=base.clock, ids=base.ids),
-        attempts=Attempts(base.clock),
+        sessions=worker.sessions,
         refusals=refusals,
         model_state=state.model_state,
         clock=base.clock,

@@ -4,6 +4,8 @@ CREATE SCHEMA gateway;
 
 CREATE SCHEMA ledger;
 
+CREATE SCHEMA people;
+
 CREATE SCHEMA policy;
 
 CREATE SCHEMA server;
@@ -287,6 +289,43 @@ CREATE TABLE ledger.records_other (
     CONSTRAINT records_leaf_check CHECK ((octet_length(leaf) <= 65535))
 );
 
+CREATE TABLE people.seen (
+    tenant text NOT NULL,
+    principal text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT seen_principal_check CHECK (((principal <> ''::text) AND (length(principal) <= 200)))
+);
+
+ALTER TABLE ONLY people.seen FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE people.sessions (
+    tenant text NOT NULL,
+    digest bytea NOT NULL,
+    principal text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    let_in_by text[] DEFAULT '{}'::text[] NOT NULL,
+    agent text DEFAULT ''::text NOT NULL,
+    seen_at timestamp with time zone,
+    CONSTRAINT sessions_agent_check CHECK ((length(agent) <= 300)),
+    CONSTRAINT sessions_digest_check CHECK ((length(digest) = 32)),
+    CONSTRAINT sessions_principal_check CHECK (((principal <> ''::text) AND (length(principal) <= 200)))
+);
+
+ALTER TABLE ONLY people.sessions FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE people.sign_ins (
+    tenant text NOT NULL,
+    digest bytea NOT NULL,
+    principal text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    made_by text[] DEFAULT '{}'::text[] NOT NULL,
+    CONSTRAINT sign_ins_digest_check CHECK ((length(digest) = 32)),
+    CONSTRAINT sign_ins_principal_check CHECK (((principal <> ''::text) AND (length(principal) <= 200)))
+);
+
+ALTER TABLE ONLY people.sign_ins FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE policy.api_keys (
     tenant text NOT NULL,
     id text NOT NULL,
@@ -435,28 +474,20 @@ CREATE TABLE policy.versions (
     CONSTRAINT versions_only_row_check CHECK (only_row)
 );
 
-CREATE TABLE server.sessions (
-    tenant text NOT NULL,
-    digest bytea NOT NULL,
-    principal text NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    CONSTRAINT sessions_digest_check CHECK ((length(digest) = 32)),
-    CONSTRAINT sessions_principal_check CHECK (((principal <> ''::text) AND (length(principal) <= 200)))
-);
+CREATE VIEW server.sessions WITH (security_invoker='true') AS
+ SELECT tenant,
+    digest,
+    principal,
+    created_at,
+    expires_at
+   FROM people.sessions;
 
-ALTER TABLE ONLY server.sessions FORCE ROW LEVEL SECURITY;
-
-CREATE TABLE server.sign_ins (
-    tenant text NOT NULL,
-    digest bytea NOT NULL,
-    principal text NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    CONSTRAINT sign_ins_digest_check CHECK ((length(digest) = 32)),
-    CONSTRAINT sign_ins_principal_check CHECK (((principal <> ''::text) AND (length(principal) <= 200)))
-);
-
-ALTER TABLE ONLY server.sign_ins FORCE ROW LEVEL SECURITY;
+CREATE VIEW server.sign_ins WITH (security_invoker='true') AS
+ SELECT tenant,
+    digest,
+    principal,
+    expires_at
+   FROM people.sign_ins;
 
 CREATE TABLE substrate.migrations (
     name text NOT NULL,
@@ -521,6 +552,15 @@ ALTER TABLE ONLY ledger.records_other
 ALTER TABLE ledger.records
     ADD CONSTRAINT records_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'refused'::text, 'withheld'::text, 'failed'::text, 'interrupted'::text, 'abandoned'::text, 'in_doubt'::text]))) NOT VALID;
 
+ALTER TABLE ONLY people.seen
+    ADD CONSTRAINT seen_pkey PRIMARY KEY (tenant, principal);
+
+ALTER TABLE ONLY people.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (tenant, digest);
+
+ALTER TABLE ONLY people.sign_ins
+    ADD CONSTRAINT sign_ins_pkey PRIMARY KEY (tenant, digest);
+
 ALTER TABLE ONLY policy.api_keys
     ADD CONSTRAINT api_keys_algorithm_digest_key UNIQUE (algorithm, digest);
 
@@ -547,12 +587,6 @@ ALTER TABLE ONLY policy.use_cases
 
 ALTER TABLE ONLY policy.versions
     ADD CONSTRAINT versions_pkey PRIMARY KEY (only_row);
-
-ALTER TABLE ONLY server.sessions
-    ADD CONSTRAINT sessions_pkey PRIMARY KEY (tenant, digest);
-
-ALTER TABLE ONLY server.sign_ins
-    ADD CONSTRAINT sign_ins_pkey PRIMARY KEY (tenant, digest);
 
 ALTER TABLE ONLY substrate.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
@@ -594,6 +628,8 @@ CREATE INDEX records_other_tenant_use_case_id_idx ON ledger.records_other USING 
 CREATE INDEX records_other_tenant_verb_id_idx ON ledger.records_other USING btree (tenant, verb, id);
 
 CREATE INDEX records_other_tenant_verb_id_idx1 ON ledger.records_other USING btree (tenant, verb, id) WHERE (parent IS NULL);
+
+CREATE INDEX sessions_of_principal ON people.sessions USING btree (tenant, principal);
 
 CREATE INDEX api_keys_of_principal ON policy.api_keys USING btree (tenant, principal) WHERE (revoked_at IS NULL);
 
@@ -643,6 +679,15 @@ CREATE CONSTRAINT TRIGGER count_change AFTER INSERT OR DELETE OR UPDATE ON polic
 
 CREATE TRIGGER furnish_tenant AFTER INSERT ON policy.tenants FOR EACH ROW EXECUTE FUNCTION policy.furnish_tenant();
 
+ALTER TABLE ONLY people.seen
+    ADD CONSTRAINT seen_tenant_principal_fkey FOREIGN KEY (tenant, principal) REFERENCES policy.principals(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY people.sessions
+    ADD CONSTRAINT sessions_tenant_principal_fkey FOREIGN KEY (tenant, principal) REFERENCES policy.principals(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY people.sign_ins
+    ADD CONSTRAINT sign_ins_tenant_principal_fkey FOREIGN KEY (tenant, principal) REFERENCES policy.principals(tenant, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY policy.api_keys
     ADD CONSTRAINT api_keys_tenant_fkey FOREIGN KEY (tenant) REFERENCES policy.tenants(id);
 
@@ -657,12 +702,6 @@ ALTER TABLE ONLY policy.principals
 
 ALTER TABLE ONLY policy.use_cases
     ADD CONSTRAINT use_cases_tenant_fkey FOREIGN KEY (tenant) REFERENCES policy.tenants(id);
-
-ALTER TABLE ONLY server.sessions
-    ADD CONSTRAINT sessions_tenant_principal_fkey FOREIGN KEY (tenant, principal) REFERENCES policy.principals(tenant, id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY server.sign_ins
-    ADD CONSTRAINT sign_ins_tenant_principal_fkey FOREIGN KEY (tenant, principal) REFERENCES policy.principals(tenant, id) ON DELETE CASCADE;
 
 ALTER TABLE gateway.aliases ENABLE ROW LEVEL SECURITY;
 
@@ -726,6 +765,18 @@ CREATE POLICY tenant_only ON ledger.pending USING ((tenant = NULLIF(current_sett
 
 CREATE POLICY tenant_only ON ledger.records USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
+ALTER TABLE people.seen ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE people.sessions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE people.sign_ins ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON people.seen USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON people.sessions USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON people.sign_ins USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
 ALTER TABLE policy.api_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE policy.approvals ENABLE ROW LEVEL SECURITY;
@@ -746,14 +797,6 @@ CREATE POLICY tenant_only ON policy.use_cases USING ((tenant = NULLIF(current_se
 
 ALTER TABLE policy.use_cases ENABLE ROW LEVEL SECURITY;
 
-ALTER TABLE server.sessions ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE server.sign_ins ENABLE ROW LEVEL SECURITY;
-
-CREATE POLICY tenant_only ON server.sessions USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
-
-CREATE POLICY tenant_only ON server.sign_ins USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
-
 GRANT USAGE ON SCHEMA gateway TO headgate_app;
 GRANT USAGE ON SCHEMA gateway TO headgate_admin;
 
@@ -761,6 +804,9 @@ GRANT USAGE ON SCHEMA ledger TO headgate_app;
 GRANT USAGE ON SCHEMA ledger TO headgate_admin;
 GRANT USAGE ON SCHEMA ledger TO headgate_writer;
 GRANT USAGE ON SCHEMA ledger TO headgate_sequencer;
+
+GRANT USAGE ON SCHEMA people TO headgate_app;
+GRANT USAGE ON SCHEMA people TO headgate_admin;
 
 GRANT USAGE ON SCHEMA policy TO headgate_app;
 GRANT USAGE ON SCHEMA policy TO headgate_admin;
@@ -829,6 +875,15 @@ GRANT SELECT ON TABLE ledger.records TO headgate_app;
 GRANT SELECT ON TABLE ledger.records TO headgate_admin;
 GRANT INSERT ON TABLE ledger.records TO headgate_writer;
 GRANT SELECT ON TABLE ledger.records TO headgate_sequencer;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE people.seen TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE people.sessions TO headgate_app;
+
+GRANT UPDATE(seen_at) ON TABLE people.sessions TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE people.sign_ins TO headgate_app;
+GRANT SELECT,INSERT,DELETE ON TABLE people.sign_ins TO headgate_admin;
 
 GRANT SELECT ON TABLE policy.api_keys TO headgate_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE policy.api_keys TO headgate_admin;

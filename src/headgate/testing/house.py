@@ -31,7 +31,6 @@ from headgate.server.app import Application
 from headgate.server.asgi import Message
 from headgate.server.disconnect import DISCONNECT, Disconnect
 from headgate.server.health import Counts, DatabaseWatch
-from headgate.server.sessions import create_sign_in
 from headgate.server.static_files import StaticFiles
 from headgate.server.streams import OpenStreams
 from headgate.server.worker import ServerState, application_of, health_of
@@ -70,9 +69,8 @@ class House:
 
     async def sign_in_token(self, principal: str = ADMIN, tenant: TenantId = DEFAULT_TENANT) -> str:
         """Create a sign-in token."""
-        base = self.worker.base
         async with self.worker.platform.administration.transaction(tenant=tenant) as tx:
-            return await create_sign_in(tx, tenant=tenant, principal=principal, clock=base.clock, ids=base.ids)
+            return (await self.worker.sessions.invite(tx, tenant=tenant, principal=principal)).token
 
     @asynccontextmanager
     async def browser(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from headgate.admin.callers import AdminCaller
+from headgate.admin.callers import CONSOLE, AdminCaller
+from headgate.admin.sessions import LET_IN_BY, Session, cookie_of
 from headgate.kernel.errors import Denied, Unauthenticated
 from headgate.kernel.identity import Principal
 from headgate.policy.keys import authenticate
@@ -13,7 +16,6 @@ from headgate.policy.snapshot import Snapshot
 from headgate.server.api.parts import ServerParts
 from headgate.server.hosts import HostRule
 from headgate.server.identity import floor_of, presented_key
-from headgate.server.sessions import SessionRow, cookie_of, read_token
 
 CSRF_HEADER = "x-headgate-csrf"
 GRANT_HEADER = "x-headgate-grant"
@@ -24,7 +26,7 @@ class Recognised(NamedTuple):
     """A caller and its session, if any."""
 
     caller: AdminCaller
-    session: SessionRow | None
+    session: Session | None
 
 
 async def recognise(parts: ServerParts, headers: dict[str, str], *, method: str) -> Recognised:
@@ -40,24 +42,27 @@ async def recognise(parts: ServerParts, headers: dict[str, str], *, method: str)
         found = authenticate(key, snapshot, parts.clock.now())
         principal = found.principal
         tenant = snapshot.tenants[principal.tenant]
+        parts.sessions.saw(principal)
         return Recognised(
             AdminCaller(principal, tenant.use_cases, found.key.use_case, floor_of(headers), headers.get(GRANT_HEADER)),
             None,
         )
     cookie = cookie_of(headers)
-    token = read_token(cookie, tenants=snapshot.tenants) if cookie else None
-    if token is None:
+    if not cookie:
         raise Unauthenticated("sign in, or send an API key as `authorization: Bearer KEY`")
     if method not in _SAFE:
         refuse_foreign_page(headers)
-    async with parts.database.transaction(tenant=token.tenant) as tx:
-        session = await parts.sessions.find(tx, token)
+    session = await parts.sessions.find(cookie)
     if session is None:
         raise Unauthenticated("this session has ended: sign in again")
-    return Recognised(caller_of_session(snapshot, token.tenant, session.principal, headers), session)
+    caller = caller_of_session(snapshot, session.tenant, session.principal, headers)
+    if session.let_in_by:
+        caller = replace(caller, attributes={**CONSOLE, LET_IN_BY: json.dumps(session.let_in_by)})
+    parts.sessions.saw(caller.principal, session)
+    return Recognised(caller, session)
 
 
-def caller_of_session(snapshot: Snapshot, tenant_id: str, principal_id: str, headers: dict[str, str]) -> AdminCaller:
+def caller_of_session(snapshot: Snapshot, tenant_id: str, principal_id: str, headers: Mapping[str, str]) -> AdminCaller:
     """Return the caller of a session with its current roles.
 
     Raises:
@@ -85,7 +90,8 @@ def as_of_now(parts: ServerParts, caller: AdminCaller) -> AdminCaller:
     """
     snapshot, principal = parts.policy.holder.current, caller.principal
     if principal.key_id is None:
-        return caller_of_session(snapshot, principal.tenant, principal.id, {})
+        now = caller_of_session(snapshot, principal.tenant, principal.id, {})
+        return replace(now, attributes=caller.attributes)
     tenant = snapshot.tenants.get(principal.tenant)
     key = tenant.keys.get(principal.key_id) if tenant else None
     registered = tenant.principals.get(principal.id) if tenant else None

@@ -1,11 +1,11 @@
-"""The server's own operations: sessions, the first page and the configuration."""
+"""The server's own operations: the first page and the configuration."""
 
 from __future__ import annotations
 
 from headgate.features import FEATURES, operation_names, refuse_doubles
-from headgate.server.api import config, entries, overview, session
+from headgate.server.api import config, entries, overview
 
-OPERATIONS = (*session.OPERATIONS, *overview.OPERATIONS, *config.OPERATIONS, *entries.OPERATIONS)
+OPERATIONS = (*overview.OPERATIONS, *config.OPERATIONS, *entries.OPERATIONS)
 
 EVERY_OPERATION = (*OPERATIONS, *(operation for feature in FEATURES for operation in feature.operations))
 """The operations of the server and of every feature, in the order of the document."""

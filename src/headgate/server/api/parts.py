@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from headgate.admin.sessions import Sessions
 from headgate.gateway.catalogue import Catalogues
 from headgate.kernel.action import Verb
 from headgate.kernel.ports import Clock, ConfigSection
 from headgate.ledger.reader import LedgerReader
 from headgate.policy.parts import Policy
 from headgate.server.refusals import Refusals
-from headgate.server.sessions import Attempts, Sessions
 from headgate.substrate.database import Database
 
 ModelState = Literal["ready", "loading", "absent"]
@@ -37,7 +37,6 @@ class ServerParts:
     sections: Sequence[ConfigSection]
     verbs: Sequence[tuple[str, Verb[Any, Any, Any]]]
     sessions: Sessions
-    attempts: Attempts
     refusals: Refusals
     model_state: Callable[[], ModelState]
     clock: Clock

@@ -12,6 +12,7 @@ import structlog
 from headgate import __version__
 from headgate.admin.operations import Operation
 from headgate.admin.requests import Host, Request
+from headgate.admin.sessions import cookie_of
 from headgate.kernel.errors import HeadgateError
 from headgate.server.api.callers import recognise
 from headgate.server.api.errors import MethodNotAllowed, body_of, headers_of_error, refuse_undecided
@@ -21,7 +22,6 @@ from headgate.server.api.parts import ServerParts
 from headgate.server.asgi import ClientGone, Receive, Scope, Send, headers_of, read_body, respond
 from headgate.server.content_coding import unpacked
 from headgate.server.identity import KEY_HEADERS
-from headgate.server.sessions import cookie_of
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,77 @@
+"""Sessions of signed-in people, as the server authenticates them and the operator's commands open them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from headgate.kernel.identity import Principal, TenantId
+from headgate.substrate.database import Transaction
+
+COOKIE = "headgate_session"
+
+LET_IN_BY = "let_in_by"
+"""The attribute of an action with the people who could have opened its session, as a JSON list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open session.
+
+    Args:
+        name: short name for records; it tells sessions apart and grants nothing.
+        seen_at: the last request, within a few minutes.
+        agent: the browser, as it names itself.
+        let_in_by: the people who could have opened it: the maker of its link, and who could have opened that
+            maker's session. Empty for a link from the operator's machine.
+    """
+
+    name: str
+    tenant: TenantId
+    principal: str
+    created_at: datetime
+    expires_at: datetime
+    seen_at: datetime | None = None
+    agent: str = ""
+    let_in_by: tuple[str, ...] = ()
+
+
+class Link(NamedTuple):
+    """A new sign-in link. `token` is its secret, `name` is for records."""
+
+    token: str
+    name: str
+    expires_at: datetime
+
+
+class Sessions(Protocol):
+    """The sessions of this installation. One feature has them."""
+
+    async def find(self, cookie: str) -> Session | None:
+        """Return the session of a cookie, or None if it ended or never was."""
+        ...
+
+    async def invite(
+        self, transaction: Transaction, *, tenant: TenantId, principal: str, made_by: Sequence[str] = ()
+    ) -> Link:
+        """Make a link that opens one session within ten minutes.
+
+        Args:
+            made_by: the people who see the link; empty for the operator.
+        """
+        ...
+
+    def saw(self, principal: Principal, session: Session | None = None) -> None:
+        """Note that a principal sent a request. Costs no I/O; a job writes it within minutes."""
+        ...
+
+
+def cookie_of(headers: Mapping[str, str]) -> str | None:
+    """Return the session cookie of a request, or None."""
+    for pair in headers.get("cookie", "").replace(",", ";").split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return None

@@ -1,0 +1,35 @@
+"""The parts of the open feature people, for its handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headgate.admin.directory import Directory
+from headgate.admin.register import Register
+from headgate.kernel.action import Verb
+from headgate.kernel.ports import Clock
+from headgate.people.last_seen import LastSeen
+from headgate.people.sessions import Attempts, PeopleSessions
+from headgate.substrate.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The feature's parts.
+
+    Args:
+        verbs: of every feature.
+        is_secure: whether browsers use https, directly or through a proxy.
+    """
+
+    register: Register
+    directory: Directory
+    database: Database
+    sessions: PeopleSessions
+    attempts: Attempts
+    last_seen: LastSeen
+    verbs: Sequence[Verb[Any, Any, Any]]
+    clock: Clock
+    is_secure: bool
