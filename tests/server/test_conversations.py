@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +16,10 @@ from headgate.chat.exports import as_markdown
 from headgate.ledger.log_keys import read_verifier, verifier_path
 from headgate.ledger.verify import verify_log
 from headgate.policy.entities import DEFAULT_TENANT
-from headgate.testing.house import OTHER, House, add_tenant, events_of
+from headgate.testing.house import OTHER, House, Streamed, add_tenant, events_of
 from headgate.testing.simulator import Failure, Script
+
+HOST = "127.0.0.1:8080"
 
 
 @dataclass
@@ -196,6 +200,24 @@ async def test_a_refused_question_keeps_its_reason_until_an_answer_comes(house: 
     again = await ann.asks(conversation, question)
     assert again.status_code == 200, again.text
     assert [turn["text"] for turn in await ann.turns(conversation)] == ["Anybody there?", "Here I am"]
+
+
+async def test_what_came_before_its_person_stopped_an_answer_is_kept(house: House, people: People):
+    house.simulator.script(Script(text="word " * 50, stall="stream", stall_after=4))
+    async with house.admin as client:
+        admin = Person(client)
+        conversation = await admin.begins()
+        body = json.dumps({"question": await admin.says(conversation, "Count")}).encode()
+        headers = {"authorization": f"Bearer {house.admin_key}", "content-type": "application/json", "host": HOST}
+        request = Streamed(house.app, "POST", f"/api/conversations/{conversation}/answers", headers, body)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(request.run())
+            await request.until("word")
+            request.leave()
+        stopped = (await admin.turns(conversation))[-1]
+    assert (stopped["state"], stopped["text"].startswith("word")) == ("stopped", True)
+    (record,) = await house.records(verb="model.invoke")
+    assert (stopped["record"], record["outcome"]) == (record["id"], "abandoned")
 
 
 async def test_what_is_deleted_is_gone_from_list_search_rows_and_records_and_the_log_verifies(

@@ -1023,6 +1023,7 @@ export interface components {
             categories: string[] | null;
             regions: string[];
             price: components["schemas"]["PriceView"] | null;
+            images: boolean;
             is_built_in: boolean;
         };
         /**
@@ -1302,7 +1303,9 @@ export interface components {
         };
         /**
          * TurnView
-         * @description A message or an answer. `withheld` says why its content is not shown.
+         * @description A message or an answer.
+         *
+         *         `approval` is the request that the answer waits for, and `withheld` says why its content is not shown.
          */
         TurnView: {
             id: string;
@@ -1318,6 +1321,7 @@ export interface components {
             record: string | null;
             gate: components["schemas"]["ChatGate"] | null;
             error: components["schemas"]["ErrorDetail"] | null;
+            approval: string | null;
             withheld: string | null;
         };
         /**
@@ -1363,14 +1367,19 @@ export interface components {
         /**
          * NewQuestion
          * @description A message; `parent` is the answer before it, or null for the first. An edited one has the same parent.
+         *
+         *         `model` and `use_case` change those of the conversation from this message on.
          */
         NewQuestion: {
             /** @default  */
             text: string;
             /** @default null */
             parent: string | null;
-            /** @default [] */
-            attachments: components["schemas"]["Attachment"][];
+            /** @default null */
+            model: string | null;
+            /** @default null */
+            use_case: string | null;
+            attachments?: components["schemas"]["Attachment"][];
         };
         /**
          * AnswerRequest

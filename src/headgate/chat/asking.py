@@ -23,7 +23,9 @@ from headgate.kernel.errors import Denied, HeadgateError, Invalid, NeedsApproval
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import Labels
 from headgate.kernel.run import Run
-from headgate.wire.model_call import MODEL_INVOKE
+from headgate.wire.model_call import MODEL_INVOKE, ModelCall, ModelEvent, ModelReply
+
+Call = Action[ModelCall, ModelEvent, ModelReply]
 
 MOST_SENT = 400
 """The limit of messages in one call."""
@@ -43,29 +45,11 @@ class _Answer:
     labels: Labels | None = None
 
 
-def branch_to(turns: Sequence[TurnRow], last: str) -> list[TurnRow]:
-    """Return the turns from the first one to `last`.
-
-    Raises:
-        NotFound: the conversation has no such turn.
-    """
-    by_id = {turn.id: turn for turn in turns}
-    branch: list[TurnRow] = []
-    at: str | None = last
-    while at is not None:
-        if at not in by_id:
-            raise NotFound("the conversation has no such message", param="question")
-        branch.append(by_id[at])
-        at = by_id[at].parent
-    return branch[::-1]
-
-
-def call_of(
-    chat: Chat, kept: Kept, branch: Sequence[TurnRow], *, caller: AdminCaller, model: str
-) -> Action[Any, Any, Any]:
+def call_of(chat: Chat, kept: Kept, branch: Sequence[TurnRow], *, caller: AdminCaller, model: str) -> Call:
     """Return the model call that continues a branch, which ends with a question.
 
-    Questions whose answer failed are left out, except the last one: the model never saw an answer to them.
+    Questions whose answer failed are left out, except the last one: the model never saw an answer to them. The use case
+    is that of the question, so that an approval still fits after the conversation went on under another one.
 
     Raises:
         Invalid: the branch is too long.
@@ -78,7 +62,8 @@ def call_of(
     if len(messages) > MOST_SENT:
         raise Invalid(f"this branch has more than {MOST_SENT} messages; begin another conversation", param="question")
     call = read_chat(chat.dialects, model, messages, stream=True)
-    return invocation(call, caller, use_case=caller.use_case(kept.row.use_case), alias=model)
+    use_case = kept.body(branch[-1]).use_case or kept.row.use_case
+    return invocation(call, caller, use_case=caller.use_case(use_case), alias=model)
 
 
 async def labels_of_question(
@@ -86,12 +71,12 @@ async def labels_of_question(
 ) -> Labels:
     """Return the labels of a branch with a new question, from the labeller that labels the call itself."""
     row = question.sealed(kept.key, at=chat.clock.now())
-    action = call_of(chat, kept, [*branch, row], caller=request.by, model=kept.row.model)
+    action = call_of(chat, kept, [*branch, row], caller=request.by, model=question.body.model)
     labelled = await asyncio.to_thread(request.host.pipeline.stages.labeller.label, action)
     return labelled.labels
 
 
-async def answer(chat: Chat, request: Request, kept: Kept, *, question: TurnRow, action: Action[Any, Any, Any]) -> None:
+async def answer(chat: Chat, request: Request, kept: Kept, *, question: TurnRow, action: Call) -> None:
     """Stream an answer as events `delta`, then `gate`, and keep it, however it ends.
 
     Raises:
@@ -107,7 +92,7 @@ async def answer(chat: Chat, request: Request, kept: Kept, *, question: TurnRow,
                 await _keep(chat, kept, question, given, model=action.payload.model)
 
 
-async def _streamed(request: Request, stream: EventStream, action: Action[Any, Any, Any], given: _Answer) -> None:
+async def _streamed(request: Request, stream: EventStream, action: Call, given: _Answer) -> None:
     try:
         async with request.host.pipeline.stream(action) as opened:
             request.decided.add(MODEL_INVOKE.name)

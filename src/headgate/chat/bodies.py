@@ -33,6 +33,7 @@ class TurnBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str = ""
     attachments: list[Attachment] = []
     model: str = ""
+    use_case: str = ""
     gate: ChatGate | None = None
     error: ErrorDetail | None = None
 
@@ -62,10 +63,15 @@ class Shown(Body, frozen=True, kw_only=True):
 
 
 class NewQuestion(Body, frozen=True, kw_only=True):
-    """A message; `parent` is the answer before it, or null for the first. An edited one has the same parent."""
+    """A message; `parent` is the answer before it, or null for the first. An edited one has the same parent.
+
+    `model` and `use_case` change those of the conversation from this message on.
+    """
 
     text: LongText = ""
     parent: Id | None = None
+    model: Name | None = None
+    use_case: Name | None = None
     attachments: Annotated[list[Attachment], msgspec.Meta(max_length=8)] = msgspec.field(
         default_factory=list[Attachment]
     )
@@ -114,7 +120,10 @@ class SearchResult(Body, frozen=True, kw_only=True):
 
 
 class TurnView(Body, frozen=True, kw_only=True):
-    """A message or an answer. `withheld` says why its content is not shown."""
+    """A message or an answer.
+
+    `approval` is the request that the answer waits for, and `withheld` says why its content is not shown.
+    """
 
     id: str
     parent: str | None
@@ -127,6 +136,7 @@ class TurnView(Body, frozen=True, kw_only=True):
     record: str | None
     gate: ChatGate | None
     error: ErrorDetail | None
+    approval: str | None
     withheld: str | None
 
 

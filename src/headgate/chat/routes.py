@@ -28,6 +28,7 @@ from headgate.chat.bodies import (
     TurnBody,
     TurnView,
 )
+from headgate.chat.branches import branch_to, settled
 from headgate.chat.service import Chat, Kept, NewTurn
 from headgate.chat.store import Before, TurnRow
 from headgate.kernel.action import Resource
@@ -135,7 +136,7 @@ async def show_branch(chat: Chat, request: Request) -> None:
     """Remember which branch the caller looks at. Leaves no record, as it changes nothing but the view."""
     body, kept = request.body_as(Shown), await _kept(chat, request)
     request.authorise(verbs.READ, _resource(kept))
-    asking.branch_to(await chat.turns(kept), body.turn)
+    branch_to(settled(await chat.turns(kept)), body.turn, param="turn")
     await chat.show(kept.row.id, body.turn, tenant=request.tenant)
 
 
@@ -166,11 +167,16 @@ async def say(chat: Chat, request: Request) -> TurnView:
     body, kept = request.body_as(NewQuestion), await _kept(chat, request)
     _check_question(body)
     request.authorise(verbs.SAY, _resource(kept))
-    turns = await chat.turns(kept)
-    branch = [] if body.parent is None else asking.branch_to(turns, body.parent)
+    turns = settled(await chat.turns(kept))
+    branch = [] if body.parent is None else branch_to(turns, body.parent, param="parent")
     if branch and branch[-1].role != "assistant":
         raise Invalid("a message follows an answer; name the answer before it", param="parent")
-    content = TurnBody(text=body.text, attachments=body.attachments)
+    content = TurnBody(
+        text=body.text,
+        attachments=body.attachments,
+        model=body.model or kept.row.model,
+        use_case=body.use_case or kept.row.use_case,
+    )
     turn = NewTurn(chat.ids.ulid(), body.parent, "user", "whole", content, kept.labels)
     labels = await asking.labels_of_question(chat, request, kept, branch, turn)
 
@@ -187,10 +193,10 @@ async def answer(chat: Chat, request: Request) -> None:
     """Stream an answer as events `delta`, then one event `gate` with the summary; or `error`. It is kept either way."""
     body, kept = request.body_as(AnswerRequest), await _kept(chat, request)
     request.authorise(verbs.SAY, _resource(kept))
-    branch = asking.branch_to(await chat.turns(kept), body.question)
+    branch = branch_to(settled(await chat.turns(kept)), body.question, param="question")
     if branch[-1].role != "user":
         raise Invalid("an answer follows a message; name the message", param="question")
-    action = asking.call_of(chat, kept, branch, caller=request.by, model=body.model or kept.row.model)
+    action = asking.call_of(chat, kept, branch, caller=request.by, model=body.model or kept.body(branch[-1]).model)
     await asking.answer(chat, request, kept, question=branch[-1], action=action)
 
 
@@ -275,23 +281,32 @@ def _check_question(body: NewQuestion) -> None:
 
 
 def _detail(kept: Kept, turns: list[TurnRow], caller: AdminCaller, *, is_own: bool) -> ConversationDetail:
+    approvals = _approvals(kept, turns) if is_own else {}
     return ConversationDetail(
         conversation=kept.view(),
         system=kept.system,
         shown=kept.row.shown,
         is_own=is_own,
         readers=[ReaderView(person=one.reader, shared_at=one.shared_at) for one in kept.readers] if is_own else [],
-        turns=[_turn(kept, turn, caller, is_own=is_own) for turn in _worth_showing(turns)],
+        turns=[_turn(kept, turn, caller, approval=approvals.get(turn.id), is_own=is_own) for turn in settled(turns)],
     )
 
 
-def _worth_showing(turns: list[TurnRow]) -> list[TurnRow]:
-    """Return the turns without failed answers to questions that have a later one."""
-    latest = {turn.parent: turn.id for turn in turns if turn.role == "assistant"}
-    return [turn for turn in turns if turn.state != "failed" or latest[turn.parent] == turn.id]
+def _approvals(kept: Kept, turns: list[TurnRow]) -> dict[str, str]:
+    """Return the request for approval of each failed answer: its own, or that of the try before it."""
+    found: dict[str, str] = {}
+    of_question: dict[str | None, str] = {}
+    for turn in turns:
+        if turn.state != "failed":
+            continue
+        error = kept.body(turn).error
+        approval = (error.approval if error else None) or of_question.get(turn.parent)
+        if approval is not None:
+            found[turn.id] = of_question[turn.parent] = approval
+    return found
 
 
-def _turn(kept: Kept, turn: TurnRow, caller: AdminCaller, *, is_own: bool) -> TurnView:
+def _turn(kept: Kept, turn: TurnRow, caller: AdminCaller, *, is_own: bool, approval: str | None = None) -> TurnView:
     withheld = _withheld(turn, caller)
     body = kept.body(turn) if withheld is None else TurnBody()
     return TurnView(
@@ -306,6 +321,7 @@ def _turn(kept: Kept, turn: TurnRow, caller: AdminCaller, *, is_own: bool) -> Tu
         record=turn.record,
         gate=body.gate,
         error=body.error if is_own else None,
+        approval=approval,
         withheld=withheld,
     )
 

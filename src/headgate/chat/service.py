@@ -237,7 +237,12 @@ class Chat:
             row = turn.sealed(kept.key, at=now)
             await store.add_turn(tx, row, tenant=tenant, conversation_id=conversation_id)
             await self._index(tx, kept.key, turn.id, _searched(turn.body))
-            changed = replace(kept.row, shown=turn.id, changed_at=now, labels=str(kept.labels.join(turn.labels)))
+            changed = replace(
+                kept.row if turn.role == "assistant" else _through(kept.row, turn.body),
+                shown=turn.id,
+                changed_at=now,
+                labels=str(kept.labels.join(turn.labels)),
+            )
             if turn.role == "user" and turn.parent is None and kept.title == UNTITLED:
                 title = _title_of(turn.body)
                 changed = replace(changed, title=kept.key.seal(title.encode(), name="title"))
@@ -282,6 +287,11 @@ class Chat:
         tenant = TenantId(key.tenant)
         words = hashes_of(text, key=self.keys.words_key(tenant=tenant, person=key.person))
         await store.put_entry(tx, Hit(entry, key.conversation), words, tenant=tenant, person=key.person)
+
+
+def _through(row: ConversationRow, body: TurnBody) -> ConversationRow:
+    """Return the conversation with the model and the use case of its newest question."""
+    return replace(row, model=body.model or row.model, use_case=body.use_case or row.use_case)
 
 
 def _title_of(body: TurnBody) -> str:
