@@ -23,6 +23,7 @@ NAMES = (
     "guard",
     "gateway",
     "ledger",
+    "chat",
 )
 
 

@@ -50,10 +50,11 @@ export async function ask<T>(method: "GET" | "POST" | "PUT" | "DELETE", address:
 }
 
 /**
- * Chats through the gate; events come as they arrive until `signal` aborts. `body` is a `ChatRequest` as it is sent, and
- * `grant` the id of an approval of just these bytes.
+ * Asks for an answer to a message of a conversation; events come as they arrive until `signal` aborts. `body` is an
+ * `AnswerRequest` as it is sent, and `grant` the id of an approval of just this call.
  */
-export async function* chat(
+export async function* askForAnswer(
+  conversation: string,
   body: string,
   { grant, signal }: { grant: string | null; signal: AbortSignal },
 ): AsyncGenerator<ServerEvent> {
@@ -65,7 +66,7 @@ export async function* chat(
   };
   let response: Response;
   try {
-    response = await fetch("/api/chat", { method: "POST", headers, body, signal });
+    response = await fetch(`/api/conversations/${conversation}/answers`, { method: "POST", headers, body, signal });
   } catch (problem) {
     throw signal.aborted ? problem : unreachable();
   }

@@ -104,6 +104,20 @@ export const proofQuery = (record: string) =>
     staleTime: Infinity,
   });
 
+/** A conversation with its turns. */
+export const conversationQuery = (conversation: string) =>
+  queryOptions({
+    queryKey: ["conversation", conversation],
+    queryFn: () => take(api.GET("/api/conversations/{conversation}", { params: { path: { conversation } } })),
+    staleTime: 30_000,
+  });
+
+/** The conversations that others share with the person. */
+export const sharedQuery = queryOptions({
+  queryKey: ["conversations", "shared"],
+  queryFn: async () => (await take(api.GET("/api/conversations/shared"))).conversations,
+});
+
 /** Puts somebody else's session in place, null for nobody's, and forgets what was read under the one before. */
 export function changeSession(client: QueryClient, session: Schemas["Session"] | null): void {
   client.setQueryData(sessionQuery.queryKey, session);

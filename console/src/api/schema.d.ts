@@ -593,6 +593,146 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's conversations, newest first. */
+        get: operations["listConversations"];
+        put?: never;
+        /** Begin a conversation. */
+        post: operations["beginConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Conversations of the caller with all these words in one message or title. */
+        get: operations["searchConversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/shared": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Conversations that others share with the caller. */
+        get: operations["listSharedConversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A conversation with its messages and answers. */
+        get: operations["getConversation"];
+        /** Rename a conversation, or change its model, use case or system prompt. */
+        put: operations["changeConversation"];
+        post?: never;
+        /** Delete a conversation for good, and the content of its calls' records. */
+        delete: operations["deleteConversation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation}/shown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Remember which branch the caller looks at. */
+        put: operations["showBranch"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Write a message in a conversation. */
+        post: operations["writeMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation}/answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask a model for an answer to a message, and follow it event by event. */
+        post: operations["askForAnswer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation}/readers/{person}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Let a person read a conversation. */
+        put: operations["shareConversation"];
+        post?: never;
+        /** Stop sharing a conversation with a person. */
+        delete: operations["unshareConversation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1178,6 +1318,7 @@ export interface components {
             categories: string[] | null;
             regions: string[];
             price: components["schemas"]["PriceView"] | null;
+            images: boolean;
             is_built_in: boolean;
         };
         /**
@@ -1380,6 +1521,169 @@ export interface components {
             root_hash: string;
             vkey: string;
             checkpoint: string;
+        };
+        /**
+         * ConversationList
+         * @description Conversations, newest first.
+         */
+        ConversationList: {
+            conversations: components["schemas"]["ConversationView"][];
+            /** @default null */
+            next: string | null;
+        };
+        /**
+         * ConversationView
+         * @description A conversation without its turns.
+         */
+        ConversationView: {
+            id: string;
+            title: string;
+            owner: string;
+            model: string;
+            use_case: string;
+            labels: string;
+            created_at: string;
+            changed_at: string;
+        };
+        /**
+         * SearchResult
+         * @description What a search found, newest first, each conversation once.
+         */
+        SearchResult: {
+            hits: components["schemas"]["SearchHit"][];
+            /** @default null */
+            next: string | null;
+        };
+        /**
+         * SearchHit
+         * @description A conversation that a search found, with the place; `turn` is null where its title was found.
+         */
+        SearchHit: {
+            conversation: components["schemas"]["ConversationView"];
+            turn: string | null;
+            excerpt: string;
+        };
+        /**
+         * NewConversation
+         * @description A conversation to begin. Without a title it takes its first words.
+         */
+        NewConversation: {
+            model: string;
+            /** @default getting-started */
+            use_case: string;
+            /** @default null */
+            title: string | null;
+            /** @default null */
+            system: string | null;
+        };
+        /**
+         * ConversationDetail
+         * @description A conversation with its turns, oldest first. `shown` is the last turn of the branch to show.
+         */
+        ConversationDetail: {
+            conversation: components["schemas"]["ConversationView"];
+            system: string | null;
+            shown: string | null;
+            is_own: boolean;
+            readers: components["schemas"]["ReaderView"][];
+            turns: components["schemas"]["TurnView"][];
+        };
+        /**
+         * ReaderView
+         * @description A person who may read a conversation.
+         */
+        ReaderView: {
+            person: string;
+            shared_at: string;
+        };
+        /**
+         * TurnView
+         * @description A message or an answer.
+         *
+         *         `approval` is the request that the answer waits for, and `withheld` says why its content is not shown.
+         */
+        TurnView: {
+            id: string;
+            parent: string | null;
+            /** @enum {unknown} */
+            role: "assistant" | "user";
+            /** @enum {unknown} */
+            state: "failed" | "stopped" | "whole";
+            said_at: string;
+            text: string;
+            attachments: components["schemas"]["Attachment"][];
+            model: string | null;
+            record: string | null;
+            gate: components["schemas"]["ChatGate"] | null;
+            error: components["schemas"]["ErrorDetail"] | null;
+            approval: string | null;
+            withheld: string | null;
+        };
+        /**
+         * Attachment
+         * @description A file of a message: its text, or an image as base64.
+         */
+        Attachment: {
+            name: string;
+            media_type: string;
+            /** @default null */
+            text: string | null;
+            /** @default null */
+            data: string | null;
+        };
+        /**
+         * ConversationChange
+         * @description Changes of a conversation; null leaves a field as it is, and an empty `system` removes the system prompt.
+         */
+        ConversationChange: {
+            /** @default null */
+            title: string | null;
+            /** @default null */
+            system: string | null;
+            /** @default null */
+            model: string | null;
+            /** @default null */
+            use_case: string | null;
+        };
+        /**
+         * Deleted
+         * @description A deleted conversation: how many parts of records became unreadable with it.
+         */
+        Deleted: {
+            parts: number;
+        };
+        /**
+         * Shown
+         * @description The last turn of the branch to show.
+         */
+        Shown: {
+            turn: string;
+        };
+        /**
+         * NewQuestion
+         * @description A message; `parent` is the answer before it, or null for the first. An edited one has the same parent.
+         *
+         *         `model` and `use_case` change those of the conversation from this message on.
+         */
+        NewQuestion: {
+            /** @default  */
+            text: string;
+            /** @default null */
+            parent: string | null;
+            /** @default null */
+            model: string | null;
+            /** @default null */
+            use_case: string | null;
+            attachments?: components["schemas"]["Attachment"][];
+        };
+        /**
+         * AnswerRequest
+         * @description Asks a model for an answer to a message; several answers to one message are alternatives.
+         */
+        AnswerRequest: {
+            question: string;
+            /** @default null */
+            model: string | null;
         };
     };
     responses: never;
@@ -2834,6 +3138,402 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LedgerView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listConversations: {
+        parameters: {
+            query?: {
+                /** @description The `next` value of the previous page. */
+                cursor?: string;
+                /** @description At most this many, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    beginConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewConversation"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    searchConversations: {
+        parameters: {
+            query?: {
+                /** @description The beginnings of words; all must be in one message or title. */
+                q?: string;
+                /** @description The `next` value of the previous page. */
+                cursor?: string;
+                /** @description At most this many, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResult"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listSharedConversations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationDetail"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationChange"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    showBranch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Shown"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    writeMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewQuestion"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TurnView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    askForAnswer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnswerRequest"];
+            };
+        };
+        responses: {
+            /** @description Server-sent events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    shareConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationDetail"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    unshareConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationDetail"];
                 };
             };
             /** @description An error. */

@@ -1,4 +1,4 @@
-"""The action `record.reveal`, with which any feature opens the sealed parts of a record."""
+"""The actions `record.reveal` and `record.forget`: any feature opens or deletes sealed parts of records with them."""
 
 from __future__ import annotations
 
@@ -33,3 +33,28 @@ RECORD_REVEAL: Verb[Reveal, object, Sequence[PartView]] = Verb(
     groups=(AUDIT,),
 )
 """Opens parts of a record. The result lists every part; unopened parts have no text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """A request to delete the sealed parts of records of the caller's own calls.
+
+    Args:
+        records: ids of at most 500 records. Their attempts are included. Records of others stay as they are.
+    """
+
+    records: tuple[str, ...]
+
+
+MOST_FORGOTTEN = 500
+"""The limit of records in one request."""
+
+RECORD_FORGET: Verb[Forget, object, int] = Verb(
+    "record.forget",
+    Forget,
+    object,
+    int,
+    effect="write",
+    title="Delete the content of one's own records",
+)
+"""Deletes parts of the caller's own records; the records stay in the log. The result is the number of deleted parts."""

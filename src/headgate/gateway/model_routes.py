@@ -41,6 +41,7 @@ class DeploymentView(Body, frozen=True, kw_only=True):
     categories: list[str] | None
     regions: list[str]
     price: PriceView | None
+    images: bool
     is_built_in: bool
 
 
@@ -86,6 +87,7 @@ def _deployment(deployment: Deployment) -> DeploymentView:
         categories=None if clearance.categories is None else sorted(clearance.categories),
         regions=sorted(clearance.regions or ()),
         price=None if price is None else _price(price),
+        images=deployment.capability.images,
         is_built_in=deployment.tenant is None,
     )
 

@@ -14,10 +14,11 @@ import msgspec
 from headgate.admin.bodies import AliasName, Body, LongText, Name, RuleHitView
 from headgate.admin.callers import AdminCaller
 from headgate.admin.commands import Command, Facts, digest_of
+from headgate.admin.model_calls import invocation, read_chat
 from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
 from headgate.gateway.catalogue import Alias
-from headgate.gateway.chat import ChatMessage, invocation, read_chat
+from headgate.gateway.chat import ChatMessage
 from headgate.gateway.invoke import resource_of
 from headgate.gateway.model_routes import custody_of
 from headgate.gateway.parts import Gateway
@@ -99,7 +100,7 @@ def _look(
     """Run the call and each of its dispatches through the stages before their records."""
     call = _call(gateway, alias, model=body.model, text=body.text)
     catalogue = gateway.catalogues(caller.tenant_id)
-    invoke = invocation(call, caller, use_case=use_case, catalogue=catalogue)
+    invoke = invocation(call, caller, use_case=use_case, alias=alias.name)
     stage = _staged(stages, invoke)
     planned = plan(call, alias=alias, catalogue=catalogue, use_case=use_case, labelled=stage.labelled)
     skipped = {one.deployment: one.why for one in planned.skipped}
@@ -186,7 +187,7 @@ def _call(gateway: Gateway, alias: Alias, *, model: str, text: str) -> ModelCall
     if alias.operation == "embed":
         body = msgspec.json.encode({"model": model, "input": text})
         return gateway.dialects.clients["openai_embeddings"].read_call(body, headers={}, match=Match("embed"))
-    return read_chat(gateway, model, [ChatMessage(role="user", content=text)], stream=False)
+    return read_chat(gateway.dialects, model, [ChatMessage(role="user", content=text)], stream=False)
 
 
 def _findings(call: ModelCall, labelled: Labelled, text: str) -> list[FindingView]:

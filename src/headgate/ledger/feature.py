@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from headgate.admin.features import Feature, Job, Opened, Platform
-from headgate.admin.records import RECORD_REVEAL
+from headgate.admin.records import RECORD_FORGET, RECORD_REVEAL
 from headgate.kernel.pipeline import Pipeline
 from headgate.ledger.commands import COMMANDS
 from headgate.ledger.erasure import Eraser
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
 from headgate.ledger.live import LiveRecords
-from headgate.ledger.parts import Ledger, Revealing
+from headgate.ledger.parts import Forgetting, Ledger, Revealing
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.reader import LedgerReader
 from headgate.ledger.record_routes import OPERATIONS
@@ -51,7 +51,10 @@ async def open_ledger(platform: Platform, stack: AsyncExitStack) -> Opened:
         jobs["content retention"] = erase
     return Opened(
         service=Ledger(reader, live, journal, base.settings.ledger_folder, base.clock, eraser),
-        performers={RECORD_REVEAL.name: Revealing(reader)},
+        performers={
+            RECORD_REVEAL.name: Revealing(reader),
+            RECORD_FORGET.name: Forgetting(platform.database, pseudonyms=pseudonyms),
+        },
         stages={"recorder": JournalRecorder(journal, sealer=sealer, pseudonyms=pseudonyms)},
         jobs=jobs,
         records=reader,

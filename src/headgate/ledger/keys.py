@@ -19,8 +19,7 @@ from typing import Protocol
 
 from headgate.kernel.errors import Conflict, Corrupt, Invalid, NotFound, Unavailable
 from headgate.kernel.ports import Clock
-
-KEY_BYTES = 32
+from headgate.substrate.sealing import KEY_BYTES
 
 _SEEN_S = 1.0
 _SEEN_KEPT = 1000

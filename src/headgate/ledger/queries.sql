@@ -220,3 +220,15 @@ ORDER BY l.leaf_index LIMIT %(limit)s
 
 -- name: log_state
 SELECT origin, size, root, updated_at FROM ledger.logs WHERE tenant = %(tenant)s
+
+-- name: forget
+SELECT ledger.forget(%(tenant)s, %(principal)s, %(records)s)
+
+-- name: hold_parts
+-- Shared by shippers, and exclusive for ledger.forget().
+SELECT pg_advisory_xact_lock_shared(hashtext('ledger.parts'))
+
+-- name: forgotten_among
+SELECT f.tenant, f.record, f.principal FROM ledger.forgotten f
+JOIN unnest(%(tenants)s::text[], %(records)s::text[]) AS u (tenant, record)
+    ON f.tenant = u.tenant AND f.record = u.record

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import accumulate
+from typing import cast
 
 import msgspec
 
@@ -144,7 +145,7 @@ async def prepare_months(tx: Transaction) -> None:
 
 
 async def ship(tx: Transaction, entries: Sequence[JournalEntry], *, worker: str, may_be_there: bool) -> None:
-    """Insert openings and closings in the order of their journal. Six round trips.
+    """Insert openings and closings in the order of their journal. Eight round trips.
 
     A record that is opened and closed within the batch never enters the table of open records.
 
@@ -355,8 +356,48 @@ def _adding(table: str, *, may_be_there: bool) -> Statement:
     return Statement(f"{statement}\nON CONFLICT DO NOTHING") if may_be_there else statement
 
 
+async def forget(tx: Transaction, records: Sequence[str], *, tenant: str, principal: str) -> int:
+    """Delete the parts of one principal's records, now and when they arrive. Returns the number of deleted parts.
+
+    Args:
+        principal: its pseudonym.
+    """
+    params = {"tenant": tenant, "principal": principal, "records": list(records)}
+    return cast("int", await tx.value(_SQL["forget"], params))
+
+
+async def _kept(tx: Transaction, entries: Sequence[JournalEntry]) -> list[JournalEntry]:
+    """Return the entries with parts, without those whose own principal has asked to forget them.
+
+    Holds a lock until the end of the transaction: whoever forgets a record meanwhile waits, and then finds its parts.
+    """
+    await tx.execute(_SQL["hold_parts"])
+    leaves = [(entry, decode_leaf(entry.leaf)) for entry in entries if entry.parts]
+    named = {(leaf.tenant, name) for _, leaf in leaves for name in (leaf.id, leaf.root) if name is not None}
+    params = {"tenants": [tenant for tenant, _ in named], "records": [name for _, name in named]}
+    rows = await tx.rows(_SQL["forgotten_among"], params, of=_Forgotten)
+    if not rows:
+        return [entry for entry, _ in leaves]
+    forgotten = {(row.tenant, row.record, row.principal) for row in rows}
+    return [
+        entry
+        for entry, leaf in leaves
+        if forgotten.isdisjoint((leaf.tenant, name or "", leaf.principal) for name in (leaf.id, leaf.root))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Forgotten:
+    tenant: str
+    record: str
+    principal: str
+
+
 async def _add_parts(tx: Transaction, entries: Sequence[JournalEntry], *, may_be_there: bool) -> None:
-    parts = [(entry, name, envelope) for entry in entries for name, envelope in entry.parts.items()]
+    if not any(entry.parts for entry in entries):
+        return
+    kept = await _kept(tx, entries)
+    parts = [(entry, name, envelope) for entry in kept for name, envelope in entry.parts.items()]
     if not parts:
         return
     await tx.execute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headgate.admin.commands import ADMINISTER, AUDIT, command_verb
-from headgate.admin.records import RECORD_REVEAL
+from headgate.admin.records import RECORD_FORGET, RECORD_REVEAL
 
 RECORD_LIST = command_verb("record.list", "read", "See the records", AUDIT, on="ledger")
 RECORD_READ = command_verb("record.read", "read", "See a record", AUDIT)
@@ -11,7 +11,7 @@ RECORD_VERIFY = command_verb("record.verify", "read", "Verify the log", AUDIT, o
 RECORD_EXPORT = command_verb("record.export", "read", "Export records", AUDIT)
 RECORD_ERASE = command_verb("record.erase", "write", "Erase the content of records", ADMINISTER, on="ledger")
 
-VERBS = (RECORD_LIST, RECORD_READ, RECORD_VERIFY, RECORD_EXPORT, RECORD_ERASE, RECORD_REVEAL)
+VERBS = (RECORD_LIST, RECORD_READ, RECORD_VERIFY, RECORD_EXPORT, RECORD_ERASE, RECORD_REVEAL, RECORD_FORGET)
 
 OLDER_VERBS = {"usage.read": (AUDIT,)}
 """Names of removed verbs that stored rules may contain."""

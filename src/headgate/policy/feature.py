@@ -114,7 +114,10 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
             categories=lambda: platform.names("category", DEFAULT_TENANT),
         ),
         refresh=look,
-        names={"role": lambda tenant: roles_of(holder.current.tenants[tenant].engine.rules.values())},
+        names={
+            "role": lambda tenant: roles_of(holder.current.tenants[tenant].engine.rules.values()),
+            "principal": lambda tenant: holder.current.tenants[tenant].principals,
+        },
         left_out=left_out,
         tenants=lambda: tuple(holder.latest.tenants) if holder.latest is not None else (),
         check=LockoutCheck(service),

@@ -1,5 +1,7 @@
 -- Made from the migrations by `make schema`; change those, never this. Nothing reads it but people and one test.
 
+CREATE SCHEMA chat;
+
 CREATE SCHEMA gateway;
 
 CREATE SCHEMA ledger;
@@ -11,6 +13,32 @@ CREATE SCHEMA policy;
 CREATE SCHEMA server;
 
 CREATE SCHEMA substrate;
+
+CREATE FUNCTION ledger.forget(of_tenant text, of_principal text, of_records text[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog'
+    AS $$
+DECLARE
+    deleted bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('ledger.parts'));
+    INSERT INTO ledger.forgotten (tenant, record, principal, forgotten_at)
+    SELECT of_tenant, one, of_principal, now() FROM unnest(of_records) AS one
+    ON CONFLICT DO NOTHING;
+    WITH own AS (
+        SELECT id FROM ledger.records
+        WHERE tenant = of_tenant AND principal = of_principal AND id = ANY (of_records)
+        UNION
+        SELECT id FROM ledger.records
+        WHERE tenant = of_tenant AND principal = of_principal AND root = ANY (of_records)
+    ),
+    gone AS (
+        DELETE FROM ledger.parts p USING own WHERE p.tenant = of_tenant AND p.record = own.id RETURNING p.record
+    )
+    SELECT count(*) INTO deleted FROM gone;
+    RETURN deleted;
+END
+$$;
 
 CREATE FUNCTION ledger.prepare_months() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -110,6 +138,60 @@ $$;
 
 COMMENT ON FUNCTION substrate.protect(target regclass) IS 'Makes a table show and take only rows of the tenant in app.tenant.';
 
+CREATE TABLE chat.conversations (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    person text NOT NULL COLLATE pg_catalog."C",
+    model text NOT NULL,
+    use_case text NOT NULL,
+    key bytea NOT NULL,
+    title bytea NOT NULL,
+    system bytea,
+    shown text COLLATE pg_catalog."C",
+    labels text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY chat.conversations FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE chat.entries (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    person text NOT NULL COLLATE pg_catalog."C",
+    conversation text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    words bigint[] NOT NULL
+);
+
+ALTER TABLE ONLY chat.entries FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE chat.readers (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    conversation text NOT NULL COLLATE pg_catalog."C",
+    reader text NOT NULL COLLATE pg_catalog."C",
+    shared_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY chat.readers FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE chat.turns (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    conversation text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    parent text COLLATE pg_catalog."C",
+    role text NOT NULL,
+    state text NOT NULL,
+    body bytea NOT NULL,
+    record text COLLATE pg_catalog."C",
+    labels text NOT NULL,
+    said_at timestamp with time zone NOT NULL,
+    CONSTRAINT turns_role_check CHECK ((role = ANY (ARRAY['user'::text, 'assistant'::text]))),
+    CONSTRAINT turns_state_check CHECK ((state = ANY (ARRAY['whole'::text, 'stopped'::text, 'failed'::text])))
+);
+ALTER TABLE ONLY chat.turns ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY chat.turns FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE gateway.aliases (
     tenant text NOT NULL,
     id text NOT NULL,
@@ -166,6 +248,15 @@ CREATE TABLE gateway.networks (
 );
 
 ALTER TABLE ONLY gateway.networks FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE ledger.forgotten (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    record text NOT NULL COLLATE pg_catalog."C",
+    principal text NOT NULL COLLATE pg_catalog."C",
+    forgotten_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY ledger.forgotten FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE ledger.leaves (
     tenant text NOT NULL COLLATE pg_catalog."C",
@@ -501,6 +592,18 @@ ALTER TABLE ONLY ledger.parts ATTACH PARTITION ledger.parts_other DEFAULT;
 
 ALTER TABLE ONLY ledger.records ATTACH PARTITION ledger.records_other DEFAULT;
 
+ALTER TABLE ONLY chat.conversations
+    ADD CONSTRAINT conversations_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY chat.entries
+    ADD CONSTRAINT entries_pkey PRIMARY KEY (tenant, conversation, id);
+
+ALTER TABLE ONLY chat.readers
+    ADD CONSTRAINT readers_pkey PRIMARY KEY (tenant, conversation, reader);
+
+ALTER TABLE ONLY chat.turns
+    ADD CONSTRAINT turns_pkey PRIMARY KEY (tenant, conversation, id);
+
 ALTER TABLE ONLY gateway.aliases
     ADD CONSTRAINT aliases_pkey PRIMARY KEY (tenant, id);
 
@@ -515,6 +618,9 @@ ALTER TABLE ONLY gateway.deployments
 
 ALTER TABLE ONLY gateway.networks
     ADD CONSTRAINT networks_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY ledger.forgotten
+    ADD CONSTRAINT forgotten_pkey PRIMARY KEY (tenant, record, principal);
 
 ALTER TABLE ONLY ledger.leaves
     ADD CONSTRAINT leaves_pkey PRIMARY KEY (tenant, leaf_index);
@@ -590,6 +696,14 @@ ALTER TABLE ONLY policy.versions
 
 ALTER TABLE ONLY substrate.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
+
+CREATE INDEX conversations_by_person ON chat.conversations USING btree (tenant, person, changed_at DESC, id DESC);
+
+CREATE INDEX entries_by_person ON chat.entries USING btree (tenant, person, id DESC);
+
+CREATE INDEX entries_by_words ON chat.entries USING gin (words) WITH (fastupdate=off);
+
+CREATE INDEX readers_by_reader ON chat.readers USING btree (tenant, reader, shared_at DESC, conversation DESC);
 
 CREATE INDEX openings_by_worker ON ledger.openings USING btree (worker);
 
@@ -679,6 +793,15 @@ CREATE CONSTRAINT TRIGGER count_change AFTER INSERT OR DELETE OR UPDATE ON polic
 
 CREATE TRIGGER furnish_tenant AFTER INSERT ON policy.tenants FOR EACH ROW EXECUTE FUNCTION policy.furnish_tenant();
 
+ALTER TABLE ONLY chat.entries
+    ADD CONSTRAINT entries_tenant_conversation_fkey FOREIGN KEY (tenant, conversation) REFERENCES chat.conversations(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY chat.readers
+    ADD CONSTRAINT readers_tenant_conversation_fkey FOREIGN KEY (tenant, conversation) REFERENCES chat.conversations(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY chat.turns
+    ADD CONSTRAINT turns_tenant_conversation_fkey FOREIGN KEY (tenant, conversation) REFERENCES chat.conversations(tenant, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY people.seen
     ADD CONSTRAINT seen_tenant_principal_fkey FOREIGN KEY (tenant, principal) REFERENCES policy.principals(tenant, id) ON DELETE CASCADE;
 
@@ -703,6 +826,22 @@ ALTER TABLE ONLY policy.principals
 ALTER TABLE ONLY policy.use_cases
     ADD CONSTRAINT use_cases_tenant_fkey FOREIGN KEY (tenant) REFERENCES policy.tenants(id);
 
+ALTER TABLE chat.conversations ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE chat.entries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE chat.readers ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON chat.conversations USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON chat.entries USING (((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)) AND (words @> (COALESCE(NULLIF(current_setting('app.chat_words'::text, true), ''::text), '{}'::text))::bigint[]))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON chat.readers USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON chat.turns USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+ALTER TABLE chat.turns ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE gateway.aliases ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE gateway.allowance_shares ENABLE ROW LEVEL SECURITY;
@@ -723,6 +862,8 @@ CREATE POLICY tenant_only ON gateway.deployments USING ((tenant = NULLIF(current
 
 CREATE POLICY tenant_only ON gateway.networks USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
+ALTER TABLE ledger.forgotten ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE ledger.leaves ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE ledger.logs ENABLE ROW LEVEL SECURITY;
@@ -741,6 +882,8 @@ CREATE POLICY sequencer ON ledger.logs FOR SELECT TO headgate_sequencer USING ((
 
 CREATE POLICY sequencer ON ledger.pending FOR SELECT TO headgate_sequencer USING ((tenant <> ''::text));
 
+CREATE POLICY shipper ON ledger.forgotten FOR SELECT TO headgate_writer USING ((tenant <> ''::text));
+
 CREATE POLICY shipper ON ledger.marks FOR INSERT TO headgate_writer WITH CHECK ((tenant <> ''::text));
 
 CREATE POLICY shipper ON ledger.openings TO headgate_writer USING ((tenant <> ''::text)) WITH CHECK ((tenant <> ''::text));
@@ -750,6 +893,8 @@ CREATE POLICY shipper ON ledger.parts FOR INSERT TO headgate_writer WITH CHECK (
 CREATE POLICY shipper ON ledger.pending FOR INSERT TO headgate_writer WITH CHECK ((tenant <> ''::text));
 
 CREATE POLICY shipper ON ledger.records FOR INSERT TO headgate_writer WITH CHECK ((tenant <> ''::text));
+
+CREATE POLICY tenant_only ON ledger.forgotten USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant_only ON ledger.leaves USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
@@ -797,6 +942,8 @@ CREATE POLICY tenant_only ON policy.use_cases USING ((tenant = NULLIF(current_se
 
 ALTER TABLE policy.use_cases ENABLE ROW LEVEL SECURITY;
 
+GRANT USAGE ON SCHEMA chat TO headgate_app;
+
 GRANT USAGE ON SCHEMA gateway TO headgate_app;
 GRANT USAGE ON SCHEMA gateway TO headgate_admin;
 
@@ -814,6 +961,9 @@ GRANT USAGE ON SCHEMA policy TO headgate_admin;
 GRANT USAGE ON SCHEMA server TO headgate_app;
 GRANT USAGE ON SCHEMA server TO headgate_admin;
 
+REVOKE ALL ON FUNCTION ledger.forget(of_tenant text, of_principal text, of_records text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION ledger.forget(of_tenant text, of_principal text, of_records text[]) TO headgate_app;
+
 REVOKE ALL ON FUNCTION ledger.prepare_months() FROM PUBLIC;
 GRANT ALL ON FUNCTION ledger.prepare_months() TO headgate_writer;
 
@@ -824,6 +974,14 @@ REVOKE ALL ON FUNCTION policy.count_change() FROM PUBLIC;
 REVOKE ALL ON FUNCTION policy.furnish_tenant() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION substrate.protect(target regclass) FROM PUBLIC;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.conversations TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.entries TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.readers TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.turns TO headgate_app;
 
 GRANT SELECT ON TABLE gateway.aliases TO headgate_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.aliases TO headgate_admin;
@@ -837,6 +995,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.deployments TO headgate_admin
 
 GRANT SELECT ON TABLE gateway.networks TO headgate_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.networks TO headgate_admin;
+
+GRANT SELECT ON TABLE ledger.forgotten TO headgate_app;
+GRANT SELECT ON TABLE ledger.forgotten TO headgate_writer;
 
 GRANT SELECT ON TABLE ledger.leaves TO headgate_app;
 GRANT SELECT ON TABLE ledger.leaves TO headgate_admin;

@@ -10,7 +10,7 @@ import { RecordLink } from "../../elements/RecordLink";
 import { Notice, RuleName } from "../../elements/page";
 import { ApprovalState } from "../../elements/ApprovalState";
 import { isOver, told } from "./approval";
-import type { ErrorDetail } from "./conversation";
+import type { ErrorDetail } from "./live";
 
 const LOOK_MS = 3_000;
 

@@ -1,90 +1,129 @@
-/** Keeps a conversation in memory while its person is signed in, and streams answers into it. */
+/** Keeps what a chat has on its way while its person is signed in: answers, and which conversation is open. */
 
+import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, createContext, useCallback, useContext, useEffect, useRef, useState } from "react";
 
-import { ApiError, type Schemas, chat } from "../../api/client";
-import { type ErrorDetail, type Turn, afterError, afterEvent, awaited, messagesOf, said } from "./conversation";
+import { ApiError, askForAnswer } from "../../api/client";
+import { conversationQuery } from "../../api/queries";
+import { type ErrorDetail, type Live, afterError, afterEvent, awaited } from "./live";
 
-interface Conversation {
-  readonly turns: readonly Turn[];
-  readonly isStreaming: boolean;
-  /** The answer that was asked for last. */
-  readonly latest: Turn | undefined;
-  readonly send: (content: string, through: Omit<Schemas["ChatRequest"], "messages">) => void;
-  /** Sends what an answer was asked for with once more, the same bytes; under a grant, or to ask anew. */
-  readonly sendAgain: (turn: Turn, grant: string | null) => void;
-  readonly stop: () => void;
-  readonly clear: () => void;
+export interface Asking {
+  readonly conversation: string;
+  readonly question: string;
+  /** Another model than that of the question; null for the same. */
+  readonly model: string | null;
+  /** The approval under which it is asked, or null. */
+  readonly grant: string | null;
 }
 
-const Held = createContext<Conversation | null>(null);
+interface Chat {
+  readonly live: readonly Live[];
+  /** What screen readers hear of the last answer. */
+  readonly announced: string;
+  readonly ask: (asking: Asking) => void;
+  readonly stop: (conversation: string) => void;
+  /** Resolves once the server has kept every answer of a conversation that is not streaming any more. */
+  readonly settled: (conversation: string) => Promise<unknown>;
+  /** The conversation that was open last in this tab. */
+  readonly last: string | null;
+  readonly setLast: (conversation: string | null) => void;
+}
 
-/** Holds the conversation above the pages: who waits for an approval looks at others meanwhile. */
+const Held = createContext<Chat | null>(null);
+
+/** Holds the answers above the pages: who waits for an approval looks at others meanwhile. */
 export function ConversationHolder({ children }: { children: ReactNode }) {
-  return <Held value={useTurns()}>{children}</Held>;
+  return <Held value={useLive()}>{children}</Held>;
 }
 
-export function useConversation(): Conversation {
+export function useChat(): Chat {
   const held = useContext(Held);
   if (!held) throw new Error("the chat stands inside a ConversationHolder");
   return held;
 }
 
-function useTurns(): Conversation {
-  const [turns, setTurns] = useState<readonly Turn[]>([]);
-  const [latestId, setLatestId] = useState(-1);
-  const lastId = useRef(0);
-  const running = useRef<AbortController | null>(null);
-  const stop = useCallback(() => running.current?.abort(), []);
-  useEffect(() => stop, [stop]);
+function useLive(): Chat {
+  const client = useQueryClient();
+  const [live, setLive] = useState<readonly Live[]>([]);
+  const [announced, announce] = useState("");
+  const [last, setLast] = useState<string | null>(null);
+  const count = useRef(0);
+  const running = useRef(new Map<string, AbortController>());
+  const settling = useRef(new Map<string, Promise<void>>());
+  useEffect(() => {
+    const controllers = running.current;
+    return () => controllers.forEach((one) => one.abort());
+  }, []);
 
-  const start = (turn: Turn, grant: string | null): void => {
+  const ask = (asking: Asking): void => {
     const abort = new AbortController();
-    running.current = abort;
-    setLatestId(turn.id);
-    const change = (by: (turn: Turn) => Turn): void =>
-      setTurns((all) => all.map((one) => (one.id === turn.id ? by(one) : one)));
-    void stream(turn.sent, { grant, signal: abort.signal, change });
+    const first = awaited(`live-${++count.current}`, { ...asking, approval: asking.grant });
+    running.current.set(first.id, abort);
+    setLive((all) => [...all, first]);
+    announce("Answering.");
+    const known = new Set(client.getQueryData(conversationQuery(asking.conversation).queryKey)?.turns.map(({ id }) => id));
+    let answer = first;
+    const change = (by: (answer: Live) => Live): void => {
+      answer = by(answer);
+      setLive((all) => all.map((one) => (one.id === answer.id ? answer : one)));
+    };
+    const settle = async (): Promise<void> => {
+      await stream(asking, { signal: abort.signal, change });
+      running.current.delete(first.id);
+      announce(answer.state === "failed" ? "" : `Answer: ${answer.text}`);
+      // The kept answer takes the place of this one in the same draw.
+      await keptAnswer(client, answer, known);
+      settling.current.delete(first.id);
+      setLive((all) => all.filter((one) => one.id !== first.id));
+      void client.invalidateQueries({ queryKey: ["conversations"] });
+    };
+    settling.current.set(first.id, settle());
   };
-
-  const send: Conversation["send"] = (content, through) => {
-    const asked = [...turns, said(++lastId.current, content)];
-    const answer = awaited(++lastId.current, JSON.stringify({ ...through, messages: messagesOf(asked) }));
-    setTurns([...asked, answer]);
-    start(answer, null);
+  const stop = useCallback(
+    (conversation: string) => {
+      for (const one of live) if (one.conversation === conversation) running.current.get(one.id)?.abort();
+    },
+    [live],
+  );
+  const settled = (conversation: string): Promise<unknown> => {
+    const ids = live.filter((one) => one.conversation === conversation && one.state !== "streaming").map(({ id }) => id);
+    return Promise.all(ids.map((id) => settling.current.get(id)));
   };
-
-  const sendAgain: Conversation["sendAgain"] = (turn, grant) => {
-    const answer = awaited(turn.id, turn.sent, grant);
-    setTurns((all) => all.map((one) => (one.id === turn.id ? answer : one)));
-    start(answer, grant);
-  };
-
-  const clear = (): void => {
-    stop();
-    setTurns([]);
-  };
-  const isStreaming = turns.some((turn) => turn.state === "streaming");
-  return { turns, isStreaming, latest: turns.find((turn) => turn.id === latestId), send, sendAgain, stop, clear };
+  return { live, announced, ask, stop, settled, last, setLast };
 }
 
-interface Sending {
-  readonly grant: string | null;
+const LOOKS = 12;
+const LOOK_MS = 150;
+
+/** Reads the conversation until it holds the answer: the server keeps a stopped one a moment after it was left. */
+async function keptAnswer(client: QueryClient, answer: Live, known: ReadonlySet<string>): Promise<void> {
+  const query = { ...conversationQuery(answer.conversation), staleTime: 0 };
+  for (let look = 0; look < LOOKS; look++) {
+    const detail = await client.fetchQuery(query).catch(() => null);
+    const isKept = detail?.turns.some((one) => one.parent === answer.parent && !known.has(one.id));
+    if (isKept || detail === null || answer.state === "failed") return;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+interface Streaming {
   readonly signal: AbortSignal;
-  readonly change: (by: (turn: Turn) => Turn) => void;
+  readonly change: (by: (answer: Live) => Live) => void;
 }
 
-async function stream(body: string, { grant, signal, change }: Sending): Promise<void> {
+async function stream(asking: Asking, { signal, change }: Streaming): Promise<void> {
+  const body = JSON.stringify({ question: asking.question, ...(asking.model ? { model: asking.model } : {}) });
   try {
-    for await (const event of chat(body, { grant, signal })) change((turn) => afterEvent(turn, event));
-    change((turn) => (turn.state === "streaming" ? { ...turn, state: "whole" } : turn));
+    for await (const event of askForAnswer(asking.conversation, body, { grant: asking.grant, signal }))
+      change((answer) => afterEvent(answer, event));
+    change((answer) => (answer.state === "streaming" ? { ...answer, state: "whole" } : answer));
   } catch (problem) {
-    change((turn) => (signal.aborted ? { ...turn, state: "stopped" } : afterError(turn, detailOf(problem))));
+    change((answer) => (signal.aborted ? { ...answer, state: "stopped" } : afterError(answer, detailOf(problem))));
   }
 }
 
 function detailOf(problem: unknown): ErrorDetail {
   if (problem instanceof ApiError) return problem.detail;
-  const message = "The connection broke before the answer was complete. Its record is under Activity. Send the message again.";
+  const message = "The connection broke before the answer was complete. Its record is under Activity. Ask again.";
   return { code: "interrupted", message, param: null, rules: [], record: null, retry_after_s: null, approval: null };
 }

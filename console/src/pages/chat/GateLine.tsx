@@ -1,45 +1,76 @@
-/** Under an answer: the deployment, masked and restored values, tokens, cost and record. */
+/** Under an answer: one quiet line with what the gate did, and the rest on demand. */
+
+import { useQuery } from "@tanstack/react-query";
 
 import type { ChatGate } from "../../api/events";
+import { modelsQuery } from "../../api/queries";
 import { RecordLink } from "../../elements/RecordLink";
 import { Counts, Labels, Money } from "../../elements/record";
 import { formatCount, formatDuration } from "../../format";
 import prose from "../../elements/prose.module.css";
+import styles from "./chat.module.css";
 
 export function GateLine({ gate }: { gate: ChatGate }) {
+  const isOurs = useIsOurs()(gate.deployment);
+  const masked = new Map(Object.entries(gate.masked));
   const cost =
     gate.cost_micros === null || gate.currency === null ? null : { micros: gate.cost_micros, currency: gate.currency };
   return (
-    <div
-      className={prose.quiet}
-      style={{
-        fontSize: "0.75rem",
-        marginTop: 8,
-        display: "flex",
-        flexWrap: "wrap",
-        gap: "3px 14px",
-        alignItems: "center",
-      }}
-    >
-      <span>
-        answered by <b>{gate.deployment ?? "no deployment"}</b>
-      </span>
-      <span>
-        masked <Counts counts={new Map(Object.entries(gate.masked))} />
-      </span>
-      <span>
-        restored <Counts counts={new Map(Object.entries(gate.restored))} />
-      </span>
-      <span>
-        {formatCount(gate.input_tokens)} + {formatCount(gate.output_tokens)} tokens
-      </span>
-      <span>
-        cost <Money cost={cost} />
-      </span>
-      <span>{formatDuration(gate.duration_us)}</span>
-      <Labels text={gate.labels} />
-      {gate.skipped && <span>skipped: {gate.skipped}</span>}
+    <div className={styles.gate}>
+      <details>
+        <summary>
+          Answered by <b>{gate.deployment ?? "no deployment"}</b>
+          {isOurs && " on our own machines"}
+          {masked.size > 0 && (
+            <>
+              , masked <Counts counts={masked} />
+            </>
+          )}
+        </summary>
+        <dl className={prose.facts}>
+          <dt>Masked</dt>
+          <dd>
+            <Counts counts={masked} />
+          </dd>
+          <dt>Restored</dt>
+          <dd>
+            restored <Counts counts={new Map(Object.entries(gate.restored))} />
+          </dd>
+          <dt>Size</dt>
+          <dd>
+            {formatCount(gate.input_tokens)} + {formatCount(gate.output_tokens)} tokens
+          </dd>
+          <dt>Cost</dt>
+          <dd>
+            <Money cost={cost} />
+          </dd>
+          <dt>Took</dt>
+          <dd>{formatDuration(gate.duration_us)}</dd>
+          <dt>Labels</dt>
+          <dd>
+            <Labels text={gate.labels} />
+          </dd>
+          {gate.skipped && (
+            <>
+              <dt>Left out</dt>
+              <dd>{gate.skipped}</dd>
+            </>
+          )}
+        </dl>
+      </details>
       <RecordLink id={gate.record} text="Record" />
     </div>
   );
+}
+
+/** Whether a deployment runs on the organisation's own machines, as far as the person may know. */
+function useIsOurs(): (deployment: string | null) => boolean {
+  const models = useQuery(modelsQuery);
+  const ours = new Set(
+    models.data
+      ?.flatMap((model) => model.deployments)
+      .filter((one) => one.custody === "organisation")
+      .map((one) => one.id),
+  );
+  return (deployment) => deployment !== null && ours.has(deployment);
 }

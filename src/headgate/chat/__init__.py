@@ -1,0 +1,1 @@
+"""Conversations of people: kept, searched, branched, shared and deleted."""
