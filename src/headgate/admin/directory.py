@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from headgate.admin.commands import ADMINISTER, command_verb
 from headgate.kernel.identity import PrincipalKind, TenantId
+
+PERSON_LIST = command_verb("person.list", "read", "See the people", ADMINISTER, on="people")
+"""Readers who may do this see names instead of pseudonyms."""
 
 
 @dataclass(frozen=True, slots=True)

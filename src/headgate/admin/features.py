@@ -15,6 +15,7 @@ import click
 from headgate.admin.directory import Directory, Pseudonym, Registered
 from headgate.admin.operations import Operation
 from headgate.admin.requests import ChangeCheck
+from headgate.admin.standing import KeysOf, LimitsUsed
 from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
@@ -114,6 +115,8 @@ class Platform:
         job_action: makes an action of background work.
         records: returns the feed of records, for features that evaluate them.
         directory: names the principals in records. Only for readers who may list people.
+        keys_of: returns the active keys of a principal.
+        limits_used: returns the use of keys' limits.
     """
 
     purpose: Literal["worker", "command"]
@@ -132,6 +135,8 @@ class Platform:
     job_action: JobAction
     records: Callable[[], Records]
     directory: Directory
+    keys_of: KeysOf
+    limits_used: LimitsUsed
     is_baseline_alone: bool = False
 
 
@@ -155,6 +160,8 @@ class Opened:
         records: the feed of records; of one feature only.
         registered: returns the registered principals, for the directory; of one feature only.
         pseudonym: returns the pseudonyms in records, for the directory; of one feature only.
+        keys_of: as in `Platform`; of one feature only.
+        limits_used: as in `Platform`; of one feature only.
     """
 
     service: Any = None
@@ -171,6 +178,8 @@ class Opened:
     records: Records | None = None
     registered: Registered | None = None
     pseudonym: Pseudonym | None = None
+    keys_of: KeysOf | None = None
+    limits_used: LimitsUsed | None = None
 
 
 Open = Callable[[Platform, AsyncExitStack], Awaitable[Opened]]
