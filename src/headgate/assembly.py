@@ -20,6 +20,7 @@ from headgate.admin.features import Feature, Foundations, Opened, Platform, foun
 from headgate.admin.register import Register
 from headgate.admin.requests import CONFIGURATION_CHANNEL, ChangeCheck
 from headgate.admin.sessions import Sessions
+from headgate.admin.standing import KeyTerms, LimitUse
 from headgate.features import FEATURES, older_verbs, rules, verbs
 from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.errors import Conflict, HeadgateError, Unavailable
@@ -257,6 +258,12 @@ async def _built(
     def pseudonym(tenant: TenantId, principal: str) -> str:
         return next(one.pseudonym for one in opened.values() if one.pseudonym is not None)(tenant, principal)
 
+    def keys_of(tenant: TenantId, principal: str) -> Sequence[KeyTerms]:
+        return next(one.keys_of for one in opened.values() if one.keys_of is not None)(tenant, principal)
+
+    async def limits_used(tenant: TenantId, keys: Collection[str]) -> Mapping[str, LimitUse]:
+        return await next(one.limits_used for one in opened.values() if one.limits_used is not None)(tenant, keys)
+
     platform = Platform(
         purpose=purpose,
         base=base,
@@ -275,6 +282,8 @@ async def _built(
         records=records,
         directory=Directory(registered, pseudonym),
         register=register,
+        keys_of=keys_of,
+        limits_used=limits_used,
         is_baseline_alone=alone,
     )
     for feature in features:

@@ -24,6 +24,7 @@ NAMES = (
     "gateway",
     "ledger",
     "chat",
+    "finops",
 )
 
 

@@ -17,6 +17,7 @@ from headgate.admin.operations import Operation
 from headgate.admin.register import Register
 from headgate.admin.requests import ChangeCheck
 from headgate.admin.sessions import Sessions
+from headgate.admin.standing import KeysOf, LimitsUsed
 from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
@@ -117,6 +118,8 @@ class Platform:
         records: returns the feed of records, for features that evaluate them.
         directory: names the principals in records. Only for readers who may list people.
         register: returns the register of people and services.
+        keys_of: returns the active keys of a principal.
+        limits_used: returns the use of keys' limits.
     """
 
     purpose: Literal["worker", "command"]
@@ -136,6 +139,8 @@ class Platform:
     records: Callable[[], Records]
     directory: Directory
     register: Callable[[], Register]
+    keys_of: KeysOf
+    limits_used: LimitsUsed
     is_baseline_alone: bool = False
 
 
@@ -161,6 +166,8 @@ class Opened:
         pseudonym: returns the pseudonyms in records, for the directory; of one feature only.
         register: the register of people and services; of one feature only.
         sessions: the sessions of signed-in people; of one feature only.
+        keys_of: as in `Platform`; of one feature only.
+        limits_used: as in `Platform`; of one feature only.
     """
 
     service: Any = None
@@ -179,6 +186,8 @@ class Opened:
     pseudonym: Pseudonym | None = None
     register: Register | None = None
     sessions: Sessions | None = None
+    keys_of: KeysOf | None = None
+    limits_used: LimitsUsed | None = None
 
 
 Open = Callable[[Platform, AsyncExitStack], Awaitable[Opened]]

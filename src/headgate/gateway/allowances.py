@@ -7,7 +7,7 @@ dead worker stays taken, because the cost of its last calls is unknown.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from headgate.gateway.leases import Kind, LeaseAnswer, LeaseReport, Window
+from headgate.admin.standing import LimitUse
+from headgate.gateway.leases import Kind, LeaseAnswer, LeaseReport, Window, start_of
 from headgate.substrate.database import Database, Transaction, load_queries
 
 _QUERIES = load_queries("headgate.gateway")
@@ -68,6 +69,13 @@ class _Others:
     held: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Used:
+    key_id: str
+    requests: int
+    cost_micros: int
+
+
 class PostgresAllowances:
     """Implements `Allowances` for one worker; its name must never have been used before."""
 
@@ -115,6 +123,21 @@ class PostgresAllowances:
             while deleted == _BATCH:
                 async with self._database.transaction(tenant=tenant) as tx:
                     deleted = await tx.execute(_QUERIES[query], values)
+
+    async def used(self, tenant: str, keys: Collection[str], *, now: datetime) -> dict[str, LimitUse]:
+        """Return the use of keys' limits, as far as workers have reported it.
+
+        Near a limit they report within a second, else within ten.
+        """
+        values = {
+            "tenant": tenant,
+            "keys": list(keys),
+            "minute": start_of("requests", now),
+            "day": start_of("cost", now),
+        }
+        async with self._database.transaction(tenant=tenant) as tx:
+            found = await tx.rows(_QUERIES["limits_used"], values, of=_Used)
+        return {one.key_id: LimitUse(one.requests, one.cost_micros) for one in found}
 
     async def _refuse(self, tx: Transaction, values: dict[str, Any], free: int) -> LeaseAnswer:
         """Return the amounts that other workers may give back, and notify these workers."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any, cast
 
 from headgate.admin.features import Feature, Opened, Platform
+from headgate.admin.standing import LimitUse
 from headgate.gateway import chat, model_routes, preview
 from headgate.gateway.admission import KeyAdmitter
 from headgate.gateway.allowances import PostgresAllowances
@@ -61,8 +63,12 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
     store = PostgresAllowances(platform.database, worker=base.ids.ulid())
     admitter = KeyAdmitter(store=store, clock=base.clock, estimate=estimate)
     gateway = Gateway(library, admitter, providers, dialects)
+
+    async def limits_used(tenant: TenantId, keys: Collection[str]) -> Mapping[str, LimitUse]:
+        return await store.used(tenant, keys, now=base.clock.now())
+
     if not is_worker:
-        return Opened(service=gateway, stages={"admitter": admitter})
+        return Opened(service=gateway, stages={"admitter": admitter}, limits_used=limits_used)
 
     async def close() -> None:
         with suppress(Unavailable):  # the database may be down at shutdown
@@ -89,6 +95,7 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
         stages={"admitter": admitter},
         sections=[CatalogueSection(kind, providers=providers, dialects=dialects) for kind in _SECTIONS],
         jobs={"limits": keep_limits},
+        limits_used=limits_used,
         refresh=refresh,
         names={
             "alias": lambda tenant: library.catalogue(tenant).aliases,

@@ -59,6 +59,16 @@ SET spent = excluded.spent, held = excluded.held, spare = excluded.spare, renewe
 UPDATE gateway.allowances SET taken = greatest(taken + %(amount)s, 0)
 WHERE tenant = %(tenant)s AND key_id = %(key_id)s AND kind = %(kind)s AND window_start = %(window_start)s
 
+-- name: limits_used
+-- Without the spare amounts, which workers have leased and not reserved.
+SELECT key_id,
+    coalesce(sum(spent + held) FILTER (WHERE kind = 'requests'), 0)::bigint AS requests,
+    coalesce(sum(spent + held) FILTER (WHERE kind = 'cost'), 0)::bigint AS cost_micros
+FROM gateway.allowance_shares
+WHERE tenant = %(tenant)s AND key_id = ANY (%(keys)s)
+  AND (kind, window_start) IN (('requests', %(minute)s), ('cost', %(day)s))
+GROUP BY key_id
+
 -- name: forget_allowances
 DELETE FROM gateway.allowances WHERE (tenant, key_id, kind, window_start) IN (
     SELECT tenant, key_id, kind, window_start FROM gateway.allowances

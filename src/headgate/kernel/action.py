@@ -39,6 +39,8 @@ class Verb(Generic[P, I, R]):
         on: the usual kind of resource; by default the first part of the name.
         groups: groups of verbs that rules can refer to, such as `administer`.
         attributes: the typed attributes of its resource; rules refer to them as `resource.NAME`.
+        part_of: the verb of the plan whose measures include those of this verb's actions, so that
+            usage counts them once; empty without one.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Verb(Generic[P, I, R]):
     on: str = ""
     groups: tuple[str, ...] = ()
     attributes: Mapping[str, AttributeType] = field(default_factory=dict[str, AttributeType], hash=False)
+    part_of: str = ""
 
     @property
     def usual(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from headgate.kernel.action import Action
 from headgate.kernel.content import Content, Labelled
-from headgate.kernel.decision import Decision, Grant
+from headgate.kernel.decision import Decision, Grant, RuleHit
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.labels import Clearance, Labels
 from headgate.kernel.measures import Measures
@@ -270,8 +270,66 @@ class RecordPage:
     cursor: str | None
 
 
+class RuleSet:
+    """The rules that matched in a record. Sets are equal by identity, so that counting them is cheap."""
+
+    __slots__ = ("hits",)
+
+    def __init__(self, hits: tuple[RuleHit, ...]) -> None:
+        self.hits = hits
+
+
+class Figures(Protocol):
+    """The fields of a closed record that usage is counted from.
+
+    `opened_at` is RFC 3339 text in UTC, and `principal` a pseudonym. `key_id`, `outcome` and `error`
+    are empty where there is none. `facts` are those of both halves.
+    """
+
+    @property
+    def opened_at(self) -> str: ...  # noqa: D102 - as above
+    @property
+    def verb(self) -> str: ...  # noqa: D102
+    @property
+    def principal(self) -> str: ...  # noqa: D102
+    @property
+    def key_id(self) -> str: ...  # noqa: D102
+    @property
+    def use_case(self) -> str: ...  # noqa: D102
+    @property
+    def resource(self) -> str: ...  # noqa: D102
+    @property
+    def outcome(self) -> str: ...  # noqa: D102
+    @property
+    def error(self) -> str: ...  # noqa: D102
+    @property
+    def duration_us(self) -> int: ...  # noqa: D102
+    @property
+    def rules(self) -> RuleSet: ...  # noqa: D102
+    @property
+    def facts(self) -> Mapping[str, Fact]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class FiguresPage:
+    """One page of figures in feed order. `figures` decodes while it is read, once.
+
+    Args:
+        count: of the records.
+        cursor: of the next page; None if this page is empty.
+    """
+
+    figures: Iterable[Figures]
+    count: int
+    cursor: str | None
+
+
 class Records(Protocol):
     """A feed of records for features that evaluate them, such as metering."""
+
+    async def figures_after(self, cursor: str | None, *, tenant: TenantId, limit: int) -> FiguresPage:
+        """Return the figures of at most `limit` records after the cursor, oldest first; much cheaper than `after`."""
+        ...
 
     async def after(self, cursor: str | None, *, tenant: TenantId, limit: int) -> RecordPage:
         """Return records after the cursor, oldest first. Delivery is at least once and in order."""

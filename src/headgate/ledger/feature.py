@@ -17,7 +17,7 @@ from headgate.ledger.reader import LedgerReader
 from headgate.ledger.record_routes import OPERATIONS
 from headgate.ledger.recorder import JournalRecorder
 from headgate.ledger.seal import Sealer
-from headgate.ledger.verbs import OLDER_VERBS, VERBS
+from headgate.ledger.verbs import VERBS
 from headgate.substrate.clock import RandomPool
 from headgate.substrate.journal import Journal, JournalLimits
 
@@ -67,7 +67,6 @@ FEATURE = Feature(
     summary="Records of all allowed and refused actions, in a log that anybody can verify.",
     package="headgate.ledger",
     verbs=VERBS,
-    older_verbs=OLDER_VERBS,
     operations=OPERATIONS,
     commands=COMMANDS,
     open=open_ledger,

@@ -10,17 +10,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar, cast
 
 import msgspec
 
-from headgate.kernel.decision import RuleHit
+from headgate.kernel.decision import Mode, RuleHit
 from headgate.kernel.errors import Corrupt, Invalid
 from headgate.kernel.labels import Confidentiality, Custody, Integrity, Labels
+from headgate.kernel.ports import RuleSet
 from headgate.kernel.record import Fact, Outcome
 
 LEAF_VERSION: Final = 1
 MAX_LEAF_BYTES: Final = 65_535
+
+Does = Literal["deny", "ask", "allow", "duty"]
 
 _MAX_FACTS = 64
 _MAX_RULES = 64
@@ -99,7 +102,7 @@ class Leaf(msgspec.Struct, omit_defaults=True, kw_only=True):
     cut: str | None = None
 
 
-L = TypeVar("L", Leaf, "ClosedLeaf")
+L = TypeVar("L", Leaf, "ClosedLeaf", "LeafFigures")
 
 
 class JournalEntry(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -338,6 +341,56 @@ def read_closed(data: bytes) -> ClosedLeaf:
     if not leaf.outcome or not leaf.closed_at:
         raise Corrupt(f"The record {leaf.id} is closed in the journal, but open in its leaf.")
     return leaf
+
+
+class LeafFigures(msgspec.Struct, gc=False):
+    """The fields of a leaf that usage is counted from; see `kernel.ports.Figures`."""
+
+    v: int
+    opened_at: str
+    verb: str
+    principal: str
+    use_case: str
+    resource: str
+    key_id: str = ""
+    outcome: str = ""
+    error: str = ""
+    duration_us: int = 0
+    raw_rules: msgspec.Raw = msgspec.field(name="rules", default=msgspec.Raw(b"[]"))
+    opening_facts: dict[str, Fact] = msgspec.field(name="facts", default_factory=dict[str, Fact])
+    closing_facts: dict[str, Fact] = {}
+
+    @property
+    def rules(self) -> RuleSet:
+        """The rules that matched."""
+        return _rule_set(bytes(self.raw_rules))
+
+    @property
+    def facts(self) -> Mapping[str, Fact]:
+        """The facts of both halves."""
+        return {**self.opening_facts, **self.closing_facts} if self.opening_facts else self.closing_facts
+
+
+_figures_decoder = msgspec.json.Decoder(LeafFigures)
+_rules_decoder = msgspec.json.Decoder(tuple[LeafRule, ...])
+
+
+def read_figures(data: bytes) -> LeafFigures:
+    """Decode the figures of a leaf, in a fraction of the time of `decode_leaf`.
+
+    Raises:
+        Corrupt: it is malformed, or of an unknown version.
+    """
+    return _of_known_version(_figures_decoder, data, where="log")
+
+
+@lru_cache(maxsize=4096)
+def _rule_set(rules: bytes) -> RuleSet:
+    try:
+        found = _rules_decoder.decode(rules)
+    except msgspec.MsgspecError as problem:
+        raise Corrupt(f"A record has invalid rules: {problem}.") from problem
+    return RuleSet(tuple(RuleHit(one.id, cast("Does", one.does), cast("Mode", one.mode), one.reason) for one in found))
 
 
 def check_parts(names: Mapping[str, bytes]) -> None:

@@ -218,6 +218,22 @@ CROSS JOIN LATERAL (
 WHERE l.tenant = %(tenant)s AND l.leaf_index > %(after)s
 ORDER BY l.leaf_index LIMIT %(limit)s
 
+-- name: leaves_after
+-- One row, because sending many small rows would take most of the time. The arrays share one arbitrary
+-- order, and `places` restores the order of the log.
+WITH found AS (
+    SELECT l.leaf_index, record.leaf
+    FROM ledger.leaves l
+    CROSS JOIN LATERAL (
+        SELECT r.leaf FROM ledger.records r WHERE r.tenant = %(tenant)s AND r.id = l.id LIMIT 1
+    ) record
+    WHERE l.tenant = %(tenant)s AND l.leaf_index > %(after)s
+    ORDER BY l.leaf_index LIMIT %(limit)s
+)
+SELECT coalesce(array_agg(leaf_index), '{}') AS places, coalesce(array_agg(octet_length(leaf)), '{}') AS sizes,
+    coalesce(string_agg(leaf, ''), '') AS blob
+FROM found
+
 -- name: log_state
 SELECT origin, size, root, updated_at FROM ledger.logs WHERE tenant = %(tenant)s
 

@@ -13,10 +13,10 @@ import msgspec
 from headgate.kernel.errors import Corrupt, HeadgateError, Invalid, NotFound
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.labels import Labels
-from headgate.kernel.ports import RecordPage
+from headgate.kernel.ports import FiguresPage, RecordPage
 from headgate.kernel.record import Fact, Outcome
 from headgate.ledger import store
-from headgate.ledger.leaves import Leaf, LeafLabels, LeafRule, PartDigest, decode_leaf, kernel_labels
+from headgate.ledger.leaves import Leaf, LeafLabels, LeafRule, PartDigest, decode_leaf, kernel_labels, read_figures
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.seal import PartAddress, Sealer
 from headgate.substrate.clock import ulid_time
@@ -241,13 +241,19 @@ class LedgerReader:
 
     async def after(self, cursor: str | None, *, tenant: TenantId, limit: int) -> RecordPage:
         """Return closed records in the order of the log; see the port `Records`. The cursor is a leaf index."""
-        if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-            raise Invalid("The cursor of the feed is not valid; begin without one.", param="cursor")
-        start = -1 if cursor is None else int(cursor)
+        start = _place(cursor)
         async with self._database.transaction(tenant=tenant) as tx:
             rows = await store.records_after(tx, start, tenant=tenant, limit=min(max(limit, 1), MAX_PAGE))
         last = rows[-1].leaf_index if rows else None
         return RecordPage(tuple(map(_mapping, rows)), None if last is None else str(last))
+
+    async def figures_after(self, cursor: str | None, *, tenant: TenantId, limit: int) -> FiguresPage:
+        """Return the figures of closed records in the order of the log; see the port `Records`."""
+        start = _place(cursor)
+        async with self._database.transaction(tenant=tenant) as tx:
+            leaves = await store.leaves_after(tx, start, tenant=tenant, limit=limit)
+        last = str(next(reversed(leaves))) if leaves else None
+        return FiguresPage(map(read_figures, leaves.values()), len(leaves), last)
 
     async def get(self, record: RecordId, *, tenant: TenantId) -> Mapping[str, Any]:
         """Return one record as a mapping of its leaf's fields and `leaf_index`; see the port `Records`."""
@@ -321,6 +327,13 @@ class LedgerReader:
             return OpenedPart(name, "erased")
         except (Corrupt, ValueError):
             return OpenedPart(name, "damaged")
+
+
+def _place(cursor: str | None) -> int:
+    """Return the leaf index that a cursor of the feed names; -1 for the beginning."""
+    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+        raise Invalid("The cursor of the feed is not valid; begin without one.", param="cursor")
+    return -1 if cursor is None else int(cursor)
 
 
 def ulid_floor(moment: datetime) -> str:

@@ -139,6 +139,15 @@ class _Taken:
     blob: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """All rows as one row of arrays, as in `_Taken`."""
+
+    places: list[int]
+    sizes: list[int]
+    blob: bytes
+
+
 async def prepare_months(tx: Transaction) -> None:
     """Create the partitions of this month and the next two."""
     await tx.execute(_SQL["prepare_months"])
@@ -272,6 +281,16 @@ async def parts_of(tx: Transaction, record_id: str, *, tenant: str) -> list[Stor
 async def records_after(tx: Transaction, after: int, *, tenant: str, limit: int) -> list[StoredLeaf]:
     """Return the leaves after an index, in the order of the log."""
     return await tx.rows(_SQL["records_after"], {"tenant": tenant, "after": after, "limit": limit}, of=StoredLeaf)
+
+
+async def leaves_after(tx: Transaction, after: int, *, tenant: str, limit: int) -> dict[int, bytes]:
+    """Return the leaves after an index, by index and in the order of the log; faster than `records_after`."""
+    values = {"tenant": tenant, "after": after, "limit": limit}
+    found = await tx.row(_SQL["leaves_after"], values, of=_Found, is_binary=True)
+    assert found is not None, "it has one row"
+    stops = list(accumulate(found.sizes))
+    leaves = [found.blob[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
+    return dict(sorted(zip(found.places, leaves, strict=True)))
 
 
 async def log_head(tx: Transaction, *, tenant: str) -> LogHead | None:

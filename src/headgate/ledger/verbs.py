@@ -12,6 +12,3 @@ RECORD_EXPORT = command_verb("record.export", "read", "Export records", AUDIT)
 RECORD_ERASE = command_verb("record.erase", "write", "Erase the content of records", ADMINISTER, on="ledger")
 
 VERBS = (RECORD_LIST, RECORD_READ, RECORD_VERIFY, RECORD_EXPORT, RECORD_ERASE, RECORD_REVEAL, RECORD_FORGET)
-
-OLDER_VERBS = {"usage.read": (AUDIT,)}
-"""Names of removed verbs that stored rules may contain."""

@@ -8,16 +8,17 @@ from typing import Any
 
 from headgate.admin.directory import Named
 from headgate.admin.features import Feature, Opened, Platform
+from headgate.admin.standing import KeyTerms
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.errors import Unavailable
-from headgate.kernel.identity import TenantId
+from headgate.kernel.identity import Limits, TenantId
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.policy import approval_routes, key_routes, rule_routes, store, use_case_routes
 from headgate.policy.approvals import PolicyApprovals
 from headgate.policy.baseline import compile_baseline
 from headgate.policy.commands import COMMANDS
 from headgate.policy.decider import PolicyDecider
-from headgate.policy.entities import DEFAULT_TENANT, HEADGATE, JOBS, RegisteredPrincipal
+from headgate.policy.entities import DEFAULT_TENANT, HEADGATE, JOBS, ApiKey, RegisteredPrincipal
 from headgate.policy.jobs import refresh
 from headgate.policy.parts import Policy
 from headgate.policy.register import PolicyRegister
@@ -70,6 +71,21 @@ class RegisteredPeople:
         return known[1]
 
 
+def key_terms(key: ApiKey) -> KeyTerms:
+    """Return a key with its limits, as other features see it."""
+    limits = key.limits
+    return KeyTerms(
+        id=key.id,
+        name=key.name,
+        prefix=key.prefix,
+        use_case=key.use_case,
+        expires_at=key.expires_at,
+        requests_per_minute=limits.requests_per_minute,
+        cost_micros_per_day=limits.spend_micros_per_day,
+        currency=limits.currency or Limits().currency,
+    )
+
+
 async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
     """Compile the rules of every feature and load the stored entries."""
     clock, ids, database = platform.base.clock, platform.base.ids, platform.database
@@ -94,6 +110,11 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
             raise Unavailable(f"the tenant {tenant} no longer exists")
         context = Context(use_case=known.use_cases[JOBS], floor=floor)
         return Action(verb, known.principals[HEADGATE].acting(), resource, payload, context)
+
+    def keys_of(tenant: TenantId, principal: str) -> list[KeyTerms]:
+        now = clock.now()
+        keys = holder.current.tenants[tenant].keys.values()
+        return [key_terms(key) for key in keys if key.principal == principal and not key.is_expired(now)]
 
     def left_out() -> list[str]:
         tenants = holder.latest.tenants.values() if holder.latest is not None else ()
@@ -124,6 +145,7 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
         job_action=job_action,
         registered=RegisteredPeople(holder),
         register=PolicyRegister(holder, service),
+        keys_of=keys_of,
     )
 
 

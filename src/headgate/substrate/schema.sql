@@ -2,6 +2,8 @@
 
 CREATE SCHEMA chat;
 
+CREATE SCHEMA finops;
+
 CREATE SCHEMA gateway;
 
 CREATE SCHEMA ledger;
@@ -191,6 +193,182 @@ CREATE TABLE chat.turns (
 ALTER TABLE ONLY chat.turns ALTER COLUMN body SET STORAGE EXTERNAL;
 
 ALTER TABLE ONLY chat.turns FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE finops.amounts (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    grain text NOT NULL COLLATE pg_catalog."C",
+    series bigint NOT NULL,
+    unit text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    amount numeric NOT NULL,
+    CONSTRAINT amounts_grain_check CHECK ((grain = ANY (ARRAY['minute'::text, 'hour'::text, 'day'::text])))
+);
+
+ALTER TABLE ONLY finops.amounts FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE finops.cells (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    grain text NOT NULL COLLATE pg_catalog."C",
+    series bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    calls bigint NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    cached_tokens bigint NOT NULL,
+    cost_micros bigint NOT NULL,
+    unpriced bigint NOT NULL,
+    masked bigint NOT NULL
+)
+PARTITION BY LIST (grain);
+
+ALTER TABLE ONLY finops.cells FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE finops.cells_of_days (
+    tenant text CONSTRAINT cells_tenant_not_null NOT NULL COLLATE pg_catalog."C",
+    grain text CONSTRAINT cells_grain_not_null NOT NULL COLLATE pg_catalog."C",
+    series bigint CONSTRAINT cells_series_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT cells_at_not_null NOT NULL,
+    calls bigint CONSTRAINT cells_calls_not_null NOT NULL,
+    input_tokens bigint CONSTRAINT cells_input_tokens_not_null NOT NULL,
+    output_tokens bigint CONSTRAINT cells_output_tokens_not_null NOT NULL,
+    cached_tokens bigint CONSTRAINT cells_cached_tokens_not_null NOT NULL,
+    cost_micros bigint CONSTRAINT cells_cost_micros_not_null NOT NULL,
+    unpriced bigint CONSTRAINT cells_unpriced_not_null NOT NULL,
+    masked bigint CONSTRAINT cells_masked_not_null NOT NULL
+)
+WITH (fillfactor='80');
+
+CREATE TABLE finops.cells_of_hours (
+    tenant text CONSTRAINT cells_tenant_not_null NOT NULL COLLATE pg_catalog."C",
+    grain text CONSTRAINT cells_grain_not_null NOT NULL COLLATE pg_catalog."C",
+    series bigint CONSTRAINT cells_series_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT cells_at_not_null NOT NULL,
+    calls bigint CONSTRAINT cells_calls_not_null NOT NULL,
+    input_tokens bigint CONSTRAINT cells_input_tokens_not_null NOT NULL,
+    output_tokens bigint CONSTRAINT cells_output_tokens_not_null NOT NULL,
+    cached_tokens bigint CONSTRAINT cells_cached_tokens_not_null NOT NULL,
+    cost_micros bigint CONSTRAINT cells_cost_micros_not_null NOT NULL,
+    unpriced bigint CONSTRAINT cells_unpriced_not_null NOT NULL,
+    masked bigint CONSTRAINT cells_masked_not_null NOT NULL
+)
+WITH (fillfactor='80');
+
+CREATE TABLE finops.cells_of_minutes (
+    tenant text CONSTRAINT cells_tenant_not_null NOT NULL COLLATE pg_catalog."C",
+    grain text CONSTRAINT cells_grain_not_null NOT NULL COLLATE pg_catalog."C",
+    series bigint CONSTRAINT cells_series_not_null NOT NULL,
+    at timestamp with time zone CONSTRAINT cells_at_not_null NOT NULL,
+    calls bigint CONSTRAINT cells_calls_not_null NOT NULL,
+    input_tokens bigint CONSTRAINT cells_input_tokens_not_null NOT NULL,
+    output_tokens bigint CONSTRAINT cells_output_tokens_not_null NOT NULL,
+    cached_tokens bigint CONSTRAINT cells_cached_tokens_not_null NOT NULL,
+    cost_micros bigint CONSTRAINT cells_cost_micros_not_null NOT NULL,
+    unpriced bigint CONSTRAINT cells_unpriced_not_null NOT NULL,
+    masked bigint CONSTRAINT cells_masked_not_null NOT NULL
+)
+WITH (fillfactor='80');
+
+CREATE TABLE finops.durations (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    edition bigint NOT NULL,
+    grain text NOT NULL COLLATE pg_catalog."C",
+    facet text NOT NULL COLLATE pg_catalog."C",
+    value text NOT NULL COLLATE pg_catalog."C",
+    measure text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    slot smallint NOT NULL,
+    calls bigint NOT NULL,
+    CONSTRAINT durations_facet_check CHECK ((facet = ANY (ARRAY['all'::text, 'use_case'::text, 'model'::text, 'deployment'::text]))),
+    CONSTRAINT durations_grain_check CHECK ((grain = ANY (ARRAY['minute'::text, 'hour'::text, 'day'::text]))),
+    CONSTRAINT durations_measure_check CHECK ((measure = ANY (ARRAY['whole'::text, 'first'::text])))
+);
+
+ALTER TABLE ONLY finops.durations FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE finops.editions (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    edition bigint NOT NULL,
+    state text NOT NULL COLLATE pg_catalog."C",
+    cursor text COLLATE pg_catalog."C",
+    CONSTRAINT editions_state_check CHECK ((state = ANY (ARRAY['current'::text, 'building'::text, 'old'::text])))
+);
+
+ALTER TABLE ONLY finops.editions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE finops.editions ALTER COLUMN edition ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME finops.editions_edition_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE finops.reasons (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    edition bigint NOT NULL,
+    grain text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    use_case text NOT NULL COLLATE pg_catalog."C",
+    model text NOT NULL COLLATE pg_catalog."C",
+    outcome text NOT NULL COLLATE pg_catalog."C",
+    error text NOT NULL COLLATE pg_catalog."C",
+    rule text NOT NULL COLLATE pg_catalog."C",
+    calls bigint NOT NULL,
+    CONSTRAINT reasons_grain_check CHECK ((grain = ANY (ARRAY['minute'::text, 'hour'::text, 'day'::text])))
+);
+
+ALTER TABLE ONLY finops.reasons FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE finops.rule_hits (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    edition bigint NOT NULL,
+    grain text NOT NULL COLLATE pg_catalog."C",
+    at timestamp with time zone NOT NULL,
+    use_case text NOT NULL COLLATE pg_catalog."C",
+    rule text NOT NULL COLLATE pg_catalog."C",
+    does text NOT NULL COLLATE pg_catalog."C",
+    mode text NOT NULL COLLATE pg_catalog."C",
+    hits bigint NOT NULL,
+    CONSTRAINT rule_hits_grain_check CHECK ((grain = ANY (ARRAY['minute'::text, 'hour'::text, 'day'::text])))
+);
+
+ALTER TABLE ONLY finops.rule_hits FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE finops.rule_words (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    rule text NOT NULL COLLATE pg_catalog."C",
+    words text NOT NULL
+);
+
+ALTER TABLE ONLY finops.rule_words FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE finops.series (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id bigint NOT NULL,
+    edition bigint NOT NULL,
+    facet text NOT NULL COLLATE pg_catalog."C",
+    verb text NOT NULL COLLATE pg_catalog."C",
+    use_case text NOT NULL COLLATE pg_catalog."C",
+    person text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    model text NOT NULL COLLATE pg_catalog."C",
+    deployment text NOT NULL COLLATE pg_catalog."C",
+    outcome text NOT NULL COLLATE pg_catalog."C",
+    currency text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT series_facet_check CHECK ((facet = ANY (ARRAY['each'::text, 'all'::text, 'use_case'::text, 'person'::text, 'key'::text, 'model'::text, 'deployment'::text])))
+);
+
+ALTER TABLE ONLY finops.series FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE finops.series ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME finops.series_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE gateway.aliases (
     tenant text NOT NULL,
@@ -586,6 +764,12 @@ CREATE TABLE substrate.migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+ALTER TABLE ONLY finops.cells ATTACH PARTITION finops.cells_of_days FOR VALUES IN ('day');
+
+ALTER TABLE ONLY finops.cells ATTACH PARTITION finops.cells_of_hours FOR VALUES IN ('hour');
+
+ALTER TABLE ONLY finops.cells ATTACH PARTITION finops.cells_of_minutes FOR VALUES IN ('minute');
+
 ALTER TABLE ONLY ledger.marks ATTACH PARTITION ledger.marks_other DEFAULT;
 
 ALTER TABLE ONLY ledger.parts ATTACH PARTITION ledger.parts_other DEFAULT;
@@ -603,6 +787,42 @@ ALTER TABLE ONLY chat.readers
 
 ALTER TABLE ONLY chat.turns
     ADD CONSTRAINT turns_pkey PRIMARY KEY (tenant, conversation, id);
+
+ALTER TABLE ONLY finops.amounts
+    ADD CONSTRAINT amounts_pkey PRIMARY KEY (tenant, grain, series, unit, at);
+
+ALTER TABLE ONLY finops.cells
+    ADD CONSTRAINT cells_pkey PRIMARY KEY (tenant, grain, series, at);
+
+ALTER TABLE ONLY finops.cells_of_days
+    ADD CONSTRAINT cells_of_days_pkey PRIMARY KEY (tenant, grain, series, at);
+
+ALTER TABLE ONLY finops.cells_of_hours
+    ADD CONSTRAINT cells_of_hours_pkey PRIMARY KEY (tenant, grain, series, at);
+
+ALTER TABLE ONLY finops.cells_of_minutes
+    ADD CONSTRAINT cells_of_minutes_pkey PRIMARY KEY (tenant, grain, series, at);
+
+ALTER TABLE ONLY finops.durations
+    ADD CONSTRAINT durations_pkey PRIMARY KEY (tenant, edition, grain, facet, value, measure, at, slot);
+
+ALTER TABLE ONLY finops.editions
+    ADD CONSTRAINT editions_pkey PRIMARY KEY (tenant, edition);
+
+ALTER TABLE ONLY finops.reasons
+    ADD CONSTRAINT reasons_pkey PRIMARY KEY (tenant, edition, grain, at, use_case, model, outcome, error, rule);
+
+ALTER TABLE ONLY finops.rule_hits
+    ADD CONSTRAINT rule_hits_pkey PRIMARY KEY (tenant, edition, grain, at, use_case, rule, does, mode);
+
+ALTER TABLE ONLY finops.rule_words
+    ADD CONSTRAINT rule_words_pkey PRIMARY KEY (tenant, rule);
+
+ALTER TABLE ONLY finops.series
+    ADD CONSTRAINT series_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY finops.series
+    ADD CONSTRAINT series_tenant_edition_facet_use_case_person_key_model_deplo_key UNIQUE (tenant, edition, facet, use_case, person, key, model, deployment, outcome, currency, verb);
 
 ALTER TABLE ONLY gateway.aliases
     ADD CONSTRAINT aliases_pkey PRIMARY KEY (tenant, id);
@@ -705,6 +925,8 @@ CREATE INDEX entries_by_words ON chat.entries USING gin (words) WITH (fastupdate
 
 CREATE INDEX readers_by_reader ON chat.readers USING btree (tenant, reader, shared_at DESC, conversation DESC);
 
+CREATE UNIQUE INDEX editions_one_of_a_state ON finops.editions USING btree (tenant, state) WHERE (state <> 'old'::text);
+
 CREATE INDEX openings_by_worker ON ledger.openings USING btree (worker);
 
 CREATE INDEX records_by_outcome ON ONLY ledger.records USING btree (tenant, outcome, id) WHERE (outcome <> 'done'::text);
@@ -756,6 +978,12 @@ CREATE INDEX approvals_unused ON policy.approvals USING btree (tenant, principal
 CREATE INDEX approvals_waiting ON policy.approvals USING btree (tenant, id) WHERE (decided_at IS NULL);
 
 CREATE INDEX approvals_waiting_of_principal ON policy.approvals USING btree (tenant, principal, expires_at) WHERE (decided_at IS NULL);
+
+ALTER INDEX finops.cells_pkey ATTACH PARTITION finops.cells_of_days_pkey;
+
+ALTER INDEX finops.cells_pkey ATTACH PARTITION finops.cells_of_hours_pkey;
+
+ALTER INDEX finops.cells_pkey ATTACH PARTITION finops.cells_of_minutes_pkey;
 
 ALTER INDEX ledger.marks_pkey ATTACH PARTITION ledger.marks_other_pkey;
 
@@ -841,6 +1069,38 @@ CREATE POLICY tenant_only ON chat.readers USING ((tenant = NULLIF(current_settin
 CREATE POLICY tenant_only ON chat.turns USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 ALTER TABLE chat.turns ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE finops.amounts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE finops.cells ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE finops.durations ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE finops.editions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE finops.reasons ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE finops.rule_hits ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE finops.rule_words ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE finops.series ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON finops.amounts USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON finops.cells USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON finops.durations USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON finops.editions USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON finops.reasons USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON finops.rule_hits USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON finops.rule_words USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON finops.series USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 ALTER TABLE gateway.aliases ENABLE ROW LEVEL SECURITY;
 
@@ -944,6 +1204,9 @@ ALTER TABLE policy.use_cases ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA chat TO headgate_app;
 
+GRANT USAGE ON SCHEMA finops TO headgate_app;
+GRANT USAGE ON SCHEMA finops TO headgate_admin;
+
 GRANT USAGE ON SCHEMA gateway TO headgate_app;
 GRANT USAGE ON SCHEMA gateway TO headgate_admin;
 
@@ -982,6 +1245,23 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.entries TO headgate_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.readers TO headgate_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.turns TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE finops.amounts TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE finops.cells TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE finops.durations TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE finops.editions TO headgate_app;
+GRANT SELECT,INSERT ON TABLE finops.editions TO headgate_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE finops.reasons TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE finops.rule_hits TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE finops.rule_words TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE finops.series TO headgate_app;
 
 GRANT SELECT ON TABLE gateway.aliases TO headgate_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.aliases TO headgate_admin;

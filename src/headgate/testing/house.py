@@ -20,6 +20,8 @@ import psycopg
 from headgate import assembly
 from headgate.admin.features import Feature
 from headgate.features import FEATURES
+from headgate.finops.parts import FinOps
+from headgate.gateway.parts import Gateway
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Performer
 from headgate.ledger.sequencer import Sequencer, SequencerSetup
@@ -114,6 +116,15 @@ class House:
             sequencer = Sequencer(database, setup=SequencerSetup(base.settings.ledger_folder, base.secrets_folder))
             await sequencer.take_logs()
             await sequencer.catch_up()
+
+    async def count_usage(self, tenant: TenantId = DEFAULT_TENANT) -> None:
+        """Append everything to the log, and count it into the rollups of usage."""
+        await self.log_everything()
+        await self.worker.service(FinOps).rollups.catch_up(tenant)
+
+    async def report_limits(self) -> None:
+        """Have the worker report the use of keys' limits to the database."""
+        await self.worker.service(Gateway).admitter.aclose()
 
     async def ship(self) -> None:
         """Ship the journal."""

@@ -174,6 +174,18 @@ class RecordsContract:
         assert await self._all(feed, limit=1) == whole
         assert await self._all(feed, limit=2) == whole
 
+    async def test_the_figures_are_those_of_the_feed_however_they_are_paged(self, feed: RecordsUnderTest) -> None:
+        """Figures come in the order of the feed, and a page counts what it has."""
+        whole = await feed.records.after(None, tenant=ACME, limit=1000)
+        found: list[tuple[str, str]] = []
+        cursor: str | None = None
+        while (page := await feed.records.figures_after(cursor, tenant=ACME, limit=2)).cursor is not None:
+            figures = list(page.figures)
+            assert len(figures) == page.count
+            found += [(one.verb, one.outcome) for one in figures]
+            cursor = page.cursor
+        assert found == [(str(one["verb"]), str(one["outcome"])) for one in whole.records]
+
     async def test_a_tenant_sees_its_own_records_only(self, feed: RecordsUnderTest) -> None:
         """A tenant sees another tenant's records neither in the feed nor by id."""
         mine, theirs = await self._all(feed, limit=10), await self._all(feed, limit=10, tenant=GLOBEX)

@@ -21,8 +21,8 @@ from headgate.kernel.errors import Denied, Invalid, NotFound, Unavailable
 from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.labels import Labels
 from headgate.kernel.measures import Measures
-from headgate.kernel.ports import Change, Clock, Ids, RecordPage, Ticket
-from headgate.kernel.record import Closing, Opening
+from headgate.kernel.ports import Change, Clock, FiguresPage, Ids, RecordPage, RuleSet, Ticket
+from headgate.kernel.record import Closing, Fact, Opening
 from headgate.kernel.run import Run
 
 ALLOW = Decision(Effect.ALLOW, version="1")
@@ -153,6 +153,23 @@ class WrittenRecord(NamedTuple):
 
 
 @dataclass(slots=True)
+class FakeFigures:
+    """Figures of a record; see the port `Figures`."""
+
+    opened_at: str
+    verb: str
+    principal: str
+    key_id: str
+    use_case: str
+    resource: str
+    outcome: str
+    error: str
+    duration_us: int
+    rules: RuleSet
+    facts: Mapping[str, Fact]
+
+
+@dataclass(slots=True)
 class FakeRecorder:
     """A recorder and feed that keeps records in memory, in order.
 
@@ -206,6 +223,14 @@ class FakeRecorder:
         more = start + limit < len(mine)
         return RecordPage(tuple(self._as_row(closing) for closing in page), str(start + limit) if more else None)
 
+    async def figures_after(self, cursor: str | None, *, tenant: TenantId, limit: int) -> FiguresPage:
+        """Return the figures of closed records after the cursor, oldest first."""
+        await checkpoint()
+        mine = [closing for closing in self.closings if closing.tenant == tenant]
+        start = int(cursor or 0)
+        page = mine[start : start + limit]
+        return FiguresPage(map(self._figures, page), len(page), str(start + len(page)) if page else None)
+
     async def get(self, record: RecordId, *, tenant: TenantId) -> Mapping[str, Any]:
         """Return one closed record."""
         await checkpoint()
@@ -214,8 +239,27 @@ class FakeRecorder:
                 return self._as_row(closing)
         raise NotFound(f"there is no record {record}")
 
+    def _figures(self, closing: Closing) -> FakeFigures:
+        opening = self._opening_of(closing)
+        return FakeFigures(
+            opened_at=f"{opening.opened_at:%Y-%m-%dT%H:%M:%S.%f}Z",
+            verb=opening.verb,
+            principal=opening.principal,
+            key_id=opening.key_id or "",
+            use_case=opening.use_case,
+            resource=opening.resource,
+            outcome=closing.outcome,
+            error=closing.error or "",
+            duration_us=closing.duration_us,
+            rules=RuleSet(opening.rules),
+            facts={**opening.facts, **closing.facts},
+        )
+
+    def _opening_of(self, closing: Closing) -> Opening:
+        return next(opening for opening in self.openings if opening.id == closing.id)
+
     def _as_row(self, closing: Closing) -> Mapping[str, Any]:
-        opening = next(opening for opening in self.openings if opening.id == closing.id)
+        opening = self._opening_of(closing)
         return {
             "id": opening.id,
             "verb": opening.verb,

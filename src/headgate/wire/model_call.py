@@ -297,5 +297,6 @@ MODEL_DISPATCH: Verb[ModelDispatch, ModelEvent, ModelReply] = Verb(
     units=UNITS,
     title="Send a call to a deployment",
     groups=(USE_MODELS,),
+    part_of=MODEL_INVOKE.name,
 )
 """Sends a call to one deployment, with the content masked for that destination."""

@@ -1,0 +1,85 @@
+"""The operation on the caller's own usage, which everybody may read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from headgate.admin.operations import Operation
+from headgate.admin.requests import Request
+from headgate.admin.standing import KeyTerms, LimitUse
+from headgate.finops.parts import FinOps
+from headgate.finops.requests import PERIOD, own_question
+from headgate.finops.store import Dimension
+from headgate.finops.views import OwnKey, OwnUsage, OwnUseCase, figures_view, row_view, steps_of
+from headgate.wire.model_call import MODEL_INVOKE
+
+_TOP: Final[tuple[Dimension, ...]] = ("model", "use_case")
+_UNUSED: Final = LimitUse()
+
+
+async def get_own_usage(finops: FinOps, request: Request) -> OwnUsage:
+    """Return the caller's own figures, keys, use cases and models."""
+    question = own_question(finops, request)
+    found = await finops.usage.overview(question, top=_TOP)
+    terms = finops.keys_of(request.tenant, request.by.principal.id)
+    used = await finops.limits_used(request.tenant, [key.id for key in terms])
+    period = question.period
+    return OwnUsage(
+        since=period.since,
+        until=period.until,
+        step_s=period.step_s,
+        figures=figures_view(found.figures),
+        before=figures_view(found.before),
+        steps=steps_of(period.starts, found),
+        models=[row_view(row, {}) for row in found.top["model"]],
+        use_cases=[row_view(row, {}) for row in found.top["use_case"]],
+        keys=[_key(key, used.get(key.id, _UNUSED)) for key in terms],
+        may_use=_use_cases(request),
+        may_call=_models(finops, request),
+    )
+
+
+def _key(key: KeyTerms, used: LimitUse) -> OwnKey:
+    return OwnKey(
+        id=key.id,
+        name=key.name,
+        prefix=key.prefix,
+        use_case=key.use_case,
+        expires_at=key.expires_at,
+        requests_per_minute=key.requests_per_minute,
+        requests_left=_left(key.requests_per_minute, used.requests),
+        cost_micros_per_day=key.cost_micros_per_day,
+        cost_micros_left=_left(key.cost_micros_per_day, used.cost_micros),
+        currency=key.currency,
+    )
+
+
+def _left(limit: int | None, used: int) -> int | None:
+    return None if limit is None else max(0, limit - used)
+
+
+def _use_cases(request: Request) -> list[OwnUseCase]:
+    caller = request.by
+    return [
+        OwnUseCase(id=name, purpose=one.purpose, is_owner=one.owner == caller.principal.id)
+        for name, one in sorted(caller.use_cases.items())
+        if caller.bound in (None, name) and request.host.gate.may_use(caller, MODEL_INVOKE, one)
+    ]
+
+
+def _models(finops: FinOps, request: Request) -> list[str]:
+    allowed = request.by.principal.aliases
+    return sorted(name for name in finops.names("alias", request.tenant) if allowed is None or name in allowed)
+
+
+OWN_OPERATIONS = (
+    Operation(
+        "getOwnUsage",
+        "GET",
+        "/api/usage/mine",
+        "The caller's own calls, cost and keys.",
+        get_own_usage,
+        answer=OwnUsage,
+        parameters=PERIOD,
+    ),
+)

@@ -1,0 +1,30 @@
+"""The parts of the open feature finops, for its handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from headgate.admin.directory import Directory
+from headgate.admin.standing import KeysOf, LimitsUsed
+from headgate.finops.jobs import Rollups
+from headgate.finops.service import Usage
+from headgate.kernel.identity import TenantId
+from headgate.kernel.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class FinOps:
+    """The feature's parts.
+
+    Args:
+        names: returns the names of a kind, such as aliases, from the feature that knows them.
+    """
+
+    usage: Usage
+    rollups: Rollups
+    directory: Directory
+    keys_of: KeysOf
+    limits_used: LimitsUsed
+    names: Callable[[str, TenantId], Collection[str]]
+    clock: Clock

@@ -1,0 +1,250 @@
+"""Usage: calls of two people through the data plane, counted once each, and read by everybody who may."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import httpx2
+import pytest
+
+from headgate.finops.commands import csv_of
+from headgate.testing.house import House
+from headgate.testing.simulator import Failure, Script, Tokens
+
+FILE = """
+[[deployment]]
+id = "first"
+provider = "openai"
+model = "gpt-sim"
+base_url = "http://127.0.0.1:{port}/v1"
+clearance = {{ custody = "organisation", level = "restricted" }}
+price = {{ input = 1.0, output = 2.0, cache_read = 0.1 }}
+
+[[deployment]]
+id = "second"
+provider = "openai"
+model = "gpt-sim"
+base_url = "http://127.0.0.1:{port}/v1"
+clearance = {{ custody = "organisation", level = "restricted" }}
+price = {{ input = 10.0, output = 20.0 }}
+
+[[alias]]
+id = "smart"
+deployments = ["first", "second"]
+
+[[use_case]]
+id = "support"
+owner = "olga"
+purpose = "Answer customers"
+members = ["*"]
+
+[[use_case]]
+id = "claims"
+owner = "admin"
+purpose = "Handle claims"
+members = ["anna"]
+
+[[person]]
+id = "admin"
+roles = ["admin"]
+
+[[person]]
+id = "olga"
+name = "Olga Owner"
+
+[[person]]
+id = "anna"
+name = "Anna Kim"
+
+[[person]]
+id = "bob"
+"""
+HELLO = [{"role": "user", "content": "hello"}]
+SECRET = [{"role": "user", "content": "my key is AKIAIOSFODNN7EXAMPLE"}]
+
+
+async def call(house: House, key: str, messages: list[dict[str, str]] = HELLO, model: str = "smart") -> httpx2.Response:
+    async with house.client(key) as client:
+        return await client.post("/v1/chat/completions", json={"model": model, "messages": messages})
+
+
+async def read(house: House, path: str, key: str | None = None, **query: Any) -> dict[str, Any]:
+    async with house.client(key or house.admin_key) as client:
+        answer = await client.get(path, params=query)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def apply(house: House) -> None:
+    async with house.admin as client:
+        applied = await client.post("/api/config/apply", json={"toml": FILE.format(port=house.simulator.port)})
+        assert applied.status_code == 200, applied.text
+
+
+async def a_week_of_work(house: House) -> dict[str, str]:
+    """Anna calls for claims and Bob for support: done, masked, from a cache, retried, failed and refused."""
+    await apply(house)
+    keys = {
+        "anna": await house.register("anna", use_case="claims"),
+        "bob": await house.register("bob", use_case="support"),
+    }
+    await apply(house)  # with their names
+    down = Script(failure=Failure(500))
+    steps: tuple[tuple[str, Any, tuple[Script, ...], int], ...] = (
+        ("anna", HELLO, (Script(),), 200),
+        ("anna", SECRET, (Script(),), 200),
+        ("anna", HELLO, (Script(tokens=Tokens(input=10, output=10, cache_read=90)),), 200),
+        ("anna", HELLO, (down, Script(tokens=Tokens(input=100, output=10))), 200),
+        ("bob", HELLO, (down, down), 502),
+        ("bob", HELLO, (Script(),), 200),
+    )
+    for who, messages, scripts, status in steps:
+        house.simulator.script(*scripts)
+        answer = await call(house, keys[who], messages)
+        assert answer.status_code == status, answer.text
+    async with house.admin as client:
+        stop = """@id("no-secrets") @reason("secrets stay here") @mode("enforce")
+forbid (principal, action == Headgate::Action::"model.invoke", resource)
+when { context.labels.categories.contains("secret") };"""
+        put = await client.put("/api/entries/policy/stop", json={"entry": {"text": stop}})
+        assert put.status_code == 200, put.text
+    assert (await call(house, keys["bob"], SECRET)).status_code in (400, 403)
+    await house.count_usage()
+    return keys
+
+
+async def test_every_call_counts_once_with_the_cost_of_all_its_attempts(house: House):
+    await a_week_of_work(house)
+    answer = await read(house, "/api/usage", by="use_case,outcome")
+    found = {(row["use_case"], row["outcome"]): row["figures"] for row in answer["rows"]}
+    assert {key: one["calls"] for key, one in found.items()} == {
+        ("claims", "done"): 4,
+        ("support", "done"): 1,
+        ("support", "failed"): 1,
+        ("support", "refused"): 1,
+    }
+    claims = found["claims", "done"]
+    # Twice 12 and 7 tokens, then 10 + 90 cached and 10, then 100 and 10 at the dear deployment.
+    assert (claims["input_tokens"], claims["output_tokens"], claims["cached_tokens"]) == (224, 34, 90)
+    assert claims["costs"] == [{"currency": "USD", "micros": 2 * (12 + 14) + (10 + 9 + 20) + (1000 + 200)}]
+    assert (claims["masked"], claims["unpriced"]) == (1, 0)
+    assert found["support", "failed"]["costs"] == []
+    assert found["support", "refused"]["masked"] == 0
+
+    overview = await read(house, "/api/usage/overview", span="1h")
+    assert {name: overview["figures"][name] for name in ("calls", "done", "refused", "failed")} == {
+        "calls": 7,
+        "done": 5,
+        "refused": 1,
+        "failed": 1,
+    }
+    assert sum(step["figures"]["calls"] for step in overview["steps"]) == 7
+    assert overview["before"]["calls"] == 0
+    assert overview["times"]["p95_us"] >= overview["times"]["p50_us"] > 0
+    assert [row["use_case"] for row in overview["use_cases"]] == ["claims", "support"]
+    assert [row["person_name"] for row in overview["people"]] == ["Anna Kim", "bob"]
+    assert overview["models"][0]["times"]["p95_us"] > 0
+    reasons = {(one["outcome"], one["rule"]): one["text"] for one in overview["reasons"]}
+    assert reasons["refused", "no-secrets"] == "Secrets stay here"
+    assert reasons["failed", ""] == "The provider failed"
+
+
+async def test_figures_are_grouped_filtered_and_ordered(house: House):
+    await a_week_of_work(house)
+    for query, expected in (
+        ({"by": "deployment"}, {"first": 4, "second": 1, "": 2}),
+        ({"by": "model", "person": "anna"}, {"smart": 4}),
+        ({"by": "key", "use_case": "support", "outcome": "done"}, 1),
+        ({"by": "outcome", "deployment": "second"}, {"done": 1}),
+        ({"by": "time", "grain": "day", "use_case": "claims"}, 4),
+        ({"by": "verb"}, {"model.invoke": 7}),
+    ):
+        rows = (await read(house, "/api/usage", **query))["rows"]
+        name = query["by"]
+        if isinstance(expected, int):
+            assert sum(row["figures"]["calls"] for row in rows) == expected, query
+        else:
+            assert {row[name]: row["figures"]["calls"] for row in rows} == expected, query
+    dearest = await read(house, "/api/usage", by="person", order="cost", limit=1, compare="true")
+    assert [(row["person_name"], row["before"]["calls"]) for row in dearest["rows"]] == [("Anna Kim", 0)]
+    rules = await read(house, "/api/usage/rules", rule="no-secrets", by_use_case="true")
+    assert [(one["use_case"], one["mode"], one["hits"]) for one in rules["rules"]] == [("support", "enforce", 1)]
+    lines = list(
+        csv.reader(io.StringIO(csv_of((await read(house, "/api/usage", by="use_case"))["rows"], ["use_case"])))
+    )
+    assert [line[:2] for line in lines] == [["use_case", "calls"], ["claims", "4"], ["support", "3"]]
+    assert lines[1][-2:] == ["USD", "0.001291"]
+
+
+async def test_everybody_reads_their_own_figures_owners_their_use_cases_and_auditors_all(house: House):
+    keys = await a_week_of_work(house)
+    auditor = await house.register("audrey", "auditor")
+    olga = await house.register("olga")
+    mine = await read(house, "/api/usage/mine", keys["anna"], span="1h")
+    assert (mine["figures"]["calls"], [one["id"] for one in mine["may_use"]]) == (4, ["claims"])
+    assert ("smart" in mine["may_call"], mine["keys"][0]["use_case"]) == (True, "claims")
+    assert (await read(house, "/api/usage/mine", olga))["figures"]["calls"] == 0
+    support = await read(house, "/api/usage", olga, use_case="support", by="person")
+    assert support["rows"][0]["figures"]["calls"] == 3
+    assert (support["rows"][0]["person"][:2], support["rows"][0]["person_name"]) == ("p_", None)
+    assert (await read(house, "/api/usage", auditor, by="person"))["rows"][0]["person_name"] == "Anna Kim"
+    refused: tuple[tuple[str, str, dict[str, str]], ...] = (
+        (keys["anna"], "/api/usage", {}),
+        (keys["anna"], "/api/usage/overview", {"use_case": "support"}),
+        (keys["anna"], "/api/usage/rules", {}),
+        (olga, "/api/usage", {"use_case": "claims"}),
+        (olga, "/api/usage", {"use_case": "support", "person": "anna"}),
+    )
+    for key, path, query in refused:
+        async with house.client(key) as client:
+            assert (await client.get(path, params=query)).status_code == 403, (path, query)
+            assert (await client.post("/api/usage/rebuild")).status_code == 403
+
+
+async def test_what_is_left_of_a_keys_limits_is_told_to_its_holder(house: House):
+    await a_week_of_work(house)
+    limits = {"requests_per_minute": 5, "cost_micros_per_day": 5_000_000, "currency": "USD"}
+    async with house.admin as client:
+        body = {"name": "Anna's", "principal": "anna", "use_case": "claims", **limits}
+        made = (await client.post("/api/keys", json=body)).json()
+    assert (await call(house, made["secret"])).status_code == 200
+    await house.report_limits()
+    mine = await read(house, "/api/usage/mine", made["secret"])
+    (key,) = [one for one in mine["keys"] if one["id"] == made["key"]["id"]]
+    assert (key["requests_left"], key["cost_micros_left"]) == (4, 5_000_000 - 26)
+
+
+async def test_a_new_count_gives_the_same_figures_and_the_old_ones_stay_readable(house: House):
+    await a_week_of_work(house)
+    before = await read(house, "/api/usage", by="use_case,person,deployment,outcome")
+    async with house.admin as client:
+        assert (await client.post("/api/usage/rebuild")).json() == {"has_begun": True}
+        assert (await client.get("/api/usage", params={"by": "use_case"})).json()["rows"][0]["figures"]["calls"] == 4
+    await house.count_usage()
+    after = await read(house, "/api/usage", by="use_case,person,deployment,outcome")
+    assert after["rows"] == before["rows"]
+    assert (await read(house, "/api/usage/overview"))["is_rebuilding"] is False
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ({"by": "colour"}, "by"),
+        ({"order": "size"}, "order"),
+        ({"limit": 0}, "limit"),
+        ({"span": "soon"}, "span"),
+        ({"span": "7d", "since": "2027-01-01T00:00:00Z"}, "span"),
+        ({"since": "2100-01-01T00:00:00Z"}, "since"),
+        ({"since": "1971-01-01T00:00:00Z"}, "since"),
+        ({"since": "yesterday"}, "since"),
+        ({"grain": "week"}, "grain"),
+        ({"span": "30d", "grain": "minute"}, "grain"),
+    ],
+)
+async def test_questions_that_make_no_sense_are_refused(house: House, query: dict[str, Any], param: str):
+    async with house.admin as client:
+        answer = await client.get("/api/usage", params=query)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
