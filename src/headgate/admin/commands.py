@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from headgate.kernel.action import Verb, VerbEffect
+from headgate.kernel.action import AttributeType, Verb, VerbEffect
 from headgate.kernel.errors import Invalid
 from headgate.kernel.record import Fact
 from headgate.kernel.run import Run
@@ -21,6 +21,8 @@ from headgate.kernel.run import Run
 Facts = MutableMapping[str, Fact]
 Do = Callable[[Facts], Awaitable[Any]]
 CommandVerb = Verb["Command", Any, Any]
+
+_NONE: Mapping[str, AttributeType] = {}
 
 ADMINISTER = "administer"
 """The group of administrators' verbs."""
@@ -44,9 +46,21 @@ class Command:
     do: Do = field(repr=False)
 
 
-def command_verb(name: str, effect: VerbEffect, title: str, *groups: str, on: str = "") -> CommandVerb:
-    """Return a verb with a command as payload. `on` is its usual kind of resource."""
-    return Verb(name, Command, object, object, effect=effect, title=title, on=on, groups=groups)
+def command_verb(
+    name: str,
+    effect: VerbEffect,
+    title: str,
+    *groups: str,
+    on: str = "",
+    attributes: Mapping[str, AttributeType] = _NONE,
+) -> CommandVerb:
+    """Return a verb with a command as payload.
+
+    Args:
+        on: its usual kind of resource.
+        attributes: the typed attributes of its resource.
+    """
+    return Verb(name, Command, object, object, effect=effect, title=title, on=on, groups=groups, attributes=attributes)
 
 
 class CommandPerformer:

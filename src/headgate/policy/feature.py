@@ -12,7 +12,7 @@ from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.errors import Unavailable
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
-from headgate.policy import approval_routes, key_routes, rule_routes, store, use_case_routes
+from headgate.policy import approval_routes, key_routes, owner_routes, rule_routes, store, use_case_routes
 from headgate.policy.approvals import PolicyApprovals
 from headgate.policy.baseline import compile_baseline
 from headgate.policy.commands import COMMANDS
@@ -131,6 +131,7 @@ FEATURE = Feature(
     operations=(
         *key_routes.OPERATIONS,
         *use_case_routes.OPERATIONS,
+        *owner_routes.OPERATIONS,
         *rule_routes.OPERATIONS,
         *approval_routes.OPERATIONS,
     ),

@@ -417,14 +417,20 @@ CREATE TABLE policy.use_cases (
     source text DEFAULT 'api'::text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     members text[] DEFAULT '{}'::text[] NOT NULL,
+    title text DEFAULT ''::text NOT NULL,
+    status text DEFAULT 'live'::text NOT NULL,
+    review_on date,
     CONSTRAINT use_cases_ceiling_level_check CHECK (((ceiling_level >= 0) AND (ceiling_level <= 3))),
     CONSTRAINT use_cases_expires_at_check CHECK (((expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at <= '3000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT use_cases_floor_level_check CHECK (((floor_level >= 0) AND (floor_level <= 3))),
     CONSTRAINT use_cases_id_check CHECK ((id ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text)),
     CONSTRAINT use_cases_owner_check CHECK (((owner <> ''::text) AND (length(owner) <= 200))),
     CONSTRAINT use_cases_purpose_check CHECK (((purpose <> ''::text) AND (length(purpose) <= 2000))),
+    CONSTRAINT use_cases_review_on_check CHECK (((review_on >= '1970-01-01'::date) AND (review_on <= '3000-01-01'::date))),
     CONSTRAINT use_cases_risk_check CHECK ((risk = ANY (ARRAY['minimal'::text, 'limited'::text, 'high'::text]))),
-    CONSTRAINT use_cases_source_check CHECK ((source = ANY (ARRAY['api'::text, 'file'::text, 'built_in'::text])))
+    CONSTRAINT use_cases_source_check CHECK ((source = ANY (ARRAY['api'::text, 'file'::text, 'built_in'::text]))),
+    CONSTRAINT use_cases_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'live'::text, 'paused'::text, 'retired'::text]))),
+    CONSTRAINT use_cases_title_check CHECK ((length(title) <= 200))
 );
 
 ALTER TABLE ONLY policy.use_cases FORCE ROW LEVEL SECURITY;
