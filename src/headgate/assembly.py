@@ -17,6 +17,7 @@ from headgate.admin.callers import Gate
 from headgate.admin.commands import Command, CommandPerformer
 from headgate.admin.directory import Directory, Named
 from headgate.admin.features import Feature, Foundations, Opened, Platform, foundations
+from headgate.admin.notices import Notice
 from headgate.admin.requests import CONFIGURATION_CHANNEL, ChangeCheck
 from headgate.features import FEATURES, older_verbs, rules, verbs
 from headgate.kernel.action import Action, Resource, Verb
@@ -28,7 +29,7 @@ from headgate.kernel.pipeline import Pipeline, Stages
 from headgate.kernel.ports import ConfigSection, Performer, Recorder, Records
 from headgate.substrate.addresses import address_for
 from headgate.substrate.background_jobs import FailureLog, keep_running
-from headgate.substrate.database import Database
+from headgate.substrate.database import Database, Transaction
 from headgate.substrate.egress import Egress
 from headgate.substrate.secrets import SecretStore
 from headgate.substrate.settings import Settings
@@ -247,6 +248,11 @@ async def _built(
     def pseudonym(tenant: TenantId, principal: str) -> str:
         return next(one.pseudonym for one in opened.values() if one.pseudonym is not None)(tenant, principal)
 
+    async def notify(transaction: Transaction, notice: Notice, *, tenant: TenantId) -> None:
+        for one in opened.values():
+            if one.notify is not None:
+                await one.notify(transaction, notice, tenant=tenant)
+
     platform = Platform(
         purpose=purpose,
         base=base,
@@ -264,6 +270,7 @@ async def _built(
         job_action=job_action,
         records=records,
         directory=Directory(registered, pseudonym),
+        notify=notify,
         is_baseline_alone=alone,
     )
     for feature in features:

@@ -22,6 +22,7 @@ NAMES = (
     "guard",
     "gateway",
     "ledger",
+    "notices",
 )
 
 

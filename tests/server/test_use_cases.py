@@ -162,7 +162,7 @@ review = 2027-01-31
             )
             assert (bad.status_code, bad.json()["error"]["param"]) == (400, f"use_case[0].{field}")
         for path in ("/status", "/members/anna"):
-            body = {"json": {"status": "paused"}} if path == "/status" else {}
-            assert (await admin.put(f"/api/use-cases/getting-started{path}", **body)).status_code == 409
-            assert (await admin.put(f"/api/use-cases/nowhere{path}", **body)).status_code == 404
+            body = {"status": "paused"} if path == "/status" else None
+            assert (await admin.put(f"/api/use-cases/getting-started{path}", json=body)).status_code == 409
+            assert (await admin.put(f"/api/use-cases/nowhere{path}", json=body)).status_code == 404
         assert (await admin.put("/api/use-cases/claims/members/group:")).status_code == 400

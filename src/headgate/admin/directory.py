@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from headgate.admin.commands import ADMINISTER, command_verb
 from headgate.kernel.identity import PrincipalKind, TenantId
 
 
@@ -25,6 +26,9 @@ class Named:
         """The name for display, or the id of someone without a name."""
         return self.name or self.id
 
+
+PERSON_LIST = command_verb("person.list", "read", "See the people", ADMINISTER, on="people")
+"""Only readers with this verb see names."""
 
 Registered = Callable[[TenantId], Mapping[str, Named]]
 """Returns the registered principals of a tenant by id: the same object until one of them changes."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import click
 
 from headgate.admin.directory import Directory, Pseudonym, Registered
+from headgate.admin.notices import Notify
 from headgate.admin.operations import Operation
 from headgate.admin.requests import ChangeCheck
 from headgate.kernel.action import Action, Resource, Verb
@@ -114,6 +115,7 @@ class Platform:
         job_action: makes an action of background work.
         records: returns the feed of records, for features that evaluate them.
         directory: names the principals in records. Only for readers who may list people.
+        notify: raises a notice in the caller's transaction; does nothing if no feature sends notices.
     """
 
     purpose: Literal["worker", "command"]
@@ -132,6 +134,7 @@ class Platform:
     job_action: JobAction
     records: Callable[[], Records]
     directory: Directory
+    notify: Notify
     is_baseline_alone: bool = False
 
 
@@ -155,6 +158,7 @@ class Opened:
         records: the feed of records; of one feature only.
         registered: returns the registered principals, for the directory; of one feature only.
         pseudonym: returns the pseudonyms in records, for the directory; of one feature only.
+        notify: as in `Platform`; of one feature only.
     """
 
     service: Any = None
@@ -171,6 +175,7 @@ class Opened:
     records: Records | None = None
     registered: Registered | None = None
     pseudonym: Pseudonym | None = None
+    notify: Notify | None = None
 
 
 Open = Callable[[Platform, AsyncExitStack], Awaitable[Opened]]

@@ -77,7 +77,8 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
         SnapshotHolder(clock),
     )
     service = PolicyService(baseline=baseline, holder=holder, clock=clock, ids=ids)
-    policy = Policy(baseline, holder, service, database, clock, platform.names)
+    titles = {verb.name: verb.title for verb in platform.verbs}
+    policy = Policy(baseline, holder, service, database, clock, platform.names, titles, platform.notify)
 
     async def look() -> None:
         if platform.is_baseline_alone:
@@ -102,7 +103,7 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
         service=policy,
         stages={
             "decider": PolicyDecider(holder, clock=clock),
-            "approvals": PolicyApprovals(database, clock=clock, ids=ids),
+            "approvals": PolicyApprovals(database, clock=clock, ids=ids, asked=policy.tell_approvers),
         },
         sections=policy_sections(
             baseline=baseline,

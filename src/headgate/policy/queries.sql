@@ -248,6 +248,14 @@ WHERE tenant = %(tenant)s AND id < %(before)s
 ORDER BY id DESC
 LIMIT %(limit)s;
 
+-- name: approvals_of
+SELECT id, tenant, digest, principal, on_behalf_of, use_case, verb, resource, labels, details, reasons, policy_version,
+    record, requested_at, expires_at, approver, decided_at, approved, reason, used_at, makers
+FROM policy.approvals
+WHERE tenant = %(tenant)s AND principal = %(principal)s AND id < %(before)s
+ORDER BY id DESC
+LIMIT %(limit)s;
+
 -- name: approval
 SELECT id, tenant, digest, principal, on_behalf_of, use_case, verb, resource, labels, details, reasons, policy_version,
     record, requested_at, expires_at, approver, decided_at, approved, reason, used_at, makers

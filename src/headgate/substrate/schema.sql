@@ -4,6 +4,8 @@ CREATE SCHEMA gateway;
 
 CREATE SCHEMA ledger;
 
+CREATE SCHEMA notices;
+
 CREATE SCHEMA policy;
 
 CREATE SCHEMA server;
@@ -287,6 +289,35 @@ CREATE TABLE ledger.records_other (
     CONSTRAINT records_leaf_check CHECK ((octet_length(leaf) <= 65535))
 );
 
+CREATE TABLE notices.deliveries (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    destination text NOT NULL,
+    event text NOT NULL,
+    subject text NOT NULL,
+    notice jsonb NOT NULL,
+    raised_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    ended_at timestamp with time zone,
+    outcome text,
+    error text DEFAULT ''::text NOT NULL,
+    CONSTRAINT deliveries_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
+    CONSTRAINT deliveries_error_check CHECK ((length(error) <= 500)),
+    CONSTRAINT deliveries_outcome_check CHECK ((outcome = ANY (ARRAY['sent'::text, 'given_up'::text])))
+);
+
+ALTER TABLE ONLY notices.deliveries FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE notices.destinations (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    spec jsonb NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY notices.destinations FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE policy.api_keys (
     tenant text NOT NULL,
     id text NOT NULL,
@@ -527,6 +558,15 @@ ALTER TABLE ONLY ledger.records_other
 ALTER TABLE ledger.records
     ADD CONSTRAINT records_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'refused'::text, 'withheld'::text, 'failed'::text, 'interrupted'::text, 'abandoned'::text, 'in_doubt'::text]))) NOT VALID;
 
+ALTER TABLE ONLY notices.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY notices.deliveries
+    ADD CONSTRAINT deliveries_tenant_destination_event_subject_key UNIQUE (tenant, destination, event, subject);
+
+ALTER TABLE ONLY notices.destinations
+    ADD CONSTRAINT destinations_pkey PRIMARY KEY (tenant, id);
+
 ALTER TABLE ONLY policy.api_keys
     ADD CONSTRAINT api_keys_algorithm_digest_key UNIQUE (algorithm, digest);
 
@@ -601,9 +641,15 @@ CREATE INDEX records_other_tenant_verb_id_idx ON ledger.records_other USING btre
 
 CREATE INDEX records_other_tenant_verb_id_idx1 ON ledger.records_other USING btree (tenant, verb, id) WHERE (parent IS NULL);
 
+CREATE INDEX deliveries_due ON notices.deliveries USING btree (tenant, due_at) WHERE (ended_at IS NULL);
+
+CREATE INDEX deliveries_ended ON notices.deliveries USING btree (tenant, ended_at) WHERE (ended_at IS NOT NULL);
+
 CREATE INDEX api_keys_of_principal ON policy.api_keys USING btree (tenant, principal) WHERE (revoked_at IS NULL);
 
 CREATE INDEX api_keys_of_use_case ON policy.api_keys USING btree (tenant, use_case) WHERE (revoked_at IS NULL);
+
+CREATE INDEX approvals_of_principal ON policy.approvals USING btree (tenant, principal, id);
 
 CREATE UNIQUE INDEX approvals_undecided ON policy.approvals USING btree (tenant, principal, digest) WHERE (decided_at IS NULL);
 
@@ -732,6 +778,14 @@ CREATE POLICY tenant_only ON ledger.pending USING ((tenant = NULLIF(current_sett
 
 CREATE POLICY tenant_only ON ledger.records USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
+ALTER TABLE notices.deliveries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE notices.destinations ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON notices.deliveries USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON notices.destinations USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
 ALTER TABLE policy.api_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE policy.approvals ENABLE ROW LEVEL SECURITY;
@@ -767,6 +821,9 @@ GRANT USAGE ON SCHEMA ledger TO headgate_app;
 GRANT USAGE ON SCHEMA ledger TO headgate_admin;
 GRANT USAGE ON SCHEMA ledger TO headgate_writer;
 GRANT USAGE ON SCHEMA ledger TO headgate_sequencer;
+
+GRANT USAGE ON SCHEMA notices TO headgate_app;
+GRANT USAGE ON SCHEMA notices TO headgate_admin;
 
 GRANT USAGE ON SCHEMA policy TO headgate_app;
 GRANT USAGE ON SCHEMA policy TO headgate_admin;
@@ -835,6 +892,12 @@ GRANT SELECT ON TABLE ledger.records TO headgate_app;
 GRANT SELECT ON TABLE ledger.records TO headgate_admin;
 GRANT INSERT ON TABLE ledger.records TO headgate_writer;
 GRANT SELECT ON TABLE ledger.records TO headgate_sequencer;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE notices.deliveries TO headgate_app;
+GRANT SELECT,INSERT ON TABLE notices.deliveries TO headgate_admin;
+
+GRANT SELECT ON TABLE notices.destinations TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE notices.destinations TO headgate_admin;
 
 GRANT SELECT ON TABLE policy.api_keys TO headgate_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE policy.api_keys TO headgate_admin;
