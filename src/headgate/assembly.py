@@ -17,6 +17,7 @@ from headgate.admin.callers import Gate
 from headgate.admin.commands import Command, CommandPerformer
 from headgate.admin.directory import Directory, Named
 from headgate.admin.features import Feature, Foundations, Opened, Platform, foundations
+from headgate.admin.notices import Notice
 from headgate.admin.register import Register
 from headgate.admin.requests import CONFIGURATION_CHANNEL, ChangeCheck
 from headgate.admin.sessions import Sessions
@@ -31,7 +32,7 @@ from headgate.kernel.pipeline import Pipeline, Stages
 from headgate.kernel.ports import ConfigSection, Performer, Recorder, Records
 from headgate.substrate.addresses import address_for
 from headgate.substrate.background_jobs import FailureLog, keep_running
-from headgate.substrate.database import Database
+from headgate.substrate.database import Database, Transaction
 from headgate.substrate.egress import Egress
 from headgate.substrate.secrets import SecretStore
 from headgate.substrate.settings import Settings
@@ -264,6 +265,11 @@ async def _built(
     async def limits_used(tenant: TenantId, keys: Collection[str]) -> Mapping[str, LimitUse]:
         return await next(one.limits_used for one in opened.values() if one.limits_used is not None)(tenant, keys)
 
+    async def notify(transaction: Transaction, notice: Notice, *, tenant: TenantId) -> None:
+        for one in opened.values():
+            if one.notify is not None:
+                await one.notify(transaction, notice, tenant=tenant)
+
     platform = Platform(
         purpose=purpose,
         base=base,
@@ -284,6 +290,7 @@ async def _built(
         register=register,
         keys_of=keys_of,
         limits_used=limits_used,
+        notify=notify,
         is_baseline_alone=alone,
     )
     for feature in features:

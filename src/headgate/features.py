@@ -25,6 +25,7 @@ NAMES = (
     "ledger",
     "chat",
     "finops",
+    "notices",
 )
 
 

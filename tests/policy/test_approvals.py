@@ -18,7 +18,7 @@ from headgate.kernel.ports import Approvals
 from headgate.policy.approvals import HOLDS, MOST_WAITING, WAITS, Approval, PolicyApprovals, decide, every, waiting
 from headgate.policy.entities import DEFAULT_TENANT
 from headgate.substrate.clock import SystemIds
-from headgate.substrate.database import Database
+from headgate.substrate.database import Database, Transaction
 from headgate.testing.clock import FakeClock
 from headgate.testing.postgres import TemporaryDatabase
 
@@ -66,11 +66,15 @@ class Desk:
             return await waiting(tx, tenant=DEFAULT_TENANT, now=self.clock.now())
 
 
+async def nobody_is_told(approval: Approval, tx: Transaction) -> None:
+    """Drop a notice."""
+
+
 @pytest.fixture
 async def desk(fresh_database: TemporaryDatabase) -> AsyncIterator[Desk]:
     clock, login = FakeClock(NOW), fresh_database.login
     async with Database(login["headgate_app"]) as worker, Database(login["headgate_admin"]) as office:
-        yield Desk(worker, office, clock, PolicyApprovals(worker, clock=clock, ids=SystemIds()))
+        yield Desk(worker, office, clock, PolicyApprovals(worker, clock=clock, ids=SystemIds(), asked=nobody_is_told))
 
 
 async def test_an_approved_action_is_done_once(desk: Desk) -> None:

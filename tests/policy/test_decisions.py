@@ -193,7 +193,9 @@ def test_an_administrator_may_do_everything_that_administration_declares() -> No
     root = Principal("root", HOME, roles=frozenset({"admin"}))
     administered = [verb for verb in verbs() if {ADMINISTER, AUDIT} & {*verb.groups}]
     for declared in administered:
-        asked = action(declared.name, principal=root, use_case=ADMINISTRATION)
+        plain: dict[str, Any] = {name: of() for name, of in declared.attributes.items() if isinstance(of, type)}
+        on = Resource(declared.usual, "one", attributes=plain)
+        asked = replace(action(principal=root, use_case=ADMINISTRATION, resource=on), verb=declared)
         assert decide(asked).effect is Effect.ALLOW, declared.name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -44,6 +44,9 @@ CHAT = UseCase(
     members=frozenset({"app", "group:care"}),
     observe=frozenset({"mask-personal-data"}),
     expires_at=NOW + timedelta(days=30),
+    title="Chat",
+    status="paused",
+    review_on=date(2027, 6, 30),
 )
 TERMS = KeyTerms(
     principal="app",
@@ -225,7 +228,7 @@ async def test_the_file_of_the_first_key_is_enough_for_a_new_database(office: Of
 async def test_a_use_case_comes_back_as_it_was_put(office: Office) -> None:
     await with_chat(office)
     bounds = store.ceiling(Confidentiality.RESTRICTED, None)
-    plain = UseCase("plain", DEFAULT_TENANT, "bob", "try", ceiling=bounds, members=frozenset())
+    plain = UseCase("plain", DEFAULT_TENANT, "bob", "try", ceiling=bounds, members=frozenset(), status="live")
     async with office.change() as tx:
         await office.service.put_use_case(tx, plain, tenant=DEFAULT_TENANT)
         assert await store.use_case(tx, "chat", tenant=DEFAULT_TENANT) == CHAT

@@ -243,8 +243,10 @@ async def test_an_approver_can_do_nothing_but_approve(house: House) -> None:
     await house.log_everything()
     async with house.client(await house.register("grace", "approver")) as client:
         record = (await client.get(f"/api/approvals/{approval}")).json()["approval"]["record"]
-        for path in ("keys", "records", f"records/{record}", "use-cases"):
+        for path in ("keys", "records", f"records/{record}"):
             assert (await client.get(f"/api/{path}")).status_code == 403, path
+        own = (await client.get("/api/use-cases")).json()["use_cases"]
+        assert [one["id"] for one in own] == ["getting-started"]  # the one that is open to everybody
 
 
 async def test_content_is_withheld_from_an_approver_who_is_not_cleared_for_it(house: House) -> None:

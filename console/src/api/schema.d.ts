@@ -150,7 +150,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The tenant's use cases. */
+        /** The use cases that you may see. */
         get: operations["listUseCases"];
         put?: never;
         post?: never;
@@ -167,12 +167,65 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** One use case with its rules and keys. */
+        get: operations["getUseCase"];
         /** Register or change a use case. */
         put: operations["putUseCase"];
         post?: never;
         /** Remove a use case. */
         delete: operations["deleteUseCase"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/use-cases/{use_case}/effects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What others would notice of a change; changes nothing. */
+        post: operations["previewUseCase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/use-cases/{use_case}/members/{member}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Let somebody use a use case. */
+        put: operations["addUseCaseMember"];
+        post?: never;
+        /** Remove a member from a use case. */
+        delete: operations["removeUseCaseMember"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/use-cases/{use_case}/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Pause, resume or retire a use case. */
+        put: operations["setUseCaseStatus"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -239,7 +292,8 @@ export interface paths {
         /** Requests for approval, newest first. */
         get: operations["listApprovals"];
         put?: never;
-        post?: never;
+        /** Approve or refuse several requests with one reason. */
+        post: operations["decideApprovals"];
         delete?: never;
         options?: never;
         head?: never;
@@ -818,6 +872,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The destinations of notices, and how their deliveries stand. */
+        get: operations["listNotifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/notifications/{notification}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a test notice now. */
+        post: operations["testNotification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1002,18 +1090,24 @@ export interface components {
         };
         /**
          * UseCaseList
-         * @description The tenant's use cases.
+         * @description The use cases that the reader may see, by id.
          */
         UseCaseList: {
             use_cases: components["schemas"]["UseCaseView"][];
         };
         /**
          * UseCaseView
-         * @description A registered purpose with its id; built-in ones cannot be changed.
+         * @description A registered purpose with its id and what this reader may do with it.
+         *
+         *         `ceiling` and `ceiling_categories` limit its content; `headgate.toml` sets them. Built-in ones cannot be changed.
          */
         UseCaseView: {
             owner: string;
             purpose: string;
+            /** @default  */
+            title: string;
+            /** @default null */
+            status: ("draft" | "live" | "paused" | "retired") | null;
             /**
              * @default limited
              * @enum {unknown}
@@ -1034,19 +1128,63 @@ export interface components {
             observe: string[];
             /** @default null */
             expires_at: string | null;
+            /** @default null */
+            review_on: string | null;
             id: string;
             is_built_in: boolean;
+            /** @enum {unknown} */
+            ceiling: "confidential" | "internal" | "public" | "restricted";
+            ceiling_categories: string[] | null;
+            can_change: boolean;
+            can_share: boolean;
+            can_pause: boolean;
+        };
+        /**
+         * UseCaseDetail
+         * @description A use case with its rules and keys. `keys` is null for readers who may not see them.
+         */
+        UseCaseDetail: {
+            use_case: components["schemas"]["UseCaseView"];
+            rules: components["schemas"]["AppliedRule"][];
+            keys: components["schemas"]["UseCaseKey"][] | null;
+        };
+        /**
+         * AppliedRule
+         * @description A rule that treats this use case specially: it observes here, or its text names the use case.
+         */
+        AppliedRule: {
+            id: string;
+            /** @enum {unknown} */
+            does: "allow" | "ask" | "deny" | "duty";
+            /** @enum {unknown} */
+            mode: "enforce" | "observe";
+            reason: string;
+        };
+        /**
+         * UseCaseKey
+         * @description An active key of a use case.
+         */
+        UseCaseKey: {
+            id: string;
+            name: string;
+            prefix: string;
+            principal: string;
+            expires_at: string | null;
         };
         /**
          * UseCaseBody
          * @description A registered purpose.
          *
          *         `members` lists who may use it besides its owner and administrators: ids, `group:NAME`, or `*` for everyone.
-         *         Without the field a stored use case keeps its members, and a new one has none.
+         *         Without `members` or `status` a stored use case keeps its own. A new one has no members and is live.
          */
         UseCaseBody: {
             owner: string;
             purpose: string;
+            /** @default  */
+            title: string;
+            /** @default null */
+            status: ("draft" | "live" | "paused" | "retired") | null;
             /**
              * @default limited
              * @enum {unknown}
@@ -1067,6 +1205,30 @@ export interface components {
             observe: string[];
             /** @default null */
             expires_at: string | null;
+            /** @default null */
+            review_on: string | null;
+        };
+        /**
+         * UseCaseDraft
+         * @description A change to look at before it is made. `becomes` is null for a removal.
+         */
+        UseCaseDraft: {
+            becomes: components["schemas"]["UseCaseBody"] | null;
+        };
+        /**
+         * UseCaseEffects
+         * @description What others notice of the change, in sentences, most serious first.
+         */
+        UseCaseEffects: {
+            effects: string[];
+        };
+        /**
+         * StatusBody
+         * @description The status to set. Its owner may set `live` and `paused`; an administrator may set any.
+         */
+        StatusBody: {
+            /** @enum {unknown} */
+            status: "draft" | "live" | "paused" | "retired";
         };
         /**
          * RuleMode
@@ -1118,11 +1280,14 @@ export interface components {
          * ApprovalView
          * @description A request for approval and its state.
          *
+         *         `title` names who wants to do what. `requester` is a name for readers who may list people, else the id.
          *         `makers` made the requester's key. `record` is the id of the action's record. `labels` are the labels of the
          *         content. `details` describe the destination or the change. `can_decide` is whether this reader may decide it.
          */
         ApprovalView: {
             id: string;
+            title: string;
+            requester: string;
             /** @enum {unknown} */
             state: "approved" | "expired" | "refused" | "used" | "waiting";
             principal: string;
@@ -1144,6 +1309,7 @@ export interface components {
             decided_at: string | null;
             reason: string;
             used_at: string | null;
+            is_own: boolean;
             can_decide: boolean;
         };
         /**
@@ -1175,6 +1341,32 @@ export interface components {
             digest: string;
             erased: boolean;
             withheld: string | null;
+        };
+        /**
+         * ManyDecisions
+         * @description One decision on several requests, with one reason.
+         */
+        ManyDecisions: {
+            approvals: string[];
+            /** @enum {unknown} */
+            decision: "approve" | "refuse";
+            reason: string;
+        };
+        /**
+         * DecisionResults
+         * @description The results in the order of the requests. Each decision has its own record.
+         */
+        DecisionResults: {
+            results: components["schemas"]["DecisionResult"][];
+        };
+        /**
+         * DecisionResult
+         * @description The result for one request: the decided request, or why it was not decided.
+         */
+        DecisionResult: {
+            id: string;
+            approval: components["schemas"]["ApprovalView"] | null;
+            error: string | null;
         };
         /**
          * ApprovalDecision
@@ -1966,6 +2158,38 @@ export interface components {
             purpose: string;
             is_owner: boolean;
         };
+        /**
+         * NotificationList
+         * @description The tenant's destinations of notices, by id.
+         */
+        NotificationList: {
+            notifications: components["schemas"]["NotificationView"][];
+        };
+        /**
+         * NotificationView
+         * @description A destination of notices and its deliveries of the last 30 days. `place` is its address without secrets.
+         */
+        NotificationView: {
+            id: string;
+            /** @enum {unknown} */
+            channel: "mail" | "slack" | "teams" | "webhook";
+            place: string;
+            to: string[];
+            events: string[];
+            use_cases: string[] | null;
+            waiting: number;
+            sent: number;
+            given_up: number;
+            last_sent_at: string | null;
+            last_error: string;
+        };
+        /**
+         * TestResult
+         * @description The status of the destination's answer: of HTTP, or 250 of SMTP.
+         */
+        TestResult: {
+            status: number;
+        };
     };
     responses: never;
     parameters: never;
@@ -2356,6 +2580,37 @@ export interface operations {
             };
         };
     };
+    getUseCase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                use_case: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UseCaseDetail"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     putUseCase: {
         parameters: {
             query?: never;
@@ -2408,6 +2663,140 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    previewUseCase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                use_case: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UseCaseDraft"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UseCaseEffects"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    addUseCaseMember: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                use_case: string;
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UseCaseView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removeUseCaseMember: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                use_case: string;
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UseCaseView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    setUseCaseStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                use_case: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StatusBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UseCaseView"];
+                };
             };
             /** @description An error. */
             default: {
@@ -2522,6 +2911,8 @@ export interface operations {
             query?: {
                 /** @description Only pending requests. */
                 waiting?: boolean;
+                /** @description Only your own requests. */
+                mine?: boolean;
                 /** @description The `next` value of the previous page. */
                 cursor?: string;
                 /** @description At most this many, 1 to 200; 50 by default. */
@@ -2540,6 +2931,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ApprovalList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    decideApprovals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ManyDecisions"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionResults"];
                 };
             };
             /** @description An error. */
@@ -4038,6 +4462,66 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnUsage"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listNotifications: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotificationList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    testNotification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                notification: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestResult"];
                 };
             };
             /** @description An error. */

@@ -23,6 +23,7 @@ Facts = MutableMapping[str, Fact]
 Do = Callable[[Facts], Awaitable[Any]]
 CommandVerb = Verb["Command", Any, Any]
 
+
 ADMINISTER = "administer"
 """The group of administrators' verbs."""
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import click
 
 from headgate.admin.directory import Directory, Pseudonym, Registered
+from headgate.admin.notices import Notify
 from headgate.admin.operations import Operation
 from headgate.admin.register import Register
 from headgate.admin.requests import ChangeCheck
@@ -120,6 +121,7 @@ class Platform:
         register: returns the register of people and services.
         keys_of: returns the active keys of a principal.
         limits_used: returns the use of keys' limits.
+        notify: raises a notice in the caller's transaction; does nothing if no feature sends notices.
     """
 
     purpose: Literal["worker", "command"]
@@ -141,6 +143,7 @@ class Platform:
     register: Callable[[], Register]
     keys_of: KeysOf
     limits_used: LimitsUsed
+    notify: Notify
     is_baseline_alone: bool = False
 
 
@@ -168,6 +171,7 @@ class Opened:
         sessions: the sessions of signed-in people; of one feature only.
         keys_of: as in `Platform`; of one feature only.
         limits_used: as in `Platform`; of one feature only.
+        notify: as in `Platform`; of one feature only.
     """
 
     service: Any = None
@@ -188,6 +192,7 @@ class Opened:
     sessions: Sessions | None = None
     keys_of: KeysOf | None = None
     limits_used: LimitsUsed | None = None
+    notify: Notify | None = None
 
 
 Open = Callable[[Platform, AsyncExitStack], Awaitable[Opened]]

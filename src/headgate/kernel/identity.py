@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal, NewType
 
 from headgate.kernel.hashing import HashedOnce, hashed_once
@@ -14,6 +14,7 @@ RecordId = NewType("RecordId", str)
 
 PrincipalKind = Literal["person", "service", "agent"]
 RiskClass = Literal["minimal", "limited", "high"]
+UseCaseStatus = Literal["draft", "live", "paused", "retired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,10 @@ class UseCase(HashedOnce):
             may always use it. None keeps the members of a stored use case; a new one has none.
         observe: ids of rules that only record their effect and do not enforce it.
         expires_at: aware UTC time after which calls are refused, or None.
+        title: its name for people; empty if it has none besides its id.
+        status: only a live one serves calls; the owner and administrators may also try a draft. None
+            keeps the status of a stored use case; a new one is live.
+        review_on: the day by which its owner reviews it, or None.
     """
 
     id: str
@@ -81,3 +86,6 @@ class UseCase(HashedOnce):
     members: frozenset[str] | None = None
     observe: frozenset[str] = field(default_factory=frozenset[str])
     expires_at: datetime | None = None
+    title: str = ""
+    status: UseCaseStatus | None = None
+    review_on: date | None = None

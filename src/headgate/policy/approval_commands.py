@@ -11,9 +11,9 @@ import click
 from headgate.admin.client import client_at, url_option
 from headgate.admin.printing import as_json_option, print_rows
 
-_COLUMNS = ("id", "state", "requested_at", "principal", "use_case", "verb", "resource", "labels")
+_COLUMNS = ("id", "state", "requested_at", "expires_at", "title")
 _FACTS = (
-    *("id", "state", "verb", "resource", "use_case", "principal", "on_behalf_of", "makers", "labels"),
+    *("title", "id", "state", "verb", "resource", "use_case", "principal", "on_behalf_of", "makers", "labels"),
     *("policy_version", "record", "requested_at", "expires_at", "approver", "decided_at", "reason", "used_at"),
 )
 _reason = click.option("--reason", required=True, help="The reason, for the record.")
@@ -26,14 +26,17 @@ def approvals() -> None:
 
 @approvals.command("list")
 @click.option("--all", "every", is_flag=True, help="Include decided and expired requests.")
+@click.option("--mine", is_flag=True, help="Only your own requests, in any state.")
 @click.option("--limit", type=click.IntRange(1, 200), default=50, show_default=True)
 @click.option("--cursor")
 @url_option
 @as_json_option
-def list_approvals(every: bool, limit: int, cursor: str | None, url: str | None, as_json: bool) -> None:
+def list_approvals(every: bool, mine: bool, limit: int, cursor: str | None, url: str | None, as_json: bool) -> None:
     """List pending requests, newest first."""
     query: dict[str, Any] = {"limit": limit}
-    if not every:
+    if mine:
+        query["mine"] = "true"
+    elif not every:
         query["waiting"] = "true"
     if cursor is not None:
         query["cursor"] = cursor
@@ -67,23 +70,39 @@ def show_approval(approval: str, url: str | None, as_json: bool) -> None:
 
 
 @approvals.command("approve")
-@click.argument("approval")
+@click.argument("approval", nargs=-1, required=True)
 @_reason
 @url_option
-def approve(approval: str, reason: str, url: str | None) -> None:
-    """Approve a request. It then runs once, within an hour. Requesters cannot approve their own requests."""
-    client_at(url).call("POST", f"{_path(approval)}/approve", {"reason": reason})
-    click.echo(f"{approval} is approved; repeat the request once with the header x-headgate-grant: {approval}")
+def approve(approval: tuple[str, ...], reason: str, url: str | None) -> None:
+    """Approve requests. Each then runs once, within an hour. Requesters cannot approve their own requests."""
+    for name in _decide(approval, "approve", reason, url):
+        click.echo(f"{name} is approved; repeat the request once with the header x-headgate-grant: {name}")
 
 
 @approvals.command("refuse")
-@click.argument("approval")
+@click.argument("approval", nargs=-1, required=True)
 @_reason
 @url_option
-def refuse(approval: str, reason: str, url: str | None) -> None:
-    """Refuse a request."""
-    client_at(url).call("POST", f"{_path(approval)}/refuse", {"reason": reason})
-    click.echo(f"{approval} is refused")
+def refuse(approval: tuple[str, ...], reason: str, url: str | None) -> None:
+    """Refuse requests."""
+    for name in _decide(approval, "refuse", reason, url):
+        click.echo(f"{name} is refused")
+
+
+def _decide(approvals: tuple[str, ...], decision: str, reason: str, url: str | None) -> list[str]:
+    """Decide requests, and return the decided ones. Fails if one was not decided, after the others were."""
+    client = client_at(url)
+    if len(approvals) == 1:
+        client.call("POST", f"{_path(approvals[0])}/{decision}", {"reason": reason})
+        return list(approvals)
+    body = {"approvals": list(approvals), "decision": decision, "reason": reason}
+    results = client.call("POST", "/api/approvals", body)["results"]
+    failed = [f"{one['id']}: {one['error']}" for one in results if one["error"] is not None]
+    decided = [one["id"] for one in results if one["error"] is None]
+    if failed:
+        done = f" Decided: {', '.join(decided)}." if decided else ""
+        raise click.ClickException("; ".join(failed) + "." + done)
+    return decided
 
 
 def _path(approval: str) -> str:

@@ -10,17 +10,20 @@ import msgspec
 from headgate.admin.bodies import Body, PartView
 from headgate.admin.checks import page_size
 from headgate.admin.commands import Facts, digest_of, summary
+from headgate.admin.directory import PERSON_LIST
 from headgate.admin.operations import CURSOR, LIMIT, Operation, Parameter
 from headgate.admin.records import RECORD_REVEAL, Reveal
 from headgate.admin.requests import Request
 from headgate.kernel.action import Resource
-from headgate.kernel.errors import Denied, Invalid, NotFound
+from headgate.kernel.errors import Conflict, Denied, Invalid, NotFound
 from headgate.kernel.labels import parse_labels
 from headgate.policy import approvals
 from headgate.policy.approvals import Approval
 from headgate.policy.parts import Policy
 from headgate.policy.verbs import APPROVAL_DECIDE, APPROVAL_LIST
 from headgate.substrate.database import Transaction
+
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 
 
 class ApprovalRule(Body, frozen=True, kw_only=True):
@@ -33,11 +36,14 @@ class ApprovalRule(Body, frozen=True, kw_only=True):
 class ApprovalView(Body, frozen=True, kw_only=True):
     """A request for approval and its state.
 
+    `title` names who wants to do what. `requester` is a name for readers who may list people, else the id.
     `makers` made the requester's key. `record` is the id of the action's record. `labels` are the labels of the
     content. `details` describe the destination or the change. `can_decide` is whether this reader may decide it.
     """
 
     id: str
+    title: str
+    requester: str
     state: Literal["waiting", "approved", "refused", "used", "expired"]
     principal: str
     on_behalf_of: list[str]
@@ -56,6 +62,7 @@ class ApprovalView(Body, frozen=True, kw_only=True):
     decided_at: datetime | None
     reason: str
     used_at: datetime | None
+    is_own: bool
     can_decide: bool
 
 
@@ -77,16 +84,44 @@ class ApprovalDetail(Body, frozen=True, kw_only=True):
 class ApprovalDecision(Body, frozen=True, kw_only=True):
     """The reason of a decision, for the record."""
 
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    reason: Reason
+
+
+class ManyDecisions(Body, frozen=True, kw_only=True):
+    """One decision on several requests, with one reason."""
+
+    approvals: Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(min_length=1, max_length=100)]
+    decision: Literal["approve", "refuse"]
+    reason: Reason
+
+
+class DecisionResult(Body, frozen=True, kw_only=True):
+    """The result for one request: the decided request, or why it was not decided."""
+
+    id: str
+    approval: ApprovalView | None
+    error: str | None
+
+
+class DecisionResults(Body, frozen=True, kw_only=True):
+    """The results in the order of the requests. Each decision has its own record."""
+
+    results: list[DecisionResult]
 
 
 async def list_approvals(policy: Policy, request: Request) -> ApprovalList:
-    """List requests, newest first."""
+    """List requests, newest first. Everybody may list their own."""
     caller = request.by
-    request.authorise(APPROVAL_LIST, Resource("approvals", caller.tenant_id))
+    if request.switch("mine"):
+        request.decided.add(APPROVAL_LIST.name)
+    else:
+        request.authorise(APPROVAL_LIST, Resource("approvals", caller.tenant_id))
     limit, before, tenant = page_size(request.number("limit", 50), "requests"), request.text("cursor"), request.tenant
     async with policy.database.transaction(tenant=tenant) as tx:
-        if request.switch("waiting"):
+        if request.switch("mine"):
+            by = caller.principal.id
+            found = await approvals.of_principal(tx, by, tenant=tenant, before=before, limit=limit + 1)
+        elif request.switch("waiting"):
             now = policy.clock.now()
             found = await approvals.waiting(tx, tenant=tenant, now=now, before=before, limit=limit + 1)
         else:
@@ -102,7 +137,7 @@ async def list_approvals(policy: Policy, request: Request) -> ApprovalList:
 async def get_approval(policy: Policy, request: Request) -> ApprovalDetail:
     """Show one request. The requester sees its state; an approver also sees the content."""
     caller = request.by
-    approval, makers = await _find(policy, request)
+    approval, makers = await _find(policy, request, request.path["approval"])
     view = _view(policy, request, approval, makers=makers)
     if approval.principal == caller.principal.id:
         request.decided.add(APPROVAL_LIST.name)  # requesters may always read their own requests
@@ -131,15 +166,35 @@ async def refuse(policy: Policy, request: Request) -> ApprovalView:
 
 
 async def _decide(policy: Policy, request: Request, *, approved: bool) -> ApprovalView:
-    caller, reason = request.by, request.body_as(ApprovalDecision).reason
-    found = await _find(policy, request)
-    asked = found.approval
+    found, reason = await _find(policy, request, request.path["approval"]), request.body_as(ApprovalDecision).reason
+    return await _decide_one(policy, request, found, approved=approved, reason=reason)
+
+
+async def decide_many(policy: Policy, request: Request) -> DecisionResults:
+    """Approve or refuse several requests. One that cannot be decided does not stop the others."""
+    body = request.body_as(ManyDecisions)
+    results: list[DecisionResult] = []
+    for approval_id in dict.fromkeys(body.approvals):
+        try:
+            found = await _find(policy, request, approval_id)
+            decided = await _decide_one(policy, request, found, approved=body.decision == "approve", reason=body.reason)
+        except (Denied, NotFound, Conflict) as error:
+            results.append(DecisionResult(id=approval_id, approval=None, error=error.message))
+        else:
+            results.append(DecisionResult(id=approval_id, approval=decided, error=None))
+    return DecisionResults(results=results)
+
+
+async def _decide_one(policy: Policy, request: Request, found: _Found, *, approved: bool, reason: str) -> ApprovalView:
+    caller, asked = request.by, found.approval
 
     async def make(tx: Transaction, facts: Facts) -> Approval:
         now = policy.clock.now()
-        return await approvals.decide(
+        decided = await approvals.decide(
             tx, asked.id, approver=caller.principal, approved=approved, now=now, reason=reason
         )
+        await policy.tell_requester(decided, tx)
+        return decided
 
     done = await request.change(
         APPROVAL_DECIDE,
@@ -158,10 +213,10 @@ class _Found(NamedTuple):
     makers: frozenset[str]
 
 
-async def _find(policy: Policy, request: Request) -> _Found:
+async def _find(policy: Policy, request: Request, approval_id: str) -> _Found:
     caller = request.by
     async with policy.database.transaction(tenant=caller.tenant_id) as tx:
-        found = await approvals.find(tx, request.path["approval"], tenant=caller.tenant_id)
+        found = await approvals.find(tx, approval_id, tenant=caller.tenant_id)
         return _Found(found, await approvals.makers_of(tx, caller.principal))
 
 
@@ -180,8 +235,14 @@ def _view(policy: Policy, request: Request, approval: Approval, *, makers: froze
     )
     details = (detail.partition("=") for detail in approval.details)
     rules = (reason.partition(": ") for reason in approval.reasons)
+    who = approval.principal
+    if request.allows(PERSON_LIST, Resource(PERSON_LIST.usual, request.tenant)):
+        who = policy.name_of(request.tenant, who)
     return ApprovalView(
         id=approval.id,
+        title=policy.title_of(approval, who=who),
+        requester=who,
+        is_own=request.by.principal.id in (approval.principal, *approval.on_behalf_of),
         state=state,
         principal=approval.principal,
         on_behalf_of=approval.on_behalf_of,
@@ -213,7 +274,12 @@ OPERATIONS = (
         list_approvals,
         answer=ApprovalList,
         verb=APPROVAL_LIST,
-        parameters=(Parameter("waiting", "Only pending requests.", "boolean"), CURSOR, LIMIT),
+        parameters=(
+            Parameter("waiting", "Only pending requests.", "boolean"),
+            Parameter("mine", "Only your own requests.", "boolean"),
+            CURSOR,
+            LIMIT,
+        ),
     ),
     Operation(
         "getApproval",
@@ -223,6 +289,16 @@ OPERATIONS = (
         get_approval,
         answer=ApprovalDetail,
         verb=APPROVAL_LIST,
+    ),
+    Operation(
+        "decideApprovals",
+        "POST",
+        "/api/approvals",
+        "Approve or refuse several requests with one reason.",
+        decide_many,
+        body=ManyDecisions,
+        answer=DecisionResults,
+        verb=APPROVAL_DECIDE,
     ),
     Operation(
         "approve",

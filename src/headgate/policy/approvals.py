@@ -6,7 +6,7 @@ digest (principal, verb, final arguments, labels, destination, policy version).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
@@ -107,13 +107,18 @@ class Approval:
         return None
 
 
-class PolicyApprovals:
-    """The kernel's `Approvals`, on PostgreSQL: three round trips a request, one a redemption."""
+Asked = Callable[["Approval", Transaction], Awaitable[None]]
+"""Called for each filed request, in its transaction, to tell the approvers."""
 
-    def __init__(self, database: Database, *, clock: Clock, ids: Ids) -> None:
+
+class PolicyApprovals:
+    """The kernel's `Approvals`, on PostgreSQL: five round trips a request, one a redemption."""
+
+    def __init__(self, database: Database, *, clock: Clock, ids: Ids, asked: Asked) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
+        self._asked = asked
 
     async def request(
         self, action: Action[Any, Any, Any], *, digest: bytes, decision: Decision, labels: Labels, record: RecordId
@@ -147,6 +152,8 @@ class PolicyApprovals:
             params["makers"] = sorted(await makers_of(tx, principal))
             given = await tx.value(_SQL["unused_approval"], params)
             filed = cast("str | None", given or await tx.value(_SQL["request_approval"], params))
+            if given is None and filed is not None:
+                await self._asked(await find(tx, filed, tenant=principal.tenant), tx)
         if filed is None:
             raise OverBudget(
                 f"{principal.id} already has {MOST_WAITING} requests for approval; wait until some are decided"
@@ -201,6 +208,19 @@ async def every(tx: Transaction, *, tenant: TenantId, before: str | None = None,
     """Return requests in any state, newest first, with ids below `before`; at most `MAX_PAGE`."""
     params = {"tenant": tenant, "before": before or _above_all(tenant), "limit": max(1, min(limit, MAX_PAGE))}
     return await tx.rows(_SQL["all_approvals"], params, of=Approval)
+
+
+async def of_principal(
+    tx: Transaction, principal: str, *, tenant: TenantId, before: str | None = None, limit: int = 100
+) -> list[Approval]:
+    """Return the requests of one principal, newest first, with ids below `before`; at most `MAX_PAGE`."""
+    params = {
+        "tenant": tenant,
+        "principal": principal,
+        "before": before or _above_all(tenant),
+        "limit": max(1, min(limit, MAX_PAGE)),
+    }
+    return await tx.rows(_SQL["approvals_of"], params, of=Approval)
 
 
 async def find(tx: Transaction, approval_id: str, *, tenant: TenantId) -> Approval:

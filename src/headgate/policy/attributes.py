@@ -133,6 +133,7 @@ def _use_case(use_case: UseCase, *, registered: bool, now: datetime) -> dict[str
         "members": {"__entity": _uid("Members", use_case.id)},
         "risk": use_case.risk,
         "registered": registered,
+        "status": use_case.status or "live",
         "expired": use_case.expires_at is not None and use_case.expires_at <= now,
         "ceiling": int(use_case.ceiling.level),
         **_given("ceiling_categories", use_case.ceiling.categories),

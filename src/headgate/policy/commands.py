@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
@@ -10,6 +9,7 @@ import click
 from headgate.admin.client import client_at, url_option
 from headgate.admin.printing import as_json_option, print_rows
 from headgate.policy.approval_commands import approvals
+from headgate.policy.use_case_commands import use_cases
 
 
 @click.group()
@@ -86,54 +86,6 @@ def revoke_key(key: str, url: str | None) -> None:
     """Revoke a key permanently."""
     client_at(url).call("DELETE", f"/api/keys/{quote(key, safe='')}")
     click.echo(f"{key} is revoked")
-
-
-@click.group("use-cases")
-def use_cases() -> None:
-    """List, register and remove use cases."""
-
-
-@use_cases.command("list")
-@url_option
-@as_json_option
-def list_use_cases(url: str | None, as_json: bool) -> None:
-    """List the use cases."""
-    rows = client_at(url).call("GET", "/api/use-cases")["use_cases"]
-    columns = ("id", "owner", "risk", "confidentiality", "deployments", "members", "observe", "expires_at")
-    print_rows(rows, columns, as_json=as_json)
-
-
-@use_cases.command("put")
-@click.argument("use_case")
-@click.option("--owner", required=True)
-@click.option("--purpose", required=True)
-@click.option("--risk", type=click.Choice(["minimal", "limited", "high"]), default="limited", show_default=True)
-@click.option("--confidentiality", type=click.Choice(["public", "internal", "confidential", "restricted"]))
-@click.option("--deployment", "deployments", multiple=True, help="Allowed deployment. Repeatable. Default: all.")
-@click.option("--member", "members", multiple=True, help="Member: an id, group:NAME, or '*' for everyone. Repeatable.")
-@click.option("--observe", multiple=True, help="Rule that only observes. Repeatable.")
-@click.option("--expires", "expires_at")
-@url_option
-def put_use_case(use_case: str, url: str | None, **fields: Any) -> None:
-    """Register or replace a use case."""
-    body = {
-        **fields,
-        "confidentiality": fields["confidentiality"] or "public",
-        "deployments": list(fields["deployments"]) or None,
-        "members": list(fields["members"]) or None,
-        "observe": list(fields["observe"]),
-    }
-    client_at(url).call("PUT", f"/api/use-cases/{quote(use_case, safe='')}", body)
-    click.echo(f"{use_case} is registered")
-
-
-@use_cases.command("delete")
-@click.argument("use_case")
-@url_option
-def delete_use_case(use_case: str, url: str | None) -> None:
-    """Remove a use case and revoke its keys."""
-    client_at(url).call("DELETE", f"/api/use-cases/{quote(use_case, safe='')}")
-    click.echo(f"{use_case} is removed")
 
 
 @click.group()

@@ -15,7 +15,7 @@ from headgate.kernel.ports import Clock
 from headgate.policy.attributes import Credential, Standing, cache_key, question, undeclared
 from headgate.policy.engine import Verdict
 from headgate.policy.entities import ADMIN, ADMINISTRATION, ApiKey
-from headgate.policy.members import RULE, is_listed, membership_advice
+from headgate.policy.members import NOT_LIVE_RULE, RULE, is_listed, membership_advice, status_advice
 from headgate.policy.rules import Rule, roles_permitting
 from headgate.policy.snapshot import Snapshot, SnapshotHolder
 
@@ -134,6 +134,8 @@ def _advice(action: Action[Any, Any, Any], verdict: Verdict, standing: Standing,
     """Tell a refused caller how to get access. Empty where the rules that refused say it."""
     if _refuses(verdict, RULE):
         return membership_advice(action.context.use_case)
+    if _refuses(verdict, NOT_LIVE_RULE):
+        return status_advice(action.context.use_case)
     if verdict.effect is not Effect.DENY or any(hit.does == "deny" and hit.mode == "enforce" for hit in verdict.rules):
         return ""
     if not standing.registered:

@@ -13,7 +13,7 @@ from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.errors import Unavailable
 from headgate.kernel.identity import Limits, TenantId
 from headgate.kernel.labels import BOTTOM, Labels
-from headgate.policy import approval_routes, key_routes, rule_routes, store, use_case_routes
+from headgate.policy import approval_routes, key_routes, owner_routes, rule_routes, store, use_case_routes
 from headgate.policy.approvals import PolicyApprovals
 from headgate.policy.baseline import compile_baseline
 from headgate.policy.commands import COMMANDS
@@ -94,7 +94,8 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
         SnapshotHolder(clock),
     )
     service = PolicyService(baseline=baseline, holder=holder, clock=clock, ids=ids)
-    policy = Policy(baseline, holder, service, database, clock, platform.names)
+    titles = {verb.name: verb.title for verb in platform.verbs}
+    policy = Policy(baseline, holder, service, database, clock, platform.names, titles, platform.notify)
 
     async def look() -> None:
         if platform.is_baseline_alone:
@@ -124,7 +125,7 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
         service=policy,
         stages={
             "decider": PolicyDecider(holder, clock=clock),
-            "approvals": PolicyApprovals(database, clock=clock, ids=ids),
+            "approvals": PolicyApprovals(database, clock=clock, ids=ids, asked=policy.tell_approvers),
         },
         sections=policy_sections(
             baseline=baseline,
@@ -158,6 +159,7 @@ FEATURE = Feature(
     operations=(
         *key_routes.OPERATIONS,
         *use_case_routes.OPERATIONS,
+        *owner_routes.OPERATIONS,
         *rule_routes.OPERATIONS,
         *approval_routes.OPERATIONS,
     ),

@@ -10,6 +10,7 @@ from headgate.policy.entities import ADMIN, HEADGATE, RegisteredPrincipal
 EVERYONE = "*"
 GROUP = "group:"
 RULE = "use-case-members"
+NOT_LIVE_RULE = "use-case-not-live"
 
 _MAX_CHARS = 200
 _MOST = 2_000
@@ -50,3 +51,16 @@ def membership_advice(use_case: UseCase) -> str:
     """Return advice for a person who is not a member."""
     who = "an administrator" if use_case.owner == HEADGATE else f"its owner, {use_case.owner}, or an administrator"
     return f"you are not a member of the use case {use_case.id}: ask {who} to add you"
+
+
+def status_advice(use_case: UseCase) -> str:
+    """Return advice for a caller whose use case is not live. It names the owner."""
+    who = "an administrator" if use_case.owner == HEADGATE else f"its owner, {use_case.owner}, or an administrator"
+    name = f"{use_case.title} ({use_case.id})" if use_case.title else use_case.id
+    match use_case.status:
+        case "paused":
+            return f"the use case {name} is paused: ask {who} to resume it"
+        case "retired":
+            return f"the use case {name} is retired: ask {who} which use case replaces it"
+        case _:
+            return f"the use case {name} is still a draft: ask {who} to make it live"

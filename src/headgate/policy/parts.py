@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from headgate.admin.callers import AdminCaller
+from headgate.admin.notices import APPROVAL_DECIDED, APPROVAL_WAITING, Notice, Notify
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Clock
+from headgate.policy.approval_words import decided_title, title_of
+from headgate.policy.approvals import Approval
 from headgate.policy.baseline import Baseline
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder, TenantPolicy
-from headgate.substrate.database import Database
+from headgate.substrate.database import Database, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,8 @@ class Policy:
     Args:
         holder: holds the current snapshot.
         names: returns the names of a kind, such as aliases, from the feature that knows them.
+        verbs: the titles of verbs by name.
+        notify: raises a notice.
     """
 
     baseline: Baseline
@@ -29,6 +35,36 @@ class Policy:
     database: Database
     clock: Clock
     names: Callable[[str, TenantId], Collection[str]]
+    verbs: Mapping[str, str]
+    notify: Notify
+
+    def name_of(self, tenant: TenantId, principal: str) -> str:
+        """Return the name of a principal for display, or its id."""
+        known = self.holder.current.tenants[tenant].principals.get(principal)
+        return known.name or known.id if known is not None else principal
+
+    def title_of(self, approval: Approval, *, who: str) -> str:
+        """Return the title of a request, with the requester under this name."""
+        use_case = self.holder.current.tenants[approval.tenant].use_cases.get(approval.use_case)
+        title = use_case.title or use_case.id if use_case is not None else approval.use_case
+        return title_of(approval, who=who, use_case=title, verbs=self.verbs)
+
+    async def tell_approvers(self, approval: Approval, tx: Transaction) -> None:
+        """Raise a notice that a request waits."""
+        who = self.name_of(approval.tenant, approval.principal)
+        await self._tell(approval, tx, event=APPROVAL_WAITING, who=who, title=self.title_of(approval, who=who))
+
+    async def tell_requester(self, approval: Approval, tx: Transaction) -> None:
+        """Raise a notice that a request was decided."""
+        approver = self.name_of(approval.tenant, approval.approver or "")
+        asked = self.title_of(approval, who=self.name_of(approval.tenant, approval.principal))
+        title = decided_title(approval, approver=approver, title=asked)
+        await self._tell(approval, tx, event=APPROVAL_DECIDED, who=approver, title=title)
+
+    async def _tell(self, approval: Approval, tx: Transaction, *, event: str, who: str, title: str) -> None:
+        path = f"/approvals/{quote(approval.id, safe='')}"
+        notice = Notice(event, approval.id, title, who, approval.use_case, path)
+        await self.notify(tx, notice, tenant=approval.tenant)
 
     def tenant_of(self, caller: AdminCaller) -> TenantPolicy:
         """Return the caller's tenant from the current snapshot."""

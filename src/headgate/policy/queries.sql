@@ -16,7 +16,7 @@ VALUES (%(tenant)s, 'administration', 'headgate', 'Administer Headgate', 'high',
 ON CONFLICT (tenant, id) DO UPDATE SET
     owner = EXCLUDED.owner, purpose = EXCLUDED.purpose, risk = EXCLUDED.risk, floor_level = 0, floor_categories = '{}',
     ceiling_level = 3, ceiling_categories = NULL, deployments = NULL, observe = '{}', expires_at = NULL,
-    source = 'built_in', updated_at = now();
+    status = 'live', source = 'built_in', updated_at = now();
 
 -- name: restore_getting_started
 INSERT INTO policy.use_cases (tenant, id, owner, purpose, risk, source)
@@ -71,31 +71,41 @@ SELECT id FROM policy.principals WHERE tenant = %(tenant)s AND source = %(source
 
 -- name: use_cases
 SELECT id, tenant, owner, purpose, risk, floor_level, floor_categories, ceiling_level, ceiling_categories, deployments,
-    members, observe, expires_at
+    members, observe, expires_at, title, status, review_on
 FROM policy.use_cases
 WHERE tenant = %(tenant)s
 ORDER BY id;
 
 -- name: use_case
 SELECT id, tenant, owner, purpose, risk, floor_level, floor_categories, ceiling_level, ceiling_categories, deployments,
-    members, observe, expires_at
+    members, observe, expires_at, title, status, review_on
 FROM policy.use_cases
 WHERE tenant = %(tenant)s AND id = %(id)s;
 
 -- name: put_use_case
 INSERT INTO policy.use_cases (tenant, id, owner, purpose, risk, floor_level, floor_categories, ceiling_level,
-    ceiling_categories, deployments, members, observe, expires_at, source)
+    ceiling_categories, deployments, members, observe, expires_at, title, status, review_on, source)
 VALUES (%(tenant)s, %(id)s, %(owner)s, %(purpose)s, %(risk)s, %(floor_level)s, %(floor_categories)s, %(ceiling_level)s,
-    %(ceiling_categories)s, %(deployments)s, coalesce(%(members)s::text[], '{}'), %(observe)s, %(expires_at)s, %(source)s)
+    %(ceiling_categories)s, %(deployments)s, coalesce(%(members)s::text[], '{}'), %(observe)s, %(expires_at)s,
+    %(title)s, coalesce(%(status)s, 'live'), %(review_on)s, %(source)s)
 ON CONFLICT (tenant, id) DO UPDATE SET
     owner = EXCLUDED.owner, purpose = EXCLUDED.purpose, risk = EXCLUDED.risk, floor_level = EXCLUDED.floor_level,
     floor_categories = EXCLUDED.floor_categories, ceiling_level = EXCLUDED.ceiling_level,
     ceiling_categories = EXCLUDED.ceiling_categories, deployments = EXCLUDED.deployments,
     members = coalesce(%(members)s::text[], policy.use_cases.members), observe = EXCLUDED.observe,
-    expires_at = EXCLUDED.expires_at, source = EXCLUDED.source, updated_at = now();
+    expires_at = EXCLUDED.expires_at, title = EXCLUDED.title,
+    status = coalesce(%(status)s, policy.use_cases.status), review_on = EXCLUDED.review_on, source = EXCLUDED.source,
+    updated_at = now();
 
 -- name: set_observe
 UPDATE policy.use_cases SET observe = %(observe)s, updated_at = now() WHERE tenant = %(tenant)s AND id = %(id)s;
+
+-- name: set_status
+UPDATE policy.use_cases SET status = %(status)s, updated_at = now()
+WHERE tenant = %(tenant)s AND id = %(id)s AND source <> 'built_in';
+
+-- name: set_members
+UPDATE policy.use_cases SET members = %(members)s, updated_at = now() WHERE tenant = %(tenant)s AND id = %(id)s;
 
 -- name: delete_use_case
 DELETE FROM policy.use_cases WHERE tenant = %(tenant)s AND id = %(id)s AND source <> 'built_in';
@@ -235,6 +245,14 @@ SELECT id, tenant, digest, principal, on_behalf_of, use_case, verb, resource, la
     record, requested_at, expires_at, approver, decided_at, approved, reason, used_at, makers
 FROM policy.approvals
 WHERE tenant = %(tenant)s AND id < %(before)s
+ORDER BY id DESC
+LIMIT %(limit)s;
+
+-- name: approvals_of
+SELECT id, tenant, digest, principal, on_behalf_of, use_case, verb, resource, labels, details, reasons, policy_version,
+    record, requested_at, expires_at, approver, decided_at, approved, reason, used_at, makers
+FROM policy.approvals
+WHERE tenant = %(tenant)s AND principal = %(principal)s AND id < %(before)s
 ORDER BY id DESC
 LIMIT %(limit)s;
 

@@ -16,6 +16,9 @@ stays unchanged until the file has an entry with its id.
     members = ["group:support", "bob@example.com"]  # besides its owner and administrators; "*": everyone
     observe = ["mask-personal-data"]        # rules that only record; "*": all that can, "!id": but this one
     expires = 2027-12-31                    # the last day
+    title = "Support chat"                  # its name for people; absent: the id
+    status = "live"                         # draft, live, paused, retired; absent: a stored one keeps its status
+    review = 2027-06-30                     # its owner reviews it by this day
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ import msgspec
 
 from headgate.admin.bodies import Level
 from headgate.kernel.errors import Conflict, Invalid, NotFound
-from headgate.kernel.identity import TenantId, UseCase
+from headgate.kernel.identity import TenantId, UseCase, UseCaseStatus
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
 from headgate.kernel.ports import Change, Clock, Edit, Fault
 from headgate.policy import store
@@ -72,6 +75,9 @@ class UseCaseEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     members: list[str] | None = None
     observe: list[str] = []
     expires: date | None = None
+    title: str = ""
+    status: UseCaseStatus | None = None
+    review: date | None = None
 
 
 class PersonEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -270,7 +276,7 @@ def policy_sections(
             lambda table, document: _use_cases(table, _rules_of(document, baseline, read_file)),
             lambda tx, tenant: store.use_cases(tx, tenant=tenant),
             _each(put_use_case), _use_case_table, clock,
-            uses={"deployments": "deployment"}, keeps=("members",), find=use_case_faults,
+            uses={"deployments": "deployment"}, keeps=("members", "status"), find=use_case_faults,
         ),
         Section(
             "imported_key", "key", "imported key",
@@ -349,6 +355,9 @@ def _use_case_table(entry: UseCase) -> dict[str, Any]:
         "members": _list(entry.members),
         "observe": sorted(entry.observe),
         "expires": _last_day(entry.expires_at),
+        "title": entry.title or None,
+        "status": entry.status,
+        "review": entry.review_on,
     }
 
 
@@ -368,6 +377,9 @@ def _use_cases(table: Any, rules: Sequence[Rule]) -> tuple[UseCase, ...]:
             members=_set(entry.members),
             observe=frozenset(entry.observe),
             expires_at=with_position(f"use_case[{index}]", lambda day=entry.expires: _end_of(day)),
+            title=entry.title,
+            status=entry.status,
+            review_on=entry.review,
         )
         with_position(f"use_case[{index}]", lambda use_case=use_case: _refuse(use_case, rules))
         read.append(use_case)
@@ -471,9 +483,10 @@ _BOOKKEEPING = {"source", "created_at", "created_by", "updated_at", "updated_by"
 
 
 def _like(there: _Entry | None, wanted: E) -> E:
-    """Return the entry with missing fields from the stored one: a use case's members and a program's owner."""
-    if isinstance(wanted, UseCase) and wanted.members is None and isinstance(there, UseCase):
-        return cast("E", replace(wanted, members=there.members))
+    """Return the entry with missing fields from the stored one: members and status, and a program's owner."""
+    if isinstance(wanted, UseCase) and isinstance(there, UseCase):
+        members = there.members if wanted.members is None else wanted.members
+        return cast("E", replace(wanted, members=members, status=wanted.status or there.status))
     if isinstance(wanted, RegisteredPrincipal) and not wanted.owner and isinstance(there, RegisteredPrincipal):
         return cast("E", replace(wanted, owner=there.owner))
     return wanted

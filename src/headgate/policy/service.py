@@ -18,7 +18,7 @@ from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.content import Labelled
 from headgate.kernel.decision import Decision, Mode
 from headgate.kernel.errors import Conflict, Invalid, NotFound, TooLarge
-from headgate.kernel.identity import TenantId, UseCase
+from headgate.kernel.identity import TenantId, UseCase, UseCaseStatus
 from headgate.kernel.labels import BOTTOM, EVERYTHING, Labels
 from headgate.kernel.ports import Clock, Ids
 from headgate.policy import store
@@ -55,6 +55,7 @@ EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo
 MAX_POLICIES = 1000
 """Policies of one tenant. Each check of a change makes one decision for each of them."""
 
+_MAX_TITLE = 200
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SCOPE = re.compile(r"alias:\S{1,200}|[a-z_]+(\.[a-z_]+)+")
 
@@ -319,6 +320,48 @@ class PolicyService:
         refuse_observe(use_case.observe, engine.rules.values())
         await store.put_use_case(tx, use_case, tenant=tenant, source=source)
 
+    async def use_case(self, tx: Transaction, use_case_id: str, *, tenant: TenantId) -> UseCase:
+        """Return a use case.
+
+        Raises:
+            NotFound: it does not exist.
+        """
+        found = await store.use_case(tx, use_case_id, tenant=tenant)
+        if found is None:
+            raise NotFound(f"there is no use case {use_case_id!r}", param="use_case")
+        return found
+
+    async def set_status(
+        self, tx: Transaction, use_case_id: str, status: UseCaseStatus, *, tenant: TenantId
+    ) -> UseCase:
+        """Set the status of a use case, and return it.
+
+        Raises:
+            NotFound: it does not exist.
+            Conflict: it is built in.
+        """
+        found = await self.use_case(tx, use_case_id, tenant=tenant)
+        refuse_built_in(use_case_id)
+        await store.set_status(tx, use_case_id, status, tenant=tenant)
+        return replace(found, status=status)
+
+    async def set_member(
+        self, tx: Transaction, use_case_id: str, member: str, *, is_in: bool, tenant: TenantId
+    ) -> UseCase:
+        """Add a member to a use case or remove one, and return the use case. Idempotent.
+
+        Raises:
+            NotFound: it does not exist.
+            Invalid: the member is malformed, or there are too many.
+            Conflict: it is built in.
+        """
+        found = await self.use_case(tx, use_case_id, tenant=tenant)
+        refuse_built_in(use_case_id)
+        members = (found.members or frozenset[str]()) - {member} | (frozenset({member}) if is_in else frozenset[str]())
+        refuse_members(members)
+        await store.set_members(tx, use_case_id, members, tenant=tenant)
+        return replace(found, members=members)
+
     async def delete_use_case(self, tx: Transaction, use_case_id: str, *, tenant: TenantId) -> None:
         """Delete a use case and revoke its keys.
 
@@ -336,7 +379,7 @@ class PolicyService:
             NotFound: the use case does not exist.
             Invalid: one of the tenant's policies is not valid; the message names the fault.
         """
-        observe = (await self._use_case(tx, use_case, tenant)).observe if use_case else frozenset[str]()
+        observe = (await self.use_case(tx, use_case, tenant=tenant)).observe if use_case else frozenset[str]()
         engine = await self._engine(tx, tenant)
         return [_view(rule, mode_of(rule, observe)) for rule in engine.rules.values()]
 
@@ -352,7 +395,7 @@ class PolicyService:
             NotFound: the use case does not exist.
             Invalid: the rule does not exist, or is always enforced.
         """
-        found = await self._use_case(tx, use_case, tenant)
+        found = await self.use_case(tx, use_case, tenant=tenant)
         engine = await self._engine(tx, tenant)
         refuse_observe(frozenset({rule}), engine.rules.values())
         observe = found.observe - {rule, "!" + rule}
@@ -427,12 +470,6 @@ class PolicyService:
             return known.engine
         return await asyncio.to_thread(compile_policies, policies, self._pack)
 
-    async def _use_case(self, tx: Transaction, use_case_id: str, tenant: TenantId) -> UseCase:
-        found = await store.use_case(tx, use_case_id, tenant=tenant)
-        if found is None:
-            raise NotFound(f"there is no use case {use_case_id!r}", param="use_case")
-        return found
-
     async def _delete(self, tx: Transaction, kind: store.Kind, entry_id: str, *, tenant: TenantId) -> None:
         if not await store.delete(tx, kind, entry_id, tenant=tenant, now=self._clock.now()):
             what = kind.replace("_", " ")
@@ -461,12 +498,21 @@ def refuse_name(name: str, what: str) -> None:
 def refuse_use_case(use_case: UseCase) -> None:
     """Raise Invalid for a malformed field, Conflict for a built-in use case."""
     refuse_name(use_case.id, "a use case's id")
-    if use_case.id in BUILT_IN_USE_CASES:
-        raise Conflict(f"the use case {use_case.id} is built in and cannot be changed; register your own", param="id")
+    refuse_built_in(use_case.id)
     refuse_members(use_case.members)
     for field_name, value, limit in (("owner", use_case.owner, 200), ("purpose", use_case.purpose, 2000)):
         if not value.strip() or len(value) > limit:
             raise Invalid(f"{field_name} of a use case must have 1 to {limit} characters", param=field_name)
+    if len(use_case.title) > _MAX_TITLE:
+        raise Invalid(f"the title of a use case has at most {_MAX_TITLE} characters", param="title")
+    if use_case.review_on is not None and not EARLIEST.date() <= use_case.review_on < LATEST.date():
+        raise Invalid("a review date must be in the years 1970 to 2999; leave it out for none", param="review")
+
+
+def refuse_built_in(use_case_id: str) -> None:
+    """Raise Conflict for a built-in use case."""
+    if use_case_id in BUILT_IN_USE_CASES:
+        raise Conflict(f"the use case {use_case_id} is built in and cannot be changed; register your own", param="id")
 
 
 def refuse_observe(observe: frozenset[str], rules: Iterable[Rule]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Generic, Literal, NamedTuple, TypeVar, cast
 
 from headgate.kernel.errors import HeadgateError, Unavailable
 from headgate.kernel.hashing import interned
-from headgate.kernel.identity import PrincipalKind, RiskClass, TenantId, UseCase
+from headgate.kernel.identity import PrincipalKind, RiskClass, TenantId, UseCase, UseCaseStatus
 from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Labels
 from headgate.policy.entities import (
     ADMIN,
@@ -88,6 +88,9 @@ class _UseCaseRow:
     members: list[str]
     observe: list[str]
     expires_at: datetime | None
+    title: str
+    status: UseCaseStatus
+    review_on: date | None
 
     def use_case(self) -> UseCase:
         return UseCase(
@@ -104,6 +107,9 @@ class _UseCaseRow:
             members=frozenset(self.members),
             observe=frozenset(self.observe),
             expires_at=self.expires_at,
+            title=self.title,
+            status=self.status,
+            review_on=self.review_on,
         )
 
 
@@ -309,7 +315,7 @@ async def use_cases(tx: Transaction, *, tenant: TenantId) -> list[UseCase]:
 
 
 async def put_use_case(tx: Transaction, entry: UseCase, *, tenant: TenantId, source: Source) -> None:
-    """Add or replace a use case. Without `members` a stored use case keeps its members."""
+    """Add or replace a use case. Without `members` or `status` a stored use case keeps its own."""
     params = {
         "tenant": tenant,
         "id": entry.id,
@@ -324,6 +330,9 @@ async def put_use_case(tx: Transaction, entry: UseCase, *, tenant: TenantId, sou
         "members": _list(entry.members),
         "observe": sorted(entry.observe),
         "expires_at": entry.expires_at,
+        "title": entry.title,
+        "status": entry.status,
+        "review_on": entry.review_on,
         "source": source,
     }
     await tx.execute(_SQL["put_use_case"], params)
@@ -332,6 +341,16 @@ async def put_use_case(tx: Transaction, entry: UseCase, *, tenant: TenantId, sou
 async def set_observe(tx: Transaction, entry_id: str, observe: frozenset[str], *, tenant: TenantId) -> None:
     """Set which rules a use case observes."""
     await tx.execute(_SQL["set_observe"], {"tenant": tenant, "id": entry_id, "observe": sorted(observe)})
+
+
+async def set_status(tx: Transaction, entry_id: str, status: UseCaseStatus, *, tenant: TenantId) -> bool:
+    """Set the status of a use case. Return False if it is built in or there is none."""
+    return await tx.execute(_SQL["set_status"], {"tenant": tenant, "id": entry_id, "status": status}) > 0
+
+
+async def set_members(tx: Transaction, entry_id: str, members: frozenset[str], *, tenant: TenantId) -> None:
+    """Replace the members of a use case."""
+    await tx.execute(_SQL["set_members"], {"tenant": tenant, "id": entry_id, "members": sorted(members)})
 
 
 async def key(tx: Transaction, entry_id: str, *, tenant: TenantId) -> ApiKey | None:

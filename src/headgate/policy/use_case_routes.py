@@ -1,90 +1,81 @@
-"""Operations on use cases: list, put and delete."""
+"""Operations on the register of use cases: list, show, put, delete, and the effects of a change."""
 
 from __future__ import annotations
 
-from typing import Literal
+import asyncio
 
-from headgate.admin.bodies import Body, Level, Moment, Name, Text, level_of
+from headgate.admin.bodies import Body
 from headgate.admin.checks import refuse_unknown
 from headgate.admin.commands import Facts, digest_of, summary
 from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
 from headgate.kernel.action import Resource
+from headgate.kernel.errors import NotFound
 from headgate.kernel.identity import UseCase
-from headgate.kernel.labels import EVERYTHING, Confidentiality, Labels
-from headgate.policy.entities import BUILT_IN_USE_CASES
+from headgate.policy.effects import effects_of
 from headgate.policy.parts import Policy
-from headgate.policy.service import expiry
-from headgate.policy.verbs import USE_CASE_DELETE, USE_CASE_LIST, USE_CASE_PUT
+from headgate.policy.service import refuse_use_case
+from headgate.policy.use_case_views import (
+    UseCaseBody,
+    UseCaseDetail,
+    UseCaseList,
+    UseCaseView,
+    applied_rules,
+    entry_of,
+    key_view,
+    may_see,
+    view_of,
+)
+from headgate.policy.verbs import KEY_LIST, USE_CASE_DELETE, USE_CASE_LIST, USE_CASE_PUT, USE_CASE_READ
 from headgate.substrate.database import Transaction
 
 
-class UseCaseBody(Body, frozen=True, kw_only=True):
-    """A registered purpose.
+class UseCaseDraft(Body, frozen=True, kw_only=True):
+    """A change to look at before it is made. `becomes` is null for a removal."""
 
-    `members` lists who may use it besides its owner and administrators: ids, `group:NAME`, or `*` for everyone.
-    Without the field a stored use case keeps its members, and a new one has none.
-    """
-
-    owner: Text
-    purpose: Text
-    risk: Literal["minimal", "limited", "high"] = "limited"
-    confidentiality: Level = "public"
-    categories: tuple[Name, ...] = ()
-    deployments: list[Name] | None = None
-    members: list[Text] | None = None
-    observe: tuple[Name, ...] = ()
-    expires_at: Moment | None = None
+    becomes: UseCaseBody | None
 
 
-class UseCaseView(UseCaseBody, frozen=True, kw_only=True):
-    """A registered purpose with its id; built-in ones cannot be changed."""
+class UseCaseEffects(Body, frozen=True, kw_only=True):
+    """What others notice of the change, in sentences, most serious first."""
 
-    id: str
-    is_built_in: bool
-
-
-class UseCaseList(Body, frozen=True, kw_only=True):
-    """The tenant's use cases."""
-
-    use_cases: list[UseCaseView]
+    effects: list[str]
 
 
 async def list_use_cases(policy: Policy, request: Request) -> UseCaseList:
-    """List the tenant's use cases by id."""
+    """List the use cases that the reader may see, by id."""
+    _authorise(request)
     caller = request.by
-    request.authorise(USE_CASE_LIST, Resource("use_cases", caller.tenant_id))
+    reader = policy.tenant_of(caller).principals.get(caller.principal.id)
     async with policy.database.transaction(tenant=caller.tenant_id) as tx:
         found = await policy.service.use_cases(tx, tenant=caller.tenant_id)
-    return UseCaseList(use_cases=[_view(one) for one in found])
+    return UseCaseList(use_cases=[view_of(one, request) for one in found if may_see(request, one, reader)])
+
+
+async def get_use_case(policy: Policy, request: Request) -> UseCaseDetail:
+    """Show one use case with the rules that treat it specially, and its keys for its owner and administrators."""
+    use_case = await _seen(policy, request)
+    tenant = policy.tenant_of(request.by)
+    keys = None
+    if use_case.owner == request.by.principal.id or request.allows(KEY_LIST, Resource("keys", tenant.id)):
+        keys = [key_view(key) for key in tenant.keys.values() if key.use_case == use_case.id]
+    return UseCaseDetail(
+        use_case=view_of(use_case, request),
+        rules=applied_rules(use_case, tenant.engine.rules.values()),
+        keys=keys,
+    )
 
 
 async def put_use_case(policy: Policy, request: Request) -> UseCaseView:
     """Register or change a use case. Keeps the ceiling from `headgate.toml`."""
     caller, use_case_id, body = request.by, request.path["use_case"], request.body_as(UseCaseBody)
-    expires_at = expiry(body.expires_at)
     deployments = policy.names("deployment", caller.tenant_id)
     refuse_unknown("deployment", body.deployments or (), deployments, param="deployments")
 
     async def make(tx: Transaction, facts: Facts) -> UseCase:
         found = await policy.service.use_cases(tx, tenant=caller.tenant_id)
         before = next((one for one in found if one.id == use_case_id), None)
-        entry = UseCase(
-            id=use_case_id,
-            tenant=caller.tenant_id,
-            owner=body.owner,
-            purpose=body.purpose,
-            risk=body.risk,
-            floor=Labels(
-                confidentiality=Confidentiality[body.confidentiality.upper()],
-                categories=frozenset(body.categories),
-            ),
-            ceiling=before.ceiling if before else EVERYTHING,
-            deployments=None if body.deployments is None else frozenset(body.deployments),
-            members=_members(body, before),
-            observe=frozenset(body.observe),
-            expires_at=expires_at,
-        )
+        entry = entry_of(body, before, use_case_id=use_case_id, tenant=caller.tenant_id)
         await policy.service.put_use_case(tx, entry, tenant=caller.tenant_id)
         facts["is_new"] = before is None
         return entry
@@ -94,9 +85,9 @@ async def put_use_case(policy: Policy, request: Request) -> UseCaseView:
         Resource("use_case", use_case_id),
         make,
         arguments=digest_of(use_case_id, body),
-        summary=summary(risk=body.risk, observes=",".join(sorted(body.observe)) or None),
+        summary=summary(risk=body.risk, status=body.status, observes=",".join(sorted(body.observe)) or None),
     )
-    return _view(done.result)
+    return view_of(done.result, request)
 
 
 async def delete_use_case(policy: Policy, request: Request) -> None:
@@ -110,27 +101,45 @@ async def delete_use_case(policy: Policy, request: Request) -> None:
     await request.change(USE_CASE_DELETE, resource, make, arguments=digest_of(use_case_id))
 
 
-def _members(body: UseCaseBody, before: UseCase | None) -> frozenset[str]:
-    """Return the members from the body, or the stored ones if the body has none."""
-    if body.members is not None:
-        return frozenset(body.members)
-    return (before.members if before else None) or frozenset()
+async def preview_use_case(policy: Policy, request: Request) -> UseCaseEffects:
+    """Say what others would notice of a change. Changes nothing."""
+    caller, use_case_id, body = request.by, request.path["use_case"], request.body_as(UseCaseDraft).becomes
+    try:
+        before = await _seen(policy, request)
+    except NotFound:
+        if body is None:
+            raise
+        before = None
+    after = None if body is None else entry_of(body, before, use_case_id=use_case_id, tenant=caller.tenant_id)
+    if after is not None:
+        refuse_use_case(after)
+    found = await asyncio.to_thread(effects_of, policy.tenant_of(caller), before, after, now=policy.clock.now())
+    return UseCaseEffects(effects=found)
 
 
-def _view(use_case: UseCase) -> UseCaseView:
-    return UseCaseView(
-        id=use_case.id,
-        owner=use_case.owner,
-        purpose=use_case.purpose,
-        risk=use_case.risk,
-        confidentiality=level_of(use_case.floor.confidentiality),
-        categories=tuple(sorted(use_case.floor.categories)),
-        deployments=None if use_case.deployments is None else sorted(use_case.deployments),
-        members=sorted(use_case.members or ()),
-        observe=tuple(sorted(use_case.observe)),
-        expires_at=use_case.expires_at,
-        is_built_in=use_case.id in BUILT_IN_USE_CASES,
-    )
+def _authorise(request: Request) -> None:
+    """Let policy decide whether the caller may see any use case."""
+    everything = Resource("use_cases", request.tenant)
+    if request.allows(USE_CASE_LIST, everything):
+        request.authorise(USE_CASE_LIST, everything)
+    else:
+        own = Resource("use_cases", request.tenant, attributes={"is_own": False})
+        request.authorise(USE_CASE_READ, own)
+
+
+async def _seen(policy: Policy, request: Request) -> UseCase:
+    """Return the use case of the path if the caller may see it.
+
+    Raises:
+        NotFound: there is none, or the caller may not see it.
+    """
+    _authorise(request)
+    caller = request.by
+    async with policy.database.transaction(tenant=caller.tenant_id) as tx:
+        found = await policy.service.use_case(tx, request.path["use_case"], tenant=caller.tenant_id)
+    if not may_see(request, found, policy.tenant_of(caller).principals.get(caller.principal.id)):
+        raise NotFound(f"there is no use case {found.id!r}", param="use_case")
+    return found
 
 
 OPERATIONS = (
@@ -138,10 +147,21 @@ OPERATIONS = (
         "listUseCases",
         "GET",
         "/api/use-cases",
-        "The tenant's use cases.",
+        "The use cases that you may see.",
         list_use_cases,
         answer=UseCaseList,
         verb=USE_CASE_LIST,
+        instead=USE_CASE_READ,
+    ),
+    Operation(
+        "getUseCase",
+        "GET",
+        "/api/use-cases/{use_case}",
+        "One use case with its rules and keys.",
+        get_use_case,
+        answer=UseCaseDetail,
+        verb=USE_CASE_LIST,
+        instead=USE_CASE_READ,
     ),
     Operation(
         "putUseCase",
@@ -160,5 +180,16 @@ OPERATIONS = (
         "Remove a use case.",
         delete_use_case,
         verb=USE_CASE_DELETE,
+    ),
+    Operation(
+        "previewUseCase",
+        "POST",
+        "/api/use-cases/{use_case}/effects",
+        "What others would notice of a change; changes nothing.",
+        preview_use_case,
+        body=UseCaseDraft,
+        answer=UseCaseEffects,
+        verb=USE_CASE_LIST,
+        instead=USE_CASE_READ,
     ),
 )

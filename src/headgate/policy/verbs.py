@@ -10,6 +10,23 @@ KEY_LIST = command_verb("key.list", "read", "See the keys", ADMINISTER, on="keys
 USE_CASE_PUT = command_verb("use_case.put", "write", "Register or change a use case", ADMINISTER)
 USE_CASE_DELETE = command_verb("use_case.delete", "write", "Remove a use case", ADMINISTER)
 USE_CASE_LIST = command_verb("use_case.list", "read", "See the use cases", ADMINISTER, on="use_cases")
+USE_CASE_READ = command_verb(
+    "use_case.read", "read", "See your own use cases", ADMINISTER, on="use_cases", attributes={"is_own": bool}
+)
+USE_CASE_SHARE = command_verb(
+    "use_case.share",
+    "write",
+    "Add or remove members of a use case",
+    ADMINISTER,
+    attributes={"owner": str, "member": str},
+)
+USE_CASE_SET_STATUS = command_verb(
+    "use_case.set_status",
+    "write",
+    "Pause or resume a use case",
+    ADMINISTER,
+    attributes={"owner": str, "status": str},
+)
 RULE_SET_MODE = command_verb("rule.set_mode", "write", "Set a rule to observe or enforce", ADMINISTER, on="use_case")
 POLICY_LIST = command_verb("policy.list", "read", "See the rules", ADMINISTER, on="rules")
 APPROVAL_LIST = command_verb("approval.list", "read", "See requests for approval", ADMINISTER, on="approvals")
@@ -22,6 +39,9 @@ VERBS = (
     USE_CASE_PUT,
     USE_CASE_DELETE,
     USE_CASE_LIST,
+    USE_CASE_READ,
+    USE_CASE_SHARE,
+    USE_CASE_SET_STATUS,
     RULE_SET_MODE,
     POLICY_LIST,
     APPROVAL_LIST,

@@ -8,6 +8,8 @@ CREATE SCHEMA gateway;
 
 CREATE SCHEMA ledger;
 
+CREATE SCHEMA notices;
+
 CREATE SCHEMA people;
 
 CREATE SCHEMA policy;
@@ -558,6 +560,35 @@ CREATE TABLE ledger.records_other (
     CONSTRAINT records_leaf_check CHECK ((octet_length(leaf) <= 65535))
 );
 
+CREATE TABLE notices.deliveries (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    destination text NOT NULL,
+    event text NOT NULL,
+    subject text NOT NULL,
+    notice jsonb NOT NULL,
+    raised_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    ended_at timestamp with time zone,
+    outcome text,
+    error text DEFAULT ''::text NOT NULL,
+    CONSTRAINT deliveries_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
+    CONSTRAINT deliveries_error_check CHECK ((length(error) <= 500)),
+    CONSTRAINT deliveries_outcome_check CHECK ((outcome = ANY (ARRAY['sent'::text, 'given_up'::text])))
+);
+
+ALTER TABLE ONLY notices.deliveries FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE notices.destinations (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    spec jsonb NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY notices.destinations FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE people.seen (
     tenant text NOT NULL,
     principal text NOT NULL,
@@ -725,14 +756,20 @@ CREATE TABLE policy.use_cases (
     source text DEFAULT 'api'::text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     members text[] DEFAULT '{}'::text[] NOT NULL,
+    title text DEFAULT ''::text NOT NULL,
+    status text DEFAULT 'live'::text NOT NULL,
+    review_on date,
     CONSTRAINT use_cases_ceiling_level_check CHECK (((ceiling_level >= 0) AND (ceiling_level <= 3))),
     CONSTRAINT use_cases_expires_at_check CHECK (((expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at <= '3000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT use_cases_floor_level_check CHECK (((floor_level >= 0) AND (floor_level <= 3))),
     CONSTRAINT use_cases_id_check CHECK ((id ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text)),
     CONSTRAINT use_cases_owner_check CHECK (((owner <> ''::text) AND (length(owner) <= 200))),
     CONSTRAINT use_cases_purpose_check CHECK (((purpose <> ''::text) AND (length(purpose) <= 2000))),
+    CONSTRAINT use_cases_review_on_check CHECK (((review_on >= '1970-01-01'::date) AND (review_on <= '3000-01-01'::date))),
     CONSTRAINT use_cases_risk_check CHECK ((risk = ANY (ARRAY['minimal'::text, 'limited'::text, 'high'::text]))),
-    CONSTRAINT use_cases_source_check CHECK ((source = ANY (ARRAY['api'::text, 'file'::text, 'built_in'::text])))
+    CONSTRAINT use_cases_source_check CHECK ((source = ANY (ARRAY['api'::text, 'file'::text, 'built_in'::text]))),
+    CONSTRAINT use_cases_status_check CHECK ((status = ANY (ARRAY['draft'::text, 'live'::text, 'paused'::text, 'retired'::text]))),
+    CONSTRAINT use_cases_title_check CHECK ((length(title) <= 200))
 );
 
 ALTER TABLE ONLY policy.use_cases FORCE ROW LEVEL SECURITY;
@@ -878,6 +915,15 @@ ALTER TABLE ONLY ledger.records_other
 ALTER TABLE ledger.records
     ADD CONSTRAINT records_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'refused'::text, 'withheld'::text, 'failed'::text, 'interrupted'::text, 'abandoned'::text, 'in_doubt'::text]))) NOT VALID;
 
+ALTER TABLE ONLY notices.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY notices.deliveries
+    ADD CONSTRAINT deliveries_tenant_destination_event_subject_key UNIQUE (tenant, destination, event, subject);
+
+ALTER TABLE ONLY notices.destinations
+    ADD CONSTRAINT destinations_pkey PRIMARY KEY (tenant, id);
+
 ALTER TABLE ONLY people.seen
     ADD CONSTRAINT seen_pkey PRIMARY KEY (tenant, principal);
 
@@ -965,11 +1011,17 @@ CREATE INDEX records_other_tenant_verb_id_idx ON ledger.records_other USING btre
 
 CREATE INDEX records_other_tenant_verb_id_idx1 ON ledger.records_other USING btree (tenant, verb, id) WHERE (parent IS NULL);
 
+CREATE INDEX deliveries_due ON notices.deliveries USING btree (tenant, due_at) WHERE (ended_at IS NULL);
+
+CREATE INDEX deliveries_ended ON notices.deliveries USING btree (tenant, ended_at) WHERE (ended_at IS NOT NULL);
+
 CREATE INDEX sessions_of_principal ON people.sessions USING btree (tenant, principal);
 
 CREATE INDEX api_keys_of_principal ON policy.api_keys USING btree (tenant, principal) WHERE (revoked_at IS NULL);
 
 CREATE INDEX api_keys_of_use_case ON policy.api_keys USING btree (tenant, use_case) WHERE (revoked_at IS NULL);
+
+CREATE INDEX approvals_of_principal ON policy.approvals USING btree (tenant, principal, id);
 
 CREATE UNIQUE INDEX approvals_undecided ON policy.approvals USING btree (tenant, principal, digest) WHERE (decided_at IS NULL);
 
@@ -1170,6 +1222,14 @@ CREATE POLICY tenant_only ON ledger.pending USING ((tenant = NULLIF(current_sett
 
 CREATE POLICY tenant_only ON ledger.records USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
+ALTER TABLE notices.deliveries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE notices.destinations ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON notices.deliveries USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON notices.destinations USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
 ALTER TABLE people.seen ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE people.sessions ENABLE ROW LEVEL SECURITY;
@@ -1214,6 +1274,9 @@ GRANT USAGE ON SCHEMA ledger TO headgate_app;
 GRANT USAGE ON SCHEMA ledger TO headgate_admin;
 GRANT USAGE ON SCHEMA ledger TO headgate_writer;
 GRANT USAGE ON SCHEMA ledger TO headgate_sequencer;
+
+GRANT USAGE ON SCHEMA notices TO headgate_app;
+GRANT USAGE ON SCHEMA notices TO headgate_admin;
 
 GRANT USAGE ON SCHEMA people TO headgate_app;
 GRANT USAGE ON SCHEMA people TO headgate_admin;
@@ -1316,6 +1379,12 @@ GRANT SELECT ON TABLE ledger.records TO headgate_app;
 GRANT SELECT ON TABLE ledger.records TO headgate_admin;
 GRANT INSERT ON TABLE ledger.records TO headgate_writer;
 GRANT SELECT ON TABLE ledger.records TO headgate_sequencer;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE notices.deliveries TO headgate_app;
+GRANT SELECT,INSERT ON TABLE notices.deliveries TO headgate_admin;
+
+GRANT SELECT ON TABLE notices.destinations TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE notices.destinations TO headgate_admin;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE people.seen TO headgate_app;
 

@@ -9,7 +9,7 @@ async with Egress(profiles={"lan": NetworkProfile(allow=("10.1.0.0/16",))}) as e
 from __future__ import annotations
 
 from headgate.substrate.egress.address import AddressPolicy, Resolver, SystemResolver, is_metadata, why_never
-from headgate.substrate.egress.client import Egress, Sending
+from headgate.substrate.egress.client import Egress, Sending, Vetted
 from headgate.substrate.egress.profile import NetworkProfile
 from headgate.substrate.egress.request import Origin, Request, Target, parse_url
 from headgate.substrate.egress.response import Framing, Headers, Response
@@ -27,6 +27,7 @@ __all__ = [
     "Sending",
     "SystemResolver",
     "Target",
+    "Vetted",
     "is_metadata",
     "parse_url",
     "why_never",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -48,6 +49,13 @@ class _Lane:
         return None
 
 
+class Vetted(NamedTuple):
+    """The vetted addresses of a destination, in the order of attempts, and the profile's TLS settings."""
+
+    addresses: list[str]
+    tls: ssl.SSLContext
+
+
 class _Exchange(NamedTuple):
     lane: _Lane
     connection: Connection
@@ -81,6 +89,7 @@ class Egress:
     ) -> None:
         self._routes: dict[str, Route] = {}
         self._lanes: dict[tuple[str, Origin], _Lane] = {}
+        self._profiles: dict[str, Mapping[str, NetworkProfile]] = {}
         self._resolver = resolver or SystemResolver()
         self._max_connections = max_connections
         self._sweep_s = sweep_s
@@ -91,18 +100,25 @@ class Egress:
         self._emptied: asyncio.Event | None = None
         self.set_profiles(profiles or {})
 
-    def set_profiles(self, profiles: Mapping[str, NetworkProfile]) -> None:
-        """Replace all profiles. Running exchanges keep their old profile, and idle connections are closed.
+    def set_profiles(self, profiles: Mapping[str, NetworkProfile], *, owner: str = "") -> None:
+        """Replace an owner's profiles. Running exchanges keep their old profile, and idle connections are closed.
+
+        Args:
+            owner: the part of Headgate that uses them. Profiles of other owners stay.
 
         Raises:
             Invalid: a profile is malformed. Nothing was replaced.
         """
-        wanted = {"default": NetworkProfile(), **profiles}
+        every = {**self._profiles, owner: profiles}
+        wanted = {"default": NetworkProfile()}
+        for owned in every.values():
+            wanted |= owned
         known = {_tls_settings(route.profile): route.tls for route in self._routes.values()}
         routes: dict[str, Route] = {}
         for name, profile in wanted.items():
             routes[name] = Route.of(profile, known.get(_tls_settings(profile)))
             known[_tls_settings(profile)] = routes[name].tls
+        self._profiles = every
         self._routes = routes
         for lane in self._lanes.values():
             lane.is_retired = True
@@ -127,6 +143,17 @@ class Egress:
             Unavailable: too many connections, or closed.
         """
         return Sending(self, request)
+
+    async def vetted(self, host: str, port: int, *, profile: str) -> Vetted:
+        """Vet a destination of another protocol than HTTP. The caller connects to the returned addresses only.
+
+        Raises:
+            Denied: an address is not allowed.
+            Invalid: there is no such profile.
+            Upstream: the name has no address.
+        """
+        route = self._route(profile)
+        return Vetted(await route.policy.addresses(self._resolver, host, port), route.tls)
 
     async def aclose(self) -> None:
         """Close every connection and wait until the transports are closed. Running exchanges fail."""
@@ -193,13 +220,17 @@ class Egress:
             lane.idle.append(connection)
 
     def _new_lane(self, profile: str, origin: Origin) -> _Lane:
-        route = self._routes.get(profile)
-        if route is None:
-            raise Invalid(f"There is no network profile {profile!r}; add it to the configuration.", param="profile")
+        route = self._route(profile)
         if len(self._lanes) >= _MAX_LANES:
             self._lanes = {key: lane for key, lane in self._lanes.items() if lane.idle}
         lane = self._lanes[profile, origin] = _Lane(origin, route)
         return lane
+
+    def _route(self, profile: str) -> Route:
+        route = self._routes.get(profile)
+        if route is None:
+            raise Invalid(f"There is no network profile {profile!r}; add it to the configuration.", param="profile")
+        return route
 
     async def _dial(self, loop: asyncio.AbstractEventLoop, lane: _Lane) -> Connection:
         self._refuse_when_closed()

@@ -1,0 +1,1 @@
+"""Notices by mail and webhook, from a queue in the database."""
