@@ -174,7 +174,7 @@ async def test_a_shared_conversation_opens_for_whoever_is_cleared_for_it(house: 
     assert (record["id"], record["outcome"]) == (opened.headers["x-headgate-record"], "done")
     assert (await bob.client.delete(path)).status_code == 403
 
-    less = {"confidentiality": "internal", "categories": []}
+    less = {"confidentiality": "internal", "categories": list[str]()}
     assert (await people.admin.client.put("/api/entries/person/bob", json={"entry": less})).status_code == 200
     refused = await bob.opens(conversation)
     listed = (await bob.client.get("/api/conversations/shared")).json()["conversations"]

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from headgate.kernel.identity import Principal
-from headgate.policy.approvals import PolicyApprovals, decide
+from headgate.policy.approvals import Approval, PolicyApprovals, decide
 from headgate.substrate.clock import SystemIds
-from headgate.substrate.database import Database, PoolLimits
+from headgate.substrate.database import Database, PoolLimits, Transaction
 from headgate.testing.clock import FakeClock
 from headgate.testing.people import ACME
 from headgate.testing.port_contracts import ApprovalsContract, ApprovalsUnderTest
@@ -36,4 +36,7 @@ class TestPolicyApprovals(ApprovalsContract):
             async def expire() -> None:
                 clock.advance(25 * 3600)
 
-            yield ApprovalsUnderTest(PolicyApprovals(database, clock=clock, ids=SystemIds()), approve, expire)
+            async def asked(approval: Approval, transaction: Transaction) -> None: ...
+
+            approvals = PolicyApprovals(database, clock=clock, ids=SystemIds(), asked=asked)
+            yield ApprovalsUnderTest(approvals, approve, expire)
