@@ -16,7 +16,15 @@ import structlog
 from headgate.admin.callers import Gate
 from headgate.admin.commands import Command, CommandPerformer
 from headgate.admin.directory import Directory, Named
-from headgate.admin.features import Feature, Foundations, Opened, Platform, foundations
+from headgate.admin.features import (
+    CheckContext,
+    Feature,
+    Foundations,
+    OfflineParts,
+    Opened,
+    Platform,
+    foundations,
+)
 from headgate.admin.notices import Notice
 from headgate.admin.register import Register
 from headgate.admin.requests import CONFIGURATION_CHANNEL, ChangeCheck
@@ -32,6 +40,7 @@ from headgate.kernel.pipeline import Pipeline, Stages
 from headgate.kernel.ports import ConfigSection, Performer, Recorder, Records
 from headgate.substrate.addresses import address_for
 from headgate.substrate.background_jobs import FailureLog, keep_running
+from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database, Transaction
 from headgate.substrate.egress import Egress
 from headgate.substrate.secrets import SecretStore
@@ -219,6 +228,18 @@ async def command_worker(settings: Settings, *, is_baseline_alone: bool = False)
             if not is_baseline_alone:
                 raise
         yield built
+
+
+def offline_sections(features: Sequence[Feature] = FEATURES) -> Sequence[ConfigSection]:
+    """Return the features' sections of `headgate.toml` for checks without a database."""
+    parts: list[OfflineParts] = []
+
+    def names(kind: str, tenant: TenantId) -> Collection[str]:
+        return [name for one in parts if kind in one.names for name in one.names[kind](tenant)]
+
+    context = CheckContext(SystemClock(), SystemIds(), verbs(features), older_verbs(features), rules(features), names)
+    parts += [feature.offline(context) for feature in features]
+    return [section for one in parts for section in one.sections]
 
 
 async def _built(

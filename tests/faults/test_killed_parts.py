@@ -37,8 +37,12 @@ async def stalled_stream(gate: Gate) -> tuple[str, int]:
 
     async def look() -> bool:
         lines = (await gate.get("/metrics")).body.decode().splitlines()
-        open_here = [line for line in lines if line.startswith("headgate_open_streams{") and not line.endswith(" 0")]
-        holder[:] = [int(line.partition('worker="')[2].partition('"')[0]) for line in open_here]
+        open_here = [line for line in lines if line.startswith("headgate_open_streams{") and not line.endswith(" 0.0")]
+        labels = [line.partition("{")[2].partition("}")[0] for line in open_here]
+        pids = [
+            line for line in lines if line.startswith("headgate_worker_pid{") and any(one in line for one in labels)
+        ]
+        holder[:] = [int(float(line.rpartition(" ")[2])) for line in pids]
         return bool(holder)
 
     await eventually("a worker says that it has the stream", look)

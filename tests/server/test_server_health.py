@@ -18,7 +18,8 @@ from headgate.kernel.identity import RecordId, TenantId
 from headgate.kernel.record import Closing, Opening
 from headgate.policy.snapshot import SnapshotHolder, build_snapshot
 from headgate.server.asgi import Message
-from headgate.server.health import CountingRecorder, Counts, DatabaseWatch, Health, HealthParts
+from headgate.server.call_metrics import CallMetrics, MeasuringRecorder
+from headgate.server.health import Counts, DatabaseWatch, Health, HealthParts
 from headgate.server.metrics import LASTS_S, SharedMetrics
 from headgate.server.streams import OpenStreams
 from headgate.substrate.clock import SystemClock
@@ -44,6 +45,7 @@ def health(
     return Health(
         HealthParts(
             worker=worker,
+            pid=4711,
             counts=Counts(),
             holder=holder,
             is_database_up=lambda: False,
@@ -97,7 +99,7 @@ async def test_with_a_full_journal_a_worker_is_not_ready(tmp_path: Path):
 async def test_metrics_say_that_policies_were_never_loaded(tmp_path: Path):
     _, body = await answer_of(health(SnapshotHolder(FakeClock()), tmp_path, backlog_bytes=5).metrics)
     assert b'headgate_policy_age_seconds{worker="7"} +Inf\n' in body
-    assert b'headgate_journal_backlog_bytes{worker="7"} 5\n' in body
+    assert b'headgate_journal_backlog_bytes{worker="7"} 5.0\n' in body
 
 
 async def test_one_scrape_tells_of_every_worker_that_lives(tmp_path: Path):
@@ -106,7 +108,7 @@ async def test_one_scrape_tells_of_every_worker_that_lives(tmp_path: Path):
     _, body = await answer_of(health(loaded(), tmp_path, backlog_bytes=7).metrics)
     lines = body.decode().splitlines()
     backlogs = [line for line in lines if line.startswith("headgate_journal_backlog_bytes")]
-    assert backlogs == [f'headgate_journal_backlog_bytes{{worker="{name}"}} {name}' for name in ("7", "8", "9")]
+    assert backlogs == [f'headgate_journal_backlog_bytes{{worker="{name}"}} {name}.0' for name in ("7", "8", "9")]
     start = lines.index(backlogs[0])
     assert lines[start : start + 3] == backlogs
     assert len([line for line in lines if line.startswith("# TYPE headgate_journal_backlog_bytes")]) == 1
@@ -130,8 +132,8 @@ async def test_a_worker_that_ended_or_left_half_a_file_is_not_in_the_scrape(tmp_
     ended = SystemClock().now().timestamp() - LASTS_S - 1
     for worker in ("8", "9"):
         _leave(health(loaded(), tmp_path, worker=worker), tmp_path, worker)
-    os.utime(tmp_path / "8.json", (ended, ended))
-    (tmp_path / "9.json").write_text('{"worker": "9", "fam')
+    os.utime(tmp_path / "8.metrics", (ended, ended))
+    (tmp_path / "9.metrics").write_text('{"worker": "9", "fam')
     _, body = await answer_of(health(loaded(), tmp_path).metrics)
     assert set(_workers(body)) == {"7"}
 
@@ -168,13 +170,13 @@ def _workers(body: bytes) -> list[str]:
 
 
 async def test_what_becomes_of_actions_is_counted_on_the_way_to_the_record():
-    counts, recorder = Counts(), FakeRecorder()
-    counting, now = CountingRecorder(recorder, counts), datetime(2026, 1, 1, tzinfo=UTC)
+    metrics, recorder = CallMetrics(), FakeRecorder()
+    counting, now = MeasuringRecorder(recorder, metrics), datetime(2026, 1, 1, tzinfo=UTC)
     record, tenant = RecordId("0" * 26), TenantId("home")
     opening = Opening(record, tenant, now, "note.send", "ann", "notes", "note:1", effect="allow", would="allow")
     await counting.open(opening).durable()
     await counting.close(Closing(record, tenant, now, "refused")).durable()
-    assert dict(counts.outcomes) == {"refused": 1}
+    assert dict(metrics.outcomes) == {"refused": 1}
     assert len(recorder.openings) == len(recorder.closings) == 1
 
 

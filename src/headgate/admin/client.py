@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,20 +35,22 @@ class Client:
 
     Args:
         url: base URL, such as `http://127.0.0.1:8080`.
-        key: an API key with the rights that the command needs.
+        key: an API key with the rights that the command needs, or empty for what needs none.
+        timeout_s: for connecting and for each read.
     """
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, *, timeout_s: float = _TIMEOUT_S) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Invalid(f"{url!r} is not a valid URL; write http://HOST:PORT", param="--url")
         self._url = parts
         self._key = key
+        self._timeout_s = timeout_s
 
     @classmethod
-    def of(cls, settings: Settings, *, url: str | None = None) -> Client:
+    def of(cls, settings: Settings, *, url: str | None = None, timeout_s: float = _TIMEOUT_S) -> Client:
         """Return a client for the Headgate that runs with these settings."""
-        return cls(url or settings.base_url, _key(settings.data))
+        return cls(url or settings.base_url, _key(settings.data), timeout_s=timeout_s)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call the API and return the decoded body, or None for an empty one.
@@ -57,7 +60,9 @@ class Client:
             Unavailable: the server cannot be reached.
         """
         connection = self._connection()
-        headers = {"authorization": f"Bearer {self._key}", "x-headgate-csrf": "1"}
+        headers = {"x-headgate-csrf": "1"}
+        if self._key:
+            headers["authorization"] = f"Bearer {self._key}"
         if grant := settings_module.grant():
             headers["x-headgate-grant"] = grant
         payload = None
@@ -68,10 +73,10 @@ class Client:
             connection.request(method, path, body=payload, headers=headers)
             answer = connection.getresponse()
             content = answer.read()
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
+            why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
             raise Unavailable(
-                f"cannot reach {self._url.scheme}://{self._url.netloc}"
-                f" ({error.strerror or type(error).__name__}); start it with `headgate up`"
+                f"cannot reach {self._url.scheme}://{self._url.netloc} ({why}); start it with `headgate up`"
             ) from error
         finally:
             connection.close()
@@ -82,8 +87,10 @@ class Client:
     def _connection(self) -> http.client.HTTPConnection:
         host, port = self._url.hostname or "", self._url.port
         if self._url.scheme == "https":
-            return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=ssl.create_default_context())
-        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+            return http.client.HTTPSConnection(
+                host, port, timeout=self._timeout_s, context=ssl.create_default_context()
+            )
+        return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
 
 
 def client_at(url: str | None) -> Client:
@@ -95,7 +102,8 @@ def settings_from(context: click.Context) -> Settings:
     """Return the settings from the options of `headgate` and the environment."""
     root = context.find_root()
     if not isinstance(root.obj, Settings):
-        root.obj = settings_module.load()
+        settings, data = settings_module.load(), root.params.get("data")
+        root.obj = settings if data is None else replace(settings, data=Path(data))
     return root.obj
 
 

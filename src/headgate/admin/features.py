@@ -195,6 +195,30 @@ class Opened:
     notify: Notify | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CheckContext:
+    """What a feature needs to check its sections of a file without a database.
+
+    Args:
+        verbs, older_verbs, rules, names: as in `Platform`.
+    """
+
+    clock: SystemClock
+    ids: SystemIds
+    verbs: Sequence[Verb[Any, Any, Any]]
+    older_verbs: Mapping[str, tuple[str, ...]]
+    rules: Sequence[Rules]
+    names: Callable[[str, TenantId], Collection[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class OfflineParts:
+    """The parts of a feature that work without a database; as in `Opened`. Its sections can only check."""
+
+    sections: Sequence[ConfigSection] = ()
+    names: Mapping[str, Names] = field(default_factory=dict[str, Names])
+
+
 Open = Callable[[Platform, AsyncExitStack], Awaitable[Opened]]
 """Opens a feature. It pushes its cleanup on the exit stack."""
 
@@ -213,6 +237,7 @@ class Feature:
         summary: one sentence for people.
         package: the Python package of its folder. Its `migrations/` and `rules/` are found automatically.
         older_verbs: names of removed verbs that stored rules may contain, with their groups.
+        offline: returns the parts that check a file without a running Headgate.
     """
 
     name: str
@@ -222,6 +247,7 @@ class Feature:
     operations: Sequence[Operation] = ()
     commands: Sequence[click.Command] = ()
     open: Open = open_nothing
+    offline: Callable[[CheckContext], OfflineParts] = lambda context: OfflineParts()
     older_verbs: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     @property

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from headgate.kernel.errors import HeadgateError
+from headgate.cli.running import run
 from headgate.ledger.sequencer import SequencerSetup, run_sequencer
 from headgate.ledger.shipper import run_shipper
 from headgate.substrate import settings as settings_module
@@ -37,16 +36,18 @@ def bookkeeping() -> None:
 @_data
 def shipper(data: Path) -> None:
     """Ship the workers' journals to the database."""
-    set_up_logs("shipper")
-    uvloop.run(_until_told(_ship, replace(settings_module.load(), data=data)))
+    settings = replace(settings_module.load(), data=data)
+    set_up_logs("shipper", level=settings.log_level)
+    uvloop.run(_until_told(_ship, settings))
 
 
 @bookkeeping.command()
 @_data
 def sequencer(data: Path) -> None:
     """Put closed records into the logs."""
-    set_up_logs("sequencer")
-    uvloop.run(_until_told(_sequence, replace(settings_module.load(), data=data)))
+    settings = replace(settings_module.load(), data=data)
+    set_up_logs("sequencer", level=settings.log_level)
+    uvloop.run(_until_told(_sequence, settings))
 
 
 async def _ship(settings: Settings, stop: asyncio.Event) -> None:
@@ -70,12 +71,8 @@ async def _until_told(run: Callable[[Settings, asyncio.Event], Awaitable[None]],
 
 
 def main() -> None:
-    """Run one process. Print a `HeadgateError` as one line and exit with 2."""
-    try:
-        bookkeeping()
-    except HeadgateError as error:
-        click.echo(f"headgate: {error.message}", err=True)
-        sys.exit(2)
+    """Run the process."""
+    run(bookkeeping)
 
 
 if __name__ == "__main__":

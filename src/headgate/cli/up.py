@@ -19,6 +19,7 @@ import click
 
 from headgate import __version__
 from headgate.admin.client import Client, settings_from
+from headgate.admin.exit_codes import ExitCode, exit_code
 from headgate.admin.printing import plural
 from headgate.cli.configuration import body_of
 from headgate.cli.supervisor import LivenessWatch, ProcessPlan, SupervisedProcess
@@ -85,7 +86,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
-        failed = False
+        code = ExitCode.DONE
         try:
             with self._listening() as listener:
                 async with self._database(), asyncio.TaskGroup() as group:
@@ -102,10 +103,10 @@ class Supervisor:
                         watch.cancel()
                         await _stop_in_order(tasks, workers=self._settings.workers)
         except* HeadgateError as errors:
-            failed = True
             for error in _flat(errors):
                 click.echo(f"headgate: {error}", err=True)
-        return 2 if failed else 0
+                code = exit_code(error)
+        return code
 
     @contextlib.contextmanager
     def _listening(self) -> Generator[socket.socket]:
@@ -202,6 +203,7 @@ class Supervisor:
                     (
                         *("-m", "headgate.cli.worker", *data, "--fd", str(listener.fileno())),
                         *("--port", str(self._settings.port), "--host", self._settings.host, *model),
+                        *("--number", str(number)),
                     ),
                     pass_fds=(listener.fileno(),),
                 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import click
 import uvicorn
 import uvloop
 
-from headgate.kernel.errors import HeadgateError
+from headgate.cli.running import run
 from headgate.server.http import bounded_http
 from headgate.server.worker import application
 from headgate.substrate import settings as settings_module
@@ -33,15 +32,16 @@ _KEEP_ALIVE_S = 75
 @click.option("--host", required=True)
 @click.option("--port", type=int, required=True)
 @click.option("--model-port", type=int)
-def worker(data: Path, fd: int, host: str, port: int, model_port: int | None) -> None:
+@click.option("--number", type=int, required=True, help="Its number among the workers, for the metrics.")
+def worker(data: Path, fd: int, host: str, port: int, model_port: int | None, number: int) -> None:
     """Serve HTTP requests."""
     settings = replace(settings_module.load(), data=data, host=host, port=port)
-    set_up_logs("worker")
-    uvloop.run(_serve(settings, socket.socket(fileno=fd), model_port))
+    set_up_logs("worker", level=settings.log_level)
+    uvloop.run(_serve(settings, socket.socket(fileno=fd), model_port, str(number)))
 
 
-async def _serve(settings: Settings, listener: socket.socket, model_port: int | None) -> None:
-    async with application(settings, model_port=model_port) as app:
+async def _serve(settings: Settings, listener: socket.socket, model_port: int | None, name: str) -> None:
+    async with application(settings, model_port=model_port, name=name) as app:
         config = uvicorn.Config(
             app,
             http=bounded_http(unread_s=settings.unread_s),
@@ -79,12 +79,8 @@ def _end_with_the_server(server: uvicorn.Server) -> None:
 
 
 def main() -> None:
-    """Run one worker. Print a `HeadgateError` as one line and exit with 2."""
-    try:
-        worker()
-    except HeadgateError as error:
-        click.echo(f"headgate: {error.message}", err=True)
-        sys.exit(2)
+    """Run the process."""
+    run(worker)
 
 
 if __name__ == "__main__":

@@ -195,6 +195,7 @@ class _Tally:
         self._usage: Usage | None = None
         self._written_chars = 0
         self._first_item_us: int | None = None
+        self._sent_us: int | None = None
         self._is_sent = False
 
     @property
@@ -205,6 +206,7 @@ class _Tally:
     def sends(self) -> None:
         """Note that the call is being sent: from here on a cancelled call may have a cost."""
         self._is_sent = True
+        self._sent_us = self._run.elapsed_us()
 
     def failed(self) -> None:
         """Note that the call failed. Without any answer, nothing is charged."""
@@ -250,6 +252,7 @@ class _Tally:
             cost_micros=0 if is_free else cost_micros(usage, deployment.price),
             currency=deployment.price.currency if deployment.price else None,
             first_item_us=self._first_item_us,
+            sent_us=self._sent_us,
         )
 
     def _estimated(self, usage: Usage) -> Usage:

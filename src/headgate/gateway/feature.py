@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any, cast
 
-from headgate.admin.features import Feature, Opened, Platform
+from headgate.admin.features import CheckContext, Feature, OfflineParts, Opened, Platform
 from headgate.admin.standing import LimitUse
 from headgate.gateway import chat, model_routes, preview
 from headgate.gateway.admission import KeyAdmitter
@@ -62,7 +62,8 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
 
     store = PostgresAllowances(platform.database, worker=base.ids.ulid())
     admitter = KeyAdmitter(store=store, clock=base.clock, estimate=estimate)
-    gateway = Gateway(library, admitter, providers, dialects)
+    health = Health(base.clock)
+    gateway = Gateway(library, admitter, providers, dialects, health)
 
     async def limits_used(tenant: TenantId, keys: Collection[str]) -> Mapping[str, LimitUse]:
         return await store.used(tenant, keys, now=base.clock.now())
@@ -85,9 +86,7 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
     return Opened(
         service=gateway,
         performers={
-            MODEL_INVOKE.name: ModelInvoke(
-                catalogues=library.catalogue, health=Health(base.clock), counting=dialects.counting
-            ),
+            MODEL_INVOKE.name: ModelInvoke(catalogues=library.catalogue, health=health, counting=dialects.counting),
             MODEL_DISPATCH.name: ModelDispatcher(
                 egress=platform.egress, providers=providers, dialects=dialects, secrets=secrets
             ),
@@ -106,6 +105,16 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
     )
 
 
+def offline_gateway(_: CheckContext) -> OfflineParts:
+    """Return the sections with every installed provider and dialect."""
+    providers = {name: cast("Provider", one) for name, one in load("providers").items()}
+    dialects = load_dialects()
+    return OfflineParts(
+        sections=[CatalogueSection(kind, providers=providers, dialects=dialects) for kind in _SECTIONS],
+        names={"built-in deployment": lambda tenant: BUILT_IN_DEPLOYMENTS},
+    )
+
+
 FEATURE = Feature(
     name="gateway",
     summary="Model calls: the catalogue, routing, dispatch and the limits of keys.",
@@ -114,4 +123,5 @@ FEATURE = Feature(
     operations=(*model_routes.OPERATIONS, *preview.OPERATIONS, *chat.OPERATIONS),
     commands=COMMANDS,
     open=open_gateway,
+    offline=offline_gateway,
 )

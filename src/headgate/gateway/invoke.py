@@ -200,7 +200,9 @@ class _Attempts:
                 self.report()
                 raise error
             case Upstream(retryable=True):
-                self._health.failed(deployment, tenant=self._tenant, retry_after_s=error.retry_after_s)
+                self._health.failed(
+                    deployment, tenant=self._tenant, retry_after_s=error.retry_after_s, reason=error.recorded
+                )
                 self._failed = error
                 if error.retry_after_s is not None:
                     self._recovers_in_s.append(error.retry_after_s)
@@ -269,6 +271,7 @@ def _summed(children: Sequence[Measures]) -> Measures:
         cost_micros=sum(cost or 0 for cost in costs) if is_one_currency and None not in costs else None,
         currency=last.currency,
         first_item_us=children[-1].first_item_us,
+        sent_us=children[0].sent_us,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from headgate.gateway.admission import KeyAdmitter
 from headgate.gateway.catalogue import Catalogues
 from headgate.gateway.catalogue_cache import CatalogueCache
+from headgate.gateway.routing import Health
 from headgate.wire.dialects import Dialects
 from headgate.wire.provider import Provider
 
@@ -24,6 +25,7 @@ class Gateway:
     admitter: KeyAdmitter
     providers: Mapping[str, Provider]
     dialects: Dialects
+    health: Health
 
     @property
     def catalogues(self) -> Catalogues:

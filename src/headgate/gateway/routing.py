@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from datetime import datetime
+from typing import Literal, NamedTuple
 
 from headgate.gateway.catalogue import Alias, Catalogue
 from headgate.kernel.content import Labelled
@@ -72,6 +73,32 @@ def _inability(call: ModelCall, deployment: Deployment) -> str | None:
     return None
 
 
+HealthState = Literal["ok", "failing", "cooling_down"]
+
+_FAILING_S = 600.0
+"""A deployment that nobody called counts as failing for this time after its last failure."""
+
+
+class Failure(NamedTuple):
+    """The last failure of a deployment.
+
+    Args:
+        rests_until_s: on the clock's monotonic scale.
+        reason: for administrators; it may name hosts.
+    """
+
+    rests_until_s: float
+    failed_at: datetime
+    reason: str
+
+
+class Standing(NamedTuple):
+    """The health of a deployment, and its last failure unless it is healthy."""
+
+    state: HealthState
+    failure: Failure | None = None
+
+
 class Health:
     """Tracks recently failed deployments, so that they are tried last. One for a worker.
 
@@ -83,34 +110,50 @@ class Health:
     def __init__(self, clock: Clock, *, cooldown_s: float = 20.0) -> None:
         self._clock = clock
         self._cooldown_s = cooldown_s
-        self._rests_until: dict[_Standing, float] = {}
+        self._failures: dict[_Configuration, Failure] = {}
 
-    def failed(self, deployment: Deployment, *, tenant: TenantId, retry_after_s: float | None = None) -> None:
+    def failed(
+        self, deployment: Deployment, *, tenant: TenantId, retry_after_s: float | None = None, reason: str = ""
+    ) -> None:
         """Rest the deployment for its own `retry_after_s` or the default, at most five minutes."""
         rest_s = min(retry_after_s if retry_after_s is not None else self._cooldown_s, 300.0)
-        now = self._clock.monotonic()
-        if len(self._rests_until) >= _MOST_RESTING:
-            self._rests_until = {one: until for one, until in self._rests_until.items() if until > now}
-        self._rests_until[_standing(deployment, tenant)] = now + rest_s
+        now_s = self._clock.monotonic()
+        if len(self._failures) >= _MOST_RESTING:
+            self._failures = {one: seen for one, seen in self._failures.items() if seen.rests_until_s > now_s}
+        failure = Failure(now_s + rest_s, self._clock.now(), reason)
+        self._failures[_configuration(deployment, tenant)] = failure
 
     def succeeded(self, deployment: Deployment, *, tenant: TenantId) -> None:
         """Clear the deployment's failures."""
-        if self._rests_until:
-            self._rests_until.pop(_standing(deployment, tenant), None)
+        if self._failures:
+            self._failures.pop(_configuration(deployment, tenant), None)
 
     def in_order(self, candidates: tuple[Deployment, ...], *, tenant: TenantId) -> tuple[Deployment, ...]:
         """Return the candidates, those that rest after those that do not, otherwise in the given order."""
-        if not self._rests_until:
+        if not self._failures:
             return candidates
-        now = self._clock.monotonic()
-        rests = self._rests_until
-        return tuple(sorted(candidates, key=lambda one: rests.get(_standing(one, tenant), 0.0) > now))
+        now_s = self._clock.monotonic()
+        return tuple(sorted(candidates, key=lambda one: self._rests(one, tenant, now_s)))
+
+    def standing(self, deployment: Deployment, *, tenant: TenantId) -> Standing:
+        """Return the deployment's health as this worker saw it last."""
+        failure = self._failures.get(_configuration(deployment, tenant))
+        if failure is None:
+            return Standing("ok")
+        since_s = self._clock.monotonic() - failure.rests_until_s
+        if since_s < 0:
+            return Standing("cooling_down", failure)
+        return Standing("failing", failure) if since_s < _FAILING_S else Standing("ok")
+
+    def _rests(self, deployment: Deployment, tenant: TenantId, now_s: float) -> bool:
+        failure = self._failures.get(_configuration(deployment, tenant))
+        return failure is not None and failure.rests_until_s > now_s
 
 
 _MOST_RESTING = 4096
 
 
-class _Standing(NamedTuple):
+class _Configuration(NamedTuple):
     """The key of an entry: the tenant and the deployment's configuration."""
 
     tenant: TenantId
@@ -121,5 +164,7 @@ class _Standing(NamedTuple):
     model: str
 
 
-def _standing(deployment: Deployment, tenant: TenantId) -> _Standing:
-    return _Standing(tenant, deployment.id, deployment.base_url, deployment.key, deployment.network, deployment.model)
+def _configuration(deployment: Deployment, tenant: TenantId) -> _Configuration:
+    return _Configuration(
+        tenant, deployment.id, deployment.base_url, deployment.key, deployment.network, deployment.model
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, cast
 
 import msgspec
@@ -65,6 +66,11 @@ class CatalogueSection:
         """As `EntrySection.keeps`: none."""
         return ()
 
+    @property
+    def built_in(self) -> Collection[str]:
+        """As `EntrySection.built_in`: none, because built-in deployments and aliases are not stored."""
+        return ()
+
     def faults(self, edit: Edit) -> Iterable[Fault]:
         """As `EntrySection.faults`: none, because `check` finds every mistake."""
         return ()
@@ -110,7 +116,7 @@ class CatalogueSection:
 
     def tables(self, desired: list[Spec]) -> Sequence[dict[str, Any]]:
         """As `EntrySection.tables`."""
-        return [_without_none(msgspec.to_builtins(spec)) for spec in desired]
+        return [_without_none(msgspec.to_builtins(spec, builtin_types=(Decimal,))) for spec in desired]
 
     async def entries(self, *, tenant: TenantId, transaction: Any) -> Sequence[dict[str, Any]]:
         """As `EntrySection.entries`; unreadable entries are left out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from headgate.admin.features import Feature, Opened, Platform
+from headgate.admin.features import CheckContext, Feature, OfflineParts, Opened, Platform
 from headgate.guard.answers import AnswerMemory
 from headgate.guard.engine import Engine, builtin_detectors
 from headgate.guard.labelling import GuardLabeller
@@ -39,9 +39,16 @@ async def open_guard(platform: Platform, stack: AsyncExitStack) -> Opened:
     )
 
 
+def offline_guard(_: CheckContext) -> OfflineParts:
+    """Return the categories of the installed detectors."""
+    categories = categories_of(builtin_detectors())
+    return OfflineParts(names={"category": lambda tenant: categories})
+
+
 FEATURE = Feature(
     name="guard",
     summary="Labels of content, and what is masked in it.",
     package="headgate.guard",
     open=open_guard,
+    offline=offline_guard,
 )

@@ -88,6 +88,8 @@ class Context:
             deadline. A running one is stopped then; a stream stops when its performer waits for the
             next item.
         attributes: further attributes for policies, such as the channel.
+        started_s: the start of the plan whose record this action took over, on the clock's monotonic
+            scale; None if the action starts by itself.
     """
 
     use_case: UseCase
@@ -100,6 +102,7 @@ class Context:
     grant: str | None = None
     deadline_s: float | None = None
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    started_s: float | None = None
 
 
 class Carrier(Protocol):

@@ -14,6 +14,7 @@ class Measures:
         amounts: usage by unit. The verb declares its units.
         is_estimate: whether some of `amounts` are estimates.
         cost_micros: the cost in micro-units of `currency`; None where it is not known.
+        sent_us: the time until the action left for its destination; None if it did not.
         first_item_us: the time until the first item or answer came; None where none came.
         facts: further facts for the record.
     """
@@ -23,6 +24,7 @@ class Measures:
     cost_micros: int | None = None
     currency: str | None = None
     first_item_us: int | None = None
+    sent_us: int | None = None
     facts: Mapping[str, str | int | float | bool | None] = field(
         default_factory=dict[str, str | int | float | bool | None]
     )

@@ -365,7 +365,8 @@ class Pipeline:
         stages = self.stages
         record_id = action.context.record or RecordId(self._ids.ulid())
         plan = parent if action.context.record is not None else None
-        draft = _Draft(record_id, plan, started_s=self.clock.monotonic())
+        # A record that covers a plan and its action measures both.
+        draft = _Draft(record_id, plan, started_s=action.context.started_s or self.clock.monotonic())
         try:
             if action.context.deadline_s is not None and action.context.deadline_s <= self.clock.monotonic():
                 raise _late()
@@ -735,6 +736,8 @@ def _facts(run: Run[Any, Any, Any]) -> dict[str, Fact]:
         facts["currency"] = measures.currency
     if measures.first_item_us is not None:
         facts["first_item_us"] = measures.first_item_us
+    if measures.sent_us is not None:
+        facts["sent_us"] = measures.sent_us
     return facts
 
 

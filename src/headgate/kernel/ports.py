@@ -5,7 +5,7 @@ The features do not import one another.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -435,6 +435,11 @@ class EntrySection(ConfigSection, Protocol):
     @property
     def keeps(self) -> Sequence[str]:
         """Keys that keep their stored value when an entry omits them, to avoid a lockout."""
+        ...
+
+    @property
+    def built_in(self) -> Collection[str]:
+        """Ids of the entries that Headgate brings and a file cannot change."""
         ...
 
     def faults(self, edit: Edit) -> Iterable[Fault]:

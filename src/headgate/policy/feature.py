@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from headgate.admin.directory import Named
-from headgate.admin.features import Feature, Opened, Platform
+from headgate.admin.features import CheckContext, Feature, OfflineParts, Opened, Platform
 from headgate.admin.standing import KeyTerms
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.errors import Unavailable
@@ -150,6 +150,22 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
     )
 
 
+def offline_policy(context: CheckContext) -> OfflineParts:
+    """Return the sections with the built-in rules."""
+    baseline = compile_baseline(context.verbs, context.rules, older_verbs=context.older_verbs)
+    holder = SnapshotHolder(context.clock)
+    return OfflineParts(
+        sections=policy_sections(
+            baseline=baseline,
+            service=PolicyService(baseline=baseline, holder=holder, clock=context.clock, ids=context.ids),
+            clock=context.clock,
+            rules_in_force=lambda tenant: baseline.rules,
+            built_in_deployments=lambda: context.names("built-in deployment", DEFAULT_TENANT),
+            categories=lambda: context.names("category", DEFAULT_TENANT),
+        )
+    )
+
+
 FEATURE = Feature(
     name="policy",
     summary="Decisions, use cases, keys, rules and approvals.",
@@ -165,4 +181,5 @@ FEATURE = Feature(
     ),
     commands=COMMANDS,
     open=open_policy,
+    offline=offline_policy,
 )

@@ -94,8 +94,8 @@ ON CONFLICT (tenant, id) DO UPDATE SET
     ceiling_categories = EXCLUDED.ceiling_categories, deployments = EXCLUDED.deployments,
     members = coalesce(%(members)s::text[], policy.use_cases.members), observe = EXCLUDED.observe,
     expires_at = EXCLUDED.expires_at, title = EXCLUDED.title,
-    status = coalesce(%(status)s, policy.use_cases.status), review_on = EXCLUDED.review_on, source = EXCLUDED.source,
-    updated_at = now();
+    status = coalesce(%(status)s, policy.use_cases.status), review_on = EXCLUDED.review_on, updated_at = now(),
+    source = CASE policy.use_cases.source WHEN 'built_in' THEN 'built_in' ELSE EXCLUDED.source END;
 
 -- name: set_observe
 UPDATE policy.use_cases SET observe = %(observe)s, updated_at = now() WHERE tenant = %(tenant)s AND id = %(id)s;

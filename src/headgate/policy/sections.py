@@ -38,7 +38,15 @@ from headgate.kernel.ports import Change, Clock, Edit, Fault
 from headgate.policy import store
 from headgate.policy.baseline import Baseline
 from headgate.policy.engine import joined_rules
-from headgate.policy.entities import ApiKey, CustomPolicy, KeyLimits, RegisteredPrincipal, Source
+from headgate.policy.entities import (
+    BUILT_IN_USE_CASES,
+    HEADGATE,
+    ApiKey,
+    CustomPolicy,
+    KeyLimits,
+    RegisteredPrincipal,
+    Source,
+)
 from headgate.policy.keys import parse_digest
 from headgate.policy.rules import Rule, checked_rules, read_rules
 from headgate.policy.section_checks import category_faults, deployment_faults, lockout_faults, role_faults
@@ -131,7 +139,7 @@ class Section(Generic[E]):
         stored: returns the stored entries.
         put: adds or replaces entries, with the file or the admin API as their source.
         write: converts an entry to a table of the file.
-        uses, keeps, find: as in `EntrySection`, where `find` is its `faults`.
+        uses, keeps, built_in, find: as in `EntrySection`, where `find` is its `faults`.
         lists_entries: whether entries can be read back.
     """
 
@@ -145,6 +153,7 @@ class Section(Generic[E]):
     clock: Clock
     uses: Mapping[str, str] = field(default_factory=dict[str, str])
     keeps: Sequence[str] = ()
+    built_in: Collection[str] = ()
     find: Callable[[Edit], Iterable[Fault]] = lambda edit: ()
     lists_entries: bool = True
 
@@ -263,7 +272,8 @@ def policy_sections(
             "person", "principal", "person",
             lambda table, _: _people(table),
             lambda tx, tenant: store.principals(tx, tenant=tenant),
-            _each(put_person), _person_table, clock, keeps=("owner",), find=people_faults,
+            _each(put_person), _person_table, clock,
+            keeps=("owner",), built_in=(HEADGATE,), find=people_faults,
         ),
         Section(
             "policy", "policy", "policy",
@@ -276,7 +286,8 @@ def policy_sections(
             lambda table, document: _use_cases(table, _rules_of(document, baseline, read_file)),
             lambda tx, tenant: store.use_cases(tx, tenant=tenant),
             _each(put_use_case), _use_case_table, clock,
-            uses={"deployments": "deployment"}, keeps=("members", "status"), find=use_case_faults,
+            uses={"deployments": "deployment"}, keeps=("members", "status"),
+            built_in=BUILT_IN_USE_CASES, find=use_case_faults,
         ),
         Section(
             "imported_key", "key", "imported key",

@@ -130,8 +130,8 @@ class Application:
         elif not is_reading:
             raise MethodNotAllowed(scope["method"], allowed=("GET", "HEAD"))
         elif path == "/metrics":
-            parts.observers.check(scope, headers)
-            await parts.health.metrics(send)
+            tenant = parts.observers.check(scope, headers)
+            await parts.health.metrics(send, accept=headers.get("accept", ""), tenant=tenant)
         else:
             await parts.console(scope, send, headers)
 

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
 from headgate.kernel.errors import HeadgateError
-from headgate.kernel.ports import Clock, Recorder, Ticket
-from headgate.kernel.record import Closing, Opening
+from headgate.kernel.identity import TenantId
+from headgate.kernel.ports import Clock
+from headgate.ledger.reader import LedgerReader
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.server.asgi import Send, respond
-from headgate.server.metrics import Family, Sample, SharedMetrics, WorkerNumbers, number, render
+from headgate.server.call_metrics import CallMetrics, Totals
+from headgate.server.metrics import (
+    TENANT,
+    DeploymentHealth,
+    DeploymentState,
+    Family,
+    Recent,
+    Sample,
+    SharedMetrics,
+    WorkerNumbers,
+    render,
+)
 from headgate.server.streams import OpenStreams
 from headgate.substrate.database import Database
 from headgate.substrate.egress import Egress, Request
@@ -26,6 +40,9 @@ _LOOK_S = 1.0
 _CALM_LOOK_S = 10.0
 _SEEN_LASTS_S = 3.0
 _MOST_NAMED = 20
+_MOST_DEPLOYMENTS = 200
+_RECENT_S = 300.0
+_RECENT_EVERY_S = 10.0
 
 
 class Counts:
@@ -33,24 +50,48 @@ class Counts:
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, int]] = Counter()
-        self.outcomes: Counter[str] = Counter()
+        self.calls = CallMetrics()
 
 
-class CountingRecorder:
-    """A recorder that counts outcomes and passes records on."""
+class LogState(NamedTuple):
+    """The state of a tenant's log: its entries, and how long records have been waiting for it."""
 
-    def __init__(self, recorder: Recorder, counts: Counts) -> None:
-        self._recorder = recorder
-        self._counts = counts
+    size: int
+    updated_at: datetime | None
+    lag_s: float
 
-    def open(self, opening: Opening) -> Ticket:
-        """As `Recorder.open`."""
-        return self._recorder.open(opening)
 
-    def close(self, closing: Closing) -> Ticket:
-        """As `Recorder.close`."""
-        self._counts.outcomes[closing.outcome] += 1
-        return self._recorder.close(closing)
+class LogWatch:
+    """Looks at the head of every tenant's log, so that a scrape never waits for the database.
+
+    The lag is the time by which the newest stored record is younger than the head of the log. It grows while the
+    sequencer stands still and records arrive.
+    """
+
+    def __init__(self, reader: LedgerReader, tenants: Callable[[], Collection[TenantId]]) -> None:
+        self._reader = reader
+        self._tenants = tenants
+        self.states: Mapping[TenantId, LogState] = {}
+
+    async def run_forever(self) -> None:
+        """Look in a loop until cancelled."""
+        while True:
+            with suppress(HeadgateError):  # the last state stays while the database is away
+                await self.look()
+            await asyncio.sleep(_CALM_LOOK_S)
+
+    async def look(self) -> None:
+        """Look once."""
+        self.states = {tenant: await self._state(tenant) for tenant in self._tenants()}
+
+    async def _state(self, tenant: TenantId) -> LogState:
+        newest = (await self._reader.list_records(tenant=tenant, limit=1)).records
+        head = await self._reader.log_head(tenant=tenant)
+        if head is None:
+            return LogState(0, None, 0.0)
+        closed_at = newest[0].closed_at if newest and newest[0].leaf_index is None else None
+        lag_s = 0.0 if closed_at is None else max(0.0, (closed_at - head.updated_at).total_seconds())
+        return LogState(head.size, head.updated_at, lag_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +100,7 @@ class HealthParts:
 
     Args:
         worker: label of this worker in the metrics.
+        pid: of its process.
         backlog_bytes: size of this worker's unshipped journal.
         is_database_up: whether the database answered within the last seconds.
         counts_limits: whether key limits are counted over all workers.
@@ -67,9 +109,12 @@ class HealthParts:
         board: the metrics of the other workers.
         left_out: names of stored entries that cannot be used.
         set_aside: number of journal frames that could not be shipped.
+        logs: the state of each tenant's log.
+        deployments: the health of every deployment as this worker sees it.
     """
 
     worker: str
+    pid: int
     counts: Counts
     holder: SnapshotHolder
     is_database_up: Callable[[], bool]
@@ -83,6 +128,8 @@ class HealthParts:
     board: SharedMetrics
     left_out: Callable[[], Sequence[str]] = tuple
     set_aside: Callable[[], int] = int
+    logs: Callable[[], Mapping[TenantId, LogState]] = dict[TenantId, LogState]
+    deployments: Callable[[], Sequence[DeploymentState]] = tuple
 
 
 class DatabaseWatch:
@@ -140,11 +187,56 @@ class ModelWatch:
             return "loading"
 
 
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a worker is ready, and the state of its parts.
+
+    Args:
+        left_out, records_set_aside: these do not stop the worker, but a person has to look at them.
+    """
+
+    is_ready: bool
+    database: bool
+    journal: bool
+    policies: bool
+    limits: bool
+    embedded_model: ModelState
+    left_out: Sequence[str]
+    records_set_aside: int
+
+    @property
+    def parts(self) -> dict[str, bool]:
+        """Whether each part works."""
+        return {
+            "database": self.database,
+            "journal": self.journal,
+            "policies": self.policies,
+            "limits": self.limits,
+        }
+
+    @property
+    def degraded(self) -> list[str]:
+        """The parts that fail."""
+        return [name for name, is_well in self.parts.items() if not is_well]
+
+    def said(self) -> dict[str, object]:
+        """Return the body of `/readyz`."""
+        amiss = {"left_out": self.left_out, "records_set_aside": self.records_set_aside}
+        return {
+            "ready": self.is_ready,
+            "degraded": self.degraded,
+            **self.parts,
+            "embedded_model": self.embedded_model,
+            **{name: value for name, value in amiss.items() if value},
+        }
+
+
 class Health:
     """Answers `/healthz`, `/readyz` and `/metrics`; one for each worker."""
 
     def __init__(self, parts: HealthParts) -> None:
         self._parts = parts
+        self._past = deque([_Moment(parts.clock.monotonic(), Totals(0, 0, 0))])
 
     async def alive(self, send: Send) -> None:
         """Answer 200."""
@@ -157,33 +249,48 @@ class Health:
         `degraded` names the failing parts. Keys with a cost limit then work until the worker's lease is used up;
         after that they get 503.
         """
+        state = self.state()
+        await respond(send, 200 if state.is_ready else 503, msgspec.json.encode(state.said()))
+
+    def state(self) -> Readiness:
+        """Return whether this worker is ready, and its parts that fail."""
         parts = self._parts
         is_loaded = parts.holder.latest is not None
         is_taking = parts.backlog_bytes() < parts.backlog_limit_bytes and parts.is_journal_sound()
-        state: dict[str, object] = {
-            "database": parts.is_database_up(),
-            "journal": is_taking,
-            "policies": is_loaded,
-            "limits": parts.is_database_up() and parts.counts_limits(),
-            "embedded_model": parts.model_state(),
-        }
-        # These do not stop the worker, but a person has to look at them.
-        amiss = {"left_out": list(parts.left_out())[:_MOST_NAMED], "records_set_aside": parts.set_aside()}
-        state |= {name: value for name, value in amiss.items() if value}
-        is_ready = is_loaded and is_taking
-        degraded = [name for name, is_well in state.items() if is_well is False]
-        said = {"ready": is_ready, "degraded": degraded, **state}
-        await respond(send, 200 if is_ready else 503, msgspec.json.encode(said))
+        return Readiness(
+            is_ready=is_loaded and is_taking,
+            database=parts.is_database_up(),
+            journal=is_taking,
+            policies=is_loaded,
+            limits=parts.is_database_up() and parts.counts_limits(),
+            embedded_model=parts.model_state(),
+            left_out=list(parts.left_out())[:_MOST_NAMED],
+            records_set_aside=parts.set_aside(),
+        )
 
-    async def metrics(self, send: Send) -> None:
-        """Answer with the metrics of every live worker in Prometheus' text format."""
+    async def metrics(self, send: Send, *, accept: str = "", tenant: TenantId | None = None) -> None:
+        """Answer with the metrics of every live worker, as OpenMetrics or as Prometheus' text.
+
+        Args:
+            accept: the scraper's `Accept` header.
+            tenant: the only tenant whose names the reader may see; None for all.
+        """
+        workers = await self.workers()
+        body, kind = await asyncio.to_thread(render, workers, accept=accept, tenant=tenant)
+        await respond(send, 200, body, kind=kind)
+
+    async def workers(self) -> list[WorkerNumbers]:
+        """Return the metrics of every live worker, this one's as of now."""
         board = self._parts.board
         await board.leave(self.numbers)
         workers = await asyncio.to_thread(board.living)
         if all(one.worker != self._parts.worker for one in workers):
             workers = [self.numbers(), *workers]
-        body = "".join(render(workers)).encode()
-        await respond(send, 200, body, kind="text/plain; version=0.0.4; charset=utf-8")
+        return workers
+
+    def log_of(self, tenant: TenantId) -> LogState:
+        """Return the last seen state of a tenant's log."""
+        return self._parts.logs().get(tenant, LogState(0, None, 0.0))
 
     async def publish_forever(self) -> None:
         """Publish this worker's metrics for the others until cancelled."""
@@ -191,27 +298,76 @@ class Health:
 
     def numbers(self) -> WorkerNumbers:
         """Return this worker's metrics."""
-        parts, counts = self._parts, self._parts.counts
-        age_s = parts.holder.age_s() if parts.holder.latest is not None else float("inf")
-        requests = [
-            Sample(f',plane="{plane}",status="{status}"', number(count))
-            for (plane, status), count in sorted(counts.requests.items())
-        ]
-        outcomes = [
-            Sample(f',outcome="{outcome}"', number(count)) for outcome, count in sorted(counts.outcomes.items())
-        ]
-        gauges = (
-            ("headgate_open_streams", "Streams that are being answered.", float(len(parts.streams))),
-            ("headgate_journal_backlog_bytes", "Records that wait for the database.", float(parts.backlog_bytes())),
-            ("headgate_policy_age_seconds", "Since the database confirmed the policies.", age_s),
-            ("headgate_entries_left_out", "Stored entries that cannot be used.", float(len(parts.left_out()))),
-            ("headgate_records_set_aside", "Journal frames that could not be shipped.", float(parts.set_aside())),
-        )
+        parts = self._parts
+        deployments = list(parts.deployments())
         return WorkerNumbers(
             parts.worker,
+            parts.pid,
             [
-                Family("headgate_requests_total", "counter", "Requests answered.", requests),
-                Family("headgate_actions_total", "counter", "Actions by outcome.", outcomes),
-                *(Family(name, "gauge", text, [Sample("", number(value))]) for name, text, value in gauges),
+                *self._requests(),
+                *parts.counts.calls.families(),
+                *self._gauges(),
+                *_of_logs(parts.logs()),
+                _of_deployments(deployments),
             ],
+            backlog_bytes=parts.backlog_bytes(),
+            deployments=deployments,
+            recent=self._recent(),
         )
+
+    def _requests(self) -> list[Family]:
+        counts = self._parts.counts.requests
+        samples = [Sample((plane, str(status)), float(count)) for (plane, status), count in sorted(counts.items())]
+        return [Family("headgate_requests", "counter", "Requests answered.", ("plane", "status"), samples)]
+
+    def _gauges(self) -> list[Family]:
+        parts = self._parts
+        age_s = parts.holder.age_s() if parts.holder.latest is not None else float("inf")
+        gauges = (
+            ("headgate_worker_pid", "Process id of the worker.", parts.pid),
+            ("headgate_open_streams", "Streams that are being answered.", len(parts.streams)),
+            ("headgate_journal_backlog_bytes", "Records that wait for the database.", parts.backlog_bytes()),
+            ("headgate_journal_limit_bytes", "Backlog at which calls are refused.", parts.backlog_limit_bytes),
+            ("headgate_policy_age_seconds", "Since the database confirmed the policies.", age_s),
+            ("headgate_database_up", "Whether the database answers.", int(parts.is_database_up())),
+            ("headgate_entries_left_out", "Stored entries that cannot be used.", len(parts.left_out())),
+            ("headgate_records_set_aside", "Journal frames that could not be shipped.", parts.set_aside()),
+        )
+        return [Family(name, "gauge", text, (), [Sample((), float(value))]) for name, text, value in gauges]
+
+    def _recent(self) -> Recent:
+        """Return the numbers of the last minutes. Remembers the totals of every ten seconds."""
+        now = _Moment(self._parts.clock.monotonic(), self._parts.counts.calls.totals())
+        if now.at_s - self._past[-1].at_s >= _RECENT_EVERY_S:
+            self._past.append(now)
+        while len(self._past) > 1 and now.at_s - self._past[1].at_s >= _RECENT_S:
+            self._past.popleft()
+        before = self._past[0]
+        calls, failed, refused = (new - old for new, old in zip(now.totals, before.totals, strict=True))
+        return Recent(now.at_s - before.at_s, calls, failed, refused)
+
+
+class _Moment(NamedTuple):
+    """The totals at a time."""
+
+    at_s: float
+    totals: Totals
+
+
+def _of_logs(logs: Mapping[TenantId, LogState]) -> list[Family]:
+    sizes = [Sample((tenant,), float(state.size)) for tenant, state in logs.items()]
+    lags = [Sample((tenant,), state.lag_s) for tenant, state in logs.items()]
+    return [
+        Family("headgate_log_entries", "gauge", "Records in the log.", (TENANT,), sizes),
+        Family("headgate_log_lag_seconds", "gauge", "How far the log is behind the newest record.", (TENANT,), lags),
+    ]
+
+
+def _of_deployments(deployments: Sequence[DeploymentState]) -> Family:
+    samples = [
+        Sample((one.tenant, one.id, state), float(one.state == state))
+        for one in deployments[:_MOST_DEPLOYMENTS]
+        for state in get_args(DeploymentHealth)
+    ]
+    text = "1 for the state of a deployment: ok, failing or cooling_down."
+    return Family("headgate_deployment_state", "gauge", text, (TENANT, "deployment", "state"), samples)

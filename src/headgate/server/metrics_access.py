@@ -7,6 +7,7 @@ import ipaddress
 from headgate.admin.callers import AdminCaller, Gate
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Unauthenticated
+from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Clock
 from headgate.ledger.verbs import RECORD_LIST
 from headgate.policy.keys import authenticate
@@ -36,15 +37,15 @@ class MetricsReaders:
         self._gate = gate
         self._clock = clock
 
-    def check(self, scope: Scope, headers: dict[str, str]) -> None:
-        """Refuse a caller who may not read the metrics.
+    def check(self, scope: Scope, headers: dict[str, str]) -> TenantId | None:
+        """Return the tenant whose names the caller may see in the metrics, or None for all tenants.
 
         Raises:
             Unauthenticated: a key is needed, and there is none or it is invalid.
             Denied: the key's roles do not allow it.
         """
         if self._access == "open" or (self._access == "loopback" and self._is_local(scope, headers)):
-            return
+            return None
         presented = presented_key(headers)
         if not presented:
             raise Unauthenticated(
@@ -55,6 +56,7 @@ class MetricsReaders:
         found = authenticate(presented, snapshot, self._clock.now())
         caller = AdminCaller(found.principal, snapshot.tenants[found.principal.tenant].use_cases, found.key.use_case)
         self._gate.authorise(caller, RECORD_LIST, Resource("ledger", caller.tenant_id))
+        return caller.tenant_id
 
     def _is_local(self, scope: Scope, headers: dict[str, str]) -> bool:
         """Whether the client is a program on this machine, without a proxy in between."""

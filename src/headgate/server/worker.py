@@ -13,6 +13,7 @@ from headgate.admin.requests import Host
 from headgate.admin.verbs import VERBS
 from headgate.assembly import Worker, worker
 from headgate.gateway.parts import Gateway
+from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Recorder
 from headgate.ledger.parts import Ledger
 from headgate.ledger.quarantine import Quarantine
@@ -23,11 +24,21 @@ from headgate.server.api.host import OPERATIONS
 from headgate.server.api.parts import ServerParts
 from headgate.server.api.router import AdminApi, Hosted
 from headgate.server.app import Application, ApplicationParts
+from headgate.server.call_metrics import MeasuringRecorder
 from headgate.server.data_plane import DataPlane, DataPlaneParts
 from headgate.server.exporting import exporting
-from headgate.server.health import CountingRecorder, Counts, DatabaseWatch, Health, HealthParts, ModelState, ModelWatch
+from headgate.server.health import (
+    Counts,
+    DatabaseWatch,
+    Health,
+    HealthParts,
+    LogState,
+    LogWatch,
+    ModelState,
+    ModelWatch,
+)
 from headgate.server.hosts import HostRule
-from headgate.server.metrics import SharedMetrics
+from headgate.server.metrics import DeploymentState, SharedMetrics
 from headgate.server.metrics_access import MetricsReaders
 from headgate.server.refusals import RefusalLimit, Refusals
 from headgate.server.static_files import StaticFiles
@@ -49,29 +60,36 @@ class ServerState:
     console: StaticFiles
     model_state: Callable[[], ModelState]
     is_database_up: Callable[[], bool]
+    logs: Callable[[], Mapping[TenantId, LogState]]
 
 
 @asynccontextmanager
-async def application(settings: Settings, *, model_port: int | None) -> AsyncGenerator[Application]:
-    """Build the application of one worker, and close it after the block."""
+async def application(settings: Settings, *, model_port: int | None, name: str) -> AsyncGenerator[Application]:
+    """Build the application of one worker, and close it after the block.
+
+    Args:
+        name: of the worker in the metrics. It survives a restart of the worker, so that its series go on.
+    """
     counts = Counts()
     endpoint, exporter = settings.otlp_endpoint, SpanExporter(service="headgate", instance=str(os.getpid()))
 
     def watch(recorder: Recorder) -> Recorder:
-        counting = CountingRecorder(recorder, counts)
-        return counting if endpoint is None else TracingRecorder(counting, exporter)
+        measuring = MeasuringRecorder(recorder, counts.calls)
+        return measuring if endpoint is None else TracingRecorder(measuring, exporter)
 
     async with worker(settings, model_port=model_port, watch=watch) as built:
         streams = OpenStreams(built.base.clock)
         model = ModelWatch(built.platform.egress, port=model_port)
         database = DatabaseWatch(built.platform.database, built.base.clock)
         console = StaticFiles(importlib.resources.files("headgate.server") / "static")
-        state = ServerState(streams, counts, console, model.state, database.is_up)
-        health = health_of(built, state)
+        logs = LogWatch(built.service(Ledger).reader, built.platform.tenants)
+        state = ServerState(streams, counts, console, model.state, database.is_up, lambda: logs.states)
+        health = health_of(built, state, name=name)
         jobs: dict[str, Job] = {
             "streams": streams.sweep_forever,
             "model": model.run_forever,
             "database": database.run_forever,
+            "logs": logs.run_forever,
             "metrics": health.publish_forever,
         }
         if endpoint is not None:
@@ -89,7 +107,7 @@ def application_of(worker: Worker, state: ServerState, health: Health) -> Applic
         ApplicationParts(
             hosts=HostRule(port=settings.port, names=settings.hosts, origins=settings.origins),
             data_plane=_data_plane(worker, state.streams, refusals),
-            admin=_admin_api(worker, state, refusals),
+            admin=_admin_api(worker, state, health, refusals),
             console=state.console,
             health=health,
             counts=state.counts,
@@ -127,8 +145,8 @@ def _observers(worker: Worker) -> MetricsReaders:
     )
 
 
-def _admin_api(worker: Worker, state: ServerState, refusals: Refusals) -> AdminApi:
-    parts = _server_parts(worker, state, refusals)
+def _admin_api(worker: Worker, state: ServerState, health: Health, refusals: Refusals) -> AdminApi:
+    parts = _server_parts(worker, state, health, refusals)
     host = Host(
         pipeline=worker.pipeline,
         gate=worker.gate,
@@ -144,7 +162,7 @@ def _admin_api(worker: Worker, state: ServerState, refusals: Refusals) -> AdminA
     return AdminApi(parts, host, [Hosted(OPERATIONS, parts), *of_features])
 
 
-def _server_parts(worker: Worker, state: ServerState, refusals: Refusals) -> ServerParts:
+def _server_parts(worker: Worker, state: ServerState, health: Health, refusals: Refusals) -> ServerParts:
     base = worker.base
     return ServerParts(
         policy=worker.service(Policy),
@@ -159,18 +177,21 @@ def _server_parts(worker: Worker, state: ServerState, refusals: Refusals) -> Ser
         sessions=worker.sessions,
         refusals=refusals,
         model_state=state.model_state,
+        health=health,
         clock=base.clock,
         is_secure=base.settings.tls_certificate is not None or base.settings.trusted_proxy,
     )
 
 
-def health_of(worker: Worker, state: ServerState) -> Health:
-    """Return the health checks of this worker."""
-    settings, clock, name = worker.base.settings, worker.base.clock, str(os.getpid())
+def health_of(worker: Worker, state: ServerState, *, name: str) -> Health:
+    """Return the health checks of this worker, and let its metrics know the names of the configuration."""
+    settings, clock = worker.base.settings, worker.base.clock
+    state.counts.calls.is_known = lambda kind, tenant, name: _is_known(worker, kind, TenantId(tenant), name)
     journal, admitter = worker.service(Ledger).journal, worker.service(Gateway).admitter
     return Health(
         HealthParts(
             worker=name,
+            pid=os.getpid(),
             counts=state.counts,
             holder=worker.service(Policy).holder,
             is_database_up=state.is_database_up,
@@ -184,8 +205,34 @@ def health_of(worker: Worker, state: ServerState) -> Health:
             model_state=state.model_state,
             clock=clock,
             board=SharedMetrics(settings.metrics_folder, worker=name, clock=clock),
+            logs=state.logs,
+            deployments=lambda: _deployments(worker),
         )
     )
+
+
+def _is_known(worker: Worker, kind: str, tenant: TenantId, name: str) -> bool:
+    match kind:
+        case "alias":
+            return name in worker.service(Gateway).catalogues(tenant).aliases
+        case "deployment":
+            return name in worker.service(Gateway).catalogues(tenant).deployments
+        case _:
+            known = worker.service(Policy).holder.current.tenants.get(tenant)
+            return known is not None and name in known.use_cases
+
+
+def _deployments(worker: Worker) -> list[DeploymentState]:
+    """Return the health of every tenant's deployments as this worker sees it."""
+    gateway = worker.service(Gateway)
+    found: list[DeploymentState] = []
+    for tenant in worker.platform.tenants():
+        for deployment in gateway.catalogues(tenant).deployments.values():
+            state, failure = gateway.health.standing(deployment, tenant=tenant)
+            failed_at = failure.failed_at.timestamp() if failure is not None else None
+            reason = failure.reason if failure is not None else ""
+            found.append(DeploymentState(tenant, deployment.id, state, failed_at, reason))
+    return found
 
 
 @asynccontextmanager

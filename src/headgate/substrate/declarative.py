@@ -55,20 +55,33 @@ class Desired:
             await section.apply(self.values[name], tenant=tenant, transaction=transaction)
 
 
-def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgate.toml") -> Desired:
-    """Decode and check a whole file.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file with valid syntax: its text, its tables, and its name for error messages."""
 
-    A section in the file replaces the stored section completely. A section that is not in the file stays unchanged.
+    text: str
+    document: Mapping[str, Any]
+    file: str
+
+    def placed(self, error: Invalid) -> Invalid:
+        """Return an error of a section with the line and the dotted key in its message."""
+        param = error.param or ""
+        return Invalid(placed(error.message, self.text, param=param, file=self.file), param=error.param)
+
+
+def parse(text: bytes, *, file: str = "headgate.toml") -> Source:
+    """Parse a file.
 
     Raises:
-        Invalid: `file:line: key: message`, with the nearest valid name if there is one.
+        Invalid: it is not TOML. The message has the line.
+        TooLarge: it is too large.
     """
     if len(text) > _MAX_BYTES:
         raise TooLarge(f"{file} is larger than {_MAX_BYTES} bytes")
     try:
         source = text.decode()
         _refuse_long_keys(source, file)
-        document = tomllib.loads(source)
+        return Source(source, tomllib.loads(source), file)
     except UnicodeDecodeError as error:
         raise Invalid(f"{file} is not valid UTF-8 at byte {error.start}") from error
     except tomllib.TOMLDecodeError as error:
@@ -79,17 +92,28 @@ def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgat
         raise Invalid(f"{file}: a number in it is too long") from error
     except RecursionError as error:
         raise Invalid(f"{file} is nested too deeply") from error
+
+
+def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgate.toml") -> Desired:
+    """Decode and check a whole file.
+
+    A section in the file replaces the stored section completely. A section that is not in the file stays unchanged.
+
+    Raises:
+        Invalid: `file:line: key: message`, with the nearest valid name if there is one.
+    """
+    source = parse(text, file=file)
     known = {section.name: section for section in sections}
     values: dict[str, Any] = {}
     try:
-        for name in document:
+        for name in source.document:
             if name not in known:
-                raise Invalid(f"unknown section{_nearest(name, known)}", param=name)
+                raise unknown_section(name, known)
         for name, section in known.items():
-            if name in document:
-                values[name] = section.check(document[name], document)
+            if name in source.document:
+                values[name] = section.check(source.document[name], source.document)
     except Invalid as error:
-        raise Invalid(placed(error.message, source, param=error.param or "", file=file), param=error.param) from error
+        raise source.placed(error) from error
     return Desired(values, {name: known[name] for name in values})
 
 
@@ -99,6 +123,11 @@ def _refuse_long_keys(source: str, file: str) -> None:
         is_long = line.count(".") > _MAX_DOTS and not line.lstrip().startswith("#")
         if is_long and _QUOTED.sub("", line).count(".") > _MAX_DOTS:
             raise Invalid(f"{file}:{number}: a key has over {_MAX_DOTS} parts; shorten it")
+
+
+def unknown_section(name: str, known: Mapping[str, Any]) -> Invalid:
+    """Return the error for a section that no feature has."""
+    return Invalid(f"unknown section{_nearest(name, known)}", param=name)
 
 
 def decode_table(table: Any, of: type[_T], *, section: str) -> list[_T]:

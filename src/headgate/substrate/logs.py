@@ -11,14 +11,17 @@ from typing import Any
 import msgspec
 import structlog
 
+from headgate.substrate.settings import LogLevel
+
 _MAX_VALUE_CHARS = 500
 _HIDDEN = frozenset(
     {"authorization", "x-api-key", "api_key", "key", "password", "secret", "token", "cookie", "body", "prompt"}
 )
 
 
-def set_up_logs(process: str, *, level: int = logging.INFO) -> None:
-    """Configure logging of this process and of its libraries."""
+def set_up_logs(process: str, *, level: LogLevel) -> None:
+    """Configure logging of this process and of its libraries, whose lines are warnings and errors."""
+    least = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -28,13 +31,13 @@ def set_up_logs(process: str, *, level: int = logging.INFO) -> None:
             redact,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OfLibraries(process))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.basicConfig(level=max(least, logging.WARNING), handlers=[handler])
 
 
 class _OfLibraries(logging.Formatter):

@@ -7,12 +7,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 from headgate.kernel.errors import Invalid
 
 MetricsAccess = Literal["open", "loopback", "key"]
 """Access to `/metrics`: everybody; programs on this machine and holders of keys; or holders of keys only."""
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+"""The least level of log lines that are written."""
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@*,]*", re.IGNORECASE)
 
@@ -38,6 +41,7 @@ class Settings:
         journal_backlog_mib: limit of unshipped records, in MiB; `HEADGATE_JOURNAL_BACKLOG_MIB`.
         content_days: retention of the content of records, in days, or 0 for ever; `HEADGATE_CONTENT_DAYS`.
         unread_s: timeout in seconds for a client that does not read its response; `HEADGATE_UNREAD_S`.
+        log_level: least level of log lines; `HEADGATE_LOG_LEVEL`.
         otlp_endpoint: URL of the OpenTelemetry collector, or None; `OTEL_EXPORTER_OTLP_ENDPOINT`.
     """
 
@@ -57,6 +61,7 @@ class Settings:
     journal_backlog_mib: int = 1024
     content_days: int = 0
     unread_s: int = 60
+    log_level: LogLevel = "info"
     otlp_endpoint: str | None = None
 
     @property
@@ -118,7 +123,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         config=path("HEADGATE_CONFIG"),
         hosts=names("HEADGATE_HOSTS"),
         origins=names("HEADGATE_ORIGINS"),
-        metrics=_metrics(text("HEADGATE_METRICS") or "loopback"),
+        metrics=_choice(text("HEADGATE_METRICS"), "HEADGATE_METRICS", of=get_args(MetricsAccess), default="loopback"),
         trusted_proxy=text("HEADGATE_TRUSTED_PROXY") in ("1", "true", "yes"),
         tls_certificate=path("HEADGATE_TLS_CERTIFICATE"),
         tls_key=path("HEADGATE_TLS_KEY"),
@@ -128,6 +133,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         ),
         content_days=_integer(text("HEADGATE_CONTENT_DAYS"), "HEADGATE_CONTENT_DAYS", default=0, least=0, most=36_500),
         unread_s=_integer(text("HEADGATE_UNREAD_S"), "HEADGATE_UNREAD_S", default=60, least=1, most=86_400),
+        log_level=_choice(text("HEADGATE_LOG_LEVEL"), "HEADGATE_LOG_LEVEL", of=get_args(LogLevel), default="info"),
         otlp_endpoint=text("OTEL_EXPORTER_OTLP_ENDPOINT"),
     )
     check(settings)
@@ -142,6 +148,11 @@ def api_key(environment: Mapping[str, str] | None = None) -> str | None:
 def grant(environment: Mapping[str, str] | None = None) -> str | None:
     """Return the command line's approval from `HEADGATE_GRANT`, or None."""
     return (os.environ if environment is None else environment).get("HEADGATE_GRANT") or None
+
+
+def no_color(environment: Mapping[str, str] | None = None) -> bool:
+    """Return whether `NO_COLOR` asks for output without colours. Source: no-color.org."""
+    return bool((os.environ if environment is None else environment).get("NO_COLOR"))
 
 
 def check(settings: Settings) -> None:
@@ -168,11 +179,16 @@ def check(settings: Settings) -> None:
         raise Invalid("HEADGATE_HOSTS takes host names; list origins in HEADGATE_ORIGINS", param="HEADGATE_HOSTS")
 
 
-def _metrics(value: str) -> MetricsAccess:
-    for access in get_args(MetricsAccess):
-        if value == access:
-            return access
-    raise Invalid(f"HEADGATE_METRICS must be one of {', '.join(get_args(MetricsAccess))}", param="HEADGATE_METRICS")
+C = TypeVar("C", bound=str)
+
+
+def _choice(value: str | None, name: str, *, of: tuple[C, ...], default: C) -> C:
+    for choice in of:
+        if choice == value:
+            return choice
+    if value is None:
+        return default
+    raise Invalid(f"{name} must be one of {', '.join(of)}", param=name)
 
 
 def _integer(value: str | None, name: str, *, default: int, least: int, most: int) -> int:

@@ -23,7 +23,8 @@ from headgate.features import FEATURES
 from headgate.finops.parts import FinOps
 from headgate.gateway.parts import Gateway
 from headgate.kernel.identity import TenantId
-from headgate.kernel.ports import Performer
+from headgate.kernel.ports import Performer, Recorder
+from headgate.ledger.parts import Ledger
 from headgate.ledger.sequencer import Sequencer, SequencerSetup
 from headgate.ledger.shipper import Shipper
 from headgate.policy.entities import ADMIN, DEFAULT_TENANT, GETTING_STARTED, RegisteredPrincipal
@@ -31,8 +32,9 @@ from headgate.policy.keys import KeyTerms
 from headgate.policy.parts import Policy
 from headgate.server.app import Application
 from headgate.server.asgi import Message
+from headgate.server.call_metrics import MeasuringRecorder
 from headgate.server.disconnect import DISCONNECT, Disconnect
-from headgate.server.health import Counts, DatabaseWatch
+from headgate.server.health import Counts, DatabaseWatch, LogWatch
 from headgate.server.static_files import StaticFiles
 from headgate.server.streams import OpenStreams
 from headgate.server.worker import ServerState, application_of, health_of
@@ -167,10 +169,17 @@ async def open_house(
         otlp_endpoint="http://127.0.0.1:9",
         origins=APPLICATIONS,
     )
+    counts = Counts()
+
+    def watch(recorder: Recorder) -> Recorder:
+        return MeasuringRecorder(recorder, counts.calls)
+
     async with (
         Simulator() as simulator,
-        assembly.worker(settings, model_port=simulator.port, performers=performers, features=features) as worker,
-        _application(worker, console) as app,
+        assembly.worker(
+            settings, model_port=simulator.port, watch=watch, performers=performers, features=features
+        ) as worker,
+        _application(worker, console, counts) as app,
     ):
         house = House(app, worker, simulator, database)
         house.admin_key = await house.register(ADMIN, "admin")
@@ -178,15 +187,24 @@ async def open_house(
 
 
 @asynccontextmanager
-async def _application(worker: assembly.Worker, console: Path) -> AsyncGenerator[Application]:
+async def _application(worker: assembly.Worker, console: Path, counts: Counts) -> AsyncGenerator[Application]:
     database = DatabaseWatch(worker.platform.database, worker.base.clock)
-    state = ServerState(OpenStreams(worker.base.clock), Counts(), StaticFiles(console), lambda: "ready", database.is_up)
+    logs = LogWatch(worker.service(Ledger).reader, worker.platform.tenants)
+    state = ServerState(
+        OpenStreams(worker.base.clock),
+        counts,
+        StaticFiles(console),
+        lambda: "ready",
+        database.is_up,
+        lambda: logs.states,
+    )
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(state.streams.sweep_forever()),
             group.create_task(database.run_forever(every_s=0.02)),
+            group.create_task(logs.run_forever()),
         ]
-        yield application_of(worker, state, health_of(worker, state))
+        yield application_of(worker, state, health_of(worker, state, name="0"))
         for task in tasks:
             task.cancel()
 

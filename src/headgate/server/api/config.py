@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 
 from headgate.admin.bodies import Body
 from headgate.admin.callers import AdminCaller
+from headgate.admin.checks import refuse_unknown
 from headgate.admin.commands import Facts, digest_of
-from headgate.admin.operations import Operation
+from headgate.admin.operations import Operation, Parameter
 from headgate.admin.requests import Change as MakeChange
 from headgate.admin.requests import Request
 from headgate.admin.verbs import CONFIG_APPLY, CONFIG_READ
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Conflict, Invalid
-from headgate.kernel.ports import Change, Document, Edit, Fault
+from headgate.kernel.ports import Change, Edit, EntrySection
 from headgate.server.api import config_checks
 from headgate.server.api.parts import ServerParts
 from headgate.substrate import declarative
 from headgate.substrate.database import Transaction
+from headgate.substrate.declarative_faults import find_faults
+from headgate.substrate.toml_writing import array_of_tables
 
 
 class ConfigText(Body, frozen=True, kw_only=True):
@@ -47,6 +50,18 @@ class ConfigPlan(Body, frozen=True, kw_only=True):
     changes: list[ChangeView]
     applied: bool
     record: str | None = None
+
+
+class ConfigFaults(Body, frozen=True, kw_only=True):
+    """The mistakes of a file, each with its line and the nearest valid name. Empty if the file can be applied."""
+
+    faults: list[str]
+
+
+class ConfigExport(Body, frozen=True, kw_only=True):
+    """The configuration in force, as a file that can be applied."""
+
+    toml: str
 
 
 async def plan_config(parts: ServerParts, request: Request) -> ConfigPlan:
@@ -94,31 +109,71 @@ async def _planned(
 ) -> Sequence[Change]:
     """Plan the file, and refuse all of it if the resulting configuration is invalid."""
     planned = await desired.plan(tenant=caller.tenant_id, transaction=tx)
-    before = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
-    sections = config_checks.entry_sections(parts)
-    named = {name: sections[name].tables(value) for name, value in desired.values.items() if name in sections}
-    now = config_checks.after(before, named, planned)
-    edit = Edit(caller.tenant_id, caller.principal.id, named, before, now)
+    sections = config_checks.entry_sections(parts.sections)
+    edit = await _edit(parts, caller, desired, planned, tx)
     fault = await asyncio.to_thread(lambda: next(config_checks.faults(sections, edit), None))
     if fault is not None:
-        place = _placed(fault, named, body)
+        place = config_checks.placed(fault, edit.named, text=body.toml, file=body.file)
         raise (Conflict if fault.is_conflict else Invalid)(place.message, param=place.param)
     return planned
 
 
-class _Placed(NamedTuple):
-    """A fault of a file: a message with its line, and the dotted key."""
+async def _edit(
+    parts: ServerParts, caller: AdminCaller, desired: declarative.Desired, planned: Sequence[Change], tx: Transaction
+) -> Edit:
+    """Return what a planned file would change."""
+    before = await config_checks.stored(parts.sections, tx, tenant=caller.tenant_id)
+    named = config_checks.tables_of(desired.values, config_checks.entry_sections(parts.sections))
+    now = config_checks.after(before, named, planned)
+    return Edit(caller.tenant_id, caller.principal.id, named, before, now)
 
-    message: str
-    param: str
+
+async def check_config(parts: ServerParts, request: Request) -> ConfigFaults:
+    """Return all mistakes of the file, where planning it stops at the first one."""
+    caller = request.by
+    request.authorise(CONFIG_READ, Resource("config", caller.tenant_id))
+    body = request.body_as(ConfigText)
+    try:
+        source = await asyncio.to_thread(declarative.parse, body.toml.encode(), file=body.file)
+        found = await asyncio.to_thread(find_faults, source, parts.sections)
+        told = [source.placed(fault).message for fault in found.faults]
+        if not told:
+            told = await _faults_together(parts, caller, found.desired(parts.sections), source)
+        if not told:
+            await request.rehearse(_applying(parts, caller, body))
+    except (Invalid, Conflict) as error:
+        return ConfigFaults(faults=[error.message])
+    return ConfigFaults(faults=told)
 
 
-def _placed(fault: Fault, named: Document, body: ConfigText) -> _Placed:
-    """Return the fault's message with its line, and the dotted key."""
-    ids = [table["id"] for table in named.get(fault.section, ())]
-    param = f"{fault.section}[{ids.index(fault.id)}]" if fault.id in ids else fault.section
-    message = declarative.placed(f"{fault.id}: {fault.why}", body.toml, param=param, file=body.file)
-    return _Placed(message, param)
+async def _faults_together(
+    parts: ServerParts, caller: AdminCaller, desired: declarative.Desired, source: declarative.Source
+) -> list[str]:
+    """Return the mistakes that only a look at the whole configuration shows."""
+    async with parts.database.transaction(tenant=caller.tenant_id) as tx:
+        planned = await desired.plan(tenant=caller.tenant_id, transaction=tx)
+        edit = await _edit(parts, caller, desired, planned, tx)
+    sections = config_checks.entry_sections(parts.sections)
+    faults = await asyncio.to_thread(lambda: list(config_checks.faults(sections, edit)))
+    return [config_checks.placed(fault, edit.named, text=source.text, file=source.file).message for fault in faults]
+
+
+async def export_config(parts: ServerParts, request: Request) -> ConfigExport:
+    """Return the configuration in force as a file. It has references to secrets, and never a secret."""
+    tenant, wanted = request.tenant, request.text("section")
+    request.authorise(CONFIG_READ, Resource("config", tenant))
+    sections = config_checks.entry_sections(parts.sections)
+    if wanted is not None:
+        refuse_unknown("section", [wanted], sections, param="section")
+    async with parts.database.transaction(tenant=tenant) as tx:
+        stored = await config_checks.stored(parts.sections, tx, tenant=tenant)
+    chosen = {name: _changeable(tables, sections[name]) for name, tables in stored.items() if wanted in (None, name)}
+    return ConfigExport(toml="\n".join(array_of_tables(name, tables) for name, tables in chosen.items() if tables))
+
+
+def _changeable(tables: Sequence[dict[str, Any]], section: EntrySection) -> list[dict[str, Any]]:
+    """Return the entries that a file may have."""
+    return [table for table in tables if table["id"] not in section.built_in]
 
 
 def _counts(planned: Sequence[Change]) -> dict[str, int]:
@@ -136,6 +191,26 @@ def plan_view(planned: Sequence[Change], *, record: str | None) -> ConfigPlan:
 
 
 OPERATIONS = (
+    Operation(
+        "checkConfig",
+        "POST",
+        "/api/config/check",
+        "All mistakes of a file.",
+        check_config,
+        body=ConfigText,
+        answer=ConfigFaults,
+        verb=CONFIG_READ,
+    ),
+    Operation(
+        "exportConfig",
+        "GET",
+        "/api/config",
+        "The configuration in force, as a file.",
+        export_config,
+        answer=ConfigExport,
+        verb=CONFIG_READ,
+        parameters=(Parameter("section", "Only this section."),),
+    ),
     Operation(
         "planConfig",
         "POST",

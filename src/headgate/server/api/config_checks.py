@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 from headgate.kernel.errors import HeadgateError
 from headgate.kernel.identity import TenantId
-from headgate.kernel.ports import Change, Document, Edit, EntrySection, Fault
-from headgate.server.api.parts import ServerParts
+from headgate.kernel.ports import Change, ConfigSection, Document, Edit, EntrySection, Fault
+from headgate.substrate import declarative
 from headgate.substrate.database import Transaction
 
 
-def entry_sections(parts: ServerParts) -> Mapping[str, EntrySection]:
+def entry_sections(sections: Sequence[ConfigSection]) -> Mapping[str, EntrySection]:
     """Return the sections with single entries, by name."""
-    return {one.name: cast("EntrySection", one) for one in parts.sections if one.lists_entries}
+    return {one.name: cast("EntrySection", one) for one in sections if one.lists_entries}
 
 
-async def stored(parts: ServerParts, tx: Transaction, *, tenant: TenantId) -> Document:
+def tables_of(values: Mapping[str, object], sections: Mapping[str, EntrySection]) -> Document:
+    """Return decoded sections as tables of the file."""
+    return {name: sections[name].tables(value) for name, value in values.items() if name in sections}
+
+
+async def stored(sections: Sequence[ConfigSection], tx: Transaction, *, tenant: TenantId) -> Document:
     """Return the stored configuration in the form of the file."""
-    sections = entry_sections(parts).items()
-    return {name: await section.entries(tenant=tenant, transaction=tx) for name, section in sections}
+    listed = entry_sections(sections).items()
+    return {name: await section.entries(tenant=tenant, transaction=tx) for name, section in listed}
 
 
 def after(before: Document, named: Document, changes: Sequence[Change]) -> Document:
@@ -48,6 +53,20 @@ def faults(sections: Mapping[str, EntrySection], edit: Edit) -> Iterator[Fault]:
         except Exception as error:
             error.add_note(f"while checking the section [[{name}]]")
             raise
+
+
+class Placed(NamedTuple):
+    """A fault of a file: a message with its line, and the dotted key."""
+
+    message: str
+    param: str
+
+
+def placed(fault: Fault, named: Document, *, text: str, file: str) -> Placed:
+    """Return a fault's message with its line in the file, and the dotted key."""
+    ids = [table["id"] for table in named.get(fault.section, ())]
+    param = f"{fault.section}[{ids.index(fault.id)}]" if fault.id in ids else fault.section
+    return Placed(declarative.placed(f"{fault.id}: {fault.why}", text, param=param, file=file), param)
 
 
 def users_of(sections: Mapping[str, EntrySection], name: str, entry_id: str, document: Document) -> str:

@@ -68,7 +68,7 @@ async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
     table = {**request.body_as(EntryBody).entry, "id": entry_id}
 
     async def prepare(tx: Transaction) -> tuple[Any, list[Change]]:
-        stored = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
+        stored = await config_checks.stored(parts.sections, tx, tenant=caller.tenant_id)
         entry = _with_kept(section, table, _entry(stored[section.name], entry_id))
         document = config_checks.after(stored, {section.name: [entry]}, [])
         try:
@@ -99,12 +99,14 @@ async def remove_entry(parts: ServerParts, request: Request) -> ConfigPlan:
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
 
     async def prepare(tx: Transaction) -> list[Change]:
-        stored = await config_checks.stored(parts, tx, tenant=caller.tenant_id)
+        stored = await config_checks.stored(parts.sections, tx, tenant=caller.tenant_id)
         if _entry(stored[section.name], entry_id) is None:
             raise NotFound(f"there is no {section.name} {entry_id!r}", param="entry")
         changes = [Change(section.name, entry_id, "remove")]
         document = config_checks.after(stored, {}, changes)
-        if users := config_checks.users_of(config_checks.entry_sections(parts), section.name, entry_id, document):
+        if users := config_checks.users_of(
+            config_checks.entry_sections(parts.sections), section.name, entry_id, document
+        ):
             raise Conflict(f"{section.name} {entry_id}: {config_checks.in_use(users)}", param="entry")
         _refuse(parts, Edit(caller.tenant_id, caller.principal.id, {}, stored, document))
         return changes
@@ -124,7 +126,7 @@ async def remove_entry(parts: ServerParts, request: Request) -> ConfigPlan:
 
 
 def _section(parts: ServerParts, request: Request) -> EntrySection:
-    name, sections = request.path["section"], config_checks.entry_sections(parts)
+    name, sections = request.path["section"], config_checks.entry_sections(parts.sections)
     if name not in sections:
         raise NotFound(f"there is no section of that name; the sections are {', '.join(sections)}", param="section")
     return sections[name]
@@ -157,7 +159,7 @@ def _changes(
 
 def _refuse(parts: ServerParts, edit: Edit) -> None:
     """Raise if the resulting configuration is invalid."""
-    if fault := next(config_checks.faults(config_checks.entry_sections(parts), edit), None):
+    if fault := next(config_checks.faults(config_checks.entry_sections(parts.sections), edit), None):
         raise (Conflict if fault.is_conflict else Invalid)(fault.why, param="entry")
 
 

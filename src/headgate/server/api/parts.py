@@ -12,6 +12,7 @@ from headgate.kernel.action import Verb
 from headgate.kernel.ports import Clock, ConfigSection
 from headgate.ledger.reader import LedgerReader
 from headgate.policy.parts import Policy
+from headgate.server.health import Health
 from headgate.server.refusals import Refusals
 from headgate.substrate.database import Database
 
@@ -39,5 +40,6 @@ class ServerParts:
     sessions: Sessions
     refusals: Refusals
     model_state: Callable[[], ModelState]
+    health: Health
     clock: Clock
     is_secure: bool
