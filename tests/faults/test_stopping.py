@@ -92,7 +92,7 @@ async def test_a_second_headgate_on_the_same_folder_is_refused_and_harms_nothing
     async with open_gate(data) as gate, gate.upstream():
         before = gate.running.children()
         second = await asyncio.to_thread(started, data, free_port())
-        assert second.returncode == 2
+        assert second.returncode == 5
         assert "Another Headgate" in second.stderr
         assert str(gate.running.process.pid) in second.stderr
         assert "Traceback" not in second.stderr
@@ -104,7 +104,7 @@ def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = int(taken.getsockname()[1])
         refused = started(tmp_path / "data", port)
-    assert refused.returncode == 2
+    assert refused.returncode == 5
     assert f"cannot open port {port} on 127.0.0.1" in refused.stderr
     assert "--port" in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -9,8 +9,10 @@ import click
 
 from headgate import __version__
 from headgate.admin.exit_codes import MEANINGS
+from headgate.cli.completion import completion
 from headgate.cli.configuration import apply, check, export
 from headgate.cli.entries import config
+from headgate.cli.manual import manual
 from headgate.cli.recovery import recover
 from headgate.cli.running import RootGroup, run
 from headgate.cli.scaffold import new
@@ -39,7 +41,7 @@ def headgate(context: click.Context, data: Path | None) -> None:
     context.obj = replace(settings, data=data) if data is not None else settings
 
 
-_OWN = (up, status, apply, check, export, config, sign_in, recover, new)
+_OWN = (up, status, apply, check, export, config, sign_in, recover, completion, manual, new)
 
 refuse_doubles(FEATURES, taken=(("command", str(command.name)) for command in _OWN))
 for command in (*_OWN, *(one for feature in FEATURES for one in feature.commands)):

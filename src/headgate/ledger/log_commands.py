@@ -11,7 +11,7 @@ import click
 
 from headgate.admin.client import settings_from
 from headgate.admin.printing import plural
-from headgate.kernel.errors import Corrupt, HeadgateError, Invalid, NotFound
+from headgate.kernel.errors import Corrupt, Invalid, NotFound, Unavailable
 from headgate.ledger.checkpoint import MAX_NOTE_BYTES, Checkpoint, VerifierKey, verify_checkpoint
 from headgate.ledger.leaves import decode_leaf
 from headgate.ledger.log_keys import read_verifier, verifier_path
@@ -235,10 +235,8 @@ def _read_proof(file: Path) -> bytes:
 
 @contextmanager
 def _errors_told() -> Generator[None]:
-    """Print an error as one line on stderr. Exit with 2 for wrong usage, with 1 for a failed check."""
+    """Turn errors of the file system into ours."""
     try:
         yield
-    except (HeadgateError, OSError) as problem:
-        text = problem.message if isinstance(problem, HeadgateError) else f"{problem.filename}: {problem.strerror}"
-        click.echo(f"headgate ledger: {' '.join(text.split())}", err=True)
-        raise SystemExit(2 if isinstance(problem, Invalid) else 1) from problem
+    except OSError as problem:
+        raise Unavailable(f"{problem.filename}: {problem.strerror}") from problem

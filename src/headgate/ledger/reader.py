@@ -152,6 +152,14 @@ class RecordList:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowedRecords:
+    """Records in the order of the log, and the index of the last entry that was looked at."""
+
+    records: tuple[StoredRecord, ...]
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordFamily:
     """A record and its children, oldest first, at most 500."""
 
@@ -213,6 +221,22 @@ class LedgerReader:
         records = [found[record_id] for record_id in sorted(found, reverse=True)]
         more = len(records) > limit
         return RecordList(tuple(records[:limit]), records[limit - 1].id if more else None)
+
+    async def follow(
+        self, filters: RecordFilters, *, tenant: TenantId, after: int | None, limit: int = MAX_PAGE
+    ) -> FollowedRecords:
+        """Return closed records after an entry of the log, in the log's order; without `after`, the log's end.
+
+        It reads `limit` entries and returns those that match, so a page may be empty before the end.
+        """
+        if after is None:
+            head = await self.log_head(tenant=tenant)
+            return FollowedRecords((), head.size - 1 if head is not None else -1)
+        query = self._query(filters, tenant=tenant, cursor=None)
+        async with self._database.transaction(tenant=tenant) as tx:
+            rows = await store.records_after(tx, after, tenant=tenant, limit=limit)
+        found = tuple(StoredRecord.of(row) for row in rows if _matches(decode_leaf(row.leaf), query))
+        return FollowedRecords(found, (rows[-1].leaf_index or 0) if rows else after)
 
     async def get_record(self, record_id: str, *, tenant: TenantId) -> RecordFamily:
         """Return a record with its children.
@@ -339,6 +363,23 @@ def _place(cursor: str | None) -> int:
 def ulid_floor(moment: datetime) -> str:
     """Return the first ten characters of the ULIDs of a time. ULIDs of later times sort after them."""
     return ulid_time(max(0, int(moment.timestamp() * 1000)))
+
+
+def _matches(leaf: Leaf, query: store.RecordQuery) -> bool:
+    """Tell whether a closed record matches a query for lists."""
+    places = (leaf.resource, leaf.facts.get("destination"))
+    return (
+        all(wanted in (None, getattr(leaf, name)) for name, wanted in _exact(query).items())
+        and (query.resource is None or query.resource in places)
+        and (query.mark is None or query.mark in store.marks_of(leaf))
+        and (query.since is None or leaf.id >= query.since)
+        and (query.until is None or leaf.id < query.until)
+        and not (query.is_first and leaf.parent is not None)
+    )
+
+
+def _exact(query: store.RecordQuery) -> dict[str, str | None]:
+    return {name: getattr(query, name) for name in ("verb", "outcome", "use_case", "principal", "parent", "root")}
 
 
 def _is_marked(row: store.StoredLeaf, mark: str) -> bool:

@@ -36,6 +36,7 @@ from headgate.ledger.views import (
     LedgerView,
     ProofView,
     RecordDetail,
+    RecordFeed,
     RecordList,
     labels_text,
     record_view,
@@ -56,6 +57,14 @@ async def list_records(ledger: Ledger, request: Request) -> RecordList:
         _filters(request), tenant=caller.tenant_id, cursor=request.text("cursor"), limit=limit
     )
     return RecordList(records=[record_view(one) for one in page.records], next=page.cursor)
+
+
+async def follow_records(ledger: Ledger, request: Request) -> RecordFeed:
+    """Return the records that entered the log after an entry, oldest first."""
+    request.authorise(RECORD_LIST, Resource("ledger", request.tenant))
+    after = request.number("after", -1) if "after" in request.query else None
+    page = await ledger.reader.follow(_filters(request), tenant=request.tenant, after=after)
+    return RecordFeed(records=[record_view(one) for one in page.records], after=page.after)
 
 
 async def get_record(ledger: Ledger, request: Request) -> RecordDetail:
@@ -193,8 +202,6 @@ def _prove(ledger: Path, tenant: TenantId, index: int) -> Bundle:
 
 
 _RECORD_FILTERS = (
-    CURSOR,
-    LIMIT,
     Parameter("verb", "Only this verb, such as model.dispatch."),
     Parameter("outcome", "Only this outcome; `open` for records that are not closed."),
     Parameter("use_case", "Only this use case."),
@@ -215,7 +222,20 @@ OPERATIONS = (
         list_records,
         answer=RecordList,
         verb=RECORD_LIST,
-        parameters=_RECORD_FILTERS,
+        parameters=(CURSOR, LIMIT, *_RECORD_FILTERS),
+    ),
+    Operation(
+        "followRecords",
+        "GET",
+        "/api/records/feed",
+        "Closed records in the order of the log.",
+        follow_records,
+        answer=RecordFeed,
+        verb=RECORD_LIST,
+        parameters=(
+            Parameter("after", "Only after this entry of the log; without it, only the log's end.", "integer"),
+            *_RECORD_FILTERS,
+        ),
     ),
     Operation(
         "watchRecords",

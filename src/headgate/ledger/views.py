@@ -55,6 +55,13 @@ class RecordList(Body, frozen=True, kw_only=True):
     next: str | None
 
 
+class RecordFeed(Body, frozen=True, kw_only=True):
+    """Records in the order of the log; `after` is the cursor of the following page."""
+
+    records: list[RecordView]
+    after: int
+
+
 class RecordDetail(Body, frozen=True, kw_only=True):
     """One record with its child actions and its parts."""
 

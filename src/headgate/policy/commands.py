@@ -6,10 +6,14 @@ from urllib.parse import quote, urlencode
 
 import click
 
+from headgate.admin import completion
 from headgate.admin.client import client_at, url_option
 from headgate.admin.printing import as_json_option, print_rows
 from headgate.policy.approval_commands import approvals
 from headgate.policy.use_case_commands import use_cases
+
+_use_case = completion.names("use case")
+_person = completion.names("person")
 
 
 @click.group()
@@ -28,12 +32,22 @@ def list_keys(url: str | None, as_json: bool) -> None:
 
 @keys.command("create")
 @click.argument("name")
-@click.option("--use-case", default="getting-started", show_default=True)
-@click.option("--principal", help="Registered program that holds the key. Default: a new one with the key's name.")
-@click.option("--for", "person", help="Registered person who holds the key.")
+@click.option("--use-case", default="getting-started", show_default=True, shell_complete=_use_case)
+@click.option(
+    "--principal",
+    help="Registered program that holds the key. Default: a new one with the key's name.",
+    shell_complete=_person,
+)
+@click.option("--for", "person", help="Registered person who holds the key.", shell_complete=_person)
 @click.option("--as-me", is_flag=True, help="Make the key for yourself.")
 @click.option("--role", "roles", multiple=True, help="Role of the key. Repeatable.")
-@click.option("--alias", "aliases", multiple=True, help="Alias that the key may call. Repeatable. Default: all.")
+@click.option(
+    "--alias",
+    "aliases",
+    multiple=True,
+    help="Alias that the key may call. Repeatable. Default: all.",
+    shell_complete=completion.names("alias"),
+)
 @click.option("--expires", "expires_at", help="Expiry, as an RFC 3339 time.")
 @click.option("--requests-per-minute", type=click.IntRange(1))
 @click.option("--cost-per-day", type=click.FloatRange(0), help="Budget of a UTC day, in --currency.")
@@ -94,7 +108,7 @@ def rules() -> None:
 
 
 @rules.command("list")
-@click.option("--use-case", help="Show the modes for this use case.")
+@click.option("--use-case", help="Show the modes for this use case.", shell_complete=_use_case)
 @url_option
 @as_json_option
 def list_rules(use_case: str | None, url: str | None, as_json: bool) -> None:
@@ -113,7 +127,7 @@ def show_schema(url: str | None) -> None:
 
 
 @rules.command("mode")
-@click.argument("use_case")
+@click.argument("use_case", shell_complete=_use_case)
 @click.argument("rule")
 @click.argument("mode", type=click.Choice(["observe", "enforce"]))
 @url_option

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import click
 
+from headgate.admin import completion
 from headgate.admin.client import Client, client_at, url_option
 from headgate.admin.printing import as_json_option, print_rows
 
@@ -34,7 +35,7 @@ def list_use_cases(url: str | None, as_json: bool) -> None:
 
 
 @use_cases.command("show")
-@click.argument("use_case")
+@click.argument("use_case", shell_complete=completion.names("use case"))
 @url_option
 @as_json_option
 def show_use_case(use_case: str, url: str | None, as_json: bool) -> None:
@@ -55,7 +56,7 @@ def show_use_case(use_case: str, url: str | None, as_json: bool) -> None:
 
 
 @use_cases.command("put")
-@click.argument("use_case")
+@click.argument("use_case", shell_complete=completion.names("use case"))
 @click.option("--owner", required=True)
 @click.option("--purpose", required=True)
 @click.option("--title", default="", help="Its name for people.")
@@ -81,7 +82,7 @@ def put_use_case(use_case: str, url: str | None, **fields: Any) -> None:
 
 
 @use_cases.command("set")
-@click.argument("use_case")
+@click.argument("use_case", shell_complete=completion.names("use case"))
 @click.option("--owner")
 @click.option("--purpose")
 @click.option("--title")
@@ -102,7 +103,7 @@ def set_fields(use_case: str, yes: bool, url: str | None, **fields: Any) -> None
 
 
 @use_cases.command("pause")
-@click.argument("use_case")
+@click.argument("use_case", shell_complete=completion.names("use case"))
 @_yes
 @url_option
 def pause(use_case: str, yes: bool, url: str | None) -> None:
@@ -114,7 +115,7 @@ def pause(use_case: str, yes: bool, url: str | None) -> None:
 
 
 @use_cases.command("resume")
-@click.argument("use_case")
+@click.argument("use_case", shell_complete=completion.names("use case"))
 @url_option
 def resume(use_case: str, url: str | None) -> None:
     """Make a use case live."""
@@ -123,7 +124,7 @@ def resume(use_case: str, url: str | None) -> None:
 
 
 @use_cases.command("add-member")
-@click.argument("use_case")
+@click.argument("use_case", shell_complete=completion.names("use case"))
 @click.argument("member")
 @url_option
 def add_member(use_case: str, member: str, url: str | None) -> None:
@@ -133,7 +134,7 @@ def add_member(use_case: str, member: str, url: str | None) -> None:
 
 
 @use_cases.command("remove-member")
-@click.argument("use_case")
+@click.argument("use_case", shell_complete=completion.names("use case"))
 @click.argument("member")
 @url_option
 def remove_member(use_case: str, member: str, url: str | None) -> None:
@@ -143,7 +144,7 @@ def remove_member(use_case: str, member: str, url: str | None) -> None:
 
 
 @use_cases.command("delete")
-@click.argument("use_case")
+@click.argument("use_case", shell_complete=completion.names("use case"))
 @url_option
 def delete_use_case(use_case: str, url: str | None) -> None:
     """Remove a use case and revoke its keys."""
