@@ -68,7 +68,7 @@ def _state(lab: Lab) -> list[object]:
 
 def test_a_file_that_was_applied_changes_nothing_the_second_time(shell: Shell) -> None:
     before = _state(shell.lab)
-    assert shell.run("apply", "--dry-run") .startswith("nothing to change: ")
+    assert shell.run("apply", "--dry-run").startswith("nothing to change: ")
     assert shell.run("apply").startswith("0 changes applied; record ")
     assert _state(shell.lab) == before
 

@@ -8,6 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from headgate.admin.client import ApiError
+from headgate.admin.exit_codes import MEANINGS, ExitCode, exit_code
+from headgate.cli.main import headgate
+from headgate.cli.reference import markdown
+from headgate.kernel.errors import HeadgateError
 from headgate.substrate.settings import Settings
 from headgate.wire import anthropic_encoding, openai_calls
 from headgate.wire.dialects import load_dialects
@@ -22,6 +27,31 @@ def test_every_setting_is_described_with_its_default() -> None:
     assert len(variables) >= len(dataclasses.fields(Settings))
     for variable in variables:
         assert f"`{variable}`" in page, f"docs/settings.md does not describe {variable}"
+
+
+def test_the_reference_of_commands_is_the_one_that_the_commands_print() -> None:
+    assert (ROOT / "docs" / "commands.md").read_text() == markdown(headgate), (
+        "headgate manual --markdown > docs/commands.md"
+    )
+
+
+def test_every_metric_of_the_operations_page_is_in_the_code_and_the_other_way_round() -> None:
+    page = set(re.findall(r"`(headgate_\w+?)(?:_total)?`", (ROOT / "docs" / "operations.md").read_text()))
+    code = "".join((ROOT / "src/headgate/server" / name).read_text() for name in ("call_metrics.py", "health.py"))
+    assert page == set(re.findall(r'"(headgate_\w+)"', code))
+
+
+def test_every_error_has_an_exit_code_of_the_table() -> None:
+    for kind in _every(HeadgateError):
+        if kind is ApiError:
+            continue  # it has the code of the error behind it
+        code = exit_code(kind.__new__(kind))
+        assert code in MEANINGS
+        assert (code is ExitCode.FAULTY) == (kind.status == 500), kind
+
+
+def _every(kind: type[HeadgateError]) -> list[type[HeadgateError]]:
+    return [kind, *(one for sub in kind.__subclasses__() for one in _every(sub))]
 
 
 def test_every_quirk_of_a_deployment_is_described() -> None:

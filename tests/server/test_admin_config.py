@@ -207,3 +207,111 @@ async def _approve(house: House) -> str:
         waiting = await approvals.waiting(tx, tenant=DEFAULT_TENANT, now=now)
         decided = await approvals.decide(tx, waiting[0].id, approver=approver, approved=True, now=now)
     return decided.id
+
+
+FULL = (
+    """
+[[network]]
+id = "corporate"
+proxy_url = "http://proxy.example.com:3128"
+proxy_login = "env:PROXY_LOGIN"
+first_byte_s = 12.5
+
+[[deployment]]
+id = "gpt"
+provider = "openai"
+model = "gpt-5-mini"
+key = "env:OPENAI_API_KEY"
+network = "corporate"
+context_tokens = 400_000
+quirks = ["top_k"]
+tools = false
+[deployment.clearance]
+level = "confidential"
+categories = ["pii", "unscanned"]
+[deployment.price]
+input = 0.25
+output = 2
+tiers = [{ above_input_tokens = 200000, input = 0.5 }]
+
+[[alias]]
+id = "smart-*"
+deployments = ["gpt", "local-chat"]
+description = "It's \\"quoted\\" — ü, 日本"
+
+[[person]]
+id = "admin"
+name = "Administrator"
+roles = ["admin"]
+
+[[person]]
+id = "anna@example.com"
+name = "Anna"
+roles = ["auditor"]
+categories = []
+access = ["hr"]
+groups = ["care"]
+
+[[policy]]
+id = "own"
+text = '''
+@id("no-night")
+@reason("not at \\"night\\"")
+forbid (principal, action == Headgate::Action::"model.invoke", resource) when { principal.id == "x" };
+'''
+
+[[use_case]]
+id = "support"
+owner = "anna@example.com"
+purpose = """
+    + '"Answer customers\' questions"'
+    + """
+deployments = ["gpt"]
+confidentiality = "internal"
+categories = ["pii"]
+ceiling = "confidential"
+ceiling_categories = ["pii", "pci"]
+members = ["group:care", "bob@example.com"]
+observe = ["mask-personal-data", "no-night"]
+expires = 2027-12-31
+"""
+)
+
+
+async def test_what_is_exported_can_be_applied_and_changes_nothing(house: House):
+    async with house.admin as client:
+        applied = await client.post("/api/config/apply", json={"toml": FULL})
+        assert applied.status_code == 200, applied.text
+        exported = (await client.get("/api/config")).json()["toml"]
+        for section in ("network", "deployment", "alias", "person", "policy", "use_case"):
+            assert f"[[{section}]]" in exported
+        assert (await client.post("/api/config/check", json={"toml": exported})).json()["faults"] == []
+        plan = (await client.post("/api/config/plan", json={"toml": exported})).json()["changes"]
+        assert plan == []
+        assert (await client.post("/api/config/apply", json={"toml": exported})).status_code == 200
+        assert (await client.get("/api/config")).json()["toml"] == exported
+        # Built-in entries survive a file that once had them and no longer does.
+        only = '[[use_case]]\nid = "x"\nowner = "admin"\npurpose = "p"'
+        fewer = (await client.post("/api/config/plan", json={"toml": only})).json()
+        assert {(one["does"], one["id"]) for one in fewer["changes"]} == {("create", "x"), ("remove", "support")}
+        made = await client.put("/api/entries/person/eve", json={"entry": {"name": "Eve"}})
+        assert made.status_code == 200
+        exported = (await client.get("/api/config", params={"section": "person"})).json()["toml"]
+        plan = (await client.post("/api/config/plan", json={"toml": exported})).json()["changes"]
+        assert [(one["id"], one["detail"]) for one in plan] == [("eve", "the file now manages it")]
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ("[[alias]\n", "headgate.toml:1"),
+        ('[[person]]\nid = "a"\nroles = ["adminn"]\n', "did you mean 'admin'"),
+        ("[alias]\nid = 'x'\n", "write each entry as a table [[alias]]"),
+        ("[[person]]\nid = 'headgate'\n", "built in"),
+    ],
+)
+async def test_a_check_tells_what_only_the_whole_configuration_shows_too(house: House, toml: str, says: str):
+    async with house.admin as client:
+        faults = (await client.post("/api/config/check", json={"toml": toml})).json()["faults"]
+    assert len(faults) == 1
+    assert says in faults[0]

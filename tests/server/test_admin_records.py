@@ -284,3 +284,39 @@ def test_a_watcher_that_does_not_read_is_left_behind_and_takes_no_more_room():
         watcher.offer(b"%d" % number)
     assert watcher.is_behind
     assert watcher.waiting.qsize() == watcher.waiting.maxsize < 600
+
+
+async def test_followed_records_come_once_each_in_the_order_of_the_log(house: House):
+    async with house.admin as client:
+
+        async def feed(**query: Any) -> dict[str, Any]:
+            answer = await client.get("/api/records/feed", params=query)
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        assert (await feed()) == {"records": [], "after": -1}
+        other = await house.register("bob")
+        await call(house)
+        await call(house, f"my key is {SECRET}", other)
+        await house.log_everything()
+        assert (await feed())["after"] == 1
+        every = await feed(after=-1)
+        assert [one["leaf_index"] for one in every["records"]] == [0, 1]
+        assert (await feed(after=every["after"])) == {"records": [], "after": 1}
+        masked = every["records"][1]
+        cases: list[tuple[dict[str, Any], int]] = [
+            ({"verb": "model.invoke"}, 2),
+            ({"outcome": "failed"}, 0),
+            ({"resource": "alias:local-chat"}, 2),
+            ({"resource": "deployment:local-chat"}, 2),
+            ({"resource": "alias:none"}, 0),
+            ({"principal": masked["principal"]}, 1),
+            ({"principal": "bob"}, 1),
+            ({"rule": "mask-secrets"}, 1),
+            ({"since": "2100-01-01T00:00:00Z"}, 0),
+            ({"until": "2000-01-01T00:00:00Z"}, 0),
+            ({"roots": "true"}, 2),
+        ]
+        for query, expected in cases:
+            found = await feed(after=-1, **query)
+            assert (len(found["records"]), found["after"]) == (expected, 1), query

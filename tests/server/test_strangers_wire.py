@@ -166,7 +166,7 @@ async def test_a_wrong_request_of_the_strangers_wire_is_refused_in_its_form(hous
         assert answer.json()["error"].keys() == {"code", "status", "message"}
         assert answer.headers["x-acme-request"]
     assert answers[3][0].headers["allow"] == "POST"
-    assert 'plane="acme",status="404"} 4\n' in metrics
+    assert 'plane="acme",status="404",worker="0"} 4.0\n' in metrics
 
 
 async def test_clients_of_the_strangers_plane_see_the_list_of_models_as_openais_do(house: House) -> None:

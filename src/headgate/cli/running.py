@@ -28,7 +28,7 @@ class RootGroup(click.Group):
 def run(command: click.Command) -> NoReturn:
     """Run a command with the arguments of the process. Print an error as one line on standard error."""
     try:
-        ended = command.main(standalone_mode=False)
+        ended = command.main(prog_name="headgate", standalone_mode=False)
     except HeadgateError as error:
         click.echo(f"headgate: {error.message}", err=True)
         sys.exit(exit_code(error))

@@ -271,7 +271,7 @@ def _summed(children: Sequence[Measures]) -> Measures:
         cost_micros=sum(cost or 0 for cost in costs) if is_one_currency and None not in costs else None,
         currency=last.currency,
         first_item_us=children[-1].first_item_us,
-        sent_us=children[0].sent_us,
+        sent_us=children[-1].sent_us,
     )
 
 

@@ -25,6 +25,7 @@ from headgate.kernel.errors import (
     HeadgateError,
     NeedsApproval,
     NotFound,
+    Upstream,
     UpstreamTimeout,
     Withheld,
 )
@@ -770,8 +771,13 @@ def _ended_by(error: Exception, record_id: RecordId) -> _Ending:
 
 
 def _facts_of(error: HeadgateError) -> Mapping[str, Fact]:
-    """Return the facts about an error: the reason in words, and the rules that refused."""
-    return {"reason": error.recorded[:_REASON_CHARS], "refused_by": _rules(error)}
+    """Return the facts about an error: the reason in words, the rules that refused, and the HTTP status.
+
+    The status is the provider's if it answered.
+    """
+    upstream = error.upstream_status if isinstance(error, Upstream) else None
+    status = error.status if upstream is None else upstream
+    return {"reason": error.recorded[:_REASON_CHARS], "refused_by": _rules(error), "status": status}
 
 
 def _after_performing(error: HeadgateError) -> HeadgateError:

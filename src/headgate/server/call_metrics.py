@@ -18,6 +18,9 @@ from headgate.server.metrics import Family, Sample
 from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE
 
 OTHER = "other"
+NO_RULE = "none"
+"""The rule of refusals where nothing allowed the action."""
+
 MOST_SERIES = 400
 """Series of calls of one worker. Later ones count as `other`."""
 
@@ -159,8 +162,8 @@ class CallMetrics:
             return
         if is_model:
             self._call(opening, closing)
-        if (rules := closing.facts.get("refused_by")) is not None:
-            self._refusal(opening.tenant, str(rules))
+        if closing.outcome == "refused":
+            self._refusal(opening.tenant, str(closing.facts.get("refused_by") or NO_RULE))
 
     def totals(self) -> Totals:
         """Return the numbers of calls so far."""
@@ -214,11 +217,13 @@ class CallMetrics:
         deployment = closing.facts.get("deployment")
         if deployment is None or "attempt" not in closing.facts:
             return
-        name = self._name("deployment", opening.tenant, str(deployment))
-        self._attempts[opening.tenant, name, closing.outcome] += 1
+        key = (opening.tenant, str(deployment), closing.outcome)
+        if key not in self._attempts:
+            key = (opening.tenant, self._name("deployment", opening.tenant, str(deployment)), closing.outcome)
+        self._attempts[key] += 1
 
     def _refusal(self, tenant: str, rules: str) -> None:
-        for rule in rules.split(",") if rules else ("none",):
+        for rule in rules.split(","):
             _count(self._refusals, tenant, rule)
 
     def _name(self, kind: str, tenant: str, name: str) -> str:

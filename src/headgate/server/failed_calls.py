@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import structlog
 
-from headgate.kernel.errors import HeadgateError
 from headgate.kernel.record import Closing, Opening
 
 log = structlog.get_logger(__name__)
@@ -25,16 +24,6 @@ def log_failed_call(opening: Opening, closing: Closing) -> None:
         use_case=opening.use_case,
         outcome=closing.outcome,
         code=closing.error,
-        status=_STATUSES.get(closing.error or "", HeadgateError.status),
+        status=facts.get("status"),
         reason=facts.get("reason"),
     )
-
-
-def _statuses(kind: type[HeadgateError]) -> dict[str, int]:
-    found = {kind.code: kind.status}
-    for one in kind.__subclasses__():
-        found |= _statuses(one)
-    return found
-
-
-_STATUSES = _statuses(HeadgateError)

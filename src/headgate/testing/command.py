@@ -29,7 +29,7 @@ class Ended:
 
 def run_command(*words: str, **environment: str) -> Ended:
     """Run a command as the shell does, with additions to the environment."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = _output(), _output()
     with (
         mock.patch.object(sys, "argv", ["headgate", *words]),
         mock.patch.dict(os.environ, environment),
@@ -39,4 +39,13 @@ def run_command(*words: str, **environment: str) -> Ended:
         try:
             run(headgate)
         except SystemExit as ended:
-            return Ended(int(ended.code or 0), out.getvalue(), err.getvalue())
+            return Ended(int(ended.code or 0), _text(out), _text(err))
+
+
+def _output() -> io.TextIOWrapper[io.BytesIO]:
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
+
+
+def _text(output: io.TextIOWrapper[io.BytesIO]) -> str:
+    output.flush()
+    return output.buffer.getvalue().decode()
