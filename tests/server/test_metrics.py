@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from prometheus_client import parser
 from prometheus_client.core import Metric
-from prometheus_client.openmetrics import parser as openmetrics_parser
+from prometheus_client.openmetrics.parser import text_string_to_metric_families  # pyright: ignore[reportUnknownVariableType] - it has no annotations
 from structlog.testing import capture_logs
 
 from headgate.server.call_metrics import MOST_SERIES
@@ -42,6 +42,8 @@ id = "work"
 owner = "admin"
 purpose = "p"
 """
+
+parse_openmetrics: Callable[[str], Iterable[Metric]] = text_string_to_metric_families
 
 
 async def scrape(house: House, key: str | None = None, *, accept: str = "text/plain") -> str:
@@ -81,7 +83,7 @@ async def test_a_scrape_tells_of_calls_in_both_formats(house: House):
     await traffic(house)
     for text, parse in (
         (await scrape(house), parser.text_string_to_metric_families),
-        (await scrape(house, accept=OPENMETRICS), openmetrics_parser.text_string_to_metric_families),
+        (await scrape(house, accept=OPENMETRICS), parse_openmetrics),
     ):
         found = {one.name: one for one in parse(text)}
         calls, count = found["headgate_call_duration_seconds"], "headgate_call_duration_seconds_count"

@@ -38,6 +38,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The state of the installation. */
+        get: operations["getStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** All mistakes of a file. */
+        post: operations["checkConfig"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The configuration in force, as a file. */
+        get: operations["exportConfig"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/config/plan": {
         parameters: {
             query?: never;
@@ -562,6 +613,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/records/feed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Closed records in the order of the log. */
+        get: operations["followRecords"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/records/live": {
         parameters: {
             query?: never;
@@ -970,6 +1038,68 @@ export interface components {
             feature: string;
         };
         /**
+         * Status
+         * @description The state of the installation. `degraded` names what does not work; empty if all is well.
+         */
+        Status: {
+            version: string;
+            address: string;
+            ready: boolean;
+            degraded: string[];
+            database: boolean;
+            /** @enum {unknown} */
+            embedded_model: "absent" | "loading" | "ready";
+            workers: components["schemas"]["WorkerView"][];
+            backlog_bytes: number;
+            log: components["schemas"]["LogView"];
+            deployments: components["schemas"]["headgate.server.api.status.DeploymentView"][];
+            approvals: number;
+            recent: components["schemas"]["RecentCalls"];
+            left_out: string[];
+            records_set_aside: number;
+        };
+        /**
+         * WorkerView
+         * @description One worker process.
+         */
+        WorkerView: {
+            name: string;
+            pid: number;
+            backlog_bytes: number;
+        };
+        /**
+         * LogView
+         * @description The log: its entries, the time of its last checkpoint, and how far it is behind the newest record.
+         */
+        LogView: {
+            size: number;
+            updated_at: string | null;
+            lag_s: number;
+        };
+        /**
+         * DeploymentView
+         * @description A deployment with its health; `reason` is of its last failure.
+         */
+        "headgate.server.api.status.DeploymentView": {
+            id: string;
+            provider: string;
+            model: string;
+            /** @enum {unknown} */
+            state: "cooling_down" | "failing" | "ok";
+            failed_at: string | null;
+            reason: string;
+        };
+        /**
+         * RecentCalls
+         * @description The numbers of model calls within the last `seconds`.
+         */
+        RecentCalls: {
+            seconds: number;
+            calls: number;
+            failed: number;
+            refused: number;
+        };
+        /**
          * ConfigText
          * @description A declarative file; `file` is its name in errors.
          */
@@ -977,6 +1107,20 @@ export interface components {
             toml: string;
             /** @default headgate.toml */
             file: string;
+        };
+        /**
+         * ConfigFaults
+         * @description The mistakes of a file, each with its line and the nearest valid name. Empty if the file can be applied.
+         */
+        ConfigFaults: {
+            faults: string[];
+        };
+        /**
+         * ConfigExport
+         * @description The configuration in force, as a file that can be applied.
+         */
+        ConfigExport: {
+            toml: string;
         };
         /**
          * ConfigPlan
@@ -1579,13 +1723,13 @@ export interface components {
             id: string;
             operation: string;
             description: string;
-            deployments: components["schemas"]["DeploymentView"][];
+            deployments: components["schemas"]["headgate.gateway.model_routes.DeploymentView"][];
         };
         /**
          * DeploymentView
          * @description A model at a provider, with its clearance.
          */
-        DeploymentView: {
+        "headgate.gateway.model_routes.DeploymentView": {
             id: string;
             provider: string;
             model: string;
@@ -1752,6 +1896,14 @@ export interface components {
                 [key: string]: unknown;
             };
             leaf_index: number | null;
+        };
+        /**
+         * RecordFeed
+         * @description Records in the order of the log; `after` is the cursor of the following page.
+         */
+        RecordFeed: {
+            records: components["schemas"]["RecordView"][];
+            after: number;
         };
         /**
          * RecordDetail
@@ -2244,6 +2396,100 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Vocabulary"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    checkConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigText"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigFaults"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportConfig: {
+        parameters: {
+            query?: {
+                /** @description Only this section. */
+                section?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigExport"];
                 };
             };
             /** @description An error. */
@@ -3690,6 +3936,56 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RecordList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    followRecords: {
+        parameters: {
+            query?: {
+                /** @description Only after this entry of the log; without it, only the log's end. */
+                after?: number;
+                /** @description Only this verb, such as model.dispatch. */
+                verb?: string;
+                /** @description Only this outcome; `open` for records that are not closed. */
+                outcome?: string;
+                /** @description Only this use case. */
+                use_case?: string;
+                /** @description Only this resource, such as deployment:local-chat. */
+                resource?: string;
+                /** @description Only this principal, by id or pseudonym. */
+                principal?: string;
+                /** @description Only records in which this rule matched. */
+                rule?: string;
+                /** @description Only opened at or after this time. */
+                since?: string;
+                /** @description Only opened before this time. */
+                until?: string;
+                /** @description Only calls, without their attempts. */
+                roots?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordFeed"];
                 };
             };
             /** @description An error. */
