@@ -1052,7 +1052,7 @@ export interface components {
             workers: components["schemas"]["WorkerView"][];
             backlog_bytes: number;
             log: components["schemas"]["LogView"];
-            deployments: components["schemas"]["headgate.server.api.status.DeploymentView"][];
+            deployments: components["schemas"]["DeploymentHealth"][];
             approvals: number;
             recent: components["schemas"]["RecentCalls"];
             left_out: string[];
@@ -1077,15 +1077,14 @@ export interface components {
             lag_s: number;
         };
         /**
-         * DeploymentView
+         * DeploymentHealth
          * @description A deployment with its health; `reason` is of its last failure.
          */
-        "headgate.server.api.status.DeploymentView": {
+        DeploymentHealth: {
             id: string;
             provider: string;
             model: string;
-            /** @enum {unknown} */
-            state: "cooling_down" | "failing" | "ok";
+            state: components["schemas"]["DeploymentHealth"];
             failed_at: string | null;
             reason: string;
         };
@@ -1723,13 +1722,13 @@ export interface components {
             id: string;
             operation: string;
             description: string;
-            deployments: components["schemas"]["headgate.gateway.model_routes.DeploymentView"][];
+            deployments: components["schemas"]["DeploymentView"][];
         };
         /**
          * DeploymentView
          * @description A model at a provider, with its clearance.
          */
-        "headgate.gateway.model_routes.DeploymentView": {
+        DeploymentView: {
             id: string;
             provider: string;
             model: string;
