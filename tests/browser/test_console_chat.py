@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 
@@ -13,6 +14,9 @@ from headgate.testing.simulator import Script
 
 pytestmark = pytest.mark.browser
 
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+)
 MARKDOWN = """\
 Use **two** loops for $n^2$:
 
@@ -119,7 +123,10 @@ def test_a_conversation_is_kept_found_branched_shared_and_deleted(page: Page, gr
 
 
 def test_files_go_with_the_message_and_images_only_to_models_that_take_them(page: Page, lab: Lab) -> None:
-    lab.cloud.answer_always(Script(echo=True))
+    lab.cloud.answer_always(Script(text="A summary"))
+    blind = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1", "images": False}
+    lab.gate.api.call("PUT", "/api/entries/deployment/blind", {"entry": blind})
+    lab.gate.api.call("PUT", "/api/entries/alias/blind", {"entry": {"deployments": ["blind"]}})
     choose(page)
     page.get_by_label("Files to attach").set_input_files(
         {"name": "notes.md", "mimeType": "text/markdown", "buffer": b"Ask ada@example.org"}
@@ -131,13 +138,20 @@ def test_files_go_with_the_message_and_images_only_to_models_that_take_them(page
     sent = lab.cloud.requests[-1].json["messages"][0]["content"]
     assert sent.startswith("File notes.md:")
     assert "ada@example.org" not in sent
-    page.get_by_label("Model").select_option("onprem")
-    page.get_by_label("Files to attach").set_input_files(
-        {"name": "cat.png", "mimeType": "image/png", "buffer": b"\x89PNG"}
-    )
-    expect(page.get_by_role("alert")).to_contain_text("onprem takes no images. Choose another model")
+    image = {"name": "cat.png", "mimeType": "image/png", "buffer": PIXEL}
+    page.get_by_label("Model").select_option("blind")
+    page.get_by_label("Files to attach").set_input_files(image)
+    expect(page.get_by_role("alert")).to_contain_text("blind takes no images. Choose another model")
     page.get_by_label("Message").fill("What is this?")
     expect(page.get_by_role("button", name="Send message")).to_be_disabled()
+    page.get_by_label("Model").select_option("seeing")
+    page.get_by_label("Message").press("Enter")
+    expect(page.get_by_role("img", name="cat.png")).to_be_visible()
+    expect(page.locator(".hg-turn[data-role=assistant]").nth(1)).to_contain_text("Answered by")
+    content = lab.cloud.requests[-1].json["messages"][-1]["content"]
+    assert [part["type"] for part in content] == ["text", "image_url"]
+    for kind in ("alias", "deployment"):
+        lab.gate.api.call("DELETE", f"/api/entries/{kind}/blind")
 
 
 def test_a_refusal_offers_a_model_on_our_own_machines(phone: Page, lab: Lab) -> None:
