@@ -63,7 +63,8 @@ async def _measure(server: TemporaryServer, folder: Path, *, count: int, times: 
     async with open_house(database, folder=folder / "worker", console=folder / "none") as house:
         key = await house.register("ann")
         words = Words.of(SEED)
-        filled_s = _fill(house, words, count=count)
+        # In a thread, so that the worker goes on confirming its policies.
+        filled_s = await asyncio.to_thread(_fill, house, words, count=count)
         async with house.client(key) as client:
             cases = {name: await _clocked(client, draw, times=times) for name, draw in _cases(words, database).items()}
     return {"conversations": count, "times": times, "filled_s": filled_s, "index": _sizes(database), "cases": cases}
