@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, FilePayload, Page, expect
 
 from headgate.testing.lab import Lab
 from headgate.testing.simulator import Script
@@ -138,7 +138,7 @@ def test_files_go_with_the_message_and_images_only_to_models_that_take_them(page
     sent = lab.cloud.requests[-1].json["messages"][0]["content"]
     assert sent.startswith("File notes.md:")
     assert "ada@example.org" not in sent
-    image = {"name": "cat.png", "mimeType": "image/png", "buffer": PIXEL}
+    image: FilePayload = {"name": "cat.png", "mimeType": "image/png", "buffer": PIXEL}
     page.get_by_label("Model").select_option("blind")
     page.get_by_label("Files to attach").set_input_files(image)
     expect(page.get_by_role("alert")).to_contain_text("blind takes no images. Choose another model")
