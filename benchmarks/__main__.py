@@ -6,13 +6,14 @@ import argparse
 import sys
 
 from benchmarks.activity import run as activity
+from benchmarks.chat import run as chat
 from benchmarks.detection import run as detection
 from benchmarks.gateway import run as gateway
 from benchmarks.ledger import run as ledger
 from benchmarks.processes import NotMeasured
 from benchmarks.start import run as start
 
-SUITES = ("gateway", "detection", "start", "ledger", "activity")
+SUITES = ("gateway", "detection", "start", "ledger", "activity", "chat")
 
 
 def main() -> None:
@@ -45,6 +46,8 @@ def _run(suite: str, given: argparse.Namespace) -> None:
             start.run(quick=given.quick)
         case "activity":
             activity.run(quick=given.quick)
+        case "chat":
+            chat.run(quick=given.quick)
         case _:
             ledger.run(quick=given.quick)
 

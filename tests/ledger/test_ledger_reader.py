@@ -7,18 +7,21 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from headgate.admin.records import Forget
 from headgate.kernel.decision import RuleHit
 from headgate.kernel.errors import Corrupt, Invalid, NotFound
-from headgate.kernel.identity import RecordId, TenantId
+from headgate.kernel.identity import Principal, RecordId, TenantId
 from headgate.kernel.labels import EVERYTHING, Confidentiality, Labels
 from headgate.kernel.record import Closing, Opening
 from headgate.ledger import store
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
 from headgate.ledger.leaves import LeafLabels, kernel_labels
+from headgate.ledger.parts import Forgetting
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.reader import LedgerReader, RecordFilters, ulid_floor
 from headgate.ledger.recorder import JournalRecorder
@@ -368,3 +371,49 @@ async def test_every_filter_and_pairs_that_are_rare_or_impossible_read_what_they
             assert cost.rows < 2500, (name, cost)
             if name.strip() not in ("none", "verb", "first"):
                 assert any(name.strip() in index for index in cost.indexes), (name, cost)
+
+
+def _forgetting(office: Office) -> Forgetting:
+    return Forgetting(office.app, pseudonyms=PSEUDONYMS)
+
+
+async def _forget(office: Office, *records: str, principal: str = "alice") -> int:
+    action = SimpleNamespace(principal=Principal(principal, ACME))
+    run = SimpleNamespace(payload=Forget(records), action=action, facts={})
+    return await _forgetting(office).run(cast("Any", run))
+
+
+async def test_people_forget_the_content_of_their_own_records_and_of_their_attempts(office: Office) -> None:
+    call = office.open(parts={"sent": b"mine"})
+    attempt = office.open(parent=call.id, root=call.id, parts={"sent": b"mine again"})
+    office.close(attempt, parts={"answer": b"an answer"})
+    office.close(call)
+    others = office.close(office.open(principal="bob", parts={"sent": b"his"}))
+    await office.ship()
+    assert await _forget(office, call.id, others) == 3
+    assert await _forget(office, call.id) == 0
+    states = [
+        [part.state for part in await office.reader.open_parts(one, tenant=ACME)]
+        for one in (call.id, attempt.id, others)
+    ]
+    assert states == [["missing"], ["missing", "missing"], ["open"]]
+
+
+async def test_content_that_arrives_after_it_was_forgotten_is_left_out(office: Office) -> None:
+    mine = office.close(office.open(parts={"sent": b"mine"}))
+    his = office.close(office.open(principal="bob", parts={"sent": b"his"}))
+    assert await _forget(office, mine, his) == 0
+    await office.ship()
+    states = [[part.state for part in await office.reader.open_parts(one, tenant=ACME)] for one in (mine, his)]
+    assert states == [["missing"], ["open"]]
+    again = office.close(office.open(parts={"sent": b"again"}))
+    await _forget(office, again)
+    await office.ship()
+    assert [part.state for part in await office.reader.open_parts(again, tenant=ACME)] == ["missing"]
+
+
+async def test_a_request_to_forget_is_bounded_and_does_not_stream(office: Office) -> None:
+    with pytest.raises(Invalid, match="at most 500"):
+        await _forget(office, *(IDS.ulid() for _ in range(501)))
+    with pytest.raises(Invalid, match="streamed"):
+        _forgetting(office).stream(cast("Any", None))

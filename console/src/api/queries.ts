@@ -110,6 +110,8 @@ export const conversationQuery = (conversation: string) =>
     queryKey: ["conversation", conversation],
     queryFn: () => take(api.GET("/api/conversations/{conversation}", { params: { path: { conversation } } })),
     staleTime: 30_000,
+    // To open what somebody else shares leaves a record: looking at the window again is not opening it.
+    refetchOnWindowFocus: false,
   });
 
 /** The conversations that others share with the person. */

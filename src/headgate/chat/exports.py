@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-_SPEAKERS = {"user": "You", "assistant": "Answer"}
-
 
 def as_markdown(detail: dict[str, Any]) -> str:
     """Return the shown branch of a conversation, as the API gives it, as Markdown."""
@@ -27,7 +25,7 @@ def shown_branch(detail: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _turn(turn: dict[str, Any]) -> str:
-    who = _SPEAKERS[turn["role"]] + (f" ({turn['model']})" if turn["model"] else "")
+    who = "You" if turn["role"] == "user" else f"Answer ({turn['model']})"
     files = [f"Attached: {file['name']}" for file in turn["attachments"]]
     failed = [turn["error"]["message"]] if turn["error"] else []
     withheld = [f"Not shown: {turn['withheld']}"] if turn["withheld"] else []

@@ -92,7 +92,7 @@ export function Composer({ isStreaming, onSend, onStop, whyNoImages, field, chil
           flex={1}
           ref={field}
           aria-label="Message"
-          placeholder="Write a message. Press Enter to send, Shift and Enter for a new line."
+          placeholder="Write a message. Enter sends it."
           autosize
           minRows={2}
           maxRows={10}

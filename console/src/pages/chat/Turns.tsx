@@ -18,7 +18,6 @@ import styles from "./chat.module.css";
 /** What a person can do with the turns; null for a reader, who can do nothing. */
 export interface Doing {
   readonly isBusy: boolean;
-  readonly onShow: (turn: string) => void;
   readonly onAsk: (question: string, how: { model?: string; grant?: string | null }) => void;
   readonly onEdit: (question: Turn, text: string) => void;
   /** A model on our own machines to ask instead, if there is another one. */
@@ -28,27 +27,30 @@ export interface Doing {
 interface Props {
   readonly branch: readonly Shown[];
   readonly doing: Doing | null;
+  readonly onShow: (turn: string) => void;
   /** The question whose answers stand side by side, or null. */
   readonly compared: string | null;
   readonly onCompare: (question: string | null) => void;
 }
 
-export function Turns({ branch, doing, compared, onCompare }: Props) {
+export function Turns({ branch, doing, onShow, compared, onCompare }: Props) {
   return branch.map(({ turn, siblings }, depth) => {
     const key = `${depth} ${turn.parent ?? ""}`;
-    if (turn.role === "user") return <Question key={key} turn={turn} siblings={siblings} doing={doing} />;
+    if (turn.role === "user") return <Question key={key} turn={turn} siblings={siblings} doing={doing} onShow={onShow} />;
     const isCompared = compared === turn.parent && siblings.length > 1;
     if (!isCompared)
-      return <Answer key={key} turn={turn} siblings={siblings} doing={doing} onCompare={onCompare} />;
+      return (
+        <Answer key={key} turn={turn} siblings={siblings} doing={doing} onShow={onShow} onCompare={onCompare} />
+      );
     return (
       <div key={key} className={styles.pair}>
         {siblings.slice(-2).map((one, at) => (
-          <Answer key={at} turn={one} siblings={[one]} doing={doing} isNamed>
+          <Answer key={at} turn={one} siblings={[one]} doing={doing} onShow={onShow} isNamed>
             <Button
               size="compact-xs"
               variant={one.id === turn.id ? "light" : "default"}
               aria-pressed={one.id === turn.id}
-              onClick={() => (doing?.onShow(one.id), onCompare(null))}
+              onClick={() => (onShow(one.id), onCompare(null))}
               disabled={one.state === "streaming"}
             >
               Continue with this
@@ -60,14 +62,21 @@ export function Turns({ branch, doing, compared, onCompare }: Props) {
   });
 }
 
-function Question({ turn, siblings, doing }: { turn: Turn; siblings: readonly Turn[]; doing: Doing | null }) {
+interface QuestionProps {
+  readonly turn: Turn;
+  readonly siblings: readonly Turn[];
+  readonly doing: Doing | null;
+  readonly onShow: (turn: string) => void;
+}
+
+function Question({ turn, siblings, doing, onShow }: QuestionProps) {
   const [edited, setEdited] = useState<string | null>(null);
   const submit = (): void => {
     if (edited?.trim()) doing?.onEdit(turn, edited);
     setEdited(null);
   };
   return (
-    <div className={`hg-turn ${styles.turn}`} data-role="user" tabIndex={-1}>
+    <div className={`hg-turn ${styles.turn}`} data-role="user" data-turn={turn.id} tabIndex={-1}>
       <Speaker>You</Speaker>
       {edited === null ? (
         <div className={styles.said}>
@@ -97,7 +106,7 @@ function Question({ turn, siblings, doing }: { turn: Turn; siblings: readonly Tu
       )}
       {edited === null && (
         <div className={styles.tools}>
-          <Alternatives turn={turn} siblings={siblings} doing={doing} what="question" />
+          <Alternatives turn={turn} siblings={siblings} onShow={onShow} what="question" />
           <CopyTool text={turn.text} what="question" />
           {doing && <Tool icon="edit" label="Edit question" onClick={() => setEdited(turn.text)} isOff={doing.isBusy} />}
         </div>
@@ -106,17 +115,14 @@ function Question({ turn, siblings, doing }: { turn: Turn; siblings: readonly Tu
   );
 }
 
-interface AnswerProps {
-  readonly turn: Turn;
-  readonly siblings: readonly Turn[];
-  readonly doing: Doing | null;
+interface AnswerProps extends QuestionProps {
   /** Whether the model stands above the answer. */
   readonly isNamed?: boolean;
   readonly onCompare?: (question: string) => void;
   readonly children?: ReactNode;
 }
 
-function Answer({ turn, siblings, doing, isNamed = false, onCompare, children }: AnswerProps) {
+function Answer({ turn, siblings, doing, onShow, isNamed = false, onCompare, children }: AnswerProps) {
   const whole = useRef<HTMLDivElement>(null);
   const isWaiting = turn.state === "streaming" && !turn.text;
   const question = turn.parent ?? "";
@@ -126,7 +132,7 @@ function Answer({ turn, siblings, doing, isNamed = false, onCompare, children }:
     doing?.onAsk(question, how);
   };
   return (
-    <div className={`hg-turn ${styles.turn}`} data-role="assistant" ref={whole} tabIndex={-1}>
+    <div className={`hg-turn ${styles.turn}`} data-role="assistant" data-turn={turn.id} ref={whole} tabIndex={-1}>
       <Speaker>{isNamed && turn.model ? turn.model : "Answer"}</Speaker>
       {isWaiting && <span className={prose.quiet}>Waiting for the answer…</span>}
       {turn.text && <Markdown text={turn.text} />}
@@ -144,7 +150,7 @@ function Answer({ turn, siblings, doing, isNamed = false, onCompare, children }:
       {turn.gate && <GateLine gate={turn.gate} />}
       {turn.state !== "streaming" && (
         <div className={styles.tools}>
-          <Alternatives turn={turn} siblings={siblings} doing={doing} what="answer" />
+          <Alternatives turn={turn} siblings={siblings} onShow={onShow} what="answer" />
           {turn.text && <CopyTool text={turn.text} what="answer" />}
           {doing && !turn.approval && (
             <Tool icon="again" label="Answer again" onClick={() => doing.onAsk(question, {})} isOff={doing.isBusy} />
@@ -208,24 +214,24 @@ function Speaker({ children }: { children: string }) {
 interface AlternativesProps {
   readonly turn: Turn;
   readonly siblings: readonly Turn[];
-  readonly doing: Doing | null;
+  readonly onShow: (turn: string) => void;
   readonly what: "question" | "answer";
 }
 
 /** The arrows between edited questions, or between answers to one question. */
-function Alternatives({ turn, siblings, doing, what }: AlternativesProps) {
+function Alternatives({ turn, siblings, onShow, what }: AlternativesProps) {
   const at = siblings.findIndex((one) => one.id === turn.id);
-  if (siblings.length < 2 || !doing) return null;
+  if (siblings.length < 2) return null;
   return (
     <Group gap={2} role="group" aria-label={`Alternatives of the ${what}`}>
-      <Tool icon="back" label={`Earlier ${what}`} onClick={() => doing.onShow(siblings[at - 1]!.id)} isOff={at === 0} />
+      <Tool icon="back" label={`Earlier ${what}`} onClick={() => onShow(siblings[at - 1]!.id)} isOff={at === 0} />
       <span>
         {at + 1} of {siblings.length}
       </span>
       <Tool
         icon="forth"
         label={`Later ${what}`}
-        onClick={() => doing.onShow(siblings[at + 1]!.id)}
+        onClick={() => onShow(siblings[at + 1]!.id)}
         isOff={at === siblings.length - 1}
       />
     </Group>

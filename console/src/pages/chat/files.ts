@@ -8,6 +8,7 @@ export type Attachment = Schemas["Attachment"];
 const MOST_FILES = 8;
 const MOST_CHARS = 200_000;
 const MOST_IMAGE_BYTES = 3_000_000;
+const MOST_IMAGE_CHARS = (MOST_IMAGE_BYTES / 3) * 4;
 const IMAGES = ["image/png", "image/jpeg", "image/webp", "image/gif"];
 
 /** The file types that the picker offers. */
@@ -16,7 +17,10 @@ export const ACCEPTED = ["text/*", ".md", ".csv", ".json", ".log", ".py", ".ts",
 /** The files with more of them, or an error that says which one is too large or of another kind. */
 export async function withFiles(kept: readonly Attachment[], added: readonly File[]): Promise<readonly Attachment[]> {
   if (kept.length + added.length > MOST_FILES) throw new Error(`Attach at most ${MOST_FILES} files to one message.`);
-  return [...kept, ...(await Promise.all(added.map(read)))];
+  const files = [...kept, ...(await Promise.all(added.map(read)))];
+  if (files.reduce((sum, { data }) => sum + (data?.length ?? 0), 0) > MOST_IMAGE_CHARS)
+    throw new Error("The images have more than 3 MB together. Send them in several messages.");
+  return files;
 }
 
 async function read(file: File): Promise<Attachment> {

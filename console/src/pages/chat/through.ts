@@ -1,0 +1,48 @@
+/** What a message goes through: the model, the use case and the system prompt. */
+
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+
+import type { Schemas } from "../../api/client";
+import { modelsQuery } from "../../api/queries";
+import { offerOf } from "../../models";
+import { type Choice, useChoice } from "./choice";
+
+export type Through = ReturnType<typeof useThrough>;
+
+/** The model and the use case: those of the conversation, or the last choice for a new one. */
+export function useThrough(detail: Schemas["ConversationDetail"] | undefined) {
+  const models = useQuery(modelsQuery);
+  const [last, setLast] = useChoice();
+  const [changed, setChanged] = useState<(Partial<Choice> & { of: string | undefined }) | null>(null);
+  const [system, setSystem] = useState("");
+  const [compareWith, setCompareWith] = useState<string | null>(null);
+  const of = detail?.conversation.id;
+  const mine = changed?.of === of ? changed : null;
+  const offer = offerOf(models.data);
+  const remembered = detail?.conversation.model ?? last.model;
+  const model = mine?.model ?? (remembered !== null && offer.ids.includes(remembered) ? remembered : offer.first);
+  const useCase = mine?.useCase ?? detail?.conversation.use_case ?? last.useCase;
+  const view = models.data?.find((one) => one.id === model);
+  const own = models.data?.find((one) => one.id === offer.first);
+  return {
+    model,
+    useCase,
+    ids: offer.ids,
+    system: detail ? (detail.system ?? "") : system,
+    setSystem,
+    compareWith: compareWith === model ? null : compareWith,
+    setCompareWith,
+    change: (choice: Partial<Choice>): void => {
+      setChanged({ ...mine, ...choice, of });
+      setLast({ model, useCase, ...choice });
+    },
+    isStandIn: view !== undefined && view.deployments.every((one) => one.is_built_in),
+    ownModel: own?.deployments.some((one) => one.custody === "organisation") ? offer.first : null,
+    whyNoImages:
+      view === undefined || view.deployments.some((one) => one.images)
+        ? null
+        : `${model} takes no images. Choose another model, or remove the image.`,
+  };
+}
+
