@@ -99,8 +99,8 @@ def test_strangers_and_unregistered_use_cases_get_nothing() -> None:
     ("name", "groups", "principal", "advice"),
     [
         ("policy.list", (ADMINISTER,), "app", "for one of the roles auditor or admin."),
-        ("key.create", (ADMINISTER,), "app", "for the role admin."),
-        ("key.create", (ADMINISTER,), "stranger", "stranger is not registered. Ask an administrator to register it."),
+        ("use_case.put", (ADMINISTER,), "app", "for the role admin."),
+        ("use_case.put", (ADMINISTER,), "stranger", "stranger is not registered. Ask an administrator to register it."),
     ],
 )
 def test_a_caller_without_the_role_is_told_which_role_to_ask_for(
@@ -173,10 +173,10 @@ def test_restricted_content_is_bound_to_our_own_machines_from_the_alias_on() -> 
 @pytest.mark.parametrize(
     ("roles", "name", "use_case", "effect"),
     [
-        ({"admin"}, "key.create", ADMINISTRATION, Effect.ALLOW),
-        ({"admin"}, "key.create", CHAT, Effect.DENY),
-        ({"developer"}, "key.create", ADMINISTRATION, Effect.DENY),
-        ({"auditor"}, "key.create", ADMINISTRATION, Effect.DENY),
+        ({"admin"}, "use_case.put", ADMINISTRATION, Effect.ALLOW),
+        ({"admin"}, "use_case.put", CHAT, Effect.DENY),
+        ({"developer"}, "use_case.put", ADMINISTRATION, Effect.DENY),
+        ({"auditor"}, "use_case.put", ADMINISTRATION, Effect.DENY),
         ({"auditor"}, "record.read", ADMINISTRATION, Effect.ALLOW),
         ({"auditor"}, "policy.check", ADMINISTRATION, Effect.ALLOW),
         ({"developer"}, "record.read", ADMINISTRATION, Effect.DENY),
@@ -374,7 +374,7 @@ def test_the_effect_equals_cedars_own_answer(rules: list[tuple[str, int, bool]],
 WORDS = st.frozensets(st.sampled_from(["pii", "pci", "secret", "code"]), max_size=3)
 ACTIONS = st.builds(
     action,
-    st.sampled_from(["model.dispatch", "model.invoke", "key.create"]),
+    st.sampled_from(["model.dispatch", "model.invoke", "use_case.put"]),
     resource=st.sampled_from([CLOUD, OURS, replace(CLOUD, attributes={"vendor": "acme"}), Resource("alias", "gpt")]),
     use_case=st.sampled_from(
         [

@@ -146,7 +146,7 @@ def test_a_key_does_only_what_its_scopes_say() -> None:
     assert not denied_by(decided(key, "model.invoke", Resource("alias", "local-chat")))
     assert not denied_by(decided(key, "model.dispatch", OURS))
     assert denied_by(decided(key, "model.invoke", Resource("alias", "gpt"))) == {"key-scope"}
-    assert "key-scope" in denied_by(decided(key, "key.create", OURS))
+    assert "key-scope" in denied_by(decided(key, "use_case.put", OURS))
     _, reader = made(scopes=frozenset({"record.read"}))
     assert denied_by(decided(reader, "model.dispatch", OURS)) == {"key-scope"}
 

@@ -408,7 +408,7 @@ async def test_a_policy_that_does_not_hold_or_takes_anothers_id_is_not_kept(offi
 
 async def test_why_answers_for_other_roles_and_strangers(office: Office) -> None:
     await office.refresh()
-    ask = Check("nobody", "administration", "key.create", Resource("key", "*"))
+    ask = Check("nobody", "administration", "use_case.put", Resource("use_case", "*"))
     assert office.service.check(ask, tenant=DEFAULT_TENANT).sentence == "refused: no rule allows this action"
     admin = replace(ask, principal="headgate", roles=frozenset({"admin"}))
     assert office.service.check(admin, tenant=DEFAULT_TENANT).decision.effect is Effect.ALLOW

@@ -177,6 +177,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/keys/own": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Your own keys. */
+        get: operations["listOwnKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/keys/{key}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replace a key; the new secret is shown once. */
+        post: operations["rotateKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/keys/{key}": {
         parameters: {
             query?: never;
@@ -1196,6 +1230,7 @@ export interface components {
             requests_per_minute: number | null;
             cost_micros_per_day: number | null;
             currency: string;
+            replaced_by: string | null;
         };
         /**
          * NewKey
@@ -1230,6 +1265,25 @@ export interface components {
         CreatedKey: {
             key: components["schemas"]["KeyView"];
             secret: string;
+        };
+        /**
+         * OwnKeys
+         * @description The caller's own active keys, newest first, and the use cases for which the caller may make keys.
+         */
+        OwnKeys: {
+            keys: components["schemas"]["KeyView"][];
+            use_cases: string[];
+        };
+        /**
+         * KeyRotation
+         * @description A rotation. The old key works until `old_until`, by default for a day, and for 30 days at most.
+         *
+         *         Without `expires_at` the new key ends with the old one's expiry.
+         */
+        KeyRotation: {
+            /** @default null */
+            old_until: string | null;
+            expires_at?: string | null;
         };
         /**
          * UseCaseList
@@ -1565,10 +1619,11 @@ export interface components {
         };
         /**
          * PersonList
-         * @description A page of people by id; `next` is the cursor of the next page.
+         * @description A page of people by id; `next` is the cursor of the next page, and `roles` are those that people can have.
          */
         PersonList: {
             people: components["schemas"]["PersonView"][];
+            roles: string[];
             total: number;
             next: string | null;
         };
@@ -2744,6 +2799,70 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedKey"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listOwnKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnKeys"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    rotateKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRotation"];
             };
         };
         responses: {

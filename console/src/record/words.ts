@@ -91,6 +91,7 @@ export function categoryWords(name: string): string {
 const FEATURES: Readonly<Record<string, string>> = {
   gateway: "Models",
   ledger: "Records",
+  people: "People and sessions",
   policy: "Keys, use cases and rules",
   server: "Configuration and sign-in",
 };

@@ -193,6 +193,18 @@ function SignedIn({ session }: { session: Schemas["Session"] }) {
         {session.roles.join(", ")}
       </div>
       <Button
+        component={Link}
+        to="/account"
+        size="compact-sm"
+        variant="subtle"
+        color="gray"
+        fullWidth
+        mb={4}
+        leftSection={<Icon name="person" size={14} />}
+      >
+        Account
+      </Button>
+      <Button
         size="compact-sm"
         variant="default"
         fullWidth

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from headgate.kernel.identity import PrincipalKind, TenantId, UseCase
+from headgate.kernel.identity import Principal, PrincipalKind, TenantId, UseCase
 from headgate.kernel.labels import EMPTY, EVERYTHING, Clearance
 from headgate.substrate.database import Transaction
 
@@ -63,6 +63,16 @@ class Register(Protocol):
 
     def keys(self, tenant: TenantId) -> Sequence[HeldKey]:
         """Return the active keys."""
+        ...
+
+    async def could_act_as(
+        self, transaction: Transaction, principal: Principal, attributes: Mapping[str, str]
+    ) -> frozenset[str]:
+        """Return the others who could send the same request: the makers of the caller's key or sign-in link.
+
+        Args:
+            attributes: of the caller's actions.
+        """
         ...
 
     async def put(self, transaction: Transaction, entry: Registration, *, tenant: TenantId, by: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from headgate.substrate.database import Transaction
 COOKIE = "headgate_session"
 
 LET_IN_BY = "let_in_by"
-"""The attribute of an action with the people who could have opened its session, as a JSON list."""
+"""The attribute of an action with the people who could have opened its session; see `attribute_of`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,16 @@ class Sessions(Protocol):
     def saw(self, principal: Principal, session: Session | None = None) -> None:
         """Note that a principal sent a request. Costs no I/O; a job writes it within minutes."""
         ...
+
+
+def attribute_of(session: Session) -> Mapping[str, str]:
+    """Return the people who could have opened a session as an attribute of its actions; empty if there are none."""
+    return {LET_IN_BY: json.dumps(session.let_in_by)} if session.let_in_by else {}
+
+
+def let_in_by(attributes: Mapping[str, str]) -> frozenset[str]:
+    """Return the people who could have opened the session of an action with these attributes."""
+    return frozenset(json.loads(attributes.get(LET_IN_BY, "[]")))
 
 
 def cookie_of(headers: Mapping[str, str]) -> str | None:

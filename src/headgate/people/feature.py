@@ -32,6 +32,7 @@ async def open_people(platform: Platform, stack: AsyncExitStack) -> Opened:
             sessions=sessions,
             attempts=Attempts(clock),
             last_seen=last_seen,
+            roles=lambda tenant: platform.names("role", tenant),
             verbs=platform.verbs,
             clock=clock,
             is_secure=settings.tls_certificate is not None or settings.trusted_proxy,

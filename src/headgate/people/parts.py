@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from headgate.admin.directory import Directory
 from headgate.admin.register import Register
 from headgate.kernel.action import Verb
+from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Clock
 from headgate.people.last_seen import LastSeen
 from headgate.people.sessions import Attempts, PeopleSessions
@@ -20,6 +21,7 @@ class People:
     """The feature's parts.
 
     Args:
+        roles: returns the roles in the rules of a tenant. Any other role grants nothing.
         verbs: of every feature.
         is_secure: whether browsers use https, directly or through a proxy.
     """
@@ -30,6 +32,7 @@ class People:
     sessions: PeopleSessions
     attempts: Attempts
     last_seen: LastSeen
+    roles: Callable[[TenantId], Collection[str]]
     verbs: Sequence[Verb[Any, Any, Any]]
     clock: Clock
     is_secure: bool

@@ -30,6 +30,8 @@ _DRY_RUN = Parameter("dry_run", "Return the effects without the change.", "boole
 _Names = Annotated[tuple[Name, ...], msgspec.Meta(max_length=200)]
 _Group = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _Groups = Annotated[tuple[_Group, ...], msgspec.Meta(max_length=200)]
+_MACHINE_ROLES = {"job", "operator"}
+"""Roles of Headgate itself and of the operator at its machine."""
 _Title = Annotated[str, msgspec.Meta(max_length=200)]
 
 
@@ -58,9 +60,10 @@ class PersonChange(Body, frozen=True, kw_only=True):
 
 
 class PersonList(Body, frozen=True, kw_only=True):
-    """A page of people by id; `next` is the cursor of the next page."""
+    """A page of people by id; `next` is the cursor of the next page, and `roles` are those that people can have."""
 
     people: list[PersonView]
+    roles: list[str]
     total: int
     next: str | None
 
@@ -102,6 +105,7 @@ async def list_people(people: People, request: Request) -> PersonList:
     page = rest[:limit]
     return PersonList(
         people=await person_views(people, page, tenant=request.tenant),
+        roles=sorted(set(people.roles(request.tenant)) - _MACHINE_ROLES),
         total=len(found),
         next=page[-1].id if len(rest) > limit else None,
     )
@@ -196,11 +200,12 @@ async def make_link(people: People, request: Request) -> SignInLink:
     one, by = _person(people, request), request.by
     if one.kind != "person":
         raise Invalid(f"{one.id} is a {one.kind}; sign-in links are for people. Make a key for it", param="person")
-    made_by = (by.principal.id, *(request.session.let_in_by if request.session else ()))
 
     async def do(facts: Facts) -> Link:
         _refuse_beyond(request, one)
         async with people.database.transaction(tenant=request.tenant) as tx:
+            others = await people.register.could_act_as(tx, by.principal, by.attributes)
+            made_by = (by.principal.id, *sorted(others - {by.principal.id}))
             link = await people.sessions.invite(tx, tenant=request.tenant, principal=one.id, made_by=made_by)
         facts["link"] = link.name
         return link

@@ -19,7 +19,7 @@ class Difference(NamedTuple):
 
 def rights_of(gate: Gate, caller: AdminCaller, verbs: Iterable[Verb[Any, Any, Any]]) -> list[Verb[Any, Any, Any]]:
     """Return the verbs that the caller may do, or ask for, on their usual kind of resource."""
-    return [verb for verb in verbs if verb.groups and gate.offers(caller, verb, _usual(verb, caller))]
+    return [verb for verb in verbs if verb.groups and gate.offers(caller, verb, usual_resource(verb, caller.tenant_id))]
 
 
 def titles(verbs: Iterable[Verb[Any, Any, Any]]) -> list[str]:
@@ -37,8 +37,9 @@ def difference(
     return Difference(gains=sorted(then - now), loses=sorted(now - then))
 
 
-def _usual(verb: Verb[Any, Any, Any], caller: AdminCaller) -> Resource:
-    return Resource(verb.usual, caller.tenant_id, attributes=_plain(verb.attributes))
+def usual_resource(verb: Verb[Any, Any, Any], name: str) -> Resource:
+    """Return a resource of the verb's usual kind, with the empty value of each attribute."""
+    return Resource(verb.usual, name, attributes=_plain(verb.attributes))
 
 
 def _plain(types: Mapping[str, AttributeType]) -> dict[str, AttributeValue]:

@@ -126,7 +126,7 @@ async def list_approvals(policy: Policy, request: Request) -> ApprovalList:
             found = await approvals.waiting(tx, tenant=tenant, now=now, before=before, limit=limit + 1)
         else:
             found = await approvals.every(tx, tenant=tenant, before=before, limit=limit + 1)
-        makers = await approvals.makers_of(tx, caller.principal)
+        makers = await approvals.makers_of(tx, caller.principal, caller.attributes)
     page = found[:limit]
     return ApprovalList(
         approvals=[_view(policy, request, one, makers=makers) for one in page],
@@ -191,7 +191,13 @@ async def _decide_one(policy: Policy, request: Request, found: _Found, *, approv
     async def make(tx: Transaction, facts: Facts) -> Approval:
         now = policy.clock.now()
         decided = await approvals.decide(
-            tx, asked.id, approver=caller.principal, approved=approved, now=now, reason=reason
+            tx,
+            asked.id,
+            approver=caller.principal,
+            approved=approved,
+            now=now,
+            reason=reason,
+            attributes=caller.attributes,
         )
         await policy.tell_requester(decided, tx)
         return decided
@@ -217,7 +223,7 @@ async def _find(policy: Policy, request: Request, approval_id: str) -> _Found:
     caller = request.by
     async with policy.database.transaction(tenant=caller.tenant_id) as tx:
         found = await approvals.find(tx, approval_id, tenant=caller.tenant_id)
-        return _Found(found, await approvals.makers_of(tx, caller.principal))
+        return _Found(found, await approvals.makers_of(tx, caller.principal, caller.attributes))
 
 
 def _resource(approval: Approval) -> Resource:

@@ -6,12 +6,14 @@ digest (principal, verb, final arguments, labels, destination, policy version).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from headgate.admin.commands import Command
+from headgate.admin.sessions import let_in_by
 from headgate.kernel.action import Action, address_of
 from headgate.kernel.decision import Decision, Grant
 from headgate.kernel.errors import Conflict, Denied, NotFound, OverBudget
@@ -49,7 +51,7 @@ class Approval:
         reasons: the rules that ask, as `id: reason`.
         record: id of the action's record, which has the sealed content.
         reason: the approver's own words.
-        makers: makers of the requester's key, who may hold its secret.
+        makers: makers of the requester's key or sign-in link, who may act as the requester.
     """
 
     id: str
@@ -90,13 +92,15 @@ class Approval:
         The maker of a key saw its secret, so the maker counts as its holder.
 
         Args:
-            makers: of the approver's key, from `makers_of`.
+            makers: of the approver's key or sign-in link, from `makers_of`.
         """
         asking = (self.principal, *self.on_behalf_of)
         if approver.kind != "person" or approver.id in asking:
             return "only a person other than the requester may decide; ask somebody else to approve"
         if approver.id in self.makers:
-            return "you made the requester's key, so you may not decide; ask somebody else to approve"
+            return "you made the requester's key or sign-in link, so you may not decide; ask somebody else to approve"
+        if approver.key_id is None and not set(makers).isdisjoint({*asking, *self.makers}):
+            return "the requester could have opened this session; sign in with a link from somebody else to approve"
         if not set(makers).isdisjoint(asking):
             return "the requester made this key; approve with another key, or in the console"
         if not set(makers).isdisjoint(self.makers):
@@ -149,7 +153,7 @@ class PolicyApprovals:
             "expires_at": now + WAITS,
         }
         async with self._database.transaction(tenant=principal.tenant) as tx:
-            params["makers"] = sorted(await makers_of(tx, principal))
+            params["makers"] = sorted(await makers_of(tx, principal, action.context.attributes))
             given = await tx.value(_SQL["unused_approval"], params)
             filed = cast("str | None", given or await tx.value(_SQL["request_approval"], params))
             if given is None and filed is not None:
@@ -179,14 +183,17 @@ class PolicyApprovals:
         return Grant(grant, digest, approver=found.approver, expires_at=found.expires_at)
 
 
-async def makers_of(tx: Transaction, principal: Principal) -> frozenset[str]:
-    """Return the makers of the principal's key; empty for a session and for an imported key.
+async def makers_of(tx: Transaction, principal: Principal, attributes: Mapping[str, str]) -> frozenset[str]:
+    """Return the makers of the principal's key, or of the sign-in link of its session; empty for an imported key.
 
     Follows the chain of makers: the maker of the key with which a key was made, back to a key from a session. If a
     program made a key, includes the makers of that program's keys. All of them may hold the key.
+
+    Args:
+        attributes: of the caller's actions.
     """
     if principal.key_id is None:
-        return frozenset()
+        return let_in_by(attributes)
     found = await tx.value(_SQL["makers_of_key"], {"tenant": principal.tenant, "key_id": principal.key_id})
     return frozenset(cast("list[str]", found))
 
@@ -236,7 +243,14 @@ async def find(tx: Transaction, approval_id: str, *, tenant: TenantId) -> Approv
 
 
 async def decide(
-    tx: Transaction, approval_id: str, *, approver: Principal, approved: bool, now: datetime, reason: str = ""
+    tx: Transaction,
+    approval_id: str,
+    *,
+    approver: Principal,
+    approved: bool,
+    now: datetime,
+    reason: str = "",
+    attributes: Mapping[str, str] = MappingProxyType({}),
 ) -> Approval:
     """Approve or refuse a request of the approver's tenant. The decision is final.
 
@@ -247,7 +261,7 @@ async def decide(
     """
     tenant = approver.tenant
     found = await find(tx, approval_id, tenant=tenant)
-    if why_not := found.why_not_decided_by(approver, makers=await makers_of(tx, approver)):
+    if why_not := found.why_not_decided_by(approver, makers=await makers_of(tx, approver, attributes)):
         raise Denied(why_not)
     params = {
         "tenant": tenant,

@@ -18,7 +18,7 @@ _person = completion.names("person")
 
 @click.group()
 def keys() -> None:
-    """List, make and revoke API keys."""
+    """List, make, rotate and revoke API keys."""
 
 
 @keys.command("list")
@@ -91,6 +91,17 @@ def create_key(
         "currency": currency,
     }
     click.echo(client.call("POST", "/api/keys", body)["secret"])
+
+
+@keys.command("rotate")
+@click.argument("key")
+@click.option("--old-until", help="When the old key ends, as an RFC 3339 time. Default: in 24 hours.")
+@click.option("--expires", "expires_at", help="Expiry of the new key, as an RFC 3339 time. Default: as the old key.")
+@url_option
+def rotate_key(key: str, old_until: str | None, expires_at: str | None, url: str | None) -> None:
+    """Replace a key and print the new secret. The secret is not shown again."""
+    body = {name: value for name, value in (("old_until", old_until), ("expires_at", expires_at)) if value}
+    click.echo(client_at(url).call("POST", f"/api/keys/{quote(key, safe='')}/rotate", body)["secret"])
 
 
 @keys.command("revoke")

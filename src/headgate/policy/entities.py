@@ -94,6 +94,7 @@ class ApiKey:
         prefix, last_four: for display, `hg_1a2b3c4d…wxyz`.
         roles: the roles of the key, a subset of its principal's.
         scopes: allowed verbs (`model.invoke`) and aliases (`alias:local-chat`); empty is no limit.
+        replaced_by: id of the key that replaces it, or None.
     """
 
     id: str
@@ -113,6 +114,7 @@ class ApiKey:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     source: Source = "api"
+    replaced_by: str | None = None
 
     @property
     def verbs(self) -> frozenset[str] | None:

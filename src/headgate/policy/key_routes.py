@@ -1,8 +1,9 @@
-"""Operations on API keys: list, make and revoke. Only the response that makes a key has its secret."""
+"""Operations on API keys: list, make, rotate and revoke. Only the response that makes a key has its secret."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -13,21 +14,27 @@ from headgate.admin.checks import refuse_unknown
 from headgate.admin.commands import Facts, digest_of, summary
 from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
-from headgate.kernel.action import Resource
-from headgate.kernel.errors import Denied
-from headgate.policy.entities import ADMIN, MAX_PAGE, ApiKey, KeyLimits
-from headgate.policy.keys import KeyTerms
+from headgate.admin.sessions import let_in_by
+from headgate.kernel.action import AttributeValue, Resource
+from headgate.kernel.errors import Denied, Invalid
+from headgate.policy.entities import ADMIN, ADMINISTRATION, JOBS, MAX_PAGE, ApiKey, KeyLimits
+from headgate.policy.keys import KeyTerms, Rotation
 from headgate.policy.keys import NewKey as MadeKey
 from headgate.policy.members import RULE, binding_refusal
 from headgate.policy.parts import Policy
 from headgate.policy.rules import roles_of
 from headgate.policy.service import expiry
 from headgate.policy.snapshot import TenantPolicy
-from headgate.policy.verbs import KEY_CREATE, KEY_LIST, KEY_REVOKE
+from headgate.policy.verbs import KEY_CREATE, KEY_LIST, KEY_REVOKE, KEY_ROTATE
 from headgate.substrate.database import Transaction
 
 _MAX_KEYS = 10_000
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_OVERLAP = timedelta(hours=24)
+_LONGEST_OVERLAP = timedelta(days=30)
+_MOST_OWN_KEYS = 50
+"""Active keys that a person may have at once without an administrator."""
+_NO_CALLS = (ADMINISTRATION, JOBS)
 
 
 class NewKey(Body, frozen=True, kw_only=True):
@@ -48,6 +55,16 @@ class NewKey(Body, frozen=True, kw_only=True):
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
 
 
+class KeyRotation(Body, frozen=True, kw_only=True):
+    """A rotation. The old key works until `old_until`, by default for a day, and for 30 days at most.
+
+    Without `expires_at` the new key ends with the old one's expiry.
+    """
+
+    old_until: Moment | None = None
+    expires_at: Moment | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class KeyView(Body, frozen=True, kw_only=True):
     """A key, without its secret."""
 
@@ -65,6 +82,14 @@ class KeyView(Body, frozen=True, kw_only=True):
     requests_per_minute: int | None
     cost_micros_per_day: int | None
     currency: str
+    replaced_by: str | None
+
+
+class OwnKeys(Body, frozen=True, kw_only=True):
+    """The caller's own active keys, newest first, and the use cases for which the caller may make keys."""
+
+    keys: list[KeyView]
+    use_cases: list[str]
 
 
 class CreatedKey(Body, frozen=True, kw_only=True):
@@ -96,6 +121,28 @@ async def list_keys(policy: Policy, request: Request) -> KeyList:
     return KeyList(keys=[_view(key) for key in keys])
 
 
+async def list_own_keys(policy: Policy, request: Request) -> OwnKeys:
+    """List the caller's own active keys, newest first."""
+    caller, tenant = request.by, policy.tenant_of(request.by)
+    keys = [key for key in tenant.keys.values() if key.principal == caller.principal.id]
+    keys.sort(key=lambda key: key.created_at or _LONG_AGO, reverse=True)
+    soon = policy.clock.now() + timedelta(days=1)
+    return OwnKeys(
+        keys=[_view(key) for key in keys],
+        use_cases=[
+            name
+            for name in sorted(tenant.use_cases)
+            if name not in _NO_CALLS
+            and request.host.gate.offers(
+                caller,
+                KEY_CREATE,
+                Resource("key", "new", attributes=_terms(policy, caller, caller.principal.id, name, soon)),
+            )
+            and _not_a_member(caller, tenant, name) is None
+        ],
+    )
+
+
 async def create_key(policy: Policy, request: Request) -> CreatedKey:
     """Make a key."""
     caller, body = request.by, request.body_as(NewKey)
@@ -116,12 +163,52 @@ async def create_key(policy: Policy, request: Request) -> CreatedKey:
     async def make(tx: Transaction, facts: Facts) -> MadeKey:
         who = caller.principal
         _refuse_beyond(caller, tenant, terms)
-        new = await policy.service.create_key(tx, terms, tenant=caller.tenant_id, by=who.id, by_key=who.key_id)
+        new = await policy.service.create_key(
+            tx,
+            terms,
+            tenant=caller.tenant_id,
+            by=who.id,
+            by_key=who.key_id,
+            seen_by=let_in_by(caller.attributes),
+        )
         facts["key"] = new.key.id
         return new
 
     told = summary(use_case=terms.use_case, roles=",".join(sorted(terms.roles)) or None)
-    done = await request.change(KEY_CREATE, Resource("key", "new"), make, arguments=digest_of(body), summary=told)
+    rules_see = _terms(policy, caller, terms.principal, terms.use_case, terms.expires_at)
+    resource = Resource("key", "new", attributes=rules_see)
+    done = await request.change(KEY_CREATE, resource, make, arguments=digest_of(body), summary=told)
+    new: MadeKey = done.result
+    return CreatedKey(key=_view(new.key), secret=new.secret)
+
+
+async def rotate_key(policy: Policy, request: Request) -> CreatedKey:
+    """Make a key that replaces another one. The old key works until a chosen time."""
+    caller, key_id, body = request.by, request.path["key"], request.body_as(KeyRotation)
+    old = policy.tenant_of(caller).keys.get(key_id)
+    now = policy.clock.now()
+    kept = old.expires_at if old is not None else None
+    expires_at = kept if body.expires_at is msgspec.UNSET else expiry(body.expires_at)
+    old_until = body.old_until or now + _OVERLAP
+    if old_until > now + _LONGEST_OVERLAP:
+        raise Invalid("the old key may work for 30 more days at most; choose an earlier time", param="old_until")
+
+    async def make(tx: Transaction, facts: Facts) -> MadeKey:
+        who = caller.principal
+        new = await policy.service.rotate_key(
+            tx,
+            key_id,
+            tenant=caller.tenant_id,
+            rotation=Rotation(max(old_until, now), expires_at),
+            by_key=who.key_id,
+            seen_by={who.id, *let_in_by(caller.attributes)},
+        )
+        facts["key"] = new.key.id
+        return new
+
+    rules_see = _terms(policy, caller, old.principal if old else None, old.use_case if old else "", expires_at)
+    resource = Resource("key", key_id, attributes=rules_see)
+    done = await request.change(KEY_ROTATE, resource, make, arguments=digest_of(key_id, body))
     new: MadeKey = done.result
     return CreatedKey(key=_view(new.key), secret=new.secret)
 
@@ -133,13 +220,35 @@ async def revoke_key(policy: Policy, request: Request) -> None:
     async def make(tx: Transaction, facts: Facts) -> None:
         await policy.service.revoke_key(tx, key_id, tenant=caller.tenant_id)
 
-    await request.change(KEY_REVOKE, Resource("key", key_id), make, arguments=digest_of(key_id))
+    found = policy.tenant_of(caller).keys.get(key_id)
+    is_own = found is not None and found.principal == caller.principal.id
+    resource = Resource("key", key_id, attributes={"own": is_own})
+    await request.change(KEY_REVOKE, resource, make, arguments=digest_of(key_id))
+
+
+def _terms(
+    policy: Policy, caller: AdminCaller, holder: str | None, use_case: str, expires_at: datetime | None
+) -> Mapping[str, AttributeValue]:
+    """Return the terms of a key as rules see them."""
+    tenant = policy.tenant_of(caller)
+    left = timedelta() if expires_at is None else expires_at - policy.clock.now()
+    return {
+        "own": holder == caller.principal.id,
+        "member": use_case in tenant.use_cases and _not_a_member(caller, tenant, use_case) is None,
+        "days": max(0, -(-left // timedelta(days=1))),
+    }
+
+
+def _not_a_member(caller: AdminCaller, tenant: TenantPolicy, use_case: str) -> str | None:
+    """Return why the caller may not make keys for a use case, or None for its members, owner and administrators."""
+    registered = tenant.principals.get(caller.principal.id)
+    return binding_refusal(tenant.use_cases[use_case], maker=caller.principal, registered=registered)
 
 
 def _refuse_beyond(caller: AdminCaller, tenant: TenantPolicy, terms: KeyTerms) -> None:
     """Raise Denied if a key has more rights than its maker. Administrators may grant everything.
 
-    In the baseline only administrators make keys; a tenant's policy may let others make them.
+    In the baseline people make keys for themselves only; a tenant's policy may let others make more.
     """
     who = caller.principal
     if ADMIN in who.roles:
@@ -150,10 +259,10 @@ def _refuse_beyond(caller: AdminCaller, tenant: TenantPolicy, terms: KeyTerms) -
     other = tenant.principals.get(terms.principal or "")
     if other is not None and who.id not in (other.id, other.owner):
         raise Denied("you may make keys only for yourself and your own programs; ask an administrator")
-    use_case = tenant.use_cases.get(terms.use_case)
-    registered = tenant.principals.get(who.id)
-    if use_case is not None and (why_not := binding_refusal(use_case, maker=who, registered=registered)):
-        raise Denied(why_not, rules=(RULE,), detail=f"no member of the use case {use_case.id}")
+    if terms.use_case in tenant.use_cases and (why_not := _not_a_member(caller, tenant, terms.use_case)):
+        raise Denied(why_not, rules=(RULE,), detail=f"no member of the use case {terms.use_case}")
+    if sum(key.principal == who.id for key in tenant.keys.values()) >= _MOST_OWN_KEYS:
+        raise Denied(f"you have {_MOST_OWN_KEYS} keys; revoke one that you no longer need, then make another")
 
 
 def _view(key: ApiKey) -> KeyView:
@@ -173,6 +282,7 @@ def _view(key: ApiKey) -> KeyView:
         requests_per_minute=key.limits.requests_per_minute,
         cost_micros_per_day=key.limits.spend_micros_per_day,
         currency=key.limits.currency or "USD",
+        replaced_by=key.replaced_by,
     )
 
 
@@ -187,6 +297,17 @@ OPERATIONS = (
         body=NewKey,
         answer=CreatedKey,
         verb=KEY_CREATE,
+    ),
+    Operation("listOwnKeys", "GET", "/api/keys/own", "Your own keys.", list_own_keys, answer=OwnKeys),
+    Operation(
+        "rotateKey",
+        "POST",
+        "/api/keys/{key}/rotate",
+        "Replace a key; the new secret is shown once.",
+        rotate_key,
+        body=KeyRotation,
+        answer=CreatedKey,
+        verb=KEY_ROTATE,
     ),
     Operation("revokeKey", "DELETE", "/api/keys/{key}", "Revoke a key.", revoke_key, verb=KEY_REVOKE),
 )

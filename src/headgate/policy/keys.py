@@ -59,6 +59,13 @@ class KeyTerms:
     expires_at: datetime | None = None
 
 
+class Rotation(NamedTuple):
+    """When a rotated key ends, and when its successor does."""
+
+    old_until: datetime
+    expires_at: datetime | None
+
+
 class NewKey(NamedTuple):
     """A new key. `secret` is shown to its holder once and not stored."""
 
@@ -72,6 +79,19 @@ def make_key(terms: KeyTerms, *, tenant: TenantId, created_by: str, now: datetim
     key_id = ids.ulid()[-8:].lower()
     secret = f"hg_{key_id}_{ids.token(32)}"
     return NewKey(secret, _key(terms, tenant=tenant, key_id=key_id, secret=secret, created_by=created_by, now=now))
+
+
+def terms_of(key: ApiKey) -> KeyTerms:
+    """Return the terms of a key."""
+    return KeyTerms(
+        principal=key.principal,
+        use_case=key.use_case,
+        name=key.name,
+        roles=key.roles,
+        scopes=key.scopes,
+        limits=key.limits,
+        expires_at=key.expires_at,
+    )
 
 
 def program_id(name: str, *, key_id: str = "") -> str:

@@ -115,21 +115,21 @@ SELECT id FROM policy.use_cases WHERE tenant = %(tenant)s AND source = %(source)
 
 -- name: live_keys
 SELECT tenant, id, principal, use_case, algorithm, digest, prefix, last_four, name, roles, scopes, requests_per_minute,
-    spend_micros_per_day, currency, created_at, created_by, expires_at, revoked_at, source
+    spend_micros_per_day, currency, created_at, created_by, expires_at, revoked_at, source, replaced_by
 FROM policy.api_keys
 WHERE tenant = %(tenant)s AND revoked_at IS NULL
 ORDER BY id;
 
 -- name: imported_keys
 SELECT tenant, id, principal, use_case, algorithm, digest, prefix, last_four, name, roles, scopes, requests_per_minute,
-    spend_micros_per_day, currency, created_at, created_by, expires_at, revoked_at, source
+    spend_micros_per_day, currency, created_at, created_by, expires_at, revoked_at, source, replaced_by
 FROM policy.api_keys
 WHERE tenant = %(tenant)s AND source = 'file' AND revoked_at IS NULL
 ORDER BY id;
 
 -- name: keys_page
 SELECT tenant, id, principal, use_case, algorithm, digest, prefix, last_four, name, roles, scopes, requests_per_minute,
-    spend_micros_per_day, currency, created_at, created_by, expires_at, revoked_at, source
+    spend_micros_per_day, currency, created_at, created_by, expires_at, revoked_at, source, replaced_by
 FROM policy.api_keys
 WHERE tenant = %(tenant)s AND id > %(after)s
 ORDER BY id
@@ -137,16 +137,17 @@ LIMIT %(limit)s;
 
 -- name: key
 SELECT tenant, id, principal, use_case, algorithm, digest, prefix, last_four, name, roles, scopes, requests_per_minute,
-    spend_micros_per_day, currency, created_at, created_by, expires_at, revoked_at, source
+    spend_micros_per_day, currency, created_at, created_by, expires_at, revoked_at, source, replaced_by
 FROM policy.api_keys
 WHERE tenant = %(tenant)s AND id = %(id)s;
 
 -- name: add_key
 INSERT INTO policy.api_keys (tenant, id, principal, use_case, algorithm, digest, prefix, last_four, name, roles, scopes,
-    requests_per_minute, spend_micros_per_day, currency, created_at, created_by, made_by_key, expires_at, source)
+    requests_per_minute, spend_micros_per_day, currency, created_at, created_by, made_by_key, seen_by, expires_at,
+    source)
 VALUES (%(tenant)s, %(id)s, %(principal)s, %(use_case)s, %(algorithm)s, %(digest)s, %(prefix)s, %(last_four)s, %(name)s,
     %(roles)s, %(scopes)s, %(requests_per_minute)s, %(spend_micros_per_day)s, %(currency)s, %(created_at)s,
-    %(created_by)s, %(made_by_key)s, %(expires_at)s, %(source)s);
+    %(created_by)s, %(made_by_key)s, %(seen_by)s, %(expires_at)s, %(source)s);
 
 -- name: put_imported_key
 INSERT INTO policy.api_keys (tenant, id, principal, use_case, algorithm, digest, prefix, last_four, name, roles, scopes,
@@ -162,6 +163,10 @@ ON CONFLICT (tenant, id) DO UPDATE SET
 
 -- name: revoke_key
 UPDATE policy.api_keys SET revoked_at = %(now)s WHERE tenant = %(tenant)s AND id = %(id)s AND revoked_at IS NULL;
+
+-- name: replace_key
+UPDATE policy.api_keys SET replaced_by = %(replaced_by)s, expires_at = %(expires_at)s
+WHERE tenant = %(tenant)s AND id = %(id)s AND revoked_at IS NULL AND replaced_by IS NULL;
 
 -- name: revoke_keys_of_principal
 UPDATE policy.api_keys SET revoked_at = %(now)s
@@ -193,19 +198,20 @@ SELECT id FROM policy.policies WHERE tenant = %(tenant)s AND source = %(source)s
 -- UNION visits each key once, so the recursion ends. It has no limit of depth, because a person
 -- could pass any limit with enough keys.
 WITH RECURSIVE made (maker, by_key) AS (
-    SELECT created_by, made_by_key FROM policy.api_keys
+    SELECT maker, made_by_key FROM policy.api_keys, unnest(seen_by || created_by) AS maker
     WHERE tenant = %(tenant)s AND id = %(key_id)s AND source = 'api'
     UNION
-    SELECT key.created_by, key.made_by_key
+    SELECT key.maker, key.made_by_key
     FROM made
     JOIN LATERAL (
-        SELECT created_by, made_by_key FROM policy.api_keys
+        SELECT maker, made_by_key FROM policy.api_keys, unnest(seen_by || created_by) AS maker
         WHERE tenant = %(tenant)s AND id = made.by_key AND source = 'api'
         UNION ALL
-        SELECT theirs.created_by, theirs.made_by_key
+        SELECT maker, theirs.made_by_key
         FROM policy.principals program
         JOIN policy.api_keys theirs ON theirs.tenant = %(tenant)s AND theirs.principal = program.id
             AND theirs.source = 'api'
+        CROSS JOIN unnest(theirs.seen_by || theirs.created_by) AS maker
         WHERE program.tenant = %(tenant)s AND program.id = made.maker AND program.kind <> 'person'
     ) key ON true
 )

@@ -8,9 +8,10 @@ from typing import Any
 from headgate.admin.checks import refuse_unknown
 from headgate.admin.register import HeldKey, Registration
 from headgate.kernel.errors import Conflict, NotFound
-from headgate.kernel.identity import TenantId, UseCase
+from headgate.kernel.identity import Principal, TenantId, UseCase
 from headgate.kernel.ports import Edit
 from headgate.policy import store
+from headgate.policy.approvals import makers_of
 from headgate.policy.entities import HEADGATE, RegisteredPrincipal
 from headgate.policy.members import is_listed
 from headgate.policy.rules import roles_of
@@ -50,6 +51,12 @@ class PolicyRegister:
             HeldKey(key.id, key.name, key.principal, key.use_case, key.roles, key.expires_at)
             for key in self._holder.current.tenants[tenant].keys.values()
         ]
+
+    async def could_act_as(
+        self, transaction: Transaction, principal: Principal, attributes: Mapping[str, str]
+    ) -> frozenset[str]:
+        """As `Register.could_act_as`."""
+        return await makers_of(transaction, principal, attributes)
 
     async def put(self, transaction: Transaction, entry: Registration, *, tenant: TenantId, by: str) -> None:
         """As `Register.put`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -36,7 +36,17 @@ from headgate.policy.entities import (
     RegisteredPrincipal,
     Source,
 )
-from headgate.policy.keys import KEY_PATTERN, KeyTerms, NewKey, key_of_secret, make_admin_key, make_key, program_id
+from headgate.policy.keys import (
+    KEY_PATTERN,
+    KeyTerms,
+    NewKey,
+    Rotation,
+    key_of_secret,
+    make_admin_key,
+    make_key,
+    program_id,
+    terms_of,
+)
 from headgate.policy.lockout import lockout_reason
 from headgate.policy.members import refuse_members
 from headgate.policy.rules import Does, Rule, RuleMode
@@ -109,7 +119,14 @@ class PolicyService:
     # ---- keys
 
     async def create_key(
-        self, tx: Transaction, terms: KeyTerms, *, tenant: TenantId, by: str, by_key: str | None = None
+        self,
+        tx: Transaction,
+        terms: KeyTerms,
+        *,
+        tenant: TenantId,
+        by: str,
+        by_key: str | None = None,
+        seen_by: Collection[str] = (),
     ) -> NewKey:
         """Make a key, and register its principal as a service if the id is not registered yet.
 
@@ -119,6 +136,7 @@ class PolicyService:
         Args:
             by: id of the maker.
             by_key: id of the maker's key, or None for a session.
+            seen_by: the others who may have seen the secret.
 
         Raises:
             NotFound: the use case does not exist.
@@ -129,7 +147,46 @@ class PolicyService:
             own = program_id(terms.name, key_id=new.key.id)
             new = NewKey(new.secret, replace(new.key, principal=own))
         await self._refuse_terms(tx, new.key, tenant=tenant)
-        await store.add_key(tx, new.key, tenant=tenant, made_by_key=by_key)
+        await store.add_key(tx, new.key, tenant=tenant, made_by_key=by_key, seen_by=seen_by)
+        return new
+
+    async def rotate_key(
+        self,
+        tx: Transaction,
+        key_id: str,
+        *,
+        tenant: TenantId,
+        rotation: Rotation,
+        by_key: str | None = None,
+        seen_by: Collection[str] = (),
+    ) -> NewKey:
+        """Make a key with the terms of another key, which ends by `rotation.old_until`.
+
+        The maker stays the same, because a key from somebody else gives its holder access to the use case.
+
+        Args:
+            seen_by: who rotates the key, and the others who may have seen the new secret.
+
+        Raises:
+            NotFound: the key does not exist or is revoked.
+            Conflict: the key has a successor, has ended, or `headgate.toml` manages it.
+            Invalid: an expiry is in the past.
+        """
+        now = self._clock.now()
+        old = await store.key(tx, key_id, tenant=tenant)
+        if old is None or old.revoked_at is not None:
+            raise NotFound(f"there is no active key {key_id}", param="key")
+        if old.source == "file":
+            raise Conflict(f"headgate.toml manages the key {key_id}; make a new key instead", param="key")
+        if old.is_expired(now):
+            raise Conflict(f"the key {key_id} has ended; make a new key instead", param="key")
+        terms = replace(terms_of(old), expires_at=rotation.expires_at)
+        new = make_key(terms, tenant=tenant, created_by=old.created_by, now=now, ids=self._ids)
+        await self._refuse_terms(tx, new.key, tenant=tenant)
+        ends = rotation.old_until if old.expires_at is None else min(old.expires_at, rotation.old_until)
+        if not await store.replace_key(tx, key_id, tenant=tenant, replaced_by=new.key.id, expires_at=ends):
+            raise Conflict(f"the key {key_id} was replaced by {old.replaced_by}; rotate that one", param="key")
+        await store.add_key(tx, new.key, tenant=tenant, made_by_key=by_key, seen_by=seen_by)
         return new
 
     async def import_key(self, tx: Transaction, key: ApiKey, *, tenant: TenantId) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Generic, Literal, NamedTuple, TypeVar, cast
@@ -134,6 +134,7 @@ class _KeyRow:
     expires_at: datetime | None
     revoked_at: datetime | None
     source: Source
+    replaced_by: str | None
 
     def key(self) -> ApiKey:
         return ApiKey(
@@ -154,6 +155,7 @@ class _KeyRow:
             expires_at=self.expires_at,
             revoked_at=self.revoked_at,
             source=self.source,
+            replaced_by=self.replaced_by,
         )
 
 
@@ -365,16 +367,26 @@ async def keys_page(tx: Transaction, *, tenant: TenantId, after: str, limit: int
     return [row.key() for row in await tx.rows(_SQL["keys_page"], params, of=_KeyRow)]
 
 
-async def add_key(tx: Transaction, entry: ApiKey, *, tenant: TenantId, made_by_key: str | None = None) -> None:
+async def add_key(
+    tx: Transaction,
+    entry: ApiKey,
+    *,
+    tenant: TenantId,
+    made_by_key: str | None = None,
+    seen_by: Collection[str] = (),
+) -> None:
     """Store a new key.
 
     Args:
         made_by_key: id of its maker's key, or None for a session.
+        seen_by: the others who may have seen its secret.
 
     Raises:
         Conflict: a tenant already has the same key or key id.
     """
-    await tx.execute(_SQL["add_key"], {**_key_params(entry, tenant), "made_by_key": made_by_key})
+    await tx.execute(
+        _SQL["add_key"], {**_key_params(entry, tenant), "made_by_key": made_by_key, "seen_by": sorted(seen_by)}
+    )
 
 
 async def put_imported_key(tx: Transaction, entry: ApiKey, *, tenant: TenantId) -> None:
@@ -390,6 +402,14 @@ async def imported_keys(tx: Transaction, *, tenant: TenantId) -> list[ApiKey]:
 async def revoke_key(tx: Transaction, entry_id: str, *, tenant: TenantId, now: datetime) -> bool:
     """Revoke a key. Return False if there is no active key with this id."""
     return await tx.execute(_SQL["revoke_key"], {"tenant": tenant, "id": entry_id, "now": now}) > 0
+
+
+async def replace_key(
+    tx: Transaction, entry_id: str, *, tenant: TenantId, replaced_by: str, expires_at: datetime
+) -> bool:
+    """Note the successor of a key, and when the key ends. Return False if it is revoked or has a successor."""
+    values = {"tenant": tenant, "id": entry_id, "replaced_by": replaced_by, "expires_at": expires_at}
+    return await tx.execute(_SQL["replace_key"], values) > 0
 
 
 async def policies(tx: Transaction, *, tenant: TenantId) -> list[CustomPolicy]:

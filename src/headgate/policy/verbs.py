@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from headgate.admin.commands import ADMINISTER, command_verb
 
-KEY_CREATE = command_verb("key.create", "write", "Make a key", ADMINISTER)
-KEY_REVOKE = command_verb("key.revoke", "write", "Revoke a key", ADMINISTER)
+_OWN = {"own": bool}
+_TERMS = {"own": bool, "member": bool, "days": int}
+
+KEY_CREATE = command_verb("key.create", "write", "Make a key", ADMINISTER, attributes=_TERMS)
+KEY_ROTATE = command_verb("key.rotate", "write", "Rotate a key", ADMINISTER, attributes=_TERMS)
+KEY_REVOKE = command_verb("key.revoke", "write", "Revoke a key", ADMINISTER, attributes=_OWN)
+"""Rules see whether the key is the caller's own, whether the caller may use the use case of the key, and the days until
+the key ends, rounded up; 0 for a key that does not end."""
+
 KEY_LIST = command_verb("key.list", "read", "See the keys", ADMINISTER, on="keys")
 USE_CASE_PUT = command_verb("use_case.put", "write", "Register or change a use case", ADMINISTER)
 USE_CASE_DELETE = command_verb("use_case.delete", "write", "Remove a use case", ADMINISTER)
@@ -34,6 +41,7 @@ APPROVAL_DECIDE = command_verb("approval.decide", "write", "Decide a request for
 
 VERBS = (
     KEY_CREATE,
+    KEY_ROTATE,
     KEY_REVOKE,
     KEY_LIST,
     USE_CASE_PUT,

@@ -14,7 +14,7 @@ import structlog
 from headgate.gateway.catalogue import Catalogue
 from headgate.kernel.action import Action, Context, Resource
 from headgate.kernel.errors import HeadgateError, NeedsApproval, Upstream
-from headgate.kernel.identity import TenantId
+from headgate.kernel.identity import Principal, TenantId
 from headgate.kernel.labels import Labels
 from headgate.kernel.pipeline import Pipeline
 from headgate.kernel.ports import Clock, Ids
@@ -63,7 +63,7 @@ _GRANT = "x-headgate-grant"
 
 @dataclass(frozen=True, slots=True)
 class DataPlaneParts:
-    """The dependencies of the data plane."""
+    """The dependencies of the data plane. `saw` notes that a principal sent a request, without I/O."""
 
     pipeline: Pipeline
     holder: SnapshotHolder
@@ -74,6 +74,7 @@ class DataPlaneParts:
     clock: Clock
     ids: Ids
     refusals: Refusals
+    saw: Callable[[Principal], None]
 
 
 class DataPlane:
@@ -201,7 +202,9 @@ class DataPlane:
 
     def _caller(self, headers: dict[str, str]) -> Caller:
         parts = self._parts
-        return caller_by_key(headers, holder=parts.holder, clock=parts.clock, key_headers=self.paths.key_headers)
+        caller = caller_by_key(headers, holder=parts.holder, clock=parts.clock, key_headers=self.paths.key_headers)
+        parts.saw(caller.principal)
+        return caller
 
     async def _models(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
         caller = self._caller(headers)

@@ -27,6 +27,8 @@ from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database
 from headgate.substrate.settings import Settings
 
+_FIRST_KEY = {"own": False, "member": True, "days": 0}
+
 
 async def first_key(settings: Settings) -> None:
     """Make sure at each start that `DATA/admin.key` exists, with mode 0600, and holds a known key.
@@ -86,7 +88,7 @@ async def _make_first_key(at: Worker, path: Path, secret: str | None) -> None:
 
     told = summary(channel=MACHINE["channel"], use_case=GETTING_STARTED, roles=ADMIN)
     command = Command(summary=told, arguments=digest_of("first key", secret), do=do)
-    await at.pipeline.run(operator(at).action(KEY_CREATE, Resource("key", "new"), command))
+    await at.pipeline.run(operator(at).action(KEY_CREATE, Resource("key", "new", attributes=_FIRST_KEY), command))
 
 
 async def _invite(at: Worker, principal: str, *, grant: str | None) -> str:

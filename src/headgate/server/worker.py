@@ -130,6 +130,7 @@ def _data_plane(worker: Worker, streams: OpenStreams, refusals: Refusals) -> Dat
             clock=worker.base.clock,
             ids=worker.base.ids,
             refusals=refusals,
+            saw=worker.sessions.saw,
         )
     )
 

@@ -647,6 +647,8 @@ CREATE TABLE policy.api_keys (
     revoked_at timestamp with time zone,
     source text DEFAULT 'api'::text NOT NULL,
     made_by_key text,
+    replaced_by text,
+    seen_by text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT api_keys_algorithm_check CHECK ((algorithm = ANY (ARRAY['sha256'::text, 'sha512'::text, 'blake2b'::text]))),
     CONSTRAINT api_keys_check CHECK ((length(digest) =
 CASE algorithm

@@ -86,6 +86,15 @@ class House:
             assert answer.status_code == 200, answer.text
             yield client
 
+    @asynccontextmanager
+    async def browser_of(self, principal: str, *roles: str) -> AsyncGenerator[httpx2.AsyncClient]:
+        """Register a person if needed, and yield a client with a new session of theirs."""
+        async with self.admin as admin:
+            answer = await admin.post("/api/people", json={"id": principal, "roles": list(roles)})
+            assert answer.status_code in (200, 409), answer.text
+        async with self.browser(principal) as client:
+            yield client
+
     async def register(
         self,
         principal: str,

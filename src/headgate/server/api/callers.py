@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from headgate.admin.callers import CONSOLE, AdminCaller
-from headgate.admin.sessions import LET_IN_BY, Session, cookie_of
+from headgate.admin.sessions import Session, attribute_of, cookie_of
 from headgate.kernel.errors import Denied, Unauthenticated
 from headgate.kernel.identity import Principal
 from headgate.policy.keys import authenticate
@@ -56,8 +55,7 @@ async def recognise(parts: ServerParts, headers: dict[str, str], *, method: str)
     if session is None:
         raise Unauthenticated("this session has ended: sign in again")
     caller = caller_of_session(snapshot, session.tenant, session.principal, headers)
-    if session.let_in_by:
-        caller = replace(caller, attributes={**CONSOLE, LET_IN_BY: json.dumps(session.let_in_by)})
+    caller = replace(caller, attributes={**CONSOLE, **attribute_of(session)})
     parts.sessions.saw(caller.principal, session)
     return Recognised(caller, session)
 
