@@ -114,16 +114,16 @@ async def test_nobody_ends_the_session_of_another_and_learns_nothing_of_it(house
 
 
 async def test_members_make_rotate_and_revoke_keys_of_their_own(house: House):
-    terms = {"name": "laptop", "use_case": "support", "principal": "ann", "expires_at": in_days(90)}
-    async with house.admin as admin, house.browser_of("ann") as ann:
-        await put_use_case(admin, "support", members=["ann"])
+    terms = {"name": "laptop", "use_case": "support", "principal": "ann@example.com", "expires_at": in_days(90)}
+    async with house.admin as admin, house.browser_of("ann@example.com") as ann:
+        await put_use_case(admin, "support", members=["ann@example.com"])
         assert (await ann.get("/api/keys/own")).json() == {"keys": [], "use_cases": ["getting-started", "support"]}
         made = (await ann.post("/api/keys", json=terms)).json()
         rotated = (await ann.post(f"/api/keys/{made['key']['id']}/rotate", json={})).json()
         assert rotated["key"]["expires_at"] == made["key"]["expires_at"]
         for secret in (made["secret"], rotated["secret"]):
             async with house.client(secret) as program:
-                assert (await program.get("/api/session")).json()["principal"] == "ann"
+                assert (await program.get("/api/session")).json()["principal"] == "ann@example.com"
                 # A key makes no keys, or it could outlive its own end.
                 assert (await program.post("/api/keys", json=terms)).status_code == 403
         old = (await ann.get("/api/keys/own")).json()["keys"][1]
@@ -246,15 +246,18 @@ async def test_last_seen_is_written_by_a_job_for_sessions_and_keys(house: House)
     key = await house.register("bot-owner")
     async with house.browser_of("ann") as ann, house.client(key) as program, house.admin as admin:
         await program.get("/v1/models")
-        await ann.get("/api/account")
-        assert (await admin.get("/api/people/ann")).json()["last_seen"] is None
-        await last_seen.write()
         first = (await admin.get("/api/people/ann")).json()["last_seen"]
         assert first is not None
-        assert (await admin.get("/api/people/bot-owner")).json()["last_seen"] is not None
+        assert (await admin.get("/api/people/bot-owner")).json()["last_seen"] is None
+        with psycopg.connect(house.database.owner.conninfo, autocommit=True) as connection:
+            connection.execute("UPDATE people.sessions SET seen_at = seen_at - interval '1 hour'")
         await ann.get("/api/account")
         await last_seen.write()
+        assert (await admin.get("/api/people/bot-owner")).json()["last_seen"] is not None
+        # Within a few minutes nothing is written again.
         assert (await admin.get("/api/people/ann")).json()["last_seen"] == first
+        (session,) = (await admin.get("/api/people/ann/sessions")).json()["sessions"]
+        assert session["seen_at"] > first
         await admin.delete("/api/people/ann")
         await last_seen.write()
 

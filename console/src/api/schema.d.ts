@@ -1652,7 +1652,6 @@ export interface components {
             keys: components["schemas"]["KeyOf"][];
             sessions: number;
             last_seen: string | null;
-            pseudonym: string;
         };
         /**
          * UseCaseOf

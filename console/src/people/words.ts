@@ -23,6 +23,7 @@ export function roleWords(role: string): string {
 
 /** The content that may be shown to a person. */
 export function clearanceWords({ confidentiality, categories, access }: Person): string {
+  if (confidentiality === "restricted" && categories === null && access === null) return "Everything";
   const level = confidentiality === "public" ? "Public content" : `Up to ${confidentiality} content`;
   const kinds =
     categories === null

@@ -11,6 +11,8 @@ import msgspec
 from headgate.kernel.labels import Confidentiality
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}$")]
+PrincipalName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,126}$")]
+"""The id of a person or program, such as an e-mail address."""
 AliasName = Annotated[
     str,
     msgspec.Meta(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9._:/-]*\*?)[A-Za-z0-9._:/-]*$", max_length=127),

@@ -85,8 +85,9 @@ def remove_person(person: str, dry_run: bool, url: str | None) -> None:
     effects = client_at(url).call("DELETE", _path(person) + ("?dry_run=true" if dry_run else ""))
     _print_list("keys that stop", [key["name"] or key["id"] for key in effects["keys"]])
     _print_list("use cases without their owner", effects["owns"])
-    ended = plural(effects["sessions"], "session")
-    click.echo(f"{person} would be removed with {ended}" if dry_run else f"{person} is removed with {ended}")
+    if effects["sessions"]:
+        click.echo(f"open sessions: {effects['sessions']}")
+    click.echo(f"{person} would be removed" if dry_run else f"{person} is removed")
 
 
 @people.command("sessions")

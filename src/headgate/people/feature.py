@@ -27,7 +27,6 @@ async def open_people(platform: Platform, stack: AsyncExitStack) -> Opened:
     return Opened(
         service=People(
             register=register,
-            directory=platform.directory,
             database=platform.database,
             sessions=sessions,
             attempts=Attempts(clock),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headgate.admin.directory import Directory
 from headgate.admin.register import Register
 from headgate.kernel.action import Verb
 from headgate.kernel.identity import TenantId
@@ -27,7 +26,6 @@ class People:
     """
 
     register: Register
-    directory: Directory
     database: Database
     sessions: PeopleSessions
     attempts: Attempts

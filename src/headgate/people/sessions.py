@@ -105,6 +105,8 @@ class PeopleSessions:
                 let_in_by=redeemed.made_by,
             )
             await store.add_session(tx, opened, session)
+            seen = [session.principal]
+            await store.note(tx, seen, [], tenant=token.tenant, now=now, before=now)
         return OpenedSession(cookie, session)
 
     async def of(self, principal: str, *, tenant: TenantId) -> list[Session]:

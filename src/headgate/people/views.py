@@ -63,7 +63,6 @@ class PersonView(Body, frozen=True, kw_only=True):
     keys: list[KeyOf]
     sessions: int
     last_seen: datetime | None
-    pseudonym: str
 
 
 class SessionView(Body, frozen=True, kw_only=True):
@@ -163,5 +162,4 @@ def _view(
         keys=[key_view(key) for key in sorted(keys, key=lambda key: key.name)],
         sessions=traces.sessions.get(one.id, 0),
         last_seen=traces.seen.get(one.id),
-        pseudonym=people.directory.pseudonym(tenant, one.id),
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from headgate.admin.bodies import AliasName, Body, Moment, Name, Text
+from headgate.admin.bodies import AliasName, Body, Moment, Name, PrincipalName, Text
 from headgate.admin.callers import AdminCaller
 from headgate.admin.checks import refuse_unknown
 from headgate.admin.commands import Facts, digest_of, summary
@@ -46,7 +46,7 @@ class NewKey(Body, frozen=True, kw_only=True):
 
     name: Text
     use_case: Name = "getting-started"
-    principal: Name | None = None
+    principal: PrincipalName | None = None
     roles: tuple[Name, ...] = ()
     aliases: list[AliasName] | None = None
     expires_at: Moment | None = None

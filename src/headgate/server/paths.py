@@ -25,7 +25,7 @@ FALLBACK = OPENAI
 MODELS = "/v1/models"
 """The list of models of every plane."""
 
-PAGES = ("/records/", "/approvals/")
+PAGES = ("/records/", "/approvals/", "/people/")
 """Prefixes of console pages whose ids may hold a dot."""
 
 _OURS = frozenset({"api", "console"})

@@ -30,7 +30,7 @@ export default function Account() {
             <dt>Roles</dt>
             <dd>
               {person.roles.length === 0
-                ? "None: you use models and your own account. Ask an administrator if you need more."
+                ? "None: you use models, and administer nothing. Ask an administrator if you need more."
                 : person.roles.map((role) => <div key={role}>{roleWords(role)}</div>)}
             </dd>
             {person.groups.length > 0 && (

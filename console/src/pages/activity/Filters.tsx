@@ -70,10 +70,19 @@ export function Filters({ asked, onChange }: { asked: Asked; onChange: (asked: A
         onChange={(event) => set("verb", event.currentTarget.value)}
         data={verbsOf(verbs, asked.texts.verb)}
       />
-      <Resource
-        key={asked.texts.resource}
+      <Typed
+        key={`resource ${asked.texts.resource}`}
+        label="Resource"
+        placeholder="alias:local-chat"
         value={asked.texts.resource ?? ""}
         onChange={(value) => set("resource", value)}
+      />
+      <Typed
+        key={`principal ${asked.texts.principal}`}
+        label="Principal"
+        placeholder="Id of a person or service"
+        value={asked.texts.principal ?? ""}
+        onChange={(value) => set("principal", value)}
       />
       <Switch
         size="xs"
@@ -93,7 +102,17 @@ export function Filters({ asked, onChange }: { asked: Asked; onChange: (asked: A
 }
 
 /** A filter that is typed takes hold when it is left or sent, not at each letter. */
-function Resource({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+function Typed({
+  label,
+  placeholder,
+  value,
+  onChange,
+}: {
+  label: string;
+  placeholder: string;
+  value: string;
+  onChange: (value: string) => void;
+}) {
   const [draft, setDraft] = useState(value);
   const commit = (event?: FormEvent): void => {
     event?.preventDefault();
@@ -102,9 +121,9 @@ function Resource({ value, onChange }: { value: string; onChange: (value: string
   return (
     <form onSubmit={commit}>
       <TextInput
-        label="Resource"
+        label={label}
         size="xs"
-        placeholder="alias:local-chat"
+        placeholder={placeholder}
         value={draft}
         onChange={(event) => setDraft(event.currentTarget.value)}
         onBlur={() => commit()}

@@ -2,7 +2,7 @@
 
 import type { RecordFilters } from "../../api/queries";
 
-export const TEXT_FILTERS = ["verb", "outcome", "use_case", "resource", "rule"] as const;
+export const TEXT_FILTERS = ["verb", "outcome", "use_case", "resource", "principal", "rule"] as const;
 export const SPANS = { "15m": 15 * 60, "1h": 3600, "24h": 86_400, "7d": 7 * 86_400 } as const;
 export type Span = keyof typeof SPANS;
 

@@ -1,13 +1,12 @@
-/** The form of a new key, and its secret once it is made. */
+/** The form of a new key. */
 
-import { Button, Group, MultiSelect, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, MultiSelect, NativeSelect, Stack, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent } from "react";
 
 import { type Schemas, api, take } from "../../api/client";
 import { keysQuery, modelsQuery, overviewQuery, sessionQuery } from "../../api/queries";
 import { useDraft } from "../../draft";
-import { Code } from "../../elements/code";
 import { Failure } from "../../elements/page";
 import { LAST_DAY, endOfDay } from "../../record/days";
 
@@ -155,18 +154,4 @@ function bodyOf(fields: Fields, me: string | null): Schemas["NewKey"] {
     cost_micros_per_day: fields.perDay ? Math.round(Number(fields.perDay) * 1_000_000) : null,
     currency: "USD",
   };
-}
-
-export function MadeKey({ made, onDone }: { made: Schemas["CreatedKey"]; onDone: () => void }) {
-  return (
-    <Stack gap="md">
-      <Text size="sm" role="status">
-        Key <b>{made.key.name}</b> is ready. Copy its secret now: Headgate does not show it again.
-      </Text>
-      <Code text={made.secret} what="the secret" wrap />
-      <Group justify="flex-end">
-        <Button onClick={onDone}>Done</Button>
-      </Group>
-    </Stack>
-  );
 }

@@ -1,10 +1,10 @@
 /** API keys: made, listed, revoked. A secret is shown once. */
 
-import { Badge, Button, Group, Modal, Stack, Table, Text } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Badge, Button, Table } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { type Schemas, api, take } from "../../api/client";
+import type { Schemas } from "../../api/client";
 import { keysQuery } from "../../api/queries";
 import { FormDialog } from "../../elements/dialog";
 import { Icon } from "../../elements/icons";
@@ -12,9 +12,10 @@ import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { State, Time } from "../../elements/record";
 import { formatCost, formatCount, formatUtc } from "../../format";
 import type { Page } from "../../page";
+import { type KeyName, NewSecret, RevokeDialog, RotateDialog } from "../../people/keys";
 import { useMay } from "../../session";
 import { lastDayOf } from "../../record/days";
-import { KeyForm, MadeKey } from "./KeyForm";
+import { KeyForm } from "./KeyForm";
 import table from "../../elements/table.module.css";
 import prose from "../../elements/prose.module.css";
 
@@ -34,7 +35,8 @@ export default function Keys() {
   const may = useMay();
   const [isMaking, setMaking] = useState(false);
   const [secret, setSecret] = useState<Schemas["CreatedKey"] | null>(null);
-  const [revoking, setRevoking] = useState<Key | null>(null);
+  const [rotating, setRotating] = useState<KeyName | null>(null);
+  const [revoking, setRevoking] = useState<KeyName | null>(null);
   const close = (): void => {
     setMaking(false);
     setSecret(null);
@@ -59,7 +61,11 @@ export default function Keys() {
           {may("key.create") ? "Make a key to call models from a program." : "Ask an administrator to make a key."}
         </Empty>
       ) : (
-        <KeyTable keys={keys.data} onRevoke={may("key.revoke") ? setRevoking : null} />
+        <KeyTable
+          keys={keys.data}
+          onRotate={may("key.rotate") ? setRotating : null}
+          onRevoke={may("key.revoke") ? setRevoking : null}
+        />
       )}
       <FormDialog
         title={secret === null ? "Make key" : "Key made"}
@@ -67,16 +73,21 @@ export default function Keys() {
         isFinal={secret !== null}
         onClose={close}
       >
-        {secret === null ? <KeyForm onMade={setSecret} onCancel={close} /> : <MadeKey made={secret} onDone={close} />}
+        {secret === null ? <KeyForm onMade={setSecret} onCancel={close} /> : <NewSecret made={secret} onDone={close} />}
       </FormDialog>
-      <Modal opened={revoking !== null} onClose={() => setRevoking(null)} title={`Revoke ${revoking?.name ?? ""}?`}>
-        {revoking && <Revoke apiKey={revoking} onDone={() => setRevoking(null)} />}
-      </Modal>
+      <RotateDialog apiKey={rotating} onClose={() => setRotating(null)} />
+      <RevokeDialog apiKey={revoking} onClose={() => setRevoking(null)} />
     </>
   );
 }
 
-function KeyTable({ keys, onRevoke }: { keys: readonly Key[]; onRevoke: ((key: Key) => void) | null }) {
+interface TableProps {
+  readonly keys: readonly Key[];
+  readonly onRotate: ((key: KeyName) => void) | null;
+  readonly onRevoke: ((key: KeyName) => void) | null;
+}
+
+function KeyTable({ keys, onRotate, onRevoke }: TableProps) {
   return (
     <div className={table.scroll}>
       <Table className={table.cards}>
@@ -126,7 +137,17 @@ function KeyTable({ keys, onRevoke }: { keys: readonly Key[]; onRevoke: ((key: K
               <Table.Td data-label="State">
                 <KeyState apiKey={key} />
               </Table.Td>
-              <Table.Td ta="right">
+              <Table.Td ta="right" style={{ whiteSpace: "nowrap" }}>
+                {onRotate && !key.revoked_at && !key.replaced_by && (
+                  <Button
+                    size="compact-xs"
+                    variant="subtle"
+                    onClick={() => onRotate(key)}
+                    aria-label={`Rotate ${key.name}`}
+                  >
+                    Rotate
+                  </Button>
+                )}
                 {onRevoke && !key.revoked_at && (
                   <Button
                     size="compact-xs"
@@ -178,33 +199,5 @@ function KeyState({ apiKey }: { apiKey: Key }) {
     <span title={formatUtc(apiKey.expires_at)}>
       <State tone="good" icon="good">{`Until ${lastDayOf(apiKey.expires_at)}`}</State>
     </span>
-  );
-}
-
-function Revoke({ apiKey, onDone }: { apiKey: Key; onDone: () => void }) {
-  const client = useQueryClient();
-  const revoke = useMutation({
-    mutationFn: () => take(api.DELETE("/api/keys/{key}", { params: { path: { key: apiKey.id } } })),
-    onSuccess: () => {
-      void client.invalidateQueries({ queryKey: keysQuery.queryKey });
-      onDone();
-    },
-  });
-  return (
-    <Stack gap="md">
-      <Text size="sm">
-        Headgate refuses every program that uses the key <span className={prose.mono}>{apiKey.prefix}…</span> from now
-        on. You cannot undo this.
-      </Text>
-      {revoke.error && <Failure error={revoke.error} />}
-      <Group justify="flex-end" gap="xs">
-        <Button variant="default" onClick={onDone}>
-          Keep key
-        </Button>
-        <Button color="red" loading={revoke.isPending} onClick={() => revoke.mutate()}>
-          Revoke key
-        </Button>
-      </Group>
-    </Stack>
   );
 }

@@ -189,8 +189,8 @@ function PeopleTable({ people }: { people: readonly Person[] }) {
             <Table.Th>Roles</Table.Th>
             <Table.Th>May see</Table.Th>
             <Table.Th>Use cases</Table.Th>
-            <Table.Th ta="right">Keys</Table.Th>
-            <Table.Th ta="right">Sessions</Table.Th>
+            <Table.Th>Keys</Table.Th>
+            <Table.Th>Sessions</Table.Th>
             <Table.Th>Last seen</Table.Th>
           </Table.Tr>
         </Table.Thead>
@@ -221,7 +221,7 @@ function PersonRow({ person }: { person: Person }) {
       <Table.Td data-label="Roles">
         <span className={prose.tags}>
           {person.roles.map((role) => (
-            <Badge key={role} title={roleWords(role)}>
+            <Badge key={role} title={roleWords(role)} style={{ whiteSpace: "nowrap", flexShrink: 0 }}>
               {role}
             </Badge>
           ))}
@@ -232,10 +232,10 @@ function PersonRow({ person }: { person: Person }) {
       <Table.Td data-label="Use cases">
         <UseCases useCases={person.use_cases} />
       </Table.Td>
-      <Table.Td data-label="Keys" ta="right">
+      <Table.Td data-label="Keys">
         {person.keys.length}
       </Table.Td>
-      <Table.Td data-label="Sessions" ta="right">
+      <Table.Td data-label="Sessions">
         {person.sessions}
       </Table.Td>
       <Table.Td data-label="Last seen" style={{ whiteSpace: "nowrap" }}>

@@ -40,7 +40,7 @@ function Facts({ person }: { person: Person }) {
       <dt>Roles</dt>
       <dd>
         {person.roles.length === 0
-          ? "None: uses models and the own account, and administers nothing"
+          ? "None: uses models, and administers nothing"
           : person.roles.map((role) => <div key={role}>{roleWords(role)}</div>)}
       </dd>
       <dt>Groups</dt>

@@ -67,7 +67,7 @@ function Shown({ person }: { person: Person }) {
         {mayOpen("/activity") && (
           <>
             {" "}
-            · <Link to={`/activity?principal=${encodeURIComponent(person.pseudonym)}`}>View activity</Link>
+            · <Link to={`/activity?principal=${encodeURIComponent(person.id)}`}>View activity</Link>
           </>
         )}
       </PageHead>
