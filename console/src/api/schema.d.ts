@@ -1086,7 +1086,7 @@ export interface components {
             workers: components["schemas"]["WorkerView"][];
             backlog_bytes: number;
             log: components["schemas"]["LogView"];
-            deployments: components["schemas"]["DeploymentHealth"][];
+            deployments: components["schemas"]["DeploymentStatus"][];
             approvals: number;
             recent: components["schemas"]["RecentCalls"];
             left_out: string[];
@@ -1111,14 +1111,15 @@ export interface components {
             lag_s: number;
         };
         /**
-         * DeploymentHealth
+         * DeploymentStatus
          * @description A deployment with its health; `reason` is of its last failure.
          */
-        DeploymentHealth: {
+        DeploymentStatus: {
             id: string;
             provider: string;
             model: string;
-            state: components["schemas"]["DeploymentHealth"];
+            /** @enum {unknown} */
+            state: "cooling_down" | "failing" | "ok";
             failed_at: string | null;
             reason: string;
         };

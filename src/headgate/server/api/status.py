@@ -28,7 +28,7 @@ class WorkerView(Body, frozen=True, kw_only=True):
     backlog_bytes: int
 
 
-class DeploymentHealth(Body, frozen=True, kw_only=True):
+class DeploymentStatus(Body, frozen=True, kw_only=True):
     """A deployment with its health; `reason` is of its last failure."""
 
     id: str
@@ -68,7 +68,7 @@ class Status(Body, frozen=True, kw_only=True):
     workers: list[WorkerView]
     backlog_bytes: int
     log: LogView
-    deployments: list[DeploymentHealth]
+    deployments: list[DeploymentStatus]
     approvals: int
     recent: RecentCalls
     left_out: list[str]
@@ -120,13 +120,13 @@ def _states(workers: Iterable[WorkerNumbers], tenant: str, deployment: str) -> l
     ]
 
 
-def _deployment_view(name: str, provider: str, model: str, troubles: Sequence[DeploymentState]) -> DeploymentHealth:
+def _deployment_view(name: str, provider: str, model: str, troubles: Sequence[DeploymentState]) -> DeploymentStatus:
     """Return a deployment with the worst state that a worker sees, and its newest failure."""
     states = {one.state for one in troubles}
     troubled: list[DeploymentHealth] = [state for state in _WORST if state in states]
     newest = max(troubles, key=lambda one: one.failed_at or 0.0, default=None)
     failed_at = None if newest is None or newest.failed_at is None else datetime.fromtimestamp(newest.failed_at, UTC)
-    return DeploymentHealth(
+    return DeploymentStatus(
         id=name,
         provider=provider,
         model=model,
