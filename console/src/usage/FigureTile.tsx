@@ -7,6 +7,7 @@ import { Link } from "react-router";
 import { Sparkline } from "../elements/charts/Sparkline";
 import { useMayOpen } from "../page";
 import { changeOf } from "./words";
+import prose from "../elements/prose.module.css";
 import styles from "./usage.module.css";
 
 export interface Figure {
@@ -69,7 +70,8 @@ function Change({ now, before }: { now: number; before: number }) {
   return (
     <>
       <span aria-hidden="true">{change.share > 0 ? "▲ " : "▼ "}</span>
-      {change.words} {change.share > 0 ? "more" : "less"} than before
+      {change.words}
+      <span className={prose.unseen}> {change.share > 0 ? "more" : "less"} than before</span>
     </>
   );
 }

@@ -119,7 +119,7 @@ function figuresOf(overview: Overview, period: Period, filters: Filters): Figure
       to: to({}),
     },
     {
-      name: "95 % answered within",
+      name: "95 % within",
       text: times?.p95_us == null ? "–" : formatDuration(times.p95_us),
       change: change(times?.p95_us ?? 0, timesBefore?.p95_us ?? 0),
       course: course((step) => step.times?.p95_us ?? null),
@@ -192,7 +192,7 @@ function Durations({ overview, filters }: { overview: Overview; filters: Filters
       title="Time to answer"
       series={series}
       form="lines"
-      format={formatDuration}
+      format={(us) => (us === 0 ? "0" : formatDuration(us))}
       height={CHART_PX - 60}
     />
   );
@@ -221,7 +221,7 @@ export function Top({ title, dimension, rows, behind, period, keyNames }: TopPro
       name: nameOf(row, dimension, keyNames),
       value: currency ? spendOf(row.figures, currency) : row.figures.calls,
       text: currency ? spendWords(row.figures) : calls,
-      note: [currency ? calls : "", p95 == null ? "" : formatDuration(p95)].filter(Boolean).join(" · "),
+      note: [currency ? calls : "", p95 == null ? "" : `95 % in ${formatDuration(p95)}`].filter(Boolean).join(" · "),
       to: mayOpen("/activity") ? activityAddress({ ...behind, [dimension]: value }, period) : null,
     };
   });

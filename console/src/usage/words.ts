@@ -18,11 +18,11 @@ export const DIMENSIONS = {
 
 export type Dimension = keyof typeof DIMENSIONS;
 
-/** Money in every currency; calls of unknown cost are said to be there. */
-export function spendWords(figures: Figures): string {
-  const known = figures.costs.map(({ currency, micros }) => formatMoney(micros, currency));
-  if (figures.unpriced > 0) known.push("unknown");
-  return known.length > 0 ? known.join(" + ") : "nothing";
+/** Money in every currency; "≥" where some calls have an unknown cost. */
+export function spendWords({ costs, unpriced }: Figures): string {
+  const known = costs.map(({ currency, micros }) => formatMoney(micros, currency)).join(" + ");
+  if (known === "") return unpriced > 0 ? "unknown" : "nothing";
+  return unpriced > 0 ? `≥ ${known}` : known;
 }
 
 /** An amount as a person reads it in a figure: to the cent, and finer only where it would show nothing. */
