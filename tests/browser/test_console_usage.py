@@ -82,6 +82,6 @@ def test_a_clerk_sees_her_own_usage_and_nobody_elses(
     expect(stranger.get_by_role("heading", level=1)).to_have_text("My usage")
     expect(stranger.get_by_label("Your models by spend").get_by_text("cloud")).to_be_visible()
     expect(stranger.get_by_role("cell", name="clerk's", exact=True)).to_be_visible()
-    expect(stranger.get_by_role("list", name="Use cases").get_by_text("support")).to_be_visible()
+    expect(stranger.get_by_role("list", name="Use cases").get_by_text("getting-started")).to_be_visible()
     stranger.goto("/usage")
     expect(stranger.get_by_text("Your role does not allow this.")).to_be_visible()
