@@ -12,8 +12,9 @@ from benchmarks.gateway import run as gateway
 from benchmarks.ledger import run as ledger
 from benchmarks.processes import NotMeasured
 from benchmarks.start import run as start
+from benchmarks.usage import run as usage
 
-SUITES = ("gateway", "detection", "start", "ledger", "activity", "chat")
+SUITES = ("gateway", "detection", "start", "ledger", "activity", "chat", "usage")
 
 
 def main() -> None:
@@ -48,6 +49,8 @@ def _run(suite: str, given: argparse.Namespace) -> None:
             activity.run(quick=given.quick)
         case "chat":
             chat.run(quick=given.quick)
+        case "usage":
+            usage.run(quick=given.quick)
         case _:
             ledger.run(quick=given.quick)
 

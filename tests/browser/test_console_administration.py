@@ -13,7 +13,9 @@ from headgate.testing.lab import Lab
 pytestmark = pytest.mark.browser
 
 PAGES = {
-    "/": "Start",
+    "/start": "Start",
+    "/usage": "Usage and cost",
+    "/my-usage": "My usage",
     "/preview": "Preview",
     "/chat": "Chat",
     "/activity": "Activity",
@@ -23,6 +25,9 @@ PAGES = {
     "/keys": "Keys",
     "/configuration": "Configuration",
 }
+
+HOME = re.compile("Start|Overview")
+"""The first page is the quick start until there is traffic."""
 
 UNLABELLED = """
 [...document.querySelectorAll("input, select, textarea")]
@@ -41,7 +46,7 @@ def test_a_sign_in_link_opens_the_console_once_and_leaves_no_token_behind(
     stranger.goto("/keys")
     expect(stranger.get_by_role("heading", level=1)).to_have_text("Sign in")
     stranger.goto(link)
-    expect(stranger.get_by_role("heading", level=1)).to_have_text("Start")
+    expect(stranger.get_by_role("heading", level=1)).to_have_text(HOME)
     assert token not in stranger.url
     assert not [request.url for request in asked if token in request.url]
     stranger.context.clear_cookies()
@@ -64,7 +69,7 @@ def test_after_a_link_that_failed_the_next_one_works_in_the_same_tab(
     stranger.get_by_role("button", name="Sign in").click()
     expect(stranger.get_by_role("alert")).to_contain_text("The link did not work")
     stranger.goto(sign_in_link())
-    expect(stranger.get_by_role("heading", level=1)).to_have_text("Start")
+    expect(stranger.get_by_role("heading", level=1)).to_have_text(HOME)
     assert stranger.url == f"{lab.gate.base_url}/"
 
 
@@ -235,4 +240,4 @@ def test_an_address_that_is_no_page_says_so(page: Page) -> None:
     page.goto("/nowhere")
     expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
     page.get_by_role("link", name="Go to the start").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Start")
+    expect(page.get_by_role("heading", level=1)).to_have_text(HOME)

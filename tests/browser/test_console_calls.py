@@ -35,7 +35,7 @@ def ask(page: Page, text: str, *, model: str, use_case: str) -> None:
 
 
 def test_a_newcomer_makes_a_key_and_sees_the_first_call_arrive(page: Page, lab: Lab) -> None:
-    page.goto("/")
+    page.goto("/start")
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     page.get_by_role("button", name="Make key").click()
     secret = page.get_by_test_id("secret").inner_text()

@@ -9,7 +9,20 @@ from headgate.testing.lab import Lab
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("/", "/preview", "/chat", "/activity", "/approvals", "/models", "/policies", "/keys", "/configuration")
+PAGES = (
+    "/",
+    "/start",
+    "/usage",
+    "/my-usage",
+    "/preview",
+    "/chat",
+    "/activity",
+    "/approvals",
+    "/models",
+    "/policies",
+    "/keys",
+    "/configuration",
+)
 
 FAINT = """
 () => {

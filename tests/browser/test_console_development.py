@@ -45,7 +45,8 @@ def test_the_sources_are_served_in_front_of_a_headgate_that_has_calls_to_show(
 ) -> None:
     page = chromium.new_page()
     page.goto(sign_in_link)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Start")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+    page.get_by_role("link", name="Quick start").click()
     expect(page.get_by_role("link", name="cloud → cloud-openai").first).to_be_visible()
     page.get_by_role("link", name="Activity", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Activity")

@@ -37,7 +37,7 @@ def test_the_picture_in_the_readme_shows_a_call_arriving_on_the_first_page(
 ) -> None:
     key = lab.gate.new_key("readme", use_case="support")
     _let_news_become_old(lab, key)
-    page.goto("/")
+    page.goto("/start")
     expect(page.get_by_text("Live", exact=True)).to_be_visible()
     for model in ("cloud", "hybrid", "cloud"):
         with lab.http(key) as client:

@@ -31,6 +31,7 @@ from headgate.ledger.leaves import (
     encode_entry,
     encode_leaf,
     read_closed,
+    read_figures,
 )
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.recorder import MAX_CLOSING_PART_BYTES, JournalRecorder
@@ -285,3 +286,13 @@ def test_pseudonyms_are_the_same_when_more_people_come_than_are_remembered(monke
     make = Pseudonymiser(b"s" * 32)
     before = [make("acme", f"person {number}") for number in range(5)]
     assert [make("acme", f"person {number}") for number in range(5)] == before
+
+
+def test_the_figures_of_a_leaf_with_broken_rules_are_refused() -> None:
+    leaf = {"v": 1, "opened_at": "2027-03-01T09:00:00.000000Z", "verb": "x.y", "principal": "p", "use_case": "u"}
+    figures = read_figures(json.dumps({**leaf, "resource": "r", "rules": [["stop", "deny"]]}).encode())
+    with pytest.raises(Corrupt, match="invalid rules"):
+        _ = figures.rules
+    broken = json.dumps({**leaf, "resource": "r", "v": 2}).encode()
+    with pytest.raises(Corrupt, match="version 2"):
+        read_figures(broken)

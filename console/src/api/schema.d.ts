@@ -2170,13 +2170,14 @@ export interface components {
         };
         /**
          * UsageAnswer
-         * @description Figures of groups in a period.
+         * @description Figures of groups in a period; `step_s` is the length of groups of time.
          */
         UsageAnswer: {
             since: string;
             until: string;
             /** @enum {unknown} */
             grain: "day" | "hour" | "minute";
+            step_s: number;
             rows: components["schemas"]["UsageRow"][];
         };
         /**

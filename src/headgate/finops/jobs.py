@@ -21,7 +21,8 @@ from headgate.substrate.background_jobs import FailureLog
 from headgate.substrate.database import Database, Transaction
 
 BATCH: Final = 2_000
-_LOOK_S: Final = 1.0
+_LOOK_S: Final = 4.0
+"""Longer than figures need to look current, because a larger batch touches fewer rows for each record."""
 _FORGET_EVERY: Final = timedelta(hours=1)
 _DELETED_AT_ONCE: Final = 5_000
 _DROPPED_AT_ONCE: Final = 500

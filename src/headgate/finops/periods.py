@@ -80,7 +80,10 @@ def period_of(
         raise Invalid(
             f"a series has at most {_MOST_STEPS} steps; choose a coarser grain or a shorter period", param="grain"
         )
-    return Period(_floor(start, step_s), end, step_s, chosen)
+    begin = _floor(start, step_s)
+    if since is None and begin < start:
+        begin += timedelta(seconds=step_s)  # as many steps as the span has, the present one included
+    return Period(begin, end, step_s, chosen)
 
 
 def _length(span: str) -> timedelta:

@@ -58,6 +58,7 @@ async def get_usage(finops: FinOps, request: Request) -> UsageAnswer:
         since=period.since,
         until=period.until,
         grain=period.grain,
+        step_s=period.step_s,
         rows=[row_view(row, names) for row in rows],
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeVar
@@ -142,7 +143,7 @@ class Usage:
             TooLarge: there are too many groups.
         """
         period = question.period
-        async with self._database.transaction(tenant=question.tenant) as tx:
+        async with self._reading(question.tenant) as tx:
             found = await self._grouped(tx, question, period, by=by, in_steps=in_steps)
             before = await self._grouped(tx, question, period.before, by=by) if compares and not in_steps else None
         rows = [
@@ -158,7 +159,7 @@ class Usage:
         """Return everything that the overview shows."""
         period, tenant = question.period, question.tenant
         exact = self._exact(question)
-        async with self._database.transaction(tenant=tenant) as tx:
+        async with self._reading(tenant) as tx:
             now = await self._grouped(tx, question, exact)
             before = await self._grouped(tx, question, exact.before)
             over_time = await self._grouped(tx, question, period, in_steps=True)
@@ -189,10 +190,16 @@ class Usage:
         """Return the hits of rules, most first."""
         use_case = question.where.get("use_case")
         asked = self._asked(question, question.period)
-        async with self._database.transaction(tenant=question.tenant) as tx:
+        async with self._reading(question.tenant) as tx:
             return await store.hits(
                 tx, asked, rule=rule, use_case=use_case, by_use_case=by_use_case, tenant=question.tenant
             )
+
+    @asynccontextmanager
+    async def _reading(self, tenant: TenantId) -> AsyncGenerator[Transaction]:
+        async with self._database.transaction(tenant=tenant) as tx:
+            await store.begin_reading(tx)
+            yield tx
 
     async def _top(self, tx: Transaction, question: Question, name: Dimension) -> list[Row]:
         found = await self._grouped(tx, question, question.period, by=(name,))

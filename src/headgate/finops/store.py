@@ -229,9 +229,13 @@ class ReasonCount:
     calls: int
 
 
+async def begin_reading(tx: Transaction) -> None:
+    """Have PostgreSQL plan the queries of this transaction for their values, because most filters are NULL."""
+    await tx.execute(_SQL["plan_for_these_values"])
+
+
 async def sums(tx: Transaction, asked: Asked, *, tenant: TenantId) -> list[Sum]:
     """Return sums, the groups with most calls first."""
-    await tx.execute(_SQL["plan_for_these_values"])
     grouped = {f"by_{name}": name in asked.by for name in DIMENSIONS}
     filtered = {name: asked.where.get(name) for name in DIMENSIONS}
     values = {**_when(asked, tenant), **grouped, **filtered, "facet": asked.facet, "step_s": asked.step_s}
@@ -240,7 +244,6 @@ async def sums(tx: Transaction, asked: Asked, *, tenant: TenantId) -> list[Sum]:
 
 async def slots(tx: Transaction, asked: Asked, *, value: str | None, tenant: TenantId) -> list[Slot]:
     """Return the histograms of durations under a facet, or under one value of it."""
-    await tx.execute(_SQL["plan_for_these_values"])
     values = {**_when(asked, tenant), "facet": asked.facet, "step_s": asked.step_s, "value": value}
     return await tx.rows(_SQL["slots"], values, of=Slot)
 
@@ -249,14 +252,12 @@ async def hits(
     tx: Transaction, asked: Asked, *, rule: str | None, use_case: str | None, by_use_case: bool, tenant: TenantId
 ) -> list[RuleHits]:
     """Return the hits of rules, most first."""
-    await tx.execute(_SQL["plan_for_these_values"])
     values = {**_when(asked, tenant), "rule": rule, "use_case": use_case, "by_use_case": by_use_case}
     return await tx.rows(_SQL["hits"], {**values, "limit": asked.limit}, of=RuleHits)
 
 
 async def reasons(tx: Transaction, asked: Asked, *, tenant: TenantId) -> list[ReasonCount]:
     """Return the reasons of calls that did not end well, most calls first."""
-    await tx.execute(_SQL["plan_for_these_values"])
     filtered = {name: asked.where.get(name) for name in ("use_case", "model", "outcome")}
     return await tx.rows(_SQL["reasons"], {**_when(asked, tenant), **filtered, "limit": asked.limit}, of=ReasonCount)
 

@@ -108,6 +108,9 @@ class Tally:
 
     Args:
         metered: see `metered_verbs`.
+        words: of rules, once `hits` was read.
+        durations_by_call: by use case, model, deployment, measure and slot.
+        rule_sets: by use case and matched rules.
     """
 
     metered: Mapping[str, Collection[str]]
@@ -117,23 +120,23 @@ class Tally:
     )
     reasons: dict[tuple[Minute, Reason], int] = field(default_factory=dict[tuple[Minute, Reason], int])
     words: dict[str, str] = field(default_factory=dict[str, str])
-    _durations: dict[tuple[Minute, str, str, str, Measure, int], int] = field(
+    durations_by_call: dict[tuple[Minute, str, str, str, Measure, int], int] = field(
         default_factory=dict[tuple[Minute, str, str, str, Measure, int], int]
     )
-    _rule_sets: dict[tuple[Minute, str, RuleSet], int] = field(default_factory=dict[tuple[Minute, str, RuleSet], int])
+    rule_sets: dict[tuple[Minute, str, RuleSet], int] = field(default_factory=dict[tuple[Minute, str, RuleSet], int])
 
     def add(self, figures: Figures) -> None:
         """Count one record."""
         minute, use_case = figures.opened_at[:16], figures.use_case
         ruled = (minute, use_case, figures.rules)
-        self._rule_sets[ruled] = self._rule_sets.get(ruled, 0) + 1
+        self.rule_sets[ruled] = self.rule_sets.get(ruled, 0) + 1
         units = self.metered.get(figures.verb)
         if units is not None:
             self._add_call(figures, minute, units)
 
     def durations(self) -> Iterator[tuple[tuple[Minute, Timed], int]]:
         """Return the durations under each facet; a key may come several times."""
-        for (minute, use_case, model, deployment, measure, slot), calls in self._durations.items():
+        for (minute, use_case, model, deployment, measure, slot), calls in self.durations_by_call.items():
             yield (minute, Timed("all", "", measure, slot)), calls
             yield (minute, Timed("use_case", use_case, measure, slot)), calls
             yield (minute, Timed("model", model, measure, slot)), calls
@@ -142,7 +145,7 @@ class Tally:
 
     def hits(self) -> Iterator[tuple[tuple[Minute, Hit], int]]:
         """Return the hits of rules; a key may come several times. Notes the rules' words."""
-        for (minute, use_case, rules), records in self._rule_sets.items():
+        for (minute, use_case, rules), records in self.rule_sets.items():
             for hit in rules.hits:
                 self.words[hit.id] = hit.reason
                 yield (minute, Hit(use_case, hit.id, hit.does, hit.mode)), records
@@ -156,13 +159,13 @@ class Tally:
         if is_refused:
             deployment = ""
         is_priced = isinstance(cost, int)
-        series = Series(
-            *("each", figures.verb, figures.use_case, figures.principal, figures.key_id, model, deployment, outcome),
-            str(facts.get("currency") or "") if is_priced else "",
-        )
-        sums = self.cells.get((minute, series))
+        currency = str(facts.get("currency") or "") if is_priced else ""
+        use_case, person, key = figures.use_case, figures.principal, figures.key_id
+        series = Series("each", figures.verb, use_case, person, key, model, deployment, outcome, currency)
+        cell = (minute, series)
+        sums = self.cells.get(cell)
         if sums is None:
-            sums = self.cells[minute, series] = [0] * len(MEASURES)
+            sums = self.cells[cell] = [0] * len(MEASURES)
         sent, written = facts.get("input_tokens"), facts.get("output_tokens")
         sums[0] += 1
         sums[1] += _whole(sent)
@@ -172,7 +175,9 @@ class Tally:
         if not is_priced and (sent is not None or written is not None or outcome in _UNKNOWN_COST):
             sums[5] += 1
         if not is_refused:
-            sums[6] += sum(_whole(count) for name, count in facts.items() if name.startswith(_MASKED))
+            for name in facts:
+                if name.startswith(_MASKED):
+                    sums[6] += _whole(facts[name])
         for unit in units:
             if amount := _whole(facts.get(unit)):
                 counted = (minute, (series, unit))
@@ -183,12 +188,12 @@ class Tally:
                 self._add_duration(minute, series, "first", first_us)
         else:
             rule = str(facts.get("refused_by") or "").partition(",")[0]
-            reasoned = (minute, Reason(figures.use_case, model, outcome, figures.error, rule))
+            reasoned = (minute, Reason(use_case, model, outcome, figures.error, rule))
             self.reasons[reasoned] = self.reasons.get(reasoned, 0) + 1
 
     def _add_duration(self, minute: Minute, series: Series, measure: Measure, duration_us: int) -> None:
         timed = (minute, series.use_case, series.model, series.deployment, measure, slot_of(duration_us))
-        self._durations[timed] = self._durations.get(timed, 0) + 1
+        self.durations_by_call[timed] = self.durations_by_call.get(timed, 0) + 1
 
 
 def _whole(value: Fact) -> int:
@@ -215,6 +220,15 @@ def with_facets(cells: Mapping[tuple[Minute, Series], Sums]) -> dict[tuple[Minut
 
 
 def add_sums(found: dict[Any, Sums], key: Any, sums: Sums) -> None:
-    """Add sums to those under a key."""
+    """Add sums to those under a key. Without a loop, as this runs many times for each record."""
     known = found.get(key)
-    found[key] = list(sums) if known is None else [left + right for left, right in zip(known, sums, strict=True)]
+    if known is None:
+        found[key] = sums[:]
+        return
+    known[0] += sums[0]
+    known[1] += sums[1]
+    known[2] += sums[2]
+    known[3] += sums[3]
+    known[4] += sums[4]
+    known[5] += sums[5]
+    known[6] += sums[6]

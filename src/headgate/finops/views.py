@@ -67,11 +67,12 @@ class UsageRow(Body, frozen=True, kw_only=True):
 
 
 class UsageAnswer(Body, frozen=True, kw_only=True):
-    """Figures of groups in a period."""
+    """Figures of groups in a period; `step_s` is the length of groups of time."""
 
     since: datetime
     until: datetime
     grain: Grain
+    step_s: int
     rows: list[UsageRow]
 
 

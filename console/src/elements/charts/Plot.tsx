@@ -8,7 +8,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 import type { TimeChartProps } from "./TimeChart";
-import { type Buckets, TONES, stacked, tickWords } from "./series";
+import { type Buckets, DAY_S, TONES, stacked, tickWords } from "./series";
 import styles from "./charts.module.css";
 
 const WHOLE = [1, 2, 5].flatMap((first) => Array.from({ length: 12 }, (_, power) => first * 10 ** power)).sort((a, b) => a - b);
@@ -70,6 +70,8 @@ function optionsOf(
   const first = starts[0] ?? 0;
   const shown = isBars ? [...series].reverse() : series;
   return {
+    // Days are those of UTC, as the server counts them.
+    ...(stepS >= DAY_S ? { tzDate: (atS: number) => uPlot.tzDate(new Date(atS * 1000), "Etc/UTC") } : {}),
     legend: { show: false },
     cursor: { y: false, points: { show: !isBars }, drag: { x: true, y: false, setScale: false } },
     scales: {
@@ -81,9 +83,10 @@ function optionsOf(
         stroke: ink,
         font,
         grid: { show: false },
-        ticks: grid,
+        ticks: { ...grid, size: 5 },
+        size: 30,
         space: 64,
-        values: (_, splits, __, ___, incrementS) => splits.map((at) => tickWords(at, incrementS)),
+        values: (_, splits, __, ___, incrementS) => splits.map((at) => tickWords(at, incrementS, stepS)),
       },
       {
         stroke: ink,

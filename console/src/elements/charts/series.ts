@@ -34,21 +34,23 @@ export function stacked(series: readonly TimeSeries[]): number[][] {
   });
 }
 
-/** The words for a bucket's start: as short as its length allows; local. */
+export const DAY_S = 86_400;
+
+const DAY: Intl.DateTimeFormatOptions = { day: "numeric", month: "short" };
+const TIME: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+
+/** The words for a bucket's start: local, but a whole day is one of UTC. */
 export function bucketWords(startS: number, stepS: number): string {
-  const day: Intl.DateTimeFormatOptions = { day: "numeric", month: "short" };
-  const time: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  return new Intl.DateTimeFormat("en-GB", stepS >= 86_400 ? day : { ...day, ...time }).format(startS * 1000);
+  const shown = stepS >= DAY_S ? { ...DAY, timeZone: "UTC" } : { ...DAY, ...TIME };
+  return new Intl.DateTimeFormat("en-GB", shown).format(startS * 1000);
 }
 
-/** The words for a tick of the time axis; `incrementS` is the distance between ticks. */
-export function tickWords(atS: number, incrementS: number): string {
+/** The words for a tick of the time axis; `incrementS` is the distance between ticks, and `stepS` the length of a bucket. */
+export function tickWords(atS: number, incrementS: number, stepS: number): string {
   const at = new Date(atS * 1000);
-  const isDay = incrementS >= 86_400 || (at.getHours() === 0 && at.getMinutes() === 0);
-  const shown: Intl.DateTimeFormatOptions = isDay
-    ? { day: "numeric", month: "short" }
-    : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  return new Intl.DateTimeFormat("en-GB", shown).format(at);
+  if (stepS >= DAY_S) return bucketWords(atS, stepS);
+  const isDay = incrementS >= DAY_S || (at.getHours() === 0 && at.getMinutes() === 0);
+  return new Intl.DateTimeFormat("en-GB", isDay ? DAY : TIME).format(at);
 }
 
 /** The path of a sparkline in a box of 100 by 24; empty for fewer than two values. */

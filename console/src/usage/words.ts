@@ -1,0 +1,69 @@
+/** Figures of usage in words. */
+
+import type { Schemas } from "../api/client";
+import { formatCost, formatCount, shortId } from "../format";
+
+export type Figures = Schemas["FiguresView"];
+export type Row = Schemas["UsageRow"];
+
+/** What usage can be grouped by, with the words of each. */
+export const DIMENSIONS = {
+  use_case: "Use case",
+  person: "Person",
+  key: "Key",
+  model: "Model",
+  deployment: "Deployment",
+  outcome: "Outcome",
+} as const;
+
+export type Dimension = keyof typeof DIMENSIONS;
+
+/** Money in every currency; "≥" where some calls have an unknown cost. */
+export function spendWords({ costs, unpriced }: Figures): string {
+  const known = costs.map(({ currency, micros }) => formatMoney(micros, currency)).join(" + ");
+  if (known === "") return unpriced > 0 ? "unknown" : "nothing";
+  return unpriced > 0 ? `≥ ${known}` : known;
+}
+
+/** An amount as a person reads it in a figure: to the cent, and finer only where it would show nothing. */
+export function formatMoney(micros: number, currency: string): string {
+  if (Math.abs(micros) < 100_000) return formatCost(micros, currency);
+  return new Intl.NumberFormat("en", { style: "currency", currency, maximumFractionDigits: 2 }).format(micros / 1e6);
+}
+
+/** The amount in the currency that most was spent in; 0 without any. */
+export function spendOf(figures: Figures, currency: string): number {
+  return figures.costs.find((one) => one.currency === currency)?.micros ?? 0;
+}
+
+/** A large count, shortened: 12,408 and 3.1k tokens. */
+export function formatShort(count: number): string {
+  if (count < 10_000) return formatCount(count);
+  if (count < 9_950_000) return `${formatCount(Number((count / 1000).toPrecision(3)))}k`;
+  return `${formatCount(Number((count / 1_000_000).toPrecision(3)))}M`;
+}
+
+/** A share in percent, with one decimal where it is small. */
+export function formatShare(part: number, whole: number): string {
+  if (whole === 0) return "0 %";
+  const share = (part / whole) * 100;
+  return `${share > 0 && share < 10 ? share.toFixed(1) : share.toFixed(0)} %`;
+}
+
+/** A change against before: null where there is nothing to compare with. */
+export function changeOf(now: number, before: number): { readonly share: number; readonly words: string } | null {
+  if (before === 0 || now === before) return null;
+  const share = (now - before) / before;
+  const percent = Math.abs(share) * 100;
+  const shown = percent >= 1000 ? ">1,000" : percent < 10 ? percent.toFixed(1) : percent.toFixed(0);
+  return { share, words: `${shown} %` };
+}
+
+/** The name of a row under a dimension. */
+export function nameOf(row: Row, dimension: Dimension, keyNames: ReadonlyMap<string, string>): string {
+  const value = row[dimension] ?? "";
+  if (dimension === "person") return row.person_name ?? (value ? shortId(value) : "unknown");
+  if (dimension === "key") return value === "" ? "Console" : (keyNames.get(value) ?? shortId(value));
+  if (dimension === "deployment" && value === "") return "none";
+  return value;
+}
