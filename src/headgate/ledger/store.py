@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -146,6 +146,21 @@ class _Found:
     places: list[int]
     sizes: list[int]
     blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Matches:
+    mark: str
+    count: int
+
+
+async def rule_matches(tx: Transaction, *, tenant: str, since: str, most: int) -> Mapping[str, int]:
+    """Return the number of calls that each rule matched, from an id on; counting stops at `most`."""
+    prefix = _WITHIN + _RULE
+    end = prefix[:-1] + chr(ord(prefix[-1]) + 1)  # the first text after all that begin with the prefix
+    params = {"tenant": tenant, "since": since, "most": most, "prefix": prefix, "end": end}
+    rows = await tx.rows(_SQL["rule_matches"], params, of=_Matches)
+    return {row.mark.removeprefix(prefix): row.count for row in rows}
 
 
 async def prepare_months(tx: Transaction) -> None:
