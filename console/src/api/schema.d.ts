@@ -1202,9 +1202,17 @@ export interface components {
         /**
          * RuleView
          * @description A rule with its source text.
+         *
+         *         `effect` says in words what it does when it matches. `source` is where it comes from: built in, an own policy, or
+         *         the file; `policy` names that policy. Nobody can set a rule to observe that is `is_always` enforced.
          */
         RuleView: {
             id: string;
+            effect: string;
+            is_always: boolean;
+            /** @enum {unknown} */
+            source: "built_in" | "file" | "own";
+            policy: string | null;
             /** @enum {unknown} */
             does: "allow" | "ask" | "deny" | "duty";
             /** @enum {unknown} */
