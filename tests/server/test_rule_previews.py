@@ -101,8 +101,8 @@ async def test_after_the_change_the_calls_end_as_previewed_and_the_way_back_is_p
         fewer = counts(await preview(house, "short-answers", "observe"))
         assert fewer["fewer_duties"] == 2  # the one that asked, and the one that was allowed
         matches = (await admin.get("/api/rules/matches")).json()
-        by_rule = {one["rule"]: (one["last_7_days"], one["last_30_days"]) for one in matches["matches"]}
-        assert by_rule["short-answers"] == (6, 6)
+        by_rule = {one["rule"]: one["days"] for one in matches["matches"]}
+        assert by_rule["short-answers"] == [*(0 for _ in range(29)), 6]
         for query in ({}, {"use_case": "claims"}, {"use_case": "claims", "mode": "enforce", "days": 32}):
             assert (await admin.get("/api/rules/no-ada/preview", params=query)).status_code == 400
     async with house.client(bob) as client:

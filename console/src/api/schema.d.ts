@@ -739,7 +739,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How many calls each rule matched, over the last 7 and 30 days. */
+        /** How many calls each rule matched on each of the last 30 days. */
         get: operations["listRuleMatches"];
         put?: never;
         post?: never;
@@ -1801,20 +1801,19 @@ export interface components {
         };
         /**
          * RuleMatchList
-         * @description The matches of the rules that matched at all, by id.
+         * @description The matches of the rules that matched at all, by id. Counting stops at `most_a_day` for each day.
          */
         RuleMatchList: {
             matches: components["schemas"]["RuleMatches"][];
-            most: number;
+            most_a_day: number;
         };
         /**
          * RuleMatches
-         * @description How many calls a rule matched. Counting stops at `most`.
+         * @description How many calls a rule matched, on each of the last 30 days, oldest first.
          */
         RuleMatches: {
             rule: string;
-            last_7_days: number;
-            last_30_days: number;
+            days: number[];
         };
         /**
          * NotificationList

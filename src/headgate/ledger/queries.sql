@@ -250,7 +250,7 @@ JOIN unnest(%(tenants)s::text[], %(records)s::text[]) AS u (tenant, record)
     ON f.tenant = u.tenant AND f.record = u.record
 
 -- name: rule_matches
--- Jumps from mark to mark along the index, and counts a bounded number of calls for each.
+-- Jumps from mark to mark along the index, and counts a bounded number of calls of each period.
 WITH RECURSIVE known AS (
     (
         SELECT mark FROM ledger.marks
@@ -265,13 +265,16 @@ WITH RECURSIVE known AS (
     )
     FROM known WHERE known.mark IS NOT NULL
 )
-SELECT known.mark, counted.count
+SELECT known.mark, array_agg(counted.count ORDER BY period.place) AS counts
 FROM known
+CROSS JOIN unnest(%(starts)s::text[], %(ends)s::text[]) WITH ORDINALITY AS period (first, after, place)
 CROSS JOIN LATERAL (
     SELECT count(*) AS count FROM (
         SELECT FROM ledger.marks m
-        WHERE m.tenant = %(tenant)s AND m.mark = known.mark AND m.record >= %(since)s
+        WHERE m.tenant = %(tenant)s AND m.mark = known.mark AND m.record >= period.first AND m.record < period.after
         LIMIT %(most)s
-    ) some
+    ) bounded
 ) counted
-WHERE known.mark IS NOT NULL AND counted.count > 0
+WHERE known.mark IS NOT NULL
+GROUP BY known.mark
+HAVING sum(counted.count) > 0

@@ -17,13 +17,13 @@ from headgate.ledger.verbs import RECORD_LIST
 from headgate.ledger.views import RecordView, record_view
 from headgate.ledger.what_if import WhatIf
 
-MOST_COUNTED = 1_000
-"""Limit of the counted matches of one rule, so that the list takes the same time for any number of records."""
+MOST_A_DAY = 300
+"""Limit of the counted matches of one rule and day, so that the list takes the same time for any number of records."""
 
 _MOST_RECORDS = 10_000
 _PAGE = 500
 _MOST_DAYS = 31
-_WEEK, _MONTH = timedelta(days=7), timedelta(days=30)
+_DAYS = 30
 
 
 class ExampleCall(Body, frozen=True, kw_only=True):
@@ -56,18 +56,17 @@ class RulePreview(Body, frozen=True, kw_only=True):
 
 
 class RuleMatches(Body, frozen=True, kw_only=True):
-    """How many calls a rule matched. Counting stops at `most`."""
+    """How many calls a rule matched, on each of the last 30 days, oldest first."""
 
     rule: str
-    last_7_days: int
-    last_30_days: int
+    days: list[int]
 
 
 class RuleMatchList(Body, frozen=True, kw_only=True):
-    """The matches of the rules that matched at all, by id."""
+    """The matches of the rules that matched at all, by id. Counting stops at `most_a_day` for each day."""
 
     matches: list[RuleMatches]
-    most: int
+    most_a_day: int
 
 
 async def preview_mode(ledger: Ledger, request: Request) -> RulePreview:
@@ -109,16 +108,13 @@ async def preview_mode(ledger: Ledger, request: Request) -> RulePreview:
 
 
 async def list_matches(ledger: Ledger, request: Request) -> RuleMatchList:
-    """Count the matches of every rule, over the last 7 and 30 days."""
+    """Count the matches of every rule on each of the last 30 days."""
     request.authorise(RECORD_LIST, Resource("ledger", request.tenant))
-    now = ledger.clock.now()
-    week = await ledger.reader.rule_matches(tenant=request.tenant, since=now - _WEEK, most=MOST_COUNTED)
-    month = await ledger.reader.rule_matches(tenant=request.tenant, since=now - _MONTH, most=MOST_COUNTED)
-    matches = [
-        RuleMatches(rule=rule, last_7_days=week.get(rule, 0), last_30_days=count)
-        for rule, count in sorted(month.items())
-    ]
-    return RuleMatchList(matches=matches, most=MOST_COUNTED)
+    now = ledger.clock.now() + timedelta(seconds=1)
+    moments = [now - timedelta(days=days) for days in range(_DAYS, -1, -1)]
+    found = await ledger.reader.rule_matches(tenant=request.tenant, moments=moments, most=MOST_A_DAY)
+    matches = [RuleMatches(rule=rule, days=list(counts)) for rule, counts in sorted(found.items())]
+    return RuleMatchList(matches=matches, most_a_day=MOST_A_DAY)
 
 
 OPERATIONS = (
@@ -140,7 +136,7 @@ OPERATIONS = (
         "listRuleMatches",
         "GET",
         "/api/rules/matches",
-        "How many calls each rule matched, over the last 7 and 30 days.",
+        "How many calls each rule matched on each of the last 30 days.",
         list_matches,
         answer=RuleMatchList,
         verb=RECORD_LIST,

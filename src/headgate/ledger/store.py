@@ -151,16 +151,24 @@ class _Found:
 @dataclass(frozen=True, slots=True)
 class _Matches:
     mark: str
-    count: int
+    counts: list[int]
 
 
-async def rule_matches(tx: Transaction, *, tenant: str, since: str, most: int) -> Mapping[str, int]:
-    """Return the number of calls that each rule matched, from an id on; counting stops at `most`."""
+async def rule_matches(
+    tx: Transaction, *, tenant: str, bounds: Sequence[str], most: int
+) -> Mapping[str, Sequence[int]]:
+    """Return the number of calls that each rule matched in each period.
+
+    Args:
+        bounds: the ids between which the periods lie, oldest first; one more than periods.
+        most: counting stops at this number for each rule and period.
+    """
     prefix = _WITHIN + _RULE
     end = prefix[:-1] + chr(ord(prefix[-1]) + 1)  # the first text after all that begin with the prefix
-    params = {"tenant": tenant, "since": since, "most": most, "prefix": prefix, "end": end}
+    periods = {"starts": list(bounds[:-1]), "ends": list(bounds[1:])}
+    params = {"tenant": tenant, "most": most, "prefix": prefix, "end": end, **periods}
     rows = await tx.rows(_SQL["rule_matches"], params, of=_Matches)
-    return {row.mark.removeprefix(prefix): row.count for row in rows}
+    return {row.mark.removeprefix(prefix): row.counts for row in rows}
 
 
 async def prepare_months(tx: Transaction) -> None:

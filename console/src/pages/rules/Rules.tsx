@@ -18,6 +18,7 @@ import { useMay } from "../../session";
 import { ModePreview } from "./ModePreview";
 import { type Hits, useHits } from "./hits";
 import { useSetMode } from "./mode";
+import { Spark } from "./Spark";
 import prose from "../../elements/prose.module.css";
 
 type Rule = Schemas["RuleView"];
@@ -26,6 +27,13 @@ interface Props {
   readonly useCase: string;
   readonly onEdit: (policy: string) => void;
 }
+
+const WOULD: Readonly<Record<Rule["does"], string>> = {
+  allow: "It would have allowed",
+  deny: "It would have refused",
+  ask: "It would have asked for approval of",
+  duty: "Its duty would have applied to",
+};
 
 const SOURCES: Readonly<Record<Rule["source"], string>> = { built_in: "Built in", own: "Your own", file: "From the file" };
 
@@ -124,7 +132,7 @@ function RuleItem({ rule, useCase, hits, onAsk, onEdit }: ItemProps) {
           <Text size="sm" fw={500}>
             {capital(rule.reason)}.
           </Text>
-          <Text size="xs" className={prose.quiet}>
+          <Text size="xs" className={prose.quiet} component="div">
             <span className={prose.mono}>{rule.id}</span>
             {hits && <Matches rule={rule} useCase={useCase} hits={hits} />}
           </Text>
@@ -160,8 +168,12 @@ function Matches({ rule, useCase, hits }: { rule: Rule; useCase: string; hits: H
       >
         {hits.week} matches in 7 days
       </Link>
-      , {hits.month} in 30 days, of all use cases
-      {hits.observedInWeek > 0 && <> · only noted {formatCount(hits.observedInWeek)} times in 7 days</>}
+      , {hits.month} in 30 days, in all use cases <Spark days={hits.days} />
+      {hits.observedInWeek !== null && hits.observedInWeek > 0 && (
+        <div>
+          {WOULD[rule.does]} {formatCount(hits.observedInWeek)} of the last 7 days, had it been enforced.
+        </div>
+      )}
     </>
   );
 }

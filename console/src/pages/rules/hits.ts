@@ -4,6 +4,7 @@ import { queryOptions, useQuery } from "@tanstack/react-query";
 
 import { ask } from "../../api/client";
 import { ruleMatchesQuery } from "../../api/queries";
+import { formatCount } from "../../format";
 import { useMay } from "../../session";
 
 interface CountedRule {
@@ -12,11 +13,14 @@ interface CountedRule {
   readonly hits: number;
 }
 
-/** The matches of one rule in words, and how many of them only observed. */
+/** The matches of one rule. */
 export interface Hits {
   readonly week: string;
   readonly month: string;
-  readonly observedInWeek: number;
+  /** The calls of each of the last 30 days, oldest first. */
+  readonly days: readonly number[];
+  /** How many of the last week only observed; null where nobody counts it. */
+  readonly observedInWeek: number | null;
 }
 
 const countedQuery = (span: "7d" | "30d") =>
@@ -32,21 +36,26 @@ export function useHits(): ((rule: string) => Hits) | null {
   const isCounted = may("usage.read");
   const week = useQuery({ ...countedQuery("7d"), enabled: isCounted, retry: false });
   const month = useQuery({ ...countedQuery("30d"), enabled: isCounted, retry: false });
-  const listed = useQuery({ ...ruleMatchesQuery, enabled: !isCounted && may("record.list") });
-  if (week.data && month.data)
-    return (rule) => ({
-      week: String(sum(week.data, rule)),
-      month: String(sum(month.data, rule)),
-      observedInWeek: sum(week.data.filter((one) => one.mode === "observe"), rule),
-    });
+  const listed = useQuery({ ...ruleMatchesQuery, enabled: may("record.list") });
   if (!listed.data) return null;
-  const { matches, most } = listed.data;
-  const words = (count: number): string => (count >= most ? `${most}+` : String(count));
-  const byRule = new Map(matches.map((one) => [one.rule, one]));
+  const { matches, most_a_day: most } = listed.data;
+  const byRule = new Map(matches.map((one) => [one.rule, one.days]));
   return (rule) => {
-    const found = byRule.get(rule);
-    return { week: words(found?.last_7_days ?? 0), month: words(found?.last_30_days ?? 0), observedInWeek: 0 };
+    const days = byRule.get(rule) ?? [];
+    const counted = week.data && month.data ? { week: week.data, month: month.data } : null;
+    return {
+      week: counted ? formatCount(sum(counted.week, rule)) : bounded(days.slice(-7), most),
+      month: counted ? formatCount(sum(counted.month, rule)) : bounded(days, most),
+      days,
+      observedInWeek: counted && sum(counted.week.filter((one) => one.mode === "observe"), rule),
+    };
   };
+}
+
+/** A sum of days, with a plus where a day was not counted to its end. */
+export function bounded(days: readonly number[], most: number): string {
+  const total = days.reduce((before, day) => before + day, 0);
+  return `${formatCount(total)}${days.some((day) => day >= most) ? "+" : ""}`;
 }
 
 function sum(rules: readonly CountedRule[], rule: string): number {

@@ -46,7 +46,7 @@ export function UseCases({ useCases }: { useCases: readonly UseCase[] }) {
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {useCases.map((useCase) => (
+          {[...useCases.filter((one) => !one.is_built_in), ...useCases.filter((one) => one.is_built_in)].map((useCase) => (
             <Row key={useCase.id} useCase={useCase} usage={usage && (usage.get(useCase.id) ?? UNUSED)} />
           ))}
         </Table.Tbody>
@@ -100,9 +100,9 @@ function memberWords(members: readonly string[]): string {
 function appliesWords({ confidentiality, categories, deployments, observe, expires_at }: UseCase): string[] {
   const data = categories?.length ? ` with ${categories.map(categoryWords).join(", ")}` : "";
   return [
-    `${confidentiality} data${data}`,
-    deployments ? `only ${deployments.join(", ")}` : "all cleared models",
-    ...(observe?.length ? [observe.includes("*") ? "all rules observe" : `${plural(observe.length, "rule")} set apart`] : []),
+    `Data: ${confidentiality} or higher${data}`,
+    `Models: ${deployments ? deployments.join(", ") : "all that are cleared"}`,
+    ...(observe?.length ? [observe.includes("*") ? "All rules observe" : `${plural(observe.length, "rule")} set apart`] : []),
     ...(expires_at ? [`until ${lastDayOf(expires_at)}`] : []),
   ];
 }
