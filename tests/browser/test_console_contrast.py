@@ -9,7 +9,20 @@ from headgate.testing.lab import Lab
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("/", "/preview", "/chat", "/activity", "/approvals", "/models", "/policies", "/keys", "/configuration")
+PAGES = (
+    "/",
+    "/preview",
+    "/chat",
+    "/activity",
+    "/approvals",
+    "/models",
+    "/use-cases",
+    "/use-cases/support",
+    "/rules",
+    "/notifications",
+    "/keys",
+    "/configuration",
+)
 
 FAINT = """
 () => {
