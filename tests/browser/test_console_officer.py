@@ -34,10 +34,9 @@ def test_the_officer_writes_a_rule_that_observes_looks_at_what_it_would_have_don
     # People go on working. The records note what the rule would have done.
     body = {"model": "cloud", "messages": [{"role": "user", "content": "Good day"}]}
     with lab.http(lab.clerk) as client:
-        for _ in range(2):
-            answer = client.post("/v1/chat/completions", json=body)
-            assert answer.status_code == 200, answer.text
-        lab.record(answer.headers["x-headgate-record"], logged=True)
+        answers = [client.post("/v1/chat/completions", json=body) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 200]
+        lab.record(answers[-1].headers["x-headgate-record"], logged=True)
 
     # Before she enforces it, she sees these calls, and each leads to its record.
     page.goto("/rules?use_case=support")

@@ -749,6 +749,231 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's conversations, newest first. */
+        get: operations["listConversations"];
+        put?: never;
+        /** Begin a conversation. */
+        post: operations["beginConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Conversations of the caller with all these words in one message or title. */
+        get: operations["searchConversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/shared": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Conversations that others share with the caller. */
+        get: operations["listSharedConversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A conversation with its messages and answers. */
+        get: operations["getConversation"];
+        /** Rename a conversation, or change its model, use case or system prompt. */
+        put: operations["changeConversation"];
+        post?: never;
+        /** Delete a conversation for good, and the content of its calls' records. */
+        delete: operations["deleteConversation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation}/shown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Remember which branch the caller looks at. */
+        put: operations["showBranch"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Write a message in a conversation. */
+        post: operations["writeMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation}/answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask a model for an answer to a message, and follow it event by event. */
+        post: operations["askForAnswer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation}/readers/{person}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Let a person read a conversation. */
+        put: operations["shareConversation"];
+        post?: never;
+        /** Stop sharing a conversation with a person. */
+        delete: operations["unshareConversation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Calls, cost and tokens by use case, person, key, model, deployment, outcome or time. */
+        get: operations["getUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Figures of a period: now, before, over time, the largest groups, and reasons. */
+        get: operations["getUsageOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How often each rule matched in a period. */
+        get: operations["getRuleUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage/rebuild": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Count usage again from the records. */
+        post: operations["rebuildUsage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage/mine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's own calls, cost and keys. */
+        get: operations["getOwnUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/notifications": {
         parameters: {
             query?: never;
@@ -1814,6 +2039,365 @@ export interface components {
         RuleMatches: {
             rule: string;
             days: number[];
+        };
+        /**
+         * ConversationList
+         * @description Conversations, newest first.
+         */
+        ConversationList: {
+            conversations: components["schemas"]["ConversationView"][];
+            /** @default null */
+            next: string | null;
+        };
+        /**
+         * ConversationView
+         * @description A conversation without its turns.
+         */
+        ConversationView: {
+            id: string;
+            title: string;
+            owner: string;
+            model: string;
+            use_case: string;
+            labels: string;
+            created_at: string;
+            changed_at: string;
+        };
+        /**
+         * SearchResult
+         * @description What a search found, newest first, each conversation once.
+         */
+        SearchResult: {
+            hits: components["schemas"]["SearchHit"][];
+            /** @default null */
+            next: string | null;
+        };
+        /**
+         * SearchHit
+         * @description A conversation that a search found, with the place; `turn` is null where its title was found.
+         */
+        SearchHit: {
+            conversation: components["schemas"]["ConversationView"];
+            turn: string | null;
+            excerpt: string;
+        };
+        /**
+         * NewConversation
+         * @description A conversation to begin. Without a title it takes its first words.
+         */
+        NewConversation: {
+            model: string;
+            /** @default getting-started */
+            use_case: string;
+            /** @default null */
+            title: string | null;
+            /** @default null */
+            system: string | null;
+        };
+        /**
+         * ConversationDetail
+         * @description A conversation with its turns, oldest first. `shown` is the last turn of the branch to show.
+         */
+        ConversationDetail: {
+            conversation: components["schemas"]["ConversationView"];
+            system: string | null;
+            shown: string | null;
+            is_own: boolean;
+            readers: components["schemas"]["ReaderView"][];
+            turns: components["schemas"]["TurnView"][];
+        };
+        /**
+         * ReaderView
+         * @description A person who may read a conversation.
+         */
+        ReaderView: {
+            person: string;
+            shared_at: string;
+        };
+        /**
+         * TurnView
+         * @description A message or an answer.
+         *
+         *         `approval` is the request that the answer waits for, and `withheld` says why its content is not shown.
+         */
+        TurnView: {
+            id: string;
+            parent: string | null;
+            /** @enum {unknown} */
+            role: "assistant" | "user";
+            /** @enum {unknown} */
+            state: "failed" | "stopped" | "whole";
+            said_at: string;
+            text: string;
+            attachments: components["schemas"]["Attachment"][];
+            model: string | null;
+            record: string | null;
+            gate: components["schemas"]["ChatGate"] | null;
+            error: components["schemas"]["ErrorDetail"] | null;
+            approval: string | null;
+            withheld: string | null;
+        };
+        /**
+         * Attachment
+         * @description A file of a message: its text, or an image as base64.
+         */
+        Attachment: {
+            name: string;
+            media_type: string;
+            /** @default null */
+            text: string | null;
+            /** @default null */
+            data: string | null;
+        };
+        /**
+         * ConversationChange
+         * @description Changes of a conversation; null leaves a field as it is, and an empty `system` removes the system prompt.
+         */
+        ConversationChange: {
+            /** @default null */
+            title: string | null;
+            /** @default null */
+            system: string | null;
+            /** @default null */
+            model: string | null;
+            /** @default null */
+            use_case: string | null;
+        };
+        /**
+         * Deleted
+         * @description A deleted conversation: how many parts of records became unreadable with it.
+         */
+        Deleted: {
+            parts: number;
+        };
+        /**
+         * Shown
+         * @description The last turn of the branch to show.
+         */
+        Shown: {
+            turn: string;
+        };
+        /**
+         * NewQuestion
+         * @description A message; `parent` is the answer before it, or null for the first. An edited one has the same parent.
+         *
+         *         `model` and `use_case` change those of the conversation from this message on.
+         */
+        NewQuestion: {
+            /** @default  */
+            text: string;
+            /** @default null */
+            parent: string | null;
+            /** @default null */
+            model: string | null;
+            /** @default null */
+            use_case: string | null;
+            attachments?: components["schemas"]["Attachment"][];
+        };
+        /**
+         * AnswerRequest
+         * @description Asks a model for an answer to a message; several answers to one message are alternatives.
+         */
+        AnswerRequest: {
+            question: string;
+            /** @default null */
+            model: string | null;
+        };
+        /**
+         * UsageAnswer
+         * @description Figures of groups in a period.
+         */
+        UsageAnswer: {
+            since: string;
+            until: string;
+            /** @enum {unknown} */
+            grain: "day" | "hour" | "minute";
+            rows: components["schemas"]["UsageRow"][];
+        };
+        /**
+         * UsageRow
+         * @description The figures of one group. Dimensions that the list is not grouped by are null.
+         *
+         *         `person` is a pseudonym, and `person_name` a name if the reader may know it. `before` are the figures of the
+         *         previous period, or null if the request did not ask for them.
+         */
+        UsageRow: {
+            /** @default null */
+            at: string | null;
+            /** @default null */
+            verb: string | null;
+            /** @default null */
+            use_case: string | null;
+            /** @default null */
+            person: string | null;
+            /** @default null */
+            person_name: string | null;
+            /** @default null */
+            key: string | null;
+            /** @default null */
+            model: string | null;
+            /** @default null */
+            deployment: string | null;
+            /** @default null */
+            outcome: string | null;
+            figures: components["schemas"]["FiguresView"];
+            /** @default null */
+            before: components["schemas"]["FiguresView"] | null;
+            /** @default null */
+            times: components["schemas"]["PercentilesView"] | null;
+        };
+        /**
+         * FiguresView
+         * @description Sums of calls.
+         *
+         *         `refused` includes withheld answers, and `failed` interrupted calls. `unpriced` calls have an unknown cost, which
+         *         is not in `costs`. `cached_tokens` are part of `input_tokens`.
+         */
+        FiguresView: {
+            calls: number;
+            done: number;
+            refused: number;
+            failed: number;
+            input_tokens: number;
+            output_tokens: number;
+            cached_tokens: number;
+            masked: number;
+            costs: components["schemas"]["CostView"][];
+            unpriced: number;
+        };
+        /**
+         * CostView
+         * @description An amount of money.
+         */
+        CostView: {
+            currency: string;
+            micros: number;
+        };
+        /**
+         * PercentilesView
+         * @description Durations of successful calls in microseconds, at most 6 % off: whole, and until the first token.
+         */
+        PercentilesView: {
+            p50_us: number | null;
+            p95_us: number | null;
+            first_p50_us: number | null;
+            first_p95_us: number | null;
+        };
+        /**
+         * UsageOverview
+         * @description Everything that the overview shows of a period.
+         *
+         *         `before` is the period of the same length before it. `steps` are all steps of the period, oldest first. `times` is
+         *         null if the filters are too fine for percentiles. `is_rebuilding`: usage is being counted again, and these figures
+         *         are from before.
+         */
+        UsageOverview: {
+            since: string;
+            until: string;
+            step_s: number;
+            figures: components["schemas"]["FiguresView"];
+            before: components["schemas"]["FiguresView"];
+            times: components["schemas"]["PercentilesView"] | null;
+            times_before: components["schemas"]["PercentilesView"] | null;
+            steps: components["schemas"]["Step"][];
+            use_cases: components["schemas"]["UsageRow"][];
+            models: components["schemas"]["UsageRow"][];
+            people: components["schemas"]["UsageRow"][];
+            keys: components["schemas"]["UsageRow"][];
+            reasons: components["schemas"]["ReasonView"][];
+            is_rebuilding: boolean;
+        };
+        /**
+         * Step
+         * @description The figures of one step of time.
+         */
+        Step: {
+            at: string;
+            figures: components["schemas"]["FiguresView"];
+            times: components["schemas"]["PercentilesView"] | null;
+        };
+        /**
+         * ReasonView
+         * @description Why calls did not end well. `rule` is empty if no rule refused.
+         */
+        ReasonView: {
+            text: string;
+            outcome: string;
+            error: string;
+            rule: string;
+            calls: number;
+        };
+        /**
+         * RuleUsageList
+         * @description The hits of rules in a period, most first.
+         */
+        RuleUsageList: {
+            since: string;
+            until: string;
+            rules: components["schemas"]["RuleUsage"][];
+        };
+        /**
+         * RuleUsage
+         * @description How often a rule matched. Under the mode `observe` it only noted what it would have done.
+         *
+         *         A hit is a record, so a call with several attempts may have several.
+         */
+        RuleUsage: {
+            rule: string;
+            mode: string;
+            does: string;
+            use_case: string | null;
+            hits: number;
+            last_at: string;
+        };
+        /**
+         * RebuildAnswer
+         * @description Whether a new count began; false if one was under way already.
+         */
+        RebuildAnswer: {
+            has_begun: boolean;
+        };
+        /**
+         * OwnUsage
+         * @description The caller's own usage, keys, use cases and models.
+         */
+        OwnUsage: {
+            since: string;
+            until: string;
+            step_s: number;
+            figures: components["schemas"]["FiguresView"];
+            before: components["schemas"]["FiguresView"];
+            steps: components["schemas"]["Step"][];
+            models: components["schemas"]["UsageRow"][];
+            use_cases: components["schemas"]["UsageRow"][];
+            keys: components["schemas"]["OwnKey"][];
+            may_use: components["schemas"]["OwnUseCase"][];
+            may_call: string[];
+        };
+        /**
+         * OwnKey
+         * @description A key of the caller with what is left of its limits. Without a limit, its remainder is null too.
+         */
+        OwnKey: {
+            id: string;
+            name: string;
+            prefix: string;
+            use_case: string;
+            expires_at: string | null;
+            requests_per_minute: number | null;
+            requests_left: number | null;
+            cost_micros_per_day: number | null;
+            cost_micros_left: number | null;
+            currency: string;
+        };
+        /**
+         * OwnUseCase
+         * @description A use case that the caller may use models for.
+         */
+        OwnUseCase: {
+            id: string;
+            purpose: string;
+            is_owner: boolean;
         };
         /**
          * NotificationList
@@ -3711,6 +4295,625 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RuleMatchList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listConversations: {
+        parameters: {
+            query?: {
+                /** @description The `next` value of the previous page. */
+                cursor?: string;
+                /** @description At most this many, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    beginConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewConversation"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    searchConversations: {
+        parameters: {
+            query?: {
+                /** @description The beginnings of words; all must be in one message or title. */
+                q?: string;
+                /** @description The `next` value of the previous page. */
+                cursor?: string;
+                /** @description At most this many, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResult"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listSharedConversations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationDetail"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConversationChange"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    showBranch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Shown"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    writeMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewQuestion"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TurnView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    askForAnswer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnswerRequest"];
+            };
+        };
+        responses: {
+            /** @description Server-sent events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    shareConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationDetail"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    unshareConversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationDetail"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getUsage: {
+        parameters: {
+            query?: {
+                /** @description The last so many minutes, hours or days, such as 24h; 7d by default. */
+                span?: string;
+                /** @description From this RFC 3339 time on, instead of a span. */
+                since?: string;
+                /** @description Before this RFC 3339 time; now by default. */
+                until?: string;
+                /** @description The steps of time: minute, hour or day; chosen by the period by default. */
+                grain?: string;
+                /** @description Only actions of this verb, such as model.invoke. */
+                verb?: string;
+                /** @description Only this use case. Its owner may read its figures. */
+                use_case?: string;
+                /** @description Only this person or program, by pseudonym or by id. */
+                person?: string;
+                /** @description Only calls with this key, by its id. */
+                key?: string;
+                /** @description Only this alias. */
+                model?: string;
+                /** @description Only calls that this deployment answered. */
+                deployment?: string;
+                /** @description Only this outcome, such as done, refused or failed. */
+                outcome?: string;
+                /** @description Dimensions to group by, with commas: verb, use_case, person, key, model, deployment, outcome, time. */
+                by?: string;
+                /** @description Largest first by: calls, cost, input_tokens, output_tokens, masked, refused, failed. Groups of time are oldest first. */
+                order?: string;
+                /** @description At most this many rows, 1 to 20000; 100 by default. */
+                limit?: number;
+                /** @description Also return the figures of the period before, except by time. */
+                compare?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageAnswer"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getUsageOverview: {
+        parameters: {
+            query?: {
+                /** @description The last so many minutes, hours or days, such as 24h; 7d by default. */
+                span?: string;
+                /** @description From this RFC 3339 time on, instead of a span. */
+                since?: string;
+                /** @description Before this RFC 3339 time; now by default. */
+                until?: string;
+                /** @description The steps of time: minute, hour or day; chosen by the period by default. */
+                grain?: string;
+                /** @description Only actions of this verb, such as model.invoke. */
+                verb?: string;
+                /** @description Only this use case. Its owner may read its figures. */
+                use_case?: string;
+                /** @description Only this person or program, by pseudonym or by id. */
+                person?: string;
+                /** @description Only calls with this key, by its id. */
+                key?: string;
+                /** @description Only this alias. */
+                model?: string;
+                /** @description Only calls that this deployment answered. */
+                deployment?: string;
+                /** @description Only this outcome, such as done, refused or failed. */
+                outcome?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageOverview"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getRuleUsage: {
+        parameters: {
+            query?: {
+                /** @description The last so many minutes, hours or days, such as 24h; 7d by default. */
+                span?: string;
+                /** @description From this RFC 3339 time on, instead of a span. */
+                since?: string;
+                /** @description Before this RFC 3339 time; now by default. */
+                until?: string;
+                /** @description The steps of time: minute, hour or day; chosen by the period by default. */
+                grain?: string;
+                /** @description Only records of this use case. */
+                use_case?: string;
+                /** @description Only this rule. */
+                rule?: string;
+                /** @description One row for each use case. */
+                by_use_case?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleUsageList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    rebuildUsage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RebuildAnswer"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getOwnUsage: {
+        parameters: {
+            query?: {
+                /** @description The last so many minutes, hours or days, such as 24h; 7d by default. */
+                span?: string;
+                /** @description From this RFC 3339 time on, instead of a span. */
+                since?: string;
+                /** @description Before this RFC 3339 time; now by default. */
+                until?: string;
+                /** @description The steps of time: minute, hour or day; chosen by the period by default. */
+                grain?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnUsage"];
                 };
             };
             /** @description An error. */
