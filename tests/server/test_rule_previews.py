@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from headgate.policy.entities import DEFAULT_TENANT, CustomPolicy
+from headgate.policy.parts import Policy
 from headgate.testing.house import House
 
 RULES = """
@@ -109,3 +111,31 @@ async def test_after_the_change_the_calls_end_as_previewed_and_the_way_back_is_p
         query = {"use_case": "claims", "mode": "enforce"}
         assert (await client.get("/api/rules/no-ada/preview", params=query)).status_code == 403
         assert (await client.get("/api/rules/matches")).status_code == 403
+
+
+async def test_rules_say_in_words_what_they_do_and_where_they_come_from(house: House):
+    await used(house)
+    duties = {
+        "Masks health data, other things and personal data as pseudonyms": (
+            '@duty("mask") @categories("phi,pii_pseudonymous,other_things")'
+        ),
+        "Limits answers to 1,500 tokens": '@duty("cap") @output_tokens("1500")',
+        "Records no content": '@duty("log") @level("none")',
+        "Records content only masked": '@duty("log") @level("masked")',
+        "Keeps calls on our own machines": '@duty("restrict") @custody("organisation")',
+    }
+    text = "".join(
+        f'@id("duty-{number}") @reason("r") {duty}'
+        ' permit (principal, action == Headgate::Action::"model.dispatch", resource);'
+        for number, duty in enumerate(duties.values())
+    )
+    async with house.worker.platform.administration.transaction(tenant=DEFAULT_TENANT) as tx:
+        policy = CustomPolicy("duties", DEFAULT_TENANT, text)
+        await house.worker.service(Policy).service.put_policy(tx, policy, tenant=DEFAULT_TENANT)
+    async with house.admin as admin:
+        rules = {one["id"]: one for one in (await admin.get("/api/rules")).json()["rules"]}
+    assert [rules[f"duty-{number}"]["effect"] for number in range(len(duties))] == list(duties)
+    origin = {name: (rules[name]["source"], rules[name]["policy"]) for name in ("duty-0", "no-ada", "mask-secrets")}
+    assert origin == {"duty-0": ("own", "duties"), "no-ada": ("file", "own"), "mask-secrets": ("built_in", None)}
+    assert (rules["no-ada"]["effect"], rules["ask-for-bob"]["effect"]) == ("Refuses", "Asks for approval")
+    assert (rules["key-scope"]["is_always"], rules["no-ada"]["is_always"]) == (True, False)
