@@ -21,7 +21,8 @@ PAGES = {
     "/activity": "Activity",
     "/approvals": "Approvals",
     "/models": "Models",
-    "/policies": "Policies",
+    "/use-cases": "Use cases",
+    "/rules": "Rules",
     "/keys": "Keys",
     "/configuration": "Configuration",
 }
@@ -82,35 +83,52 @@ def test_signing_out_closes_every_page(stranger: Page, sign_in_link: Callable[[]
 
 
 def test_a_rule_is_set_to_enforce_for_one_use_case_and_back(page: Page, lab: Lab) -> None:
-    page.goto("/policies")
+    page.goto("/rules")
     page.get_by_label("Show modes for the use case").select_option("watched")
     switch = page.get_by_role("switch", name="Enforce mask-personal-data for watched")
     expect(switch).not_to_be_checked()
     switch.click(force=True)
+    page.get_by_role("dialog").get_by_role("button", name="Enforce rule").click()
     expect(switch).to_be_checked()
     modes = {rule["id"]: rule["mode"] for rule in lab.gate.api.call("GET", "/api/rules?use_case=watched")["rules"]}
     assert modes["mask-personal-data"] == "enforce"
     switch.click(force=True)
+    page.get_by_role("dialog").get_by_role("button", name="Set to observe").click()
     expect(switch).not_to_be_checked()
     expect(page.get_by_role("switch", name="Enforce use-case-expired for watched")).to_have_count(0)
 
 
 def test_a_use_case_is_registered_changed_and_removed(page: Page) -> None:
-    page.goto("/policies")
+    page.goto("/use-cases")
     page.get_by_role("button", name="Register use case").click()
     form = page.get_by_role("dialog")
     form.get_by_role("textbox", name="Id").fill("made-in-browser")
+    form.get_by_label("Title").fill("A first try")
     form.get_by_label("Owner").fill("Ada")
     form.get_by_label("Purpose").fill("See whether the form works")
     form.get_by_role("button", name="Register").click()
-    row = page.get_by_role("row").filter(has_text="made-in-browser")
+    expect(page.get_by_role("heading", level=1)).to_have_text("A first try")
+    page.get_by_role("link", name="Use cases").first.click()
+    row = page.get_by_role("row").filter(has_text="A first try")
     expect(row).to_contain_text("See whether the form works")
-    row.get_by_role("button", name="Change").click()
+    row.get_by_role("link").click()
+    page.get_by_role("button", name="Change use case").click()
     page.get_by_role("dialog").get_by_label("Owner").fill("Grace")
+    expect(page.get_by_role("dialog")).to_contain_text("Grace becomes its owner in place of Ada.")
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
-    expect(row).to_contain_text("Grace")
-    row.get_by_role("button", name="Remove").click()
+    stands = page.get_by_role("region", name="How it stands")
+    expect(stands).to_contain_text("Grace")
+    page.get_by_role("button", name="Pause use case").click()
+    page.get_by_role("dialog").get_by_role("button", name="Pause use case").click()
+    expect(stands).to_contain_text("Paused")
+    page.get_by_role("button", name="Undo").click()
+    expect(stands).to_contain_text("Live")
+    page.get_by_label("Add a member").fill("clerk")
+    page.get_by_role("button", name="Add member").click()
+    expect(page.get_by_role("list", name="Members")).to_contain_text("clerk")
+    page.get_by_role("button", name="Remove use case").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Use cases")
     expect(row).to_have_count(0)
 
 

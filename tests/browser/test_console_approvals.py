@@ -19,8 +19,13 @@ def test_a_request_is_approved_after_what_would_be_sent_was_seen(page: Page, lab
     approval = _asked(lab, "Write to ada@example.org about her claim")
     page.reload()
     expect(page.get_by_role("list", name="Govern").get_by_role("link").last).to_have_text("Approvals1 waiting")
-    page.get_by_role("link", name="clerk · Send a call to a deployment: cloud-openai").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Send a call to a deployment: cloud-openai")
+    what = "a call with personal data as pseudonyms to cloud-openai (cloud) for careful"
+    title = f"A clerk who may see everything wants to send {what}"
+    page.get_by_role("link", name=title).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    excerpt = page.get_by_label("Excerpt")
+    expect(excerpt).to_contain_text("about her claim")
+    expect(excerpt).not_to_contain_text("ada@example.org")
     expect(page.get_by_role("region", name="Request", exact=True)).to_contain_text("careful-with-approval")
     would = page.get_by_label("Requested action")
     expect(would).to_contain_text(f"http://127.0.0.1:{lab.cloud.port}/v1")
@@ -58,6 +63,23 @@ def test_a_request_is_refused_by_keyboard_on_a_phone_and_only_with_a_reason(phon
     expect(phone.get_by_role("region", name="Request", exact=True)).to_contain_text("Refused")
     answer = _call(lab, "Write about another claim", grant=approval)
     assert (answer.status_code, lab.cloud.requests) == (400, [])
+
+
+def test_several_requests_are_decided_at_once_with_one_reason_and_the_count_is_seen_on_a_phone(
+    page: Page, phone: Page, lab: Lab
+) -> None:
+    for text in ("Write about a roof", "Write about a car"):
+        _asked(lab, text)
+    phone.goto("/approvals")
+    expect(phone.get_by_role("navigation", name="Groups").get_by_role("button", name="Govern")).to_contain_text("2")
+    page.goto("/approvals")
+    page.get_by_label("Select all 2 that you can decide").check()
+    several = page.get_by_role("region", name="Decide several requests")
+    several.get_by_label("Reason for 2 requests").fill("Seen together")
+    several.get_by_role("button", name="Approve 2 requests").click()
+    expect(page.get_by_text("No requests wait for a decision")).to_be_visible()
+    decided = lab.gate.api.call("GET", "/api/approvals")["approvals"]
+    assert [one["reason"] for one in decided[:2]] == ["Seen together"] * 2
 
 
 def test_whoever_asked_sees_the_request_but_cannot_decide_it(page: Page, lab: Lab) -> None:

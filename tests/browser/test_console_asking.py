@@ -107,7 +107,7 @@ def _ask(page: Page, text: str, *, use_case: str = "careful", alias: str = "clou
 
 def _decide(page: Page, what: str, *, reason: str) -> None:
     page.goto("/approvals")
-    page.get_by_role("link", name="admin · Send a call to a deployment: cloud-openai").first.click()
+    page.get_by_role("link", name="wants to send a call").first.click()
     page.get_by_label("Reason").fill(reason)
     page.get_by_role("button", name=what).click()
     expect(page.get_by_label("Decision")).to_contain_text(reason)

@@ -19,7 +19,10 @@ PAGES = (
     "/activity",
     "/approvals",
     "/models",
-    "/policies",
+    "/use-cases",
+    "/use-cases/support",
+    "/rules",
+    "/notifications",
     "/keys",
     "/configuration",
 )

@@ -54,7 +54,7 @@ def test_a_secret_that_is_shown_once_is_closed_by_its_button_only(page: Page) ->
 
 
 def test_what_is_typed_survives_an_outside_click_escape_and_a_reload(page: Page) -> None:
-    page.goto("/policies")
+    page.goto("/use-cases")
     page.get_by_role("button", name="Register use case").click()
     form = page.get_by_role("dialog")
     form.get_by_label("Purpose").fill("Typed with care")
@@ -73,11 +73,12 @@ def test_what_is_typed_survives_an_outside_click_escape_and_a_reload(page: Page)
 def test_the_last_day_of_a_use_case_is_the_day_that_was_chosen(page: Page, lab: Lab) -> None:
     entry = {"owner": "Ada", "purpose": "Ends with the year", "expires": "2031-12-31"}
     lab.gate.api.call("PUT", "/api/entries/use_case/ends-with-the-year", {"entry": entry})
-    page.goto("/policies")
+    page.goto("/use-cases")
     row = page.get_by_role("row").filter(has_text="Ends with the year")
     expect(row).to_contain_text("until 2031-12-31")
+    row.get_by_role("link").click()
     for _ in range(2):  # reading it into a form and saving it moves nothing
-        row.get_by_role("button", name="Change").click()
+        page.get_by_role("button", name="Change use case").click()
         expect(page.get_by_role("dialog").get_by_label("Expires after")).to_have_value("2031-12-31")
         page.get_by_role("dialog").get_by_role("button", name="Save").click()
         expect(page.get_by_role("dialog")).to_have_count(0)
@@ -88,8 +89,8 @@ def test_the_last_day_of_a_use_case_is_the_day_that_was_chosen(page: Page, lab: 
 @pytest.mark.parametrize(
     ("person", "pages"),
     [
-        ("clerk", ["Home", "Chat", "Preview", "My usage", "Quick start", "Models"]),
-        ("grace", ["Home", "Chat", "Preview", "My usage", "Quick start", "Approvals", "Models"]),
+        ("clerk", ["Home", "Chat", "Preview", "My usage", "Quick start", "Use cases", "Approvals", "Models"]),
+        ("grace", ["Home", "Chat", "Preview", "My usage", "Quick start", "Use cases", "Approvals", "Models"]),
     ],
 )
 def test_a_person_sees_only_the_places_that_their_role_opens(
@@ -112,9 +113,12 @@ def test_an_auditor_reads_rules_and_keys_and_is_offered_no_change(
     lab.gate.api.call("PUT", "/api/entries/person/iris", {"entry": {"name": "Iris", "roles": ["auditor"]}})
     stranger.goto(sign_in_link("iris"))
     expect(stranger.get_by_role("heading", level=1)).to_have_text(re.compile("Start|Overview"))
-    stranger.goto("/policies")
+    stranger.goto("/rules")
     expect(stranger.get_by_text("mask-personal-data", exact=True)).to_be_visible()
     expect(stranger.get_by_role("switch")).to_have_count(0)
+    expect(stranger.get_by_role("button", name=re.compile("Write|Take back"))).to_have_count(0)
+    stranger.goto("/use-cases")
+    expect(stranger.get_by_role("row").nth(1)).to_be_visible()
     expect(stranger.get_by_role("button", name=re.compile("Register|Change|Remove"))).to_have_count(0)
     stranger.goto("/keys")
     expect(stranger.get_by_role("row").nth(1)).to_be_visible()

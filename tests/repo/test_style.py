@@ -198,7 +198,7 @@ OFFERS: dict[str, str] = {
     """,
     "substrate/egress": """
         AddressPolicy Egress Framing Headers NetworkProfile Origin Request Resolver Response Sending
-        SystemResolver Target is_metadata parse_url why_never
+        SystemResolver Target Vetted is_metadata parse_url why_never
     """,
     "testing/simulator": """
         Failure Framing Received Script Simulator Tokens ToolCall context_overflow

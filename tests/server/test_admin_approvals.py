@@ -382,3 +382,47 @@ async def test_content_is_withheld_where_policy_lets_nobody_reveal_it(house: Hou
         detail = (await client.get(f"/api/approvals/{approval}")).json()
     assert (detail["content"], detail["parts"]) == ("withheld", [])
     assert detail["approval"]["id"] == approval
+
+
+async def test_several_are_decided_at_once_and_the_deciders_own_request_is_left(house: House) -> None:
+    bot, grace = await _claims(house), await house.register("grace", "approver")
+    own = await _key_asked(house, await house.register("grace", "approver", "admin"))
+    others = [(await _call(house, bot, text)).json()["error"]["approval_id"] for text in ("Claim 1", "Claim 2")]
+    body = {"approvals": [*others, own, "default.nothing"], "decision": "approve", **REASON}
+    async with house.client(grace) as client:
+        answer = await client.post("/api/approvals", json=body)
+        assert (await client.post("/api/approvals", json={**body, "approvals": []})).status_code == 400
+        refused = await client.post("/api/approvals", json={**body, "approvals": others, "decision": "refuse"})
+    results = {one["id"]: one for one in answer.json()["results"]}
+    assert [results[one]["approval"]["state"] for one in others] == ["approved", "approved"]
+    assert "a person other than the requester" in results[own]["error"]
+    assert "there is no request" in results["default.nothing"]["error"]
+    assert all("already decided" in one["error"] for one in refused.json()["results"])
+    assert (await _state(house, own))["state"] == "waiting"
+    assert (await _call(house, bot, "Claim 1", grant=others[0])).status_code == 200
+    decided = await house.records(verb="approval.decide", outcome="done")
+    assert len(decided) == 2  # each decision has its own record
+
+
+async def test_whoever_asked_lists_their_own_requests_and_only_readers_of_people_see_names(house: House) -> None:
+    bot = await _claims(house)
+    (asked, _) = [(await _call(house, bot, text)).json()["error"]["approval_id"] for text in ("Claim 1", "Claim 2")]
+    await _key_asked(house, await house.register("olga", "admin"))
+    async with house.admin as admin:
+        named = {"entry": {"name": "Claims robot", "kind": "service"}}
+        assert (await admin.put("/api/entries/person/bot", json=named)).status_code == 200
+    seen: dict[str, tuple[str, str]] = {}
+    for person, role in (("ida", "auditor"), ("grace", "approver")):
+        async with house.client(await house.register(person, role)) as client:
+            one = (await client.get(f"/api/approvals/{asked}")).json()["approval"]
+            seen[person] = (one["requester"], one["title"])
+    wanted = "{} wants to send a call to clinic (our own machines) for claims"
+    assert seen["ida"] == ("Claims robot", wanted.format("Claims robot"))
+    assert seen["grace"] == ("bot", wanted.format("bot"))
+    async with house.client(bot) as client:
+        mine = (await client.get("/api/approvals", params={"mine": "true"})).json()["approvals"]
+        assert (await client.get("/api/approvals")).status_code == 403
+    assert (len(mine), {one["principal"] for one in mine}, mine[0]["is_own"]) == (2, {"bot"}, True)
+    async with house.admin as admin:
+        every = (await admin.get("/api/approvals")).json()["approvals"]
+    assert every[0]["title"] == "olga wants to make a key"

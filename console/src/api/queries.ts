@@ -47,6 +47,66 @@ export const useCasesQuery = queryOptions({
   queryFn: async () => (await take(api.GET("/api/use-cases"))).use_cases,
 });
 
+/** One use case with its rules and keys. */
+export const useCaseQuery = (useCase: string) =>
+  queryOptions({
+    queryKey: ["use-cases", useCase],
+    queryFn: () => take(api.GET("/api/use-cases/{use_case}", { params: { path: { use_case: useCase } } })),
+  });
+
+/** What others would notice of a change; null for a removal. */
+export const effectsQuery = (useCase: string, becomes: Schemas["UseCaseBody"] | null) =>
+  queryOptions({
+    queryKey: ["use-cases", useCase, "effects", becomes],
+    queryFn: async () => {
+      const given = { params: { path: { use_case: useCase } }, body: { becomes } };
+      return (await take(api.POST("/api/use-cases/{use_case}/effects", given))).effects;
+    },
+    staleTime: 0,
+  });
+
+/** How many calls each rule matched. */
+export const ruleMatchesQuery = queryOptions({
+  queryKey: ["rule-matches"],
+  queryFn: () => take(api.GET("/api/rules/matches")),
+});
+
+/** What another mode of a rule would have changed in the last week's calls of a use case. */
+export const rulePreviewQuery = (rule: string, useCase: string, mode: Schemas["RuleView"]["mode"]) =>
+  queryOptions({
+    queryKey: ["rule-preview", rule, useCase, mode],
+    queryFn: () =>
+      take(
+        api.GET("/api/rules/{rule}/preview", {
+          params: { path: { rule }, query: { use_case: useCase, mode, days: 7 } },
+        }),
+      ),
+    staleTime: 0,
+  });
+
+/** The last changes of modes in one use case, from the records. */
+export const modeChangesQuery = (useCase: string) =>
+  queryOptions({
+    queryKey: ["rules", useCase, "changes"],
+    queryFn: async () => {
+      const query = { verb: "rule.set_mode", resource: `use_case:${useCase}`, outcome: "done", limit: 20 };
+      return ((await take(api.GET("/api/records", { params: { query } }))) as RecordPage).records;
+    },
+  });
+
+/** The tenant's own policies, as the file has them. */
+export const policiesQuery = queryOptions({
+  queryKey: ["policies"],
+  queryFn: async () =>
+    (await take(api.GET("/api/entries/{section}", { params: { path: { section: "policy" } } }))).entries,
+});
+
+/** The destinations of notices. */
+export const notificationsQuery = queryOptions({
+  queryKey: ["notifications"],
+  queryFn: async () => (await take(api.GET("/api/notifications"))).notifications,
+});
+
 /** The rules with the modes that they have for one use case. */
 export const rulesQuery = (useCase: string | null) =>
   queryOptions({
@@ -71,12 +131,15 @@ export const recordQuery = (record: string) =>
       (await take(api.GET("/api/records/{record}", { params: { path: { record } } }))) as RecordDetail,
   });
 
-/** A page of requests for approval, newest first: those that wait, or all. */
-export const approvalsQuery = (isAll: boolean, cursor: string | null) =>
+/** Which requests for approval to list: those that wait, all, or the person's own. */
+export type ApprovalsShown = "waiting" | "all" | "mine";
+
+/** A page of requests for approval, newest first. */
+export const approvalsQuery = (shown: ApprovalsShown, cursor: string | null) =>
   queryOptions({
-    queryKey: ["approvals", isAll, cursor],
+    queryKey: ["approvals", shown, cursor],
     queryFn: () => {
-      const query = { ...(isAll ? {} : { waiting: true }), ...(cursor ? { cursor } : {}) };
+      const query = { ...(shown === "all" ? {} : { [shown]: true }), ...(cursor ? { cursor } : {}) };
       return take(api.GET("/api/approvals", { params: { query } }));
     },
   });

@@ -749,6 +749,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rules/{rule}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What another mode of a rule would have changed in past calls. */
+        get: operations["previewRuleMode"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/matches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many calls each rule matched on each of the last 30 days. */
+        get: operations["listRuleMatches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/conversations": {
         parameters: {
             query?: never;
@@ -1448,9 +1482,17 @@ export interface components {
         /**
          * RuleView
          * @description A rule with its source text.
+         *
+         *         `effect` says in words what it does when it matches. `source` is where it comes from: built in, an own policy, or
+         *         the file; `policy` names that policy. Nobody can set a rule to observe that is `is_always` enforced.
          */
         RuleView: {
             id: string;
+            effect: string;
+            is_always: boolean;
+            /** @enum {unknown} */
+            source: "built_in" | "file" | "own";
+            policy: string | null;
             /** @enum {unknown} */
             does: "allow" | "ask" | "deny" | "duty";
             /** @enum {unknown} */
@@ -2004,6 +2046,54 @@ export interface components {
             root_hash: string;
             vkey: string;
             checkpoint: string;
+        };
+        /**
+         * RulePreview
+         * @description What another mode of a rule would have changed in the calls of one use case.
+         *
+         *         `calls` counts the calls in which the rule matched. The other counts are calls that would have been refused, would
+         *         have needed approval, would have been allowed, or would have had more or fewer duties, such as masking.
+         *         `is_complete` is false if there were too many records; then the newest ones count.
+         */
+        RulePreview: {
+            rule: string;
+            use_case: string;
+            /** @enum {unknown} */
+            mode: "enforce" | "observe";
+            since: string;
+            is_complete: boolean;
+            calls: number;
+            refused: number;
+            asked: number;
+            allowed: number;
+            more_duties: number;
+            fewer_duties: number;
+            examples: components["schemas"]["ExampleCall"][];
+        };
+        /**
+         * ExampleCall
+         * @description A past call that another mode of the rule would have changed.
+         */
+        ExampleCall: {
+            /** @enum {unknown} */
+            difference: "allowed" | "asked" | "fewer_duties" | "more_duties" | "refused";
+            record: components["schemas"]["RecordView"];
+        };
+        /**
+         * RuleMatchList
+         * @description The matches of the rules that matched at all, by id. Counting stops at `most_a_day` for each day.
+         */
+        RuleMatchList: {
+            matches: components["schemas"]["RuleMatches"][];
+            most_a_day: number;
+        };
+        /**
+         * RuleMatches
+         * @description How many calls a rule matched, on each of the last 30 days, oldest first.
+         */
+        RuleMatches: {
+            rule: string;
+            days: number[];
         };
         /**
          * ConversationList
@@ -4258,6 +4348,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LedgerView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    previewRuleMode: {
+        parameters: {
+            query?: {
+                /** @description The use case whose calls count; required. */
+                use_case?: string;
+                /** @description The mode to look at: observe or enforce; required. */
+                mode?: string;
+                /** @description How many days back, 1 to 31; 7 by default. */
+                days?: number;
+            };
+            header?: never;
+            path: {
+                rule: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulePreview"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listRuleMatches: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleMatchList"];
                 };
             };
             /** @description An error. */

@@ -75,7 +75,7 @@ export function Rows({ count = 6, height = 22 }: { count?: number; height?: numb
 export function RuleName({ id }: { id: string }) {
   const mayOpen = useMayOpen();
   if (id.startsWith("lattice.")) return <span title="The content labels do not fit the clearance of this destination">{id}</span>;
-  const address = `/policies#${id}`;
+  const address = `/rules#${id}`;
   return mayOpen(address) ? <Link to={address}>{id}</Link> : <span>{id}</span>;
 }
 

@@ -126,7 +126,10 @@ function GroupBar({ path }: { path: string }) {
             onClick={() => setOpenGroup(group === openGroup ? null : group)}
           >
             <Drawn path={places[0]!.icon} size={18} />
-            {words}
+            <span>
+              {words}
+              {places.map((place) => place.useBadge && <Badge key={place.path} useBadge={place.useBadge} />)}
+            </span>
           </button>
         ))}
       </div>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -65,6 +66,13 @@ class RuleHit(NamedTuple):
     does: Literal["deny", "ask", "allow", "duty"]
     mode: Mode
     reason: str
+
+
+def effect_of(does: Collection[str]) -> Effect:
+    """Return the effect of rules from what each of them does. Without an `allow` nothing is allowed."""
+    if "deny" in does or "allow" not in does:
+        return Effect.DENY
+    return Effect.ASK if "ask" in does else Effect.ALLOW
 
 
 NOTHING_ALLOWS = "No rule allows this action. Ask an administrator for access."

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from headgate.admin.features import Feature, Job, Opened, Platform
 from headgate.admin.records import RECORD_FORGET, RECORD_REVEAL
 from headgate.kernel.pipeline import Pipeline
+from headgate.ledger import record_routes, rule_routes
 from headgate.ledger.commands import COMMANDS
 from headgate.ledger.erasure import Eraser
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
@@ -14,7 +15,6 @@ from headgate.ledger.live import LiveRecords
 from headgate.ledger.parts import Forgetting, Ledger, Revealing
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.reader import LedgerReader
-from headgate.ledger.record_routes import OPERATIONS
 from headgate.ledger.recorder import JournalRecorder
 from headgate.ledger.seal import Sealer
 from headgate.ledger.verbs import VERBS
@@ -67,7 +67,7 @@ FEATURE = Feature(
     summary="Records of all allowed and refused actions, in a log that anybody can verify.",
     package="headgate.ledger",
     verbs=VERBS,
-    operations=OPERATIONS,
+    operations=(*record_routes.OPERATIONS, *rule_routes.OPERATIONS),
     commands=COMMANDS,
     open=open_ledger,
 )

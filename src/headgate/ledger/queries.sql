@@ -248,3 +248,33 @@ SELECT pg_advisory_xact_lock_shared(hashtext('ledger.parts'))
 SELECT f.tenant, f.record, f.principal FROM ledger.forgotten f
 JOIN unnest(%(tenants)s::text[], %(records)s::text[]) AS u (tenant, record)
     ON f.tenant = u.tenant AND f.record = u.record
+
+-- name: rule_matches
+-- Jumps from mark to mark along the index, and counts a bounded number of calls of each period.
+WITH RECURSIVE known AS (
+    (
+        SELECT mark FROM ledger.marks
+        WHERE tenant = %(tenant)s AND mark > %(prefix)s AND mark < %(end)s
+        ORDER BY mark LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+        SELECT m.mark FROM ledger.marks m
+        WHERE m.tenant = %(tenant)s AND m.mark > known.mark AND m.mark < %(end)s
+        ORDER BY m.mark LIMIT 1
+    )
+    FROM known WHERE known.mark IS NOT NULL
+)
+SELECT known.mark, array_agg(counted.count ORDER BY period.place) AS counts
+FROM known
+CROSS JOIN unnest(%(starts)s::text[], %(ends)s::text[]) WITH ORDINALITY AS period (first, after, place)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count FROM (
+        SELECT FROM ledger.marks m
+        WHERE m.tenant = %(tenant)s AND m.mark = known.mark AND m.record >= period.first AND m.record < period.after
+        LIMIT %(most)s
+    ) bounded
+) counted
+WHERE known.mark IS NOT NULL
+GROUP BY known.mark
+HAVING sum(counted.count) > 0

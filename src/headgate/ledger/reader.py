@@ -238,6 +238,14 @@ class LedgerReader:
         found = tuple(StoredRecord.of(row) for row in rows if _matches(decode_leaf(row.leaf), query))
         return FollowedRecords(found, (rows[-1].leaf_index or 0) if rows else after)
 
+    async def rule_matches(
+        self, *, tenant: TenantId, moments: Sequence[datetime], most: int
+    ) -> Mapping[str, Sequence[int]]:
+        """Return how many calls each rule matched between each two moments, at most `most` for each rule and period."""
+        bounds = [ulid_floor(moment) for moment in moments]
+        async with self._database.transaction(tenant=tenant) as tx:
+            return await store.rule_matches(tx, tenant=tenant, bounds=bounds, most=most)
+
     async def get_record(self, record_id: str, *, tenant: TenantId) -> RecordFamily:
         """Return a record with its children.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -146,6 +146,29 @@ class _Found:
     places: list[int]
     sizes: list[int]
     blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Matches:
+    mark: str
+    counts: list[int]
+
+
+async def rule_matches(
+    tx: Transaction, *, tenant: str, bounds: Sequence[str], most: int
+) -> Mapping[str, Sequence[int]]:
+    """Return the number of calls that each rule matched in each period.
+
+    Args:
+        bounds: the ids between which the periods lie, oldest first; one more than periods.
+        most: counting stops at this number for each rule and period.
+    """
+    prefix = _WITHIN + _RULE
+    end = prefix[:-1] + chr(ord(prefix[-1]) + 1)  # the first text after all that begin with the prefix
+    periods = {"starts": list(bounds[:-1]), "ends": list(bounds[1:])}
+    params = {"tenant": tenant, "most": most, "prefix": prefix, "end": end, **periods}
+    rows = await tx.rows(_SQL["rule_matches"], params, of=_Matches)
+    return {row.mark.removeprefix(prefix): row.counts for row in rows}
 
 
 async def prepare_months(tx: Transaction) -> None:

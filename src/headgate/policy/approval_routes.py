@@ -172,6 +172,7 @@ async def _decide(policy: Policy, request: Request, *, approved: bool) -> Approv
 
 async def decide_many(policy: Policy, request: Request) -> DecisionResults:
     """Approve or refuse several requests. One that cannot be decided does not stop the others."""
+    request.authorise(APPROVAL_DECIDE, Resource("approvals", request.tenant))
     body = request.body_as(ManyDecisions)
     results: list[DecisionResult] = []
     for approval_id in dict.fromkeys(body.approvals):

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
 
 from headgate.admin import completion
 from headgate.admin.client import client_at, url_option
-from headgate.admin.printing import as_json_option, print_rows
+from headgate.admin.printing import as_json_option, plural, print_rows
 from headgate.policy.approval_commands import approvals
 from headgate.policy.use_case_commands import use_cases
 
 _use_case = completion.names("use case")
 _person = completion.names("person")
+
+_DIFFERENCES = {
+    "refused": "would have been refused",
+    "asked": "would have needed approval",
+    "allowed": "would have been allowed",
+    "more_duties": "would have met the rule's duty, such as masking",
+    "fewer_duties": "would have been without the rule's duty, such as masking",
+}
+"""What another mode would have changed, in words."""
 
 
 @click.group()
@@ -126,7 +137,9 @@ def list_rules(use_case: str | None, url: str | None, as_json: bool) -> None:
     """List the rules in force."""
     query = f"?{urlencode({'use_case': use_case})}" if use_case else ""
     print_rows(
-        client_at(url).call("GET", f"/api/rules{query}")["rules"], ("id", "does", "mode", "reason"), as_json=as_json
+        client_at(url).call("GET", f"/api/rules{query}")["rules"],
+        ("id", "effect", "mode", "source", "reason"),
+        as_json=as_json,
     )
 
 
@@ -147,6 +160,31 @@ def set_mode(use_case: str, rule: str, mode: str, url: str | None) -> None:
     path = f"/api/use-cases/{quote(use_case, safe='')}/rules/{quote(rule, safe='')}"
     client_at(url).call("PUT", path, {"mode": mode})
     click.echo(f"{rule}: {mode} for {use_case}")
+
+
+@rules.command("preview")
+@click.argument("use_case")
+@click.argument("rule")
+@click.argument("mode", type=click.Choice(["observe", "enforce"]))
+@click.option("--days", type=click.IntRange(1, 31), default=7, show_default=True)
+@url_option
+@as_json_option
+def preview_mode(use_case: str, rule: str, mode: str, days: int, url: str | None, as_json: bool) -> None:
+    """Say what another MODE of a RULE would have changed in past calls of a USE_CASE."""
+    query = urlencode({"use_case": use_case, "mode": mode, "days": days})
+    answer: dict[str, Any] = client_at(url).call("GET", f"/api/rules/{quote(rule, safe='')}/preview?{query}")
+    if as_json:
+        click.echo(json.dumps(answer, indent=1))
+        return
+    click.echo(f"{rule} matched {plural(answer['calls'], 'call')} of {use_case} in {plural(days, 'day')}")
+    for name, words in _DIFFERENCES.items():
+        if answer[name]:
+            click.echo(f"{plural(answer[name], 'call')} {words}")
+    if not answer["is_complete"]:
+        click.echo("there were more; only the newest calls are counted")
+    for example in answer["examples"]:
+        record = example["record"]
+        click.echo(f"  {record['id']}  {record['resource']}  {_DIFFERENCES[example['difference']]}")
 
 
 COMMANDS = (keys, use_cases, rules, approvals)

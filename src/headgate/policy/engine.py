@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import cedarpy
 
-from headgate.kernel.decision import NO_OBLIGATIONS, Effect, Mode, Obligations, RuleHit
+from headgate.kernel.decision import NO_OBLIGATIONS, Effect, Mode, Obligations, RuleHit, effect_of
 from headgate.kernel.errors import Conflict
 from headgate.policy.rules import Rule, cedar_json
 
@@ -113,8 +113,8 @@ class Engine:
         hits.sort(key=lambda hit: (_ORDER[hit.does], hit.id))
         enforced = [hit for hit in hits if hit.mode == "enforce"]
         return Verdict(
-            effect=_effect(enforced),
-            would=_effect(hits),
+            effect=effect_of({hit.does for hit in enforced}),
+            would=effect_of({hit.does for hit in hits}),
             rules=tuple(hits),
             obligations=self._obligations(enforced),
             observed=self._obligations(hit for hit in hits if hit.mode == "observe"),
@@ -160,10 +160,3 @@ def joined_rules(groups: Iterable[Iterable[Rule]]) -> dict[str, Rule]:
             )
         rules[rule.id] = rule
     return rules
-
-
-def _effect(hits: Sequence[RuleHit]) -> Effect:
-    does = {hit.does for hit in hits}
-    if "deny" in does or "allow" not in does:
-        return Effect.DENY
-    return Effect.ASK if "ask" in does else Effect.ALLOW

@@ -10,6 +10,9 @@ from headgate.admin.commands import Facts, digest_of, summary
 from headgate.admin.operations import Operation, Parameter
 from headgate.admin.requests import Request
 from headgate.kernel.action import Resource
+from headgate.kernel.decision import LogLevel
+from headgate.policy.category_words import listed_categories
+from headgate.policy.entities import CustomPolicy
 from headgate.policy.parts import Policy
 from headgate.policy.service import RuleView as ShownRule
 from headgate.policy.verbs import POLICY_LIST, RULE_SET_MODE
@@ -17,9 +20,17 @@ from headgate.substrate.database import Transaction
 
 
 class RuleView(Body, frozen=True, kw_only=True):
-    """A rule with its source text."""
+    """A rule with its source text.
+
+    `effect` says in words what it does when it matches. `source` is where it comes from: built in, an own policy, or
+    the file; `policy` names that policy. Nobody can set a rule to observe that is `is_always` enforced.
+    """
 
     id: str
+    effect: str
+    is_always: bool
+    source: Literal["built_in", "own", "file"]
+    policy: str | None
     does: Literal["allow", "deny", "ask", "duty"]
     mode: Literal["observe", "enforce"]
     reason: str
@@ -45,6 +56,9 @@ class RuleSchema(Body, frozen=True, kw_only=True):
     """The Cedar schema that rules are written against: who acts, on what, and every verb with its attributes."""
 
     text: str
+
+
+_EFFECTS = {"allow": "Allows", "deny": "Refuses", "ask": "Asks for approval"}
 
 
 async def get_rule_schema(policy: Policy, request: Request) -> RuleSchema:
@@ -81,13 +95,39 @@ async def set_rule_mode(policy: Policy, request: Request) -> RuleList:
 async def _rules(policy: Policy, caller: AdminCaller, use_case: str | None) -> RuleList:
     async with policy.database.transaction(tenant=caller.tenant_id) as tx:
         found = await policy.service.rules(tx, tenant=caller.tenant_id, use_case=use_case)
-    return RuleList(
-        use_case=use_case, version=policy.tenant_of(caller).policy_version, rules=[_view(rule) for rule in found]
+        own = {one.source_name: one for one in await policy.service.policies(tx, tenant=caller.tenant_id)}
+    rules = [_view(rule, own.get(rule.source)) for rule in found]
+    return RuleList(use_case=use_case, version=policy.tenant_of(caller).policy_version, rules=rules)
+
+
+def _view(rule: ShownRule, policy: CustomPolicy | None) -> RuleView:
+    source = "built_in" if policy is None else "file" if policy.source == "file" else "own"
+    return RuleView(
+        id=rule.id,
+        effect=_effect(rule),
+        is_always=rule.own_mode == "always",
+        source=source,
+        policy=None if policy is None else policy.id,
+        does=rule.does,
+        mode=rule.mode,
+        reason=rule.reason,
+        text=rule.text,
+        pack=rule.source,
     )
 
 
-def _view(rule: ShownRule) -> RuleView:
-    return RuleView(id=rule.id, does=rule.does, mode=rule.mode, reason=rule.reason, text=rule.text, pack=rule.source)
+def _effect(rule: ShownRule) -> str:
+    """Return what a rule does when it matches, in words."""
+    if rule.does != "duty":
+        return _EFFECTS[rule.does]
+    duty = rule.obligations
+    if duty.mask:
+        return f"Masks {listed_categories(duty.mask)}"
+    if duty.cap_output_tokens is not None:
+        return f"Limits answers to {duty.cap_output_tokens:,} tokens"
+    if duty.log is not LogLevel.FULL:
+        return "Records no content" if duty.log is LogLevel.NONE else "Records content only masked"
+    return "Keeps calls on our own machines"
 
 
 OPERATIONS = (

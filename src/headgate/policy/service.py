@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.content import Labelled
-from headgate.kernel.decision import Decision, Mode
+from headgate.kernel.decision import Decision, Mode, Obligations
 from headgate.kernel.errors import Conflict, Invalid, NotFound, TooLarge
 from headgate.kernel.identity import TenantId, UseCase, UseCaseStatus
 from headgate.kernel.labels import BOTTOM, EVERYTHING, Labels
@@ -80,6 +80,7 @@ class RuleView(NamedTuple):
     reason: str
     text: str
     source: str
+    obligations: Obligations
 
 
 @dataclass(frozen=True, slots=True)
@@ -603,4 +604,4 @@ def _is_same(known: TenantPolicy, contents: TenantContents) -> bool:
 
 
 def _view(rule: Rule, mode: Mode) -> RuleView:
-    return RuleView(rule.id, rule.does, mode, rule.mode, rule.reason, rule.text, rule.source)
+    return RuleView(rule.id, rule.does, mode, rule.mode, rule.reason, rule.text, rule.source, rule.obligations)

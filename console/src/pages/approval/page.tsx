@@ -9,7 +9,7 @@ import { type Schemas, api, take } from "../../api/client";
 import { approvalQuery } from "../../api/queries";
 import { useDraft } from "../../draft";
 import { RecordLink } from "../../elements/RecordLink";
-import { VerbWords, useActionWords } from "../../elements/VerbWords";
+import { VerbWords } from "../../elements/VerbWords";
 import { CopyButton, Json } from "../../elements/code";
 import { Icon } from "../../elements/icons";
 import { Failure, PageHead, RuleName, Rows, Section } from "../../elements/page";
@@ -17,6 +17,7 @@ import { Labels, Time } from "../../elements/record";
 import { formatSize } from "../../format";
 import { partWords } from "../../record/words";
 import { ApprovalState } from "../../elements/ApprovalState";
+import { excerptOf } from "./excerpt";
 import type { Page } from "../../page";
 import prose from "../../elements/prose.module.css";
 
@@ -34,7 +35,6 @@ export default function Approval() {
   const id = useParams().approval!;
   // A look at the content is itself recorded: it is not taken again by the clock.
   const detail = useQuery({ ...approvalQuery(id), staleTime: Infinity, refetchOnWindowFocus: false });
-  const action = useActionWords();
   return (
     <>
       <Text size="sm" mb={6}>
@@ -43,7 +43,7 @@ export default function Approval() {
           Approvals
         </Link>
       </Text>
-      <PageHead title={detail.data ? action(detail.data.approval) : "Request"}>
+      <PageHead title={detail.data ? detail.data.approval.title : "Request"}>
         <span className={prose.mono}>
           {detail.data && `${detail.data.approval.verb} · `}
           {id}
@@ -73,7 +73,7 @@ function Asked({ approval }: { approval: View }) {
       <dl className={prose.facts}>
         <dt>Requested by</dt>
         <dd>
-          {approval.principal}
+          {approval.requester}
           {approval.on_behalf_of.length > 0 && <> on behalf of {approval.on_behalf_of.join(", ")}</>}
           {approval.makers.length > 0 && (
             <span className={prose.quiet}>, with a key made by {approval.makers.join(" and ")}</span>
@@ -81,7 +81,7 @@ function Asked({ approval }: { approval: View }) {
         </dd>
         <dt>Use case</dt>
         <dd>{approval.use_case}</dd>
-        <dt>Rules</dt>
+        <dt>Needed because</dt>
         <dd>
           {approval.rules.map((rule) => (
             <div key={rule.id}>
@@ -156,6 +156,7 @@ function Content({ detail, onLook }: { detail: Detail; onLook: () => void }) {
     <Section title="Content to send">
       {detail.content === "shown" ? (
         <Stack gap="md">
+          <Excerpt parts={detail.parts} />
           {detail.parts.map((part) =>
             part.text === null ? (
               <Text key={part.name} size="sm">
@@ -184,6 +185,18 @@ function Content({ detail, onLook }: { detail: Detail; onLook: () => void }) {
         </Group>
       )}
     </Section>
+  );
+}
+
+/** The newest words of the person who asked, for a first look; the parts below hold everything. */
+function Excerpt({ parts }: { parts: Detail["parts"] }) {
+  const text = parts.map((part) => excerptOf(part.text)).find((found) => found !== null);
+  return (
+    text && (
+      <blockquote aria-label="Excerpt" style={{ margin: 0, paddingLeft: 12, borderLeft: "3px solid var(--hg-line)" }}>
+        {text}
+      </blockquote>
+    )
   );
 }
 

@@ -1,17 +1,18 @@
 /** Requests for approval, newest first: those that wait, or all. */
 
-import { Button, Group, Paper, SegmentedControl, Stack } from "@mantine/core";
+import { Button, Checkbox, Group, Paper, SegmentedControl, Stack, Text } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
 
 import type { Schemas } from "../../api/client";
-import { approvalsQuery } from "../../api/queries";
+import { type ApprovalsShown, approvalsQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { Labels, Time } from "../../elements/record";
-import { useActionWords } from "../../elements/VerbWords";
 import { ApprovalState } from "../../elements/ApprovalState";
 import type { Page } from "../../page";
+import { useMay } from "../../session";
+import { DecideMany } from "./DecideMany";
 import table from "../../elements/table.module.css";
 import prose from "../../elements/prose.module.css";
 
@@ -20,7 +21,7 @@ export const page: Page = {
   title: "Approvals",
   group: "govern",
   order: 30,
-  may: ["approval.list"],
+  may: "everyone",
   useBadge: useWaiting,
   icon: "M3.200 2.500h9.600v11H3.200zM5.700 8.200l1.700 1.700 3-3.500M6 2.500v-1h4v1",
 };
@@ -30,26 +31,36 @@ const BADGE_LOOK_MS = 30_000;
 
 export default function Approvals() {
   const [search, setSearch] = useSearchParams();
-  const isAll = search.get("show") === "all";
-  const show = (value: string): void => setSearch(value === "all" ? { show: value } : {}, { replace: true });
+  const may = useMay();
+  const decides = may("approval.list");
+  const asked = search.get("show");
+  const shown: ApprovalsShown = !decides ? "mine" : asked === "all" || asked === "mine" ? asked : "waiting";
+  const show = (value: string): void => setSearch(value === "waiting" ? {} : { show: value }, { replace: true });
   return (
     <>
-      <PageHead title="Approvals">
-        Some rules ask for approval. Approve a request and it runs once, unchanged. You cannot approve your own
-        requests.
+      <PageHead
+        title="Approvals"
+        actions={may("notice.list") && <Link to="/notifications">Notifications</Link>}
+      >
+        {decides
+          ? "Some rules ask for approval. Approve a request and it runs once, unchanged. You cannot approve your own requests."
+          : "Some rules ask for approval. Your requests appear here, with what became of them."}
       </PageHead>
       <Stack gap="md">
-        <SegmentedControl
-          aria-label="Requests to show"
-          style={{ alignSelf: "flex-start" }}
-          value={isAll ? "all" : "waiting"}
-          onChange={show}
-          data={[
-            { value: "waiting", label: "Waiting" },
-            { value: "all", label: "All" },
-          ]}
-        />
-        <Listed key={String(isAll)} isAll={isAll} />
+        {decides && (
+          <SegmentedControl
+            aria-label="Requests to show"
+            style={{ alignSelf: "flex-start" }}
+            value={shown}
+            onChange={show}
+            data={[
+              { value: "waiting", label: "Waiting" },
+              { value: "all", label: "All" },
+              { value: "mine", label: "Mine" },
+            ]}
+          />
+        )}
+        <Listed key={shown} shown={shown} />
       </Stack>
     </>
   );
@@ -57,16 +68,28 @@ export default function Approvals() {
 
 /** How many requests wait, counted as far as one page of them goes. */
 function useWaiting(): string | null {
-  const { data } = useQuery({ ...approvalsQuery(false, null), refetchInterval: BADGE_LOOK_MS });
+  const may = useMay();
+  const { data } = useQuery({
+    ...approvalsQuery("waiting", null),
+    enabled: may("approval.list"),
+    refetchInterval: BADGE_LOOK_MS,
+  });
   if (!data?.approvals.length) return null;
   return `${data.approvals.length}${data.next ? "+" : ""}`;
 }
 
-function Listed({ isAll }: { isAll: boolean }) {
+const NONE: Readonly<Record<ApprovalsShown, string>> = {
+  waiting: "No requests wait for a decision",
+  all: "No requests yet",
+  mine: "You have not asked for approval yet",
+};
+
+function Listed({ shown }: { shown: ApprovalsShown }) {
   // The cursors of the pages before this one, as for records.
   const [cursors, setCursors] = useState<readonly string[]>([]);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const page = useQuery({
-    ...approvalsQuery(isAll, cursors.at(-1) ?? null),
+    ...approvalsQuery(shown, cursors.at(-1) ?? null),
     placeholderData: keepPreviousData,
     refetchInterval: LOOK_MS,
   });
@@ -74,19 +97,45 @@ function Listed({ isAll }: { isAll: boolean }) {
   if (!page.data) return <Rows />;
   const { approvals, next } = page.data;
   const isFirst = cursors.length === 0;
+  const open = approvals.filter((approval) => approval.can_decide);
+  const chosen = open.filter((approval) => selected.has(approval.id));
+  const select = (id: string, isChosen: boolean): void => {
+    const changed = new Set(selected);
+    if (isChosen) changed.add(id);
+    else changed.delete(id);
+    setSelected(changed);
+  };
   return (
     <Stack gap="sm">
       {approvals.length === 0 ? (
-        <Empty title={isAll ? "No requests yet" : "No requests wait for a decision"}>
-          A request appears here when a rule asks for approval. <Link to="/policies">Policies</Link> lists the rules.
+        <Empty title={NONE[shown]}>
+          A request appears here when a rule asks for approval. <RulesLink />
         </Empty>
       ) : (
-        <Stack component="ul" className={prose.plainList} gap="xs" aria-label="Requests, newest first">
-          {approvals.map((approval) => (
-            <Row key={approval.id} approval={approval} />
-          ))}
-        </Stack>
+        <>
+          {open.length > 1 && (
+            <Checkbox
+              label={`Select all ${open.length} that you can decide`}
+              checked={chosen.length === open.length}
+              indeterminate={chosen.length > 0 && chosen.length < open.length}
+              onChange={(event) =>
+                setSelected(new Set(event.currentTarget.checked ? open.map((approval) => approval.id) : []))
+              }
+            />
+          )}
+          <Stack component="ul" className={prose.plainList} gap="xs" aria-label="Requests, newest first">
+            {approvals.map((approval) => (
+              <Row
+                key={approval.id}
+                approval={approval}
+                isChosen={selected.has(approval.id)}
+                onChoose={open.length > 1 && approval.can_decide ? select : null}
+              />
+            ))}
+          </Stack>
+        </>
       )}
+      {chosen.length > 0 && <DecideMany approvals={chosen} onDecided={() => setSelected(new Set())} />}
       {(next || !isFirst) && (
         <Group component="nav" aria-label="Pages of requests" justify="flex-end" gap="xs">
           <Button variant="default" size="xs" disabled={isFirst} onClick={() => setCursors(cursors.slice(0, -1))}>
@@ -101,26 +150,69 @@ function Listed({ isAll }: { isAll: boolean }) {
   );
 }
 
-function Row({ approval }: { approval: Schemas["ApprovalView"] }) {
-  const action = useActionWords();
+function RulesLink() {
+  const may = useMay();
+  return (
+    may("policy.list") && (
+      <>
+        <Link to="/rules">Rules</Link> lists them.
+      </>
+    )
+  );
+}
+
+interface RowProps {
+  readonly approval: Schemas["ApprovalView"];
+  readonly isChosen: boolean;
+  /** Chooses it for a decision on several; null where it cannot be chosen. */
+  readonly onChoose: ((id: string, isChosen: boolean) => void) | null;
+}
+
+function Row({ approval, isChosen, onChoose }: RowProps) {
   return (
     <Paper component="li" className={table.row} p="sm">
-      <Group justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
-        <Link className={table.cover} title={`${approval.verb} on ${approval.resource}`} to={`/approvals/${encodeURIComponent(approval.id)}`}>
-          {approval.principal} · {action(approval)}
-        </Link>
-        <ApprovalState approval={approval} />
+      <Group gap="sm" wrap="nowrap" align="flex-start">
+        {onChoose && (
+          <Checkbox
+            aria-label={`Select: ${approval.title}`}
+            style={{ position: "relative", zIndex: 1 }}
+            mt={2}
+            checked={isChosen}
+            onChange={(event) => onChoose(approval.id, event.currentTarget.checked)}
+          />
+        )}
+        <div style={{ flex: 1, minWidth: 0 }}>
+          <Group justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
+            <Link
+              className={table.cover}
+              title={`${approval.verb} on ${approval.resource}`}
+              to={`/approvals/${encodeURIComponent(approval.id)}`}
+            >
+              {approval.title}
+            </Link>
+            <ApprovalState approval={approval} />
+          </Group>
+          <Text size="sm" component="div">
+            {approval.rules.map((rule) => (
+              <div key={rule.id}>Needed because {rule.reason}.</div>
+            ))}
+          </Text>
+          <div className={prose.quiet} style={{ display: "flex", flexWrap: "wrap", gap: "2px 12px", marginTop: 4 }}>
+            <span>
+              asked <Time iso={approval.requested_at} />
+            </span>
+            {(approval.state === "waiting" || approval.state === "approved") && (
+              <span>
+                valid until <Time iso={approval.expires_at} />
+              </span>
+            )}
+            {approval.approver && <span>decided by {approval.approver}</span>}
+          </div>
+          <div style={{ marginTop: 6 }}>
+            <Labels text={approval.labels} />
+          </div>
+        </div>
       </Group>
-      <div className={prose.quiet} style={{ display: "flex", flexWrap: "wrap", gap: "2px 12px", marginTop: 4 }}>
-        <span>
-          asked <Time iso={approval.requested_at} />
-        </span>
-        <span>use case {approval.use_case}</span>
-        <span>rule {approval.rules.map((rule) => rule.id).join(", ")}</span>
-      </div>
-      <div style={{ marginTop: 6 }}>
-        <Labels text={approval.labels} />
-      </div>
     </Paper>
   );
 }

@@ -191,7 +191,7 @@ function Addresses({ overview }: { overview: Schemas["Overview"] }) {
               <Badge key={id}>{id}</Badge>
             ))}
           </span>{" "}
-          {may("use_case.list") && <Link to="/policies">View use cases</Link>}
+          {may("use_case.list") && <Link to="/use-cases">View use cases</Link>}
         </dd>
         <dt>Version</dt>
         <dd>{overview.version}</dd>

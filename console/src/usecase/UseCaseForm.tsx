@@ -4,12 +4,15 @@ import { Button, Checkbox, Group, MultiSelect, NativeSelect, Stack, TagsInput, T
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent } from "react";
 
-import { type Schemas, api, take } from "../../api/client";
-import { modelsQuery, overviewQuery, useCasesQuery } from "../../api/queries";
-import { useDraft } from "../../draft";
-import { Failure } from "../../elements/page";
-import { LAST_DAY, endOfDay, lastDayOf } from "../../record/days";
-import { CATEGORIES, capitalised } from "../../record/words";
+import { type Schemas, api, take } from "../api/client";
+import { modelsQuery, overviewQuery, useCasesQuery } from "../api/queries";
+import { useDraft } from "../draft";
+import { Failure } from "../elements/page";
+import { LAST_DAY, endOfDay, lastDayOf } from "../record/days";
+import { CATEGORIES, capitalised } from "../record/words";
+import { Effects } from "./Effects";
+import { bodyOf } from "./bodies";
+import { STATUSES } from "./status";
 
 type Body = Schemas["UseCaseBody"];
 
@@ -19,12 +22,12 @@ interface Draft {
 }
 
 const NEW: Body = {
+  title: "",
+  status: "live",
+  review_on: null,
   owner: "",
   purpose: "",
   risk: "limited",
-  title: "",
-  status: null,
-  review_on: null,
   confidentiality: "internal",
   categories: [],
   deployments: null,
@@ -32,7 +35,19 @@ const NEW: Body = {
   observe: [],
   expires_at: null,
 };
-export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView"] | null; onDone: () => void }) {
+
+/**
+ * Registers or changes a use case.
+ *
+ * @param onDone gets the id of the saved use case, or null after "Cancel".
+ */
+export function UseCaseForm({
+  useCase,
+  onDone,
+}: {
+  useCase: Schemas["UseCaseView"] | null;
+  onDone: (id: string | null) => void;
+}) {
   const client = useQueryClient();
   const models = useQuery(modelsQuery);
   const [{ id, body }, setDraft, forget] = useDraft<Draft>(`use-case:${useCase?.id ?? ""}`, {
@@ -47,14 +62,14 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
       forget();
       void client.invalidateQueries({ queryKey: useCasesQuery.queryKey });
       void client.invalidateQueries({ queryKey: overviewQuery.queryKey });
-      onDone();
+      onDone(id.trim());
     },
   });
   const set = <Name extends keyof Body>(name: Name, value: Body[Name]): void =>
     setDraft({ id, body: { ...body, [name]: value } });
   const cancel = (): void => {
     forget();
-    onDone();
+    onDone(null);
   };
   const submit = (event: FormEvent): void => {
     event.preventDefault();
@@ -76,8 +91,15 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
           />
         )}
         <TextInput
+          label="Title"
+          description="Its name for people, such as Claims triage."
+          maxLength={200}
+          value={body.title}
+          onChange={(event) => set("title", event.currentTarget.value)}
+        />
+        <TextInput
           label="Owner"
-          description="The person or team responsible for it."
+          description="The id of the person responsible for it. The owner adds members, and pauses and resumes it."
           required
           maxLength={2000}
           value={body.owner}
@@ -93,6 +115,12 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
           onChange={(event) => set("purpose", event.currentTarget.value)}
         />
         <Group grow align="flex-start">
+          <NativeSelect
+            label="Status"
+            data={Object.entries(STATUSES).map(([value, { text: label }]) => ({ value, label }))}
+            value={body.status ?? "live"}
+            onChange={(event) => set("status", event.currentTarget.value as Body["status"])}
+          />
           <NativeSelect
             label="Risk"
             data={["minimal", "limited", "high"]}
@@ -141,6 +169,14 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
           value={lastDayOf(body.expires_at)}
           onChange={(event) => set("expires_at", endOfDay(event.currentTarget.value))}
         />
+        <TextInput
+          type="date"
+          label="Review by"
+          description="The owner looks at it again by this day."
+          value={body.review_on ?? ""}
+          onChange={(event) => set("review_on", event.currentTarget.value || null)}
+        />
+        {useCase && <Effects useCase={useCase.id} becomes={body} />}
         {put.error && <Failure error={put.error} title="The use case was not saved" />}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={cancel}>
@@ -153,9 +189,4 @@ export function UseCaseForm({ useCase, onDone }: { useCase: Schemas["UseCaseView
       </Stack>
     </form>
   );
-}
-
-function bodyOf(useCase: Schemas["UseCaseView"]): Body {
-  const { id: _id, is_built_in: _isBuiltIn, ...body } = useCase;
-  return body;
 }

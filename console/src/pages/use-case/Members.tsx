@@ -1,0 +1,98 @@
+/** Who may use a use case; its owner and administrators add and remove members here. */
+
+import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useState } from "react";
+
+import { type Schemas, api, take } from "../../api/client";
+import { useCasesQuery } from "../../api/queries";
+import { Failure, Section } from "../../elements/page";
+import { useUndo } from "../../elements/undo";
+import prose from "../../elements/prose.module.css";
+
+type UseCase = Schemas["UseCaseView"];
+interface Change {
+  readonly member: string;
+  readonly adds: boolean;
+}
+
+export function Members({ useCase }: { useCase: UseCase }) {
+  const [typed, setTyped] = useState("");
+  const [undoLine, offerUndo] = useUndo();
+  const client = useQueryClient();
+  const change = useMutation({
+    mutationFn: ({ member, adds }: Change) => {
+      const given = { params: { path: { use_case: useCase.id, member } } };
+      const address = "/api/use-cases/{use_case}/members/{member}" as const;
+      return take(adds ? api.PUT(address, given) : api.DELETE(address, given));
+    },
+    onSuccess: () => client.invalidateQueries({ queryKey: useCasesQuery.queryKey }),
+  });
+  const add = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    await change.mutateAsync({ member: typed.trim(), adds: true });
+    setTyped("");
+  };
+  const remove = async (member: string): Promise<void> => {
+    await change.mutateAsync({ member, adds: false });
+    offerUndo(`${memberWords(member)} can no longer use it.`, () => change.mutate({ member, adds: true }));
+  };
+  const members = useCase.members ?? [];
+  return (
+    <Section title="Members">
+      <Stack gap="sm">
+        <Text size="sm" className={prose.quiet}>
+          {useCase.owner} (owner) and administrators can always use it.
+        </Text>
+        {members.length > 0 && (
+          <ul className={`${prose.plainList} ${prose.divided}`} aria-label="Members">
+            {members.map((member) => (
+              <li key={member}>
+                <Group justify="space-between" wrap="nowrap">
+                  <span>{memberWords(member)}</span>
+                  {useCase.can_share && (
+                    <Button
+                      size="compact-xs"
+                      variant="subtle"
+                      aria-label={`Remove ${member}`}
+                      disabled={change.isPending}
+                      onClick={() => void remove(member).catch(() => undefined)}
+                    >
+                      Remove
+                    </Button>
+                  )}
+                </Group>
+              </li>
+            ))}
+          </ul>
+        )}
+        {useCase.can_share && (
+          <form onSubmit={(event) => void add(event).catch(() => undefined)}>
+            <Group align="flex-end" gap="xs">
+              <TextInput
+                label="Add a member"
+                placeholder="anna@example.com or group:support"
+                required
+                maxLength={200}
+                style={{ flex: "1 1 200px" }}
+                value={typed}
+                onChange={(event) => setTyped(event.currentTarget.value)}
+              />
+              <Button type="submit" variant="default" loading={change.isPending}>
+                Add member
+              </Button>
+            </Group>
+          </form>
+        )}
+        {change.error && <Failure error={change.error} title="The members were not changed" />}
+      </Stack>
+      {undoLine}
+    </Section>
+  );
+}
+
+/** A member in words: an id, a group, or everyone. */
+function memberWords(member: string): string {
+  if (member === "*") return "Everyone";
+  return member.startsWith("group:") ? `Group ${member.slice("group:".length)}` : member;
+}
