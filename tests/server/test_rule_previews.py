@@ -131,7 +131,7 @@ async def test_rules_say_in_words_what_they_do_and_where_they_come_from(house: H
     )
     async with house.worker.platform.administration.transaction(tenant=DEFAULT_TENANT) as tx:
         policy = CustomPolicy("duties", DEFAULT_TENANT, text)
-        await house.worker.service(Policy).service.put_policy(tx, policy, tenant=DEFAULT_TENANT)
+        await house.worker.service(Policy).service.put_policies(tx, [policy], tenant=DEFAULT_TENANT)
     async with house.admin as admin:
         rules = {one["id"]: one for one in (await admin.get("/api/rules")).json()["rules"]}
     assert [rules[f"duty-{number}"]["effect"] for number in range(len(duties))] == list(duties)
