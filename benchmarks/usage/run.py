@@ -158,7 +158,7 @@ async def _counting(database: TemporaryDatabase, *, records: int) -> dict[str, d
     async with open_house(database, folder=folder, console=folder) as house:
         platform = house.worker.platform
         for batch in (2_000, 400):
-            _clear(database)
+            await asyncio.to_thread(_clear, database)  # it waits for the worker's own job
             rollups = Rollups(
                 platform.database,
                 records=platform.records,
