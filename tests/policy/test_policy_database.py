@@ -45,7 +45,7 @@ CHAT = UseCase(
     observe=frozenset({"mask-personal-data"}),
     expires_at=NOW + timedelta(days=30),
     title="Chat",
-    status="paused",
+    status="live",
     review_on=date(2027, 6, 30),
 )
 TERMS = KeyTerms(

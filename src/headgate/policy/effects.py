@@ -50,7 +50,8 @@ def effects_of(tenant: TenantPolicy, before: UseCase | None, after: UseCase | No
 
 def _stopped_keys(tenant: TenantPolicy, before: UseCase, after: UseCase | None, now: datetime) -> Iterator[str]:
     """Yield a sentence on the keys that can call models now, and could not after the change."""
-    keys = [key for key in tenant.keys.values() if key.use_case == before.id][:_MOST_KEYS]
+    keys = [key for key in tenant.keys.values() if key.use_case == before.id and key.principal in tenant.principals]
+    keys = keys[:_MOST_KEYS]
     now_working = _working(tenant, before, keys, now)
     later = _working(tenant, after, keys, now) if after is not None else set[str]()
     stopped = [key for key in keys if key.id in now_working - later]
@@ -69,9 +70,7 @@ def _working(tenant: TenantPolicy, use_case: UseCase, keys: Iterable[ApiKey], no
     verb: Verb[Any, Any, Any] = MODEL_INVOKE
     found: set[str] = set()
     for key in keys:
-        holder = tenant.principals.get(key.principal)
-        if holder is None:
-            continue
+        holder = tenant.principals[key.principal]
         alias = min(key.aliases or {"any"})
         action = Action(verb, holder.acting(key), Resource("alias", alias), None, Context(use_case))
         if decide_uncached(action, Labelled(labels), snapshot=snapshot, now=now).effect is not Effect.DENY:

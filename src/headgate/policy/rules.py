@@ -96,12 +96,12 @@ def validate(text: str, schema: cedarpy.Schema, *, source: str) -> None:
     if result.validation_passed:
         return
     names = cast("dict[str, str]", result.id_annotations_by_policy_id)
-    faults = [
-        f"{names.get(error.policy_id, error.policy_id) or 'the text'}: "
-        + error.error.removeprefix(f"for policy `{error.policy_id}`, ")
-        for error in result.errors
-    ]
-    raise Invalid(f"{source}: {'; '.join(faults[:10])}", param=source)
+    # Cedar repeats a fault for each type of resource, so the first of each rule is enough.
+    faults: dict[str, str] = {}
+    for error in result.errors:
+        rule = names.get(error.policy_id, error.policy_id) or "the text"
+        faults.setdefault(rule, error.error.removeprefix(f"for policy `{error.policy_id}`, "))
+    raise Invalid(f"{source}: {'; '.join(f'{rule}: {why}' for rule, why in [*faults.items()][:10])}", param=source)
 
 
 def checked_rules(text: str, schema: cedarpy.Schema, *, source: str) -> tuple[Rule, ...]:
