@@ -1,6 +1,6 @@
 /** The frame around every page: navigation, session and colours. */
 
-import { ActionIcon, Button } from "@mantine/core";
+import { ActionIcon, Button, Group } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, use, useEffect, useId, useRef, useState } from "react";
 import { Link, matchPath, useLocation } from "react-router";
@@ -192,31 +192,28 @@ function SignedIn({ session }: { session: Schemas["Session"] }) {
     <div>
       <div className={prose.quiet} style={{ fontSize: "0.75rem", marginBottom: 4 }}>
         {session.principal} · {session.tenant}
-        <br />
-        {session.roles.join(", ")}
+        {session.roles.length > 0 && ` · ${session.roles.join(", ")}`}
       </div>
-      <Button
-        component={Link}
-        to="/account"
-        size="compact-sm"
-        variant="subtle"
-        color="gray"
-        fullWidth
-        mb={4}
-        leftSection={<Icon name="person" size={14} />}
-      >
-        Account
-      </Button>
-      <Button
-        size="compact-sm"
-        variant="default"
-        fullWidth
-        leftSection={<Icon name="out" size={14} />}
-        onClick={() => leave.mutate()}
-        loading={leave.isPending}
-      >
-        Sign out
-      </Button>
+      <Group gap={4} grow wrap="nowrap">
+        <Button
+          component={Link}
+          to="/account"
+          size="compact-sm"
+          variant="default"
+          leftSection={<Icon name="person" size={14} />}
+        >
+          Account
+        </Button>
+        <Button
+          size="compact-sm"
+          variant="default"
+          leftSection={<Icon name="out" size={14} />}
+          onClick={() => leave.mutate()}
+          loading={leave.isPending}
+        >
+          Sign out
+        </Button>
+      </Group>
     </div>
   );
 }

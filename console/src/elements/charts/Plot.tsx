@@ -103,7 +103,7 @@ function optionsOf(
       {},
       ...shown.map(({ name, tone }) => {
         const colour = css.getPropertyValue(TONES[tone]);
-        const line = { label: name, stroke: colour, paths, points: { show: !isBars && starts.length === 1 } };
+        const line = { label: name, stroke: colour, paths, points: { show: !isBars, filter: alone } };
         return isBars ? { ...line, width: 0, fill: colour } : { ...line, width: 1.75, spanGaps: false };
       }),
     ],
@@ -113,6 +113,13 @@ function optionsOf(
       init: [(plot) => openOnClick(plot, latest, navigate)],
     },
   };
+}
+
+/** The points of a line without a neighbour: they have no line to be seen by. */
+function alone(plot: uPlot, at: number): number[] {
+  const values = plot.data[at]!;
+  const isThere = (index: number): boolean => values[index] !== null && values[index] !== undefined;
+  return [...values.keys()].filter((index) => isThere(index) && !isThere(index - 1) && !isThere(index + 1));
 }
 
 /** The bucket at a distance from the left edge of the plot; null outside of all buckets. */
