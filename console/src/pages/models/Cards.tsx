@@ -1,12 +1,14 @@
 /** A card for each alias, with what is behind it. */
 
 import { Badge, Group, Paper, SimpleGrid, Stack, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 
 import type { Schemas } from "../../api/client";
 import { HealthState } from "../../catalogue/HealthState";
-import { formatCount } from "../../format";
+import { formatCount, formatDuration } from "../../format";
 import { useMay } from "../../session";
+import { usageOverviewQuery } from "../../usage/queries";
 import styles from "./models.module.css";
 import prose from "../../elements/prose.module.css";
 
@@ -19,11 +21,14 @@ interface Props {
 }
 
 export function Cards({ models, loose }: Props) {
+  const may = useMay();
+  const usage = useQuery({ ...usageOverviewQuery({ span: "1h", compares: false }, {}), enabled: may("usage.read") });
+  const times = new Map(usage.data?.models.map((row) => [row.model, row.times]));
   return (
     <Stack gap="md">
       <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="md" className={styles.grid}>
         {models.map((model) => (
-          <ModelCard key={model.id} model={model} />
+          <ModelCard key={model.id} model={model} times={times.get(model.id) ?? null} />
         ))}
       </SimpleGrid>
       {loose.length > 0 && (
@@ -47,7 +52,13 @@ export function Cards({ models, loose }: Props) {
   );
 }
 
-function ModelCard({ model }: { model: Schemas["ModelView"] }) {
+interface CardProps {
+  readonly model: Schemas["ModelView"];
+  /** How long calls of the last hour took; null where that is not known, or not for this reader. */
+  readonly times: Schemas["PercentilesView"] | null;
+}
+
+function ModelCard({ model, times }: CardProps) {
   const may = useMay();
   const isOne = model.deployments.length === 1;
   return (
@@ -78,6 +89,14 @@ function ModelCard({ model }: { model: Schemas["ModelView"] }) {
         <dl className={`${prose.facts} ${styles.facts}`}>
           <dt>For</dt>
           <dd>{model.use_cases.length ? model.use_cases.join(", ") : "no use case yet"}</dd>
+          {times?.p50_us != null && (
+            <>
+              <dt>Takes</dt>
+              <dd>
+                {formatDuration(times.p50_us)} for half of the last hour&apos;s calls, {formatDuration(times.p95_us)} for 95 %
+              </dd>
+            </>
+          )}
         </dl>
       </Stack>
       {model.is_built_in && model.operation === "chat" && (
