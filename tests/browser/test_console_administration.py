@@ -21,6 +21,9 @@ PAGES = {
     "/activity": "Activity",
     "/approvals": "Approvals",
     "/models": "Models",
+    "/models/add": "Add a model",
+    "/models/add?way=provider": "A provider with a key",
+    "/models/alias": "New alias",
     "/use-cases": "Use cases",
     "/rules": "Rules",
     "/keys": "Keys",
@@ -155,28 +158,61 @@ def test_a_key_is_made_and_shown_once_and_opens_nothing_after_it_was_revoked(pag
 
 def test_a_fault_in_the_configuration_leads_to_its_line(page: Page) -> None:
     page.goto("/configuration")
+    page.get_by_label("Show").select_option("network")
     editor = page.get_by_label("headgate.toml")
-    editor.fill('[[deployment]]\nid = "x"\nprovider = "openai"\nmode = "y"\n')
-    page.get_by_role("button", name="Plan").click()
-    expect(page.get_by_role("alert")).to_contain_text("did you mean 'model'")
+    editor.fill('[[network]]\nid = "x"\nalow = []\n')
+    page.get_by_role("button", name="Review changes").click()
+    expect(page.get_by_role("alert")).to_contain_text("did you mean 'allow'")
     expect(editor).to_have_attribute("aria-invalid", "true")
-    selected = editor.evaluate("area => area.value.slice(area.selectionStart, area.selectionEnd)")
-    assert selected == 'mode = "y"'
+    assert page.evaluate("getSelection().toString()") == "alow = []"
+    expect(page.locator(".cm-lintRange-error")).to_have_text("alow = []")
 
 
-def test_a_configuration_is_planned_before_it_is_applied(page: Page, lab: Lab) -> None:
+def test_a_configuration_is_reviewed_applied_and_undone(page: Page, lab: Lab) -> None:
     page.goto("/configuration")
+    page.get_by_label("Show").select_option("alias")
+    editor = page.get_by_label("headgate.toml")
+    expect(editor).to_contain_text("hybrid")
+    editor.press("Control+End")
+    page.keyboard.type('\n[[alias]]\nid = "added-in-browser"\ndeploy')
+    page.get_by_role("option", name="deployments").click()
+    page.keyboard.type(' = ["onp')
+    page.get_by_role("option", name="onprem").click()
+    page.keyboard.type('"]')
+    page.reload()
+    expect(editor).to_contain_text('deployments = ["onprem"]')
     apply = page.get_by_role("button", name="Apply")
-    added = '\n[[alias]]\nid = "added-in-browser"\ndeployments = ["onprem"]\n'
-    page.get_by_label("headgate.toml").fill(lab.toml + added)
     expect(apply).to_be_disabled()
-    page.get_by_role("button", name="Plan").click()
-    expect(page.get_by_label(re.compile("^Plan:"))).to_contain_text("added-in-browser")
+    page.get_by_role("button", name="Review changes").click()
+    plan = page.get_by_label(re.compile("^Plan: 1 added"))
+    expect(plan).to_contain_text('+ id = "added-in-browser"')
     assert "added-in-browser" not in str(lab.gate.api.call("GET", "/api/models"))
     apply.click()
-    expect(page.get_by_label(re.compile("^Applied:"))).to_be_visible()
+    expect(page.get_by_label(re.compile("^Applied: 1 added"))).to_be_visible()
     page.get_by_role("link", name="Models").click()
-    expect(page.get_by_role("row").filter(has_text="added-in-browser")).to_be_visible()
+    expect(page.get_by_role("article", name="added-in-browser")).to_be_visible()
+    page.goto("/configuration")
+    change = page.get_by_role("listitem").filter(has_text="alias added-in-browser").first
+    expect(change).to_contain_text("1 added")
+    change.get_by_role("button", name="Undo").click()
+    page.get_by_role("dialog").get_by_role("button", name="Undo change").click()
+    expect(page.get_by_role("listitem").filter(has_text="by undoing a change").first).to_contain_text("1 removed")
+    assert "added-in-browser" not in str(lab.gate.api.call("GET", "/api/models"))
+
+
+def test_a_change_in_between_is_told_and_nothing_is_overwritten(page: Page, lab: Lab) -> None:
+    page.goto("/configuration")
+    page.get_by_label("Show").select_option("alias")
+    editor = page.get_by_label("headgate.toml")
+    expect(editor).to_contain_text("hybrid")
+    editor.press("Control+End")
+    page.keyboard.type('\n[[alias]]\nid = "mine"\ndeployments = ["onprem"]')
+    page.keyboard.press("Escape")
+    lab.gate.api.call("PUT", "/api/entries/alias/theirs", {"entry": {"deployments": ["onprem"]}})
+    page.get_by_role("button", name="Review changes").click()
+    expect(page.get_by_role("alert")).to_contain_text("changed alias theirs")
+    expect(editor).to_contain_text('id = "mine"')
+    lab.gate.api.call("DELETE", "/api/entries/alias/theirs")
 
 
 def test_every_page_fits_a_small_phone_and_names_itself(phone: Page) -> None:

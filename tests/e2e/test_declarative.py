@@ -215,6 +215,17 @@ def test_models_and_records_are_listed_and_shown(shell: Shell) -> None:
     shell.run("records", "show", "01ARZ3NDEKTSV4RRFFQ69G5FAV", code=4)
 
 
+def test_a_model_is_tested_and_added_only_if_it_answers(shell: Shell) -> None:
+    assert "onprem answers after" in shell.run("models", "test", "hybrid")
+    table = json.loads(shell.run("config", "show", "deployment", "onprem"))
+    given = ["--provider", "openai", "--model", "m", "--ours", "--level", "restricted", "--price", "0,0"]
+    refused = shell.run("models", "add", "mine", *given, "--base-url", "http://127.0.0.1:9/v1", code=1)
+    assert "Nothing accepts connections" in refused
+    added = shell.run("models", "add", "mine", *given, "--base-url", table["base_url"], "--alias", "hybrid")
+    assert "the alias hybrid leads to cloud-openai, onprem, mine" in added
+    assert "must have KEY" in shell.run("models", "add", "two", *given, "--key", "env:NOPE", "--no-test", code=2)
+
+
 def test_a_sign_in_link_signs_in_once(shell: Shell) -> None:
     link = shell.run("sign-in").strip()
     assert link.startswith(shell.lab.gate.base_url)

@@ -315,3 +315,76 @@ async def test_a_check_tells_what_only_the_whole_configuration_shows_too(house: 
         faults = (await client.post("/api/config/check", json={"toml": toml})).json()["faults"]
     assert len(faults) == 1
     assert says in faults[0]
+
+
+async def test_the_configuration_in_force_is_edited_planned_and_undone(house: House) -> None:
+    async with house.admin as client:
+        await client.put("/api/entries/deployment/gpt", json={"entry": {"provider": "openai", "model": "gpt"}})
+        await client.put("/api/entries/alias/smart", json={"entry": {"deployments": ["gpt"]}})
+        state = (await client.get("/api/config/state")).json()
+        texts = {one["name"]: one["toml"] for one in state["sections"]}
+        assert texts["deployment"] == '[[deployment]]\nid = "gpt"\nprovider = "openai"\nmodel = "gpt"\n'
+        assert "getting-started" not in texts["use_case"]
+        assert "getting-started" in state["names"]["use_case"]
+        whole = "\n".join(texts.values())
+
+        async def edit(toml: str, *, dry: bool = False, **given: Any) -> httpx2.Response:
+            body = {"toml": toml, "version": state["version"], **given}
+            return await client.put("/api/config/state", json=body, params={"dry_run": "true"} if dry else {})
+
+        assert (await edit(whole, dry=True)).json()["changes"] == []
+        faulty = await edit(whole.replace('model = "gpt"', 'modle = "gpt"'), dry=True)
+        assert "did you mean 'model'" in faulty.text
+        gone = await edit(texts["alias"], sections=["deployment", "alias"])
+        assert (gone.status_code, "headgate.toml:3" in gone.text, "no deployment 'gpt'" in gone.text) == (
+            400,
+            True,
+            True,
+        )
+        unused = (await edit("", sections=["deployment"], dry=True)).json()["error"]["message"]
+        assert "still used by alias smart" in unused
+        told = texts["alias"] + 'description = "Clever"\n'
+        assert len((await edit(told, sections=["alias"], dry=True)).json()["changes"]) == 1
+        dearer = texts["deployment"].replace('model = "gpt"', 'model = "gpt-2"')
+        planned = (await edit(dearer, sections=["deployment"], dry=True)).json()
+        assert planned["effects"] == ["deployment gpt is used by alias smart"]
+        assert 'model = "gpt-2"' in planned["changes"][0]["after"]
+        made = (await edit(dearer, sections=["deployment"])).json()
+        assert (made["applied"], [one["does"] for one in made["changes"]]) == (True, ["change"])
+        stale = await edit(whole)
+        assert (stale.status_code, "changed deployment gpt" in stale.text) == (409, True)
+        history = (await client.get("/api/config/changes")).json()["changes"]
+        assert [(one["way"], one["changes"][0]["id"]) for one in history] == [
+            ("console", "gpt"),
+            ("console", "smart"),
+            ("console", "gpt"),
+        ]
+        assert history[0]["record"] == made["record"]
+        early = await client.post(f"/api/config/changes/{history[2]['id']}/undo")
+        assert (early.status_code, "changed again" in early.text) == (409, True)
+        undone = await client.post(f"/api/config/changes/{history[0]['id']}/undo")
+        assert undone.json()["applied"], undone.text
+        assert (await client.get("/api/entries/deployment/gpt")).json()["entry"]["model"] == "gpt"
+
+
+async def test_an_entry_says_whether_the_file_manages_it_and_refuses_a_stale_change(house: House) -> None:
+    file = '[[deployment]]\nid = "gpt"\nprovider = "openai"\nmodel = "gpt"\n'
+    async with house.admin as client:
+        assert (await client.post("/api/config/apply", json={"toml": file})).status_code == 200
+        found = (await client.get("/api/entries/deployment/gpt")).json()
+        assert (found["managed_by"], found["toml"]) == ("file", file)
+        changed = {"entry": {**found["entry"], "model": "gpt-2"}, "version": found["version"]}
+        assert (await client.put("/api/entries/deployment/gpt", json=changed)).status_code == 200
+        assert (await client.get("/api/entries/deployment/gpt")).json()["managed_by"] == "console"
+        late = await client.put("/api/entries/deployment/gpt", json=changed)
+        assert (late.status_code, "since you opened it" in late.text) == (409, True)
+
+
+async def test_editors_learn_the_keys_of_every_section(house: House) -> None:
+    async with house.admin as client:
+        sections = (await client.get("/api/config/keys")).json()["sections"]
+    keys = {(one["name"], key["name"]): key for one in sections for key in one["keys"]}
+    assert keys["deployment", "clearance.level"]["choices"] == ["confidential", "internal", "public", "restricted"]
+    assert keys["deployment", "price"]["kind"] == "table"
+    assert keys["alias", "deployments"]["refers_to"] == "deployment"
+    assert (keys["use_case", "owner"]["is_required"], keys["use_case", "expires"]["kind"]) == (True, "date")

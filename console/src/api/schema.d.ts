@@ -123,6 +123,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/config/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The configuration in force, section by section. */
+        get: operations["getConfigState"];
+        /** Change the entries that differ from the configuration in force. */
+        put: operations["editConfig"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The last changes of the configuration. */
+        get: operations["listConfigChanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config/changes/{change}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Bring the entries of one change back. */
+        post: operations["undoConfigChange"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The keys that entries may have. */
+        get: operations["listConfigKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/entries/{section}": {
         parameters: {
             query?: never;
@@ -590,6 +659,57 @@ export interface paths {
         get: operations["listModels"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The installed providers. */
+        get: operations["listProviders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send one small call to a deployment, declared or not yet. */
+        post: operations["testModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/names": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The names of the models that a provider offers. */
+        post: operations["listModelNames"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1211,6 +1331,127 @@ export interface components {
             detail: string;
         };
         /**
+         * ConfigState
+         * @description The configuration in force, without what Headgate brings itself. It has references to secrets, never a secret.
+         *
+         *         Args:
+         *             version: tells an edit's base from another one.
+         *             names: the names that entries may refer to, by section, with those that Headgate brings.
+         */
+        ConfigState: {
+            version: string;
+            sections: components["schemas"]["SectionText"][];
+            names: {
+                [key: string]: string[];
+            };
+        };
+        /**
+         * SectionText
+         * @description One section of the configuration in force, as text of the file.
+         */
+        SectionText: {
+            name: string;
+            toml: string;
+            entries: number;
+            from_file: number;
+        };
+        /**
+         * ConfigEdit
+         * @description The text of some sections as they should be; entries that it leaves out are removed.
+         *
+         *         Args:
+         *             sections: the sections that the text is about; null for all.
+         *             version: of the configuration that the text began as. An edit of another one is refused.
+         */
+        ConfigEdit: {
+            toml: string;
+            /** @default null */
+            sections: string[] | null;
+            version: string;
+        };
+        /**
+         * EditPlan
+         * @description What an edit changes, or changed, with the text of each entry before and after.
+         */
+        EditPlan: {
+            changes: components["schemas"]["EntryChangeView"][];
+            effects: string[];
+            applied: boolean;
+            /** @default null */
+            record: string | null;
+        };
+        /**
+         * EntryChangeView
+         * @description One entry before and after a change, as text of the file; null where it did not exist or is not kept.
+         */
+        EntryChangeView: {
+            section: string;
+            id: string;
+            /** @enum {unknown} */
+            does: "change" | "create" | "remove";
+            before: string | null;
+            after: string | null;
+        };
+        /**
+         * ConfigChangeList
+         * @description Changes of the configuration, newest first.
+         */
+        ConfigChangeList: {
+            changes: components["schemas"]["ConfigChangeView"][];
+            next: string | null;
+        };
+        /**
+         * ConfigChangeView
+         * @description One change of the configuration: who made it, when and how.
+         *
+         *         Args:
+         *             can_undo: whether the history has all that an undo needs.
+         */
+        ConfigChangeView: {
+            id: number;
+            /** Format: date-time */
+            made_at: string;
+            principal: string;
+            name: string;
+            /** @enum {unknown} */
+            way: "console" | "file" | "undo";
+            record: string | null;
+            can_undo: boolean;
+            changes: components["schemas"]["EntryChangeView"][];
+        };
+        /**
+         * ConfigKeys
+         * @description The sections of the file with their keys.
+         */
+        ConfigKeys: {
+            sections: components["schemas"]["SectionKeys"][];
+        };
+        /**
+         * SectionKeys
+         * @description The keys of the entries of one section, in the order in which they are declared.
+         */
+        SectionKeys: {
+            name: string;
+            keys: components["schemas"]["ConfigKey"][];
+        };
+        /**
+         * ConfigKey
+         * @description One key of an entry.
+         *
+         *         Args:
+         *             name: dotted for a key of an inner table, such as `clearance.level`.
+         *             choices: its values, or those of its list; empty if it takes any.
+         *             refers_to: the section whose names it takes, or null.
+         */
+        ConfigKey: {
+            name: string;
+            /** @enum {unknown} */
+            kind: "date" | "list" | "number" | "switch" | "table" | "tables" | "text";
+            choices: string[];
+            refers_to: string | null;
+            is_required: boolean;
+        };
+        /**
          * EntryList
          * @description The entries of a section by id, as tables of the file.
          */
@@ -1222,22 +1463,32 @@ export interface components {
         };
         /**
          * EntryView
-         * @description One entry, as a table of the file.
+         * @description One entry, as a table of the file and as its text.
+         *
+         *         Args:
+         *             managed_by: whether the file or single changes made it; null for an entry from before that was noted.
          */
         EntryView: {
             section: string;
             entry: {
                 [key: string]: unknown;
             };
+            version: string;
+            managed_by: ("console" | "file") | null;
+            toml: string;
         };
         /**
          * EntryBody
          * @description One entry of a section, with the keys that it has in `headgate.toml`; the id is the path's.
+         *
+         *         With the `version` that was read, the entry is replaced only if nobody has changed it since then.
          */
         EntryBody: {
             entry: {
                 [key: string]: unknown;
             };
+            /** @default null */
+            version: string | null;
         };
         /**
          * KeyList
@@ -1806,24 +2057,31 @@ export interface components {
         };
         /**
          * ModelList
-         * @description Every alias that the caller may see.
+         * @description Every alias that the caller may see; `loose` are deployments without one, for readers of the configuration.
          */
         ModelList: {
             models: components["schemas"]["ModelView"][];
+            loose: components["schemas"]["DeploymentView"][];
         };
         /**
          * ModelView
          * @description An alias and the deployments behind it, in order.
+         *
+         *         Args:
+         *             use_cases: the use cases in which the caller may call it; for readers of the configuration, those in which
+         *                 anybody may.
          */
         ModelView: {
             id: string;
             operation: string;
             description: string;
             deployments: components["schemas"]["DeploymentView"][];
+            use_cases: string[];
+            is_built_in: boolean;
         };
         /**
          * DeploymentView
-         * @description A model at a provider, with its clearance.
+         * @description A model at a provider, with its clearance. `costs`, `sees`, `runs` and `can` say it in words.
          */
         DeploymentView: {
             id: string;
@@ -1837,6 +2095,13 @@ export interface components {
             price: components["schemas"]["PriceView"] | null;
             images: boolean;
             is_built_in: boolean;
+            costs: string;
+            sees: string;
+            runs: string;
+            can: string[];
+            context_tokens: number | null;
+            output_tokens: number | null;
+            health: components["schemas"]["HealthView"];
         };
         /**
          * PriceView
@@ -1856,6 +2121,113 @@ export interface components {
             above_input_tokens: number;
             input_micros: number | null;
             output_micros: number | null;
+        };
+        /**
+         * HealthView
+         * @description The last known health of a deployment.
+         *
+         *         `why` and `advice` are of the last failure, for readers of the configuration.
+         */
+        HealthView: {
+            /** @enum {unknown} */
+            state: "cooling_down" | "failing" | "ok" | "unknown";
+            answered_at: string | null;
+            failed_at: string | null;
+            rests_until: string | null;
+            why: string;
+            advice: string;
+        };
+        /**
+         * ProviderList
+         * @description Every installed provider that a deployment can name, sorted by name.
+         */
+        ProviderList: {
+            providers: components["schemas"]["ProviderView"][];
+        };
+        /**
+         * ProviderView
+         * @description An installed provider with its defaults.
+         *
+         *         Args:
+         *             base_url: its own address, or null if every deployment has its own.
+         *             is_ours: whether its machines are the organisation's.
+         *             lists_models: whether it can be asked for the names of its models.
+         *             quirks: switches for servers that deviate from its wire.
+         */
+        ProviderView: {
+            name: string;
+            summary: string;
+            base_url: string | null;
+            is_ours: boolean;
+            operations: string[];
+            tools: boolean;
+            images: boolean;
+            json_schema: boolean;
+            streaming: boolean;
+            lists_models: boolean;
+            quirks: string[];
+        };
+        /**
+         * TrialRequest
+         * @description A declared deployment or alias by its name, or a deployment as it would be declared: exactly one of them.
+         *
+         *         `model` is the name to ask for, for a deployment that serves every name.
+         */
+        TrialRequest: {
+            /** @default null */
+            deployment: string | null;
+            /** @default null */
+            alias: string | null;
+            /** @default null */
+            entry: {
+                [key: string]: unknown;
+            } | null;
+            /** @default null */
+            model: string | null;
+        };
+        /**
+         * TrialList
+         * @description The outcomes, in the order of the alias's deployments.
+         */
+        TrialList: {
+            trials: components["schemas"]["TrialView"][];
+        };
+        /**
+         * TrialView
+         * @description The outcome of one test call. `why` and `advice` are empty if it worked.
+         */
+        TrialView: {
+            deployment: string;
+            model: string;
+            worked: boolean;
+            reason: string | null;
+            why: string;
+            advice: string;
+            answer: string;
+            took_us: number | null;
+            input_tokens: number | null;
+            output_tokens: number | null;
+            cost_micros: number | null;
+            currency: string | null;
+            record: string | null;
+        };
+        /**
+         * NamesRequest
+         * @description A deployment as it would be declared; its model may be missing.
+         */
+        NamesRequest: {
+            entry: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * NamesView
+         * @description The names that the provider told, sorted; or why there are none.
+         */
+        NamesView: {
+            names: string[];
+            why: string;
+            advice: string;
         };
         /**
          * PreviewRequest
@@ -2701,6 +3073,168 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ConfigPlan"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getConfigState: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigState"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    editConfig: {
+        parameters: {
+            query?: {
+                /** @description Return the changes without making them. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigEdit"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EditPlan"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listConfigChanges: {
+        parameters: {
+            query?: {
+                /** @description The `next` value of the previous page. */
+                cursor?: string;
+                /** @description At most this many, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigChangeList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    undoConfigChange: {
+        parameters: {
+            query?: {
+                /** @description Return the changes without making them. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path: {
+                change: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EditPlan"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listConfigKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigKeys"];
                 };
             };
             /** @description An error. */
@@ -4027,6 +4561,101 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listProviders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    testModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrialRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listModelNames: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NamesRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamesView"];
                 };
             };
             /** @description An error. */

@@ -79,8 +79,8 @@ export function RuleName({ id }: { id: string }) {
   return mayOpen(address) ? <Link to={address}>{id}</Link> : <span>{id}</span>;
 }
 
-/** A warning or an error inside a page. */
-export function Notice({ tone, icon, children }: { tone: "warn" | "bad"; icon: IconName; children: ReactNode }) {
+/** Good news, a warning or an error inside a page. */
+export function Notice({ tone, icon, children }: { tone: "good" | "warn" | "bad"; icon: IconName; children: ReactNode }) {
   return (
     <div className={styles.failure} data-tone={tone} role={tone === "bad" ? "alert" : undefined}>
       <Icon name={icon} />

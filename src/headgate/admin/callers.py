@@ -120,9 +120,15 @@ class Gate:
             raise Denied(decision.advice or NOTHING_ALLOWS)
         raise Denied(f"{verb.name} is refused: {decision.reasons}", rules=decision.refusing_ids)
 
-    def may_use(self, caller: AdminCaller, verb: Verb[Any, Any, Any], use_case: UseCase) -> bool:
-        """Return whether policy lets the caller use a verb under a use case, for lists of choices."""
-        asked = caller.action(verb, Resource("use_case", use_case.id), None, use_case=use_case)
+    def may_use(
+        self, caller: AdminCaller, verb: Verb[Any, Any, Any], use_case: UseCase, resource: Resource | None = None
+    ) -> bool:
+        """Return whether policy lets the caller use a verb under a use case, for lists of choices.
+
+        Args:
+            resource: what the verb is done to; None asks about the use case itself.
+        """
+        asked = caller.action(verb, resource or Resource("use_case", use_case.id), None, use_case=use_case)
         try:
             decision = self.decider.decide(asked, self.labeller.label(asked))
         except Unavailable:

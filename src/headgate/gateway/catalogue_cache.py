@@ -42,6 +42,13 @@ class LeftOut(NamedTuple):
     why: str
 
 
+class Draft(NamedTuple):
+    """A deployment that is not declared yet, with its connections."""
+
+    deployment: Deployment
+    profile: NetworkProfile
+
+
 _NO_CHARGE = Price(
     "USD", input_micros=0, output_micros=0, cache_read_micros=0, cache_write_micros=0, cache_write_1h_micros=0
 )
@@ -112,6 +119,19 @@ class CatalogueCache:
         is_changed = catalogues != self._catalogues
         self._catalogues = MappingProxyType(catalogues)
         return is_changed
+
+    async def draft(self, spec: DeploymentSpec, *, tenant: TenantId) -> Draft:
+        """Return the deployment of a specification that is not declared yet, with its connections.
+
+        Raises:
+            Invalid, NotFound: the specification is at fault.
+            Unavailable: the database is down, or a credential of its network cannot be read.
+        """
+        async with self._database.transaction(tenant=tenant) as tx:
+            declared = await store.load(tx, tenant=tenant)
+        deployment = deployment_from(spec, self._providers, tenant=tenant, categories=self._categories)
+        networks = {one.id: one for one in declared.networks}
+        return Draft(deployment, self._profile(spec, networks, deployment))
 
     def _install(self, profiles: Mapping[str, NetworkProfile]) -> None:
         """Set the egress profiles, without invalid ones, such as one with a missing file."""

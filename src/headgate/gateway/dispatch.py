@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NoReturn
 
+from headgate.gateway.board import Board
 from headgate.gateway.failures import for_callers
 from headgate.gateway.pricing import FREE, cost_micros
 from headgate.gateway.writing import Route, Written, route_of, written_call
@@ -40,7 +41,11 @@ _WHOLE_CHARS = len(WHOLE_CHANNEL)
 
 
 class ModelDispatcher:
-    """Performs `model.dispatch`."""
+    """Performs `model.dispatch`.
+
+    Args:
+        board: gets the outcome of every dispatch.
+    """
 
     def __init__(
         self,
@@ -49,17 +54,23 @@ class ModelDispatcher:
         providers: Mapping[str, Provider],
         dialects: Dialects,
         secrets: Secrets,
+        board: Board | None = None,
     ) -> None:
         self._egress = egress
         self._providers = providers
         self._dialects = dialects
         self._secrets = secrets
+        self._board = board
+
+    def through(self, egress: Egress) -> ModelDispatcher:
+        """Return a dispatcher that sends through another client, and tells no board."""
+        return ModelDispatcher(egress=egress, providers=self._providers, dialects=self._dialects, secrets=self._secrets)
 
     async def run(self, run: DispatchRun) -> ModelReply:
         """Return the whole answer, in the upstream's wire format."""
         tally = _Tally(run)
         route = self._route(run.payload)
-        request, written = self._request(run, route)
+        request, written = self._written(run, route)
         dialect, names = route.dialect, written.names
         assembler = dialect.assembler() if written.streams else None
         try:
@@ -87,9 +98,11 @@ class ModelDispatcher:
         except HeadgateError as error:
             tally.failed()
             _blame(error, run)
+            self._note_failure(error, run)
             raise for_callers(error, run) from error
         finally:
             tally.report()
+        self._note_answer(run)
         return reply.by(run.payload.deployment.id)
 
     def stream(self, run: DispatchRun) -> AbstractAsyncContextManager[AsyncIterator[ModelEvent]]:
@@ -104,7 +117,7 @@ class ModelDispatcher:
     async def _events(self, run: DispatchRun) -> AsyncGenerator[ModelEvent, None]:
         tally = _Tally(run)
         route = self._route(run.payload)
-        request, written = self._request(run, route)
+        request, written = self._written(run, route)
         dialect, names = route.dialect, written.names
         sending = self._egress.send(request)
         run.on_stop = sending.stop
@@ -133,9 +146,29 @@ class ModelDispatcher:
         except HeadgateError as error:
             tally.failed()
             _blame(error, run)
+            self._note_failure(error, run)
             raise for_callers(error, run) from error
         finally:
             tally.report()
+        self._note_answer(run)
+
+    def _note_answer(self, run: DispatchRun) -> None:
+        if self._board is not None:
+            self._board.answered(run.payload.deployment, tenant=run.action.principal.tenant)
+
+    def _note_failure(self, error: HeadgateError, run: DispatchRun) -> None:
+        left_s = run.left_s()
+        is_late = left_s is not None and left_s <= 0  # the caller's own deadline
+        if self._board is not None and not is_late:
+            self._board.failed(run.payload.deployment, error, tenant=run.action.principal.tenant)
+
+    def _written(self, run: DispatchRun, route: Route) -> tuple[Request, Written]:
+        """As `_request`; notes a credential that cannot be read."""
+        try:
+            return self._request(run, route)
+        except Upstream as error:
+            self._note_failure(error, run)
+            raise
 
     def _route(self, dispatch: ModelDispatch) -> Route:
         return route_of(dispatch, providers=self._providers, dialects=self._dialects)

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 from headgate.admin.features import CheckContext, Feature, OfflineParts, Opened, Platform
 from headgate.admin.standing import LimitUse
-from headgate.gateway import chat, model_routes, preview
+from headgate.gateway import chat, model_routes, preview, provider_routes, trial_routes
 from headgate.gateway.admission import KeyAdmitter
 from headgate.gateway.allowances import PostgresAllowances
+from headgate.gateway.board import Board
 from headgate.gateway.catalogue_cache import CatalogueCache
 from headgate.gateway.commands import COMMANDS
 from headgate.gateway.dispatch import ModelDispatcher
@@ -20,7 +21,8 @@ from headgate.gateway.pricing import estimate_micros
 from headgate.gateway.routing import Health
 from headgate.gateway.sections import BUILT_IN_DEPLOYMENTS, CatalogueSection
 from headgate.gateway.store import Kind
-from headgate.gateway.verbs import VERBS
+from headgate.gateway.trial import ModelTester
+from headgate.gateway.verbs import MODEL_TEST, VERBS
 from headgate.kernel.action import Action
 from headgate.kernel.errors import Unavailable
 from headgate.kernel.extensions import load
@@ -63,7 +65,8 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
     store = PostgresAllowances(platform.database, worker=base.ids.ulid())
     admitter = KeyAdmitter(store=store, clock=base.clock, estimate=estimate)
     health = Health(base.clock)
-    gateway = Gateway(library, admitter, providers, dialects, health)
+    board = Board(platform.database, base.clock)
+    gateway = Gateway(library, admitter, providers, dialects, health, board, secrets)
 
     async def limits_used(tenant: TenantId, keys: Collection[str]) -> Mapping[str, LimitUse]:
         return await store.used(tenant, keys, now=base.clock.now())
@@ -83,17 +86,22 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
     async def keep_limits(_: Pipeline) -> None:
         await admitter.run_forever(platform.tenants)
 
+    async def keep_board(_: Pipeline) -> None:
+        await board.run_forever()
+
+    dispatcher = ModelDispatcher(
+        egress=platform.egress, providers=providers, dialects=dialects, secrets=secrets, board=board
+    )
     return Opened(
         service=gateway,
         performers={
             MODEL_INVOKE.name: ModelInvoke(catalogues=library.catalogue, health=health, counting=dialects.counting),
-            MODEL_DISPATCH.name: ModelDispatcher(
-                egress=platform.egress, providers=providers, dialects=dialects, secrets=secrets
-            ),
+            MODEL_DISPATCH.name: dispatcher,
+            MODEL_TEST.name: ModelTester(dispatcher),
         },
         stages={"admitter": admitter},
         sections=[CatalogueSection(kind, providers=providers, dialects=dialects) for kind in _SECTIONS],
-        jobs={"limits": keep_limits},
+        jobs={"limits": keep_limits, "board": keep_board},
         limits_used=limits_used,
         refresh=refresh,
         names={
@@ -120,7 +128,13 @@ FEATURE = Feature(
     summary="Model calls: the catalogue, routing, dispatch and the limits of keys.",
     package="headgate.gateway",
     verbs=VERBS,
-    operations=(*model_routes.OPERATIONS, *preview.OPERATIONS, *chat.OPERATIONS),
+    operations=(
+        *model_routes.OPERATIONS,
+        *provider_routes.OPERATIONS,
+        *trial_routes.OPERATIONS,
+        *preview.OPERATIONS,
+        *chat.OPERATIONS,
+    ),
     commands=COMMANDS,
     open=open_gateway,
     offline=offline_gateway,

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from headgate.admin.bodies import Body
+from headgate.admin.bodies import Body, Moment
+from headgate.admin.callers import ADMINISTRATION
 from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
+from headgate.admin.verbs import CONFIG_READ
+from headgate.gateway.board import NEVER_SEEN, Sighting
 from headgate.gateway.catalogue import Alias, Catalogue, visible_aliases
+from headgate.gateway.invoke import resource_of
+from headgate.gateway.model_words import ability_words, place_words, price_words, sight_words
 from headgate.gateway.parts import Gateway
-from headgate.kernel.labels import Custody
-from headgate.wire.model_call import Deployment, Price
+from headgate.kernel.action import Resource
+from headgate.kernel.errors import Unavailable
+from headgate.kernel.identity import UseCase
+from headgate.kernel.labels import Clearance, Custody
+from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, Deployment, Price
+
+_NOT_FOR_MODELS = frozenset({ADMINISTRATION, "jobs"})
 
 
 class PriceTierView(Body, frozen=True, kw_only=True):
@@ -30,8 +41,22 @@ class PriceView(Body, frozen=True, kw_only=True):
     tiers: list[PriceTierView]
 
 
+class HealthView(Body, frozen=True, kw_only=True):
+    """The last known health of a deployment.
+
+    `why` and `advice` are of the last failure, for readers of the configuration.
+    """
+
+    state: Literal["ok", "cooling_down", "failing", "unknown"]
+    answered_at: Moment | None
+    failed_at: Moment | None
+    rests_until: Moment | None
+    why: str
+    advice: str
+
+
 class DeploymentView(Body, frozen=True, kw_only=True):
-    """A model at a provider, with its clearance."""
+    """A model at a provider, with its clearance. `costs`, `sees`, `runs` and `can` say it in words."""
 
     id: str
     provider: str
@@ -43,53 +68,146 @@ class DeploymentView(Body, frozen=True, kw_only=True):
     price: PriceView | None
     images: bool
     is_built_in: bool
+    costs: str
+    sees: str
+    runs: str
+    can: list[str]
+    context_tokens: int | None
+    output_tokens: int | None
+    health: HealthView
 
 
 class ModelView(Body, frozen=True, kw_only=True):
-    """An alias and the deployments behind it, in order."""
+    """An alias and the deployments behind it, in order.
+
+    Args:
+        use_cases: the use cases in which the caller may call it; for readers of the configuration, those in which
+            anybody may.
+    """
 
     id: str
     operation: str
     description: str
     deployments: list[DeploymentView]
+    use_cases: list[str]
+    is_built_in: bool
 
 
 class ModelList(Body, frozen=True, kw_only=True):
-    """Every alias that the caller may see."""
+    """Every alias that the caller may see; `loose` are deployments without one, for readers of the configuration."""
 
     models: list[ModelView]
+    loose: list[DeploymentView]
 
 
 async def list_models(gateway: Gateway, request: Request) -> ModelList:
-    """List aliases and the deployments behind them."""
-    catalogue = gateway.catalogues(request.by.tenant_id)
+    """List aliases and the deployments behind them, for what, and how they are."""
+    catalogue = gateway.catalogues(request.tenant)
+    is_told_all = request.allows(CONFIG_READ, Resource("config", request.tenant))
+    views = _Views(request, await _sightings(gateway, request, catalogue), is_told_all=is_told_all)
     names = visible_aliases(catalogue, request.by.principal)
-    return ModelList(models=[_model(catalogue.aliases[name], catalogue) for name in names])
+    models = [views.model(catalogue.aliases[name], catalogue) for name in names]
+    used = {one for alias in catalogue.aliases.values() for one in alias.deployments}
+    loose = [views.deployment(one) for name, one in catalogue.deployments.items() if name not in used]
+    if is_told_all:
+        return ModelList(models=models, loose=loose)
+    return ModelList(models=[one for one in models if one.use_cases], loose=[])
 
 
-def _model(alias: Alias, catalogue: Catalogue) -> ModelView:
-    return ModelView(
-        id=alias.name,
-        operation=alias.operation,
-        description=alias.description,
-        deployments=[_deployment(one) for one in catalogue.candidates(alias)],
-    )
+async def _sightings(gateway: Gateway, request: Request, catalogue: Catalogue) -> Mapping[str, Sighting]:
+    """Return the sightings; none while the database is away, because the catalogue is still good."""
+    try:
+        return await gateway.board.sightings(catalogue.deployments, tenant=request.tenant)
+    except Unavailable:
+        return {}
 
 
-def _deployment(deployment: Deployment) -> DeploymentView:
-    clearance, price = deployment.clearance, deployment.price
-    return DeploymentView(
-        id=deployment.id,
-        provider=deployment.provider,
-        model=deployment.model,
-        custody=custody_of(deployment),
-        level=clearance.level.name.lower(),
-        categories=None if clearance.categories is None else sorted(clearance.categories),
-        regions=sorted(clearance.regions or ()),
-        price=None if price is None else _price(price),
-        images=deployment.capability.images,
-        is_built_in=deployment.tenant is None,
-    )
+class _Views:
+    """Makes the views of one answer."""
+
+    def __init__(self, request: Request, sightings: Mapping[str, Sighting], *, is_told_all: bool) -> None:
+        self._request = request
+        self._sightings = sightings
+        self._is_told_all = is_told_all
+        self._now = request.host.pipeline.clock.now()
+        self._use_cases = _open_use_cases(request, is_told_all=is_told_all)
+        self._allowed: dict[tuple[str, str, Clearance], bool] = {}
+
+    def model(self, alias: Alias, catalogue: Catalogue) -> ModelView:
+        """Return the view of an alias."""
+        deployments = catalogue.candidates(alias)
+        return ModelView(
+            id=alias.name,
+            operation=alias.operation,
+            description=alias.description,
+            deployments=[self.deployment(one) for one in deployments],
+            use_cases=sorted(set[str]().union(*(self._use_cases_of(one) for one in deployments))),
+            is_built_in=all(one.tenant is None for one in deployments) and alias.name in catalogue.deployments,
+        )
+
+    def deployment(self, deployment: Deployment) -> DeploymentView:
+        """Return the view of a deployment."""
+        clearance, price, capability = deployment.clearance, deployment.price, deployment.capability
+        return DeploymentView(
+            id=deployment.id,
+            provider=deployment.provider,
+            model=deployment.model,
+            custody=custody_of(deployment),
+            level=clearance.level.name.lower(),
+            categories=None if clearance.categories is None else sorted(clearance.categories),
+            regions=sorted(clearance.regions or ()),
+            price=None if price is None else _price(price),
+            images=capability.images,
+            is_built_in=deployment.tenant is None,
+            costs=price_words(price),
+            sees=sight_words(clearance),
+            runs=place_words(deployment),
+            can=list(ability_words(capability)),
+            context_tokens=capability.context_tokens,
+            output_tokens=capability.output_tokens,
+            health=self._health(self._sightings.get(deployment.id, NEVER_SEEN)),
+        )
+
+    def _health(self, seen: Sighting) -> HealthView:
+        return HealthView(
+            state=seen.state(self._now),
+            answered_at=seen.answered_at,
+            failed_at=seen.failed_at,
+            rests_until=seen.rests_until,
+            why=seen.why if self._is_told_all else "",
+            advice=seen.advice if self._is_told_all else "",
+        )
+
+    def _use_cases_of(self, deployment: Deployment) -> list[str]:
+        """Return the use cases in which the caller may send calls to the deployment.
+
+        Policy decides once for all deployments of a provider with equal clearance. A rule about a single deployment
+        shows only when a call is refused.
+        """
+        return [one.id for one in self._use_cases if self._may_dispatch(one, deployment)]
+
+    def _may_dispatch(self, use_case: UseCase, deployment: Deployment) -> bool:
+        if use_case.deployments is not None and deployment.id not in use_case.deployments:
+            return False
+        alike = (use_case.id, deployment.provider, deployment.clearance)
+        if alike not in self._allowed:
+            gate, resource = self._request.host.gate, resource_of(deployment)
+            self._allowed[alike] = gate.may_use(self._request.by, MODEL_DISPATCH, use_case, resource)
+        return self._allowed[alike]
+
+
+def _open_use_cases(request: Request, *, is_told_all: bool) -> Sequence[UseCase]:
+    """Return the use cases in which the caller may call models at all; all of them, also those of other keys, for
+    readers of the configuration.
+    """
+    caller = request.by
+    return [
+        use_case
+        for name, use_case in caller.use_cases.items()
+        if name not in _NOT_FOR_MODELS
+        and (is_told_all or caller.bound in (None, name))
+        and request.host.gate.may_use(caller, MODEL_INVOKE, use_case)
+    ]
 
 
 def _price(price: Price) -> PriceView:

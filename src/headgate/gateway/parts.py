@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from headgate.gateway.admission import KeyAdmitter
+from headgate.gateway.board import Board
 from headgate.gateway.catalogue import Catalogues
 from headgate.gateway.catalogue_cache import CatalogueCache
 from headgate.gateway.routing import Health
@@ -19,6 +20,8 @@ class Gateway:
 
     Args:
         providers: by name.
+        board: the last known health of every deployment.
+        secrets: resolves a reference to a credential.
     """
 
     library: CatalogueCache
@@ -26,6 +29,8 @@ class Gateway:
     providers: Mapping[str, Provider]
     dialects: Dialects
     health: Health
+    board: Board
+    secrets: Callable[[str], str]
 
     @property
     def catalogues(self) -> Catalogues:

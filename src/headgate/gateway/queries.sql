@@ -80,3 +80,23 @@ DELETE FROM gateway.allowance_shares WHERE (tenant, key_id, kind, window_start, 
     SELECT tenant, key_id, kind, window_start, worker FROM gateway.allowance_shares
     WHERE tenant = %(tenant)s AND kind = %(kind)s AND window_start < %(before)s LIMIT %(limit)s
 )
+
+-- name: sightings
+SELECT deployment, configuration, answered_at, failed_at, rests_until, why, advice
+FROM gateway.sightings WHERE tenant = %(tenant)s ORDER BY deployment LIMIT 10000
+
+-- name: put_sighting
+INSERT INTO gateway.sightings AS old
+    (tenant, deployment, configuration, answered_at, failed_at, rests_until, why, advice)
+VALUES (%(tenant)s, %(deployment)s, %(configuration)s, %(answered_at)s, %(failed_at)s, %(rests_until)s, left(%(why)s, 2000), left(%(advice)s, 2000))
+ON CONFLICT (tenant, deployment) DO UPDATE
+SET configuration = excluded.configuration,
+    answered_at = CASE WHEN old.configuration = excluded.configuration
+        THEN coalesce(excluded.answered_at, old.answered_at) ELSE excluded.answered_at END,
+    failed_at = CASE WHEN old.configuration = excluded.configuration
+        THEN coalesce(excluded.failed_at, old.failed_at) ELSE excluded.failed_at END,
+    rests_until = excluded.rests_until,
+    why = CASE WHEN excluded.failed_at IS NULL AND old.configuration = excluded.configuration
+        THEN old.why ELSE excluded.why END,
+    advice = CASE WHEN excluded.failed_at IS NULL AND old.configuration = excluded.configuration
+        THEN old.advice ELSE excluded.advice END

@@ -67,6 +67,11 @@ class CatalogueSection:
         return ()
 
     @property
+    def entry_type(self) -> type[Any]:
+        """As `EntrySection.entry_type`."""
+        return _TYPES[self._kind]
+
+    @property
     def built_in(self) -> Collection[str]:
         """As `EntrySection.built_in`: none, because built-in deployments and aliases are not stored."""
         return ()

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-from headgate.admin.commands import command_verb
-from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, USE_MODELS
+from headgate.admin.commands import ADMINISTER, command_verb
+from headgate.gateway.trial import DeploymentTrial
+from headgate.kernel.action import Verb
+from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, UNITS, USE_MODELS, ModelEvent, ModelReply
 
 MODEL_PREVIEW = command_verb("model.preview", "read", "Preview a call", USE_MODELS)
 """Previews the requests for a text. Policy decides it as a use of models in the named use case."""
 
-VERBS = (MODEL_INVOKE, MODEL_DISPATCH, MODEL_PREVIEW)
+MODEL_TEST: Verb[DeploymentTrial, ModelEvent, ModelReply] = Verb(
+    "model.test",
+    DeploymentTrial,
+    ModelEvent,
+    ModelReply,
+    effect="send",
+    units=UNITS,
+    title="Test a model",
+    on="deployment",
+    groups=(ADMINISTER,),
+)
+"""Sends one fixed sentence to one deployment, declared or not yet, so that an administrator sees whether it answers."""
+
+MODEL_NAMES = command_verb("model.names", "send", "Ask a provider for its models", ADMINISTER, on="deployment")
+"""Asks a server for the names of its models, with the credential that the administrator names."""
+
+VERBS = (MODEL_INVOKE, MODEL_DISPATCH, MODEL_PREVIEW, MODEL_TEST, MODEL_NAMES)

@@ -438,6 +438,11 @@ class EntrySection(ConfigSection, Protocol):
         ...
 
     @property
+    def entry_type(self) -> type[Any]:
+        """The struct of an entry, for the completion of keys."""
+        ...
+
+    @property
     def built_in(self) -> Collection[str]:
         """Ids of the entries that Headgate brings and a file cannot change."""
         ...

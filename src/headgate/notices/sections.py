@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,8 @@ class NotificationSection:
     lists_entries = True
     uses: Mapping[str, str] = {"use_cases": "use_case"}
     keeps: Sequence[str] = ()
+    built_in: Collection[str] = ()
+    entry_type: type[Any] = Destination
 
     def faults(self, edit: Edit) -> Iterable[Fault]:
         """As `EntrySection.faults`: none, because `check` finds every mistake."""

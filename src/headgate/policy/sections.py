@@ -141,6 +141,7 @@ class Section(Generic[E]):
         write: converts an entry to a table of the file.
         uses, keeps, built_in, find: as in `EntrySection`, where `find` is its `faults`.
         lists_entries: whether entries can be read back.
+        entry_type: as in `EntrySection`.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Section(Generic[E]):
     built_in: Collection[str] = ()
     find: Callable[[Edit], Iterable[Fault]] = lambda edit: ()
     lists_entries: bool = True
+    entry_type: type[Any] = object
 
     def faults(self, edit: Edit) -> Iterable[Fault]:
         """As `EntrySection.faults`."""
@@ -273,13 +275,13 @@ def policy_sections(
             lambda table, _: _people(table),
             lambda tx, tenant: store.principals(tx, tenant=tenant),
             _each(put_person), _person_table, clock,
-            keeps=("owner",), built_in=(HEADGATE,), find=people_faults,
+            keeps=("owner",), built_in=(HEADGATE,), find=people_faults, entry_type=PersonEntry,
         ),
         Section(
             "policy", "policy", "policy",
             lambda table, _: _policies(table, baseline, read_file),
             lambda tx, tenant: store.policies(tx, tenant=tenant),
-            put_policies, _policy_table, clock, find=policy_faults,
+            put_policies, _policy_table, clock, find=policy_faults, entry_type=PolicyEntry,
         ),
         Section(
             "use_case", "use_case", "use case",
@@ -287,7 +289,7 @@ def policy_sections(
             lambda tx, tenant: store.use_cases(tx, tenant=tenant),
             _each(put_use_case), _use_case_table, clock,
             uses={"deployments": "deployment"}, keeps=("members", "status"),
-            built_in=BUILT_IN_USE_CASES, find=use_case_faults,
+            built_in=BUILT_IN_USE_CASES, find=use_case_faults, entry_type=UseCaseEntry,
         ),
         Section(
             "imported_key", "key", "imported key",

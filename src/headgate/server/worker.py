@@ -180,6 +180,7 @@ def _server_parts(worker: Worker, state: ServerState, health: Health, refusals: 
         model_state=state.model_state,
         health=health,
         clock=base.clock,
+        directory=worker.platform.directory,
         is_secure=base.settings.tls_certificate is not None or base.settings.trusted_proxy,
     )
 

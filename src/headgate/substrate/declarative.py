@@ -94,8 +94,17 @@ def parse(text: bytes, *, file: str = "headgate.toml") -> Source:
         raise Invalid(f"{file} is nested too deeply") from error
 
 
-def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgate.toml") -> Desired:
+def read(
+    text: bytes,
+    sections: Sequence[ConfigSection],
+    *,
+    file: str = "headgate.toml",
+    beside: Mapping[str, Any] | None = None,
+) -> Desired:
     """Decode and check a whole file.
+
+    Args:
+        beside: sections to which the file may refer without having them.
 
     A section in the file replaces the stored section completely. A section that is not in the file stays unchanged.
 
@@ -111,7 +120,7 @@ def read(text: bytes, sections: Sequence[ConfigSection], *, file: str = "headgat
                 raise unknown_section(name, known)
         for name, section in known.items():
             if name in source.document:
-                values[name] = section.check(source.document[name], source.document)
+                values[name] = section.check(source.document[name], {**(beside or {}), **source.document})
     except Invalid as error:
         raise source.placed(error) from error
     return Desired(values, {name: known[name] for name in values})

@@ -429,6 +429,21 @@ CREATE TABLE gateway.networks (
 
 ALTER TABLE ONLY gateway.networks FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE gateway.sightings (
+    tenant text NOT NULL,
+    deployment text NOT NULL,
+    configuration text NOT NULL,
+    answered_at timestamp with time zone,
+    failed_at timestamp with time zone,
+    rests_until timestamp with time zone,
+    why text DEFAULT ''::text NOT NULL,
+    advice text DEFAULT ''::text NOT NULL,
+    CONSTRAINT sightings_advice_check CHECK ((length(advice) <= 2000)),
+    CONSTRAINT sightings_why_check CHECK ((length(why) <= 2000))
+);
+
+ALTER TABLE ONLY gateway.sightings FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE ledger.forgotten (
     tenant text NOT NULL COLLATE pg_catalog."C",
     record text NOT NULL COLLATE pg_catalog."C",
@@ -782,6 +797,40 @@ CREATE TABLE policy.versions (
     CONSTRAINT versions_only_row_check CHECK (only_row)
 );
 
+CREATE TABLE server.config_changes (
+    tenant text NOT NULL,
+    id bigint NOT NULL,
+    made_at timestamp with time zone NOT NULL,
+    principal text NOT NULL,
+    way text NOT NULL,
+    version text NOT NULL,
+    changes jsonb NOT NULL,
+    record text,
+    CONSTRAINT config_changes_principal_check CHECK ((length(principal) <= 200)),
+    CONSTRAINT config_changes_way_check CHECK ((way = ANY (ARRAY['file'::text, 'console'::text, 'undo'::text])))
+);
+
+ALTER TABLE ONLY server.config_changes FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE server.config_changes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME server.config_changes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE server.entry_origins (
+    tenant text NOT NULL,
+    section text NOT NULL,
+    entry text NOT NULL,
+    origin text NOT NULL,
+    CONSTRAINT entry_origins_origin_check CHECK ((origin = ANY (ARRAY['file'::text, 'console'::text])))
+);
+
+ALTER TABLE ONLY server.entry_origins FORCE ROW LEVEL SECURITY;
+
 CREATE VIEW server.sessions WITH (security_invoker='true') AS
  SELECT tenant,
     digest,
@@ -878,6 +927,9 @@ ALTER TABLE ONLY gateway.deployments
 ALTER TABLE ONLY gateway.networks
     ADD CONSTRAINT networks_pkey PRIMARY KEY (tenant, id);
 
+ALTER TABLE ONLY gateway.sightings
+    ADD CONSTRAINT sightings_pkey PRIMARY KEY (tenant, deployment);
+
 ALTER TABLE ONLY ledger.forgotten
     ADD CONSTRAINT forgotten_pkey PRIMARY KEY (tenant, record, principal);
 
@@ -961,6 +1013,12 @@ ALTER TABLE ONLY policy.use_cases
 
 ALTER TABLE ONLY policy.versions
     ADD CONSTRAINT versions_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY server.config_changes
+    ADD CONSTRAINT config_changes_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY server.entry_origins
+    ADD CONSTRAINT entry_origins_pkey PRIMARY KEY (tenant, section, entry);
 
 ALTER TABLE ONLY substrate.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
@@ -1166,6 +1224,8 @@ ALTER TABLE gateway.deployments ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE gateway.networks ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE gateway.sightings ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY tenant_only ON gateway.aliases USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant_only ON gateway.allowance_shares USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
@@ -1175,6 +1235,8 @@ CREATE POLICY tenant_only ON gateway.allowances USING ((tenant = NULLIF(current_
 CREATE POLICY tenant_only ON gateway.deployments USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant_only ON gateway.networks USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON gateway.sightings USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 ALTER TABLE ledger.forgotten ENABLE ROW LEVEL SECURITY;
 
@@ -1264,6 +1326,14 @@ CREATE POLICY tenant_only ON policy.use_cases USING ((tenant = NULLIF(current_se
 
 ALTER TABLE policy.use_cases ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE server.config_changes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE server.entry_origins ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON server.config_changes USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON server.entry_origins USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
 GRANT USAGE ON SCHEMA chat TO headgate_app;
 
 GRANT USAGE ON SCHEMA finops TO headgate_app;
@@ -1340,6 +1410,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.deployments TO headgate_admin
 
 GRANT SELECT ON TABLE gateway.networks TO headgate_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.networks TO headgate_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.sightings TO headgate_app;
 
 GRANT SELECT ON TABLE ledger.forgotten TO headgate_app;
 GRANT SELECT ON TABLE ledger.forgotten TO headgate_writer;
@@ -1432,6 +1504,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE policy.use_cases TO headgate_admin;
 
 GRANT SELECT ON TABLE policy.versions TO headgate_app;
 GRANT SELECT ON TABLE policy.versions TO headgate_admin;
+
+GRANT SELECT ON TABLE server.config_changes TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE server.config_changes TO headgate_admin;
+
+GRANT SELECT ON TABLE server.entry_origins TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE server.entry_origins TO headgate_admin;
 
 GRANT SELECT,INSERT,DELETE ON TABLE server.sessions TO headgate_app;
 

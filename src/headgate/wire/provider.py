@@ -63,6 +63,8 @@ class Provider:
             caller.
         dropped_header: the header in which one of our own providers names the fields without
             effect.
+        models_path: the path after the base URL of the list of its models, an object with `id`s under
+            `data`; None if it has none.
         on_disconnect: `cancel` if closing the connection stops generation, `drain` if the provider
             bills the whole answer anyway.
     """
@@ -79,6 +81,7 @@ class Provider:
     custody: Custody = Custody.ANY
     caller_header: str | None = None
     dropped_header: str | None = None
+    models_path: str | None = None
     on_disconnect: Literal["cancel", "drain"] = "cancel"
 
 

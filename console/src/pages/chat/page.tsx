@@ -149,7 +149,7 @@ function Beginning({ through }: { through: Through }) {
       {through.isStandIn && (
         <Text size="sm" mt="xs" component="p">
           {through.model} is a stand-in: a very small model (135 million parameters) that comes with Headgate. It shows that
-          the way through the gate works, and its answers are often wrong. {mayOpen("/models") && <Link to="/models">Add a better model</Link>}
+          the way through the gate works, and its answers are often wrong. {mayOpen("/models/add") && <Link to="/models/add">Add a better model</Link>}
         </Text>
       )}
     </Empty>

@@ -39,7 +39,7 @@ function Editor({ policy, stored, onDone }: Props & { readonly stored: string })
     return take(
       api.PUT("/api/entries/{section}/{entry}", {
         params: { path: { section: "policy", entry }, query: { dry_run: isDry } },
-        body: { entry: { text: body } },
+        body: { entry: { text: body }, version: null },
       }),
     );
   };

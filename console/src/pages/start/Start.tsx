@@ -56,12 +56,19 @@ function Ready({ overview }: { overview: Schemas["Overview"] }) {
 }
 
 function EmbeddedModel({ state }: { state: Schemas["Overview"]["embedded_model"] }) {
-  if (state === "ready") return null;
+  if (state === "ready")
+    return (
+      <Text size="sm">
+        The built-in model <b>local-chat</b> is a stand-in of 135 million parameters: it proves that the way works.{" "}
+        <Link to="/models/add">Add a better model</Link>
+      </Text>
+    );
   return (
     <Text size="sm" role="status">
       {state === "loading"
         ? "The embedded model is still loading. Calls to local-chat work in a moment."
-        : "This installation has no embedded model. Add a deployment under Configuration to get answers."}
+        : "This installation has no embedded model. "}
+      {state === "absent" && <Link to="/models/add">Add a model to get answers</Link>}
     </Text>
   );
 }

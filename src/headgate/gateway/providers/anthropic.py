@@ -26,6 +26,7 @@ provider = Provider(
         "chat": Endpoint("anthropic_messages", "/v1/messages"),
         "count_tokens": Endpoint("anthropic_messages", "/v1/messages/count_tokens"),
     },
+    models_path="/v1/models",
     credential=_api_key,
     headers=(("anthropic-version", "2023-06-01"),),
     forwards=frozenset({"anthropic-version", "anthropic-beta"}),

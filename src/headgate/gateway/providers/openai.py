@@ -13,6 +13,7 @@ provider = Provider(
         "chat": Endpoint("openai_chat", "/chat/completions"),
         "embed": Endpoint("openai_embeddings", "/embeddings"),
     },
+    models_path="/models",
     credential=bearer,
     forwards=frozenset({"openai-organization", "openai-project", "idempotency-key"}),
     home_quirks=frozenset({"newer_limit_name", "system_turns", "text_parts"}),

@@ -21,6 +21,7 @@ from headgate.kernel.action import Resource
 from headgate.kernel.errors import Conflict, Invalid
 from headgate.kernel.ports import Change, Edit, EntrySection
 from headgate.server.api import config_checks
+from headgate.server.api.noted_changes import change_noted
 from headgate.server.api.parts import ServerParts
 from headgate.substrate import declarative
 from headgate.substrate.database import Transaction
@@ -77,12 +78,15 @@ async def apply_config(parts: ServerParts, request: Request) -> ConfigPlan:
     caller = request.by
     body = request.body_as(ConfigText)
     size_bytes = len(body.toml.encode())
-    done = await request.change(
-        CONFIG_APPLY,
+    done = await change_noted(
+        parts,
+        request,
         Resource("config", caller.tenant_id),
         _applying(parts, caller, body),
         arguments=digest_of(body.toml),
         summary={"size_bytes": size_bytes},
+        way="file",
+        toml=body.toml,
     )
     return plan_view(done.result, record=done.record)
 

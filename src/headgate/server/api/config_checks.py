@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from headgate.kernel.errors import HeadgateError
 from headgate.kernel.identity import TenantId
@@ -40,6 +40,12 @@ def after(before: Document, named: Document, changes: Sequence[Change]) -> Docum
         name: [*(table for table in tables if (name, table["id"]) not in gone), *named.get(name, ())]
         for name, tables in before.items()
     }
+
+
+def with_kept(section: EntrySection, table: dict[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the entry with the kept keys of the stored entry that it leaves out."""
+    kept = {name: before[name] for name in section.keeps if before is not None and name in before}
+    return {**kept, **table}
 
 
 def faults(sections: Mapping[str, EntrySection], edit: Edit) -> Iterator[Fault]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from headgate.admin.bodies import Body
 from headgate.admin.commands import Facts, digest_of
@@ -14,25 +14,39 @@ from headgate.admin.verbs import CONFIG_APPLY, CONFIG_READ
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Conflict, Invalid, NotFound
 from headgate.kernel.ports import Change, Document, Edit, EntrySection
+from headgate.server import config_history
 from headgate.server.api import config_checks
 from headgate.server.api.config import ConfigPlan, plan_view
+from headgate.server.api.noted_changes import change_noted
 from headgate.server.api.parts import ServerParts
 from headgate.substrate.database import Transaction
+from headgate.substrate.toml_writing import array_of_tables
 
 _DRY_RUN = Parameter("dry_run", "Return the changes without making them.", "boolean")
 
 
 class EntryBody(Body, frozen=True, kw_only=True):
-    """One entry of a section, with the keys that it has in `headgate.toml`; the id is the path's."""
+    """One entry of a section, with the keys that it has in `headgate.toml`; the id is the path's.
+
+    With the `version` that was read, the entry is replaced only if nobody has changed it since then.
+    """
 
     entry: dict[str, Any]
+    version: str | None = None
 
 
 class EntryView(Body, frozen=True, kw_only=True):
-    """One entry, as a table of the file."""
+    """One entry, as a table of the file and as its text.
+
+    Args:
+        managed_by: whether the file or single changes made it; null for an entry from before that was noted.
+    """
 
     section: str
     entry: dict[str, Any]
+    version: str
+    managed_by: Literal["file", "console"] | None
+    toml: str
 
 
 class EntryList(Body, frozen=True, kw_only=True):
@@ -57,19 +71,30 @@ async def get_entry(parts: ServerParts, request: Request) -> EntryView:
     request.authorise(CONFIG_READ, Resource(section.name, entry_id))
     async with parts.database.transaction(tenant=caller.tenant_id) as tx:
         found = _entry(await section.entries(tenant=caller.tenant_id, transaction=tx), entry_id)
+        origins = await config_history.origins(tx, tenant=caller.tenant_id)
     if found is None:
         raise NotFound(f"there is no {section.name} {entry_id!r}", param="entry")
-    return EntryView(section=section.name, entry=found)
+    origin = origins.get((section.name, entry_id))
+    return EntryView(
+        section=section.name,
+        entry=found,
+        version=config_history.entry_version(found),
+        managed_by=None if origin is None else "file" if origin == "file" else "console",
+        toml=array_of_tables(section.name, [found]),
+    )
 
 
 async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
     """Add an entry, or replace the entry with its id."""
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
-    table = {**request.body_as(EntryBody).entry, "id": entry_id}
+    body = request.body_as(EntryBody)
+    table = {**body.entry, "id": entry_id}
 
     async def prepare(tx: Transaction) -> tuple[Any, list[Change]]:
         stored = await config_checks.stored(parts.sections, tx, tenant=caller.tenant_id)
-        entry = _with_kept(section, table, _entry(stored[section.name], entry_id))
+        before = _entry(stored[section.name], entry_id)
+        _refuse_stale(section.name, entry_id, before, version=body.version)
+        entry = config_checks.with_kept(section, table, before)
         document = config_checks.after(stored, {section.name: [entry]}, [])
         try:
             desired = await asyncio.to_thread(section.check, [entry], document)
@@ -79,7 +104,7 @@ async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
         named: Document = {section.name: [after]}
         now = config_checks.after(stored, named, [])
         _refuse(parts, Edit(caller.tenant_id, caller.principal.id, named, stored, now))
-        return desired, _changes(section, entry_id, _entry(stored[section.name], entry_id), after)
+        return desired, _changes(section, entry_id, before, after)
 
     async def make(tx: Transaction, facts: Facts) -> list[Change]:
         desired, changes = await prepare(tx)
@@ -90,7 +115,9 @@ async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
         request.authorise(CONFIG_READ, Resource(section.name, entry_id))
         return plan_view(await request.rehearse(make), record=None)
     resource, told = Resource(section.name, entry_id), {"does": "put"}
-    done = await request.change(CONFIG_APPLY, resource, make, arguments=digest_of(section.name, table), summary=told)
+    done = await change_noted(
+        parts, request, resource, make, arguments=digest_of(section.name, table), summary=told, way="console"
+    )
     return plan_view(done.result, record=done.record)
 
 
@@ -121,7 +148,7 @@ async def remove_entry(parts: ServerParts, request: Request) -> ConfigPlan:
         return plan_view(await request.rehearse(make), record=None)
     resource, told = Resource(section.name, entry_id), {"does": "remove"}
     arguments = digest_of(section.name, entry_id)
-    done = await request.change(CONFIG_APPLY, resource, make, arguments=arguments, summary=told)
+    done = await change_noted(parts, request, resource, make, arguments=arguments, summary=told, way="console")
     return plan_view(done.result, record=done.record)
 
 
@@ -142,10 +169,20 @@ def _entry(entries: Sequence[dict[str, Any]], entry_id: str) -> dict[str, Any] |
     return next((one for one in entries if one["id"] == entry_id), None)
 
 
-def _with_kept(section: EntrySection, table: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the entry with the kept keys of the stored entry that it leaves out."""
-    kept = {name: before[name] for name in section.keeps if before is not None and name in before}
-    return {**kept, **table}
+def _refuse_stale(section: str, entry_id: str, stored: Mapping[str, Any] | None, *, version: str | None) -> None:
+    """Raise Conflict if the entry is not the one that the caller read."""
+    if version is None:
+        return
+    if stored is None:
+        raise Conflict(
+            f"somebody has removed {section} {entry_id} since you opened it; nothing was saved", param="version"
+        )
+    if config_history.entry_version(stored) != version:
+        raise Conflict(
+            f"somebody has changed {section} {entry_id} since you opened it; nothing was saved."
+            " Open it again, and make your change on top of theirs",
+            param="version",
+        )
 
 
 def _changes(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from headgate.admin.directory import Directory
 from headgate.admin.sessions import Sessions
 from headgate.gateway.catalogue import Catalogues
 from headgate.kernel.action import Verb
@@ -28,6 +29,7 @@ class ServerParts:
         sections: the sections of `headgate.toml` of every feature.
         verbs: pairs of a feature's name and one of its verbs.
         model_state: returns the state of the embedded model process.
+        directory: names people.
         is_secure: whether browsers use https, directly or through a proxy.
     """
 
@@ -42,4 +44,5 @@ class ServerParts:
     model_state: Callable[[], ModelState]
     health: Health
     clock: Clock
+    directory: Directory
     is_secure: bool
