@@ -223,7 +223,7 @@ def test_a_model_is_tested_and_added_only_if_it_answers(shell: Shell) -> None:
     assert "Nothing accepts connections" in refused
     added = shell.run("models", "add", "mine", *given, "--base-url", table["base_url"], "--alias", "hybrid")
     assert "the alias hybrid leads to cloud-openai, onprem, mine" in added
-    assert "must have KEY" in shell.run("models", "add", "two", *given, "--key", "env:NOPE", "--no-test", code=2)
+    assert "must have KEY" in shell.run("models", "add", "two", *given, "--key", "env:NOPE", "--no-test", code=5)
 
 
 def test_a_sign_in_link_signs_in_once(shell: Shell) -> None:

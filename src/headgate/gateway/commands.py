@@ -8,6 +8,7 @@ from urllib.parse import quote
 import click
 
 from headgate.admin.client import Client, client_at, url_option
+from headgate.admin.exit_codes import ExitCode
 from headgate.admin.printing import as_json_option, plural, print_rows
 from headgate.kernel.errors import Invalid
 
@@ -54,7 +55,7 @@ def test(context: click.Context, name: str, model: str | None, url: str | None, 
         for trial in trials:
             print_trial(trial)
     if not all(trial["worked"] for trial in trials):
-        context.exit(1)
+        context.exit(ExitCode.FAULTY)
 
 
 @models.command()
@@ -102,7 +103,7 @@ def add(
         print_trial(trial, is_error=not trial["worked"])
         if not trial["worked"]:
             click.echo("Nothing was added. Correct it, or add it anyway with --no-test.", err=True)
-            context.exit(1)
+            context.exit(ExitCode.FAULTY)
     client.call("PUT", _path("deployment", name), {"entry": entry})
     click.echo(f"added the deployment {name}")
     for alias in aliases:
