@@ -102,6 +102,9 @@ async def _measure(server: TemporaryServer, folder: Path, *, big: int, small: in
         async with house.admin as client, house.client(other_key) as other:
             for case in _cases(organisation, ids, until=until):
                 times_of[case.name] = {"group": case.group, **await _clocked(_listing(client, case.draw), times=times)}
+            for name, values in _counted(organisation).items():
+                asking = _counting(client, values)
+                times_of[f"counts, {name}"] = {"group": "counts", **await _clocked(asking, times=times)}
             more: list[tuple[str, str, Ask]] = [
                 ("page", "the other tenant's first page", _listing(other, lambda _: {})),
                 ("record", "one record with its attempts", lambda rng: _get(client, f"/api/records/{rng.choice(ids)}")),
@@ -132,6 +135,10 @@ def _cases(organisation: Organisation, ids: list[str], *, until: datetime) -> li
         "rule": lambda rng: {"rule": rng.choice(("rule-00", "rule-05", "rule-29", RARE_RULE))},
         "time": span,
         "roots": lambda _: {"roots": "true"},
+        "key": lambda rng: {"key": f"k{rng.choice((people[0], people[20], people[-1]))[-10:]}"},
+        "category": lambda rng: {"category": rng.choice(("pii", "phi", "secret"))},
+        "error": lambda rng: {"error": rng.choice(("denied", "upstream"))},
+        "text": lambda rng: {"text": rng.choice(("hybrid", "gpt-small", "denied", "case-00"))},
     }
 
     def pair(first: str, second: str) -> Draw:
@@ -140,6 +147,8 @@ def _cases(organisation: Organisation, ids: list[str], *, until: datetime) -> li
     return [
         Case("first page", lambda _: {}, "page"),
         Case("first page of 200", lambda _: {"limit": "200"}, "page"),
+        Case("calls", lambda rng: {"kind": "calls", "cursor": rng.choice(ids)}, "page"),
+        Case("administration", lambda rng: {"kind": "administration", "cursor": rng.choice(ids)}, "page"),
         Case("deep page", lambda rng: {"cursor": rng.choice(ids)}, "page"),
         Case("deep page of roots", lambda rng: {"cursor": rng.choice(ids), "roots": "true"}, "page"),
         *(Case(name, draw) for name, draw in filters.items()),
@@ -159,6 +168,32 @@ def _cases(organisation: Organisation, ids: list[str], *, until: datetime) -> li
         Case("roots that are attempts", lambda _: {"verb": "model.dispatch", "roots": "true"}, "impossible"),
         Case("roots under a rule of attempts", lambda _: {"rule": ATTEMPTS_RULE, "roots": "true"}, "impossible"),
     ]
+
+
+def _counted(organisation: Organisation) -> dict[str, Values]:
+    """The filters whose records are counted over time, each over a day and over 30 days."""
+    people, cases = organisation.principals(), organisation.cases()
+    filters: dict[str, Values] = {
+        "every record": {},
+        "calls": {"kind": "calls"},
+        "administration": {"kind": "administration"},
+        "refused": {"kind": "calls", "outcome": "refused"},
+        "a use case": {"kind": "calls", "use_case": cases[0]},
+        "a person": {"kind": "calls", "principal": people[1]},
+        "a model": {"kind": "calls", "model": "hybrid"},
+        "a rule": {"kind": "calls", "rule": "rule-05"},
+    }
+    spans = {"30 days": {"period": "30d"}, "a day": {"period": "24h"}}
+    return {
+        f"{name}, {span}": {**values, **period} for name, values in filters.items() for span, period in spans.items()
+    }
+
+
+def _counting(client: httpx2.AsyncClient, values: Values) -> Ask:
+    async def ask(_: random.Random) -> str:
+        return await _get(client, f"/api/records/counts?{urlencode(values)}")
+
+    return ask
 
 
 def _group(one: str, two: str) -> str:
@@ -222,7 +257,7 @@ def _ids(database: TemporaryDatabase) -> list[str]:
 
 def _targets(result: dict[str, Any]) -> list[Target]:
     limits = {"page": 100, "one filter": 100, "two filters": 500, "nothing": 100, "impossible": 2000}
-    limits |= {"record": 100, "feed": 100}
+    limits |= {"record": 100, "feed": 100, "counts": 100}
     targets: list[Target] = []
     for group, limit_ms in limits.items():
         of_group = {name: case for name, case in result["cases"].items() if case["group"] == group}

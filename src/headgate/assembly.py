@@ -280,6 +280,9 @@ async def _built(
     def pseudonym(tenant: TenantId, principal: str) -> str:
         return next(one.pseudonym for one in opened.values() if one.pseudonym is not None)(tenant, principal)
 
+    def key_titles(tenant: TenantId) -> Mapping[str, str]:
+        return next(one.key_titles for one in opened.values() if one.key_titles is not None)(tenant)
+
     def keys_of(tenant: TenantId, principal: str) -> Sequence[KeyTerms]:
         return next(one.keys_of for one in opened.values() if one.keys_of is not None)(tenant, principal)
 
@@ -307,7 +310,7 @@ async def _built(
         quit=_end_this_worker,
         job_action=job_action,
         records=records,
-        directory=Directory(registered, pseudonym),
+        directory=Directory(registered, pseudonym, key_titles),
         register=register,
         keys_of=keys_of,
         limits_used=limits_used,

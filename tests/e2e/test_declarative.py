@@ -210,8 +210,9 @@ def test_models_and_records_are_listed_and_shown(shell: Shell) -> None:
         record = client.post("/v1/chat/completions", json=CHAT).headers["x-headgate-record"]
     shell.lab.record(record, logged=True)
     assert record in shell.run("records", "--verb", "model.invoke", "--limit", "5")
-    shown = json.loads(shell.run("records", "show", record))
+    shown = json.loads(shell.run("records", "show", record, "--json"))
     assert shown["record"]["outcome"] == "done"
+    assert shell.run("records", "show", record).startswith("User:\n")
     shell.run("records", "show", "01ARZ3NDEKTSV4RRFFQ69G5FAV", code=4)
 
 

@@ -130,6 +130,8 @@ async def test_a_call_that_was_tried_twice_has_a_record_with_its_attempts(house:
     async with house.admin as client:
         whole = (await client.get(f"/api/records/{answer.headers['x-headgate-record']}")).json()
     children = whole["children"]
+    assert whole["conversation"]["record"] == children[-1]["id"], "the attempt that decided"
+    assert whole["conversation"]["answer"][0]["text"] == "second"
     assert (whole["record"]["verb"], whole["record"]["resource"]) == ("model.invoke", "alias:both")
     assert [(one["verb"], one["resource"], one["outcome"]) for one in children] == [
         ("model.dispatch", "deployment:one", "failed"),

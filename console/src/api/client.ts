@@ -76,6 +76,40 @@ export async function* askForAnswer(
   yield* readEvents(response.body);
 }
 
+/** Searches the content of records; hits and progress come as they are found, until `signal` aborts. */
+export async function* searchContent(
+  text: string,
+  query: string,
+  { signal }: { signal: AbortSignal },
+): AsyncGenerator<ServerEvent> {
+  let response: Response;
+  try {
+    response = await fetch(`/api/records/search?${query}`, {
+      method: "POST",
+      headers: { ...HEADERS, "content-type": "application/json" },
+      body: JSON.stringify({ text }),
+      signal,
+    });
+  } catch (problem) {
+    throw signal.aborted ? problem : unreachable();
+  }
+  if (!response.ok || !response.body) {
+    throw new ApiError(response.status, detailOf(await response.json().catch(() => null), response.status));
+  }
+  yield* readEvents(response.body);
+}
+
+/** Reads a file of the API as a whole. Throws `ApiError`, also for a file that breaks off. */
+export async function readFile(address: string): Promise<Blob> {
+  const response = await fetch(address, { headers: HEADERS }).catch(() => {
+    throw unreachable();
+  });
+  if (!response.ok) throw new ApiError(response.status, detailOf(await response.json().catch(() => null), response.status));
+  return response.blob().catch(() => {
+    throw unreachable();
+  });
+}
+
 function detailOf(body: unknown, status: number): Schemas["ErrorDetail"] {
   const detail = (body as { error?: Partial<Schemas["ErrorDetail"]> } | null)?.error;
   return {

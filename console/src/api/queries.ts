@@ -1,13 +1,12 @@
 /** What pages read from the API, each with the key under which it is cached. */
 
-import { MutationCache, QueryCache, QueryClient, queryOptions } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient, infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 
 import { ApiError, type RecordDetail, type RecordView, type Schemas, api, take } from "./client";
+import type { operations } from "./schema";
 
 /** The filters of the list of records, as the address bar has them; times as the API wants them. */
-export type RecordFilters = Partial<
-  Record<"verb" | "outcome" | "use_case" | "resource" | "principal" | "rule" | "since" | "until", string>
-> & { roots?: boolean };
+export type RecordFilters = NonNullable<operations["countRecords"]["parameters"]["query"]>;
 
 export interface RecordPage {
   readonly records: RecordView[];
@@ -123,6 +122,31 @@ export const recordsQuery = (filters: RecordFilters, cursor: string | null) =>
       return (await take(api.GET("/api/records", { params: { query } }))) as RecordPage;
     },
   });
+
+/** Pages of records as a list that grows, newest first. */
+export const recordPagesQuery = (filters: RecordFilters) =>
+  infiniteQueryOptions({
+    queryKey: ["records", "pages", filters],
+    queryFn: async ({ pageParam }) => {
+      const query = { ...filters, limit: 50, ...(pageParam ? { cursor: pageParam } : {}) };
+      return (await take(api.GET("/api/records", { params: { query } }))) as RecordPage;
+    },
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next,
+  });
+
+/** Counts of records over time, by outcome. */
+export const countsQuery = (filters: RecordFilters) =>
+  queryOptions({
+    queryKey: ["records", "counts", filters],
+    queryFn: () => take(api.GET("/api/records/counts", { params: { query: filters } })),
+  });
+
+/** The saved views that the reader may use. */
+export const viewsQuery = queryOptions({
+  queryKey: ["views"],
+  queryFn: async () => (await take(api.GET("/api/views"))).views,
+});
 
 export const recordQuery = (record: string) =>
   queryOptions({

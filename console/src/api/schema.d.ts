@@ -750,6 +750,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/records/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counts of closed records over time, by outcome. */
+        get: operations["countRecords"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/records/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Search the content of records (events `hit`, `progress` and `done`). */
+        post: operations["searchRecords"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/records/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Records as a file, at most 50,000, or 5,000 with content. */
+        get: operations["exportRecords"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/records": {
         parameters: {
             query?: never;
@@ -898,6 +949,41 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Saved views. */
+        get: operations["listViews"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/views/{view}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Save a view under its name. */
+        put: operations["saveView"];
+        post?: never;
+        /** Delete a view. */
+        delete: operations["deleteView"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2331,16 +2417,41 @@ export interface components {
             content: string;
         };
         /**
-         * RecordList
-         * @description A page of records, newest first; `next` is the cursor of the following page.
+         * CountsView
+         * @description Counts of closed records over time.
+         *
+         *         Args:
+         *             starts: the beginning of each bucket; the last one ends at `until`.
+         *             outcomes: for each outcome the counts by bucket.
+         *             is_exact: false if some counts are estimates, because their buckets have too many records to count.
          */
-        RecordList: {
-            records: components["schemas"]["RecordView"][];
-            next: string | null;
+        CountsView: {
+            starts: string[];
+            until: string;
+            step_s: number;
+            outcomes: {
+                [key: string]: number[];
+            };
+            total: number;
+            is_exact: boolean;
+        };
+        /**
+         * ContentHit
+         * @description A record with the text, and the words around its first place. Data of the event `hit`.
+         */
+        ContentHit: {
+            record: components["schemas"]["RecordView"];
+            part: string;
+            before: string;
+            match: string;
+            after: string;
         };
         /**
          * RecordView
          * @description One record in a list.
+         *
+         *         `principal` is a pseudonym; `who` and `key` name the person and the key to a reader who may know them. `told` says
+         *         in short words why the action ended as it did.
          */
         RecordView: {
             id: string;
@@ -2348,6 +2459,9 @@ export interface components {
             root: string | null;
             verb: string;
             principal: string;
+            who: components["schemas"]["Who"] | null;
+            key: components["schemas"]["KeyRef"] | null;
+            told: string;
             use_case: string;
             resource: string;
             effect: string;
@@ -2366,6 +2480,55 @@ export interface components {
             leaf_index: number | null;
         };
         /**
+         * Who
+         * @description A registered person, service or agent.
+         */
+        Who: {
+            id: string;
+            name: string;
+            kind: string;
+        };
+        /**
+         * KeyRef
+         * @description The key of a call; `name` is empty if it has none, or was revoked.
+         */
+        KeyRef: {
+            id: string;
+            name: string;
+        };
+        /**
+         * SearchProgress
+         * @description How far a search has come. Data of the events `progress` and `done`.
+         *
+         *         Args:
+         *             looked: records looked at; `withheld`: those among them with content that the reader may not see.
+         *             back_to: the time of the oldest one.
+         *             ended: `all` if every matching record was looked at, or the limit that ended it: `records`, `bytes` or `hits`.
+         *                 None in `progress`.
+         */
+        SearchProgress: {
+            looked: number;
+            withheld: number;
+            size_bytes: number;
+            back_to: string | null;
+            ended: string | null;
+        };
+        /**
+         * SearchRequest
+         * @description A text to look for in the content of records, whatever the case of its letters.
+         */
+        SearchRequest: {
+            text: string;
+        };
+        /**
+         * RecordList
+         * @description A page of records, newest first; `next` is the cursor of the following page.
+         */
+        RecordList: {
+            records: components["schemas"]["RecordView"][];
+            next: string | null;
+        };
+        /**
          * RecordFeed
          * @description Records in the order of the log; `after` is the cursor of the following page.
          */
@@ -2375,13 +2538,62 @@ export interface components {
         };
         /**
          * RecordDetail
-         * @description One record with its child actions and its parts.
+         * @description One record with its child actions, its parts, and the conversation in them if it is a model call.
          */
         RecordDetail: {
             record: components["schemas"]["RecordView"];
             output_labels: string;
             children: components["schemas"]["RecordView"][];
             parts: components["schemas"]["PartView"][];
+            conversation: components["schemas"]["RecordConversation"] | null;
+        };
+        /**
+         * RecordConversation
+         * @description A conversation in the order of its messages.
+         *
+         *         Args:
+         *             record: the record that has the content: the shown one, or the attempt that decided it.
+         *             sent: the messages of the call. None if they are withheld or not a chat.
+         *             answer: the answer, put together from a stream. None if there is none, or it is withheld or not a chat.
+         *             is_whole: whether the stored answer has an end.
+         */
+        RecordConversation: {
+            record: string;
+            sent: components["schemas"]["Turn"][] | null;
+            answer: components["schemas"]["Piece"][] | null;
+            is_whole: boolean;
+        };
+        /**
+         * Turn
+         * @description One message of a conversation; `role` is system, user or assistant.
+         */
+        Turn: {
+            role: string;
+            pieces: components["schemas"]["Piece"][];
+        };
+        /**
+         * Piece
+         * @description A piece of a message.
+         *
+         *         Args:
+         *             kind: `text`, `reasoning`, `refusal`, `tool_call`, `tool_result`, `image` or `file`.
+         *             text: the text, or the arguments of a tool call.
+         *             name: of the tool or file.
+         *             call: id of the tool call.
+         *             image: an image as `data:` URL. None for one that is remote, too large, or not an image.
+         *             pieces: of a tool's result.
+         */
+        Piece: {
+            kind: string;
+            /** @default  */
+            text: string;
+            /** @default  */
+            name: string;
+            /** @default  */
+            call: string;
+            /** @default null */
+            image: string | null;
+            pieces?: components["schemas"]["Piece"][];
         };
         /**
          * ProofView
@@ -2466,6 +2678,42 @@ export interface components {
         RuleMatches: {
             rule: string;
             days: number[];
+        };
+        /**
+         * SavedViews
+         * @description Built-in views, one's own, and those that others share.
+         */
+        SavedViews: {
+            views: components["schemas"]["SavedView"][];
+        };
+        /**
+         * SavedView
+         * @description A view. `filters` are parameters of the list of records.
+         *
+         *         Args:
+         *             is_own: whether the reader may change it.
+         *             is_shared: whether everybody who may list records sees it; `is_built_in`: whether Headgate comes with it.
+         */
+        SavedView: {
+            name: string;
+            filters: {
+                [key: string]: string;
+            };
+            is_own: boolean;
+            is_shared: boolean;
+            is_built_in: boolean;
+            saved_at: string | null;
+        };
+        /**
+         * SaveView
+         * @description A view to save under its name, in place of one's own view of this name.
+         */
+        SaveView: {
+            filters: {
+                [key: string]: string;
+            };
+            /** @default false */
+            is_shared: boolean;
         };
         /**
          * ConversationList
@@ -4735,13 +4983,11 @@ export interface operations {
             };
         };
     };
-    listRecords: {
+    countRecords: {
         parameters: {
             query?: {
-                /** @description The `next` value of the previous page. */
-                cursor?: string;
-                /** @description At most this many, 1 to 200; 50 by default. */
-                limit?: number;
+                /** @description Only `calls`, or only `administration` with Headgate's own jobs; both without attempts. */
+                kind?: string;
                 /** @description Only this verb, such as model.dispatch. */
                 verb?: string;
                 /** @description Only this outcome; `open` for records that are not closed. */
@@ -4750,10 +4996,236 @@ export interface operations {
                 use_case?: string;
                 /** @description Only this resource, such as deployment:local-chat. */
                 resource?: string;
-                /** @description Only this principal, by id or pseudonym. */
+                /** @description Only this person or program, by name, id or pseudonym. */
                 principal?: string;
+                /** @description Only calls with this key, by name or id. */
+                key?: string;
+                /** @description Only calls of this model, by its alias. */
+                model?: string;
+                /** @description Only calls that went to this deployment. */
+                deployment?: string;
                 /** @description Only records in which this rule matched. */
                 rule?: string;
+                /** @description Only records with this category of content, such as pii. */
+                category?: string;
+                /** @description Only records in which a value of this kind was masked, such as email; `any` for every kind. */
+                masked?: string;
+                /** @description Only records with this code of an error, such as upstream_timeout. */
+                error?: string;
+                /** @description Only records with this id, the name of this thing, or these words in the reason. */
+                text?: string;
+                /** @description Only the last 15m, 1h, 24h, 7d or 30d. */
+                period?: string;
+                /** @description Only opened at or after this time. */
+                since?: string;
+                /** @description Only opened before this time. */
+                until?: string;
+                /** @description Only calls, without their attempts. */
+                roots?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountsView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    searchRecords: {
+        parameters: {
+            query?: {
+                /** @description Only `calls`, or only `administration` with Headgate's own jobs; both without attempts. */
+                kind?: string;
+                /** @description Only this verb, such as model.dispatch. */
+                verb?: string;
+                /** @description Only this outcome; `open` for records that are not closed. */
+                outcome?: string;
+                /** @description Only this use case. */
+                use_case?: string;
+                /** @description Only this resource, such as deployment:local-chat. */
+                resource?: string;
+                /** @description Only this person or program, by name, id or pseudonym. */
+                principal?: string;
+                /** @description Only calls with this key, by name or id. */
+                key?: string;
+                /** @description Only calls of this model, by its alias. */
+                model?: string;
+                /** @description Only calls that went to this deployment. */
+                deployment?: string;
+                /** @description Only records in which this rule matched. */
+                rule?: string;
+                /** @description Only records with this category of content, such as pii. */
+                category?: string;
+                /** @description Only records in which a value of this kind was masked, such as email; `any` for every kind. */
+                masked?: string;
+                /** @description Only records with this code of an error, such as upstream_timeout. */
+                error?: string;
+                /** @description Only records with this id, the name of this thing, or these words in the reason. */
+                text?: string;
+                /** @description Only the last 15m, 1h, 24h, 7d or 30d. */
+                period?: string;
+                /** @description Only opened at or after this time. */
+                since?: string;
+                /** @description Only opened before this time. */
+                until?: string;
+                /** @description Only calls, without their attempts. */
+                roots?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchRequest"];
+            };
+        };
+        responses: {
+            /** @description Server-sent events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportRecords: {
+        parameters: {
+            query?: {
+                /** @description `csv` or `jsonl`; csv by default. */
+                format?: string;
+                /** @description With the content that the reader may see. */
+                content?: boolean;
+                /** @description Only `calls`, or only `administration` with Headgate's own jobs; both without attempts. */
+                kind?: string;
+                /** @description Only this verb, such as model.dispatch. */
+                verb?: string;
+                /** @description Only this outcome; `open` for records that are not closed. */
+                outcome?: string;
+                /** @description Only this use case. */
+                use_case?: string;
+                /** @description Only this resource, such as deployment:local-chat. */
+                resource?: string;
+                /** @description Only this person or program, by name, id or pseudonym. */
+                principal?: string;
+                /** @description Only calls with this key, by name or id. */
+                key?: string;
+                /** @description Only calls of this model, by its alias. */
+                model?: string;
+                /** @description Only calls that went to this deployment. */
+                deployment?: string;
+                /** @description Only records in which this rule matched. */
+                rule?: string;
+                /** @description Only records with this category of content, such as pii. */
+                category?: string;
+                /** @description Only records in which a value of this kind was masked, such as email; `any` for every kind. */
+                masked?: string;
+                /** @description Only records with this code of an error, such as upstream_timeout. */
+                error?: string;
+                /** @description Only records with this id, the name of this thing, or these words in the reason. */
+                text?: string;
+                /** @description Only the last 15m, 1h, 24h, 7d or 30d. */
+                period?: string;
+                /** @description Only opened at or after this time. */
+                since?: string;
+                /** @description Only opened before this time. */
+                until?: string;
+                /** @description Only calls, without their attempts. */
+                roots?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listRecords: {
+        parameters: {
+            query?: {
+                /** @description The `next` value of the previous page. */
+                cursor?: string;
+                /** @description At most this many, 1 to 200; 50 by default. */
+                limit?: number;
+                /** @description Only `calls`, or only `administration` with Headgate's own jobs; both without attempts. */
+                kind?: string;
+                /** @description Only this verb, such as model.dispatch. */
+                verb?: string;
+                /** @description Only this outcome; `open` for records that are not closed. */
+                outcome?: string;
+                /** @description Only this use case. */
+                use_case?: string;
+                /** @description Only this resource, such as deployment:local-chat. */
+                resource?: string;
+                /** @description Only this person or program, by name, id or pseudonym. */
+                principal?: string;
+                /** @description Only calls with this key, by name or id. */
+                key?: string;
+                /** @description Only calls of this model, by its alias. */
+                model?: string;
+                /** @description Only calls that went to this deployment. */
+                deployment?: string;
+                /** @description Only records in which this rule matched. */
+                rule?: string;
+                /** @description Only records with this category of content, such as pii. */
+                category?: string;
+                /** @description Only records in which a value of this kind was masked, such as email; `any` for every kind. */
+                masked?: string;
+                /** @description Only records with this code of an error, such as upstream_timeout. */
+                error?: string;
+                /** @description Only records with this id, the name of this thing, or these words in the reason. */
+                text?: string;
+                /** @description Only the last 15m, 1h, 24h, 7d or 30d. */
+                period?: string;
                 /** @description Only opened at or after this time. */
                 since?: string;
                 /** @description Only opened before this time. */
@@ -4792,6 +5264,8 @@ export interface operations {
             query?: {
                 /** @description Only after this entry of the log; without it, only the log's end. */
                 after?: number;
+                /** @description Only `calls`, or only `administration` with Headgate's own jobs; both without attempts. */
+                kind?: string;
                 /** @description Only this verb, such as model.dispatch. */
                 verb?: string;
                 /** @description Only this outcome; `open` for records that are not closed. */
@@ -4800,10 +5274,26 @@ export interface operations {
                 use_case?: string;
                 /** @description Only this resource, such as deployment:local-chat. */
                 resource?: string;
-                /** @description Only this principal, by id or pseudonym. */
+                /** @description Only this person or program, by name, id or pseudonym. */
                 principal?: string;
+                /** @description Only calls with this key, by name or id. */
+                key?: string;
+                /** @description Only calls of this model, by its alias. */
+                model?: string;
+                /** @description Only calls that went to this deployment. */
+                deployment?: string;
                 /** @description Only records in which this rule matched. */
                 rule?: string;
+                /** @description Only records with this category of content, such as pii. */
+                category?: string;
+                /** @description Only records in which a value of this kind was masked, such as email; `any` for every kind. */
+                masked?: string;
+                /** @description Only records with this code of an error, such as upstream_timeout. */
+                error?: string;
+                /** @description Only records with this id, the name of this thing, or these words in the reason. */
+                text?: string;
+                /** @description Only the last 15m, 1h, 24h, 7d or 30d. */
+                period?: string;
                 /** @description Only opened at or after this time. */
                 since?: string;
                 /** @description Only opened before this time. */
@@ -5045,6 +5535,99 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["RuleMatchList"];
                 };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listViews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViews"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    saveView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                view: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveView"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                view: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description An error. */
             default: {

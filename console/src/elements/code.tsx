@@ -12,7 +12,7 @@ import prose from "./prose.module.css";
 const TOKEN = /(HGX_[A-Z]{1,16}_[BCDFGHJKLMNPQRSTVWXZ]{15})/;
 
 /** A button that copies a text and says that it did. */
-export function CopyButton({ text, what }: { text: string; what: string }) {
+export function CopyButton({ text, what, label = "Copy" }: { text: string; what: string; label?: string }) {
   const clipboard = useClipboard({ timeout: 1800 });
   return (
     <Button
@@ -23,7 +23,7 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
       onClick={() => clipboard.copy(text)}
       aria-label={`Copy ${what}`}
     >
-      <span aria-live="polite">{clipboard.copied ? "Copied" : "Copy"}</span>
+      <span aria-live="polite">{clipboard.copied ? "Copied" : label}</span>
     </Button>
   );
 }

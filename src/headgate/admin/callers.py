@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headgate.admin.commands import Command, CommandVerb
+from headgate.admin.commands import Command
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.decision import NOTHING_ALLOWS, Decision, Effect
 from headgate.kernel.errors import Denied, Unavailable
@@ -106,7 +106,7 @@ class Gate:
     labeller: Labeller
     decider: Decider
 
-    def authorise(self, caller: AdminCaller, verb: CommandVerb, resource: Resource) -> None:
+    def authorise(self, caller: AdminCaller, verb: Verb[Any, Any, Any], resource: Resource) -> None:
         """Raise Denied unless policy lets the caller read these lists or metadata.
 
         Such a read leaves no record. It reveals no content and changes nothing, and an open console repeats it every
@@ -135,7 +135,7 @@ class Gate:
             return False
         return decision.effect is not Effect.DENY
 
-    def allows(self, caller: AdminCaller, verb: CommandVerb, resource: Resource) -> bool:
+    def allows(self, caller: AdminCaller, verb: Verb[Any, Any, Any], resource: Resource) -> bool:
         """Return whether `authorise` would pass."""
         try:
             self.authorise(caller, verb, resource)
@@ -147,6 +147,6 @@ class Gate:
         """Return whether policy allows the action to the caller, or asks for an approval."""
         return self._decide(caller, verb, resource).effect is not Effect.DENY
 
-    def _decide(self, caller: AdminCaller, verb: CommandVerb, resource: Resource) -> Decision:
+    def _decide(self, caller: AdminCaller, verb: Verb[Any, Any, Any], resource: Resource) -> Decision:
         action = caller.action(verb, resource, None)
         return self.decider.decide(action, self.labeller.label(action))

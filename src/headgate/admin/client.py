@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,30 @@ class Client:
         if answer.status >= 400:
             raise _as_error(answer.status, content)
         return json.loads(content) if content else None
+
+    def lines(self, method: str, path: str, body: Any = None) -> Iterator[bytes]:
+        """Call the API and yield the lines of the body as they arrive, for streams and files.
+
+        Raises:
+            ApiError: the API returned an error; the message is the API's.
+            Unavailable: the server cannot be reached, or the body broke off.
+        """
+        connection = self._connection()
+        headers = {"authorization": f"Bearer {self._key}", "x-headgate-csrf": "1"}
+        payload = None
+        if body is not None:
+            payload, headers["content-type"] = json.dumps(body), "application/json"
+        try:
+            connection.request(method, path, body=payload, headers=headers)
+            answer = connection.getresponse()
+            if answer.status >= 400:
+                raise _as_error(answer.status, answer.read())
+            while line := answer.readline():
+                yield line
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"the answer of {self._url.netloc} broke off; try again") from error
+        finally:
+            connection.close()
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = self._url.hostname or "", self._url.port

@@ -1,4 +1,4 @@
-"""The directory: names of people for the pseudonyms in records.
+"""The directory: names of people for the pseudonyms in records, and titles of keys.
 
 Records hold pseudonyms only. A reader who may list people (verb `person.list`) sees names instead, as long as the key
 of the pseudonyms exists and the person is registered.
@@ -33,6 +33,9 @@ class Named:
 Registered = Callable[[TenantId], Mapping[str, Named]]
 """Returns the registered principals of a tenant by id: the same object until one of them changes."""
 
+KeyTitles = Callable[[TenantId], Mapping[str, str]]
+"""Returns the names of a tenant's active keys by id, empty for a key without a name."""
+
 Pseudonym = Callable[[TenantId, str], str]
 """Returns the pseudonym of a principal's id in the tenant's records."""
 
@@ -43,11 +46,13 @@ class Directory:
     Args:
         registered: of the feature that registers people.
         pseudonym: of the feature that writes records.
+        key_titles: of the feature that knows the keys.
     """
 
-    def __init__(self, registered: Registered, pseudonym: Pseudonym) -> None:
+    def __init__(self, registered: Registered, pseudonym: Pseudonym, key_titles: KeyTitles) -> None:
         self._registered = registered
         self._pseudonym = pseudonym
+        self._key_titles = key_titles
         self._known: dict[TenantId, tuple[Mapping[str, Named], Mapping[str, Named]]] = {}
 
     def by_pseudonym(self, tenant: TenantId) -> Mapping[str, Named]:
@@ -62,3 +67,7 @@ class Directory:
     def pseudonym(self, tenant: TenantId, principal: str) -> str:
         """Return the pseudonym of a principal's id, registered or not."""
         return self._pseudonym(tenant, principal)
+
+    def key_titles(self, tenant: TenantId) -> Mapping[str, str]:
+        """Return the names of the tenant's active keys by id, empty for a key without a name."""
+        return self._key_titles(tenant)

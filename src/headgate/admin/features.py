@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 import click
 
-from headgate.admin.directory import Directory, Pseudonym, Registered
+from headgate.admin.directory import Directory, KeyTitles, Pseudonym, Registered
 from headgate.admin.notices import Notify
 from headgate.admin.operations import Operation
 from headgate.admin.register import Register
@@ -172,6 +172,7 @@ class Opened:
         keys_of: as in `Platform`; of one feature only.
         limits_used: as in `Platform`; of one feature only.
         notify: as in `Platform`; of one feature only.
+        key_titles: returns the names of keys, for the directory; of one feature only.
     """
 
     service: Any = None
@@ -193,6 +194,7 @@ class Opened:
     keys_of: KeysOf | None = None
     limits_used: LimitsUsed | None = None
     notify: Notify | None = None
+    key_titles: KeyTitles | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Operation:
         summary: one sentence for the OpenAPI document.
         handler: the function that answers.
         body: type of the request body, or None.
-        answer: type of the 200 response, or None for 204; `str` is a stream of server-sent events.
+        answer: type of the 200 response, or None for 204; `str` is a stream of server-sent events, and `bytes` a file.
         verb: the verb that the handler must let policy decide. The server sends no response without that decision.
             None if every authenticated caller may read their own data.
         instead: a verb that policy may decide instead for a smaller request, such as a dry run.
@@ -54,12 +54,17 @@ class Operation:
     summary: str
     handler: Handler
     body: type[msgspec.Struct] | None = None
-    answer: type[msgspec.Struct] | type[str] | None = None
+    answer: type[msgspec.Struct] | type[str] | type[bytes] | None = None
     verb: Verb[Any, Any, Any] | None = None
     instead: Verb[Any, Any, Any] | None = None
     parameters: Sequence[Parameter] = ()
     public: bool = False
     events: Sequence[type[msgspec.Struct]] = ()
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the handler sends the response itself."""
+        return self.answer is str or self.answer is bytes
 
     def is_decided(self, decided: Collection[str]) -> bool:
         """Return whether the decided verbs include the operation's verb, or it declares none."""

@@ -90,6 +90,18 @@ class EventStream(Protocol):
         ...
 
 
+class Download(Protocol):
+    """A response that is a file, sent piece by piece. A client sees that a broken one is not whole."""
+
+    async def begin(self, *, media_type: str, file_name: str) -> None:
+        """Send status 200 and the headers."""
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Send the next piece."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """The server's services for handlers.
@@ -100,6 +112,7 @@ class Host:
         changed: refreshes this worker after a change. PostgreSQL notifies the other workers.
         events: opens a response as a stream. After the stream began, an error in the block is sent as the event
             `error`; before that it propagates. The block is cancelled when the client disconnects.
+        download: opens a response as a file. The block is cancelled when the client disconnects.
         as_of_now: returns the caller with current roles and rights; raises Unauthenticated if its key is gone.
         caller_of: returns the caller of a tenant's registered principal with a session; raises Unauthenticated if it
             is not registered.
@@ -112,6 +125,7 @@ class Host:
     check: ChangeCheck
     changed: Callable[[], Awaitable[None]]
     events: Callable[[Request], AbstractAsyncContextManager[EventStream]]
+    download: Callable[[Request], AbstractAsyncContextManager[Download]]
     as_of_now: Callable[[AdminCaller], AdminCaller]
     caller_of: Callable[[TenantId, str], AdminCaller]
     refusals: RefusalNotes
@@ -190,7 +204,7 @@ class Request:
         """
         self.host.gate.authorise(self.host.as_of_now(self.by), verb, resource)
 
-    def allows(self, verb: CommandVerb, resource: Resource) -> bool:
+    def allows(self, verb: Verb[Any, Any, Any], resource: Resource) -> bool:
         """Return whether policy lets the caller read this."""
         return self.host.gate.allows(self.by, verb, resource)
 
@@ -272,6 +286,10 @@ class Request:
     def events(self) -> AbstractAsyncContextManager[EventStream]:
         """Open the answer as server-sent events; see `Host.events`."""
         return self.host.events(self)
+
+    def download(self) -> AbstractAsyncContextManager[Download]:
+        """Open the answer as a file; see `Host.download`."""
+        return self.host.download(self)
 
     async def _made(self, tx: Transaction, make: Change, facts: Facts) -> Any:
         # One at a time: two concurrent changes could each remove the administrator that the other one keeps.

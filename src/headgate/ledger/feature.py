@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from headgate.admin.features import Feature, Job, Opened, Platform
 from headgate.admin.records import RECORD_FORGET, RECORD_REVEAL
 from headgate.kernel.pipeline import Pipeline
-from headgate.ledger import record_routes, rule_routes
+from headgate.ledger import activity_routes, record_routes, rule_routes, saved_views
 from headgate.ledger.commands import COMMANDS
 from headgate.ledger.erasure import Eraser
 from headgate.ledger.keys import FileKeyRing, KeysOnDemand
@@ -20,6 +20,7 @@ from headgate.ledger.seal import Sealer
 from headgate.ledger.verbs import VERBS
 from headgate.substrate.clock import RandomPool
 from headgate.substrate.journal import Journal, JournalLimits
+from headgate.wire.dialects import load_dialects
 
 
 async def open_ledger(platform: Platform, stack: AsyncExitStack) -> Opened:
@@ -33,7 +34,8 @@ async def open_ledger(platform: Platform, stack: AsyncExitStack) -> Opened:
     ring = FileKeyRing(base.secrets_folder / "sealing")
     sealer = Sealer(KeysOnDemand(ring, clock=base.clock), random_bytes=RandomPool())
     pseudonyms = Pseudonymiser(base.secret("principals"))
-    reader = LedgerReader(platform.database, sealer=Sealer(ring), pseudonyms=pseudonyms)
+    kinds = sorted({"alias", "deployment", *(verb.usual for verb in platform.verbs)})
+    reader = LedgerReader(platform.database, sealer=Sealer(ring), pseudonyms=pseudonyms, kinds=kinds)
     live = LiveRecords(reader)
     eraser = Eraser(ring, base.clock)
     content_days = base.settings.content_days
@@ -50,7 +52,17 @@ async def open_ledger(platform: Platform, stack: AsyncExitStack) -> Opened:
     if content_days:
         jobs["content retention"] = erase
     return Opened(
-        service=Ledger(reader, live, journal, base.settings.ledger_folder, base.clock, eraser),
+        service=Ledger(
+            reader,
+            live,
+            journal,
+            base.settings.ledger_folder,
+            base.clock,
+            eraser,
+            platform.directory,
+            load_dialects(),
+            platform.database,
+        ),
         performers={
             RECORD_REVEAL.name: Revealing(reader),
             RECORD_FORGET.name: Forgetting(platform.database, pseudonyms=pseudonyms),
@@ -67,7 +79,12 @@ FEATURE = Feature(
     summary="Records of all allowed and refused actions, in a log that anybody can verify.",
     package="headgate.ledger",
     verbs=VERBS,
-    operations=(*record_routes.OPERATIONS, *rule_routes.OPERATIONS),
+    operations=(
+        *activity_routes.OPERATIONS,
+        *record_routes.OPERATIONS,
+        *rule_routes.OPERATIONS,
+        *saved_views.OPERATIONS,
+    ),
     commands=COMMANDS,
     open=open_ledger,
 )

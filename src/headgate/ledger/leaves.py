@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import msgspec
 
@@ -298,17 +298,8 @@ def _reduced_labels(labels: LeafLabels) -> LeafLabels:
     return msgspec.structs.replace(labels, categories=(), readers=(), purposes=None, regions=None)
 
 
-class Destination(msgspec.Struct, frozen=True, gc=False):
-    """The one fact of a record that it is found by: where a call went that was tried once."""
-
-    destination: str = ""
-
-
-_NOWHERE = Destination()
-
-
-class ClosedLeaf(msgspec.Struct, gc=False):
-    """The columns of a closed record's leaf: texts, empty for None, and raw JSON for nested fields."""
+class ClosedLeaf(msgspec.Struct):
+    """The columns of a closed record's leaf: texts, empty for None, and raw JSON for rules and labels."""
 
     v: int
     id: str
@@ -325,7 +316,10 @@ class ClosedLeaf(msgspec.Struct, gc=False):
     rules: msgspec.Raw = msgspec.Raw(b"[]")
     labels: msgspec.Raw = msgspec.Raw(b"{}")
     output_labels: msgspec.Raw = msgspec.Raw(b"{}")
-    facts: Destination = _NOWHERE
+    key_id: str = ""
+    error: str = ""
+    facts: dict[str, Any] = {}
+    closing_facts: dict[str, Any] = {}
 
 
 _closed_decoder = msgspec.json.Decoder(ClosedLeaf)

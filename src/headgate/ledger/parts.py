@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headgate.admin.bodies import PartView
+from headgate.admin.directory import Directory
 from headgate.admin.records import MOST_FORGOTTEN, Forget, Reveal
 from headgate.kernel.errors import Invalid
 from headgate.kernel.ports import Clock
@@ -20,6 +21,7 @@ from headgate.ledger.reader import LedgerReader
 from headgate.ledger.views import part_views
 from headgate.substrate.database import Database
 from headgate.substrate.journal import Journal
+from headgate.wire.dialects import Dialects
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,9 @@ class Ledger:
 
     Args:
         folder: of the logs, with one folder per tenant.
+        directory: names people and keys.
+        dialects: read stored content as conversations.
+        database: connects as the role `headgate_app`, for saved views.
     """
 
     reader: LedgerReader
@@ -36,6 +41,9 @@ class Ledger:
     folder: Path
     clock: Clock
     eraser: Eraser
+    directory: Directory
+    dialects: Dialects
+    database: Database
 
 
 class Revealing:

@@ -21,16 +21,16 @@ SELECT leaf FROM ledger.openings WHERE worker = %(worker)s ORDER BY id LIMIT %(l
 -- ON CONFLICT to this statement, to add_marks and to add_parts only if rows may exist: the check
 -- costs a tenth.
 INSERT INTO ledger.records
-    (tenant, id, opened_at, closed_at, verb, outcome, use_case, resource, principal, parent, root, leaf)
+    (tenant, id, opened_at, closed_at, verb, outcome, use_case, resource, principal, parent, root, key_id, leaf)
 SELECT u.tenant, u.id, u.opened_at, u.closed_at, u.verb, u.outcome, u.use_case, u.resource, u.principal,
-    nullif(u.parent, ''), nullif(u.root, ''), substr(%(blob)s::bytea, u.start, u.size)
+    nullif(u.parent, ''), nullif(u.root, ''), nullif(u.key_id, ''), substr(%(blob)s::bytea, u.start, u.size)
 FROM (
     SELECT unnest(%(tenants)s::text[]) AS tenant, unnest(%(ids)s::text[]) AS id,
         unnest(%(opened_ats)s::timestamptz[]) AS opened_at, unnest(%(closed_ats)s::timestamptz[]) AS closed_at,
         unnest(%(verbs)s::text[]) AS verb, unnest(%(outcomes)s::text[]) AS outcome,
         unnest(%(use_cases)s::text[]) AS use_case, unnest(%(resources)s::text[]) AS resource,
         unnest(%(principals)s::text[]) AS principal, unnest(%(parents)s::text[]) AS parent,
-        unnest(%(roots)s::text[]) AS root, unnest(%(starts)s::int[]) AS start, unnest(%(sizes)s::int[]) AS size
+        unnest(%(roots)s::text[]) AS root, unnest(%(key_ids)s::text[]) AS key_id, unnest(%(starts)s::int[]) AS start, unnest(%(sizes)s::int[]) AS size
 ) u
 
 -- name: add_pending
@@ -141,6 +141,11 @@ FROM (
         AND (%(parent)s::text IS NULL OR parent = %(parent)s)
         AND (%(root)s::text IS NULL OR root = %(root)s)
         AND (%(is_first)s::boolean IS NOT TRUE OR parent IS NULL)
+        AND (%(key_id)s::text IS NULL OR key_id = %(key_id)s)
+        AND (%(kind)s::text IS DISTINCT FROM 'calls'
+            OR (parent IS NULL AND use_case NOT IN ('administration', 'jobs')))
+        AND (%(kind)s::text IS DISTINCT FROM 'administration'
+            OR (parent IS NULL AND use_case IN ('administration', 'jobs')))
     ORDER BY id DESC LIMIT %(limit)s
 ) r
 LEFT JOIN LATERAL (
@@ -149,8 +154,8 @@ LEFT JOIN LATERAL (
 ORDER BY r.id DESC
 
 -- name: list_marked_records
--- A semi-join, so that the planner can begin with the mark or with a rarer filter. It takes one
--- mark, because the records of several marks have no common order.
+-- A semi-join, so that the planner can begin with the mark or with a rarer filter. It begins with
+-- one mark, because the records of several marks have no common order; the others are looked up.
 SELECT r.leaf, l.leaf_index
 FROM (
     SELECT id, leaf FROM ledger.records r
@@ -166,6 +171,11 @@ FROM (
         AND (%(parent)s::text IS NULL OR parent = %(parent)s)
         AND (%(root)s::text IS NULL OR root = %(root)s)
         AND (%(is_first)s::boolean IS NOT TRUE OR parent IS NULL)
+        AND (%(key_id)s::text IS NULL OR key_id = %(key_id)s)
+        AND (%(kind)s::text IS DISTINCT FROM 'calls'
+            OR (parent IS NULL AND use_case NOT IN ('administration', 'jobs')))
+        AND (%(kind)s::text IS DISTINCT FROM 'administration'
+            OR (parent IS NULL AND use_case IN ('administration', 'jobs')))
         AND EXISTS (
             SELECT FROM ledger.marks
             WHERE tenant = %(tenant)s AND mark = %(mark)s AND record = r.id
@@ -173,12 +183,88 @@ FROM (
                 AND (%(since)s::text IS NULL OR record >= %(since)s)
                 AND (%(until)s::text IS NULL OR record < %(until)s)
         )
+        AND NOT EXISTS (
+            SELECT FROM unnest(%(also)s::text[]) AS other (mark)
+            WHERE NOT EXISTS (
+                SELECT FROM ledger.marks m
+                WHERE m.tenant = %(tenant)s AND m.mark = other.mark AND m.record = r.id
+            )
+        )
     ORDER BY id DESC LIMIT %(limit)s
 ) r
 LEFT JOIN LATERAL (
     SELECT leaf_index FROM ledger.leaves WHERE tenant = %(tenant)s AND id = r.id LIMIT 1
 ) l ON true
 ORDER BY r.id DESC
+
+-- name: count_records
+-- Counts at most so many of each bucket, the newest first, so that the work has a bound. `first`
+-- tells how far back a full bucket was counted.
+SELECT b.place, s.outcome, count(*) AS count, min(s.id) AS first
+FROM unnest(%(starts)s::text[], %(stops)s::text[]) WITH ORDINALITY AS b (start, stop, place)
+CROSS JOIN LATERAL (
+    SELECT id, outcome FROM ledger.records
+    WHERE tenant = %(tenant)s AND id >= b.start AND id < b.stop
+        AND (%(verb)s::text IS NULL OR verb = %(verb)s)
+        AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
+        AND (%(use_case)s::text IS NULL OR use_case = %(use_case)s)
+        AND (%(resource)s::text IS NULL OR resource = %(resource)s)
+        AND (%(principal)s::text IS NULL OR principal = %(principal)s)
+        AND (%(parent)s::text IS NULL OR parent = %(parent)s)
+        AND (%(root)s::text IS NULL OR root = %(root)s)
+        AND (%(is_first)s::boolean IS NOT TRUE OR parent IS NULL)
+        AND (%(key_id)s::text IS NULL OR key_id = %(key_id)s)
+        AND (%(kind)s::text IS DISTINCT FROM 'calls'
+            OR (parent IS NULL AND use_case NOT IN ('administration', 'jobs')))
+        AND (%(kind)s::text IS DISTINCT FROM 'administration'
+            OR (parent IS NULL AND use_case IN ('administration', 'jobs')))
+    ORDER BY id DESC LIMIT %(limit)s
+) s
+GROUP BY b.place, s.outcome
+
+-- name: count_marked_records
+-- The bound is on the records with the mark; the other filters come after it.
+SELECT b.place, s.outcome, count(*) AS count, min(s.id) AS first
+FROM unnest(%(starts)s::text[], %(stops)s::text[]) WITH ORDINALITY AS b (start, stop, place)
+CROSS JOIN LATERAL (
+    SELECT k.record AS id, coalesce(r.outcome, '') AS outcome
+    FROM (
+        SELECT record FROM ledger.marks
+        WHERE tenant = %(tenant)s AND mark = %(mark)s AND record >= b.start AND record < b.stop
+        ORDER BY record DESC LIMIT %(limit)s
+    ) k
+    LEFT JOIN LATERAL (
+        SELECT outcome FROM ledger.records r
+        WHERE tenant = %(tenant)s AND id = k.record
+            AND (%(verb)s::text IS NULL OR verb = %(verb)s)
+            AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
+            AND (%(use_case)s::text IS NULL OR use_case = %(use_case)s)
+            AND (%(resource)s::text IS NULL OR resource = %(resource)s)
+            AND (%(principal)s::text IS NULL OR principal = %(principal)s)
+            AND (%(parent)s::text IS NULL OR parent = %(parent)s)
+            AND (%(root)s::text IS NULL OR root = %(root)s)
+            AND (%(is_first)s::boolean IS NOT TRUE OR parent IS NULL)
+            AND (%(key_id)s::text IS NULL OR key_id = %(key_id)s)
+            AND (%(kind)s::text IS DISTINCT FROM 'calls'
+                OR (parent IS NULL AND use_case NOT IN ('administration', 'jobs')))
+            AND (%(kind)s::text IS DISTINCT FROM 'administration'
+                OR (parent IS NULL AND use_case IN ('administration', 'jobs')))
+            AND NOT EXISTS (
+                SELECT FROM unnest(%(also)s::text[]) AS other (mark)
+                WHERE NOT EXISTS (
+                    SELECT FROM ledger.marks m
+                    WHERE m.tenant = %(tenant)s AND m.mark = other.mark AND m.record = r.id
+                )
+            )
+        LIMIT 1
+    ) r ON true
+) s
+GROUP BY b.place, s.outcome
+
+-- name: bound_the_count
+-- Without sorts, so that each bucket is read in the order of an index and left at its limit. The
+-- planner cannot know how many records a bucket has, and would read all of a full one and sort them.
+SELECT set_config('statement_timeout', %(ms)s, true), set_config('enable_sort', 'off', true)
 
 -- name: list_openings
 -- Few records are open, so the query reads them in the order of the list and filters them.
@@ -196,6 +282,11 @@ WHERE o.tenant = %(tenant)s
     AND (%(parent)s::text IS NULL OR b.body ->> 'parent' = %(parent)s)
     AND (%(root)s::text IS NULL OR b.body ->> 'root' = %(root)s)
     AND (%(is_first)s::boolean IS NOT TRUE OR b.body ->> 'parent' IS NULL)
+    AND (%(key_id)s::text IS NULL OR b.body ->> 'key_id' = %(key_id)s)
+    AND (%(kind)s::text IS DISTINCT FROM 'calls'
+        OR (b.body ->> 'parent' IS NULL AND b.body ->> 'use_case' NOT IN ('administration', 'jobs')))
+    AND (%(kind)s::text IS DISTINCT FROM 'administration'
+        OR (b.body ->> 'parent' IS NULL AND b.body ->> 'use_case' IN ('administration', 'jobs')))
     AND NOT EXISTS (SELECT FROM ledger.records r WHERE r.tenant = o.tenant AND r.id = o.id)
 ORDER BY o.id DESC LIMIT %(limit)s
 
@@ -278,3 +369,25 @@ CROSS JOIN LATERAL (
 WHERE known.mark IS NOT NULL
 GROUP BY known.mark
 HAVING sum(counted.count) > 0
+
+-- name: views_of
+SELECT owner, name, filters, is_shared, saved_at FROM ledger.views
+WHERE tenant = %(tenant)s AND (is_shared OR owner = %(owner)s)
+ORDER BY name, owner LIMIT %(limit)s
+
+-- name: count_other_views
+SELECT count(*) FROM ledger.views WHERE tenant = %(tenant)s AND owner = %(owner)s AND name <> %(name)s
+
+-- name: save_view
+INSERT INTO ledger.views (tenant, owner, name, filters, is_shared, saved_at)
+VALUES (%(tenant)s, %(owner)s, %(name)s, %(filters)s::jsonb, %(is_shared)s, %(saved_at)s)
+ON CONFLICT (tenant, owner, name)
+DO UPDATE SET filters = excluded.filters, is_shared = excluded.is_shared, saved_at = excluded.saved_at
+
+-- name: delete_view
+DELETE FROM ledger.views WHERE tenant = %(tenant)s AND owner = %(owner)s AND name = %(name)s
+
+-- name: parts_of_records
+SELECT record, name, seal, envelope FROM ledger.parts
+WHERE tenant = %(tenant)s AND record = ANY (%(records)s::text[])
+ORDER BY record DESC, name

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,10 +16,12 @@ from headgate.kernel.labels import Labels
 from headgate.kernel.ports import FiguresPage, RecordPage
 from headgate.kernel.record import Fact, Outcome
 from headgate.ledger import store
+from headgate.ledger.counting import Counts, Grid
+from headgate.ledger.filters import BUILT_IN, RecordFilters, alternatives, query_of, ulid_floor
 from headgate.ledger.leaves import Leaf, LeafLabels, LeafRule, PartDigest, decode_leaf, kernel_labels, read_figures
+from headgate.ledger.marks import marks_of
 from headgate.ledger.pseudonyms import Pseudonymiser
 from headgate.ledger.seal import PartAddress, Sealer
-from headgate.substrate.clock import ulid_time
 from headgate.substrate.database import Database, Transaction
 
 MAX_PAGE = 500
@@ -116,34 +118,6 @@ _UNKNOWN = Labels(categories=frozenset({"unknown"}), readers=frozenset({"unknown
 
 
 @dataclass(frozen=True, slots=True)
-class RecordFilters:
-    """Filters of a list. None filters nothing; all others must match.
-
-    Args:
-        principal: the id of a principal, or its pseudonym.
-        rule: the id of a rule that matched, including observing rules.
-        category: a category of the input or output labels.
-        since: only records from this time on; `until`: only before that time. Compares the time in the records' ids.
-        is_open: only open records.
-        is_first: only records without a parent: calls, not their attempts.
-    """
-
-    verb: str | None = None
-    outcome: Outcome | None = None
-    use_case: str | None = None
-    resource: str | None = None
-    principal: str | None = None
-    parent: str | None = None
-    root: str | None = None
-    rule: str | None = None
-    category: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    is_open: bool = False
-    is_first: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class RecordList:
     """A page of records, newest first, and the cursor of the next page or None."""
 
@@ -188,9 +162,13 @@ class LedgerReader:
     Args:
         database: connects as the role `headgate_app`.
         sealer: opens parts. Callers decide who may see them.
+        kinds: kinds of resources, for a search by the name of a thing.
     """
 
-    def __init__(self, database: Database, *, sealer: Sealer, pseudonyms: Pseudonymiser) -> None:
+    def __init__(
+        self, database: Database, *, sealer: Sealer, pseudonyms: Pseudonymiser, kinds: Sequence[str] = ()
+    ) -> None:
+        self._kinds = kinds
         self._database = database
         self._sealer = sealer
         self._pseudonyms = pseudonyms
@@ -245,6 +223,46 @@ class LedgerReader:
         bounds = [ulid_floor(moment) for moment in moments]
         async with self._database.transaction(tenant=tenant) as tx:
             return await store.rule_matches(tx, tenant=tenant, bounds=bounds, most=most)
+
+    async def pages(
+        self, filters: RecordFilters, *, tenant: TenantId, page_size: int, most: int
+    ) -> AsyncGenerator[RecordList]:
+        """Yield the pages of a list, newest first, until it ends or holds `most` records."""
+        cursor: str | None = None
+        while most > 0:
+            page = await self.list_records(filters, tenant=tenant, cursor=cursor, limit=min(most, page_size))
+            yield page
+            most, cursor = most - len(page.records), page.cursor
+            if cursor is None:
+                return
+
+    async def count_records(self, filters: RecordFilters, grid: Grid, *, tenant: TenantId, now: datetime) -> Counts:
+        """Count closed records by bucket and outcome, with a bound on the work.
+
+        Raises:
+            Invalid: there is a text, whose alternatives would count records twice.
+            Unavailable: it takes too long, because filters that are common alone seldom meet.
+        """
+        if filters.text is not None:
+            raise Invalid("A search has no counts; leave out `text`.", param="text")
+        query = self._query(filters, tenant=tenant, cursor=None)
+        counts = Counts(grid)
+        async with self._database.transaction(tenant=tenant) as tx:
+            for one in () if filters.is_open else alternatives(query, filters, kinds=self._kinds):
+                counts.add(await store.count_records(tx, one, tenant=tenant, buckets=grid.buckets()), now=now)
+        return counts
+
+    async def open_batch(self, records: Sequence[StoredRecord], *, tenant: TenantId) -> dict[str, list[OpenedPart]]:
+        """Open the parts of several records, by record. Bound their number and sizes before."""
+        async with self._database.transaction(tenant=tenant) as tx:
+            stored = await store.parts_of_records(tx, [record.id for record in records], tenant=tenant)
+        parts: dict[str, dict[str, store.StoredPart]] = {}
+        for one in stored:
+            parts.setdefault(one.record, {})[one.name] = one.part
+        return {
+            record.id: [self._open(record, name, parts.get(record.id, {}).get(name)) for name in sorted(record.parts)]
+            for record in records
+        }
 
     async def get_record(self, record_id: str, *, tenant: TenantId) -> RecordFamily:
         """Return a record with its children.
@@ -309,44 +327,24 @@ class LedgerReader:
     async def _opened(
         self, tx: Transaction, filters: RecordFilters, query: store.RecordQuery, *, tenant: str, limit: int
     ) -> Sequence[StoredRecord]:
-        if filters.outcome is not None:
+        if filters.outcome is not None or filters.text is not None:
             return ()
         rows = await store.list_openings(tx, query, tenant=tenant, limit=limit + 1)
-        return [StoredRecord.of(row) for row in rows if query.mark is None or _is_marked(row, query.mark)]
+        found = [StoredRecord.of(row) for row in rows if _is_marked(row, query.marks)]
+        return [one for one in found if filters.people is None or one.principal in filters.people]
 
     async def _closed(
         self, tx: Transaction, filters: RecordFilters, query: store.RecordQuery, *, tenant: str, limit: int
     ) -> Sequence[StoredRecord]:
         if filters.is_open:
             return ()
-        rows = await store.list_records(tx, query, tenant=tenant, limit=limit + 1)
-        if filters.resource is not None and query.mark is None:
-            # A call that was tried once is named after what was asked; this finds it by where it went.
-            went = replace(query, resource=None, mark=store.destination_mark(filters.resource))
-            rows += await store.list_records(tx, went, tenant=tenant, limit=limit + 1)
+        rows: list[store.StoredLeaf] = []
+        for one in alternatives(query, filters, kinds=self._kinds):
+            rows += await store.list_records(tx, one, tenant=tenant, limit=limit + 1)
         return [StoredRecord.of(row) for row in rows]
 
     def _query(self, filters: RecordFilters, *, tenant: str, cursor: str | None) -> store.RecordQuery:
-        if filters.rule is not None and filters.category is not None:
-            raise Invalid("Filter by a rule or by a category, not by both.", param="rule")
-        principal = filters.principal
-        if principal is not None and not principal.startswith("p_"):
-            principal = self._pseudonyms(tenant, principal)
-        mark = None if filters.rule is None else f"rule:{filters.rule}"
-        return store.RecordQuery(
-            before=cursor,
-            since=None if filters.since is None else ulid_floor(filters.since),
-            until=None if filters.until is None else ulid_floor(filters.until),
-            verb=filters.verb,
-            outcome=filters.outcome,
-            use_case=filters.use_case,
-            resource=filters.resource,
-            principal=principal,
-            parent=filters.parent,
-            root=filters.root,
-            mark=mark if filters.category is None else f"category:{filters.category}",
-            is_first=filters.is_first,
-        )
+        return query_of(filters, cursor=cursor, pseudonym=lambda principal: self._pseudonyms(tenant, principal))
 
     def _open(self, record: StoredRecord, name: str, part: store.StoredPart | None) -> OpenedPart:
         if part is None:
@@ -368,30 +366,28 @@ def _place(cursor: str | None) -> int:
     return -1 if cursor is None else int(cursor)
 
 
-def ulid_floor(moment: datetime) -> str:
-    """Return the first ten characters of the ULIDs of a time. ULIDs of later times sort after them."""
-    return ulid_time(max(0, int(moment.timestamp() * 1000)))
-
-
 def _matches(leaf: Leaf, query: store.RecordQuery) -> bool:
     """Tell whether a closed record matches a query for lists."""
     places = (leaf.resource, leaf.facts.get("destination"))
     return (
         all(wanted in (None, getattr(leaf, name)) for name, wanted in _exact(query).items())
         and (query.resource is None or query.resource in places)
-        and (query.mark is None or query.mark in store.marks_of(leaf))
+        and set(query.marks) <= set(marks_of(leaf))
         and (query.since is None or leaf.id >= query.since)
         and (query.until is None or leaf.id < query.until)
-        and not (query.is_first and leaf.parent is not None)
+        and not ((query.is_first or query.kind is not None) and leaf.parent is not None)
+        and (query.kind is None or (query.kind == "administration") == (leaf.use_case in BUILT_IN))
     )
 
 
 def _exact(query: store.RecordQuery) -> dict[str, str | None]:
-    return {name: getattr(query, name) for name in ("verb", "outcome", "use_case", "principal", "parent", "root")}
+    return {
+        name: getattr(query, name) for name in ("verb", "outcome", "use_case", "principal", "parent", "root", "key_id")
+    }
 
 
-def _is_marked(row: store.StoredLeaf, mark: str) -> bool:
-    return mark in store.marks_of(decode_leaf(row.leaf))
+def _is_marked(row: store.StoredLeaf, marks: Sequence[str]) -> bool:
+    return set(marks) <= set(marks_of(decode_leaf(row.leaf)))
 
 
 def _mapping(row: store.StoredLeaf) -> Mapping[str, Any]:

@@ -14,8 +14,10 @@ import click
 
 from headgate.admin import completion
 from headgate.admin.client import Client, client_at, url_option
-from headgate.admin.printing import print_csv, print_line, print_table
+from headgate.admin.printing import as_json_option, print_csv, print_line, print_table
 from headgate.kernel.errors import Unavailable
+from headgate.ledger.activity_commands import filters_with
+from headgate.ledger.record_text import record_text
 from headgate.substrate.clock import SystemClock
 
 Record = dict[str, Any]
@@ -62,20 +64,29 @@ class Moment(click.ParamType[datetime]):
 @click.option("--rule", help="Only those in which this rule matched.")
 @click.option("--outcome", help="Only with this outcome, such as refused or failed; open for running ones.")
 @click.option("--verb", help="Only actions of this verb, such as model.invoke.")
+@click.option("--view", help="The filters of a saved view; options go before them.")
+@click.option("--search", "text", help="An id, the name of a thing, or words of the reason.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True, help="At most this many.")
 @click.option("--json", "form", flag_value="json", help="Print one JSON object a line.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @url_option
 @click.pass_context
 def records(
-    context: click.Context, follow: bool, limit: int, form: str | None, url: str | None, **filters: Any
+    context: click.Context,
+    follow: bool,
+    limit: int,
+    form: str | None,
+    url: str | None,
+    view: str | None,
+    **filters: Any,
 ) -> None:
     """List records of allowed and refused actions, newest first, or follow new ones."""
     if context.invoked_subcommand is not None:
         return
     if follow and filters["until"] is not None:
         raise click.UsageError("--until ends a list; leave it out with --follow")
-    client, query = client_at(url), _query(filters)
+    client = client_at(url)
+    query = filters_with(client, view, _query(filters))
     if follow:
         _follow(client, query, limit=limit, put=_printer(form))
         return
@@ -93,9 +104,11 @@ def records(
 @records.command("show")
 @click.argument("record")
 @url_option
-def show_record(record: str, url: str | None) -> None:
-    """Show one record with its content. This leaves a record."""
-    click.echo(json.dumps(client_at(url).call("GET", f"/api/records/{quote(record, safe='')}"), indent=1))
+@as_json_option
+def show_record(record: str, url: str | None, *, as_json: bool) -> None:
+    """Show one record, its conversation first. Reading content leaves a record."""
+    shown = client_at(url).call("GET", f"/api/records/{quote(record, safe='')}")
+    click.echo(json.dumps(shown, indent=1) if as_json else "\n".join(record_text(shown)))
 
 
 @records.command("erase")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, cast, get_args
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,16 +16,18 @@ from headgate.admin.operations import CURSOR, LIMIT, Operation, Parameter
 from headgate.admin.records import RECORD_REVEAL, Reveal
 from headgate.admin.requests import Request
 from headgate.kernel.action import Resource
-from headgate.kernel.errors import Denied, Invalid, NotFound
+from headgate.kernel.errors import Denied, NotFound
 from headgate.kernel.identity import TenantId
-from headgate.kernel.labels import Clearance
-from headgate.kernel.record import Outcome
 from headgate.ledger.checkpoint import VerifiedCheckpoint, VerifierKey, verify_checkpoint
+from headgate.ledger.clearing import NOT_ALLOWED, withheld_parts
+from headgate.ledger.conversations import RecordConversation, conversation_of
+from headgate.ledger.filter_parameters import FILTERS, filters_of
 from headgate.ledger.keys import DestructionReceipt
 from headgate.ledger.log_keys import read_verifier, verifier_path
+from headgate.ledger.names import names_for
 from headgate.ledger.parts import Ledger
 from headgate.ledger.prove import Bundle, prove
-from headgate.ledger.reader import RecordFilters, StoredRecord
+from headgate.ledger.reader import RecordFamily, StoredRecord
 from headgate.ledger.tiles import read_checkpoint
 from headgate.ledger.verbs import RECORD_ERASE, RECORD_EXPORT, RECORD_LIST, RECORD_READ, RECORD_VERIFY
 from headgate.ledger.views import (
@@ -44,27 +44,28 @@ from headgate.ledger.views import (
 )
 from headgate.ledger.watching import watch_records
 
-_OPEN = "open"
-_NOT_ALLOWED = "your role lets you read the record, but not its content"
-
 
 async def list_records(ledger: Ledger, request: Request) -> RecordList:
     """List records, newest first."""
     caller = request.by
     request.authorise(RECORD_LIST, Resource("ledger", caller.tenant_id))
     limit = page_size(request.number("limit", 50), "records")
+    names = names_for(request, ledger.directory)
+    filters = filters_of(request, names, now=ledger.clock.now())
     page = await ledger.reader.list_records(
-        _filters(request), tenant=caller.tenant_id, cursor=request.text("cursor"), limit=limit
+        filters, tenant=caller.tenant_id, cursor=request.text("cursor"), limit=limit
     )
-    return RecordList(records=[record_view(one) for one in page.records], next=page.cursor)
+    return RecordList(records=[record_view(one, names) for one in page.records], next=page.cursor)
 
 
 async def follow_records(ledger: Ledger, request: Request) -> RecordFeed:
     """Return the records that entered the log after an entry, oldest first."""
     request.authorise(RECORD_LIST, Resource("ledger", request.tenant))
     after = request.number("after", -1) if "after" in request.query else None
-    page = await ledger.reader.follow(_filters(request), tenant=request.tenant, after=after)
-    return RecordFeed(records=[record_view(one) for one in page.records], after=page.after)
+    names = names_for(request, ledger.directory)
+    filters = filters_of(request, names, now=ledger.clock.now())
+    page = await ledger.reader.follow(filters, tenant=request.tenant, after=after)
+    return RecordFeed(records=[record_view(one, names) for one in page.records], after=page.after)
 
 
 async def get_record(ledger: Ledger, request: Request) -> RecordDetail:
@@ -73,21 +74,47 @@ async def get_record(ledger: Ledger, request: Request) -> RecordDetail:
     resource = Resource("record", record_id)
     request.authorise(RECORD_READ, resource)
     family = await ledger.reader.get_record(record_id, tenant=caller.tenant_id)
-    withheld = _withheld(family.record, caller.principal.clearance)
-    cleared = family.record.parts.keys() - withheld.keys()
-    opened: Sequence[PartView] = ()
-    if cleared:
-        try:
-            done = await request.act(RECORD_REVEAL, resource, Reveal(family.record.id, frozenset(cleared)))
-            opened = done.result
-        except Denied:
-            withheld.update(dict.fromkeys(cleared, _NOT_ALLOWED))
+    names = names_for(request, ledger.directory)
+    withheld = withheld_parts(request, family.record)
+    opened = await _opened(request, family.record, withheld)
+    parts = shown_parts(family.record, opened, withheld=withheld)
     return RecordDetail(
-        record=record_view(family.record),
+        record=record_view(family.record, names),
         output_labels=labels_text(family.record.output_labels),
-        children=[record_view(child) for child in family.children],
-        parts=shown_parts(family.record, opened, withheld=withheld),
+        children=[record_view(child, names) for child in family.children],
+        parts=parts,
+        conversation=await _conversation(ledger, request, family, parts),
     )
+
+
+async def _opened(request: Request, record: StoredRecord, withheld: dict[str, str]) -> Sequence[PartView]:
+    """Open the parts of a record that the reader may see, as an action. Adds the reasons of policy to `withheld`."""
+    cleared = record.parts.keys() - withheld.keys()
+    if not cleared:
+        return ()
+    try:
+        resource = Resource("record", record.id)
+        done = await request.act(RECORD_REVEAL, resource, Reveal(record.id, frozenset(cleared)))
+    except Denied:
+        withheld.update(dict.fromkeys(cleared, NOT_ALLOWED))
+        return ()
+    opened: Sequence[PartView] = done.result
+    return opened
+
+
+async def _conversation(
+    ledger: Ledger, request: Request, family: RecordFamily, parts: Sequence[PartView]
+) -> RecordConversation | None:
+    """Return the conversation of a call; of a call with several attempts, that of its last one with content."""
+    record = family.record
+    if not parts:
+        tried = [child for child in family.children if child.parts]
+        if not tried:
+            return None
+        record = tried[-1]
+        withheld = withheld_parts(request, record)
+        parts = shown_parts(record, await _opened(request, record, withheld), withheld=withheld)
+    return await asyncio.to_thread(conversation_of, record.id, parts, dialects=ledger.dialects)
 
 
 async def prove_record(ledger: Ledger, request: Request) -> ProofView:
@@ -138,46 +165,6 @@ async def get_ledger(ledger: Ledger, request: Request) -> LedgerView:
     )
 
 
-def _withheld(record: StoredRecord, clearance: Clearance) -> dict[str, str]:
-    """Return, for each part that may not flow to the reader, the reason."""
-    obstacles = {name: record.labels_of(name).obstacles(clearance) for name in record.parts}
-    return {name: "; ".join(found) for name, found in obstacles.items() if found}
-
-
-def _filters(request: Request) -> RecordFilters:
-    outcome = request.text("outcome")
-    if outcome is not None and outcome != _OPEN and outcome not in get_args(Outcome):
-        known = ", ".join((*get_args(Outcome), _OPEN))
-        raise Invalid(f"outcome must be one of: {known}", param="outcome")
-    filters = RecordFilters(
-        verb=request.text("verb"),
-        use_case=request.text("use_case"),
-        resource=request.text("resource"),
-        principal=request.text("principal"),
-        rule=request.text("rule"),
-        since=_moment(request, "since"),
-        until=_moment(request, "until"),
-        is_open=outcome == _OPEN,
-        is_first=request.switch("roots"),
-    )
-    return filters if outcome in (None, _OPEN) else replace(filters, outcome=cast("Outcome", outcome))
-
-
-def _moment(request: Request, name: str) -> datetime | None:
-    text = request.text(name)
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        # A time without a zone is ambiguous.
-        if moment.tzinfo is None or moment.year < 1970:
-            raise ValueError
-        moment.timestamp()
-    except (ValueError, OverflowError) as error:
-        raise Invalid("write an RFC 3339 time, such as 2027-03-01T09:00:00Z", param=name) from error
-    return moment
-
-
 class _Published(NamedTuple):
     note: bytes
     key: VerifierKey
@@ -201,18 +188,6 @@ def _prove(ledger: Path, tenant: TenantId, index: int) -> Bundle:
     return prove(ledger / tenant, index, keys=[published.key])
 
 
-_RECORD_FILTERS = (
-    Parameter("verb", "Only this verb, such as model.dispatch."),
-    Parameter("outcome", "Only this outcome; `open` for records that are not closed."),
-    Parameter("use_case", "Only this use case."),
-    Parameter("resource", "Only this resource, such as deployment:local-chat."),
-    Parameter("principal", "Only this principal, by id or pseudonym."),
-    Parameter("rule", "Only records in which this rule matched."),
-    Parameter("since", "Only opened at or after this time."),
-    Parameter("until", "Only opened before this time."),
-    Parameter("roots", "Only calls, without their attempts.", "boolean"),
-)
-
 OPERATIONS = (
     Operation(
         "listRecords",
@@ -222,7 +197,7 @@ OPERATIONS = (
         list_records,
         answer=RecordList,
         verb=RECORD_LIST,
-        parameters=(CURSOR, LIMIT, *_RECORD_FILTERS),
+        parameters=(CURSOR, LIMIT, *FILTERS),
     ),
     Operation(
         "followRecords",
@@ -234,7 +209,7 @@ OPERATIONS = (
         verb=RECORD_LIST,
         parameters=(
             Parameter("after", "Only after this entry of the log; without it, only the log's end.", "integer"),
-            *_RECORD_FILTERS,
+            *FILTERS,
         ),
     ),
     Operation(

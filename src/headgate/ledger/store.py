@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from itertools import accumulate
-from typing import cast
+from typing import Any, Literal, cast
 
 import msgspec
 
-from headgate.kernel.errors import Corrupt
-from headgate.ledger.leaves import ClosedLeaf, JournalEntry, Leaf, LeafLabels, LeafRule, decode_leaf, read_closed
+from headgate.ledger.leaves import ClosedLeaf, JournalEntry, Leaf, decode_leaf, read_closed
+from headgate.ledger.marks import WITHIN_RULE, marks_of_closed, within_call
 from headgate.ledger.merkle import EMPTY_ROOT, Frontier
 from headgate.substrate.database import Statement, Transaction, load_queries
 
 _SQL = load_queries("headgate.ledger")
-_RULE = "rule:"
-_WITHIN = "within:"
-"""Prefix of a call's mark for a rule that matched the call or one of its attempts."""
+Kind = Literal["calls", "administration"]
 
-_rules = msgspec.json.Decoder(tuple[LeafRule, ...])
-_labels = msgspec.json.Decoder(LeafLabels)
+_COUNTING_MS = 1000
+"""The longest time of a count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +90,9 @@ class RecordQuery:
     Args:
         before: only ids below this one, the end of the previous page.
         since: only ids from this one on; `until`: only ids below it. Prefixes of ULIDs work too.
-        mark: `rule:<id>` or `category:<name>`.
+        mark: one that the records have, such as `rule:<id>` or `category:<name>`; `also`: further ones.
         is_first: only records without a parent. A rule that matched one of their attempts counts as theirs.
+        kind: `calls`, or `administration` with Headgate's own jobs; both without attempts.
     """
 
     before: str | None = None
@@ -109,13 +107,70 @@ class RecordQuery:
     root: str | None = None
     mark: str | None = None
     is_first: bool = False
+    key_id: str | None = None
+    kind: Kind | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Every mark that the records have."""
+        return self.also if self.mark is None else (self.mark, *self.also)
 
     def parameters(self, *, tenant: str, limit: int) -> dict[str, object]:
         """Return the parameters of the list queries."""
         values = {name: getattr(self, name) for name in RecordQuery.__slots__}
-        if self.is_first and self.mark is not None and self.mark.startswith(_RULE):
-            values["mark"] = _WITHIN + self.mark
-        return {**values, "tenant": tenant, "limit": limit}
+        if self.is_first or self.kind is not None:
+            within = list(map(within_call, self.marks))
+            values |= {"mark": within[0] if within else None, "also": within[1:]}
+        return {**values, "also": list(values["also"]), "tenant": tenant, "limit": limit}
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Spans of time to count, as prefixes of ULIDs, and the most records to count in each."""
+
+    starts: list[str]
+    stops: list[str]
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The counted records of one outcome in one bucket; `place` begins at 1, `first` is the oldest counted id.
+
+    An empty outcome stands for records with the mark that other filters leave out.
+    """
+
+    place: int
+    outcome: str
+    count: int
+    first: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPartOf:
+    """A sealed part of one of several records."""
+
+    record: str
+    name: str
+    seal: str
+    envelope: bytes
+
+    @property
+    def part(self) -> StoredPart:
+        """The part alone."""
+        return StoredPart(self.name, self.seal, self.envelope)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredView:
+    """A saved view: the filters of a list under a name."""
+
+    owner: str
+    name: str
+    filters: dict[str, Any]
+    is_shared: bool
+    saved_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +218,7 @@ async def rule_matches(
         bounds: the ids between which the periods lie, oldest first; one more than periods.
         most: counting stops at this number for each rule and period.
     """
-    prefix = _WITHIN + _RULE
+    prefix = WITHIN_RULE
     end = prefix[:-1] + chr(ord(prefix[-1]) + 1)  # the first text after all that begin with the prefix
     periods = {"starts": list(bounds[:-1]), "ends": list(bounds[1:])}
     params = {"tenant": tenant, "most": most, "prefix": prefix, "end": end, **periods}
@@ -284,6 +339,19 @@ async def list_records(tx: Transaction, query: RecordQuery, *, tenant: str, limi
     return await tx.rows(_SQL[name], query.parameters(tenant=tenant, limit=limit), of=StoredLeaf)
 
 
+async def count_records(tx: Transaction, query: RecordQuery, *, tenant: str, buckets: Buckets) -> list[Counted]:
+    """Count the closed records of each bucket by outcome, at most `buckets.most` of each bucket.
+
+    Raises:
+        Unavailable: it takes longer than a second, because filters that are common alone seldom meet.
+    """
+    await tx.execute(_SQL["plan_for_these_values"])
+    await tx.execute(_SQL["bound_the_count"], {"ms": str(_COUNTING_MS)})
+    name = "count_records" if query.mark is None else "count_marked_records"
+    values = query.parameters(tenant=tenant, limit=buckets.most)
+    return await tx.rows(_SQL[name], {**values, "starts": buckets.starts, "stops": buckets.stops}, of=Counted)
+
+
 async def list_openings(tx: Transaction, query: RecordQuery, *, tenant: str, limit: int) -> list[StoredLeaf]:
     """Return open records, newest first. Ignores `mark` and `outcome`."""
     return await tx.rows(_SQL["list_openings"], query.parameters(tenant=tenant, limit=limit), of=StoredLeaf)
@@ -299,6 +367,34 @@ async def get_record(tx: Transaction, record_id: str, *, tenant: str) -> StoredL
 async def parts_of(tx: Transaction, record_id: str, *, tenant: str) -> list[StoredPart]:
     """Return the sealed parts of a record, by name."""
     return await tx.rows(_SQL["parts_of_record"], {"tenant": tenant, "id": record_id}, of=StoredPart)
+
+
+async def parts_of_records(tx: Transaction, records: Sequence[str], *, tenant: str) -> list[StoredPartOf]:
+    """Return the sealed parts of several records, newest record first. Bound their number and sizes before."""
+    return await tx.rows(_SQL["parts_of_records"], {"tenant": tenant, "records": list(records)}, of=StoredPartOf)
+
+
+async def views_of(tx: Transaction, *, tenant: str, owner: str) -> list[StoredView]:
+    """Return a person's saved views and those that others share, at most 500."""
+    return await tx.rows(_SQL["views_of"], {"tenant": tenant, "owner": owner, "limit": 500}, of=StoredView)
+
+
+async def count_other_views(tx: Transaction, *, tenant: str, owner: str, name: str) -> int:
+    """Return the number of a person's saved views with another name."""
+    return int(str(await tx.value(_SQL["count_other_views"], {"tenant": tenant, "owner": owner, "name": name})))
+
+
+async def save_view(tx: Transaction, view: StoredView, *, tenant: str) -> None:
+    """Save a view in place of the person's view of the same name."""
+    values = {"owner": view.owner, "name": view.name, "is_shared": view.is_shared, "saved_at": view.saved_at}
+    await tx.execute(
+        _SQL["save_view"], {**values, "tenant": tenant, "filters": msgspec.json.encode(view.filters).decode()}
+    )
+
+
+async def delete_view(tx: Transaction, *, tenant: str, owner: str, name: str) -> bool:
+    """Delete a person's view. Return whether there was one."""
+    return await tx.execute(_SQL["delete_view"], {"tenant": tenant, "owner": owner, "name": name}) == 1
 
 
 async def records_after(tx: Transaction, after: int, *, tenant: str, limit: int) -> list[StoredLeaf]:
@@ -319,38 +415,6 @@ async def leaves_after(tx: Transaction, after: int, *, tenant: str, limit: int) 
 async def log_head(tx: Transaction, *, tenant: str) -> LogHead | None:
     """Return the head of the tenant's log, or None before its first record."""
     return await tx.row(_SQL["log_state"], {"tenant": tenant}, of=LogHead)
-
-
-def marks_of(leaf: Leaf) -> list[str]:
-    """Return the marks of a record: search terms for rules, categories and its destination."""
-    marks = _marks(leaf.rules, (leaf.labels, leaf.output_labels))
-    destination = leaf.facts.get("destination")
-    return [*marks, destination_mark(str(destination))] if destination else marks
-
-
-def destination_mark(destination: str) -> str:
-    """The mark of records that went to a destination, such as `deployment:gpt`, and are named after what was asked."""
-    return f"destination:{destination}"
-
-
-def _marks(rules: Sequence[LeafRule], labels: Sequence[LeafLabels | None]) -> list[str]:
-    categories = {category for some in labels if some is not None for category in some.categories}
-    return [*{_RULE + rule.id for rule in rules}, *(f"category:{category}" for category in categories)]
-
-
-def _marks_of(leaf: ClosedLeaf) -> list[str]:
-    marks = _remembered_marks(bytes(leaf.rules), bytes(leaf.labels), bytes(leaf.output_labels))
-    destination = leaf.facts.destination
-    return [*marks, destination_mark(destination)] if destination else marks
-
-
-@lru_cache(maxsize=1024)
-def _remembered_marks(rules: bytes, labels: bytes, output_labels: bytes) -> list[str]:
-    """Return the marks of these fields of a leaf, with a cache."""
-    try:
-        return _marks(_rules.decode(rules), (_labels.decode(labels), _labels.decode(output_labels)))
-    except msgspec.MsgspecError as problem:
-        raise Corrupt(f"A record has invalid rules or labels: {problem}.") from problem
 
 
 def _array(texts: Sequence[str]) -> str:
@@ -389,6 +453,7 @@ def _record_columns(closed: Sequence[ClosedLeaf]) -> dict[str, object]:
         "principals": _array([leaf.principal for leaf in closed]),
         "parents": _array([leaf.parent for leaf in closed]),
         "roots": _array([leaf.root for leaf in closed]),
+        "key_ids": _array([leaf.key_id for leaf in closed]),
     }
 
 
@@ -455,16 +520,16 @@ async def _add_parts(tx: Transaction, entries: Sequence[JournalEntry], *, may_be
 
 
 async def _add_marks(tx: Transaction, closed: Sequence[ClosedLeaf], *, may_be_there: bool) -> None:
-    marked = [(leaf, _marks_of(leaf)) for leaf in closed]
+    marked = [(leaf, marks_of_closed(leaf)) for leaf in closed]
     own = [(leaf.tenant, mark, leaf.id) for leaf, marks in marked for mark in marks]
     await _add_rows_of_marks(tx, own, may_be_there=may_be_there)
     # Calls are looked for by the rules that they or their attempts met, and only one mark gives the order of a list. (A
     # call has its attempts' categories: labels are joined on the way out.)
     within = {
-        (leaf.tenant, _WITHIN + mark, leaf.root or leaf.id)
+        (leaf.tenant, within_call(mark), leaf.root or leaf.id)
         for leaf, marks in marked
         for mark in marks
-        if mark.startswith(_RULE)
+        if within_call(mark) != mark
     }
     await _add_rows_of_marks(tx, list(within), may_be_there=True)  # other attempts have met it before
 

@@ -7,8 +7,11 @@ from datetime import date, datetime
 from typing import Any
 
 from headgate.admin.bodies import Body, PartView, RuleHitView
+from headgate.ledger.conversations import RecordConversation
 from headgate.ledger.leaves import Leaf, LeafLabels, PartDigest, decode_leaf
+from headgate.ledger.names import NO_NAMES, KeyRef, Names, Who
 from headgate.ledger.reader import OpenedPart, StoredRecord
+from headgate.ledger.sentences import outcome_words
 
 
 class EraseRequest(Body, frozen=True, kw_only=True):
@@ -25,13 +28,20 @@ class Erasure(Body, frozen=True, kw_only=True):
 
 
 class RecordView(Body, frozen=True, kw_only=True):
-    """One record in a list."""
+    """One record in a list.
+
+    `principal` is a pseudonym; `who` and `key` name the person and the key to a reader who may know them. `told` says
+    in short words why the action ended as it did.
+    """
 
     id: str
     parent: str | None
     root: str | None
     verb: str
     principal: str
+    who: Who | None
+    key: KeyRef | None
+    told: str
     use_case: str
     resource: str
     effect: str
@@ -63,12 +73,13 @@ class RecordFeed(Body, frozen=True, kw_only=True):
 
 
 class RecordDetail(Body, frozen=True, kw_only=True):
-    """One record with its child actions and its parts."""
+    """One record with its child actions, its parts, and the conversation in them if it is a model call."""
 
     record: RecordView
     output_labels: str
     children: list[RecordView]
     parts: list[PartView]
+    conversation: RecordConversation | None
 
 
 class ProofView(Body, frozen=True, kw_only=True):
@@ -87,12 +98,12 @@ class LedgerView(Body, frozen=True, kw_only=True):
     checkpoint: str
 
 
-def record_view(record: StoredRecord) -> RecordView:
-    """Return a stored record's view."""
-    return leaf_view(decode_leaf(record.leaf), record.leaf_index)
+def record_view(record: StoredRecord, names: Names = NO_NAMES) -> RecordView:
+    """Return a stored record's view with the names that its reader may know."""
+    return leaf_view(decode_leaf(record.leaf), record.leaf_index, names)
 
 
-def leaf_view(leaf: Leaf, leaf_index: int | None) -> RecordView:
+def leaf_view(leaf: Leaf, leaf_index: int | None, names: Names = NO_NAMES) -> RecordView:
     """Return the view of a leaf."""
     return RecordView(
         id=leaf.id,
@@ -100,6 +111,9 @@ def leaf_view(leaf: Leaf, leaf_index: int | None) -> RecordView:
         root=leaf.root,
         verb=leaf.verb,
         principal=leaf.principal,
+        who=names.who(leaf.principal),
+        key=names.key(leaf.key_id),
+        told=outcome_words(leaf),
         use_case=leaf.use_case,
         resource=leaf.resource,
         effect=leaf.effect,

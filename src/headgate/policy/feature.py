@@ -117,6 +117,10 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
         keys = holder.current.tenants[tenant].keys.values()
         return [key_terms(key) for key in keys if key.principal == principal and not key.is_expired(now)]
 
+    def key_titles(tenant: TenantId) -> Mapping[str, str]:
+        known = holder.current.tenants.get(tenant)
+        return {} if known is None else {key.id: key.name for key in known.keys.values()}
+
     def left_out() -> list[str]:
         tenants = holder.latest.tenants.values() if holder.latest is not None else ()
         return [f"{tenant.id}: {one.kind} {one.id}" for tenant in tenants for one in tenant.unreadable]
@@ -147,6 +151,7 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
         registered=RegisteredPeople(holder),
         register=PolicyRegister(holder, service),
         keys_of=keys_of,
+        key_titles=key_titles,
     )
 
 

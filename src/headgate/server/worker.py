@@ -19,6 +19,7 @@ from headgate.ledger.parts import Ledger
 from headgate.ledger.quarantine import Quarantine
 from headgate.policy.parts import Policy
 from headgate.server.api.callers import as_of_now, caller_of_session
+from headgate.server.api.downloads import download
 from headgate.server.api.event_streams import event_stream
 from headgate.server.api.host import OPERATIONS
 from headgate.server.api.parts import ServerParts
@@ -155,6 +156,7 @@ def _admin_api(worker: Worker, state: ServerState, health: Health, refusals: Ref
         check=worker.check,
         changed=worker.refresh,
         events=lambda request: event_stream(request, streams=state.streams, clock=worker.base.clock),
+        download=download,
         as_of_now=lambda caller: as_of_now(parts, caller),
         caller_of=lambda tenant, principal: caller_of_session(parts.policy.holder.current, tenant, principal, {}),
         refusals=refusals,

@@ -553,6 +553,7 @@ CREATE TABLE ledger.records (
     parent text COLLATE pg_catalog."C",
     root text COLLATE pg_catalog."C",
     leaf bytea NOT NULL,
+    key_id text COLLATE pg_catalog."C",
     CONSTRAINT records_leaf_check CHECK ((octet_length(leaf) <= 65535))
 )
 PARTITION BY RANGE (id);
@@ -572,8 +573,22 @@ CREATE TABLE ledger.records_other (
     parent text COLLATE pg_catalog."C",
     root text COLLATE pg_catalog."C",
     leaf bytea CONSTRAINT records_leaf_not_null NOT NULL,
+    key_id text COLLATE pg_catalog."C",
     CONSTRAINT records_leaf_check CHECK ((octet_length(leaf) <= 65535))
 );
+
+CREATE TABLE ledger.views (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    owner text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    filters jsonb NOT NULL,
+    is_shared boolean NOT NULL,
+    saved_at timestamp with time zone NOT NULL,
+    CONSTRAINT views_filters_check CHECK ((octet_length((filters)::text) <= 8192)),
+    CONSTRAINT views_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
+ALTER TABLE ONLY ledger.views FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE notices.deliveries (
     tenant text NOT NULL,
@@ -969,6 +984,9 @@ ALTER TABLE ONLY ledger.records_other
 ALTER TABLE ledger.records
     ADD CONSTRAINT records_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'refused'::text, 'withheld'::text, 'failed'::text, 'interrupted'::text, 'abandoned'::text, 'in_doubt'::text]))) NOT VALID;
 
+ALTER TABLE ONLY ledger.views
+    ADD CONSTRAINT views_pkey PRIMARY KEY (tenant, owner, name);
+
 ALTER TABLE ONLY notices.deliveries
     ADD CONSTRAINT deliveries_pkey PRIMARY KEY (tenant, id);
 
@@ -1035,6 +1053,8 @@ CREATE UNIQUE INDEX editions_one_of_a_state ON finops.editions USING btree (tena
 
 CREATE INDEX openings_by_worker ON ledger.openings USING btree (worker);
 
+CREATE INDEX records_by_key ON ONLY ledger.records USING btree (tenant, key_id, id) WHERE (key_id IS NOT NULL);
+
 CREATE INDEX records_by_outcome ON ONLY ledger.records USING btree (tenant, outcome, id) WHERE (outcome <> 'done'::text);
 
 CREATE INDEX records_by_parent ON ONLY ledger.records USING btree (tenant, parent, id) WHERE (parent IS NOT NULL);
@@ -1052,6 +1072,16 @@ CREATE INDEX records_by_verb ON ONLY ledger.records USING btree (tenant, verb, i
 CREATE INDEX records_first_by_resource ON ONLY ledger.records USING btree (tenant, resource, id) WHERE (parent IS NULL);
 
 CREATE INDEX records_first_by_verb ON ONLY ledger.records USING btree (tenant, verb, id) WHERE (parent IS NULL);
+
+CREATE INDEX records_of_administration ON ONLY ledger.records USING btree (tenant, id) INCLUDE (outcome) WHERE ((parent IS NULL) AND (use_case = ANY (ARRAY['administration'::text, 'jobs'::text])));
+
+CREATE INDEX records_of_calls ON ONLY ledger.records USING btree (tenant, id) INCLUDE (outcome) WHERE ((parent IS NULL) AND (use_case <> ALL (ARRAY['administration'::text, 'jobs'::text])));
+
+CREATE INDEX records_other_tenant_id_outcome_idx ON ledger.records_other USING btree (tenant, id) INCLUDE (outcome) WHERE ((parent IS NULL) AND (use_case <> ALL (ARRAY['administration'::text, 'jobs'::text])));
+
+CREATE INDEX records_other_tenant_id_outcome_idx1 ON ledger.records_other USING btree (tenant, id) INCLUDE (outcome) WHERE ((parent IS NULL) AND (use_case = ANY (ARRAY['administration'::text, 'jobs'::text])));
+
+CREATE INDEX records_other_tenant_key_id_id_idx ON ledger.records_other USING btree (tenant, key_id, id) WHERE (key_id IS NOT NULL);
 
 CREATE INDEX records_other_tenant_outcome_id_idx ON ledger.records_other USING btree (tenant, outcome, id) WHERE (outcome <> 'done'::text);
 
@@ -1102,6 +1132,12 @@ ALTER INDEX ledger.marks_pkey ATTACH PARTITION ledger.marks_other_pkey;
 ALTER INDEX ledger.parts_pkey ATTACH PARTITION ledger.parts_other_pkey;
 
 ALTER INDEX ledger.records_pkey ATTACH PARTITION ledger.records_other_pkey;
+
+ALTER INDEX ledger.records_of_calls ATTACH PARTITION ledger.records_other_tenant_id_outcome_idx;
+
+ALTER INDEX ledger.records_of_administration ATTACH PARTITION ledger.records_other_tenant_id_outcome_idx1;
+
+ALTER INDEX ledger.records_by_key ATTACH PARTITION ledger.records_other_tenant_key_id_id_idx;
 
 ALTER INDEX ledger.records_by_outcome ATTACH PARTITION ledger.records_other_tenant_outcome_id_idx;
 
@@ -1286,6 +1322,10 @@ CREATE POLICY tenant_only ON ledger.pending USING ((tenant = NULLIF(current_sett
 
 CREATE POLICY tenant_only ON ledger.records USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
+CREATE POLICY tenant_only ON ledger.views USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+ALTER TABLE ledger.views ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE notices.deliveries ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE notices.destinations ENABLE ROW LEVEL SECURITY;
@@ -1453,6 +1493,9 @@ GRANT SELECT ON TABLE ledger.records TO headgate_app;
 GRANT SELECT ON TABLE ledger.records TO headgate_admin;
 GRANT INSERT ON TABLE ledger.records TO headgate_writer;
 GRANT SELECT ON TABLE ledger.records TO headgate_sequencer;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE ledger.views TO headgate_app;
+GRANT SELECT ON TABLE ledger.views TO headgate_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE notices.deliveries TO headgate_app;
 GRANT SELECT,INSERT ON TABLE notices.deliveries TO headgate_admin;

@@ -1,18 +1,23 @@
-/** All records, newest first: filtered, paged by key, followed live. */
+/** What happened: calls, and administration apart; filtered, counted over time, searched, followed live. */
 
-import { Button, Group, Stack, Switch } from "@mantine/core";
-import { useMediaQuery } from "@mantine/hooks";
-import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useMemo, useRef, useState } from "react";
+import { Button, Drawer, Group, SegmentedControl, Stack, Switch, Tabs } from "@mantine/core";
+import { useIntersection, useLocalStorage, useMediaQuery } from "@mantine/hooks";
+import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type MouseEvent, useEffect, useRef, useState } from "react";
 import { Link, useSearchParams } from "react-router";
 
-import { recordsQuery } from "../../api/queries";
+import { countsQuery, recordPagesQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import type { Page } from "../../page";
 import { useLiveRecords } from "../../record/live";
-import { Filters } from "./Filters";
-import { RecordCards, RecordTable } from "./RecordTable";
-import { type Asked, filtersOf, readAsked, writeAsked } from "./filters";
+import { RecordDetails } from "../../record/RecordDetails";
+import { useMay } from "../../session";
+import { ContentResults } from "./ContentResults";
+import { FilterBar } from "./FilterBar";
+import { Histogram } from "./Histogram";
+import { type ColumnName, RecordCards, RecordTable, USUAL_COLUMNS } from "./RecordTable";
+import { Columns, Export, Views } from "./Tools";
+import { type Asked, type Field, KINDS, type Kind, PERIODS, type Period, filtersOf, readAsked, writeAsked } from "./filters";
 
 export const page: Page = {
   path: "/activity",
@@ -28,63 +33,168 @@ const REFRESH_AT_MOST_MS = 1000;
 export default function Activity() {
   const [search, setSearch] = useSearchParams();
   const asked = readAsked(search);
-  const change = (next: Asked): void => setSearch(writeAsked(next), { replace: true });
+  const change = (next: Asked): void => setSearch(writeAsked(next));
   return (
     <>
-      <PageHead title="Activity">Every action, newest first: done, refused, failed or waiting for approval.</PageHead>
-      <Stack gap="md">
-        <Filters asked={asked} onChange={change} />
-        <Listed key={search.toString()} asked={asked} />
-      </Stack>
+      <PageHead title="Activity" actions={<PeriodPicker asked={asked} onChange={change} />} />
+      <Tabs
+        value={asked.kind}
+        onChange={(kind) => kind && change({ ...asked, kind: kind as Kind })}
+        mb="sm"
+        keepMounted={false}
+      >
+        <Tabs.List aria-label="What to show">
+          {Object.entries(KINDS).map(([kind, text]) => (
+            <Tabs.Tab key={kind} value={kind}>
+              {text}
+            </Tabs.Tab>
+          ))}
+        </Tabs.List>
+        <Tabs.Panel value={asked.kind} pt="md">
+          <Listed key={search.toString()} asked={asked} onChange={change} />
+        </Tabs.Panel>
+      </Tabs>
     </>
   );
 }
 
-function Listed({ asked }: { asked: Asked }) {
-  // The cursors of the pages before this one: going back is going to the one before.
-  const [cursors, setCursors] = useState<readonly string[]>([]);
+const CUSTOM = "custom";
+
+function PeriodPicker({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) => void }) {
+  const data = Object.entries(PERIODS).map(([value, label]) => ({ value: value as string, label: label as string }));
+  return (
+    <SegmentedControl
+      aria-label="Period"
+      value={asked.since ? CUSTOM : asked.period}
+      onChange={(period) => onChange({ ...asked, period: period as Period, since: null, until: null })}
+      data={asked.since ? [...data, { value: CUSTOM, label: "Chosen" }] : data}
+    />
+  );
+}
+
+function Listed({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) => void }) {
+  const may = useMay();
   const [isLive, setLive] = useState(true);
-  const [opened] = useState(() => new Date());
-  const filters = useMemo(() => filtersOf(asked, opened), [asked, opened]);
-  const isPhone = useMediaQuery("(max-width: 62em)") ?? false;
-  const page = useQuery({ ...recordsQuery(filters, cursors.at(-1) ?? null), placeholderData: keepPreviousData });
-  const isFirst = cursors.length === 0;
-  const isUp = useLiveRecords(isLive && isFirst, useRefresh());
-  if (page.error) return <Failure error={page.error} title="Headgate could not read the records" />;
-  if (!page.data) return <Rows count={12} />;
-  const { records, next } = page.data;
+  const [columns, setColumns] = useLocalStorage<ColumnName[]>({ key: "hg-activity-columns", defaultValue: USUAL_COLUMNS });
+  const filters = filtersOf(asked);
+  const isNarrow = useMediaQuery("(max-width: 62em)") ?? false;
+  const isWide = useMediaQuery("(min-width: 75em)") ?? false;
+  const pages = useInfiniteQuery({ ...recordPagesQuery(filters), placeholderData: keepPreviousData });
+  const counts = useQuery({ ...countsQuery(filters), enabled: !asked.texts.text, placeholderData: keepPreviousData });
+  const isUp = useLiveRecords(isLive && !asked.until, useRefresh());
+  const [opened, open] = useDrawer();
+  const records = pages.data?.pages.flatMap((one) => one.records) ?? [];
+
+  const pick = (field: Field, value: string): void =>
+    onChange({ ...asked, texts: { ...asked.texts, [field]: value } });
+  const look = (record: string, event: MouseEvent): void => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+    event.preventDefault();
+    open(record);
+  };
+  const list = { records, columns, onPick: pick, onOpen: isWide ? look : undefined };
   return (
     <Stack gap="sm">
-      <Group justify="flex-end">
-        <Switch
-          size="xs"
-          label={isFirst ? (isUp ? "Live" : "Live refresh") : "Live refresh (first page only)"}
-          checked={isLive}
-          disabled={!isFirst}
-          onChange={(event) => setLive(event.currentTarget.checked)}
-        />
-      </Group>
-      {records.length === 0 ? (
-        <Empty title="No matching records" action={<Link to="/activity">Show all records</Link>}>
-          Remove a filter, or make a call: the <Link to="/">start page</Link> has one to copy.
-        </Empty>
-      ) : isPhone ? (
-        <RecordCards records={records} />
-      ) : (
-        <RecordTable records={records} hasAttempts={!asked.roots} />
-      )}
-      {(next || !isFirst) && (
-        <Group component="nav" aria-label="Pages of records" justify="flex-end" gap="xs">
-          <Button variant="default" size="xs" disabled={isFirst} onClick={() => setCursors(cursors.slice(0, -1))}>
-            Newer records
-          </Button>
-          <Button variant="default" size="xs" disabled={!next} onClick={() => next && setCursors([...cursors, next])}>
-            Older records
-          </Button>
+      <Group gap="xs" justify="space-between">
+        <Views asked={asked} onChange={onChange} />
+        <Group gap="xs">
+          <Switch
+            size="xs"
+            label={isUp ? "Live" : "Live refresh"}
+            checked={isLive}
+            onChange={(event) => setLive(event.currentTarget.checked)}
+          />
+          <Export asked={asked} counts={asked.texts.text ? null : (counts.data ?? null)} />
+          {!isNarrow && <Columns columns={columns} onChange={setColumns} />}
         </Group>
+      </Group>
+      <FilterBar asked={asked} onChange={onChange} records={records} maySearch={may("record.search")} />
+      {!asked.texts.text && !counts.error && (
+        <Histogram counts={counts.data} onZoom={(since, until) => onChange({ ...asked, since, until })} />
       )}
+      {asked.content !== null ? (
+        <ContentResults asked={asked} text={asked.content} />
+      ) : pages.error ? (
+        <Failure error={pages.error} title="Headgate could not read the records" />
+      ) : !pages.data ? (
+        <Rows count={12} height={26} />
+      ) : records.length === 0 ? (
+        <Nothing asked={asked} onChange={onChange} />
+      ) : isNarrow ? (
+        <RecordCards {...list} />
+      ) : (
+        <RecordTable {...list} />
+      )}
+      {asked.content === null && pages.hasNextPage && (
+        <More onReach={() => !pages.isFetchingNextPage && void pages.fetchNextPage()} />
+      )}
+      <Drawer
+        opened={opened !== null}
+        onClose={() => open(null)}
+        position="right"
+        size="min(760px, 60vw)"
+        title="Record"
+        closeButtonProps={{ "aria-label": "Close" }}
+      >
+        {opened !== null && <RecordDetails id={opened} />}
+      </Drawer>
     </Stack>
   );
+}
+
+function Nothing({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) => void }) {
+  const isFiltered = Object.keys(asked.texts).length > 0;
+  return (
+    <Empty
+      title={isFiltered ? "No matching records" : "Nothing happened in this period"}
+      action={
+        asked.since || asked.period !== "30d" ? (
+          <Button size="xs" variant="default" onClick={() => onChange({ ...asked, period: "30d", since: null, until: null })}>
+            Show the last 30 days
+          </Button>
+        ) : undefined
+      }
+    >
+      {isFiltered ? "Remove a filter, or choose a longer period." : <Link to="/">The start page has a call to copy.</Link>}
+    </Empty>
+  );
+}
+
+/** Reads more when it comes into view; a button too, for those who do not scroll. */
+function More({ onReach }: { onReach: () => void }) {
+  const { ref, entry } = useIntersection<HTMLDivElement>({ rootMargin: "400px" });
+  const reach = useRef(onReach);
+  useEffect(() => {
+    reach.current = onReach;
+  });
+  useEffect(() => {
+    if (entry?.isIntersecting) reach.current();
+  }, [entry]);
+  return (
+    <div ref={ref}>
+      <Button variant="subtle" size="xs" onClick={onReach}>
+        Load older records
+      </Button>
+    </div>
+  );
+}
+
+/** The record in the drawer. Its address is that of the record's page, so that it can be shared and reloaded. */
+function useDrawer(): [string | null, (record: string | null) => void] {
+  const [opened, setOpened] = useState<string | null>(null);
+  useEffect(() => {
+    const close = (): void => setOpened(null);
+    window.addEventListener("popstate", close);
+    return () => window.removeEventListener("popstate", close);
+  }, []);
+  const open = (record: string | null): void => {
+    if (record === null) window.history.back();
+    else {
+      window.history.pushState(window.history.state, "", `/records/${record}`);
+      setOpened(record);
+    }
+  };
+  return [opened, open];
 }
 
 /** Reads the list again after a record arrived, once however many arrive within a second. */

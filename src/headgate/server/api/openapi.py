@@ -19,7 +19,7 @@ def document(operations: Sequence[Operation], *, version: str) -> Mapping[str, A
     types: list[type[msgspec.Struct]] = [ErrorBody]
     for operation in operations:
         types += operation.events
-        types += [one for one in (operation.body, operation.answer) if one is not None and one is not str]  # pyright: ignore[reportAssignmentType] - str was taken out
+        types += [one for one in (operation.body, operation.answer) if one not in (None, str, bytes)]  # pyright: ignore[reportAssignmentType] - the others were taken out
     unique = list(dict.fromkeys(types))
     schemas, components = msgspec.json.schema_components(unique, ref_template="#/components/schemas/{name}")
     named = dict(zip(unique, schemas, strict=True))
@@ -93,6 +93,9 @@ def _responses(operation: Operation, named: Mapping[type[msgspec.Struct], Any]) 
         case answer if answer is str:
             content = {"text/event-stream": {"schema": {"type": "string"}}}
             good = {"200": {"description": "Server-sent events.", "content": content}}
+        case answer if answer is bytes:
+            content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+            good = {"200": {"description": "A file.", "content": content}}
         case answer:
             good = {"200": {"description": "Done.", "content": {"application/json": {"schema": named[answer]}}}}  # pyright: ignore[reportArgumentType] - str is the case above
     return {**good, "default": error}

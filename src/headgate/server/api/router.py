@@ -72,7 +72,7 @@ class AdminApi:
             return
         try:
             operation, path = find(self._routes, scope)
-            if operation.answer is str and scope["method"] == "HEAD":
+            if operation.is_streamed and scope["method"] == "HEAD":
                 raise MethodNotAllowed("HEAD", allowed=(operation.method,))
             request = await self._request(operation, path, scope, receive, send, headers)
         except HeadgateError as error:
@@ -80,7 +80,7 @@ class AdminApi:
                 self._parts.refusals.note(error, scope, place="api")
             raise
         answer = await operation.handler(self._services[operation.id], request)
-        if operation.answer is str:
+        if operation.is_streamed:
             return
         refuse_undecided(request)
         body = b"" if answer is None else msgspec.json.encode(answer)

@@ -3,13 +3,13 @@
 import { Text } from "@mantine/core";
 import { Link } from "react-router";
 
-import type { RecordView } from "../../api/client";
-import { useActionWords } from "../../elements/VerbWords";
-import { Outcome } from "../../elements/record";
-import { formatDuration } from "../../format";
-import { numberFact } from "../../record/facts";
+import type { RecordView } from "../api/client";
+import { useActionWords } from "../elements/VerbWords";
+import { Outcome } from "../elements/record";
+import { formatDuration } from "../format";
+import { numberFact } from "./facts";
 import { type Span, spansOf } from "./spans";
-import prose from "../../elements/prose.module.css";
+import prose from "../elements/prose.module.css";
 import styles from "./Timeline.module.css";
 
 const BAD = new Set(["refused", "failed"]);
@@ -61,7 +61,7 @@ function Bar({ span, isItself }: { span: Span; isItself: boolean }) {
       </div>
       <div className={styles.barTrack} aria-hidden="true">
         <div
-          className={styles.bar}
+          className={styles.span}
           data-tone={record.outcome !== null && BAD.has(record.outcome) ? "bad" : undefined}
           style={{ left: percent(start), width: percent(width) }}
         />

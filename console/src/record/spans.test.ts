@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import type { RecordView } from "../../api/client";
+import type { RecordView } from "../api/client";
 import { spansOf } from "./spans";
 
 it("places attempts within their call, and the first words within their attempt", () => {

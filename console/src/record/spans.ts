@@ -1,7 +1,7 @@
 /** Where the bars of a timeline begin and end, as shares of the whole. */
 
-import type { RecordView } from "../../api/client";
-import { numberFact } from "../../record/facts";
+import type { RecordView } from "../api/client";
+import { numberFact } from "./facts";
 
 /** One bar: `start`, `width` and `firstItem` between 0 and 1; `firstItem` null where it came all at once. */
 export interface Span {

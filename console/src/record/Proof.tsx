@@ -4,16 +4,16 @@ import { Button, Group, SimpleGrid, Stack, Text, TextInput } from "@mantine/core
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
-import { ApiError, type RecordView, type Schemas } from "../../api/client";
-import { proofQuery } from "../../api/queries";
-import { CopyButton, Lines } from "../../elements/code";
-import { Failure, Rows, Section } from "../../elements/page";
-import { State } from "../../elements/record";
-import { fromBase64, toText } from "../../proof/bytes";
-import { type Bundle, type Report, type Step, checkBundle, isBundle, tamper, verdictOf } from "../../proof/check";
+import { ApiError, type RecordView, type Schemas } from "../api/client";
+import { proofQuery } from "../api/queries";
+import { CopyButton, Lines } from "../elements/code";
+import { Failure, Rows, Section } from "../elements/page";
+import { State } from "../elements/record";
+import { fromBase64, toText } from "../proof/bytes";
+import { type Bundle, type Report, type Step, checkBundle, isBundle, tamper, verdictOf } from "../proof/check";
 import { MerklePath } from "./MerklePath";
-import marks from "../../elements/marks.module.css";
-import prose from "../../elements/prose.module.css";
+import marks from "../elements/marks.module.css";
+import prose from "../elements/prose.module.css";
 
 const PENDING_REFRESH_MS = 2000;
 const TONES = { good: "good", bad: "bad", open: "warn" } as const;

@@ -2,9 +2,9 @@
 
 import { Text } from "@mantine/core";
 
-import { isEqual, toHex } from "../../proof/bytes";
-import type { Fold } from "../../proof/merkle";
-import prose from "../../elements/prose.module.css";
+import { isEqual, toHex } from "../proof/bytes";
+import type { Fold } from "../proof/merkle";
+import prose from "../elements/prose.module.css";
 import styles from "./MerklePath.module.css";
 
 const WIDTH = 440;
