@@ -200,14 +200,14 @@ function SignedIn({ session }: { session: Schemas["Session"] }) {
           to="/account"
           size="compact-sm"
           variant="default"
-          leftSection={<Icon name="person" size={14} />}
+          px={6}
         >
           Account
         </Button>
         <Button
           size="compact-sm"
           variant="default"
-          leftSection={<Icon name="out" size={14} />}
+          px={6}
           onClick={() => leave.mutate()}
           loading={leave.isPending}
         >
