@@ -15,7 +15,7 @@ import structlog
 
 from headgate.admin.callers import Gate
 from headgate.admin.commands import Command, CommandPerformer
-from headgate.admin.directory import Directory, Named
+from headgate.admin.directory import Directory
 from headgate.admin.features import (
     CheckContext,
     Feature,
@@ -25,11 +25,9 @@ from headgate.admin.features import (
     Platform,
     foundations,
 )
-from headgate.admin.notices import Notice
-from headgate.admin.register import Register
+from headgate.admin.offers import Offers
 from headgate.admin.requests import CONFIGURATION_CHANNEL, ChangeCheck
-from headgate.admin.sessions import Sessions
-from headgate.admin.standing import KeyTerms, LimitUse
+from headgate.admin.sessions import SESSIONS, Sessions
 from headgate.features import FEATURES, older_verbs, rules, verbs
 from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.errors import Conflict, HeadgateError, Unavailable
@@ -37,11 +35,11 @@ from headgate.kernel.export import EXPORT_SEND
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.pipeline import Pipeline, Stages
-from headgate.kernel.ports import ConfigSection, Performer, Recorder, Records
+from headgate.kernel.ports import ConfigSection, Performer, Recorder
 from headgate.substrate.addresses import address_for
 from headgate.substrate.background_jobs import FailureLog, keep_running
 from headgate.substrate.clock import SystemClock, SystemIds
-from headgate.substrate.database import Database, Transaction
+from headgate.substrate.database import Database
 from headgate.substrate.egress import Egress
 from headgate.substrate.secrets import SecretStore
 from headgate.substrate.settings import Settings
@@ -89,7 +87,7 @@ class Worker:
     @property
     def sessions(self) -> Sessions:
         """The sessions of signed-in people."""
-        return next(one.sessions for one in self.opened.values() if one.sessions is not None)
+        return self.platform.offers.ask(SESSIONS)
 
     @property
     def left_out(self) -> list[str]:
@@ -255,6 +253,7 @@ async def _built(
 ) -> Worker:
     base = foundations(settings)
     opened: dict[str, Opened] = {}
+    offers = Offers()
 
     def tenants() -> Collection[TenantId]:
         return [tenant for one in opened.values() if one.tenants is not None for tenant in one.tenants()]
@@ -267,32 +266,6 @@ async def _built(
     ) -> Action[Any, Any, Any]:
         make = next(one.job_action for one in opened.values() if one.job_action is not None)
         return make(tenant, verb, resource, payload, floor=floor)
-
-    def records() -> Records:
-        return next(one.records for one in opened.values() if one.records is not None)
-
-    def register() -> Register:
-        return next(one.register for one in opened.values() if one.register is not None)
-
-    def registered(tenant: TenantId) -> Mapping[str, Named]:
-        return next(one.registered for one in opened.values() if one.registered is not None)(tenant)
-
-    def pseudonym(tenant: TenantId, principal: str) -> str:
-        return next(one.pseudonym for one in opened.values() if one.pseudonym is not None)(tenant, principal)
-
-    def key_titles(tenant: TenantId) -> Mapping[str, str]:
-        return next(one.key_titles for one in opened.values() if one.key_titles is not None)(tenant)
-
-    def keys_of(tenant: TenantId, principal: str) -> Sequence[KeyTerms]:
-        return next(one.keys_of for one in opened.values() if one.keys_of is not None)(tenant, principal)
-
-    async def limits_used(tenant: TenantId, keys: Collection[str]) -> Mapping[str, LimitUse]:
-        return await next(one.limits_used for one in opened.values() if one.limits_used is not None)(tenant, keys)
-
-    async def notify(transaction: Transaction, notice: Notice, *, tenant: TenantId) -> None:
-        for one in opened.values():
-            if one.notify is not None:
-                await one.notify(transaction, notice, tenant=tenant)
 
     platform = Platform(
         purpose=purpose,
@@ -309,17 +282,14 @@ async def _built(
         names=names,
         quit=_end_this_worker,
         job_action=job_action,
-        records=records,
-        directory=Directory(registered, pseudonym, key_titles),
-        register=register,
-        keys_of=keys_of,
-        limits_used=limits_used,
-        notify=notify,
+        offers=offers,
+        directory=Directory(offers),
         is_baseline_alone=alone,
     )
     for feature in features:
         with _named(feature.name, "feature_not_opened"):
             opened[feature.name] = await feature.open(platform, stack)
+            offers.add(opened[feature.name].offers)
     sections = [section.name for one in opened.values() for section in one.sections]
     if doubles := {name for name in sections if sections.count(name) > 1}:
         raise Conflict(f"two features have the section {', '.join(sorted(doubles))}; rename one")

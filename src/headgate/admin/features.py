@@ -12,18 +12,15 @@ from typing import Any, Literal, Protocol
 
 import click
 
-from headgate.admin.directory import Directory, KeyTitles, Pseudonym, Registered
-from headgate.admin.notices import Notify
+from headgate.admin.directory import Directory
+from headgate.admin.offers import Offer, Offers
 from headgate.admin.operations import Operation
-from headgate.admin.register import Register
 from headgate.admin.requests import ChangeCheck
-from headgate.admin.sessions import Sessions
-from headgate.admin.standing import KeysOf, LimitsUsed
 from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.pipeline import Pipeline
-from headgate.kernel.ports import ConfigSection, Performer, Records
+from headgate.kernel.ports import ConfigSection, Performer
 from headgate.substrate._secret_files import kept_secret, private_folder
 from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database
@@ -116,12 +113,8 @@ class Platform:
         names: returns the names of a kind from the feature that knows them; empty if no feature does.
         quit: ends this worker, so that the supervisor restarts it.
         job_action: makes an action of background work.
-        records: returns the feed of records, for features that evaluate them.
+        offers: of the features that are open so far.
         directory: names the principals in records. Only for readers who may list people.
-        register: returns the register of people and services.
-        keys_of: returns the active keys of a principal.
-        limits_used: returns the use of keys' limits.
-        notify: raises a notice in the caller's transaction; does nothing if no feature sends notices.
     """
 
     purpose: Literal["worker", "command"]
@@ -138,12 +131,8 @@ class Platform:
     names: Callable[[str, TenantId], Collection[str]]
     quit: Callable[[], None]
     job_action: JobAction
-    records: Callable[[], Records]
+    offers: Offers
     directory: Directory
-    register: Callable[[], Register]
-    keys_of: KeysOf
-    limits_used: LimitsUsed
-    notify: Notify
     is_baseline_alone: bool = False
 
 
@@ -164,15 +153,7 @@ class Opened:
         tenants: returns the current tenants. Exactly one feature has it.
         check: checks changes of the configuration. Exactly one feature has it.
         job_action: as in `Platform`; of one feature only.
-        records: the feed of records; of one feature only.
-        registered: returns the registered principals, for the directory; of one feature only.
-        pseudonym: returns the pseudonyms in records, for the directory; of one feature only.
-        register: the register of people and services; of one feature only.
-        sessions: the sessions of signed-in people; of one feature only.
-        keys_of: as in `Platform`; of one feature only.
-        limits_used: as in `Platform`; of one feature only.
-        notify: as in `Platform`; of one feature only.
-        key_titles: returns the names of keys, for the directory; of one feature only.
+        offers: what it gives to other features.
     """
 
     service: Any = None
@@ -186,15 +167,7 @@ class Opened:
     tenants: Callable[[], Collection[TenantId]] | None = None
     check: ChangeCheck | None = None
     job_action: JobAction | None = None
-    records: Records | None = None
-    registered: Registered | None = None
-    pseudonym: Pseudonym | None = None
-    register: Register | None = None
-    sessions: Sessions | None = None
-    keys_of: KeysOf | None = None
-    limits_used: LimitsUsed | None = None
-    notify: Notify | None = None
-    key_titles: KeyTitles | None = None
+    offers: Sequence[Offer] = ()
 
 
 @dataclass(frozen=True, slots=True)

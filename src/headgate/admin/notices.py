@@ -1,6 +1,6 @@
 """Notices: short messages to people outside the console, such as a request that waits for approval.
 
-Any feature raises one with `Platform.notify`. A notice holds no content: a title, names, and a link to the page.
+Any feature raises one through the port `NOTIFY`. A notice holds no content: a title, names, and a link to the page.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from headgate.admin.offers import Port
 from headgate.kernel.identity import TenantId
 from headgate.substrate.database import Transaction
 
@@ -49,6 +50,9 @@ class Notify(Protocol):
     async def __call__(self, transaction: Transaction, notice: Notice, *, tenant: TenantId) -> None:
         """Queue a notice for every destination that wants it. It goes out after the transaction's commit."""
         ...
+
+
+NOTIFY: Port[Notify] = Port("notices")
 
 
 async def notify_nobody(transaction: Transaction, notice: Notice, *, tenant: TenantId) -> None:

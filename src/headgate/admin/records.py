@@ -1,4 +1,4 @@
-"""The actions `record.reveal` and `record.forget`: any feature opens or deletes sealed parts of records with them."""
+"""Records for other features: their feed, and actions that open or delete their sealed parts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from headgate.admin.bodies import PartView
 from headgate.admin.commands import AUDIT
+from headgate.admin.offers import Port
 from headgate.kernel.action import Verb
+from headgate.kernel.ports import Records
+
+RECORDS: Port[Records] = Port("feed of records")
 
 
 @dataclass(frozen=True, slots=True)

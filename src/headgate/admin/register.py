@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from headgate.admin.offers import Port
 from headgate.kernel.identity import Principal, PrincipalKind, TenantId, UseCase
 from headgate.kernel.labels import EMPTY, EVERYTHING, Clearance
 from headgate.substrate.database import Transaction
@@ -33,17 +34,30 @@ class Registration:
     owner: str = ""
     managed_by: ManagedBy = "api"
 
+    @property
+    def title(self) -> str:
+        """The name for display, or the id of someone without a name."""
+        return self.name or self.id
+
 
 @dataclass(frozen=True, slots=True)
 class HeldKey:
-    """An active key, without its secret."""
+    """An active key, without its secret. A limit of None is no limit.
+
+    Args:
+        cost_micros_per_day: in micro-units of `currency`, by the UTC day.
+    """
 
     id: str
     name: str
+    prefix: str
     principal: str
     use_case: str
     roles: frozenset[str]
     expires_at: datetime | None
+    requests_per_minute: int | None
+    cost_micros_per_day: int | None
+    currency: str
 
 
 class Register(Protocol):
@@ -95,3 +109,6 @@ class Register(Protocol):
             Conflict: it is built in, or no administrator would remain.
         """
         ...
+
+
+REGISTER: Port[Register] = Port("register of people")

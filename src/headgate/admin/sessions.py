@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from headgate.admin.offers import Port
 from headgate.kernel.identity import Principal, TenantId
 from headgate.substrate.database import Transaction
 
@@ -67,6 +68,9 @@ class Sessions(Protocol):
     def saw(self, principal: Principal, session: Session | None = None) -> None:
         """Note that a principal sent a request. Costs no I/O; a job writes it within minutes."""
         ...
+
+
+SESSIONS: Port[Sessions] = Port("sessions of people")
 
 
 def attribute_of(session: Session) -> Mapping[str, str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from headgate.admin.features import Feature, Opened, Platform
+from headgate.admin.limit_use import LIMITS_USED
+from headgate.admin.records import RECORDS
+from headgate.admin.register import REGISTER
 from headgate.finops.commands import COMMANDS
 from headgate.finops.jobs import Rollups
 from headgate.finops.parts import FinOps
@@ -19,13 +22,13 @@ async def open_finops(platform: Platform, stack: AsyncExitStack) -> Opened:
     """Open the readers and the job that counts."""
     clock, database = platform.base.clock, platform.database
     metered = metered_verbs(platform.verbs)
-    rollups = Rollups(database, records=platform.records, metered=metered, clock=clock)
+    rollups = Rollups(database, records=lambda: platform.offers.ask(RECORDS), metered=metered, clock=clock)
     finops = FinOps(
         usage=Usage(database, clock=clock),
         rollups=rollups,
         directory=platform.directory,
-        keys_of=platform.keys_of,
-        limits_used=platform.limits_used,
+        register=platform.offers.ask(REGISTER),
+        limits_used=platform.offers.ask(LIMITS_USED),
         names=platform.names,
         clock=clock,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from headgate.admin.limit_use import LimitUse
 from headgate.admin.operations import Operation
+from headgate.admin.register import HeldKey
 from headgate.admin.requests import Request
-from headgate.admin.standing import KeyTerms, LimitUse
 from headgate.finops.parts import FinOps
 from headgate.finops.requests import PERIOD, own_question
 from headgate.finops.store import Dimension
@@ -21,8 +22,8 @@ async def get_own_usage(finops: FinOps, request: Request) -> OwnUsage:
     """Return the caller's own figures, keys, use cases and models."""
     question = own_question(finops, request)
     found = await finops.usage.overview(question, top=_TOP)
-    terms = finops.keys_of(request.tenant, request.by.principal.id)
-    used = await finops.limits_used(request.tenant, [key.id for key in terms])
+    keys = _own_keys(finops, request)
+    used = await finops.limits_used(request.tenant, [key.id for key in keys])
     period = question.period
     return OwnUsage(
         since=period.since,
@@ -33,13 +34,19 @@ async def get_own_usage(finops: FinOps, request: Request) -> OwnUsage:
         steps=steps_of(period.starts, found),
         models=[row_view(row, {}) for row in found.top["model"]],
         use_cases=[row_view(row, {}) for row in found.top["use_case"]],
-        keys=[_key(key, used.get(key.id, _UNUSED)) for key in terms],
+        keys=[_key(key, used.get(key.id, _UNUSED)) for key in keys],
         may_use=_use_cases(request),
         may_call=_models(finops, request),
     )
 
 
-def _key(key: KeyTerms, used: LimitUse) -> OwnKey:
+def _own_keys(finops: FinOps, request: Request) -> list[HeldKey]:
+    now, own = finops.clock.now(), request.by.principal.id
+    keys = (key for key in finops.register.keys(request.tenant) if key.principal == own)
+    return [key for key in keys if key.expires_at is None or key.expires_at > now]
+
+
+def _key(key: HeldKey, used: LimitUse) -> OwnKey:
     return OwnKey(
         id=key.id,
         name=key.name,

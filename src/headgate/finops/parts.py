@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from headgate.admin.directory import Directory
-from headgate.admin.standing import KeysOf, LimitsUsed
+from headgate.admin.limit_use import LimitsUsed
+from headgate.admin.register import Register
 from headgate.finops.jobs import Rollups
 from headgate.finops.service import Usage
 from headgate.kernel.identity import TenantId
@@ -24,7 +25,7 @@ class FinOps:
     usage: Usage
     rollups: Rollups
     directory: Directory
-    keys_of: KeysOf
+    register: Register
     limits_used: LimitsUsed
     names: Callable[[str, TenantId], Collection[str]]
     clock: Clock

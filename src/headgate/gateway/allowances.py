@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from headgate.admin.standing import LimitUse
+from headgate.admin.limit_use import LimitUse
 from headgate.gateway.leases import Kind, LeaseAnswer, LeaseReport, Window, start_of
 from headgate.substrate.database import Database, Transaction, load_queries
 

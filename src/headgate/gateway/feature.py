@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import Any, cast
 
 from headgate.admin.features import CheckContext, Feature, OfflineParts, Opened, Platform
-from headgate.admin.standing import LimitUse
+from headgate.admin.limit_use import LIMITS_USED, LimitUse
 from headgate.gateway import chat, model_routes, preview, provider_routes, trial_routes
 from headgate.gateway.admission import KeyAdmitter
 from headgate.gateway.allowances import PostgresAllowances
@@ -71,8 +71,9 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
     async def limits_used(tenant: TenantId, keys: Collection[str]) -> Mapping[str, LimitUse]:
         return await store.used(tenant, keys, now=base.clock.now())
 
+    offers = [LIMITS_USED.by(limits_used)]
     if not is_worker:
-        return Opened(service=gateway, stages={"admitter": admitter}, limits_used=limits_used)
+        return Opened(service=gateway, stages={"admitter": admitter}, offers=offers)
 
     async def close() -> None:
         with suppress(Unavailable):  # the database may be down at shutdown
@@ -102,7 +103,7 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
         stages={"admitter": admitter},
         sections=[CatalogueSection(kind, providers=providers, dialects=dialects) for kind in _SECTIONS],
         jobs={"limits": keep_limits, "board": keep_board},
-        limits_used=limits_used,
+        offers=offers,
         refresh=refresh,
         names={
             "alias": lambda tenant: library.catalogue(tenant).aliases,

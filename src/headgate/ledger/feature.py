@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+from headgate.admin.directory import PSEUDONYM
 from headgate.admin.features import Feature, Job, Opened, Platform
-from headgate.admin.records import RECORD_FORGET, RECORD_REVEAL
+from headgate.admin.records import RECORD_FORGET, RECORD_REVEAL, RECORDS
 from headgate.kernel.pipeline import Pipeline
 from headgate.ledger import activity_routes, record_routes, rule_routes, saved_views
 from headgate.ledger.commands import COMMANDS
@@ -69,8 +70,7 @@ async def open_ledger(platform: Platform, stack: AsyncExitStack) -> Opened:
         },
         stages={"recorder": JournalRecorder(journal, sealer=sealer, pseudonyms=pseudonyms)},
         jobs=jobs,
-        records=reader,
-        pseudonym=pseudonyms,
+        offers=[RECORDS.by(reader), PSEUDONYM.by(pseudonyms)],
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headgate.admin.bodies import Body
-from headgate.admin.directory import PERSON_LIST, Directory, Named
+from headgate.admin.directory import PERSON_LIST, Directory
+from headgate.admin.register import Registration
 from headgate.admin.requests import Request
 from headgate.kernel.action import Resource
 
@@ -35,7 +36,7 @@ class Names:
         keys: names by id; None hides the keys.
     """
 
-    people: Mapping[str, Named]
+    people: Mapping[str, Registration]
     keys: Mapping[str, str] | None = None
 
     def who(self, pseudonym: str) -> Who | None:

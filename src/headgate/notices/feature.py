@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from headgate.admin.features import Feature, Opened, Platform
+from headgate.admin.notices import NOTIFY
 from headgate.kernel.pipeline import Pipeline
 from headgate.notices.commands import COMMANDS
 from headgate.notices.queue import NoticeQueue
@@ -35,7 +36,7 @@ async def open_notices(platform: Platform, stack: AsyncExitStack) -> Opened:
         },
         sections=(NotificationSection(),),
         jobs={"queue": send},
-        notify=queue.notify,
+        offers=[NOTIFY.by(queue.notify)],
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 from headgate.admin.features import Feature, Opened, Platform
+from headgate.admin.register import REGISTER
+from headgate.admin.sessions import SESSIONS
 from headgate.kernel.pipeline import Pipeline
 from headgate.people import account_routes, person_routes, session_routes, sign_in_routes
 from headgate.people.commands import COMMANDS
@@ -17,7 +19,7 @@ from headgate.people.verbs import VERBS
 async def open_people(platform: Platform, stack: AsyncExitStack) -> Opened:
     """Open the feature on the workers' database role."""
     clock, ids, settings = platform.base.clock, platform.base.ids, platform.base.settings
-    register = platform.register()
+    register = platform.offers.ask(REGISTER)
     last_seen = LastSeen(platform.database, clock=clock, registered=register.everybody)
     sessions = PeopleSessions(platform.database, clock=clock, ids=ids, tenants=platform.tenants, last_seen=last_seen)
 
@@ -36,7 +38,7 @@ async def open_people(platform: Platform, stack: AsyncExitStack) -> Opened:
             clock=clock,
             is_secure=settings.tls_certificate is not None or settings.trusted_proxy,
         ),
-        sessions=sessions,
+        offers=[SESSIONS.by(sessions)],
         jobs={"last-seen": write_last_seen},
     )
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-from headgate.admin.directory import Named
 from headgate.admin.features import CheckContext, Feature, OfflineParts, Opened, Platform
-from headgate.admin.standing import KeyTerms
+from headgate.admin.notices import NOTIFY, Notice, notify_nobody
+from headgate.admin.register import REGISTER
 from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.errors import Unavailable
-from headgate.kernel.identity import Limits, TenantId
+from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.policy import approval_routes, key_routes, owner_routes, rule_routes, store, use_case_routes
 from headgate.policy.approvals import PolicyApprovals
 from headgate.policy.baseline import compile_baseline
 from headgate.policy.commands import COMMANDS
 from headgate.policy.decider import PolicyDecider
-from headgate.policy.entities import DEFAULT_TENANT, HEADGATE, JOBS, ApiKey, RegisteredPrincipal
+from headgate.policy.entities import DEFAULT_TENANT, HEADGATE, JOBS
 from headgate.policy.jobs import refresh
 from headgate.policy.parts import Policy
 from headgate.policy.register import PolicyRegister
@@ -50,42 +49,6 @@ class LockoutCheck:
         await self._service.refuse_lockout(await store.contents(transaction, tenant=tenant))
 
 
-_NOBODY: Mapping[str, RegisteredPrincipal] = {}
-
-
-class RegisteredPeople:
-    """Returns the registered principals of a tenant for the directory: one object for each snapshot."""
-
-    def __init__(self, holder: SnapshotHolder) -> None:
-        self._holder = holder
-        self._of: dict[TenantId, tuple[Mapping[str, RegisteredPrincipal], Mapping[str, Named]]] = {}
-
-    def __call__(self, tenant: TenantId) -> Mapping[str, Named]:
-        """Return them by id."""
-        policy = self._holder.current.tenants.get(tenant)
-        principals: Mapping[str, RegisteredPrincipal] = policy.principals if policy is not None else _NOBODY
-        known = self._of.get(tenant)
-        if known is None or known[0] is not principals:
-            named = {one.id: Named(one.id, one.name, one.kind) for one in principals.values()}
-            known = self._of[tenant] = (principals, named)
-        return known[1]
-
-
-def key_terms(key: ApiKey) -> KeyTerms:
-    """Return a key with its limits, as other features see it."""
-    limits = key.limits
-    return KeyTerms(
-        id=key.id,
-        name=key.name,
-        prefix=key.prefix,
-        use_case=key.use_case,
-        expires_at=key.expires_at,
-        requests_per_minute=limits.requests_per_minute,
-        cost_micros_per_day=limits.spend_micros_per_day,
-        currency=limits.currency or Limits().currency,
-    )
-
-
 async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
     """Compile the rules of every feature and load the stored entries."""
     clock, ids, database = platform.base.clock, platform.base.ids, platform.database
@@ -94,8 +57,13 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
         SnapshotHolder(clock),
     )
     service = PolicyService(baseline=baseline, holder=holder, clock=clock, ids=ids)
+
+    async def notify(transaction: Transaction, notice: Notice, *, tenant: TenantId) -> None:
+        send = platform.offers.find(NOTIFY) or notify_nobody
+        await send(transaction, notice, tenant=tenant)
+
     titles = {verb.name: verb.title for verb in platform.verbs}
-    policy = Policy(baseline, holder, service, database, clock, platform.names, titles, platform.notify)
+    policy = Policy(baseline, holder, service, database, clock, platform.names, titles, notify)
 
     async def look() -> None:
         if platform.is_baseline_alone:
@@ -111,15 +79,6 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
             raise Unavailable(f"the tenant {tenant} no longer exists")
         context = Context(use_case=known.use_cases[JOBS], floor=floor)
         return Action(verb, known.principals[HEADGATE].acting(), resource, payload, context)
-
-    def keys_of(tenant: TenantId, principal: str) -> list[KeyTerms]:
-        now = clock.now()
-        keys = holder.current.tenants[tenant].keys.values()
-        return [key_terms(key) for key in keys if key.principal == principal and not key.is_expired(now)]
-
-    def key_titles(tenant: TenantId) -> Mapping[str, str]:
-        known = holder.current.tenants.get(tenant)
-        return {} if known is None else {key.id: key.name for key in known.keys.values()}
 
     def left_out() -> list[str]:
         tenants = holder.latest.tenants.values() if holder.latest is not None else ()
@@ -148,10 +107,7 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
         tenants=lambda: tuple(holder.latest.tenants) if holder.latest is not None else (),
         check=LockoutCheck(service),
         job_action=job_action,
-        registered=RegisteredPeople(holder),
-        register=PolicyRegister(holder, service),
-        keys_of=keys_of,
-        key_titles=key_titles,
+        offers=[REGISTER.by(PolicyRegister(holder, service))],
     )
 
 

@@ -8,17 +8,19 @@ from typing import Any
 from headgate.admin.checks import refuse_unknown
 from headgate.admin.register import HeldKey, Registration
 from headgate.kernel.errors import Conflict, NotFound
-from headgate.kernel.identity import Principal, TenantId, UseCase
+from headgate.kernel.identity import Limits, Principal, TenantId, UseCase
 from headgate.kernel.ports import Edit
 from headgate.policy import store
 from headgate.policy.approvals import makers_of
-from headgate.policy.entities import HEADGATE, RegisteredPrincipal
+from headgate.policy.entities import HEADGATE, ApiKey, RegisteredPrincipal
 from headgate.policy.members import is_listed
 from headgate.policy.rules import roles_of
 from headgate.policy.section_checks import lockout_faults
 from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.substrate.database import Transaction
+
+_NOBODY: Mapping[str, RegisteredPrincipal] = {}
 
 
 class PolicyRegister:
@@ -31,7 +33,8 @@ class PolicyRegister:
 
     def everybody(self, tenant: TenantId) -> Mapping[str, Registration]:
         """As `Register.everybody`."""
-        principals = self._holder.current.tenants[tenant].principals
+        of_tenant = self._holder.current.tenants.get(tenant)
+        principals = of_tenant.principals if of_tenant is not None else _NOBODY
         known = self._of.get(tenant)
         if known is None or known[0] is not principals:
             known = self._of[tenant] = (principals, {one.id: _registration(one) for one in principals.values()})
@@ -47,10 +50,8 @@ class PolicyRegister:
 
     def keys(self, tenant: TenantId) -> Sequence[HeldKey]:
         """As `Register.keys`."""
-        return [
-            HeldKey(key.id, key.name, key.principal, key.use_case, key.roles, key.expires_at)
-            for key in self._holder.current.tenants[tenant].keys.values()
-        ]
+        of_tenant = self._holder.current.tenants.get(tenant)
+        return [_held(key) for key in of_tenant.keys.values()] if of_tenant is not None else []
 
     async def could_act_as(
         self, transaction: Transaction, principal: Principal, attributes: Mapping[str, str]
@@ -86,6 +87,21 @@ def _refuse_lockout(
 def _tables(principals: Iterable[RegisteredPrincipal]) -> list[dict[str, Any]]:
     """Return the entries as the lockout check reads them: the whole principal `headgate`, and the roles of others."""
     return [{"id": one.id, "roles": one.roles, **({"entry": one} if one.id == HEADGATE else {})} for one in principals]
+
+
+def _held(key: ApiKey) -> HeldKey:
+    return HeldKey(
+        id=key.id,
+        name=key.name,
+        prefix=key.prefix,
+        principal=key.principal,
+        use_case=key.use_case,
+        roles=key.roles,
+        expires_at=key.expires_at,
+        requests_per_minute=key.limits.requests_per_minute,
+        cost_micros_per_day=key.limits.spend_micros_per_day,
+        currency=key.limits.currency or Limits().currency,
+    )
 
 
 def _registration(entry: RegisteredPrincipal) -> Registration:
