@@ -20,7 +20,8 @@ from headgate.kernel.labels import EVERYTHING, Clearance, Confidentiality, Label
 from headgate.policy import store
 from headgate.policy.entities import DEFAULT_TENANT, CustomPolicy, KeyLimits, RegisteredPrincipal
 from headgate.policy.jobs import load_snapshot, refresh
-from headgate.policy.keys import KeyTerms, authenticate, make_key
+from headgate.policy.keys import KeyTerms, Rotation, authenticate, make_key
+from headgate.policy.register import PolicyRegister
 from headgate.policy.service import EARLIEST, LATEST, Check, PolicyService
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.substrate.clock import SystemIds
@@ -68,6 +69,7 @@ class Office:
     worker: Database
     holder: SnapshotHolder
     service: PolicyService
+    clock: FakeClock
 
     @asynccontextmanager
     async def change(self, tenant: TenantId = DEFAULT_TENANT) -> AsyncGenerator[Transaction]:
@@ -85,7 +87,7 @@ async def office(fresh_database: TemporaryDatabase) -> AsyncIterator[Office]:
     service = PolicyService(baseline=PACK, holder=holder, clock=clock, ids=SystemIds())
     login = fresh_database.login
     async with Database(login["headgate_admin"]) as admin, Database(login["headgate_app"]) as worker:
-        yield Office(admin, worker, holder, service)
+        yield Office(admin, worker, holder, service, clock)
 
 
 async def with_chat(office: Office) -> None:
@@ -197,6 +199,29 @@ async def test_one_foreign_key_is_imported_once_and_never_for_two_tenants(office
     with pytest.raises(Conflict):
         async with office.change(OTHER) as tx:
             await office.service.import_key(tx, replace(key, use_case="getting-started"), tenant=OTHER)
+
+
+async def test_a_key_of_the_file_or_that_has_ended_is_not_rotated(office: Office) -> None:
+    await with_chat(office)
+    rotation = Rotation(old_until=NOW, expires_at=None)
+    ended = replace(TERMS, name="ended", expires_at=NOW + timedelta(seconds=1))
+    made = make_key(TERMS, tenant=DEFAULT_TENANT, created_by="x", now=NOW, ids=SystemIds()).key
+    async with office.change() as tx:
+        await office.service.import_key(tx, replace(made, source="file"), tenant=DEFAULT_TENANT)
+        short = await office.service.create_key(tx, ended, tenant=DEFAULT_TENANT, by="anna")
+        office.clock.advance(2)
+        for key, words in ((made.id, "headgate.toml manages the key"), (short.key.id, "has ended")):
+            with pytest.raises(Conflict, match=words):
+                await office.service.rotate_key(tx, key, tenant=DEFAULT_TENANT, rotation=rotation)
+
+
+async def test_the_register_removes_nobody_who_is_not_there(office: Office) -> None:
+    register = PolicyRegister(office.holder, office.service)
+    async with office.change() as tx:
+        with pytest.raises(NotFound, match="nobody is registered as 'eve'"):
+            await register.remove(tx, "eve", tenant=DEFAULT_TENANT, by="anna")
+    await office.refresh()
+    assert (register.everybody(OTHER), register.keys(OTHER)) == ({}, [])
 
 
 async def test_the_first_key_is_the_same_at_every_start_and_stays_revoked(office: Office) -> None:

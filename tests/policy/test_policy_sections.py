@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from headgate.assembly import offline_sections
 from headgate.features import baseline
 from headgate.kernel.errors import HeadgateError, Invalid, TooLarge
 from headgate.kernel.labels import Confidentiality
@@ -22,6 +23,7 @@ from headgate.policy.service import PolicyService
 from headgate.policy.snapshot import SnapshotHolder
 from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database
+from headgate.substrate.declarative import read
 from headgate.testing.postgres import TemporaryDatabase
 
 PACK = baseline()
@@ -276,3 +278,10 @@ async def test_a_renamed_policy_keeps_the_ids_of_its_rules(apply: Applier) -> No
     await apply.run(f"[[policy]]\nid = 'one'\ntext = '{NO}'")
     changes = await apply.run(f"[[policy]]\nid = 'two'\ntext = '{NO}'")
     assert outline(changes) == [("policy", "two", "create"), ("policy", "one", "remove")]
+
+
+def test_a_file_is_checked_without_a_database() -> None:
+    sections = offline_sections()
+    assert read(WHOLE.encode(), sections).values.keys() == {"person", "policy", "use_case", "imported_key"}
+    with pytest.raises(Invalid, match=r"headgate\.toml:4: person\[0\]\.roels: .*roles"):
+        read(b'\n[[person]]\nid = "ann"\nroels = []\n', sections)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from headgate.ledger.filters import RecordFilters
 from headgate.ledger.parts import Ledger
+from headgate.ledger.record_text import record_text
 from headgate.ledger.search import ContentSearch, SearchLimits
 from headgate.policy.entities import DEFAULT_TENANT
 from headgate.testing.house import House, events_of
@@ -321,7 +323,10 @@ async def test_a_record_shows_its_conversation_with_tools_and_a_stream_put_toget
     record = await chat(house, house.admin_key, "", model="lab", messages=messages, tools=[tool], stream=stream)
     await house.log_everything()
     async with house.admin as client:
-        found = (await client.get(f"/api/records/{record}")).json()["conversation"]
+        shown = (await client.get(f"/api/records/{record}")).json()
+    found, told = shown["conversation"], "\n".join(record_text(shown))
+    assert f"System:\n  Be brief.\n\nUser:\n  Write to {MAIL}\n\nAnswer:\n  Let me look.\n  calls look(" in told
+    assert re.search(r"^who +admin$", told, re.MULTILINE) and "model.invoke on alias:lab" in told
     assert found["record"] == record
     assert [(turn["role"], turn["pieces"][0]["text"]) for turn in found["sent"]] == [
         ("system", "Be brief."),

@@ -135,6 +135,15 @@ async def test_members_make_rotate_and_revoke_keys_of_their_own(house: House):
         assert (await ann.get("/api/keys/own")).json()["use_cases"] == ["getting-started"]
 
 
+async def test_nobody_makes_keys_without_end(house: House):
+    terms = {"use_case": "getting-started", "principal": "ann@example.com", "expires_at": in_days(9)}
+    async with house.browser_of("ann@example.com") as ann:
+        for number in range(50):
+            assert (await ann.post("/api/keys", json={"name": f"key {number}", **terms})).status_code == 200
+        refused = await ann.post("/api/keys", json={"name": "one more", **terms})
+    assert refused.status_code == 403 and "you have 50 keys; revoke one" in refused.text
+
+
 async def test_a_rotated_key_ends_when_it_was_told_to(house: House):
     async with house.admin as admin:
         made = (await admin.post("/api/keys", json={"name": "ci", "principal": "ci"})).json()

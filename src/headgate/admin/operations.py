@@ -46,6 +46,7 @@ class Operation:
         instead: a verb that policy may decide instead for a smaller request, such as a dry run.
         public: whether the operation needs no session or key.
         events: types of the data of server-sent events, for the OpenAPI document.
+        files: content types of a file.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Operation:
     parameters: Sequence[Parameter] = ()
     public: bool = False
     events: Sequence[type[msgspec.Struct]] = ()
+    files: Sequence[str] = ()
 
     @property
     def is_streamed(self) -> bool:

@@ -263,6 +263,7 @@ OPERATIONS = (
         "Records as a file, at most 50,000, or 5,000 with content.",
         export_records,
         answer=bytes,
+        files=[kind.partition(";")[0] for kind in MEDIA_TYPES.values()],
         verb=RECORD_EXPORT,
         parameters=(
             Parameter("format", "`csv` or `jsonl`; csv by default."),

@@ -210,10 +210,11 @@ class LedgerReader:
         if after is None:
             head = await self.log_head(tenant=tenant)
             return FollowedRecords((), head.size - 1 if head is not None else -1)
-        query = self._query(filters, tenant=tenant, cursor=None)
+        queries = alternatives(self._query(filters, tenant=tenant, cursor=None), filters, kinds=self._kinds)
         async with self._database.transaction(tenant=tenant) as tx:
             rows = await store.records_after(tx, after, tenant=tenant, limit=limit)
-        found = tuple(StoredRecord.of(row) for row in rows if _matches(decode_leaf(row.leaf), query))
+        leaves = ((row, decode_leaf(row.leaf)) for row in rows)
+        found = tuple(StoredRecord.of(row) for row, leaf in leaves if any(_matches(leaf, one) for one in queries))
         return FollowedRecords(found, (rows[-1].leaf_index or 0) if rows else after)
 
     async def rule_matches(

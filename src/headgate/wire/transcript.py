@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from headgate.kernel.errors import HeadgateError
 from headgate.wire.conversation import (
     Delta,
     End,
@@ -68,14 +67,14 @@ def _messages(dialect: ClientDialect, sent: bytes) -> tuple[Message, ...] | None
     try:
         call = dialect.read_call(sent, headers={}, match=_CHAT)
         return dialect.to_conversation(call.content).messages if call.operation == "chat" else None
-    except HeadgateError:
+    except Exception:  # noqa: BLE001 - a dialect of a plugin may fail in any way on the bytes of another one
         return None
 
 
 def _whole(dialect: ProviderDialect, answer: bytes) -> tuple[Part, ...] | None:
     try:
         return dialect.to_reply(dialect.read_reply(answer, headers={})).parts
-    except HeadgateError:
+    except Exception:  # noqa: BLE001 - a dialect of a plugin may fail in any way on the bytes of another one
         return None
 
 
@@ -86,7 +85,7 @@ def _streamed(dialect: ProviderDialect, answer: bytes) -> Answer:
         for line in answer.splitlines():
             for event in reader.feed(SseEvent("", line)) if line else ():
                 writing.add(event.deltas())
-    except HeadgateError:
+    except Exception:  # noqa: BLE001 - as in `_whole`
         return Answer(writing.parts, is_whole=False)
     return Answer(writing.parts, is_whole=writing.has_ended)
 

@@ -91,10 +91,11 @@ def _responses(operation: Operation, named: Mapping[type[msgspec.Struct], Any]) 
         case None:
             good: dict[str, Any] = {"204": {"description": "Done."}}
         case answer if answer is str:
-            content = {"text/event-stream": {"schema": {"type": "string"}}}
+            # Without a schema: a reader of the document could take it for that of each event.
+            content: dict[str, Any] = {"text/event-stream": {}}
             good = {"200": {"description": "Server-sent events.", "content": content}}
         case answer if answer is bytes:
-            content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+            content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in operation.files}
             good = {"200": {"description": "A file.", "content": content}}
         case answer:
             good = {"200": {"description": "Done.", "content": {"application/json": {"schema": named[answer]}}}}  # pyright: ignore[reportArgumentType] - str is the case above
