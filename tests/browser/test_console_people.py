@@ -27,7 +27,7 @@ def test_somebody_is_invited_makes_a_key_and_is_signed_out(
 
     tom = open_context(1280).new_page()
     tom.goto(link)
-    expect(tom.get_by_role("heading", level=1)).to_have_text("Start")
+    expect(tom.get_by_role("heading", level=1)).to_have_text("My usage")
     expect(tom.get_by_role("navigation", name="Pages").get_by_role("link", name="People")).to_have_count(0)
     tom.goto("/people")
     expect(tom.get_by_role("main")).to_contain_text("Your role does not allow this.")

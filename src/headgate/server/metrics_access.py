@@ -40,13 +40,16 @@ class MetricsReaders:
     def check(self, scope: Scope, headers: dict[str, str]) -> TenantId | None:
         """Return the tenant whose names the caller may see in the metrics, or None for all tenants.
 
+        A key limits what its holder sees to its tenant, also on this machine.
+
         Raises:
             Unauthenticated: a key is needed, and there is none or it is invalid.
             Denied: the key's roles do not allow it.
         """
-        if self._access == "open" or (self._access == "loopback" and self._is_local(scope, headers)):
-            return None
         presented = presented_key(headers)
+        is_local = self._access == "loopback" and self._is_local(scope, headers)
+        if self._access == "open" or (is_local and not presented):
+            return None
         if not presented:
             raise Unauthenticated(
                 "send a key with the role auditor or admin as `authorization: Bearer KEY`; "

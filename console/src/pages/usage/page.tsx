@@ -141,9 +141,9 @@ function Groups({ period, filters, by, order, onFilter }: GroupsProps) {
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {rows.map((row) => (
+            {rows.map((row, at) => (
               <Line
-                key={row[by] ?? ""}
+                key={`${at} ${row[by] ?? ""}`}
                 row={row}
                 by={by}
                 name={nameOf(row, by, keyNames)}
