@@ -269,7 +269,9 @@ async def test_an_export_is_a_recorded_file_that_no_spreadsheet_runs(house: Hous
         (row,) = csv.DictReader(io.StringIO(file.text))
         assert (row["id"], row["who"], row["outcome"]) == (record, "Anna Kim", "done")
         assert row["sent"].startswith("'=cmd")
-        lines = await client.get("/api/records/export", params={"kind": "calls", "format": "jsonl"})
+        lines = await client.get(
+            "/api/records/export", params={"kind": "calls", "format": "jsonl", "since": "2026-01-01T00:00:00Z"}
+        )
         (line,) = map(json.loads, lines.text.splitlines())
         assert (line["id"], "content" in line) == (record, False)
         assert (await client.get("/api/records/export", params={"format": "pdf"})).status_code == 400
@@ -278,7 +280,8 @@ async def test_an_export_is_a_recorded_file_that_no_spreadsheet_runs(house: Hous
         (1, False, "jsonl"),
         (1, True, "csv"),
     ]
-    assert exports[0]["facts"]["filters"] == "kind=calls"
+    assert exports[1]["facts"]["filters"] == "kind=calls"
+    assert "since=2026-01-01T00:00:00+00:00" in exports[0]["facts"]["filters"]
 
 
 async def test_views_are_ones_own_until_they_are_shared(house: House):
@@ -337,6 +340,15 @@ async def test_a_record_shows_its_conversation_with_tools_and_a_stream_put_toget
         ("tool_call", "look", '{"at":"sky"}'),
     ]
     assert found["is_whole"] is True
+
+
+async def test_nobody_saves_views_without_end(house: House):
+    async with house.admin as client:
+        for number in range(100):
+            saved = await client.put(f"/api/views/v{number}", json={"filters": {"outcome": "failed"}})
+            assert saved.status_code == 200, saved.text
+        refused = await client.put("/api/views/one-more", json={"filters": {"outcome": "failed"}})
+    assert refused.status_code == 429 and "you have 100 saved views" in refused.text
 
 
 async def test_a_search_stops_at_each_of_its_limits(house: House):
