@@ -8,7 +8,7 @@ from headgate.ledger.leaves import LeafLabels
 from headgate.ledger.record_text import record_text
 from headgate.ledger.views import labels_text
 
-PIECE = {"kind": "text", "name": "", "text": "", "pieces": []}
+PIECE: dict[str, Any] = {"kind": "text", "name": "", "text": "", "pieces": []}
 RECORD: dict[str, Any] = {
     "id": "01",
     "outcome": None,
@@ -28,12 +28,16 @@ RECORD: dict[str, Any] = {
 
 
 def test_tools_pictures_files_and_what_is_withheld_are_named() -> None:
-    sent = [
+    sent: list[dict[str, Any]] = [
         {**PIECE, "kind": "tool_result", "pieces": [{**PIECE, "text": "42"}]},
         {**PIECE, "kind": "image"},
         {**PIECE, "kind": "file", "name": "plan.pdf"},
     ]
-    conversation = {"sent": [{"role": "user", "pieces": sent}], "answer": [{**PIECE, "text": "So"}], "is_whole": False}
+    conversation: dict[str, Any] = {
+        "sent": [{"role": "user", "pieces": sent}],
+        "answer": [{**PIECE, "text": "So"}],
+        "is_whole": False,
+    }
     parts = [
         {"name": "sent", "withheld": "above your clearance", "erased": False},
         {"name": "answer", "withheld": None, "erased": True},
@@ -57,7 +61,7 @@ def test_tools_pictures_files_and_what_is_withheld_are_named() -> None:
 
 
 def test_a_call_that_was_never_sent_has_no_conversation() -> None:
-    conversation = {"sent": None, "answer": None, "is_whole": True}
+    conversation: dict[str, Any] = {"sent": None, "answer": None, "is_whole": True}
     for nothing in (None, conversation):
         assert record_text({"record": RECORD, "conversation": nothing, "parts": []})[0] == "outcome   running"
 
