@@ -40,7 +40,7 @@ const TOLD = new Set([
 const VERB_FIRST = /^[a-z_]+\.[a-z_]+ /;
 
 export function RecordDetails({ id }: { id: string }) {
-  // Reading what was sent is itself recorded: it is read again only when the record has closed, not by the clock.
+  // Each reading of content leaves a record, so the page reads again only when the record has closed.
   const detail = useQuery({ ...recordQuery(id), staleTime: Infinity, refetchOnWindowFocus: false });
   const action = useActionWords();
   const isOpen = detail.data?.record.outcome === null;

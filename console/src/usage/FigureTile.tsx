@@ -1,4 +1,4 @@
-/** A figure with its change against the period before and its course; a link to what is behind it. */
+/** A figure with its change against the period before and a sparkline. It links to the calls that it counts. */
 
 import { Skeleton } from "@mantine/core";
 import type { ReactNode } from "react";

@@ -15,7 +15,7 @@ export type Period = { readonly compares: boolean } & (
   | { readonly span?: undefined; readonly since: string; readonly until: string }
 );
 
-/** Reads a period; what is unknown or malformed is the default. */
+/** Reads a period. Unknown or malformed parts become the default. */
 export function readPeriod(search: URLSearchParams, otherwise: Span = DEFAULT): Period {
   const compares = search.get("compare") !== "no";
   const span = search.get("span");

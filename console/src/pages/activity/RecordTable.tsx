@@ -150,7 +150,7 @@ export function WhoName({ record }: { record: RecordView }) {
   );
 }
 
-/** Where a call went, "smart → gpt"; of any other action, what was done to what. */
+/** The route of a call, such as "smart → gpt", or the verb and resource of another action. */
 function Route({ record, onPick }: { record: RecordView; onPick: Choosing["onPick"] }) {
   const deployment = textFact(record, "deployment");
   const name = resourceName(record.resource) || record.resource;

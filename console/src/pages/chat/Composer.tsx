@@ -12,7 +12,7 @@ import styles from "./chat.module.css";
 
 interface Props {
   readonly isStreaming: boolean;
-  /** Sends a message; what was typed stays if that fails. */
+  /** Sends a message. The composer keeps its text if sending fails. */
   readonly onSend: (text: string, files: readonly Attachment[]) => Promise<boolean>;
   readonly onStop: () => void;
   /** Why images cannot be attached, or null. */

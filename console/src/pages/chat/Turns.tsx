@@ -127,7 +127,7 @@ function Answer({ turn, siblings, doing, onShow, isNamed = false, onCompare, chi
   const isWaiting = turn.state === "streaming" && !turn.text;
   const question = turn.parent ?? "";
   const askAgain = (how: { model?: string; grant?: string | null }): void => {
-    // The button goes away: whoever pressed it by keyboard stays where the answer comes.
+    // The button disappears, so the focus moves to the answer, for people who use the keyboard.
     whole.current?.focus();
     doing?.onAsk(question, how);
   };

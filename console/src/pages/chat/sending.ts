@@ -20,7 +20,7 @@ interface SendingProps {
   readonly setCompared: (question: string | null) => void;
 }
 
-/** The ways to send from an open conversation, or from a new one, and what went wrong last. */
+/** Functions that send a message from an open or a new conversation, and the last error. */
 export function useSending({ open, through, shown, onBegun, setShown, setCompared }: SendingProps) {
   const client = useQueryClient();
   const chat = useChat();

@@ -1,4 +1,4 @@
-/** A card for each alias, with what is behind it. */
+/** A card for each alias, with its deployments. */
 
 import { Badge, Group, Paper, SimpleGrid, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";

@@ -1,4 +1,4 @@
-/** One's own usage: calls and cost, what is left of one's keys, and what one may use for what. */
+/** The reader's own usage: calls, cost, remaining limits of the keys, and allowed models and use cases. */
 
 import { Badge, SimpleGrid, Skeleton, Stack, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
