@@ -49,6 +49,10 @@ schema: $(VENV)/test.stamp ## Write schema.sql anew from the migrations
 budget: $(VENV)/test.stamp ## Write anew how much work a request may be
 	@$(BIN)/python -m headgate.testing.work
 
+.PHONY: conformance
+conformance: $(VENV)/test.stamp ## Write anew which wires do what with which dialects
+	@$(BIN)/python -m tests.gateway.conformance_report
+
 .PHONY: drawing
 drawing: $(VENV)/test.stamp ## Draw the imports anew; needs Graphviz
 	@$(BIN)/import-linter drawgraph headgate | grep -v '".testing"' | dot -Tsvg > docs/images/imports.svg

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 .venv/bin/pyright --level error >/tmp/headgate-check.$$ 2>&1 &
 types=$!
-trap 'rm -f /tmp/headgate-check.$$' EXIT
+trap 'kill "$types" 2>/dev/null || true; rm -f /tmp/headgate-check.$$' EXIT
 .venv/bin/ruff check src tests benchmarks
 .venv/bin/ruff format --check src tests benchmarks
 .venv/bin/lint-imports --no-cache >/dev/null || .venv/bin/lint-imports --no-cache

@@ -11,6 +11,7 @@ from collections import Counter
 from typing import Any, cast
 
 import pytest
+import structlog
 
 
 def refuse_what_leaves_the_machine(event: str, arguments: tuple[object, ...]) -> None:
@@ -30,6 +31,10 @@ def refuse_what_leaves_the_machine(event: str, arguments: tuple[object, ...]) ->
 
 
 sys.addaudithook(refuse_what_leaves_the_machine)
+
+# Structlog's own tracebacks, with all variables, take seconds to draw.
+_plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _plain])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headgate.finops import store
 from headgate.finops.slots import slot_of
-from headgate.finops.spread import spread
-from headgate.finops.store import SeriesIds
-from headgate.finops.tally import Reason, Series, Tally
+from headgate.finops.spread import spread, wider
+from headgate.finops.tally import Measure, Reason, Series, Tally
 from headgate.kernel.decision import RuleHit
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import RuleSet
@@ -27,6 +28,7 @@ OUTCOMES = ("done", "refused", "failed", "abandoned")
 _OUTCOME_SHARES = (0.955, 0.02, 0.018, 0.007)
 _MINUTES_KEPT = timedelta(days=3)
 _COST = (1310, 220, 0, 15, 2900, 700)
+_DURATIONS_US: Mapping[Measure, int] = {"whole": 1_200_000, "first": 300_000}
 
 Ints = NDArray[np.int64]
 
@@ -46,7 +48,7 @@ class Calls:
 async def fill(database: TemporaryDatabase, *, calls: int, seed: int, tenant: TenantId, now: datetime) -> None:
     """Write the rollups of so many calls, day by day."""
     rng = np.random.default_rng(seed)
-    ids: SeriesIds = {}
+    ids: dict[Series, int] = {}
     rules = [RuleSet((RuleHit(f"rule-{n:02}", "allow", "enforce", "because"),)) for n in range(RULES)]
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     async with Database(database.login["headgate_app"], limits=PoolLimits(statement_s=120)) as connected:
@@ -57,12 +59,13 @@ async def fill(database: TemporaryDatabase, *, calls: int, seed: int, tenant: Te
             begin = today - timedelta(days=DAYS - 1 - day)
             finest = 1 if now - begin < _MINUTES_KEPT + timedelta(days=1) else 60
             tally = _tally(_draw(rng, calls // DAYS, step_minutes=finest), begin, rules)
-            rows = spread(tally, now=now)
+            wide = {series: wider(series) for series in tally.series}
             async with connected.transaction(tenant=tenant) as tx:
-                missing = [one for one in rows.series if one not in ids]
+                missing = list({one for some in wide.values() for one in some} - ids.keys())
                 for start in range(0, len(missing), 20_000):
                     ids |= await store.series_ids(tx, missing[start : start + 20_000], edition, tenant=tenant)
-                await store.add(tx, rows, ids, edition, tenant=tenant)
+                numbers = {series: tuple(ids[one] for one in some) for series, some in wide.items()}
+                await store.add(tx, spread(tally, numbers, now=now), edition, tenant=tenant)
 
 
 def _draw(rng: np.random.Generator, count: int, *, step_minutes: int) -> Calls:
@@ -89,7 +92,8 @@ def _draw(rng: np.random.Generator, count: int, *, step_minutes: int) -> Calls:
 def _tally(calls: Calls, begin: datetime, rules: list[RuleSet]) -> Tally:
     tally = Tally({})
     columns = (calls.minute, calls.person, calls.case, calls.model, calls.outcome, calls.count)
-    for minute, person, case, model, outcome, count in zip(*(column.tolist() for column in columns), strict=True):
+    rows = cast("Iterable[tuple[int, ...]]", zip(*(column.tolist() for column in columns), strict=True))
+    for minute, person, case, model, outcome, count in rows:
         at = f"{begin + timedelta(minutes=minute):%Y-%m-%dT%H:%M}"
         is_refused, use_case = outcome == 1, f"case-{case:02}"
         series = Series(
@@ -97,18 +101,19 @@ def _tally(calls: Calls, begin: datetime, rules: list[RuleSet]) -> Tally:
             *("" if is_refused else DEPLOYMENTS[model], OUTCOMES[outcome], "" if is_refused else "USD"),
         )
         cost = 0 if is_refused else _COST[model] * count
-        tally.cells[at, series] = [count, 312 * count, 128 * count, 40 * count, cost, 0, count // 5]
+        sums = tally.of(at)
+        sums.cells[series] = [count, 312 * count, 128 * count, 40 * count, cost, 0, count // 5]
         if outcome == 0:
-            for measure, base_us in (("whole", 1_200_000), ("first", 300_000)):
+            for measure, base_us in _DURATIONS_US.items():
                 slot = slot_of(int(base_us * (1 + model) * (0.2 + ((person * 7 + minute) % 40) / 20)))
-                timed = (at, use_case, MODELS[model], DEPLOYMENTS[model], measure, slot)
-                tally.durations_by_call[timed] = tally.durations_by_call.get(timed, 0) + count
+                timed = (use_case, MODELS[model], DEPLOYMENTS[model], measure, slot)
+                sums.durations_by_call[timed] = sums.durations_by_call.get(timed, 0) + count
         else:
-            reason = (at, Reason(use_case, MODELS[model], OUTCOMES[outcome], "denied", f"rule-{case:02}"))
-            tally.reasons[reason] = tally.reasons.get(reason, 0) + count
+            reason = Reason(use_case, MODELS[model], OUTCOMES[outcome], "denied", f"rule-{case:02}")
+            sums.reasons[reason] = sums.reasons.get(reason, 0) + count
         for rule in (case, (case + 7) % RULES, (case + 11) % RULES):
-            matched = (at, use_case, rules[rule])
-            tally.rule_sets[matched] = tally.rule_sets.get(matched, 0) + count
+            matched = (use_case, rules[rule])
+            sums.rule_sets[matched] = sums.rule_sets.get(matched, 0) + count
     return tally
 
 

@@ -27,6 +27,7 @@ from benchmarks.activity.records import fill as fill_records
 from benchmarks.processes import cpu_us, descendants
 from benchmarks.results import Target, machine_line, table, targets_table
 from benchmarks.usage.rollups import DAYS, DEPLOYMENTS, MODELS, fill
+from headgate.admin.records import RECORDS
 from headgate.finops.jobs import Rollups
 from headgate.finops.tally import metered_verbs
 from headgate.kernel.identity import TenantId
@@ -83,6 +84,7 @@ class _Busy(Organisation):
         for number in range(count):
             at = until - timedelta(seconds=(count - number) / RATE)
             model = rng.choices(models, weights[2])[0]
+            person = rng.choices(range(len(people)), weights[0])[0]
             written = f"{at:%Y-%m-%dT%H:%M:%S.%f}Z"
             yield Leaf(
                 v=1,
@@ -91,8 +93,8 @@ class _Busy(Organisation):
                 opened_at=written,
                 closed_at=written,
                 verb=MODEL_INVOKE.name,
-                principal=rng.choices(people, weights[0])[0],
-                key_id=f"k{rng.randrange(400)}",
+                principal=people[person],
+                key_id=f"k{person:03}",
                 use_case=rng.choices(cases, weights[1])[0],
                 resource=f"alias:{MODELS[model]}",
                 effect="allow",
@@ -161,7 +163,7 @@ async def _counting(database: TemporaryDatabase, *, records: int) -> dict[str, d
             await asyncio.to_thread(_clear, database)  # it waits for the worker's own job
             rollups = Rollups(
                 platform.database,
-                records=platform.records,
+                records=lambda: platform.offers.ask(RECORDS),
                 metered=metered_verbs(platform.verbs),
                 clock=house.worker.base.clock,
                 batch=batch,

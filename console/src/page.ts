@@ -1,14 +1,28 @@
 /** What a page says of itself, and who may open it. Every `pages/<name>/page.tsx` exports one as `page`. */
 
+import type { QueryClient } from "@tanstack/react-query";
 import { type ComponentType, type ReactNode, createContext, use } from "react";
 import { matchPath } from "react-router";
 
-import { useMay } from "./session";
+import { type May, useMay } from "./session";
 
 /** The groups of the navigation, in order, and the words above them. */
 export const GROUPS = { use: "Use", observe: "Observe", govern: "Govern", administer: "Administer" } as const;
 
 export type Group = keyof typeof GROUPS;
+
+/** A thing that the command palette leads to. */
+export interface Found {
+  readonly title: string;
+  readonly detail?: string;
+  readonly to: string;
+}
+
+/** Who finds: the cache of the person, and what they may do. */
+export interface Finder {
+  readonly client: QueryClient;
+  readonly may: May;
+}
 
 interface About {
   /** The address, with names for its variable parts: `/records/:record`. The page reads them with `useParams`. */
@@ -27,8 +41,12 @@ export interface Place extends About {
   readonly order: number;
   /** An SVG path on a grid of 16, drawn as a line. */
   readonly icon: string;
+  /** Whether it stands in the bar at the bottom of a phone's screen by itself, one tap away. */
+  readonly isQuick?: boolean;
   /** A hook: how many things wait there, as text for the navigation; null for none. */
   readonly useBadge?: () => string | null;
+  /** Finds things of this place by some words, best first, for the command palette. */
+  readonly find?: (words: string, by: Finder) => Promise<readonly Found[]>;
 }
 
 /** A page that links lead to. */
@@ -59,7 +77,19 @@ export function useMayOpen(): (address: string) => boolean {
   };
 }
 
+/** The things that have all the words, those whose title begins with them first. */
+export function matching(words: string, things: readonly Found[]): readonly Found[] {
+  const typed = words.toLowerCase();
+  const wanted = typed.split(/\s+/);
+  const isFirst = ({ title }: Found) => title.toLowerCase().startsWith(typed);
+  const found = things.filter(({ title, detail = "" }) => {
+    const text = `${title} ${detail}`.toLowerCase();
+    return wanted.every((word) => text.includes(word));
+  });
+  return [...found.filter(isFirst), ...found.filter((one) => !isFirst(one))];
+}
+
 /** Whether a person may open a page. */
-export function isOpenTo(page: Page, may: (verb: string) => boolean): boolean {
+export function isOpenTo(page: Page, may: May): boolean {
   return page.may === "everyone" || page.may.some(may);
 }

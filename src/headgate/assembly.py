@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import structlog
@@ -40,6 +41,7 @@ from headgate.substrate.addresses import address_for
 from headgate.substrate.background_jobs import FailureLog, keep_running
 from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database
+from headgate.substrate.durable import Durable
 from headgate.substrate.egress import Egress
 from headgate.substrate.secrets import SecretStore
 from headgate.substrate.settings import Settings
@@ -189,6 +191,9 @@ async def worker(
             group.create_task(keep_running("configuration", refreshing.run_forever)),
             group.create_task(_review_forever(built.pipeline)),
         ]
+        if built.platform.durable.is_needed:
+            durable = partial(built.platform.durable.run_forever, built.pipeline)
+            tasks.append(group.create_task(keep_running("durable", durable)))
         for feature, one in built.opened.items():
             for name, job in one.jobs.items():
                 running = keep_running(f"{feature}.{name}", lambda job=job: job(built.pipeline))
@@ -267,10 +272,11 @@ async def _built(
         make = next(one.job_action for one in opened.values() if one.job_action is not None)
         return make(tenant, verb, resource, payload, floor=floor)
 
+    database = await stack.enter_async_context(Database(address_for("headgate_app", settings)))
     platform = Platform(
         purpose=purpose,
         base=base,
-        database=await stack.enter_async_context(Database(address_for("headgate_app", settings))),
+        database=database,
         administration=await stack.enter_async_context(Database(address_for("headgate_admin", settings))),
         egress=await stack.enter_async_context(Egress()),
         secrets=SecretStore(data=settings.data),
@@ -284,6 +290,7 @@ async def _built(
         job_action=job_action,
         offers=offers,
         directory=Directory(offers),
+        durable=Durable(database, tenants=tenants),
         is_baseline_alone=alone,
     )
     for feature in features:

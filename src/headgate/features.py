@@ -12,6 +12,7 @@ from headgate.admin.features import Feature, Rules
 from headgate.admin.operations import Operation
 from headgate.admin.verbs import OLDER_VERBS as HOUSE_OLDER_VERBS
 from headgate.admin.verbs import VERBS as HOUSE_VERBS
+from headgate.admin.wire_operations import WireOperation
 from headgate.kernel.action import Verb
 from headgate.kernel.errors import Conflict
 from headgate.policy.baseline import Baseline, compile_baseline
@@ -26,6 +27,8 @@ NAMES = (
     "chat",
     "finops",
     "notices",
+    "moving_in",
+    "batches",
 )
 
 
@@ -53,6 +56,7 @@ def refuse_doubles(features: Sequence[Feature], *, taken: Iterable[Declared] = (
         declared = [
             *(("verb", verb.name) for verb in feature.verbs),
             *operation_names(feature.operations),
+            *wire_routes(feature.wire_operations),
             *(("command", str(command.name)) for command in feature.commands),
         ]
         for kind, name in declared:
@@ -68,6 +72,11 @@ def operation_names(operations: Sequence[Operation]) -> list[Declared]:
         *(("operation", operation.id) for operation in operations),
         *(("route", f"{operation.method} {route}") for operation, route in zip(operations, routes, strict=True)),
     ]
+
+
+def wire_routes(operations: Sequence[WireOperation]) -> list[Declared]:
+    """Return the routes of operations on clients' wires, as `refuse_doubles` takes them."""
+    return [("route", f"{one.method} {re.sub(r'{[^}]*}', '{}', one.path)}") for one in operations]
 
 
 FEATURES = tuple(_feature(name) for name in NAMES)

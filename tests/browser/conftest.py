@@ -24,9 +24,9 @@ WAIT_MS = 30_000
 expect.set_options(timeout=WAIT_MS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One for all pages, without the embedded models: the simulated providers answer faster."""
+    """One for the tests of a file, without the embedded models: the simulated providers answer faster."""
     built = files("headgate.server") / "static" / "index.html"
     assert built.is_file(), "the console is not built: run `make console`"
     with open_lab(tmp_path_factory.mktemp("browser") / "data", "--no-model") as lab:
@@ -41,7 +41,7 @@ def lab(shared_lab: Lab) -> Iterator[Lab]:
     shared_lab.reset()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sign_in_link(shared_lab: Lab) -> Callable[..., str]:
     """Makes a fresh link for an administrator or for somebody else, as an operator does on the machine."""
 
@@ -58,7 +58,7 @@ def sign_in_link(shared_lab: Lab) -> Callable[..., str]:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def session_cookie(shared_lab: Lab) -> str:
     """The cookie of an administrator's session, from the link that was printed at start."""
     base_url = shared_lab.gate.base_url

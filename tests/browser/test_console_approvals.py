@@ -18,7 +18,9 @@ def test_a_request_is_approved_after_what_would_be_sent_was_seen(page: Page, lab
     expect(page.get_by_text("No requests wait for a decision")).to_be_visible()
     approval = _asked(lab, "Write to ada@example.org about her claim")
     page.reload()
-    expect(page.get_by_role("list", name="Govern").get_by_role("link").last).to_have_text("Approvals1 waiting")
+    expect(page.get_by_role("list", name="Govern").get_by_role("link", name="Approvals")).to_have_text(
+        "Approvals1 waiting"
+    )
     what = "a call with personal data as pseudonyms to cloud-openai (cloud) for careful"
     title = f"A clerk who may see everything wants to send {what}"
     page.get_by_role("link", name=title).click()
@@ -27,9 +29,11 @@ def test_a_request_is_approved_after_what_would_be_sent_was_seen(page: Page, lab
     expect(excerpt).to_contain_text("about her claim")
     expect(excerpt).not_to_contain_text("ada@example.org")
     expect(page.get_by_role("region", name="Request", exact=True)).to_contain_text("careful-with-approval")
-    would = page.get_by_label("Requested action")
-    expect(would).to_contain_text(f"http://127.0.0.1:{lab.cloud.port}/v1")
-    expect(would).to_contain_text("personal data as pseudonyms")
+    expect(page.get_by_role("button", name="Approve once")).to_be_in_viewport()
+    technical = page.locator("details", has_text="Technical details")
+    technical.get_by_text("Technical details").click()
+    expect(technical).to_contain_text(f"http://127.0.0.1:{lab.cloud.port}/v1")
+    page.get_by_text("Everything that would be sent").click()
     sent = page.get_by_role("region", name="sent content", exact=True)
     expect(sent).to_contain_text("about her claim")
     expect(sent).not_to_contain_text("ada@example.org")
@@ -49,7 +53,7 @@ def test_a_request_is_approved_after_what_would_be_sent_was_seen(page: Page, lab
 def test_a_request_is_refused_by_keyboard_on_a_phone_and_only_with_a_reason(phone: Page, lab: Lab) -> None:
     approval = _asked(lab, "Write about another claim")
     phone.goto(f"/approvals/{approval}")
-    expect(phone.get_by_role("region", name="sent content", exact=True)).to_be_visible()
+    expect(phone.get_by_label("Excerpt")).to_contain_text("another claim")
     assert phone.evaluate("document.documentElement.scrollWidth") <= 360
     phone.get_by_label("Reason").focus()
     phone.keyboard.press("Tab")
@@ -60,7 +64,7 @@ def test_a_request_is_refused_by_keyboard_on_a_phone_and_only_with_a_reason(phon
     phone.keyboard.press("Tab")
     phone.keyboard.press("Enter")
     expect(phone.get_by_label("Decision")).to_contain_text("Not this one")
-    expect(phone.get_by_role("region", name="Request", exact=True)).to_contain_text("Refused")
+    expect(phone.get_by_label("Decision")).to_contain_text("Refused")
     answer = _call(lab, "Write about another claim", grant=approval)
     assert (answer.status_code, lab.cloud.requests) == (400, [])
 
@@ -73,6 +77,9 @@ def test_several_requests_are_decided_at_once_with_one_reason_and_the_count_is_s
     phone.goto("/approvals")
     expect(phone.get_by_role("navigation", name="Groups").get_by_role("button", name="Govern")).to_contain_text("2")
     page.goto("/approvals")
+    rows = page.get_by_role("list", name="Requests, newest first")
+    for text in ("“Write about a roof”", "“Write about a car”"):
+        expect(rows).to_contain_text(text)
     page.get_by_label("Select all 2 that you can decide").check()
     several = page.get_by_role("region", name="Decide several requests")
     several.get_by_label("Reason for 2 requests").fill("Seen together")

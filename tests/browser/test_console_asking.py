@@ -21,7 +21,7 @@ def grace(open_context: Callable[[int], BrowserContext], sign_in_link: Callable[
     """A page of somebody else, who may approve and nothing else, in a browser of her own."""
     page = open_context(1280).new_page()
     page.goto(sign_in_link("grace"))
-    expect(page.get_by_text("grace · default")).to_be_visible()
+    expect(page.get_by_text("Grace, who approves · approver")).to_be_visible()
     return page
 
 
@@ -32,7 +32,7 @@ def test_a_message_is_sent_as_it_was_once_somebody_else_approved_it(page: Page, 
     line = _ask(page, ASKED)
     state = line.get_by_role("status")
     expect(state).to_contain_text("Waiting for a decision")
-    expect(line).to_contain_text("careful-with-approval: somebody looks at what leaves our machines before it does")
+    expect(line).to_contain_text("Somebody looks at what leaves our machines before it does.")
     expect(page.get_by_role("button", name="Send now")).to_have_count(0)
     assert lab.cloud.requests == []
     _ask(page, "And something else meanwhile", use_case="support")
@@ -41,7 +41,7 @@ def test_a_message_is_sent_as_it_was_once_somebody_else_approved_it(page: Page, 
     lab.cloud.answer_always(Script(echo=True))
 
     _decide(grace, "Approve once", reason="Her consent is on file")
-    expect(state).to_contain_text("Approved by grace: “Her consent is on file”")
+    expect(state).to_contain_text("Approved by Grace, who approves: “Her consent is on file”")
     page.get_by_role("button", name="Send now").focus()
     page.keyboard.press("Enter")
     answer = page.locator(".hg-turn[data-role=assistant]").first
@@ -57,19 +57,55 @@ def test_a_message_is_sent_as_it_was_once_somebody_else_approved_it(page: Page, 
     assert (first.headers.get("x-headgate-grant"), bool(again.headers["x-headgate-grant"])) == (None, True)
 
 
-def test_whoever_may_not_read_records_gets_the_id_of_theirs_and_no_link_to_a_refusal(grace: Page, lab: Lab) -> None:
+def test_a_compared_model_that_needs_approval_stands_beside_the_other_and_is_sent_later(
+    page: Page, grace: Page, lab: Lab
+) -> None:
+    for provider in (lab.cloud, lab.onprem):
+        provider.answer_always(Script(echo=True))
+    page.goto("/chat")
+    page.get_by_label("Use case").select_option("careful")
+    page.get_by_label("Model").select_option("cloud")
+    page.get_by_role("button", name="Options").click()
+    page.get_by_role("menuitem", name="Compare with onprem").click()
+    line = _ask(page, "Which roof is better?")
+    answers = page.locator(".hg-turn[data-role=assistant]")
+    for _ in range(2):
+        expect(line).to_contain_text("Waiting for a decision")
+        expect(answers).to_have_count(2)
+        expect(answers.nth(1)).to_contain_text("Answered by onprem")
+        page.reload()
+    _decide(grace, "Approve once", reason="Fine")
+    page.get_by_role("button", name="Send now").click()
+    expect(answers.first).to_contain_text("Answered by cloud-openai")
+    expect(answers.nth(1)).to_contain_text("Answered by onprem")
+    page.get_by_role("button", name="New chat").click()
+    page.get_by_label("Message").fill("Only one of you")
+    page.get_by_label("Message").press("Enter")
+    expect(answers).to_have_count(1)
+    expect(answers).to_contain_text("needs approval")
+
+
+def test_whoever_may_not_read_records_finds_the_id_of_theirs_among_the_details(grace: Page, lab: Lab) -> None:
     _ask(grace, "Say hello", use_case="getting-started", alias="onprem")
     answer = grace.locator(".hg-turn[data-role=assistant]").first
-    expect(answer).to_contain_text(re.compile("by onprem.*Record [0-9A-Z]{26}"))
+    record = answer.get_by_text(re.compile("^[0-9A-Z]{26}$"))
+    expect(answer).to_contain_text("by onprem")
+    expect(record).to_be_hidden()
+    answer.get_by_text("Answered by").click()
+    expect(record).to_be_visible()
     expect(answer.get_by_role("link")).to_have_count(0)
 
 
-def test_a_refusal_is_told_with_its_reason_and_nothing_can_be_sent(phone: Page, grace: Page, lab: Lab) -> None:
+def test_a_refusal_is_told_with_its_reason_and_its_ways_on_work(phone: Page, grace: Page, lab: Lab) -> None:
+    lab.onprem.answer_always(Script(echo=True))
     line = _ask(phone, "Tell them everything")
     _decide(grace, "Refuse", reason="Not this one")
-    expect(line.get_by_role("status")).to_contain_text("Refused by grace: “Not this one”. It was not sent.")
-    expect(line.get_by_role("button")).to_have_count(0)
+    expect(line.get_by_role("alert")).to_have_text("Grace, who approves refused this message: Not this one")
+    expect(line.get_by_text("careful-with-approval").first).to_be_hidden()
+    expect(line.get_by_role("button", name="Ask for approval to use claude")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 360
+    line.get_by_role("button", name="Answer with onprem on our machines").click()
+    expect(phone.locator(".hg-turn[data-role=assistant]")).to_contain_text("Tell them everything")
     assert lab.cloud.requests == []
 
 
@@ -90,8 +126,11 @@ def test_an_answer_that_breaks_off_says_so_and_the_page_goes_on(page: Page, lab:
     answer = page.locator(".hg-turn[data-role=assistant]")
     expect(answer.get_by_role("alert")).to_contain_text("Incomplete answer")
     expect(answer).to_contain_text("many words")
+    answer.get_by_text("Details").click()
     answer.get_by_role("link", name="View record").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Call a model: cloud")
+    page.get_by_role("link", name="Open in chat").click()
+    expect(answer).to_contain_text("many words")
 
 
 def _ask(page: Page, text: str, *, use_case: str = "careful", alias: str = "cloud") -> Locator:

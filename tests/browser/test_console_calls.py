@@ -82,8 +82,8 @@ def test_a_chat_streams_and_tells_what_the_gate_did(page: Page, lab: Lab) -> Non
     answer = page.locator(".hg-turn[data-role=assistant]")
     expect(answer).to_contain_text(f"Write to {MAIL} about {CARD}")
     expect(answer).to_contain_text("by cloud-openai")
-    expect(answer).to_contain_text(re.compile("masked 1 email, 1 payment card"))
-    expect(answer).to_contain_text(re.compile("restored 1 email, 1 payment card"))
+    expect(answer).to_contain_text(re.compile("masked 1 e-mail address, 1 payment card"))
+    expect(answer).to_contain_text(re.compile("restored 1 e-mail address, 1 payment card"))
     expect(answer).to_contain_text("12 + 7 tokens")
     assert MAIL not in str(lab.cloud.requests[0].json)
     answer.get_by_role("link", name="Record").click()
@@ -106,7 +106,9 @@ def test_a_refusal_says_which_rule_refused_and_where_its_record_is(page: Page, l
     ask(page, "Good day", model="cloud", use_case="claims")
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("Message refused")
-    expect(alert).to_contain_text("Refused by lattice.flow")
+    expect(alert).to_contain_text("This content must stay on our own machines, and cloud runs elsewhere.")
+    alert.get_by_text("Details").click()
+    expect(alert.get_by_text("refused by lattice.flow")).to_be_visible()
     alert.get_by_role("link", name="View record").click()
     expect(page.get_by_label("Summary")).to_contain_text("Refused")
     assert lab.cloud.requests == []
@@ -181,17 +183,22 @@ def test_a_record_is_proved_in_the_browser_and_a_changed_copy_fails_at_its_path(
     page.goto(f"/records/{found['record']['id']}")
     page.get_by_text(re.compile("^Entry [0-9,]+ of the log: verify$")).click()
     proof = page.get_by_label("Proof", exact=True)
-    expect(proof.get_by_role("status")).to_contain_text("Consistent, not yet verified")
+    expect(proof.get_by_role("status", name="Result")).to_contain_text("This record is in the log, unchanged since")
+    with page.expect_download() as file:
+        proof.get_by_role("button", name="Download proof").click()
+    assert file.value.suggested_filename == f"headgate-proof-{found['record']['id']}.json"
+    page.get_by_text("Check it independently of this server").click()
     page.get_by_label("The log's verifier key").fill(lab.gate.api.call("GET", "/api/ledger")["vkey"])
-    expect(proof.get_by_role("status")).to_contain_text("Verified")
+    checked = proof.get_by_role("status").last
+    expect(checked).to_contain_text("Verified")
     expect(proof.locator("[data-step][data-state=good]")).to_have_count(6)
 
     page.get_by_role("button", name="Tamper with a copy").click()
-    expect(proof.get_by_role("status")).to_contain_text("Does not verify")
+    expect(checked).to_contain_text("Does not verify")
     expect(proof.locator("[data-state=bad]")).to_have_attribute("data-step", "path")
     expect(proof.get_by_text("changed", exact=True)).to_be_visible()
     page.get_by_role("button", name="Restore").click()
-    expect(proof.get_by_role("status")).to_contain_text("Verified")
+    expect(checked).to_contain_text("Verified")
 
 
 def test_each_attempt_of_a_call_is_drawn_with_how_it_ended(page: Page, lab: Lab) -> None:
@@ -204,6 +211,9 @@ def test_each_attempt_of_a_call_is_drawn_with_how_it_ended(page: Page, lab: Lab)
     expect(timeline.get_by_role("listitem")).to_have_count(3)
     expect(timeline.get_by_role("link", name="Send a call to a deployment: onprem")).to_be_visible()
     expect(page.get_by_label("Summary")).to_contain_text("with-fallback → onprem")
+    stops = page.get_by_role("list", name="Route of with-fallback").get_by_role("listitem")
+    expect(stops.nth(1)).to_contain_text("Failed")
+    expect(stops.nth(2)).to_contain_text("onpremAnswered")
 
 
 def test_content_that_a_reader_is_not_cleared_for_is_said_to_be_withheld(
@@ -214,7 +224,7 @@ def test_content_that_a_reader_is_not_cleared_for_is_said_to_be_withheld(
     ida = {"roles": ["auditor"], "confidentiality": "internal", "categories": ["pii_pseudonymous"]}
     lab.gate.api.call("PUT", "/api/entries/person/ida", {"entry": ida})
     stranger.goto(sign_in_link("ida"))
-    expect(stranger.get_by_text("ida · default")).to_be_visible()
+    expect(stranger.get_by_text("ida · auditor")).to_be_visible()
     stranger.goto(f"/records/{found['record']['id']}")
     said = stranger.get_by_role("region", name="Conversation", exact=True)
     expect(said).to_contain_text("Sent content is withheld from you: not cleared for pii")
@@ -222,5 +232,5 @@ def test_content_that_a_reader_is_not_cleared_for_is_said_to_be_withheld(
     expect(stranger.get_by_role("group").filter(has_text="Input labels")).to_contain_text("personal data")
     stranger.get_by_text(re.compile("^Entry [0-9,]+ of the log: verify$")).click()
     proof = stranger.get_by_role("region", name="Proof")
-    expect(proof.get_by_role("status")).to_contain_text("Consistent, not yet verified")
+    expect(proof.get_by_role("status", name="Result")).to_contain_text("This record is in the log")
     assert MAIL not in stranger.content()

@@ -38,7 +38,7 @@ def grace(open_context: Callable[[int], BrowserContext], sign_in_link: Callable[
     """A page of somebody with whom things are shared."""
     page = open_context(1280).new_page()
     page.goto(sign_in_link("grace"))
-    expect(page.get_by_text("grace · default")).to_be_visible()
+    expect(page.get_by_text("Grace, who approves · approver")).to_be_visible()
     return page
 
 
@@ -96,30 +96,99 @@ def test_a_conversation_is_kept_found_branched_shared_and_deleted(page: Page, gr
     # Grace reads it once it is shared with her, and no longer when it is not.
     page.get_by_role("button", name="Options").click()
     page.get_by_role("menuitem", name="Share").click()
-    page.get_by_label("Person").fill("grace")
-    page.get_by_role("button", name="Share", exact=True).click()
-    expect(page.get_by_role("list", name="Readers")).to_contain_text("grace")
+    page.get_by_label("Find a colleague").fill("nobody of that name")
+    expect(page.get_by_text("Nobody else has “nobody of that name” in their name.")).to_be_visible()
+    page.get_by_label("Find a colleague").fill("who approves")
+    page.get_by_role("button", name="Share with Grace, who approves").click()
+    expect(page.get_by_role("list", name="Readers")).to_contain_text("Grace, who approves (grace)")
     grace.goto("/chat")
     shared = grace.get_by_role("region", name="Shared with me").get_by_role("link")
-    expect(shared).to_contain_text("from admin")
+    expect(shared).to_contain_text("from Administrator")
     shared.click()
     expect(grace.locator(".hg-turn").first).to_contain_text("How do I loop over a quagmire?")
     expect(grace.get_by_label("Message")).to_have_count(0)
-    page.get_by_role("button", name="Stop sharing with grace").click()
+    page.get_by_role("button", name="Stop sharing with Grace, who approves").click()
     expect(page.get_by_text("Nobody else can read it.")).to_be_visible()
     grace.reload()
     expect(grace.get_by_role("alert")).to_contain_text("This conversation could not be opened")
     page.keyboard.press("Escape")
 
-    # It is deleted for good.
+    # It can be brought back for a moment, and is gone for good once the page is left.
     entry = page.get_by_role("region", name="Today").get_by_role("listitem").filter(has_text="quagmire")
+    for _ in range(2):
+        entry.get_by_role("button").click()
+        page.get_by_role("menuitem", name="Delete").click()
+        expect(page.get_by_text("No messages yet")).to_be_visible()
+        expect(entry).to_have_count(0)
+        page.get_by_role("button", name="Undo").click()
+        expect(entry).to_be_visible()
     entry.get_by_role("button").click()
     page.get_by_role("menuitem", name="Delete").click()
-    page.get_by_role("button", name="Delete conversation").click()
-    expect(page.get_by_text("No messages yet")).to_be_visible()
     expect(entry).to_have_count(0)
+    page.reload()
     page.get_by_label("Search conversations").fill("quag")
     expect(page.get_by_text("Nothing found.")).to_be_visible()
+
+
+def test_what_is_typed_survives_escape_and_the_head_stays_in_sight(page: Page, lab: Lab) -> None:
+    lab.cloud.answer_always(Script(text="line\n\n" * 80))
+    page.goto("/chat")
+    expect(page.get_by_label("Message")).to_be_focused()
+    ask(page, "Write to ada@example.org")
+    answers = page.locator(".hg-turn[data-role=assistant]")
+    expect(answers).to_contain_text("masked 1 e-mail address")
+    page.get_by_label("Message").fill("And to bob@example.org")
+    page.get_by_label("Message").press("Enter")
+    expect(answers.nth(1)).to_contain_text("masked 1 e-mail address")
+    answers.nth(1).get_by_text("Answered by").click()
+    expect(answers.nth(1)).to_contain_text("also 1 e-mail address from before")
+    page.mouse.wheel(0, -600)
+    expect(page.get_by_label("Model", exact=True)).to_be_in_viewport()
+    page.get_by_role("button", name="Options").click()
+    page.get_by_role("menuitem", name="System prompt").click()
+    page.get_by_label("Instructions for every answer").fill("Be brief")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Options").click()
+    page.get_by_role("menuitem", name="System prompt").click()
+    expect(page.get_by_label("Instructions for every answer")).to_have_value("Be brief")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Edit question").last.click()
+    page.get_by_label("Edited question").fill("And to nobody")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Edit question").last.click()
+    expect(page.get_by_label("Edited question")).to_have_value("And to nobody")
+    page.keyboard.press("Enter")
+    expect(page.locator(".hg-turn[data-role=user]").last).to_contain_text("And to nobody")
+
+
+def test_an_answer_goes_on_over_a_reload_until_it_is_stopped(page: Page, lab: Lab) -> None:
+    lab.cloud.script(Script(text="many words " * 50, stall="stream", stall_after=6))
+    ask(page, "Count for ada@example.org")
+    answer = page.locator(".hg-turn[data-role=assistant]")
+    expect(answer).to_contain_text("many words")
+    page.reload()
+    expect(answer).to_contain_text("many words")
+    page.get_by_role("button", name="Stop answer").click()
+    expect(answer).to_contain_text("Stopped. This is the answer so far.")
+    expect(answer).to_contain_text("Answered by cloud-openai, masked 1 e-mail address")
+
+
+def test_somebody_new_begins_in_the_chat_and_finds_their_keys(
+    open_context: Callable[[int], BrowserContext], sign_in_link: Callable[..., str], lab: Lab
+) -> None:
+    titled = {"owner": "anna@lab.test", "purpose": "Try it", "title": "First steps", "members": ["newcomer"]}
+    lab.gate.api.call("PUT", "/api/use-cases/first-steps", titled)
+    lab.gate.api.call("POST", "/api/people", {"id": "newcomer", "name": "Nell New"})
+    page = open_context(390).new_page()
+    page.goto(sign_in_link("newcomer"))
+    expect(page.get_by_text("No messages yet")).to_be_visible()
+    expect(page.get_by_label("Use case")).to_contain_text("First steps")
+    page.goto("/my-usage")
+    page.get_by_role("link", name="Make a key").click()
+    expect(page.get_by_role("button", name="Make key")).to_be_visible()
+    expect(page.get_by_text("First steps").first).to_be_visible()
+    page.get_by_role("navigation", name="Groups").get_by_role("link", name="Chat").click()
+    expect(page.get_by_label("Message")).to_be_visible()
 
 
 def test_files_go_with_the_message_and_images_only_to_models_that_take_them(page: Page, lab: Lab) -> None:
@@ -133,7 +202,7 @@ def test_files_go_with_the_message_and_images_only_to_models_that_take_them(page
     )
     page.get_by_label("Message").fill("Summarise this")
     page.get_by_label("Message").press("Enter")
-    expect(page.locator(".hg-turn[data-role=assistant]")).to_contain_text("masked 1 email")
+    expect(page.locator(".hg-turn[data-role=assistant]")).to_contain_text("masked 1 e-mail address")
     expect(page.get_by_role("list", name="Attached files")).to_contain_text("notes.md")
     sent = lab.cloud.requests[-1].json["messages"][0]["content"]
     assert sent.startswith("File notes.md:")
@@ -154,13 +223,40 @@ def test_files_go_with_the_message_and_images_only_to_models_that_take_them(page
         lab.gate.api.call("DELETE", f"/api/entries/{kind}/blind")
 
 
+def test_a_refused_image_is_told_in_plain_words_and_its_ways_on_work(page: Page, lab: Lab) -> None:
+    lab.cloud.answer_always(Script(text="A cat"))
+    choose(page)
+    page.get_by_label("Files to attach").set_input_files({"name": "cat.png", "mimeType": "image/png", "buffer": PIXEL})
+    page.get_by_label("Message").fill("What is this?")
+    page.get_by_label("Message").press("Enter")
+    refusal = page.locator(".hg-turn .hg-failure")
+    expect(refusal).to_contain_text("Images may not go to cloud, because Headgate cannot check what they show.")
+    expect(refusal.get_by_text("lattice.flow")).to_be_hidden()
+    expect(refusal.get_by_role("button")).to_have_text(
+        [
+            "Send without the image",
+            "Answer with hybrid on our machines",
+            "Answer with onprem on our machines",
+            "Answer with seeing",
+            "Answer with seeing-claude",
+        ]
+    )
+    refusal.get_by_role("button", name="Answer with seeing", exact=True).click()
+    answers = page.locator(".hg-turn[data-role=assistant]")
+    expect(answers).to_contain_text("Answered by seeing-openai")
+    page.get_by_role("button", name="Earlier answer").click()
+    refusal.get_by_role("button", name="Send without the image").click()
+    expect(answers).to_contain_text("Answered by cloud-openai")
+    expect(page.get_by_role("list", name="Attached files")).to_have_count(0)
+
+
 def test_a_refusal_offers_a_model_on_our_own_machines(phone: Page, lab: Lab) -> None:
     lab.onprem.answer_always(Script(echo=True))
     choose(phone, use_case="getting-started")
     phone.get_by_label("Message").fill("Good day")
     phone.get_by_label("Message").press("Enter")
     expect(phone.get_by_role("alert")).to_contain_text("Message refused")
-    phone.get_by_role("button", name="on our machines").click()
+    phone.get_by_role("button", name="Answer with onprem on our machines").click()
     expect(phone.locator(".hg-turn[data-role=assistant]")).to_contain_text("Good day")
     expect(phone.get_by_role("alert")).to_have_count(0)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 360

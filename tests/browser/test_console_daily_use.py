@@ -97,7 +97,7 @@ def test_a_person_sees_only_the_places_that_their_role_opens(
     stranger: Page, sign_in_link: Callable[..., str], person: str, pages: list[str]
 ) -> None:
     stranger.goto(sign_in_link(person))
-    expect(stranger.get_by_role("heading", level=1)).to_have_text("My usage")
+    expect(stranger.get_by_role("heading", level=1)).to_have_text(re.compile("^(My usage|Chat)$"))
     places = stranger.get_by_role("navigation", name="Pages").get_by_role("link")
     assert [text.partition("\n")[0] for text in places.all_inner_texts()] == pages
     expect(stranger.get_by_role("list", name="Administer").get_by_role("link")).to_have_text(["Models"])
@@ -105,6 +105,39 @@ def test_a_person_sees_only_the_places_that_their_role_opens(
     stranger.goto("/keys")
     refusal = "Your role does not allow this.Ask an administrator for a role that opens Keys."
     expect(stranger.get_by_role("main")).to_contain_text(refusal)
+
+
+def test_the_command_palette_finds_pages_and_things_that_the_person_may_open(
+    page: Page, stranger: Page, sign_in_link: Callable[..., str]
+) -> None:
+    page.goto("/activity")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.keyboard.press("Control+k")
+    search = page.get_by_role("combobox", name="Search")
+    for typed, group, title in (
+        ("conf", "Pages", "Configuration"),
+        ("clai", "Use cases", "claims"),
+        ("clerk's for cl", "Keys", "clerk's for claims"),
+        ("olga", "People", "Olga, who administers too"),
+        ("with-fall", "Models", "with-fallback"),
+    ):
+        search.fill(typed)
+        expect(page.get_by_role("group", name=group).get_by_role("option", name=title)).to_be_visible()
+    search.fill("claims")
+    expect(page.get_by_role("group", name="Use cases").get_by_role("option")).to_have_count(1)
+    while "Use cases" not in (page.locator("[role=group]:has([aria-selected=true])").get_attribute("aria-label") or ""):
+        search.press("ArrowDown")
+    search.press("Enter")
+    page.wait_for_url("**/use-cases/claims")
+    expect(search).to_have_count(0)
+
+    stranger.goto(sign_in_link("clerk"))
+    expect(stranger.get_by_role("heading", level=1)).to_have_text("Chat")
+    stranger.get_by_role("button", name="Search").click()
+    stranger.get_by_role("combobox", name="Search").fill("cl")
+    expect(stranger.get_by_role("group", name="Models").get_by_role("option", name="hybrid")).to_be_visible()
+    for hidden in ("Keys", "People"):
+        expect(stranger.get_by_role("group", name=hidden)).to_have_count(0)
 
 
 def test_an_auditor_reads_rules_and_keys_and_is_offered_no_change(

@@ -30,5 +30,5 @@ def test_an_installed_detector_keeps_the_contract(name: str) -> None:
 
 def test_the_built_in_extensions_come_in_by_the_public_door() -> None:
     assert set(load("providers")) >= {"anthropic", "local", "openai"}
-    assert set(load("dialects")) >= {"anthropic_messages", "openai_chat", "openai_embeddings"}
+    assert set(load("dialects")) >= {"anthropic_messages", "openai_chat", "openai_embeddings", "openai_responses"}
     assert set(load("detectors")) >= {"email", "iban", "ip_address", "payment_card", "phone", "secrets", "us_ssn"}

@@ -39,13 +39,30 @@ deployments = ["gpt"]
 
 [[alais]]
 id = "x"
+
+[[use_case]]
+id = "support"
+owner = "eve"
+risk = "hihg"
+
+[[person]]
+id = "eve"
+roles = ["adminn"]
+
+[[notification]]
+id = "hook"
+channel = "webhook"
+url = "https://hooks.example/headgate"
 """
 
 MISTAKES = [
     "18: alais: unknown section; did you mean 'alias'?",
+    "24: use_case[0].risk: invalid enum value 'hihg'; did you mean 'high'?",
+    "21: use_case[0].purpose: [[use_case]] needs purpose",
     "5: deployment[0].modle: unknown key; did you mean 'model'?",
     "8: deployment[0].clearance.level: invalid enum value 'confidental'; did you mean 'confidential'?",
     "12: alias[0].deployments: there is no deployment 'local-chatt'; did you mean 'local-chat'?",
+    "26: person[0]: eve: there is no role 'adminn'; did you mean 'admin'?",
 ]
 
 
@@ -126,6 +143,20 @@ def test_records_are_filtered_and_printed_for_people_and_programs(lab: Lab) -> N
     assert at(lab, "records", "--since", "yesterday").exit_code == 2
     assert at(lab, "records", "--follow", "--until", "1h").exit_code == 2
     assert at(lab, "records", "show", "01ARZ3NDEKTSV4RRFFQ69G5FAV").exit_code == 4
+
+
+def test_tables_name_people_and_keys_to_who_may_know_them(lab: Lab) -> None:
+    call(lab)
+    name = "A clerk who may see everything"
+    listed = at(lab, "records", "--limit", "1", "--verb", "model.invoke").stdout
+    assert f" {name}  " in listed
+    (row,) = csv.DictReader(io.StringIO(at(lab, "records", "--limit", "1", "--verb", "model.invoke", "--csv").stdout))
+    assert (row["who"], row["principal"][:2]) == (name, "p_")
+    key = lab.gate.new_key("nightly report", use_case="support").split("_")[1]
+    assert at(lab, "keys", "limits", key, "--cost-per-day", "5").stdout == f"{key}: 5.00 USD a day\n"
+    (shown,) = [line for line in at(lab, "keys", "list").stdout.splitlines() if line.startswith(key)]
+    assert "nightly report" in shown
+    assert "5.00 USD a day" in shown
 
 
 def test_a_closed_pipe_is_quiet(lab: Lab) -> None:

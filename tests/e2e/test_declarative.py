@@ -175,6 +175,9 @@ def test_keys_are_made_listed_and_revoked(shell: Shell) -> None:
     with shell.lab.http(secret) as client:
         assert client.post("/v1/chat/completions", json=CHAT).status_code == 401
     shell.run("keys", "revoke", "nosuchkey", code=4)
+    own = shell.lab.gate.admin_key.split("_")[1]
+    assert "the key that this command itself uses" in shell.run("keys", "revoke", own, code=5)
+    shell.run("keys", "list")
     shell.run("keys", "create", "x", "--use-case", "nowhere", code=4)
     assert "there is no person 'nobody'" in shell.run("keys", "create", "x", "--for", "nobody", code=4)
 
@@ -222,8 +225,15 @@ def test_a_model_is_tested_and_added_only_if_it_answers(shell: Shell) -> None:
     given = ["--provider", "openai", "--model", "m", "--ours", "--level", "restricted", "--price", "0,0"]
     refused = shell.run("models", "add", "mine", *given, "--base-url", "http://127.0.0.1:9/v1", code=1)
     assert "Nothing accepts connections" in refused
+    assert "set base_url to the address of your server" in shell.run("models", "add", "mine", *given, code=5)
     added = shell.run("models", "add", "mine", *given, "--base-url", table["base_url"], "--alias", "hybrid")
     assert "the alias hybrid leads to cloud-openai, onprem, mine" in added
+    assert json.loads(shell.run("config", "show", "deployment", "mine"))["clearance"] == {
+        "level": "restricted",
+        "custody": "organisation",
+        "categories": ["pii", "phi", "pci", "secret"],
+    }
+    given += ["--base-url", table["base_url"]]
     assert "must have KEY" in shell.run("models", "add", "two", *given, "--key", "env:NOPE", "--no-test", code=5)
 
 

@@ -1,4 +1,4 @@
-"""Unmodified OpenAI and Anthropic SDKs for JavaScript, in Node.js, against a whole Headgate."""
+"""Unmodified SDKs of OpenAI, Anthropic and Vercel for JavaScript, in Node.js, against a whole Headgate."""
 
 from __future__ import annotations
 
@@ -142,3 +142,19 @@ def test_anthropic_for_javascript_raises_its_own_errors(run: Run, lab: Lab) -> N
     limited = run("anthropic", "error", "unreliable-claude")
     assert (limited["kind"], limited["retryAfter"]) == ("RateLimitError", "5")
     assert run("anthropic", "error", "unreliable-claude")["kind"] == "InternalServerError"
+
+
+@pytest.mark.parametrize("model", ["cloud", "claude"])
+def test_an_agent_of_vercels_sdk_calls_its_tool_and_names_items(run: Run, lab: Lab, model: str) -> None:
+    lab.cloud.script(Script(text="", reasoning=("Hm.",), tool_calls=CALLS[:1]))
+    lab.cloud.answer_always(Script(text=f"Rain, says {model}."))
+    seen = run("vercel", "agent", model)
+    assert seen == {"steps": 2, "texts": [f"Rain, says {model}."] * 2}
+    last = lab.cloud.requests[-1].body.decode()
+    assert last.index("rain in Bonn") < last.index(f"Rain, says {model}.") < last.index("And then?")
+
+
+def test_an_agent_of_vercels_sdk_streams(run: Run, lab: Lab) -> None:
+    lab.cloud.script(Script(text="", tool_calls=CALLS), Script(text="Rain, and more rain."))
+    seen = run("vercel", "stream", "cloud")
+    assert (seen["steps"], "".join(seen["pieces"])) == (2, "Rain, and more rain.")

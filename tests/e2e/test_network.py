@@ -340,7 +340,7 @@ def test_a_clouds_metadata_is_no_model_of_our_own_by_its_name_behind_a_proxy_tha
 def test_a_clouds_metadata_is_no_model_of_our_own_either(configured: RunningHeadgate, base_url: str) -> None:
     """Declaring a model as our own opens its very address; that must not open this one."""
     spec = DeploymentSpec(id="meta", provider="openai", model="m", base_url=base_url)
-    assert profile_from(None, deployment=spec, login=None, is_ours=True).allow == ()
+    assert profile_from(None, deployment=spec, login=None, own_address=spec.base_url).allow == ()
     ours = 'clearance = { custody = "organisation", categories = ["pii"] }\nnetwork = '
     toml = '[[use_case]]\nid = "lab"\nowner = "a@lab.test"\npurpose = "Test"\n' + _model(
         "meta", base_url, network="default"

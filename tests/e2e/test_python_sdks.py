@@ -301,12 +301,31 @@ def test_anthropic_tool_runners_keep_the_whole_conversation(
     assert "rain in Bonn" in json.dumps(messages[2])
 
 
-def test_anthropic_threads_that_ask_for_errors_get_the_sdks_own(anthropic_client: anthropic.Anthropic) -> None:
-    thread = anthropic_client.beta.messages.thread(model="claude", max_tokens=50)
-    with pytest.raises(anthropic.BadRequestError) as refused:
-        thread.send({"role": "user", "content": "Hello"})
-    body: Any = refused.value.body
-    assert body["error"]["details"]["error_code"] == "thread_unsupported_request"
+@pytest.mark.parametrize("model", ["claude", "cloud"])
+def test_an_anthropic_thread_is_continued_from_what_is_kept(
+    lab: Lab, anthropic_client: anthropic.Anthropic, model: str
+) -> None:
+    """A thread that asks for errors would raise where Headgate does not keep it."""
+    lab.cloud.answer_always(Script(text=f"A thread with {model}."))
+    thread = anthropic_client.beta.messages.thread(model=model, max_tokens=50, system="Be brief.")
+    first = thread.send({"role": "user", "content": "Where am I?"})
+    assert thread.previous_message_id == first.id
+    with thread.stream({"role": "user", "content": "And now?"}) as stream:
+        second = stream.get_final_message()
+    third = thread.send({"role": "user", "content": "Really?"})
+    assert len({first.id, second.id, third.id}) == 3
+    sent = lab.cloud.requests[-1].body.decode()
+    assert [sent.count(text) for text in ("Be brief.", "Where am I?", "And now?", "Really?")] == [1, 1, 1, 1]
+    assert sent.count(f"A thread with {model}.") == 2
+    assert "thread" not in lab.cloud.requests[-1].json
+    messages: Any = anthropic_client.beta.messages
+    how: Any = {"model": model, "max_tokens": 50, "messages": HELLO, "betas": ["message-threads-2026-08-12"]}
+    with pytest.raises(anthropic.NotFoundError) as unknown:
+        messages.create(**how, thread={"type": "continue", "previous_message_id": "msg_0"})
+    assert unknown.value.error_code == "thread_not_found"
+    with pytest.raises(anthropic.BadRequestError) as other:
+        messages.create(**how, system="Be long.", thread={"type": "continue", "previous_message_id": third.id})
+    assert other.value.error_code == "thread_fingerprint_mismatch"
 
 
 def test_anthropic_lists_and_retrieves_models(anthropic_client: anthropic.Anthropic) -> None:

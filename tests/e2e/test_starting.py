@@ -39,6 +39,10 @@ def test_the_ledger_begins_with_the_first_key_and_a_start_says_what_policy_refus
             gate.admin_key.split("_")[1],
         )
         assert (invited["verb"], invited["facts"]["channel"]) == ("session.invite", "machine")
+        # Commands on the data folder find the port that this one listens on.
+        command = [sys.executable, "-m", "headgate.cli.main", "--data", str(data), "status"]
+        status = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert gate.base_url in status.stdout, status.stderr
         gate.apply(SHUT)
         (data / "admin.key").rename(tmp_path / "kept")
     with running_headgate(data, "--no-model") as gate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from random import Random
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 from psycopg import sql
 
-from headgate.gateway.admission import FREE, KeyAdmitter
+from headgate.gateway.admission import FREE, Estimator, KeyAdmitter
 from headgate.gateway.allowances import PostgresAllowances, Wanted
 from headgate.kernel.action import Action
 from headgate.kernel.errors import Denied, ExceedsLimit, OverBudget, Unavailable, Upstream
@@ -48,6 +48,10 @@ def asking(gateway: Gate, limits: Limits, *, key: str = "k1") -> Action[Any, Any
     return gateway.action(principal=replace(BOT, key_id=key, limits=limits))
 
 
+def _costs(cost: Callable[[], int | None]) -> Estimator:
+    return lambda action, limit: cost()
+
+
 def admitters(database: Database, clock: FakeClock, *, cost: int | None = 100, count: int = 3) -> list[KeyAdmitter]:
     """Workers that hear one another whenever one waits."""
 
@@ -62,7 +66,7 @@ def admitters(database: Database, clock: FakeClock, *, cost: int | None = 100, c
         KeyAdmitter(
             store=PostgresAllowances(database, worker=IDS.ulid()),
             clock=clock,
-            estimate=lambda action: cost,
+            estimate=_costs(lambda: cost),
             pause=let_others_answer,
         )
         for _ in range(count)
@@ -262,7 +266,9 @@ async def test_what_another_worker_leased_and_does_not_use_is_given_to_who_needs
     costs = iter([100, 9_900])
     one, two = (
         KeyAdmitter(
-            store=PostgresAllowances(database, worker=IDS.ulid()), clock=SystemClock(), estimate=lambda _: next(costs)
+            store=PostgresAllowances(database, worker=IDS.ulid()),
+            clock=SystemClock(),
+            estimate=_costs(lambda: next(costs)),
         )
         for _ in range(2)
     )
@@ -290,7 +296,7 @@ async def listening(database: Database, count: int) -> None:
 
 async def test_an_ordinary_call_asks_the_database_only_now_and_then(gateway: Gate) -> None:
     windows = FakeWindows()
-    worker = KeyAdmitter(store=windows.store("w1"), clock=FakeClock(), estimate=lambda action: 100)
+    worker = KeyAdmitter(store=windows.store("w1"), clock=FakeClock(), estimate=_costs(lambda: 100))
     action = asking(gateway, Limits(requests_per_minute=100_000, cost_micros_per_day=1_000_000_000))
     for _ in range(2_000):
         (await worker.reserve(action, ALLOW)).settle(charged(100), performed=True)
@@ -354,7 +360,7 @@ async def test_without_the_database_rates_are_counted_by_each_worker_and_money_b
     gateway: Gate,
 ) -> None:
     windows, clock = FakeWindows(), FakeClock()
-    worker = KeyAdmitter(store=windows.store("w1"), clock=clock, estimate=lambda action: 100)
+    worker = KeyAdmitter(store=windows.store("w1"), clock=clock, estimate=_costs(lambda: 100))
     rated = asking(gateway, Limits(requests_per_minute=5))
     metered = asking(gateway, Limits(cost_micros_per_day=100_000), key="k2")
     await worker.reserve(rated, ALLOW)
@@ -364,7 +370,7 @@ async def test_without_the_database_rates_are_counted_by_each_worker_and_money_b
         await worker.reserve(rated, ALLOW)
     with pytest.raises(OverBudget, match="5 requests a minute"):
         await worker.reserve(rated, ALLOW)
-    with pytest.raises(Unavailable, match="with this key's limits is down") as caught:
+    with pytest.raises(Unavailable, match="with the counts of limits and budgets is down") as caught:
         for _ in range(40):
             await worker.reserve(metered, ALLOW)
     assert caught.value.retry_after_s == 1.0

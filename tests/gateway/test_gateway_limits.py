@@ -9,9 +9,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headgate.admin.budgets import span_at
 from headgate.gateway.admission import KeyAdmitter
 from headgate.gateway.allowances import Wanted
 from headgate.gateway.leases import Window
+from headgate.gateway.limits import Limit
 from headgate.kernel.action import Action, Context, Resource
 from headgate.kernel.content import PlainText
 from headgate.kernel.errors import ExceedsLimit, OverBudget, Unavailable
@@ -161,7 +163,7 @@ class Crew:
 
     def _today(self) -> Window:
         now = self.clock.now()
-        return Window(ACME, "key-bot", "cost", now.replace(hour=0, minute=0, second=0, microsecond=0))
+        return Window(ACME, "key-bot", "cost", *span_at("day", now))
 
 
 def asking(amount: int, cap: int) -> Action[Any, Any, Any]:
@@ -170,7 +172,7 @@ def asking(amount: int, cap: int) -> Action[Any, Any, Any]:
     return Action(MODEL_INVOKE, principal, Resource("alias", "chat"), call, Context(use_case=SUPPORT))
 
 
-def _amount_of(action: Action[Any, Any, Any]) -> int:
+def _amount_of(action: Action[Any, Any, Any], limit: Limit) -> int:
     amount: int = action.payload.output_limit
     return amount
 

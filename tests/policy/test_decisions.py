@@ -98,8 +98,8 @@ def test_strangers_and_unregistered_use_cases_get_nothing() -> None:
 @pytest.mark.parametrize(
     ("name", "groups", "principal", "advice"),
     [
-        ("policy.list", (ADMINISTER,), "app", "for one of the roles auditor or admin."),
-        ("use_case.put", (ADMINISTER,), "app", "for the role admin."),
+        ("policy.list", (ADMINISTER,), "app", "for one of the roles auditor, officer or admin."),
+        ("use_case.put", (ADMINISTER,), "app", "for one of the roles officer or admin."),
         ("use_case.put", (ADMINISTER,), "stranger", "stranger is not registered. Ask an administrator to register it."),
     ],
 )

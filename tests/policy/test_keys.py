@@ -20,6 +20,7 @@ from headgate.kernel.errors import Denied, Invalid, Unauthenticated
 from headgate.kernel.identity import Limits, Principal, TenantId, UseCase
 from headgate.policy.decider import decide_uncached
 from headgate.policy.entities import DEFAULT_TENANT, ApiKey, KeyLimits, RegisteredPrincipal
+from headgate.policy.key_holders import PolicyKeyHolders
 from headgate.policy.keys import (
     KEY_PATTERN,
     KeyTerms,
@@ -30,8 +31,9 @@ from headgate.policy.keys import (
     make_key,
     parse_digest,
 )
-from headgate.policy.snapshot import Snapshot, TenantContents, build_snapshot
+from headgate.policy.snapshot import Snapshot, SnapshotHolder, TenantContents, build_snapshot
 from headgate.substrate.clock import SystemIds
+from headgate.testing.clock import FakeClock
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PACK = baseline()
@@ -97,7 +99,21 @@ def test_unknown_revoked_and_orphaned_keys_get_one_same_message() -> None:
 def test_an_expired_key_says_when_it_expired_and_what_to_do() -> None:
     secret, key = made(expires_at=NOW)
     assert refused(secret, snapshot(key)) == "this key expired at 2026-03-01 12:00 UTC; ask for a new one"
-    assert refused(secret[:-1] + "?", snapshot(key)).startswith("this API key is unknown")
+    assert refused(secret[:-1] + "?", snapshot(key)).startswith("this API key is unknown or revoked")
+
+
+def test_work_that_goes_on_finds_the_holder_of_its_key_by_id() -> None:
+    secret, key = made()
+    holder, clock = SnapshotHolder(FakeClock(NOW)), FakeClock(NOW)
+    holder.swap(snapshot(key), asked_s=0.0)
+    holders = PolicyKeyHolders(holder, clock)
+    found = holders.holder(key.id, tenant=DEFAULT_TENANT, use_case="chat")
+    assert found == (authenticate(secret, snapshot(key), NOW).principal, CHAT)
+    with pytest.raises(Denied, match="use case chat by now"):
+        holders.holder(key.id, tenant=DEFAULT_TENANT, use_case="getting-started")
+    for key_id, tenant in (("gone", DEFAULT_TENANT), (key.id, TenantId("other"))):
+        with pytest.raises(Unauthenticated, match="was revoked"):
+            holders.holder(key_id, tenant=tenant, use_case="chat")
 
 
 def test_a_role_that_the_principal_lost_is_lost_to_the_key() -> None:

@@ -99,9 +99,24 @@ def test_the_locks_name_no_hosts() -> None:
 
 def test_the_wires_are_the_ones_that_the_readme_names() -> None:
     text = (ROOT / "README.md").read_text()
-    assert set(load_dialects().clients) == {"openai_chat", "openai_embeddings", "anthropic_messages"}
-    assert "OpenAI" in text
-    assert "Anthropic" in text
+    served = {
+        "openai_chat",
+        "openai_embeddings",
+        "openai_responses",
+        "openai_completions",
+        "openai_moderations",
+        "openai_images",
+        "openai_speech",
+        "openai_transcriptions",
+        "raw",
+        "anthropic_messages",
+        "gemini",
+        "gemini_embeddings",
+        "rerank",
+    }
+    assert set(load_dialects().clients) == served
+    named = ("OpenAI", "Anthropic", "Gemini", "Responses", "completions", "moderations", "reranking", "transcriptions")
+    assert all(wire in text for wire in named)
 
 
 def _code(text: str) -> list[str]:

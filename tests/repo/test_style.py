@@ -196,6 +196,9 @@ OFFERS: dict[str, str] = {
         PolicyApprovals PolicyDecider PolicyService RegisteredPrincipal RuleView Snapshot SnapshotHolder
         authenticate compile_baseline load_snapshot make_admin_key policy_sections refresh
     """,
+    "substrate/durable": """
+        Durable DurableRun Later LeaseLost Queue RunStatus
+    """,
     "substrate/egress": """
         AddressPolicy Egress Framing Headers NetworkProfile Origin Request Resolver Response Sending
         SystemResolver Target Vetted is_metadata parse_url why_never

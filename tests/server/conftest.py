@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from headgate.testing.house import House, open_house
 from headgate.testing.postgres import TemporaryDatabase, fresh_database, postgres
+from headgate.testing.served import Served, served_house
 
 __all__ = ["fresh_database", "postgres"]
 
@@ -48,6 +49,15 @@ async def house(
     (tmp_path / "data").mkdir(mode=0o700)
     (tmp_path / "data" / "cache").symlink_to(patterns)
     async with open_house(fresh_database, folder=tmp_path / "data", console=console) as opened:
+        yield opened
+
+
+@pytest.fixture
+def served(fresh_database: TemporaryDatabase, tmp_path: Path, console: Path, patterns: Path) -> Iterator[Served]:
+    """The application behind a real server, in a thread of its own."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "cache").symlink_to(patterns)
+    with served_house(fresh_database, folder=tmp_path / "data", console=console) as opened:
         yield opened
 
 

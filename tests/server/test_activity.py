@@ -80,6 +80,23 @@ async def listed(client: httpx2.AsyncClient, **query: str) -> list[dict[str, Any
     return found
 
 
+async def test_a_refusal_by_a_check_of_the_code_is_found_and_explained_like_one_by_a_rule(house: House):
+    await add_lab(house, "openai")
+    body = {"model": "lab", "messages": [{"role": "user", "content": "My card is 4111 1111 1111 1111"}]}
+    async with house.admin as client:
+        refused = await client.post("/v1/chat/completions", json=body)
+        assert refused.status_code == 400, refused.text
+        await house.log_everything()
+        for query in ({"kind": "calls"}, {"verb": "model.invoke,model.test"}):
+            (found,) = await listed(client, rule="lattice.flow", outcome="refused,withheld", **query)
+            first = found["rules"][0]
+            assert (first["id"], first["does"], first["mode"]) == ("lattice.flow", "deny", "enforce")
+        many = await client.get("/api/records", params={"verb": "a,b,c,d,e"})
+        assert (many.status_code, many.json()["error"]["param"]) == (400, "verb")
+        rules = {one["id"]: one for one in (await client.get("/api/rules")).json()["rules"]}
+        assert (rules["lattice.flow"]["reason"], rules["lattice.flow"]["is_always"]) == (first["reason"], True)
+
+
 async def test_an_officer_sees_who_called_by_name_and_finds_calls_by_name_key_and_outcome(house: House):
     ida, anna = await officer(house), await caller(house)
     record = await chat(house, anna, f"Write to {MAIL}")

@@ -294,11 +294,28 @@ async def test_what_is_exported_can_be_applied_and_changes_nothing(house: House)
         only = '[[use_case]]\nid = "x"\nowner = "admin"\npurpose = "p"'
         fewer = (await client.post("/api/config/plan", json={"toml": only})).json()
         assert {(one["does"], one["id"]) for one in fewer["changes"]} == {("create", "x"), ("remove", "support")}
-        made = await client.put("/api/entries/person/eve", json={"entry": {"name": "Eve"}})
-        assert made.status_code == 200
-        exported = (await client.get("/api/config", params={"section": "person"})).json()["toml"]
-        plan = (await client.post("/api/config/plan", json={"toml": exported})).json()["changes"]
-        assert [(one["id"], one["detail"]) for one in plan] == [("eve", "the file now manages it")]
+
+
+async def test_a_plan_says_which_entries_of_single_changes_the_file_takes_over(house: House):
+    async with house.admin as client:
+        for path, entry in (
+            ("person/eve", {"name": "Eve"}),
+            ("deployment/gpt", {"provider": "openai", "model": "gpt"}),
+            ("alias/smart", {"deployments": ["gpt"]}),
+        ):
+            assert (await client.put(f"/api/entries/{path}", json={"entry": entry})).status_code == 200
+        made = await client.post("/api/keys", json={"name": "billing", "use_case": "getting-started"})
+        assert made.status_code == 200, made.text
+        exported = (await client.get("/api/config")).json()["toml"]
+        assert "billing" not in exported, "the program comes with its key"
+        for path in ("/api/config/plan", "/api/config/apply"):
+            changes = (await client.post(path, json={"toml": exported})).json()["changes"]
+            taken = {(one["section"], one["id"]) for one in changes if one["detail"] == "the file now manages it"}
+            assert taken - {("person", "admin")} == {("person", "eve"), ("deployment", "gpt"), ("alias", "smart")}, path
+            assert len(changes) == len(taken)
+        assert (await client.post("/api/config/plan", json={"toml": exported})).json()["changes"] == []
+        keys = (await client.get("/api/keys")).json()["keys"]
+        assert [one["revoked_at"] for one in keys if one["name"] == "billing"] == [None]
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import threading
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis import checks as basic
@@ -24,8 +16,7 @@ from headgate import __version__
 from headgate.server.api.host import EVERY_OPERATION
 from headgate.server.api.openapi import document
 from headgate.server.api.router import MAX_BODY_BYTES
-from headgate.testing.house import open_house
-from headgate.testing.postgres import TemporaryDatabase
+from headgate.testing.served import Served
 
 EXAMPLES = 5
 ENDLESS = "watchRecords"
@@ -38,61 +29,6 @@ CHECKS: list[Any] = [
 def test_every_operation_has_a_name_and_a_place_of_its_own():
     assert len({operation.id for operation in EVERY_OPERATION}) == len(EVERY_OPERATION)
     assert len({(operation.method, operation.path) for operation in EVERY_OPERATION}) == len(EVERY_OPERATION)
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A server on loopback, and a key of its administrator."""
-
-    url: str
-    key: str
-
-
-@pytest.fixture
-def served(fresh_database: TemporaryDatabase, tmp_path: Path, console: Path, patterns: Path) -> Iterator[Served]:
-    """The application behind a real server, in a thread of its own."""
-    (tmp_path / "data").mkdir(mode=0o700)
-    (tmp_path / "data" / "cache").symlink_to(patterns)
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        _serving(listener, fresh_database, tmp_path, console) as key,
-    ):
-        yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", key)
-
-
-@contextmanager
-def _serving(listener: socket.socket, database: TemporaryDatabase, folder: Path, console: Path) -> Generator[str]:
-    stop, started, keys = asyncio.Event(), threading.Event(), list[str]()
-    loop = asyncio.new_event_loop()
-
-    async def serve() -> None:
-        port = listener.getsockname()[1]
-        async with open_house(database, folder=folder / "data", console=console, port=port) as house:
-            server = _Server(uvicorn.Config(house.app, log_level="critical", ws="none", lifespan="off"))
-            async with asyncio.TaskGroup() as group:
-                group.create_task(server.serve(sockets=[listener]))
-                keys.append(house.admin_key)
-                started.set()
-                await stop.wait()
-                server.should_exit = True
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-    thread.start()
-    try:
-        assert started.wait(60)
-        yield keys[0]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
-        loop.close()
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves the test's signals alone."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
 
 
 def _operations() -> dict[str, Any]:

@@ -37,6 +37,50 @@ async def test_no_record_holds_a_new_keys_secret(house: House):
     assert secret.encode() not in journal
 
 
+async def test_a_key_gets_another_end_and_a_replaced_one_no_other_limits(house: House):
+    async with house.admin as client:
+        made = (await client.post("/api/keys", json={"name": "ci", "principal": "ci-bot"})).json()
+        path = f"/api/keys/{made['key']['id']}"
+        ends = await client.post(f"{path}/limits", json={"expires_at": "2090-05-01T12:00:00Z"})
+        assert (ends.status_code, ends.json()["expires_at"]) == (200, "2090-05-01T12:00:00Z")
+        assert (await client.post(f"{path}/rotate", json={})).status_code == 200
+        late = await client.post(f"{path}/limits", json={"requests_per_minute": 5})
+    assert late.status_code == 409
+    assert "was replaced by" in late.json()["error"]["message"]
+    (record,) = [one for one in await house.records(verb="key.set_limits") if one["outcome"] == "done"]
+    assert record["facts"]["limits_after"] == "until 2090-05-01 12:00 UTC"
+
+
+async def test_new_limits_of_a_key_hold_from_the_next_call_and_its_holder_does_not_lift_them(house: House):
+    call = {"model": "local-chat", "messages": [{"role": "user", "content": "hi"}]}
+    async with house.admin as client:
+        terms = {"name": "ci", "principal": "ci-bot", "requests_per_minute": 1}
+        made = (await client.post("/api/keys", json=terms)).json()
+        path = f"/api/keys/{made['key']['id']}/limits"
+        async with house.client(made["secret"]) as program:
+            statuses = [(await program.post("/v1/chat/completions", json=call)).status_code for _ in range(2)]
+            raised = await client.post(path, json={"requests_per_minute": 2, "cost_micros_per_day": 5_000_000})
+            statuses += [(await program.post("/v1/chat/completions", json=call)).status_code for _ in range(2)]
+            assert (await program.post(path, json={"requests_per_minute": None})).status_code == 403
+            await client.post(path, json={"requests_per_minute": None})
+            statuses.append((await program.post("/v1/chat/completions", json=call)).status_code)
+        other = await client.post(path, json={"cost_micros_per_day": 1, "currency": "EUR"})
+        past = await client.post(path, json={"expires_at": "2020-01-01T00:00:00Z"})
+        (shown,) = [one for one in (await client.get("/api/keys")).json()["keys"] if one["name"] == "ci"]
+    assert statuses == [200, 429, 200, 429, 200]
+    assert raised.json()["cost_micros_per_day"] == 5_000_000
+    assert (shown["requests_per_minute"], shown["cost_micros_per_day"], shown["currency"]) == (None, 5_000_000, "USD")
+    assert [(one.status_code, one.json()["error"]["param"]) for one in (other, past)] == [
+        (400, "currency"),
+        (400, "expires_at"),
+    ]
+    records = [one for one in await house.records(verb="key.set_limits") if one["outcome"] == "done"]
+    assert (records[-1]["facts"]["limits_before"], records[-1]["facts"]["limits_after"]) == (
+        "1 a minute",
+        "2 a minute, 5.00 USD a day",
+    )
+
+
 async def test_a_revoked_key_is_refused_from_then_on(house: House):
     async with house.admin as client:
         made = (await client.post("/api/keys", json={"name": "ci"})).json()

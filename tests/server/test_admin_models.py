@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from headgate.gateway import trial_routes
+from headgate.gateway.local_servers import local_servers
+from headgate.gateway.providers.ollama import provider as ollama
 from headgate.testing.house import House
 from headgate.testing.simulator import Failure, Script, Simulator
 
@@ -37,6 +41,8 @@ async def test_an_administrator_adds_a_model_tests_it_edits_it_and_removes_it(
         assert before["answer"] and before["cost_micros"] > 0 and before["record"]
         entry = draft(simulator)
         assert (await client.put("/api/entries/deployment/sim", json={"entry": entry})).status_code == 200
+        (new,) = (await client.get("/api/models")).json()["loose"]
+        assert new["health"]["state"] == "ok", "it answered the test before it was saved"
         alias = {"deployments": ["sim", "local-chat"], "description": "A better model"}
         assert (await client.put("/api/entries/alias/better", json={"entry": alias})).status_code == 200
         (after,) = (await client.post("/api/models/test", json={"deployment": "sim"})).json()["trials"]
@@ -51,7 +57,7 @@ async def test_an_administrator_adds_a_model_tests_it_edits_it_and_removes_it(
         shown = model["deployments"][0]
         assert shown["costs"] == "$5.00 in, unknown out, per million tokens"
         assert shown["sees"] == (
-            "Up to confidential; personal data, health data, payment data and passwords and keys only masked"
+            "Up to confidential; passwords and keys only masked; personal data, health data and payment data refused"
         )
         assert (shown["runs"], shown["health"]["state"]) == ("Our own machines", "ok")
         assert "getting-started" in model["use_cases"]
@@ -109,9 +115,30 @@ async def test_a_provider_tells_the_names_of_its_models(house: House, monkeypatc
         entry = {name: value for name, value in draft(simulator).items() if name not in ("id", "model")}
         told = (await client.post("/api/models/names", json={"entry": entry})).json()
         assert "gpt-sim" in told["names"], told
+        google = {**entry, "provider": "gemini", "base_url": simulator.base_url}
+        assert "gemini-sim" in (await client.post("/api/models/names", json={"entry": google})).json()["names"]
         gone = {**entry, "base_url": "http://127.0.0.1:9/v1"}
         silent = (await client.post("/api/models/names", json={"entry": gone})).json()
         assert (silent["names"], silent["why"]) == ([], "Nothing accepts connections at the address.")
+
+
+async def test_a_provider_tells_its_options_and_a_server_on_this_machine_is_found(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Simulator() as simulator, house.admin as client:
+        told = {one["name"]: one for one in (await client.get("/api/providers")).json()["providers"]}
+        (region,) = told["bedrock"]["options"]
+        assert (region["name"], region["is_required"], region["example"]) == ("region", True, "eu-central-1")
+        assert {one["name"]: one["is_required"] for one in told["azure"]["options"]}["resource"]
+        servers = {"ollama": replace(ollama, base_url=simulator.openai_url)}
+
+        async def at_the_simulator(_: Any, **how: Any) -> Any:
+            return await local_servers(servers, **how)
+
+        monkeypatch.setattr(trial_routes, "local_servers", at_the_simulator)
+        found = (await client.post("/api/models/find")).json()["servers"]
+        assert [(one["provider"], "gpt-sim" in one["models"]) for one in found] == [("ollama", True)]
+    assert (await house.records())[0]["verb"] == "model.names"
 
 
 async def test_people_see_the_models_that_they_may_use_and_for_what(house: House) -> None:
@@ -154,12 +181,22 @@ async def test_the_last_failure_of_a_deployment_is_told_to_administrators(
             models = (await client.get("/api/models")).json()["models"]
             return next(one for one in models if one["id"] == "better")["deployments"][0]["health"]
 
-        assert (await health())["state"] == "unknown"
+        async def status() -> dict[str, Any]:
+            told = (await client.get("/api/status")).json()
+            (one,) = [one for one in told["deployments"] if one["id"] == "sim"]
+            return {**one, "is_degraded": "deployment sim" in told["degraded"]}
+
+        assert (await health())["state"] == (await status())["state"] == "unknown"
+        assert not (await status())["is_degraded"]
         body = {"model": "better", "messages": [{"role": "user", "content": "Hello"}]}
         headers = {"x-headgate-use-case": "getting-started"}
         assert (await client.post("/v1/chat/completions", json=body, headers=headers)).status_code == 502
         failed = await health()
         assert (failed["state"], failed["why"]) == ("cooling_down", "The provider refused the key (status 401).")
+        told = await status()
+        assert (told["state"], told["reason"], told["is_degraded"]) == ("cooling_down", failed["why"], True)
+        # Another worker has its calls answered: this one knows it from the board.
         monkeypatch.setenv("SIM_API_KEY", SECRET)
-        assert (await client.post("/v1/chat/completions", json=body, headers=headers)).status_code == 200
-        assert (await health())["state"] == "ok"
+        assert (await client.post("/api/models/test", json={"deployment": "sim"})).json()["trials"][0]["worked"]
+        assert (await health())["state"] == (await status())["state"] == "ok"
+        assert not (await status())["is_degraded"]

@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 
 import httpx2
+import pytest
 
 from headgate.ledger.live import Watcher
 from headgate.ledger.prove import check_bundle
+from headgate.server.api import signed_in
 from headgate.testing.house import House, Streamed, events_of
 from headgate.testing.simulator import Failure, Script
 
@@ -271,6 +273,28 @@ async def test_whoever_loses_the_role_stops_seeing_records(house: House):
         await house.log_everything()
     assert "model.invoke" not in watcher.text
     assert [name for name, _ in events_of(watcher.text)] == ["error"]
+
+
+@pytest.mark.parametrize("look_s", [0.05, 3600.0])
+async def test_a_watcher_whose_session_was_ended_sees_no_more_records(
+    house: House, monkeypatch: pytest.MonkeyPatch, look_s: float
+):
+    """Also between two looks at the session: each batch looks again."""
+    monkeypatch.setattr(signed_in, "LOOK_S", look_s)
+    async with house.browser_of("ida", "auditor") as ida, house.admin as admin:
+        cookie = "; ".join(f"{name}={value}" for name, value in ida.cookies.items())
+        watcher = Streamed(house.app, "GET", "/api/records/live", {"host": HOST, "cookie": cookie})
+        async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+            watching = group.create_task(watcher.run())
+            await watcher.until(": still here")
+            ended = await admin.delete("/api/people/ida/sessions")
+            assert ended.json()["ended"] == 1
+            if look_s < 1:
+                await watching
+            await house.log_everything()
+    ((name, told),) = events_of(watcher.text)
+    assert (name, told["error"]["code"]) == ("error", "invalid_api_key"), told
+    assert "this session has ended" in told["error"]["message"]
 
 
 async def test_watching_needs_the_role(house: House):

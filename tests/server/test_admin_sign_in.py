@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import httpx2
 import psycopg
 import pytest
@@ -35,10 +37,10 @@ async def test_a_session_cookie_is_kept_from_scripts_and_from_other_sites(house:
     async with house.client() as client:
         answer = await client.post("/api/session", json={"token": await house.sign_in_token()})
     cookie = answer.headers["set-cookie"]
-    for attribute in ("HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"):
+    for attribute in ("HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=1209600"):
         assert attribute in cookie
     assert "Secure" not in cookie
-    assert "Secure" in set_cookie("default.x", is_secure=True)
+    assert "Secure" in set_cookie("default.x", lasts=timedelta(days=1), is_secure=True)
 
 
 async def test_the_database_keeps_digests_and_no_token(house: House):
@@ -52,12 +54,12 @@ async def test_the_database_keeps_digests_and_no_token(house: House):
     assert cookie.partition(".")[2] not in text
 
 
-async def test_a_link_is_over_after_ten_minutes_and_a_session_after_twelve_hours(house: House):
+async def test_a_link_is_over_after_ten_minutes_and_a_session_after_two_weeks(house: House):
     token = await house.sign_in_token()
     async with house.browser() as browser:
         with psycopg.connect(house.database.owner.conninfo, autocommit=True) as connection:
             connection.execute("UPDATE people.sign_ins SET expires_at = expires_at - interval '10 minutes'")
-            connection.execute("UPDATE people.sessions SET expires_at = expires_at - interval '12 hours'")
+            connection.execute("UPDATE people.sessions SET expires_at = expires_at - interval '14 days'")
         assert (await browser.post("/api/session", json={"token": token})).status_code == 401
         assert (await browser.get("/api/session")).status_code == 401
 

@@ -10,12 +10,19 @@ from typing import Any
 
 import httpx2
 import psycopg
+import pytest
 import pytest_asyncio
 
+from headgate.chat import store
 from headgate.chat.exports import as_markdown
+from headgate.chat.service import Chat, Kept, NewTurn
+from headgate.chat.store import AnsweringRow, TurnRow
+from headgate.kernel.errors import Conflict
+from headgate.kernel.identity import TenantId
 from headgate.ledger.log_keys import read_verifier, verifier_path
 from headgate.ledger.verify import verify_log
 from headgate.policy.entities import DEFAULT_TENANT
+from headgate.server.api import signed_in
 from headgate.testing.house import OTHER, House, Streamed, add_tenant, events_of
 from headgate.testing.simulator import Failure, Script
 
@@ -41,6 +48,14 @@ class Person:
 
     async def asks(self, conversation: str, question: str, **more: Any) -> httpx2.Response:
         return await self.client.post(f"/api/conversations/{conversation}/answers", json={"question": question, **more})
+
+    def streams(self, house: House, conversation: str, question: str) -> Streamed:
+        """Return the request for an answer, to follow event by event."""
+        cookie = "; ".join(f"{name}={value}" for name, value in self.client.cookies.items())
+        headers = {"host": HOST, "origin": f"http://{HOST}", "x-headgate-csrf": "1", "cookie": cookie}
+        body = json.dumps({"question": question}).encode()
+        path = f"/api/conversations/{conversation}/answers"
+        return Streamed(house.app, "POST", path, {**headers, "content-type": "application/json"}, body)
 
     async def opens(self, conversation: str) -> httpx2.Response:
         return await self.client.get(f"/api/conversations/{conversation}")
@@ -111,6 +126,45 @@ async def test_a_conversation_is_kept_branched_and_continued(house: House, peopl
     detail = (await ann.opens(conversation)).json()
     assert (detail["shown"], detail["system"]) == (turns[4]["id"], None)
     assert [hit["turn"] for hit in await ann.finds("capitals")] == [None]
+
+
+async def test_an_answer_that_is_asked_again_or_marked_as_bad_counts_in_the_outcomes_of_its_alias(
+    house: House, people: People
+):
+    async with house.admin as client:
+        for name, price in (("cheap", "0.1"), ("premium", "10")):
+            entry = {
+                "provider": "openai",
+                "model": "gpt-sim",
+                "base_url": house.simulator.openai_url,
+                "clearance": {"custody": "organisation", "level": "restricted"},
+                "price": {"input": price, "output": price},
+            }
+            assert (await client.put(f"/api/entries/deployment/{name}", json={"entry": entry})).status_code == 200
+        alias = {"deployments": ["cheap", "premium"], "prefer": "auto", "cache": {"ttl": "10m"}}
+        assert (await client.put("/api/entries/alias/tutor", json={"entry": alias})).status_code == 200
+        assert (await client.get("/api/models/outcomes", params={"alias": "local-chat"})).status_code == 400
+    talk = await people.ann.begins(model="tutor")
+    question = await people.ann.says(talk, "What is the capital of France?")
+    for _ in range(2):
+        assert (await people.ann.asks(talk, question)).status_code == 200
+    turns = await people.ann.turns(talk)
+    first, second = [one for one in turns if one["role"] == "assistant"]
+    assert [(one["gate"]["difficulty"], one["gate"]["cache"]) for one in (first, second)] == [
+        (0, "miss"),
+        (0, "bypass"),
+    ]
+    for is_good in (True, False):
+        told = {"answer": first["id"], "is_good": is_good}
+        assert (await people.ann.client.post(f"/api/conversations/{talk}/rating", json=told)).status_code < 300
+    nothing = {"answer": question, "is_good": True}
+    assert (await people.ann.client.post(f"/api/conversations/{talk}/rating", json=nothing)).status_code == 404
+    await house.count_usage()
+    async with house.admin as client:
+        found = (await client.get("/api/models/outcomes", params={"alias": "tutor", "days": 1})).json()
+    cheap = found["tiers"][0]
+    assert [cheap[name] for name in ("calls", "failed", "again", "bad", "good")] == [2, 0, 1, 1, 0]
+    assert (found["currency"], found["saved_micros"] > 0, found["suggested"]) == ("USD", True, 40)
 
 
 async def test_a_search_finds_the_beginnings_of_words_in_messages_titles_and_files(house: House, people: People):
@@ -202,7 +256,7 @@ async def test_a_refused_question_keeps_its_reason_until_an_answer_comes(house: 
     assert [turn["text"] for turn in await ann.turns(conversation)] == ["Anybody there?", "Here I am"]
 
 
-async def test_what_came_before_its_person_stopped_an_answer_is_kept(house: House, people: People):
+async def test_an_answer_goes_on_without_its_reader_until_its_person_stops_it(house: House, people: People):
     house.simulator.script(Script(text="word " * 50, stall="stream", stall_after=4))
     async with house.admin as client:
         admin = Person(client)
@@ -214,10 +268,117 @@ async def test_what_came_before_its_person_stopped_an_answer_is_kept(house: Hous
             group.create_task(request.run())
             await request.until("word")
             request.leave()
-        stopped = (await admin.turns(conversation))[-1]
+        assert (await admin.turns(conversation))[-1]["state"] == "running"
+        path = f"/api/conversations/{conversation}/stop"
+        assert (await people.bob.client.post(path)).status_code == 403
+        assert (await client.post(path)).status_code == 204
+        async with asyncio.timeout(30):
+            stopped = (await admin.turns(conversation))[-1]
+            while stopped["state"] == "running":
+                stopped = (await admin.turns(conversation))[-1]
     assert (stopped["state"], stopped["text"].startswith("word")) == ("stopped", True)
+    assert stopped["gate"]["deployment"] == "local-chat"
     (record,) = await house.records(verb="model.invoke")
     assert (stopped["record"], record["outcome"]) == (record["id"], "abandoned")
+
+
+async def test_a_full_conversation_asks_no_model_and_ends_nobody_elses_answer(
+    house: House, people: People, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(store, "MOST_TURNS", 2)
+    house.simulator.script(Script(text="word " * 50, stall="stream", stall_after=4))
+    full, other = await people.ann.begins(), await people.bob.begins()
+    question = [await people.ann.says(full, text) for text in ("one", "two")][-1]
+    bobs = people.bob.streams(house, other, await people.bob.says(other, "hello"))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bobs.run())
+        await bobs.until("word")
+        # The answer on its way takes the last place.
+        body = {"text": "more", "parent": None}
+        assert (await people.bob.client.post(f"/api/conversations/{other}/messages", json=body)).status_code == 409
+        refused = await people.ann.asks(full, question)
+        assert (refused.status_code, "holds at most 2 messages" in refused.text) == (409, True)
+        house.simulator.release()
+    assert [name for name, _ in events_of(bobs.text)][-1] == "gate"
+    assert (await people.bob.turns(other))[-1]["state"] == "whole"
+    assert [turn["role"] for turn in await people.ann.turns(full)] == ["user", "user"]
+    assert len(house.simulator.requests) == 1
+
+
+async def test_one_person_has_four_answers_on_their_way_and_no_more(house: House, people: People):
+    house.simulator.script(*(Script(text="word " * 50, stall="stream", stall_after=4) for _ in range(5)))
+    conversation, other = await people.ann.begins(), await people.bob.begins()
+    question = await people.ann.says(conversation, "hello")
+    asked = [people.ann.streams(house, conversation, question) for _ in range(4)]
+    bobs = people.bob.streams(house, other, await people.bob.says(other, "hello"))
+    async with asyncio.TaskGroup() as group:
+        for one in asked:
+            group.create_task(one.run())
+            await one.until("word")
+        fifth = await people.ann.asks(conversation, question)
+        assert (fifth.status_code, "4 answers to you are on their way" in fifth.text) == (429, True)
+        group.create_task(bobs.run())
+        await bobs.until("word")
+        house.simulator.release()
+    assert (await people.ann.asks(conversation, question)).status_code == 200
+
+
+@pytest.mark.parametrize("error", [Conflict("no"), TimeoutError(), RuntimeError("broken")])
+async def test_an_answer_that_fails_on_our_side_ends_nobody_elses(
+    house: House, people: People, monkeypatch: pytest.MonkeyPatch, error: Exception
+):
+    house.simulator.script(*(Script(text="word " * 50, stall="stream", stall_after=4) for _ in range(2)))
+    conversations = {name: await person.begins() for name, person in (("ann", people.ann), ("bob", people.bob))}
+    add, write = Chat.add, Chat.write_answer
+
+    async def add_but_hers(self: Chat, conversation_id: str, turn: NewTurn, *, tenant: TenantId) -> TurnRow:
+        if conversation_id == conversations["ann"] and turn.role == "assistant":
+            raise error
+        return await add(self, conversation_id, turn, tenant=tenant)
+
+    async def write_but_hers(self: Chat, kept: Kept, row: AnsweringRow) -> bool:
+        if kept.row.id == conversations["ann"]:
+            raise error
+        return await write(self, kept, row)
+
+    hers = people.ann.streams(house, conversations["ann"], await people.ann.says(conversations["ann"], "hello"))
+    his = people.bob.streams(house, conversations["bob"], await people.bob.says(conversations["bob"], "hello"))
+    monkeypatch.setattr(Chat, "add", add_but_hers)
+    monkeypatch.setattr(Chat, "write_answer", write_but_hers)
+    async with asyncio.TaskGroup() as group:
+        for one in (hers, his):
+            group.create_task(one.run())
+            await one.until("word")
+        await people.ann.client.post(f"/api/conversations/{conversations['ann']}/stop")
+        await hers.until("could not be kept")
+        house.simulator.release()
+    assert [name for name, _ in events_of(his.text)][-1] == "gate"
+    assert (await people.bob.turns(conversations["bob"]))[-1]["state"] == "whole"
+    monkeypatch.undo()
+    again = await people.bob.asks(conversations["bob"], (await people.bob.turns(conversations["bob"]))[0]["id"])
+    assert again.status_code == 200, again.text
+
+
+async def test_a_reader_whose_session_was_ended_reads_no_more_and_the_answer_goes_on(
+    house: House, people: People, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(signed_in, "LOOK_S", 0.05)
+    house.simulator.script(Script(text="word " * 50, stall="stream", stall_after=4))
+    conversation = await people.ann.begins()
+    stream = people.ann.streams(house, conversation, await people.ann.says(conversation, "Count"))
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(stream.run())
+        await stream.until("word")
+        assert (await people.admin.client.delete("/api/people/ann/sessions")).status_code == 200
+        await reading
+    name, told = events_of(stream.text)[-1]
+    assert (name, "this session has ended" in told["error"]["message"]) == ("error", True)
+    house.simulator.release()
+    async with house.browser("ann") as client, asyncio.timeout(60):
+        again = Person(client)
+        while (answer := (await again.turns(conversation))[-1])["state"] == "running":
+            pass
+    assert (answer["state"], answer["text"].count("word")) == ("whole", 50)
 
 
 async def test_what_is_deleted_is_gone_from_list_search_rows_and_records_and_the_log_verifies(

@@ -50,6 +50,33 @@ clearance = {{ custody = "{custody}" }}
 
 
 @pytest.mark.parametrize(
+    ("provider", "address"),
+    [
+        ("openai", None),
+        ("anthropic", None),
+        ("openai", "https://api.openai.com:443/v1/"),
+        ("openai", "http://API.openai.com"),
+    ],
+)
+async def test_no_providers_cloud_is_declared_as_our_own_machine(
+    house: House, provider: str, address: str | None
+) -> None:
+    entry = {"provider": provider, "model": "m", "clearance": {"level": "restricted", "custody": "organisation"}}
+    base_url = f'base_url = "{address}"' if address else ""
+    toml = f"""[[deployment]]
+id = "x"
+provider = "{provider}"
+model = "m"
+clearance = {{ level = "restricted", custody = "organisation" }}
+{base_url}
+"""
+    entry |= {"base_url": address} if address else {}
+    for status, param, message in await refusals(house, "deployment", entry, toml):
+        assert (status, param) == (400, "deployment[0].base_url"), message
+        assert "set base_url to the address of your server" in message
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("proxy_url", "http://169.254.169.254:80"),

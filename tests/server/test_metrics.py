@@ -82,6 +82,9 @@ async def traffic(house: House) -> str:
 
 async def test_a_scrape_tells_of_calls_in_both_formats(house: House):
     await traffic(house)
+    async with house.admin as client:  # reads what all workers noted about deployments
+        states = {one["id"]: one["state"] for one in (await client.get("/api/status")).json()["deployments"]}
+    assert (states["broken"], states["local-embed"]) == ("cooling_down", "unknown")
     for text, parse in (
         (await scrape(house), parser.text_string_to_metric_families),
         (await scrape(house, accept=OPENMETRICS), parse_openmetrics),
@@ -100,6 +103,32 @@ async def test_a_scrape_tells_of_calls_in_both_formats(house: House):
         assert total(found["headgate_refusals"], "headgate_refusals_total") == 1
         state = found["headgate_deployment_state"]
         assert total(state, "headgate_deployment_state", deployment="broken", state="cooling_down") == 1
+
+
+async def test_mistakes_of_callers_and_limits_are_refusals_with_their_reason_and_no_failures(house: House):
+    async with house.admin as client:
+        terms = {"name": "slow", "use_case": "getting-started", "requests_per_minute": 1}
+        slow = str((await client.post("/api/keys", json=terms)).json()["secret"])
+        assert (await client.post("/v1/chat/completions", json={**CALL, "model": "no-such"})).status_code == 404
+        house.simulator.script(Script(failure=Failure(400)))
+        assert (await client.post("/v1/chat/completions", json=CALL)).status_code == 400
+        house.simulator.script(Script(failure=Failure(500)))
+        assert (await client.post("/v1/chat/completions", json=CALL)).status_code == 502
+    async with house.client(slow) as client:
+        answers = [await client.post("/v1/chat/completions", json=CALL) for _ in range(2)]
+        assert [one.status_code for one in answers] == [200, 429]
+    found = families(await scrape(house))
+    calls, count = found["headgate_call_duration_seconds"], "headgate_call_duration_seconds_count"
+    assert [total(calls, count, outcome=one) for one in ("failed", "refused", "done")] == [1, 3, 1]
+    refusals, count = found["headgate_refusals"], "headgate_refusals_total"
+    rules = ("not_found", "upstream_error", "limit.requests")
+    assert [total(refusals, count, rule=one) for one in rules] == [1, 1, 1]
+    await house.count_usage()
+    async with house.admin as client:
+        overview = (await client.get("/api/usage/overview", params={"span": "1h"})).json()
+        assert (overview["figures"]["failed"], overview["figures"]["refused"]) == (1, 3)
+        (limited,) = (await client.get("/api/records", params={"rule": "limit.requests"})).json()["records"]
+        assert limited["rules"][0]["id"] == "limit.requests"
 
 
 async def test_made_up_model_names_make_no_series(house: House):

@@ -41,8 +41,8 @@ def test_a_path_with_the_model_in_it_is_found_with_its_model_whatever_the_model_
         match = found.calls["POST"].match
         assert (match.operation, match.model, match.stream) == ("chat", model, stream)
     assert paths.find("/acme/models/") is None
-    assert paths.names == {"openai", "anthropic", "acme"}
-    assert paths.served[:3] == ("/v1/chat/completions", "/v1/embeddings", "/acme/models/{model}:say")
+    assert paths.names == {"openai", "anthropic", "acme", "gemini"}
+    assert {"/v1/responses", "/acme/models/{model}:say"} <= set(paths.served)
 
 
 def test_a_wrong_base_url_is_told_with_that_of_the_plane() -> None:

@@ -318,3 +318,93 @@ async def test_a_registration_that_does_not_hold_is_refused_in_words(house: Hous
             assert (refused.status_code in (400, 409), told in refused.text) == (True, True), refused.text
         bot = await admin.post("/api/people/headgate/link")
         assert (bot.status_code, "sign-in links are for people" in bot.text) == (400, True)
+
+
+async def test_a_compliance_officer_governs_uses_rules_and_notices_and_gets_no_keys_models_or_people(house: House):
+    keeps = {"owner": "lena", "purpose": "Sort claims", "members": ["anna"]}
+    hook = {"channel": "webhook", "url": "https://tickets.example.com/hook"}
+    mail: dict[str, Any] = {"channel": "mail", "server": "smtp.example.com:587", "security": "tls"}
+    mail.update(sender="hg@example.com", to=["a@example.com"])
+    with_login = {**mail, "login": "env:SMTP_LOGIN"}
+    await house.register("anna")
+    async with house.admin as admin, house.browser_of("lena", "officer") as lena:
+        put = await admin.put("/api/entries/notification/mail", json={"entry": with_login})
+        assert put.status_code == 200, put.text
+
+        async def status(method: str, path: str, body: Any = None) -> int:
+            return (await lena.request(method, f"/api/{path}", json=body)).status_code
+
+        may = (await lena.get("/api/session")).json()["may"]
+        assert {"use_case.put", "use_case.share", "rule.set_mode", "notice.list", "approval.decide"} <= {*may}
+        assert not {"config.apply", "key.revoke", "session.end", "session.invite", "use_case.delete"} & {*may}
+        for path in ("records", "people", "config/state", "rules", "approvals", "notifications", "usage"):
+            assert await status("GET", path) == 200, path
+        assert await status("PUT", "use-cases/claims", {**keeps, "review_on": "2027-06-30"}) == 200
+        assert await status("PUT", "use-cases/claims/members/*") == 200
+        assert await status("PUT", "use-cases/claims/status", {"status": "paused"}) == 200
+        observe = {"mode": "observe"}
+        assert await status("PUT", "use-cases/claims/rules/mask-personal-data", observe) == 200
+        assert await status("PUT", "use-cases/administration/rules/own-keys-end", observe) == 403
+        assert await status("DELETE", "use-cases/claims") == 403
+
+        assert await status("PUT", "entries/notification/tickets", {"entry": hook}) == 200
+        assert await status("PUT", "entries/notification/tickets", {"entry": {**hook, "internal": True}}) == 403
+        assert await status("DELETE", "entries/notification/tickets") == 200
+        to_b = {"entry": {**with_login, "to": ["b@example.com"]}}
+        assert await status("PUT", "entries/notification/mail", to_b) == 200
+        elsewhere = {**with_login, "server": "mine.example.com:587"}
+        assert await status("PUT", "entries/notification/mail", {"entry": elsewhere}) == 403
+        assert await status("PUT", "entries/notification/mine", {"entry": {**mail, "login": "env:OPENAI_KEY"}}) == 403
+
+        assert await status("PUT", "entries/person/lena", {"entry": {"roles": ["admin"]}}) == 403
+        assert await status("POST", "keys", {"name": "bot", "use_case": "claims"}) == 403
+        everything = {"entry": {"text": "permit (principal, action, resource);"}}
+        assert await status("PUT", "entries/policy/own", everything) == 403
+        assert await status("POST", "people/anna/link") == 403
+        assert await status("POST", "config/apply", {"toml": ""}) == 403
+
+
+async def test_an_invitation_works_for_a_week_and_a_session_goes_on_while_it_is_used(house: House):
+    def age(days: int) -> None:
+        with psycopg.connect(house.database.owner.conninfo, autocommit=True) as connection:
+            connection.execute("UPDATE people.sessions SET seen_at = seen_at - %s * interval '1 day'", [days])
+
+    async with house.admin as admin, house.client(**PAGE) as tom:
+        assert (await admin.post("/api/people", json={"id": "tom"})).status_code == 200
+        unused = (await admin.post("/api/people/tom/link")).json()
+        lasts = datetime.fromisoformat(unused["expires_at"]) - datetime.now(UTC)
+        assert timedelta(days=6, hours=23) < lasts <= timedelta(days=7)
+        made = (await admin.post("/api/people/tom/link")).json()
+        replaced = {"token": unused["link"].partition("#token=")[2]}
+        assert (await tom.post("/api/session", json=replaced)).status_code == 401
+        await redeem(tom, made["link"].partition("#token=")[2])
+        (session,) = (await tom.get("/api/sessions")).json()["sessions"]
+        idle, most = (datetime.fromisoformat(session[name]) - datetime.now(UTC) for name in ("idle_at", "expires_at"))
+        assert (idle.days, most.days) == (2, 13)
+        age(2)
+        assert (await tom.get("/api/session")).status_code == 200
+        age(2)
+        assert (await tom.get("/api/session")).status_code == 401
+        assert (await admin.get("/api/people/tom")).json()["sessions"] == 0
+
+        later = (await admin.post("/api/people/tom/link")).json()["link"].partition("#token=")[2]
+        assert (await admin.put("/api/people/tom", json={"roles": ["admin"]})).status_code == 200
+        assert (await tom.post("/api/session", json={"token": later})).status_code == 401
+
+
+async def test_a_session_that_somebody_else_could_have_opened_ends_with_a_new_role(house: House):
+    async with house.admin as admin, house.client(**PAGE) as tom, house.browser_of("ann") as ann:
+        await redeem(tom, await invite(admin, id="tom", roles=["auditor"]))
+        assert (await admin.put("/api/people/tom", json={"roles": []})).status_code == 200
+        assert (await admin.put("/api/people/tom", json={"roles": ["auditor"]})).status_code == 200
+        assert (await tom.get("/api/session")).json()["roles"] == ["auditor"]
+        assert (await admin.put("/api/people/tom", json={"roles": ["admin"]})).status_code == 200
+        assert (await admin.get("/api/people/tom")).json()["sessions"] == 0
+        assert (await admin.get("/api/people/tom/sessions")).json()["sessions"] == []
+        assert (await tom.get("/api/session")).status_code == 401
+        # It has ended for good.
+        assert (await admin.put("/api/people/tom", json={"roles": []})).status_code == 200
+        assert (await tom.get("/api/session")).status_code == 401
+        # The operator's link has no other maker.
+        assert (await admin.put("/api/people/ann", json={"roles": ["admin"]})).status_code == 200
+        assert (await ann.get("/api/session")).json()["roles"] == ["admin"]

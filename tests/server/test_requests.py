@@ -72,6 +72,7 @@ async def test_a_compressed_body_is_read_as_the_plain_one(house: House):
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/api/preview"])
 async def test_a_body_that_cannot_be_unpacked_within_its_limit_is_refused(house: House, path: str):
+    """Trap 48."""
     async with house.admin as client:
         for coding, body, status in REFUSED:
             headers = {"content-type": "application/json", "content-encoding": coding}

@@ -131,7 +131,7 @@ def test_origins_and_the_access_to_metrics_are_settings():
 
 @pytest.mark.parametrize("origin", [*APPLICATIONS, "APP://obsidian.md"])
 async def test_an_application_that_is_listed_may_call_models_and_read_the_answer(house: House, origin: str):
-    """As a browser does it: a preflight without a key, then the call."""
+    """Trap 48. As a browser does it: a preflight without a key, then the call."""
     asked = {
         "access-control-request-method": "POST",
         "access-control-request-headers": "authorization,content-type,x-stainless-os",
@@ -241,10 +241,11 @@ async def test_changing_a_page_is_not_a_thing(house: House):
 
 async def test_a_path_that_there_is_not_is_answered_in_the_callers_wire_and_never_with_a_page(house: House):
     paths = (
-        *("/v1/nothing", "/v1", "/v2/chat/completions", "/v1beta/models/gemini-2.0-flash:generateContent"),
-        *("/openai/deployments/gpt/chat/completions", "/v1/messages/nothing", "/v1/completions", "/unheard/of"),
+        *("/v1/nothing", "/v1", "/v2/chat/completions", "/v1beta/nothing", "/v1alpha/models/gemini:generateContent"),
+        *("/openai/deployments/gpt/chat/completions", "/v1/messages/nothing", "/v1/edits", "/unheard/of"),
         *("//v1/chat/completions", "/chat/completions", "/messages", "/v1//chat/completions", "/v1/v1/v1/messages"),
         *("/gateway/v1/chat/completions", "/api/v1/chat/completions", "/records/01ABC", "/v1/threads/t/messages"),
+        "/v1/chat/completions/chatcmpl-1/messages",
     )
     headers = {"host": "127.0.0.1:8080", "accept": "*/*", "authorization": f"Bearer {house.admin_key}"}
     for method, path in itertools.product(("GET", "POST"), paths):
@@ -253,18 +254,21 @@ async def test_a_path_that_there_is_not_is_answered_in_the_callers_wire_and_neve
         said = json.loads(request.text)
         assert (request.status, request.answer_headers["content-type"]) == (404, "application/json"), path
         assert said["error"]["message"].startswith(f"{method} {path} is not offered")
-        assert (said.get("type") == "error") == ("/messages" in path and "/threads/" not in path)
+        is_openai = "/threads/" in path or "/completions/" in path
+        assert (said.get("type") == "error") == ("/messages" in path and not is_openai)
+        assert not ("/completions/" in path and "base URL" in said["error"]["message"])
 
 
 async def test_programs_paths_are_no_pages_for_browsers_either(house: House):
     async with house.client(accept="text/html,*/*;q=0.8") as browser:
-        for path in ("/v1/nothing", "/v1beta/models", "/openai/v1/models", "/api/nothing", "/proxy/v1/models"):
+        for path in ("/v1/nothing", "/v1beta/files", "/openai/v1/models", "/api/nothing", "/proxy/v1/models"):
             answer = await browser.get(path)
             assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
         assert "Console" in (await browser.get("/anything/else")).text
 
 
 async def test_a_wrong_base_url_is_told_with_the_right_one(house: House):
+    """Trap 48."""
     followed, alone = "this Headgate's address followed by /v1", "this Headgate's address, without /v1"
     for path, meant, base in (
         ("//v1/chat/completions", "/v1/chat/completions", followed),
@@ -282,6 +286,7 @@ async def test_a_wrong_base_url_is_told_with_the_right_one(house: House):
 
 
 async def test_a_base_url_with_v1_too_many_or_a_slash_at_the_end_of_a_path_is_understood(house: House):
+    """Trap 48."""
     body = {"model": "local-chat", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
     async with house.admin as client:
         for path in ("/v1/v1/messages", "/v1/v1/chat/completions", "/v1/chat/completions/"):
@@ -458,10 +463,24 @@ async def test_the_embedded_model_is_told_callers_apart_by_names_that_say_nothin
 
 
 async def test_a_websocket_is_declined_so_that_clients_fall_back_to_http(house: House):
+    """Trap 31."""
     async with house.client(house.admin_key, upgrade="websocket") as client:
         answer = await client.get("/v1/responses")
     assert (answer.status_code, answer.headers["upgrade"]) == (426, "HTTP/1.1")
     assert answer.json()["error"]["code"] == "websocket_not_offered"
+
+
+async def test_realtime_is_not_offered_and_hands_out_no_key(house: House):
+    """Trap 45. A key of the provider's own, for a browser, would leave budgets and rules behind."""
+    async with house.admin as client:
+        for path in ("client_secrets", "sessions", "transcription_sessions", "calls"):
+            answer = await client.post(f"/v1/realtime/{path}", json={"session": {"type": "realtime"}})
+            error = answer.json()["error"]
+            assert (answer.status_code, error["type"], error["code"]) == (404, "invalid_request_error", "not_found")
+            assert error["message"].startswith(f"POST /v1/realtime/{path} is not offered")
+        socket = await client.get("/v1/realtime", headers={"upgrade": "websocket"})
+    assert socket.status_code == 426
+    assert not house.simulator.requests
 
 
 async def test_without_a_built_console_a_plain_page_says_what_to_do(tmp_path: Path):

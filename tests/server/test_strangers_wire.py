@@ -119,8 +119,8 @@ async def test_clients_of_other_wires_reach_the_provider_whose_path_holds_the_mo
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-headgate-dropped"] == "temperature"
     ((path, sent),) = acme.requests
-    action = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    assert path == f"/v1beta/models/publishers%2Facme%3Fgem%201:{action}"
+    action = "streamAnswer?alt=sse" if stream else "answer"
+    assert path == f"/acme/models/publishers%2Facme%3Fgem%201:{action}"
     assert MAIL not in sent and "HGX_EMAIL_" in sent
     if stream:
         chunks = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
@@ -132,13 +132,13 @@ async def test_clients_of_other_wires_reach_the_provider_whose_path_holds_the_mo
 
 
 @pytest.mark.parametrize("alias", ["local-chat", "gem"])
-@pytest.mark.parametrize("action", ["generateContent", "streamGenerateContent"])
+@pytest.mark.parametrize("action", ["answer", "streamAnswer"])
 async def test_clients_of_the_strangers_wire_reach_every_model(
     house: House, acme: Acme, alias: str, action: str
 ) -> None:
     house.simulator.default = Script(echo=True, chunk_chars=5)
     async with house.client(**{"x-acme-key": house.admin_key}) as client:
-        answer = await client.post(f"/v1beta/models/{alias}:{action}", json=CONTENTS)
+        answer = await client.post(f"/acme/models/{alias}:{action}", json=CONTENTS)
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-acme-request"]
     said = texts_of(answer.text if action.startswith("stream") else f"data: {answer.text}")
@@ -149,15 +149,15 @@ async def test_clients_of_the_strangers_wire_reach_every_model(
 
 
 async def test_a_wrong_request_of_the_strangers_wire_is_refused_in_its_form(house: House) -> None:
-    path = "/v1beta/models/local-chat:generateContent"
+    path = "/acme/models/local-chat:answer"
     async with house.admin as client, house.client(**{"x-acme-key": "wrong"}) as stranger:
         answers = [
             (await client.post(path, json={"contents": 1}), 400),
-            (await client.post("/v1beta/models/nothing:generateContent", json=CONTENTS), 404),
+            (await client.post("/acme/models/nothing:answer", json=CONTENTS), 404),
             (await stranger.post(path, json=CONTENTS), 401),
             (await client.get(path), 405),
-            (await client.get("/v1beta/nothing"), 404),
-            (await client.post("/elsewhere/models/local-chat:generateContent", json=CONTENTS), 404),
+            (await client.get("/acme/nothing"), 404),
+            (await client.post("/elsewhere/models/local-chat:answer", json=CONTENTS), 404),
             (await client.post("/unheard/of", json={}, headers={"x-acme-client": "1"}), 404),
         ]
         metrics = (await client.get("/metrics")).text

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
 
 from headgate.finops.commands import csv_of
+from headgate.finops.focus import BY, bill_of, days_of, month_of
 from headgate.testing.house import House
 from headgate.testing.simulator import Failure, Script, Tokens
 
@@ -152,6 +154,55 @@ async def test_every_call_counts_once_with_the_cost_of_all_its_attempts(house: H
     assert reasons["failed", ""] == "The provider failed"
 
 
+async def test_a_cached_answer_counts_as_a_request_and_its_saving_is_told(house: House):
+    await apply(house)
+    key = await house.register("anna", use_case="claims")
+    async with house.admin as client:
+        entry = {"deployments": ["first"], "cache": {"ttl": "10m"}}
+        assert (await client.put("/api/entries/alias/smart", json={"entry": entry})).status_code == 200
+    first, again = await call(house, key), await call(house, key)
+    assert (first.headers["x-headgate-cache"], first.json()) == ("miss", again.json())
+    assert (again.headers["x-headgate-cache"], again.headers["age"]) == ("hit", "0")
+    assert again.headers["x-headgate-record"] != first.headers["x-headgate-record"]
+    async with house.client(key) as client:
+        asked = {"model": "smart", "messages": HELLO, "stream": True}
+        stream = await client.post("/v1/chat/completions", json=asked)
+        renewed = await client.post("/v1/chat/completions", json=asked, headers={"cache-control": "no-cache"})
+    assert (stream.headers["x-headgate-cache"], stream.text.count("[DONE]")) == ("hit", 1)
+    assert renewed.headers["x-headgate-cache"] == "bypass"
+    await house.count_usage()
+    answer = await read(house, "/api/usage", by="use_case")
+    (figures,) = [row["figures"] for row in answer["rows"]]
+    assert (figures["calls"], figures["costs"], figures["unpriced"]) == (4, [{"currency": "USD", "micros": 52}], 0)
+    saved = [{"model": "smart", "hits": 2, "saved": {"currency": "USD", "micros": 52}}]
+    assert answer["saved"] == saved
+    assert (await read(house, "/api/usage/overview", span="1h"))["saved"] == saved
+
+
+async def test_a_month_is_priced_at_another_model(house: House):
+    await a_week_of_work(house)
+    month = f"{datetime.now(UTC):%Y-%m}"
+    found = await read(house, "/api/usage/what-if", price_of="second", month=month)
+    would = {(row["model"], row["deployment"]): row["would"]["micros"] for row in found["rows"]}
+    assert would == {
+        # Twice for Anna, once for Bob, and once with 90 cached tokens, for which the price has no lower rate.
+        ("smart", "first"): 3 * (120 + 140) + (1000 + 200),
+        ("smart", "second"): 1000 + 200,
+    }
+    assert found["would"] == {"currency": "USD", "micros": sum(would.values())}
+    assert found["costs"] == [{"currency": "USD", "micros": 1291 + 26}]
+    assert (await read(house, "/api/usage/what-if", price_of="openai/gpt-4o", month=month))["would"]["micros"] > 0
+    assert (await read(house, "/api/usage/what-if", price_of="first"))["rows"] == [], "last month had no calls"
+    async with house.admin as client:
+        for query, status in (
+            ({"price_of": "nothing/known"}, 404),
+            ({"price_of": "first", "month": "2100-01"}, 400),
+            ({"price_of": "first", "month": "soon"}, 400),
+            ({}, 400),
+        ):
+            assert (await client.get("/api/usage/what-if", params=query)).status_code == status, query
+
+
 async def test_figures_are_grouped_filtered_and_ordered(house: House):
     await a_week_of_work(house)
     for query, expected in (
@@ -177,6 +228,36 @@ async def test_figures_are_grouped_filtered_and_ordered(house: House):
     )
     assert [line[:2] for line in lines] == [["use_case", "calls"], ["claims", "4"], ["support", "3"]]
     assert lines[1][-2:] == ["USD", "0.001291"]
+
+
+async def test_a_month_is_exported_as_a_bill_without_calls_of_unknown_cost(house: House):
+    await a_week_of_work(house)
+    month = month_of(f"{datetime.now(UTC):%Y-%m}")
+    answer = await read(
+        house,
+        "/api/usage",
+        since=month.start.isoformat(),
+        until=month.end.isoformat(),
+        grain="day",
+        by=",".join(("time", *BY)),
+    )
+    bill = bill_of(answer["rows"], month, providers={"first": "openai", "second": "=openai"})
+    lines = list(csv.DictReader(io.StringIO(bill.text)))
+    told = sorted((one["SubAccountId"], one["ResourceId"], one["x_Person"], one["BilledCost"]) for one in lines)
+    assert [one[:3] for one in told] == [
+        ("claims", "first", "Anna Kim"),
+        ("claims", "second", "Anna Kim"),
+        ("support", "first", "bob"),
+    ]
+    assert round(sum(float(one["BilledCost"]) for one in lines if one["SubAccountId"] == "claims"), 6) == 0.001291
+    assert {one["ProviderName"] for one in lines} == {"openai", "'=openai"}
+    assert {(one["ChargeCategory"], one["BillingCurrency"], one["ConsumedUnit"]) for one in lines} == {
+        ("Usage", "USD", "Tokens")
+    }
+    assert lines[0]["BillingPeriodStart"] == f"{month.start:%Y-%m}-01T00:00:00Z"
+    assert bill.unpriced == sum(row["figures"]["unpriced"] for row in answer["rows"])
+    february = month_of("2028-02")
+    assert (len(days_of(february)), february.end.month) == (29, 3)
 
 
 async def test_everybody_reads_their_own_figures_owners_their_use_cases_and_auditors_all(house: House):
@@ -215,6 +296,17 @@ async def test_what_is_left_of_a_keys_limits_is_told_to_its_holder(house: House)
     mine = await read(house, "/api/usage/mine", made["secret"])
     (key,) = [one for one in mine["keys"] if one["id"] == made["key"]["id"]]
     assert (key["requests_left"], key["cost_micros_left"]) == (4, 5_000_000 - 26)
+
+
+async def test_figures_name_keys_to_an_administrator(house: House):
+    await apply(house)
+    async with house.admin as client:
+        body = {"name": "Anna's", "principal": "anna", "use_case": "claims"}
+        made = (await client.post("/api/keys", json=body)).json()
+    assert (await call(house, made["secret"])).status_code == 200
+    await house.count_usage()
+    rows = (await read(house, "/api/usage", by="key"))["rows"]
+    assert csv_of(rows, ["key"]).splitlines()[1].startswith("Anna's,1,")
 
 
 async def test_a_new_count_gives_the_same_figures_and_the_old_ones_stay_readable(house: House):

@@ -16,8 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headgate.finops.jobs import Rollups
+from headgate.finops.periods import Period, Span, spans_of
 from headgate.finops.slots import percentile_us, slot_of
 from headgate.finops.store import DIMENSIONS
+from headgate.finops.tally import GRAINS, Grain, start_of
 from headgate.kernel.decision import RuleHit
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import FiguresPage, RuleSet
@@ -272,6 +274,32 @@ def test_old_minutes_and_hours_are_deleted_and_days_stay(shared: TemporaryDataba
                     assert {key[0] for key in found[name]} == grains, (name, days)
 
     asyncio.run(example())
+
+
+@given(
+    st.lists(st.integers(1, 6 * 86_400), max_size=60),
+    st.integers(1, 6 * 86_400),
+    st.integers(0, 2 * 86_400),
+    st.sampled_from(GRAINS),
+)
+def test_coarse_rows_inside_a_period_and_finer_ones_at_its_ends_add_up_to_the_same_sum(
+    ages_s: list[int], length_s: int, end_s: int, grain: Grain
+) -> None:
+    rows = {
+        one: Counter(start_of(f"{NOW - timedelta(seconds=age_s):%FT%H:%M}", one) for age_s in ages_s) for one in GRAINS
+    }
+    until = NOW - timedelta(seconds=end_s)
+    period = Period(until - timedelta(seconds=length_s), until, 60, grain)
+
+    def total(spans: list[Span]) -> int:
+        return sum(
+            calls
+            for span in spans
+            for at, calls in rows[span.grain].items()
+            if span.since <= datetime.fromisoformat(at) < span.until
+        )
+
+    assert total(spans_of(period, now=NOW)) == total([Span(grain, period.since, period.until)])
 
 
 @given(st.lists(st.integers(2, 10**10), min_size=1), st.sampled_from((0.5, 0.95, 1.0)))

@@ -23,12 +23,12 @@ REPLIES = {
 @pytest.mark.parametrize("wire", DIALECTS.clients)
 def test_every_dialect_is_found_by_its_own_name_for_both_ends(wire: str) -> None:
     assert DIALECTS.client(wire).name == DIALECTS.provider(wire).name == wire
-    assert wire in DIALECTS.passing
+    assert wire in DIALECTS.passing or wire in DIALECTS.embeddings
 
 
 def test_an_unknown_wire_is_not_found_and_the_known_ones_are_named() -> None:
     for find in (DIALECTS.client, DIALECTS.provider):
-        with pytest.raises(NotFound, match="openai_chat, openai_embeddings"):
+        with pytest.raises(NotFound, match=r"openai_chat, .*openai_embeddings"):
             find("telex")
 
 

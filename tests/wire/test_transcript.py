@@ -74,7 +74,7 @@ def test_a_call_of_either_wire_reads_the_same(sent: dict[str, Any]):
 
 
 def test_what_is_no_chat_is_not_read_as_one():
-    for sent in (b"", b"[]", b"plain text", b'{"model":"m","input":"x"}', b"\xff"):
+    for sent in (b"", b"[]", b"plain text", b'{"model":"m","input":1}', b"\xff"):
         assert read_messages(sent, DIALECTS) is None
         assert read_answer(sent, DIALECTS) is None
 

@@ -103,7 +103,7 @@ export const policiesQuery = queryOptions({
 /** The destinations of notices. */
 export const notificationsQuery = queryOptions({
   queryKey: ["notifications"],
-  queryFn: async () => (await take(api.GET("/api/notifications"))).notifications,
+  queryFn: () => take(api.GET("/api/notifications")),
 });
 
 /** The rules with the modes that they have for one use case. */
@@ -133,6 +133,8 @@ export const recordPagesQuery = (filters: RecordFilters) =>
     },
     initialPageParam: "",
     getNextPageParam: (page) => page.next,
+    // Whoever comes back to a list expects what happened meanwhile.
+    staleTime: 0,
   });
 
 /** Counts of records over time, by outcome. */
@@ -173,6 +175,10 @@ export const approvalQuery = (approval: string) =>
     queryKey: ["approval", approval],
     queryFn: () => take(api.GET("/api/approvals/{approval}", { params: { path: { approval } } })),
   });
+
+/** The same for a page that shows it: a look at the content is recorded, so it is not taken again by the clock. */
+export const shownApprovalQuery = (approval: string) =>
+  queryOptions({ ...approvalQuery(approval), staleTime: Infinity, refetchOnWindowFocus: false });
 
 /** What became of a request for whoever asked, which is no look at content. */
 export const ownApprovalQuery = (approval: string) =>

@@ -280,6 +280,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/keys/{key}/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change the limits and the end of a key. */
+        post: operations["setKeyLimits"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/keys/{key}": {
         parameters: {
             query?: never;
@@ -665,6 +682,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/models/outcomes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What an alias with the preference auto saved and cost, and a better threshold. */
+        get: operations["getOutcomes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The prices of the deployments, in force and to come. */
+        get: operations["listPrices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/providers": {
         parameters: {
             query?: never;
@@ -677,6 +728,41 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/pulled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The models on this machine, and those that can be pulled by name. */
+        get: operations["listPulledModels"];
+        put?: never;
+        /** Pull an open-weight model to this machine, and follow its progress. */
+        post: operations["pullModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/pulled/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a pulled model. */
+        delete: operations["removePulledModel"];
         options?: never;
         head?: never;
         patch?: never;
@@ -710,6 +796,23 @@ export interface paths {
         put?: never;
         /** The names of the models that a provider offers. */
         post: operations["listModelNames"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/models/find": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The model servers that answer on Headgate's machine. */
+        post: operations["findModelServers"];
         delete?: never;
         options?: never;
         head?: never;
@@ -989,6 +1092,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/conversations/{conversation}/rating": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say whether an answer was good. */
+        post: operations["rateAnswer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/conversations": {
         parameters: {
             query?: never;
@@ -1016,6 +1136,23 @@ export interface paths {
         };
         /** Conversations of the caller with all these words in one message or title. */
         get: operations["searchConversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/of-record/{record}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The caller's own conversation that a record belongs to. */
+        get: operations["findConversationOfRecord"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1105,6 +1242,57 @@ export interface paths {
         put?: never;
         /** Ask a model for an answer to a message, and follow it event by event. */
         post: operations["askForAnswer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop the answers on their way in a conversation. */
+        post: operations["stopAnswers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/conversations/{conversation}/messages/{message}/ways": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the caller can do about a message that its model may not answer. */
+        get: operations["listWaysOn"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/colleagues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** People to share a conversation with, by name. */
+        get: operations["findColleagues"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1214,6 +1402,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The budgets with their used and reserved amounts of the current period. */
+        get: operations["listBudgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/usage/what-if": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a month would have cost on another model, from the recorded tokens. */
+        get: operations["whatIf"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/notifications": {
         parameters: {
             query?: never;
@@ -1242,6 +1464,57 @@ export interface paths {
         put?: never;
         /** Send a test notice now. */
         post: operations["testNotification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List your batches; an administrator sees those of everybody. */
+        get: operations["listBatches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/batches/{batch}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show how a batch stands. */
+        get: operations["getBatch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/batches/{batch}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel a batch. Lines on their way still finish. */
+        post: operations["cancelBatch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1352,14 +1625,15 @@ export interface components {
         };
         /**
          * DeploymentStatus
-         * @description A deployment with its health; `reason` is of its last failure.
+         * @description A deployment with its last known health, as the page Models has it; `reason` is of its last failure.
          */
         DeploymentStatus: {
             id: string;
             provider: string;
             model: string;
             /** @enum {unknown} */
-            state: "cooling_down" | "failing" | "ok";
+            state: "cooling_down" | "failing" | "ok" | "unknown";
+            answered_at: string | null;
             failed_at: string | null;
             reason: string;
         };
@@ -1658,6 +1932,18 @@ export interface components {
             expires_at?: string | null;
         };
         /**
+         * NewLimits
+         * @description New limits of a key. An omitted field keeps its limit, and null removes it.
+         *
+         *         Without `currency` the limit of cost keeps its currency. A key without a limit of cost gets one in USD.
+         */
+        NewLimits: {
+            requests_per_minute?: number | null;
+            cost_micros_per_day?: number | null;
+            currency?: string;
+            expires_at?: string | null;
+        };
+        /**
          * UseCaseList
          * @description The use cases that the reader may see, by id.
          */
@@ -1669,6 +1955,7 @@ export interface components {
          * @description A registered purpose with its id and what this reader may do with it.
          *
          *         `ceiling` and `ceiling_categories` limit its content; `headgate.toml` sets them. Built-in ones cannot be changed.
+         *         `names` has the name of each registered owner and member by id; nobody has the other ids.
          */
         UseCaseView: {
             owner: string;
@@ -1700,6 +1987,9 @@ export interface components {
             /** @default null */
             review_on: string | null;
             id: string;
+            names: {
+                [key: string]: string;
+            };
             is_built_in: boolean;
             /** @enum {unknown} */
             ceiling: "confidential" | "internal" | "public" | "restricted";
@@ -1818,7 +2108,7 @@ export interface components {
         };
         /**
          * RuleView
-         * @description A rule with its source text.
+         * @description A rule with its source text, or a check in the code that refuses under a name.
          *
          *         `effect` says in words what it does when it matches. `source` is where it comes from: built in, an own policy, or
          *         the file; `policy` names that policy. Nobody can set a rule to observe that is `is_always` enforced.
@@ -1857,7 +2147,8 @@ export interface components {
          * ApprovalView
          * @description A request for approval and its state.
          *
-         *         `title` names who wants to do what. `requester` is a name for readers who may list people, else the id.
+         *         `title` names who wants to do what. `requester`, `makers` and `approver_name` are names for readers who may list
+         *         people, else ids.
          *         `makers` made the requester's key. `record` is the id of the action's record. `labels` are the labels of the
          *         content. `details` describe the destination or the change. `can_decide` is whether this reader may decide it.
          */
@@ -1871,6 +2162,7 @@ export interface components {
             on_behalf_of: string[];
             makers: string[];
             use_case: string;
+            use_case_title: string;
             verb: string;
             resource: string;
             labels: string;
@@ -1883,6 +2175,7 @@ export interface components {
             requested_at: string;
             expires_at: string;
             approver: string | null;
+            approver_name: string | null;
             decided_at: string | null;
             reason: string;
             used_at: string | null;
@@ -1961,10 +2254,11 @@ export interface components {
         };
         /**
          * Session
-         * @description Who is signed in; `may` names the verbs of administration that they may do, or ask for.
+         * @description Who is signed in, by id and name; `may` names the verbs of administration that they may do, or ask for.
          */
         Session: {
             principal: string;
+            name: string;
             tenant: string;
             roles: string[];
             may: string[];
@@ -1980,12 +2274,15 @@ export interface components {
         /**
          * SessionView
          * @description An open session. `browser` is what the browser says of itself; `let_in_by` made the sign-in link.
+         *
+         *         It ends at `idle_at` if it is not used again, and at `expires_at` however much it is used.
          */
         SessionView: {
             id: string;
             browser: string;
             created_at: string;
             seen_at: string | null;
+            idle_at: string;
             expires_at: string;
             let_in_by: string | null;
             is_current: boolean;
@@ -1999,11 +2296,14 @@ export interface components {
         };
         /**
          * PersonList
-         * @description A page of people by id; `next` is the cursor of the next page, and `roles` are those that people can have.
+         * @description A page of people by id; `next` is the cursor of the next page.
+         *
+         *         `roles` are those that people can have, and `groups` those that somebody is in.
          */
         PersonList: {
             people: components["schemas"]["PersonView"][];
             roles: string[];
+            groups: string[];
             total: number;
             next: string | null;
         };
@@ -2053,6 +2353,7 @@ export interface components {
             use_case: string;
             roles: string[];
             expires_at: string | null;
+            replaced_by: string | null;
         };
         /**
          * NewPerson
@@ -2134,10 +2435,11 @@ export interface components {
         };
         /**
          * UsableUseCase
-         * @description A use case under which the caller may use models.
+         * @description A use case under which the caller may use models. `title` is the id of one without a title.
          */
         UsableUseCase: {
             id: string;
+            title: string;
             purpose: string;
             owner: string;
         };
@@ -2212,7 +2514,8 @@ export interface components {
          * HealthView
          * @description The last known health of a deployment.
          *
-         *         `why` and `advice` are of the last failure, for readers of the configuration.
+         *         `why` and `advice` are of the last failure, for readers of the configuration. Since `unhealthy_since` calls skip it
+         *         while another deployment is left, but for one try at a time.
          */
         HealthView: {
             /** @enum {unknown} */
@@ -2220,8 +2523,87 @@ export interface components {
             answered_at: string | null;
             failed_at: string | null;
             rests_until: string | null;
+            unhealthy_since: string | null;
             why: string;
             advice: string;
+        };
+        /**
+         * OutcomesView
+         * @description What the choices of an alias saved and cost since a time. Money is in micro-units of `currency`.
+         *
+         *         `saved_micros` compares with sending every call to the last deployment. `more_bad` estimates the bad outcomes that
+         *         the last deployment would have avoided. Both are null where the records do not tell. `is_cut`: the records of this
+         *         time are more than one report reads, so it begins later.
+         */
+        OutcomesView: {
+            alias: string;
+            since: string;
+            threshold: number;
+            calls: number;
+            tiers: components["schemas"]["TierView"][];
+            currency: string;
+            saved_micros: number | null;
+            more_bad: number | null;
+            suggested: number;
+            why: string;
+            is_cut: boolean;
+        };
+        /**
+         * TierView
+         * @description The calls that a deployment of the alias answered.
+         *
+         *         `failed` calls had an error, `again` were asked anew in the chat, and people marked `bad` and `good` answers.
+         */
+        TierView: {
+            deployment: string;
+            calls: number;
+            failed: number;
+            again: number;
+            bad: number;
+            good: number;
+            bad_share: number;
+            cost_micros: number;
+            bands: components["schemas"]["BandView"][];
+        };
+        /**
+         * BandView
+         * @description Calls of difficulties from `score` to 9 more, and their bad outcomes.
+         */
+        BandView: {
+            score: number;
+            calls: number;
+            bad: number;
+        };
+        /**
+         * PriceList
+         * @description The prices in force, and those to come, by deployment; with the version of the list prices.
+         */
+        PriceList: {
+            prices: components["schemas"]["DeploymentPrice"][];
+            list_version: string;
+        };
+        /**
+         * DeploymentPrice
+         * @description The price of a deployment from a day on, in UTC; `since` is null for one without a day.
+         *
+         *         Rates are micro-units of `currency` for a million tokens. Null is unknown. `above_input_tokens` are the lengths of
+         *         prompts from which on higher rates hold. `version` names the price as records do: the deployment's own, a row of
+         *         `[[price]]`, or the list prices. It is empty if no price is known.
+         */
+        DeploymentPrice: {
+            deployment: string;
+            provider: string;
+            model: string;
+            since: string | null;
+            is_in_force: boolean;
+            version: string;
+            currency: string | null;
+            input_micros: number | null;
+            output_micros: number | null;
+            cache_read_micros: number | null;
+            cache_write_micros: number | null;
+            cache_write_1h_micros: number | null;
+            above_input_tokens: number[];
         };
         /**
          * ProviderList
@@ -2239,6 +2621,7 @@ export interface components {
          *             is_ours: whether its machines are the organisation's.
          *             lists_models: whether it can be asked for the names of its models.
          *             quirks: switches for servers that deviate from its wire.
+         *             options: the fields of its deployments beyond those of every deployment.
          */
         ProviderView: {
             name: string;
@@ -2252,6 +2635,89 @@ export interface components {
             streaming: boolean;
             lists_models: boolean;
             quirks: string[];
+            options: components["schemas"]["OptionView"][];
+        };
+        /**
+         * OptionView
+         * @description An option of a provider's deployments; `default` is the value without one, or null.
+         */
+        OptionView: {
+            name: string;
+            says: string;
+            default: string | null;
+            is_required: boolean;
+            example: string;
+        };
+        /**
+         * PullProgress
+         * @description Data of the event `progress`. `bytes_per_s` and `left_s` are null before the first bytes.
+         */
+        PullProgress: {
+            done_bytes: number;
+            size_bytes: number;
+            percent: number;
+            bytes_per_s: number | null;
+            left_s: number | null;
+        };
+        /**
+         * PullPulled
+         * @description Data of the event `pulled`, the last one: the model, and the record.
+         */
+        PullPulled: {
+            model: components["schemas"]["PulledView"];
+            record: string;
+        };
+        /**
+         * PulledView
+         * @description A model on this machine.
+         */
+        PulledView: {
+            name: string;
+            size_bytes: number;
+            sha256: string;
+            source: string;
+            licence: string;
+            deployments: string[];
+        };
+        /**
+         * PullRequest
+         * @description A known model by its name, or any file with its digest; through a declared network.
+         */
+        PullRequest: {
+            name: string;
+            /** @default null */
+            url: string | null;
+            /** @default null */
+            sha256: string | null;
+            /** @default default */
+            network: string;
+        };
+        /**
+         * PulledList
+         * @description The models on this machine, and those that can be pulled by name.
+         */
+        PulledList: {
+            models: components["schemas"]["PulledView"][];
+            known: components["schemas"]["KnownView"][];
+        };
+        /**
+         * KnownView
+         * @description A model that can be pulled by its name.
+         */
+        KnownView: {
+            name: string;
+            good_for: string;
+            size_bytes: number;
+            licence: string;
+            sha256: string;
+        };
+        /**
+         * RemovedView
+         * @description A removed model.
+         */
+        RemovedView: {
+            name: string;
+            freed_bytes: number;
         };
         /**
          * TrialRequest
@@ -2314,6 +2780,22 @@ export interface components {
             names: string[];
             why: string;
             advice: string;
+        };
+        /**
+         * ServerList
+         * @description The model servers on Headgate's machine, by provider.
+         */
+        ServerList: {
+            servers: components["schemas"]["ServerView"][];
+        };
+        /**
+         * ServerView
+         * @description A model server that answers at the usual address of its provider, with the names of its models.
+         */
+        ServerView: {
+            provider: string;
+            base_url: string;
+            models: string[];
         };
         /**
          * PreviewRequest
@@ -2379,6 +2861,8 @@ export interface components {
         /**
          * ChatGate
          * @description Data of the event `gate`, after the answer: record, masking, cost and duration.
+         *
+         *         `masked` counts values in the whole call, and `masked_new` those in its last message; null where it is not known.
          */
         ChatGate: {
             record: string;
@@ -2396,6 +2880,14 @@ export interface components {
             currency: string | null;
             duration_us: number;
             skipped: string | null;
+            /** @default null */
+            masked_new: {
+                [key: string]: number;
+            } | null;
+            /** @default null */
+            difficulty: number | null;
+            /** @default null */
+            cache: string | null;
         };
         /**
          * ChatRequest
@@ -2614,11 +3106,15 @@ export interface components {
         };
         /**
          * Erasure
-         * @description The UTC days with erased content, oldest first. `covers` says what the erasure covers; empty without a day.
+         * @description The UTC days with erased content, oldest first.
+         *
+         *         `covers` says what the erasure covers; empty without a day. `answers` counts the erased answers that programs
+         *         could have continued.
          */
         Erasure: {
             days: string[];
             covers: string;
+            answers: number;
         };
         /**
          * LedgerView
@@ -2637,6 +3133,8 @@ export interface components {
          *
          *         `calls` counts the calls in which the rule matched. The other counts are calls that would have been refused, would
          *         have needed approval, would have been allowed, or would have had more or fewer duties, such as masking.
+         *         `unmasked` counts the values by kind that would have been sent unmasked; null where the records do not tell.
+         *         `models` are the models and destinations of all these calls.
          *         `is_complete` is false if there were too many records; then the newest ones count.
          */
         RulePreview: {
@@ -2652,6 +3150,10 @@ export interface components {
             allowed: number;
             more_duties: number;
             fewer_duties: number;
+            unmasked: {
+                [key: string]: number;
+            } | null;
+            models: string[];
             examples: components["schemas"]["ExampleCall"][];
         };
         /**
@@ -2716,6 +3218,14 @@ export interface components {
             is_shared: boolean;
         };
         /**
+         * Rating
+         * @description Whether an answer was good.
+         */
+        Rating: {
+            answer: string;
+            is_good: boolean;
+        };
+        /**
          * ConversationList
          * @description Conversations, newest first.
          */
@@ -2732,6 +3242,7 @@ export interface components {
             id: string;
             title: string;
             owner: string;
+            owner_name: string;
             model: string;
             use_case: string;
             labels: string;
@@ -2755,6 +3266,13 @@ export interface components {
             conversation: components["schemas"]["ConversationView"];
             turn: string | null;
             excerpt: string;
+        };
+        /**
+         * Place
+         * @description The caller's own conversation, or null for none.
+         */
+        Place: {
+            conversation: string | null;
         };
         /**
          * NewConversation
@@ -2787,6 +3305,7 @@ export interface components {
          */
         ReaderView: {
             person: string;
+            name: string;
             shared_at: string;
         };
         /**
@@ -2801,11 +3320,12 @@ export interface components {
             /** @enum {unknown} */
             role: "assistant" | "user";
             /** @enum {unknown} */
-            state: "failed" | "stopped" | "whole";
+            state: "failed" | "running" | "stopped" | "whole";
             said_at: string;
             text: string;
             attachments: components["schemas"]["Attachment"][];
             model: string | null;
+            compare_with: string | null;
             record: string | null;
             gate: components["schemas"]["ChatGate"] | null;
             error: components["schemas"]["ErrorDetail"] | null;
@@ -2856,7 +3376,8 @@ export interface components {
          * NewQuestion
          * @description A message; `parent` is the answer before it, or null for the first. An edited one has the same parent.
          *
-         *         `model` and `use_case` change those of the conversation from this message on.
+         *         `model` and `use_case` change those of the conversation from this message on. `compare_with` is a second model whose
+         *         answer is read side by side; ask for it as well.
          */
         NewQuestion: {
             /** @default  */
@@ -2867,6 +3388,8 @@ export interface components {
             model: string | null;
             /** @default null */
             use_case: string | null;
+            /** @default null */
+            compare_with: string | null;
             attachments?: components["schemas"]["Attachment"][];
         };
         /**
@@ -2879,8 +3402,42 @@ export interface components {
             model: string | null;
         };
         /**
+         * WaysView
+         * @description The ways on from a message without an answer.
+         *
+         *         `without_images` says whether the same model could answer the message without its images.
+         */
+        WaysView: {
+            models: components["schemas"]["WayView"][];
+            without_images: boolean;
+        };
+        /**
+         * WayView
+         * @description A model that could answer a message, after an approval if it needs one.
+         */
+        WayView: {
+            model: string;
+            needs_approval: boolean;
+            is_own_machines: boolean;
+        };
+        /**
+         * Colleagues
+         * @description Up to ten people, by name.
+         */
+        Colleagues: {
+            people: components["schemas"]["Colleague"][];
+        };
+        /**
+         * Colleague
+         * @description A person of the same organisation. `name` is the id of somebody without a name.
+         */
+        Colleague: {
+            id: string;
+            name: string;
+        };
+        /**
          * UsageAnswer
-         * @description Figures of groups in a period; `step_s` is the length of groups of time.
+         * @description Figures of groups in a period; `step_s` is the length of groups of time. `saved` is by model.
          */
         UsageAnswer: {
             since: string;
@@ -2889,13 +3446,14 @@ export interface components {
             grain: "day" | "hour" | "minute";
             step_s: number;
             rows: components["schemas"]["UsageRow"][];
+            saved: components["schemas"]["CacheSaving"][];
         };
         /**
          * UsageRow
          * @description The figures of one group. Dimensions that the list is not grouped by are null.
          *
-         *         `person` is a pseudonym, and `person_name` a name if the reader may know it. `before` are the figures of the
-         *         previous period, or null if the request did not ask for them.
+         *         `person` is a pseudonym. `person_name` and `key_name` are names if the reader may know them. `before` are the
+         *         figures of the previous period, or null if the request did not ask for them.
          */
         UsageRow: {
             /** @default null */
@@ -2910,6 +3468,8 @@ export interface components {
             person_name: string | null;
             /** @default null */
             key: string | null;
+            /** @default null */
+            key_name: string | null;
             /** @default null */
             model: string | null;
             /** @default null */
@@ -2960,6 +3520,15 @@ export interface components {
             first_p95_us: number | null;
         };
         /**
+         * CacheSaving
+         * @description Calls of a model that the cache answered, and what their answers cost when they were new.
+         */
+        CacheSaving: {
+            model: string;
+            hits: number;
+            saved: components["schemas"]["CostView"] | null;
+        };
+        /**
          * UsageOverview
          * @description Everything that the overview shows of a period.
          *
@@ -2981,6 +3550,7 @@ export interface components {
             people: components["schemas"]["UsageRow"][];
             keys: components["schemas"]["UsageRow"][];
             reasons: components["schemas"]["ReasonView"][];
+            saved: components["schemas"]["CacheSaving"][];
             is_rebuilding: boolean;
         };
         /**
@@ -3035,7 +3605,7 @@ export interface components {
         };
         /**
          * OwnUsage
-         * @description The caller's own usage, keys, use cases and models.
+         * @description The caller's own usage, keys, use cases and models, and the budgets of their calls.
          */
         OwnUsage: {
             since: string;
@@ -3047,6 +3617,7 @@ export interface components {
             models: components["schemas"]["UsageRow"][];
             use_cases: components["schemas"]["UsageRow"][];
             keys: components["schemas"]["OwnKey"][];
+            budgets: components["schemas"]["BudgetView"][];
             may_use: components["schemas"]["OwnUseCase"][];
             may_call: string[];
         };
@@ -3067,6 +3638,42 @@ export interface components {
             currency: string;
         };
         /**
+         * BudgetView
+         * @description A budget in its current period.
+         *
+         *         Amounts are micro-units of `currency` for money, else counts. `title` is the name of the scope for people.
+         *         `reserved` is the most that calls in flight may use. `forecast` is the use at the end of the period at the rate so
+         *         far; null for calls at once, which have no period. `refused` counts calls of this period.
+         */
+        BudgetView: {
+            id: string;
+            /** @enum {unknown} */
+            level: "group" | "key" | "organisation" | "person" | "use_case";
+            name: string;
+            title: string;
+            /** @enum {unknown} */
+            unit: "concurrency" | "money" | "requests" | "tokens";
+            currency: string | null;
+            period: ("day" | "hour" | "minute" | "month" | "quarter" | "week" | "year") | null;
+            limit: number;
+            hard: boolean;
+            used: number;
+            reserved: number;
+            refused: number;
+            forecast: number | null;
+            starts_at: string | null;
+            ends_at: string | null;
+            alerts: components["schemas"]["BudgetAlertView"][];
+        };
+        /**
+         * BudgetAlertView
+         * @description A threshold in percent of the limit, and when it was passed in this period; null before that.
+         */
+        BudgetAlertView: {
+            threshold: number;
+            raised_at: string | null;
+        };
+        /**
          * OwnUseCase
          * @description A use case that the caller may use models for.
          */
@@ -3076,11 +3683,54 @@ export interface components {
             is_owner: boolean;
         };
         /**
+         * BudgetList
+         * @description The tenant's budgets by id, and whether this reader may add, change and remove them.
+         */
+        BudgetList: {
+            budgets: components["schemas"]["BudgetView"][];
+            can_change: boolean;
+        };
+        /**
+         * WhatIf
+         * @description What a month cost, and what the same tokens would have cost at today's price of `price_of`.
+         *
+         *         Other models count tokens and cache prompts in another way, and write longer or shorter answers, so `would` is an
+         *         estimate. `price` names the price as records do.
+         */
+        WhatIf: {
+            month: string;
+            since: string;
+            until: string;
+            price_of: string;
+            price: string;
+            rows: components["schemas"]["WhatIfRow"][];
+            calls: number;
+            costs: components["schemas"]["CostView"][];
+            unpriced: number;
+            would: components["schemas"]["CostView"] | null;
+        };
+        /**
+         * WhatIfRow
+         * @description The calls that a deployment answered for an alias. `would` is null if a necessary price is unknown.
+         */
+        WhatIfRow: {
+            model: string;
+            deployment: string;
+            calls: number;
+            input_tokens: number;
+            output_tokens: number;
+            cached_tokens: number;
+            costs: components["schemas"]["CostView"][];
+            unpriced: number;
+            would: components["schemas"]["CostView"] | null;
+        };
+        /**
          * NotificationList
-         * @description The tenant's destinations of notices, by id.
+         * @description The tenant's destinations of notices, by id, and whether this reader may add, change and remove them.
          */
         NotificationList: {
             notifications: components["schemas"]["NotificationView"][];
+            can_change: boolean;
         };
         /**
          * NotificationView
@@ -3106,6 +3756,37 @@ export interface components {
          */
         TestResult: {
             status: number;
+        };
+        /**
+         * BatchList
+         * @description A page of batches, the newest first. `next` is the cursor of the next page.
+         */
+        BatchList: {
+            batches: components["schemas"]["BatchView"][];
+            next: string | null;
+        };
+        /**
+         * BatchView
+         * @description A batch.
+         */
+        BatchView: {
+            id: string;
+            owner: string;
+            wire: string;
+            endpoint: string;
+            use_case: string;
+            state: string;
+            total: number;
+            succeeded: number;
+            errored: number;
+            canceled: number;
+            expired: number;
+            fault: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            ended_at: string | null;
         };
     };
     responses: never;
@@ -3746,6 +4427,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CreatedKey"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    setKeyLimits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLimits"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
                 };
             };
             /** @description An error. */
@@ -4822,6 +5538,69 @@ export interface operations {
             };
         };
     };
+    getOutcomes: {
+        parameters: {
+            query?: {
+                /** @description The alias. */
+                alias?: string;
+                /** @description Records of this many days; 30 by default. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutcomesView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPrices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     listProviders: {
         parameters: {
             query?: never;
@@ -4838,6 +5617,99 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProviderList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listPulledModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PulledList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    pullModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PullRequest"];
+            };
+        };
+        responses: {
+            /** @description Server-sent events. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    removePulledModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovedView"];
                 };
             };
             /** @description An error. */
@@ -4904,6 +5776,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NamesView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    findModelServers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerList"];
                 };
             };
             /** @description An error. */
@@ -4988,9 +5889,9 @@ export interface operations {
             query?: {
                 /** @description Only `calls`, or only `administration` with Headgate's own jobs; both without attempts. */
                 kind?: string;
-                /** @description Only this verb, such as model.dispatch. */
+                /** @description Only this verb, such as model.dispatch, or one of several, with commas between them. */
                 verb?: string;
-                /** @description Only this outcome; `open` for records that are not closed. */
+                /** @description Only this outcome, or one of several; `open` for records that are not closed. */
                 outcome?: string;
                 /** @description Only this use case. */
                 use_case?: string;
@@ -5004,7 +5905,7 @@ export interface operations {
                 model?: string;
                 /** @description Only calls that went to this deployment. */
                 deployment?: string;
-                /** @description Only records in which this rule matched. */
+                /** @description Only records in which this rule matched, or this check refused, such as lattice.flow. */
                 rule?: string;
                 /** @description Only records with this category of content, such as pii. */
                 category?: string;
@@ -5054,9 +5955,9 @@ export interface operations {
             query?: {
                 /** @description Only `calls`, or only `administration` with Headgate's own jobs; both without attempts. */
                 kind?: string;
-                /** @description Only this verb, such as model.dispatch. */
+                /** @description Only this verb, such as model.dispatch, or one of several, with commas between them. */
                 verb?: string;
-                /** @description Only this outcome; `open` for records that are not closed. */
+                /** @description Only this outcome, or one of several; `open` for records that are not closed. */
                 outcome?: string;
                 /** @description Only this use case. */
                 use_case?: string;
@@ -5070,7 +5971,7 @@ export interface operations {
                 model?: string;
                 /** @description Only calls that went to this deployment. */
                 deployment?: string;
-                /** @description Only records in which this rule matched. */
+                /** @description Only records in which this rule matched, or this check refused, such as lattice.flow. */
                 rule?: string;
                 /** @description Only records with this category of content, such as pii. */
                 category?: string;
@@ -5128,9 +6029,9 @@ export interface operations {
                 content?: boolean;
                 /** @description Only `calls`, or only `administration` with Headgate's own jobs; both without attempts. */
                 kind?: string;
-                /** @description Only this verb, such as model.dispatch. */
+                /** @description Only this verb, such as model.dispatch, or one of several, with commas between them. */
                 verb?: string;
-                /** @description Only this outcome; `open` for records that are not closed. */
+                /** @description Only this outcome, or one of several; `open` for records that are not closed. */
                 outcome?: string;
                 /** @description Only this use case. */
                 use_case?: string;
@@ -5144,7 +6045,7 @@ export interface operations {
                 model?: string;
                 /** @description Only calls that went to this deployment. */
                 deployment?: string;
-                /** @description Only records in which this rule matched. */
+                /** @description Only records in which this rule matched, or this check refused, such as lattice.flow. */
                 rule?: string;
                 /** @description Only records with this category of content, such as pii. */
                 category?: string;
@@ -5199,9 +6100,9 @@ export interface operations {
                 limit?: number;
                 /** @description Only `calls`, or only `administration` with Headgate's own jobs; both without attempts. */
                 kind?: string;
-                /** @description Only this verb, such as model.dispatch. */
+                /** @description Only this verb, such as model.dispatch, or one of several, with commas between them. */
                 verb?: string;
-                /** @description Only this outcome; `open` for records that are not closed. */
+                /** @description Only this outcome, or one of several; `open` for records that are not closed. */
                 outcome?: string;
                 /** @description Only this use case. */
                 use_case?: string;
@@ -5215,7 +6116,7 @@ export interface operations {
                 model?: string;
                 /** @description Only calls that went to this deployment. */
                 deployment?: string;
-                /** @description Only records in which this rule matched. */
+                /** @description Only records in which this rule matched, or this check refused, such as lattice.flow. */
                 rule?: string;
                 /** @description Only records with this category of content, such as pii. */
                 category?: string;
@@ -5267,9 +6168,9 @@ export interface operations {
                 after?: number;
                 /** @description Only `calls`, or only `administration` with Headgate's own jobs; both without attempts. */
                 kind?: string;
-                /** @description Only this verb, such as model.dispatch. */
+                /** @description Only this verb, such as model.dispatch, or one of several, with commas between them. */
                 verb?: string;
-                /** @description Only this outcome; `open` for records that are not closed. */
+                /** @description Only this outcome, or one of several; `open` for records that are not closed. */
                 outcome?: string;
                 /** @description Only this use case. */
                 use_case?: string;
@@ -5283,7 +6184,7 @@ export interface operations {
                 model?: string;
                 /** @description Only calls that went to this deployment. */
                 deployment?: string;
-                /** @description Only records in which this rule matched. */
+                /** @description Only records in which this rule matched, or this check refused, such as lattice.flow. */
                 rule?: string;
                 /** @description Only records with this category of content, such as pii. */
                 category?: string;
@@ -5641,6 +6542,39 @@ export interface operations {
             };
         };
     };
+    rateAnswer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rating"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     listConversations: {
         parameters: {
             query?: {
@@ -5731,6 +6665,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SearchResult"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    findConversationOfRecord: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                record: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Place"];
                 };
             };
             /** @description An error. */
@@ -5960,6 +6925,102 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": unknown;
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    stopAnswers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listWaysOn: {
+        parameters: {
+            query?: {
+                /** @description The model that did not answer; that of the message by default. */
+                model?: string;
+            };
+            header?: never;
+            path: {
+                conversation: string;
+                message: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WaysView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    findColleagues: {
+        parameters: {
+            query?: {
+                /** @description A part of the name or id, of at least two letters. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Colleagues"];
                 };
             };
             /** @description An error. */
@@ -6260,6 +7321,83 @@ export interface operations {
             };
         };
     };
+    listBudgets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    whatIf: {
+        parameters: {
+            query?: {
+                /** @description A deployment, or a model with a list price, such as openai/gpt-4o. */
+                price_of?: string;
+                /** @description A month in UTC, such as 2026-10; the last whole one by default. */
+                month?: string;
+                /** @description Only actions of this verb, such as model.invoke. */
+                verb?: string;
+                /** @description Only this use case. Its owner may read its figures. */
+                use_case?: string;
+                /** @description Only this person or program, by pseudonym or by id. */
+                person?: string;
+                /** @description Only calls with this key, by its id. */
+                key?: string;
+                /** @description Only this alias. */
+                model?: string;
+                /** @description Only calls that this deployment answered. */
+                deployment?: string;
+                /** @description Only this outcome, such as done, refused or failed. */
+                outcome?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhatIf"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     listNotifications: {
         parameters: {
             query?: never;
@@ -6307,6 +7445,102 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TestResult"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listBatches: {
+        parameters: {
+            query?: {
+                /** @description The `next` value of the previous page. */
+                cursor?: string;
+                /** @description At most this many, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getBatch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                batch: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    cancelBatch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                batch: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchView"];
                 };
             };
             /** @description An error. */

@@ -1,6 +1,6 @@
 /** The form of an alias: its deployments in the order of attempts, moved by drag or by buttons. */
 
-import { ActionIcon, Button, Group, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
+import { ActionIcon, Button, Group, NativeSelect, NumberInput, Stack, Switch, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type DragEvent, type FormEvent, useState } from "react";
 
@@ -18,14 +18,65 @@ import prose from "../elements/prose.module.css";
 const UP = "M8 13V3M4 7l4-4 4 4";
 const DOWN = "M8 3v10M4 9l4 4 4-4";
 
+/** The kinds of calls that an alias may be for, most common first. */
+const KINDS = [
+  { value: "chat", label: "Chat" },
+  { value: "embed", label: "Embeddings" },
+  { value: "rerank", label: "Reranking" },
+  { value: "moderate", label: "Moderations" },
+  { value: "image", label: "Images" },
+  { value: "image_edit", label: "Edits of images" },
+  { value: "image_variation", label: "Variations of images" },
+  { value: "speech", label: "Speech" },
+  { value: "transcribe", label: "Transcriptions" },
+  { value: "translate", label: "Translations of audio" },
+];
+
 export interface AliasFields {
   readonly id: string;
   readonly deployments: readonly string[];
   readonly operation: string;
   readonly description: string;
+  readonly prefer: string;
+  readonly weights: Readonly<Record<string, number>>;
+  /** The exact cache, or null without one. Fields that the form does not show stay as they are. */
+  readonly cache: Readonly<Record<string, unknown>> | null;
+  readonly hedge: string | null;
+  readonly threshold: number | null;
 }
 
-export const NEW_ALIAS: AliasFields = { id: "", deployments: [], operation: "chat", description: "" };
+export const NEW_ALIAS: AliasFields = {
+  id: "",
+  deployments: [],
+  operation: "chat",
+  description: "",
+  prefer: "order",
+  weights: {},
+  cache: null,
+  hedge: null,
+  threshold: null,
+};
+
+/** The difficulty from which a dearer deployment is asked first, until somebody chooses another one. */
+const THRESHOLD = 40;
+
+/** How long the cache keeps answers. */
+const TIMES = [
+  { value: "1m", label: "1 minute" },
+  { value: "10m", label: "10 minutes" },
+  { value: "1h", label: "1 hour" },
+  { value: "24h", label: "1 day" },
+];
+
+/** What the first attempt goes to, of the deployments that the content may go to. */
+const PREFERENCES = [
+  { value: "order", label: "The first of the list" },
+  { value: "cheapest", label: "The cheapest, by the prices of the deployments" },
+  { value: "fastest", label: "The fastest, as measured" },
+  { value: "least_loaded", label: "The one with the fewest calls in work" },
+  { value: "weighted", label: "Shares, by weights" },
+  { value: "auto", label: "By difficulty: the list goes from cheap to premium" },
+];
 
 /** The fields of a stored entry. */
 export function aliasFieldsOf(entry: Entry): AliasFields {
@@ -34,6 +85,11 @@ export function aliasFieldsOf(entry: Entry): AliasFields {
     deployments: Array.isArray(entry.deployments) ? entry.deployments.map(String) : [],
     operation: String(entry.operation ?? "chat"),
     description: String(entry.description ?? ""),
+    prefer: String(entry.prefer ?? "order"),
+    weights: (entry.weights ?? {}) as Record<string, number>,
+    cache: (entry.cache ?? null) as Record<string, unknown> | null,
+    hedge: (entry.hedge ?? null) as string | null,
+    threshold: (entry.threshold ?? null) as number | null,
   };
 }
 
@@ -57,6 +113,11 @@ export function AliasForm({ initial, stored, onDone, onCancel }: Props) {
       deployments: [...fields.deployments],
       operation: fields.operation,
       description: fields.description,
+      prefer: fields.prefer,
+      weights: fields.prefer === "weighted" ? weightsOf(fields) : {},
+      cache: fields.cache,
+      hedge: fields.hedge,
+      threshold: fields.prefer === "auto" ? fields.threshold : null,
     },
     version: stored?.version ?? null,
   };
@@ -105,16 +166,13 @@ export function AliasForm({ initial, stored, onDone, onCancel }: Props) {
             />
             <NativeSelect
               label="For"
-              data={[
-                { value: "chat", label: "Chat" },
-                { value: "embed", label: "Embeddings" },
-              ]}
+              data={KINDS}
               value={fields.operation}
               onChange={(event) => change({ operation: event.currentTarget.value })}
             />
           </Stack>
         </Section>
-        <Section title="Deployments, in the order of attempts">
+        <Section title="Deployments">
           <Stack gap="sm" maw={560}>
             <Order
               ids={fields.deployments}
@@ -130,9 +188,64 @@ export function AliasForm({ initial, stored, onDone, onCancel }: Props) {
                 if (id) change({ deployments: [...fields.deployments, id] });
               }}
             />
+            <NativeSelect
+              label="Ask first"
+              description="If it fails before it answers, the next one is asked."
+              data={PREFERENCES}
+              value={fields.prefer}
+              onChange={(event) => change({ prefer: event.currentTarget.value })}
+            />
+            {fields.prefer === "weighted" &&
+              fields.deployments.map((id) => (
+                <NumberInput
+                  key={id}
+                  label={`Weight of ${id}`}
+                  min={0}
+                  max={1000}
+                  allowDecimal={false}
+                  value={fields.weights[id] ?? 1}
+                  onChange={(value) => change({ weights: { ...fields.weights, [id]: Number(value) || 0 } })}
+                />
+              ))}
+            {fields.prefer === "auto" && (
+              <NumberInput
+                label="Threshold"
+                description="Calls of this difficulty, from 0 to 100, go to a dearer deployment."
+                min={0}
+                max={100}
+                allowDecimal={false}
+                value={fields.threshold ?? THRESHOLD}
+                onChange={(value) => change({ threshold: Number(value) || 0 })}
+              />
+            )}
+            <NativeSelect
+              label="Ask a second deployment too"
+              description="If the first has no content after this time, and the budgets admit both. The first answer wins; both cost."
+              data={waitsWith(fields.hedge)}
+              value={fields.hedge ?? ""}
+              onChange={(event) => change({ hedge: event.currentTarget.value || null })}
+            />
             <Text size="xs" className={prose.quiet}>
-              Headgate tries the first one that the content may go to. If it fails before it answers, the next one is tried.
+              Headgate asks only deployments that the content may go to, whatever is preferred.
             </Text>
+          </Stack>
+        </Section>
+        <Section title="Cache">
+          <Stack gap="sm" maw={560}>
+            <Switch
+              label="Answer equal calls from the cache"
+              description="An equal call of the same person or program gets the earlier answer, and costs nothing. Calls with tools, or with a temperature above 0, are always new."
+              checked={fields.cache !== null}
+              onChange={(event) => change({ cache: event.currentTarget.checked ? { ttl: "10m" } : null })}
+            />
+            {fields.cache && (
+              <NativeSelect
+                label="Keep answers for"
+                data={timesWith(String(fields.cache.ttl))}
+                value={String(fields.cache.ttl)}
+                onChange={(event) => change({ cache: { ...fields.cache, ttl: event.currentTarget.value } })}
+              />
+            )}
           </Stack>
         </Section>
         {(save.error ?? plan.error) && <Failure error={save.error ?? plan.error} title="Nothing was saved" />}
@@ -158,6 +271,27 @@ export function AliasForm({ initial, stored, onDone, onCancel }: Props) {
       </Stack>
     </form>
   );
+}
+
+function weightsOf({ deployments, weights }: AliasFields): Record<string, number> {
+  return Object.fromEntries(deployments.map((id) => [id, weights[id] ?? 1]));
+}
+
+/** The times to choose from, with one that the file chose. */
+function timesWith(ttl: string): { value: string; label: string }[] {
+  return TIMES.some((time) => time.value === ttl) ? TIMES : [...TIMES, { value: ttl, label: ttl }];
+}
+
+const WAITS = [
+  { value: "", label: "Never" },
+  { value: "500ms", label: "After 0.5 s" },
+  { value: "800ms", label: "After 0.8 s" },
+  { value: "2s", label: "After 2 s" },
+  { value: "5s", label: "After 5 s" },
+];
+
+function waitsWith(hedge: string | null): { value: string; label: string }[] {
+  return WAITS.some((wait) => wait.value === (hedge ?? "")) ? WAITS : [...WAITS, { value: hedge!, label: hedge! }];
 }
 
 interface OrderProps {

@@ -7,10 +7,11 @@ import { type FormEvent, type ReactNode, useState } from "react";
 import { ApiError, type Schemas, api, take } from "../api/client";
 import { Failure, Section } from "../elements/page";
 import { useDraft } from "../draft";
+import { plural } from "../format";
 import { CATEGORIES, capitalised } from "../record/words";
 import { PlanLines } from "./PlanLines";
 import { Trial } from "./Trial";
-import { type DeploymentFields, type Entry, type Level, entryOf, isReference } from "./deployment";
+import { type DeploymentFields, type Entry, type Level, NEW, SENSITIVE, entryOf, isReference } from "./deployment";
 import { entriesQuery, providersQuery } from "./queries";
 import prose from "../elements/prose.module.css";
 
@@ -33,6 +34,9 @@ const LEVELS: Readonly<Record<Level, string>> = {
   restricted: "Restricted: what would do harm outside",
 };
 
+/** Our own machines always receive it. */
+const UNSCANNED = [["unscanned", "content that no scan can read, such as images"]] as const;
+
 export function DeploymentForm({ draft, initial, stored, alias = "", onDone, onCancel }: Props) {
   const client = useQueryClient();
   const providers = useQuery(providersQuery);
@@ -40,11 +44,13 @@ export function DeploymentForm({ draft, initial, stored, alias = "", onDone, onC
   const [kept, keep, forget] = useDraft(`deployment:${draft}`, { fields: initial, alias });
   // A pasted secret is shown as a mistake, and is kept nowhere: not even as a draft of this tab.
   const [pasted, setPasted] = useState<string | null>(null);
-  const { fields } = kept;
+  const fields = { ...NEW, ...kept.fields }; // a draft of an older version may lack a field
   const provider = providers.data?.find((one) => one.name === fields.provider);
   const entry = entryOf(fields, stored?.entry ?? {});
   const isNew = stored === null;
-  const isComplete = Boolean(fields.id.trim() && fields.model.trim() && pasted === null);
+  const needsAddress = provider !== undefined && !provider.is_ours && (fields.isOurs || provider.base_url === null);
+  const hasAddress = !needsAddress || fields.baseUrl.trim() !== "";
+  const isComplete = Boolean(fields.id.trim() && fields.model.trim() && hasAddress && pasted === null);
   const change = (changed: Partial<DeploymentFields>): void => {
     keep({ ...kept, fields: { ...fields, ...changed } });
     plan.reset();
@@ -93,17 +99,31 @@ export function DeploymentForm({ draft, initial, stored, alias = "", onDone, onC
                 {...text("id")}
               />
             )}
+            {isNew && <Servers onChoose={(chosen) => change({ provider: chosen, baseUrl: "", options: {} })} />}
             <NativeSelect
               label="Provider"
               description={provider?.summary}
               data={(providers.data ?? []).map((one) => one.name)}
               value={fields.provider}
-              onChange={(event) => change({ provider: event.currentTarget.value })}
+              onChange={(event) => change({ provider: event.currentTarget.value, options: {} })}
             />
+            {provider?.options.map((one) => (
+              <TextInput
+                key={one.name}
+                label={capitalised(one.name.replaceAll("_", " "))}
+                description={`${capitalised(one.says)}.`}
+                placeholder={one.default ?? one.example}
+                required={one.is_required && !fields.baseUrl.trim()}
+                error={faultOf(one.name)}
+                value={fields.options[one.name] ?? ""}
+                onChange={(event) => change({ options: { ...fields.options, [one.name]: event.currentTarget.value } })}
+              />
+            ))}
             <TextInput
               label="Address"
               description="The base URL of the API, as in the server's documentation."
-              placeholder={provider?.base_url ?? "http://host:port/v1"}
+              placeholder={(!fields.isOurs && provider?.base_url) || "http://host:port/v1"}
+              required={needsAddress}
               type="url"
               error={faultOf("base_url")}
               {...text("baseUrl")}
@@ -143,14 +163,14 @@ export function DeploymentForm({ draft, initial, stored, alias = "", onDone, onC
             <Radio.Group
               label="Machines"
               value={fields.isOurs ? "ours" : "theirs"}
-              onChange={(value) => change({ isOurs: value === "ours" })}
+              onChange={(value) => change({ isOurs: value === "ours", categories: value === "ours" ? SENSITIVE : [] })}
             >
               <Stack gap={6} mt={6}>
                 <Radio value="theirs" label="The provider's" description="Personal data, payment data and secrets leave only masked." />
                 <Radio
                   value="ours"
                   label="Our own machines"
-                  description="Headgate may reach its private address, and content may go there unmasked."
+                  description="Headgate may reach its private address. The data ticked below and content that no scan can read, such as images, go there as they are."
                 />
               </Stack>
             </Radio.Group>
@@ -169,16 +189,14 @@ export function DeploymentForm({ draft, initial, stored, alias = "", onDone, onC
             />
             <Checkbox.Group
               label="May receive as it is"
-              description="Everything else of these kinds arrives only as pseudonyms, if a rule masks it, or not at all."
+              description="A kind without a tick goes there only masked, if a rule masks it; Headgate refuses it otherwise. The card of the model says which."
               value={[...fields.categories]}
               onChange={(categories) => change({ categories })}
             >
               <Stack gap={6} mt={6}>
-                {[...Object.entries(CATEGORIES), ["unscanned", "content that no scan can read, such as images"] as const].map(
-                  ([value, words]) => (
-                    <Checkbox key={value} value={value} label={capitalised(words)} />
-                  ),
-                )}
+                {[...Object.entries(CATEGORIES), ...(fields.isOurs ? [] : UNSCANNED)].map(([value, words]) => (
+                  <Checkbox key={value} value={value} label={capitalised(words)} />
+                ))}
               </Stack>
             </Checkbox.Group>
           </Stack>
@@ -295,11 +313,39 @@ function Names({ fields, entry, error, isListed, onChange }: NamesProps) {
             Ask the provider for its models
           </Button>
           <Text size="xs" className={prose.quiet} role="status">
-            {ask.data && (ask.data.names.length ? `${ask.data.names.length} models: type to choose one.` : `${ask.data.why} ${ask.data.advice}`)}
+            {ask.data && (ask.data.names.length ? `${plural(ask.data.names.length, "model")}: type to choose one.` : `${ask.data.why} ${ask.data.advice}`)}
           </Text>
         </Group>
       )}
       {ask.error && <Failure error={ask.error} />}
+    </Stack>
+  );
+}
+
+interface ServersProps {
+  readonly onChoose: (provider: string) => void;
+}
+
+/** Looks for model servers on Headgate's own machine, and offers them. */
+function Servers({ onChoose }: ServersProps) {
+  const find = useMutation({ mutationFn: () => take(api.POST("/api/models/find")) });
+  const servers = find.data?.servers ?? [];
+  return (
+    <Stack gap={6}>
+      <Group gap="sm">
+        <Button size="compact-xs" variant="default" loading={find.isPending} onClick={() => find.mutate()}>
+          Look for model servers on Headgate&apos;s machine
+        </Button>
+        {servers.map((one) => (
+          <Button key={one.provider} size="compact-xs" variant="light" onClick={() => onChoose(one.provider)}>
+            Use {one.provider} at {one.base_url}
+          </Button>
+        ))}
+        <Text size="xs" className={prose.quiet} role="status">
+          {find.data && servers.length === 0 && "None answers at its usual address."}
+        </Text>
+      </Group>
+      {find.error && <Failure error={find.error} />}
     </Stack>
   );
 }

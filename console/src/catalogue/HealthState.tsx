@@ -15,8 +15,10 @@ export function HealthState({ health }: { health: Schemas["HealthView"] }) {
       );
     case "cooling_down":
       return (
-        <State tone="warn" icon="warn">
-          {health.rests_until ? `Tried last until ${formatTime(health.rests_until, now)}` : "Tried last"}
+        <State tone={health.unhealthy_since ? "bad" : "warn"} icon={health.unhealthy_since ? "bad" : "warn"}>
+          {health.unhealthy_since
+            ? `Skipped since ${formatTime(health.unhealthy_since, now)}`
+            : health.rests_until ? `Tried last until ${formatTime(health.rests_until, now)}` : "Tried last"}
         </State>
       );
     case "failing":

@@ -11,6 +11,7 @@ const STORED = {
   clearance: { level: "confidential", custody: "any", categories: ["pii"], purposes: ["support"] },
   price: { currency: "EUR", input: "0.25", output: "2", tiers: [{ above_input_tokens: 200000, input: "1" }] },
   tools: false,
+  options: { region: "eu-central-1" },
 };
 
 it("keeps what a form does not show", () => {
@@ -28,6 +29,12 @@ it("leaves out what is not said, and tells a free price from an unknown one", ()
   });
   expect(fieldsOf(entry).price).toBe("free");
   expect(entryOf({ ...NEW, id: "a", model: "m" }).price).toBeUndefined();
+});
+
+it("leaves out options without a value", () => {
+  const options = { region: " eu-central-1 ", location: " " };
+  expect(entryOf({ ...NEW, id: "a", model: "m", options }).options).toEqual({ region: "eu-central-1" });
+  expect(entryOf({ ...NEW, id: "a", model: "m" }).options).toBeUndefined();
 });
 
 it("knows a reference from a pasted secret", () => {

@@ -1,5 +1,7 @@
 /** The form of a deployment as it is typed, and the entry of the configuration that it makes. */
 
+import { CATEGORIES } from "../record/words";
+
 export type Level = "public" | "internal" | "confidential" | "restricted";
 
 /** Empty text is the default of the provider, or unknown. */
@@ -22,7 +24,12 @@ export interface DeploymentFields {
   readonly outputTokens: string;
   readonly tools: "usual" | "yes" | "no";
   readonly images: "usual" | "yes" | "no";
+  /** The provider's own fields, such as a region. */
+  readonly options: Readonly<Record<string, string>>;
 }
+
+/** The kinds of data that a server of one's own receives as they are, unless a person says otherwise. */
+export const SENSITIVE: readonly string[] = Object.keys(CATEGORIES);
 
 export const NEW: DeploymentFields = {
   id: "",
@@ -43,6 +50,7 @@ export const NEW: DeploymentFields = {
   outputTokens: "",
   tools: "usual",
   images: "usual",
+  options: {},
 };
 
 export type Entry = Record<string, unknown>;
@@ -78,6 +86,7 @@ export function fieldsOf(entry: Entry): DeploymentFields {
     outputTokens: text(entry.max_output_tokens),
     tools: choice(entry.tools),
     images: choice(entry.images),
+    options: Object.fromEntries(Object.entries(table(entry.options)).map(([name, value]) => [name, text(value)])),
   };
 }
 
@@ -99,6 +108,8 @@ export function entryOf(fields: DeploymentFields, stored: Entry = {}): Entry {
   put(entry, "max_output_tokens", fields.outputTokens ? Number(fields.outputTokens) : undefined);
   put(entry, "tools", fields.tools === "usual" ? undefined : fields.tools === "yes");
   put(entry, "images", fields.images === "usual" ? undefined : fields.images === "yes");
+  const options = Object.entries(fields.options).filter(([, value]) => value.trim() !== "");
+  put(entry, "options", options.length ? Object.fromEntries(options.map(([name, value]) => [name, value.trim()])) : undefined);
   return entry;
 }
 

@@ -21,7 +21,7 @@ export function CopyButton({ text, what, label = "Copy" }: { text: string; what:
       style={{ flexShrink: 0 }}
       leftSection={<Icon name={clipboard.copied ? "good" : "copy"} size={13} />}
       onClick={() => clipboard.copy(text)}
-      aria-label={`Copy ${what}`}
+      aria-label={label === "Copy" ? `Copy ${what}` : undefined}
     >
       <span aria-live="polite">{clipboard.copied ? "Copied" : label}</span>
     </Button>

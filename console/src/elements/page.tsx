@@ -1,7 +1,7 @@
 /** What every page is made of: its head, and what stands in for content that is not there. */
 
 import { Group, Paper, Skeleton, Stack, Text, Title } from "@mantine/core";
-import { type ReactNode, useEffect } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { Link } from "react-router";
 
 import { ApiError } from "../api/client";
@@ -42,6 +42,17 @@ export function Section({ title, children, aside }: { title: string; children: R
       </Group>
       {children}
     </Paper>
+  );
+}
+
+/** A part that is read only when it is opened. */
+export function Folded({ title, children }: { title: string; children: ReactNode }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details className={styles.folded} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{title}</summary>
+      {isOpen && children}
+    </details>
   );
 }
 

@@ -6,7 +6,7 @@ import type { RecordView, Schemas } from "../api/client";
 import { formatCost, formatTime, formatUtc } from "../format";
 import { type Cost, costOf, isModelCall, isUnsent } from "../record/facts";
 import { parseLabels } from "../record/labels";
-import { DECISIONS, OUTCOMES, RUNNING, type Tone, categoryWords, ruleEffect } from "../record/words";
+import { ASKED, DECISIONS, OUTCOMES, RUNNING, type Tone, categoryWords, countOf, ruleEffect } from "../record/words";
 import { Icon, type IconName } from "./icons";
 import { RuleName } from "./page";
 import styles from "./record.module.css";
@@ -23,8 +23,8 @@ export function State({ tone, icon, children }: { tone: Tone; icon: IconName; ch
 }
 
 /** How an action ended, with an explanation on hover; null has not ended yet. */
-export function Outcome({ outcome }: { outcome: string | null }) {
-  const known = outcome === null ? RUNNING : OUTCOMES[outcome];
+export function Outcome({ outcome, needsApproval = false }: { outcome: string | null; needsApproval?: boolean }) {
+  const known = needsApproval ? ASKED : outcome === null ? RUNNING : OUTCOMES[outcome];
   if (!known) return <Unknown text={outcome ?? ""} />;
   return (
     <span title={known.means}>
@@ -100,7 +100,7 @@ function RuleHit({ rule }: { rule: Schemas["RuleHitView"] }) {
   const { tone, icon, text } = ruleEffect(rule.does);
   return (
     <li style={{ display: "flex", gap: 8, padding: "3px 0" }}>
-      <span className={styles.state} data-tone={tone} style={{ alignItems: "flex-start", paddingTop: 3 }}>
+      <span className={styles.state} data-tone={tone} style={{ display: "block", paddingTop: 3 }}>
         <Icon name={icon} size={14} />
       </span>
       <span>
@@ -138,10 +138,10 @@ export function RecordCost({ record }: { record: RecordView }) {
   return <Money cost={cost} />;
 }
 
-/** Counts by kind, such as `2 email, 1 iban`. */
+/** Counts by kind, such as `2 e-mail addresses, 1 IBAN`. */
 export function Counts({ counts, none = "nothing" }: { counts: ReadonlyMap<string, number>; none?: string }) {
   if (!counts.size) return <span className={prose.quiet}>{none}</span>;
-  return <>{[...counts].map(([kind, count]) => `${count} ${kind.replaceAll("_", " ")}`).join(", ")}</>;
+  return <>{[...counts].map(([kind, count]) => countOf(kind, count)).join(", ")}</>;
 }
 
 /** Whether a rule that only observes would have decided otherwise. */

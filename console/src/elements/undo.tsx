@@ -5,7 +5,8 @@ import { type ReactNode, useEffect, useState } from "react";
 
 import styles from "./undo.module.css";
 
-const SHOWN_MS = 10_000;
+/** How long a change can be taken back. */
+export const UNDO_MS = 10_000;
 
 interface Offer {
   readonly text: string;
@@ -17,7 +18,7 @@ export function useUndo(): readonly [line: ReactNode, offer: (text: string, undo
   const [offered, setOffered] = useState<Offer | null>(null);
   useEffect(() => {
     if (!offered) return;
-    const timer = setTimeout(() => setOffered(null), SHOWN_MS);
+    const timer = setTimeout(() => setOffered(null), UNDO_MS);
     return () => clearTimeout(timer);
   }, [offered]);
   const line = (

@@ -106,7 +106,12 @@ function SessionRow({ session, onEnd }: { session: Session; onEnd: (() => void) 
         {session.seen_at ? <Time iso={session.seen_at} /> : <span className={prose.quiet}>unknown</span>}
       </Table.Td>
       <Table.Td data-label="Ends">
-        <Time iso={session.expires_at} />
+        <Time iso={session.idle_at} />
+        {session.idle_at !== session.expires_at && (
+          <Text size="xs" className={prose.quiet}>
+            if not used; at the latest <Time iso={session.expires_at} />
+          </Text>
+        )}
       </Table.Td>
       <Table.Td ta="right">
         {onEnd && (

@@ -1,6 +1,6 @@
 /** What pages read of people, each with the key under which it is cached. */
 
-import { type QueryClient, infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { type QueryClient, infiniteQueryOptions, queryOptions, useQuery } from "@tanstack/react-query";
 
 import { type Schemas, api, take } from "../api/client";
 import { keysQuery } from "../api/queries";
@@ -23,6 +23,15 @@ export const peopleQuery = (filters: PeopleFilters) =>
     },
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next,
+  });
+
+const MOST_FOUND = 20;
+
+/** The first people whose name or id has these words, and the groups. */
+export const foundPeopleQuery = (search: string) =>
+  queryOptions({
+    queryKey: ["people", "found", search],
+    queryFn: () => take(api.GET("/api/people", { params: { query: { limit: MOST_FOUND, ...(search && { search }) } } })),
   });
 
 export const personQuery = (person: string) =>
@@ -53,6 +62,12 @@ export const ownKeysQuery = queryOptions({
   queryKey: ["people", "own-keys"],
   queryFn: () => take(api.GET("/api/keys/own")),
 });
+
+/** Whether the reader may make keys of their own. */
+export function useMakesKeys(): boolean {
+  const { data } = useQuery({ ...ownKeysQuery, staleTime: 60_000 });
+  return (data?.use_cases.length ?? 0) > 0;
+}
 
 /** Reads everything about people and keys again. */
 export function forgetPeople(client: QueryClient): void {

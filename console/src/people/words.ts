@@ -12,6 +12,7 @@ export function kindWord(kind: Person["kind"]): string {
 
 const ROLES: Readonly<Record<string, string>> = {
   admin: "Administrator: changes people, keys, use cases, rules and models",
+  officer: "Compliance officer: reads what an auditor reads, approves, and governs use cases, rules and notifications",
   auditor: "Auditor: reads records, people and the configuration, and changes nothing",
   approver: "Approver: decides requests for approval",
 };
@@ -21,16 +22,33 @@ export function roleWords(role: string): string {
   return ROLES[role] ?? capitalised(role);
 }
 
+/** The short name of a role, for a list. */
+export function roleName(role: string): string {
+  return roleWords(role).split(":")[0]!;
+}
+
+/** How confidential content may be, least first. */
+export const LEVELS = ["public", "internal", "confidential", "restricted"] as const;
+
+/** The categories of values that were replaced by placeholders. */
+export const MASKED: readonly string[] = ["pii_pseudonymous", "phi_pseudonymous", "pci_pseudonymous", "secret_masked"];
+
 /** The content that may be shown to a person. */
-export function clearanceWords({ confidentiality, categories, access }: Person): string {
+export function clearanceWords({
+  confidentiality,
+  categories,
+  access,
+}: Pick<Person, "confidentiality" | "categories" | "access">): string {
   if (confidentiality === "restricted" && categories === null && access === null) return "Everything";
   const level = confidentiality === "public" ? "Public content" : `Up to ${confidentiality} content`;
-  const kinds =
-    categories === null
-      ? "of every category"
-      : categories.length === 0
-        ? "without personal data or other categories"
-        : `with ${categories.map(categoryWords).join(", ")}`;
+  const plain = categories?.filter((one) => !MASKED.includes(one));
+  const kinds = !plain
+    ? "of every category"
+    : plain.length
+      ? `with ${plain.map(categoryWords).join(", ")}`
+      : categories!.length
+        ? "with personal data, payment data and secrets only as placeholders"
+        : "without personal data or other categories";
   const lists = access === null ? "" : access.length === 0 ? "; on no access list" : `; on the lists ${access.join(", ")}`;
   return `${level}, ${kinds}${lists}`;
 }

@@ -1,16 +1,18 @@
 /** The proof of a record, checked in the browser, and a copy to tamper with. */
 
 import { Button, Group, SimpleGrid, Stack, Text, TextInput } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
-import { ApiError, type RecordView, type Schemas } from "../api/client";
+import { ApiError, type RecordView, type Schemas, api, take } from "../api/client";
 import { proofQuery } from "../api/queries";
 import { CopyButton, Lines } from "../elements/code";
-import { Failure, Rows, Section } from "../elements/page";
+import { Failure, Folded, Rows, Section } from "../elements/page";
 import { State } from "../elements/record";
 import { fromBase64, toText } from "../proof/bytes";
 import { type Bundle, type Report, type Step, checkBundle, isBundle, tamper, verdictOf } from "../proof/check";
+import { formatTime } from "../format";
+import { download } from "../usage/csv";
 import { MerklePath } from "./MerklePath";
 import marks from "../elements/marks.module.css";
 import prose from "../elements/prose.module.css";
@@ -18,7 +20,7 @@ import prose from "../elements/prose.module.css";
 const PENDING_REFRESH_MS = 2000;
 const TONES = { good: "good", bad: "bad", open: "warn" } as const;
 const ICONS = { good: "good", bad: "bad", open: "warn" } as const;
-const VERDICTS = { good: "Verified", bad: "Does not verify", open: "Consistent, not yet verified" } as const;
+const VERDICTS = { good: "Verified", bad: "Does not verify", open: "Consistent; no key of your own yet" } as const;
 
 export function Proof({ record, parts }: { record: RecordView; parts: readonly Schemas["PartView"][] }) {
   // A record is proved once it is closed and the log has taken it up, a moment later.
@@ -66,6 +68,51 @@ function Checked({
   record: RecordView;
   parts: readonly Schemas["PartView"][];
 }) {
+  const serverKey = useQuery(serverKeyQuery);
+  const report = useReport(bundle, record, parts, serverKey.data ?? "");
+  if (!report || serverKey.isPending) return <Rows count={2} />;
+  const failed = report.steps.find((step) => step.state === "bad");
+  const text = JSON.stringify(bundle, null, 2);
+  return (
+    <Stack gap="md">
+      <Group justify="space-between" gap="sm">
+        <div role="status" aria-label="Result">
+          {failed ? (
+            <State tone="bad" icon="bad">{`This record does not match the log: ${failed.title}.`}</State>
+          ) : (
+            <State tone="good" icon="good">
+              {`This record is in the log, unchanged since ${formatTime(record.closed_at ?? record.opened_at, new Date())}. Checked in your browser.`}
+            </State>
+          )}
+        </div>
+        <Button size="xs" variant="default" onClick={() => download(text, `headgate-proof-${record.id}.json`, "application/json")}>
+          Download proof
+        </Button>
+      </Group>
+      <Folded title="Check it independently of this server">
+        <Independent bundle={bundle} record={record} parts={parts} />
+      </Folded>
+    </Stack>
+  );
+}
+
+/** The key of the log as this server publishes it; empty where the reader may not ask for it. */
+const serverKeyQuery = queryOptions({
+  queryKey: ["log-key"],
+  queryFn: async () => (await take(api.GET("/api/ledger")).catch(() => null))?.vkey ?? "",
+  staleTime: Infinity,
+});
+
+/** The check with a key that the reader brings, step by step, and a copy to tamper with. */
+function Independent({
+  bundle,
+  record,
+  parts,
+}: {
+  bundle: Bundle;
+  record: RecordView;
+  parts: readonly Schemas["PartView"][];
+}) {
   const [copy, setCopy] = useState<Copy>({ bundle, at: null });
   const [trusted, setTrusted] = useState("");
   const original = useReport(bundle, record, parts, trusted);
@@ -77,6 +124,10 @@ function Checked({
   };
   return (
     <Stack gap="md">
+      <Text size="sm" className={prose.quiet} maw="72ch">
+        This server could show a log and a key that belong together. Ask your operator once for the log's verifier key, and
+        keep it. On Headgate's machine it is the file ledger/TENANT.vkey in the data folder.
+      </Text>
       <Group justify="space-between" gap="sm">
         <Verdict report={report} isTampered={copy.at !== null} />
         <Group gap="xs">
@@ -94,7 +145,7 @@ function Checked({
           <Steps steps={report.steps} />
           <TextInput
             label="The log's verifier key"
-            description="Paste the key that your operator publishes. The proof then does not depend on this server."
+            description="Paste the key from your operator."
             placeholder="name+id+key"
             classNames={{ input: prose.mono }}
             value={trusted}
@@ -163,7 +214,7 @@ function Verdict({ report, isTampered }: { report: Report; isTampered: boolean }
         {failed
           ? `This check fails: ${failed.title}.`
           : verdict === "open"
-            ? "Every possible check passed. Paste the log's verifier key to finish."
+            ? "Every check passed that needs no key of yours."
             : "Every check passed with the key that you pasted."}
       </Text>
     </div>

@@ -2,37 +2,47 @@
 
 import { Badge, Group, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useState } from "react";
 import { Link } from "react-router";
 
 import type { RecordDetail, RecordView, Schemas } from "../api/client";
 import { recordQuery } from "../api/queries";
 import { CopyButton, Json } from "../elements/code";
-import { Failure, PageHead, Rows, Section } from "../elements/page";
+import { Failure, Folded, PageHead, Rows, Section } from "../elements/page";
 import { useActionWords } from "../elements/VerbWords";
 import { Counts, EffectState, Labels, Money, Outcome, RecordCost, RuleHits, Time, Would } from "../elements/record";
 import { formatCount, formatDuration, formatSize, formatUtc, sentence, shortId } from "../format";
 import { Conversation } from "./Conversation";
-import { callsOf, countsOf, decisiveOf, numberFact, reasonOf, resourceName, textFact } from "./facts";
+import { callsOf, countsOf, decisiveOf, needsApproval, numberFact, reasonOf, resourceName } from "./facts";
 import { useLiveRecords } from "./live";
 import { Proof } from "./Proof";
+import { RoutePicture } from "./RoutePicture";
 import { Timeline } from "./Timeline";
 import { factWords, partWords } from "./words";
+import { UseCaseTitle } from "../usecase/titles";
 import prose from "../elements/prose.module.css";
-import styles from "./record-details.module.css";
 
 /** Facts that the page shows in words of its own. */
 const TOLD = new Set([
   "attempts",
+  "cache",
+  "cache_age_s",
+  "cache_why",
+  "candidates",
   "cost_micros",
   "currency",
   "deployment",
   "destination",
+  "difficulty",
+  "difficulty_parts",
   "first_item_us",
+  "hedge",
   "input_tokens",
   "output_tokens",
   "refused_by",
+  "preference",
+  "preferred",
   "skipped",
+  "threshold",
   "usage_is_estimate",
 ]);
 
@@ -72,6 +82,7 @@ function Whole({ detail }: { detail: RecordDetail }) {
           <Conversation conversation={conversation} parts={parts} />
         </Section>
       )}
+      <RoutePicture detail={detail} />
       <Decision record={record} decisive={decisiveOf(record, children)} />
       <Section title={children.length ? "Timing and attempts" : "Timing"}>
         <Timeline record={record} attempts={children} />
@@ -86,17 +97,6 @@ function Whole({ detail }: { detail: RecordDetail }) {
   );
 }
 
-/** A part that is read only when it is opened. */
-function Folded({ title, children }: { title: string; children: ReactNode }) {
-  const [isOpen, setOpen] = useState(false);
-  return (
-    <details className={styles.folded} onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>{title}</summary>
-      {isOpen && children}
-    </details>
-  );
-}
-
 function Summary({ detail }: { detail: RecordDetail }) {
   const { record, children } = detail;
   const call = callsOf([record, ...children].map((one) => ({ ...one, root: record.id })))[0];
@@ -105,7 +105,7 @@ function Summary({ detail }: { detail: RecordDetail }) {
   const reason = reasonOf(record, children);
   const hasFailed = record.outcome !== null && record.outcome !== "done";
   return (
-    <Section title="Summary" aside={<Outcome outcome={record.outcome} />}>
+    <Section title="Summary" aside={<Outcome outcome={record.outcome} needsApproval={needsApproval(record)} />}>
       <dl className={prose.facts}>
         {(hasFailed || record.told) && (
           <>
@@ -126,7 +126,9 @@ function Summary({ detail }: { detail: RecordDetail }) {
           {record.key && <span className={prose.quiet}> with the key {record.key.name || record.key.id}</span>}
         </dd>
         <dt>Use case</dt>
-        <dd>{record.use_case}</dd>
+        <dd>
+          <UseCaseTitle id={record.use_case} />
+        </dd>
         <dt>When</dt>
         <dd>
           <Time iso={record.opened_at} /> <span className={prose.quiet}>({formatUtc(record.opened_at)})</span>
@@ -174,7 +176,6 @@ function Tokens({ records }: { records: readonly RecordView[] }) {
 }
 
 function Decision({ record, decisive }: { record: RecordView; decisive: RecordView }) {
-  const skipped = textFact(record, "skipped");
   return (
     <Section
       title="Decision"
@@ -192,16 +193,6 @@ function Decision({ record, decisive }: { record: RecordView; decisive: RecordVi
           </Text>
         )}
         <RuleHits rules={decisive.rules} />
-        {skipped && (
-          <div>
-            <Text size="sm">Left out before any attempt:</Text>
-            <ul style={{ margin: 0 }}>
-              {skipped.split("; ").map((one) => (
-                <li key={one}>{one}</li>
-              ))}
-            </ul>
-          </div>
-        )}
       </Stack>
     </Section>
   );

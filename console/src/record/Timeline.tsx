@@ -7,7 +7,7 @@ import type { RecordView } from "../api/client";
 import { useActionWords } from "../elements/VerbWords";
 import { Outcome } from "../elements/record";
 import { formatDuration } from "../format";
-import { numberFact } from "./facts";
+import { needsApproval, numberFact } from "./facts";
 import { type Span, spansOf } from "./spans";
 import prose from "../elements/prose.module.css";
 import styles from "./Timeline.module.css";
@@ -52,7 +52,7 @@ function Bar({ span, isItself }: { span: Span; isItself: boolean }) {
             {name}
           </Link>
         )}
-        <Outcome outcome={record.outcome} />
+        <Outcome outcome={record.outcome} needsApproval={needsApproval(record)} />
         <span className={prose.quiet}>
           {record.outcome === null ? "running" : formatDuration(record.duration_us)}
           {first !== null && `, first token after ${formatDuration(first)}`}

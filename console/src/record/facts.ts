@@ -115,3 +115,8 @@ function sumOf(records: readonly RecordView[]): Cost | null {
   if (currency === undefined || costs.some((cost) => cost?.currency !== currency)) return null;
   return { micros: costs.reduce((sum, cost) => sum + cost!.micros, 0), currency };
 }
+
+/** Whether an action was not done because a person has to approve it. */
+export function needsApproval({ outcome, effect, error }: RecordView): boolean {
+  return outcome === "refused" && (effect === "ask" || error === "needs_approval");
+}

@@ -1,5 +1,7 @@
 /** Pseudonyms in text, which stand for masked values. */
 
+import { plural } from "../format";
+
 const TOKEN = /(HGX_[A-Z]{1,16}_[BCDFGHJKLMNPQRSTVWXZ]{15})/;
 
 const KINDS: Readonly<Record<string, string>> = {
@@ -8,6 +10,13 @@ const KINDS: Readonly<Record<string, string>> = {
   IBAN: "bank account",
   CARD: "payment card",
 };
+
+/** A number of masked values of one kind in words, such as "2 e-mail addresses". */
+export function countWords(kind: string, count: number): string {
+  const words = KINDS[kind.toUpperCase()] ?? KINDS[kind.replace("payment_", "").toUpperCase()];
+  if (words) return plural(count, words, `${words}${words.endsWith("s") ? "es" : "s"}`);
+  return plural(count, `${kind.replaceAll("_", " ")} value`);
+}
 
 /** A piece of text; `kind` says in words what a masked value is, null for other text. */
 export interface TextPiece {

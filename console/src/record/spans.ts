@@ -19,9 +19,10 @@ export function spansOf(
   record: RecordView,
   attempts: readonly RecordView[],
 ): { readonly spans: Span[]; readonly total_us: number } {
-  const opened = Date.parse(record.opened_at);
   const all = [record, ...[...attempts].sort((left, right) => (left.id < right.id ? -1 : 1))];
-  const offsetOf = (one: RecordView): number => Math.max(0, (Date.parse(one.opened_at) - opened) * 1000);
+  // A plan gets its own record at its second attempt, and lasts from the beginning of the first.
+  const begun = Math.min(...all.map((one) => Date.parse(one.opened_at)));
+  const offsetOf = (one: RecordView): number => (one === record ? 0 : (Date.parse(one.opened_at) - begun) * 1000);
   const total_us = Math.max(1, ...all.map((one) => offsetOf(one) + (one.duration_us ?? 0)));
   const spans = all.map((one): Span => {
     const start = offsetOf(one) / total_us;

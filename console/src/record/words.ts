@@ -1,6 +1,7 @@
 /** The words for what records, rules and content labels hold: one list each, for every page. */
 
 import type { IconName } from "../elements/icons";
+import { plural } from "../format";
 
 export type Tone = "good" | "warn" | "bad" | "quiet";
 
@@ -47,6 +48,14 @@ export const OUTCOMES: Readonly<Record<string, OutcomeWords>> = {
   },
 };
 
+/** The state of an action that a person has to approve. Its outcome in the record is `refused`. */
+export const ASKED: OutcomeWords = {
+  tone: "quiet",
+  icon: "open",
+  text: "Needs approval",
+  means: "A rule asks for a person's approval. After it, the same request runs once, as a call of its own.",
+};
+
 /** The state of an action that has not ended. */
 export const RUNNING: OutcomeWords = { tone: "quiet", icon: "open", text: "Running" };
 
@@ -87,6 +96,21 @@ export function categoryWords(name: string): string {
   return masking === "masked" ? `masked ${words}` : `${words} as pseudonyms`;
 }
 
+const KINDS: Readonly<Record<string, readonly [one: string, more: string]>> = {
+  email: ["e-mail address", "e-mail addresses"],
+  iban: ["IBAN", "IBANs"],
+  ip_address: ["IP address", "IP addresses"],
+  phone: ["phone number", "phone numbers"],
+  us_ssn: ["US social security number", "US social security numbers"],
+};
+
+/** A count of values of one kind, such as `2 e-mail addresses` or `1 payment card`. */
+export function countOf(kind: string, count: number): string {
+  const words = kind.replaceAll("_", " ");
+  const [one, more] = KINDS[kind] ?? [words, words.endsWith("s") ? words : `${words}s`];
+  return plural(count, one, more);
+}
+
 /** The features whose verbs have words of the trade; others go by their own name. */
 const FEATURES: Readonly<Record<string, string>> = {
   gateway: "Models",
@@ -101,12 +125,31 @@ export function featureWords(feature: string): string {
   return FEATURES[feature] ?? capitalised(feature);
 }
 
+const PREFERENCES: Readonly<Record<string, string>> = {
+  auto: "Deployments are asked by the difficulty of the call, from cheap to premium:",
+  cheapest: "The cheapest deployment is asked first:",
+  fastest: "The fastest deployment is asked first:",
+  least_loaded: "The deployment with the fewest calls in work is asked first:",
+  weighted: "Deployments are asked in shares, by weights:",
+};
+
+/** The words for the preference of an alias. */
+export function preferenceWords(preference: string | null): string {
+  return PREFERENCES[preference ?? ""] ?? "Deployments in the order of attempts:";
+}
+
 const FACTS: Readonly<Record<string, string>> = {
+  again: "Asked again after the answer of",
   attempt: "Attempt",
+  cache_deployment: "Answered at first by",
+  cache_hits: "Answers from the cache",
+  cache_record: "Answer of the record",
+  cache_waited: "Waited for an equal call",
   dropped: "Options left out",
   estimated: "Tokens estimated",
   is_new: "New",
   parts: "Parts read",
+  saved_micros: "Saved, in millionths",
   requested_model: "Model asked for",
   skipped: "Deployments skipped",
   status: "HTTP status",

@@ -12,9 +12,13 @@ import { Drawn, Icon, Logo } from "../elements/icons";
 import { GROUPS, type Page, Pages, type Place, isOpenTo } from "../page";
 import { useMay } from "../session";
 import { ColorScheme } from "./ColorScheme";
+import { SearchButton } from "./SearchButton";
 import prose from "../elements/prose.module.css";
 import styles from "./Frame.module.css";
 import brand from "./brand.module.css";
+
+/** The tenant of an installation that has one only. Its name tells nobody anything. */
+const DEFAULT_TENANT = "default";
 
 export function Frame({ session, children }: { session: Schemas["Session"] | null; children: ReactNode }) {
   const { pathname: path } = useLocation();
@@ -39,6 +43,7 @@ export function Frame({ session, children }: { session: Schemas["Session"] | nul
             <Logo />
             Headgate
           </Link>
+          {session && <SearchButton />}
           <ActionIcon
             className={styles.burger}
             variant="subtle"
@@ -116,13 +121,19 @@ function GroupBar({ path }: { path: string }) {
         </div>
       )}
       <div className={styles.groups}>
+        {groups.flatMap(({ places }) => places.filter((place) => place.isQuick)).map((place) => (
+          <Link key={place.path} to={place.path} data-current={isMarked(place, current) || undefined}>
+            <Drawn path={place.icon} size={18} />
+            <span>{place.title}</span>
+          </Link>
+        ))}
         {groups.map(({ group, words, places }) => (
           <button
             key={group}
             type="button"
             aria-expanded={group === openGroup}
             aria-controls="group"
-            data-current={places.some((place) => isMarked(place, current)) || undefined}
+            data-current={places.some((place) => !place.isQuick && isMarked(place, current)) || undefined}
             onClick={() => setOpenGroup(group === openGroup ? null : group)}
           >
             <Drawn path={places[0]!.icon} size={18} />
@@ -191,7 +202,7 @@ function SignedIn({ session }: { session: Schemas["Session"] }) {
   return (
     <div>
       <div className={prose.quiet} style={{ fontSize: "0.75rem", marginBottom: 4 }}>
-        {session.principal} · {session.tenant}
+        {[session.name, ...(session.tenant === DEFAULT_TENANT ? [] : [session.tenant])].join(" · ")}
         {session.roles.length > 0 && ` · ${session.roles.join(", ")}`}
       </div>
       <Group gap={4} grow wrap="nowrap">

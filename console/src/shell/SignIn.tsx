@@ -53,7 +53,7 @@ export default function SignIn() {
           <div>
             <Title order={1}>{isPending ? "Signing in" : "Sign in"}</Title>
             <Text className={prose.quiet} size="sm" mt={4}>
-              You need a sign-in link. It works once, within ten minutes. Ask an administrator for one. On the machine that
+              You need a sign-in link. It works once. Ask an administrator for one. On the machine that
               runs Headgate, this prints one:
             </Text>
             <Code block mt="xs">

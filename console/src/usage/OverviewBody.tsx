@@ -12,11 +12,11 @@ import { Empty, Failure, Section } from "../elements/page";
 import { formatCount, formatDuration } from "../format";
 import { useMayOpen } from "../page";
 import { type Figure, Figures, FiguresToCome } from "./FigureTile";
-import { useKeyNames } from "./keys";
-import { type Behind, activityAddress, stepAddress } from "./links";
+import { useNames } from "./names";
+import { type Behind, TOGETHER, activityAddress, stepAddress } from "./links";
 import { type Period, writePeriod } from "./period";
 import { type Filters, usageOverviewQuery } from "./queries";
-import { type Dimension, type Row, formatShare, formatShort, nameOf, spendOf, spendWords } from "./words";
+import { type Dimension, type Names, type Row, formatShare, formatShort, nameOf, spendOf, spendWords } from "./words";
 import prose from "../elements/prose.module.css";
 
 type Overview = Schemas["UsageOverview"];
@@ -43,7 +43,7 @@ function ToCome() {
 }
 
 function Shown({ overview, period, filters }: { overview: Overview; period: Period; filters: Filters }) {
-  const keyNames = useKeyNames();
+  const names = useNames();
   const lists: readonly (readonly [string, Dimension, readonly Row[]])[] = [
     ["Use cases by spend", "use_case", overview.use_cases],
     ["Models by spend", "model", overview.models],
@@ -71,7 +71,7 @@ function Shown({ overview, period, filters }: { overview: Overview; period: Peri
           .filter(([, dimension]) => filters[dimension] === undefined)
           .map(([title, dimension, rows]) => (
             <Section key={dimension} title={title}>
-              <Top title={title} dimension={dimension} rows={rows} behind={filters} period={period} keyNames={keyNames} />
+              <Top title={title} dimension={dimension} rows={rows} behind={filters} period={period} names={names} />
             </Section>
           ))}
         <Section title="Reasons of refusals and failures">
@@ -109,14 +109,14 @@ function figuresOf(overview: Overview, period: Period, filters: Filters): Figure
       text: formatShort(figures.refused),
       change: change(figures.refused, before.refused),
       course: course((step) => step.figures.refused),
-      to: to({ outcome: "refused" }),
+      to: to({ outcome: TOGETHER.refused }),
     },
     {
       name: "Masked values",
       text: formatShort(figures.masked),
       change: change(figures.masked, before.masked),
       course: course((step) => step.figures.masked),
-      to: to({}),
+      to: to({ masked: "any" }),
     },
     {
       name: "95 % within",
@@ -130,7 +130,7 @@ function figuresOf(overview: Overview, period: Period, filters: Filters): Figure
       text: formatShare(figures.failed, figures.calls),
       change: change(share(figures.failed, figures.calls), share(before.failed, before.calls)),
       course: course((step) => step.figures.failed),
-      to: to({ outcome: "failed" }),
+      to: to({ outcome: TOGETHER.failed }),
     },
   ];
 }
@@ -204,11 +204,11 @@ interface TopProps {
   readonly rows: readonly Row[];
   readonly behind: Behind;
   readonly period: Period;
-  readonly keyNames: ReadonlyMap<string, string>;
+  readonly names: Names;
 }
 
 /** The largest groups of a dimension: by spend where anything has a price, else by calls. */
-export function Top({ title, dimension, rows, behind, period, keyNames }: TopProps) {
+export function Top({ title, dimension, rows, behind, period, names }: TopProps) {
   const mayOpen = useMayOpen();
   if (rows.length === 0) return <Empty title="No calls in this time" />;
   const currency = rows.find((row) => row.figures.costs.length > 0)?.figures.costs[0]?.currency ?? "";
@@ -218,11 +218,11 @@ export function Top({ title, dimension, rows, behind, period, keyNames }: TopPro
     const calls = `${formatCount(row.figures.calls)} ${row.figures.calls === 1 ? "call" : "calls"}`;
     return {
       key: value,
-      name: nameOf(row, dimension, keyNames),
+      name: nameOf(row, dimension, names),
       value: currency ? spendOf(row.figures, currency) : row.figures.calls,
       text: currency ? spendWords(row.figures) : calls,
       note: [currency ? calls : "", p95 == null ? "" : `95 % in ${formatDuration(p95)}`].filter(Boolean).join(" · "),
-      to: mayOpen("/activity") ? activityAddress({ ...behind, [dimension]: value }, period) : null,
+      to: value && mayOpen("/activity") ? activityAddress({ ...behind, [dimension]: value }, period) : null,
     };
   });
   return <BarList bars={bars} label={title} />;
@@ -241,7 +241,7 @@ function Reasons({ overview, behind, period }: { overview: Overview; behind: Beh
     name: <span title={text}>{text}</span>,
     value: calls,
     text: formatCount(calls),
-    to: mayOpen("/activity") ? activityAddress({ ...behind, outcome, rule: rule || null }, period) : null,
+    to: mayOpen("/activity") ? activityAddress({ ...behind, outcome, rule, error: rule ? null : error }, period) : null,
   }));
   return <BarList bars={bars} label="Reasons of refusals and failures" />;
 }

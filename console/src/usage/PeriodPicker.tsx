@@ -8,7 +8,14 @@ import styles from "./usage.module.css";
 
 const CUSTOM = "custom";
 
-export function PeriodPicker({ period, onChange }: { period: Period; onChange: (period: Period) => void }) {
+interface Props {
+  readonly period: Period;
+  readonly onChange: (period: Period) => void;
+  /** Whether the page can compare a period with the one before. */
+  readonly hasCompare?: boolean;
+}
+
+export function PeriodPicker({ period, onChange, hasCompare = true }: Props) {
   const [isOpen, setOpen] = useState(false);
   const choose = (value: string) => {
     if (value === CUSTOM) setOpen(true);
@@ -36,12 +43,14 @@ export function PeriodPicker({ period, onChange }: { period: Period; onChange: (
           />
         </Popover.Dropdown>
       </Popover>
-      <Switch
-        size="xs"
-        label="Compare"
-        checked={period.compares}
-        onChange={(event) => onChange({ ...period, compares: event.currentTarget.checked })}
-      />
+      {hasCompare && (
+        <Switch
+          size="xs"
+          label="Compare"
+          checked={period.compares}
+          onChange={(event) => onChange({ ...period, compares: event.currentTarget.checked })}
+        />
+      )}
     </Group>
   );
 }
@@ -49,7 +58,8 @@ export function PeriodPicker({ period, onChange }: { period: Period; onChange: (
 function Custom({ period, onChange }: { period: Period; onChange: (period: Period) => void }) {
   const now = new Date();
   const [since, setSince] = useState(local(period.since ?? new Date(now.getTime() - 86_400_000).toISOString()));
-  const [until, setUntil] = useState(local(period.until ?? now.toISOString()));
+  // The input has whole minutes: the minute that has begun belongs to the period.
+  const [until, setUntil] = useState(local(period.until ?? new Date(now.getTime() + 60_000).toISOString()));
   const isValid = since !== "" && until !== "" && since < until;
   const submit = (event: FormEvent) => {
     event.preventDefault();

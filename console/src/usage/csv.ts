@@ -1,13 +1,13 @@
 /** Rows of usage as comma-separated values. */
 
-import { type Dimension, type Row, nameOf } from "./words";
+import { type Dimension, type Names, type Row, nameOf } from "./words";
 
 const SUMS = ["calls", "refused", "failed", "input_tokens", "output_tokens", "cached_tokens", "masked", "unpriced"] as const;
 
 /** A line for each row and currency, with costs in whole units; the sums are in a row's first line only. */
-export function csvOf(rows: readonly Row[], dimension: Dimension, keyNames: ReadonlyMap<string, string>): string {
+export function csvOf(rows: readonly Row[], dimension: Dimension, names: Names): string {
   const lines = rows.flatMap((row) => {
-    const name = nameOf(row, dimension, keyNames);
+    const name = nameOf(row, dimension, names);
     const costs = row.figures.costs.map(({ currency, micros }) => [currency, (micros / 1e6).toFixed(6)]);
     return (costs.length > 0 ? costs : [["", ""]]).map((cost, at) => [
       name,
@@ -25,8 +25,8 @@ function cell(text: string): string {
 }
 
 /** Hands a text to the browser as a file. */
-export function download(text: string, file: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+export function download(text: string, file: string, type = "text/csv"): void {
+  const address = URL.createObjectURL(new Blob([text], { type }));
   const link = document.createElement("a");
   link.href = address;
   link.download = file;

@@ -31,6 +31,13 @@ export const ownUsageQuery = (period: Period) =>
     ...followed(period),
   });
 
+/** The budgets; what is used of them changes with every call. */
+export const budgetsQuery = queryOptions({
+  queryKey: ["budgets"],
+  queryFn: () => take(api.GET("/api/budgets")),
+  refetchInterval: 10_000,
+});
+
 /** Figures by dimensions, `time` among them; the largest first by calls or cost. */
 export const usageQuery = (period: Period, filters: Filters, by: readonly string[], order: "calls" | "cost") =>
   queryOptions({

@@ -17,8 +17,9 @@ it("reads the period that it writes, and takes the default for what makes no sen
 
 it("leads to the calls behind a figure", () => {
   expect(activityAddress({ model: "smart", outcome: "refused" }, { compares: true, span: "7d" })).toBe(
-    "/activity?verb=model.invoke&resource=alias%3Asmart&outcome=refused&span=7d",
+    "/activity?kind=all&verb=model.invoke%2Cmodel.test&model=smart&outcome=refused&period=7d",
   );
+  expect(activityAddress({ model: "deployment:gpt" }, { compares: true, span: "1h" })).toContain("&resource=deployment%3Agpt&");
   expect(stepAddress({}, 0, 60)).toContain("since=1970-01-01T00%3A00%3A00.000Z&until=1970-01-01T00%3A01%3A00.000Z");
 });
 

@@ -59,11 +59,18 @@ export function changeOf(now: number, before: number): { readonly share: number;
   return { share, words: `${shown} %` };
 }
 
+/** The titles of use cases, and the names of keys where the reader may know them. */
+export interface Names {
+  readonly useCase: (id: string) => string;
+  readonly key: (id: string) => string | undefined;
+}
+
 /** The name of a row under a dimension. */
-export function nameOf(row: Row, dimension: Dimension, keyNames: ReadonlyMap<string, string>): string {
+export function nameOf(row: Row, dimension: Dimension, names: Names): string {
   const value = row[dimension] ?? "";
   if (dimension === "person") return row.person_name ?? (value ? shortId(value) : "unknown");
-  if (dimension === "key") return value === "" ? "Console" : (keyNames.get(value) ?? shortId(value));
+  if (dimension === "key") return value === "" ? "Console" : (names.key(value) ?? shortId(value));
+  if (dimension === "use_case") return names.useCase(value);
   if (dimension === "deployment" && value === "") return "none";
   return value;
 }

@@ -1,6 +1,6 @@
 /** The form of a use case. */
 
-import { Button, Checkbox, Group, MultiSelect, NativeSelect, Stack, TagsInput, TextInput, Textarea } from "@mantine/core";
+import { Button, Checkbox, Group, MultiSelect, NativeSelect, Stack, TextInput, Textarea } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { FormEvent } from "react";
 
@@ -8,6 +8,7 @@ import { type Schemas, api, take } from "../api/client";
 import { modelsQuery, overviewQuery, useCasesQuery } from "../api/queries";
 import { useDraft } from "../draft";
 import { Failure } from "../elements/page";
+import { PeoplePicker } from "../people/PeoplePicker";
 import { LAST_DAY, endOfDay, lastDayOf } from "../record/days";
 import { CATEGORIES, capitalised } from "../record/words";
 import { Effects } from "./Effects";
@@ -97,13 +98,15 @@ export function UseCaseForm({
           value={body.title}
           onChange={(event) => set("title", event.currentTarget.value)}
         />
-        <TextInput
+        <PeoplePicker
           label="Owner"
-          description="The id of the person responsible for it. The owner adds members, and pauses and resumes it."
+          description="The person responsible for it. The owner adds members, and pauses and resumes it."
+          placeholder="Type a name"
           required
-          maxLength={2000}
-          value={body.owner}
-          onChange={(event) => set("owner", event.currentTarget.value)}
+          isOne
+          names={useCase?.names}
+          value={body.owner ? [body.owner] : []}
+          onChange={([owner]) => set("owner", owner ?? "")}
         />
         <Textarea
           label="Purpose"
@@ -145,12 +148,13 @@ export function UseCaseForm({
             ))}
           </Group>
         </Checkbox.Group>
-        <TagsInput
+        <PeoplePicker
           label="Members"
-          description="Ids of people, or group:NAME. Enter * for everyone. The owner and administrators always have access."
+          description="People and groups who may use it. The owner and administrators always have access."
+          placeholder="Type a name or a group"
+          names={useCase?.names}
           value={body.members ?? []}
           onChange={(members) => set("members", members)}
-          splitChars={[",", " "]}
         />
         <MultiSelect
           label="Deployments"

@@ -13,6 +13,11 @@ export function bodyOf(useCase: Schemas["UseCaseView"]): Schemas["UseCaseBody"] 
 }
 
 /** The name of a use case for people. */
-export function nameOf(useCase: Schemas["UseCaseView"]): string {
+export function nameOf(useCase: { readonly id: string; readonly title: string }): string {
   return useCase.title || useCase.id;
+}
+
+/** The name of one of its people: null for an id that nobody has. */
+export function personIn(useCase: Schemas["UseCaseView"], id: string): string | null {
+  return useCase.names[id] ?? null;
 }

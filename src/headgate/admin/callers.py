@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headgate.admin.commands import Command
@@ -134,6 +134,24 @@ class Gate:
         except Unavailable:
             return False
         return decision.effect is not Effect.DENY
+
+    def masking(
+        self,
+        caller: AdminCaller,
+        verb: Verb[Any, Any, Any],
+        use_case: UseCase,
+        *,
+        resource: Resource,
+        categories: frozenset[str],
+    ) -> frozenset[str]:
+        """Return those of the categories that rules mask on their way to a place, for descriptions of it."""
+        asked = caller.action(verb, resource, None, use_case=use_case)
+        labelled = self.labeller.label(asked)
+        labelled = replace(labelled, labels=labelled.labels.with_categories(categories))
+        try:
+            return categories & self.decider.decide(asked, labelled).obligations.mask
+        except Unavailable:
+            return frozenset()
 
     def allows(self, caller: AdminCaller, verb: Verb[Any, Any, Any], resource: Resource) -> bool:
         """Return whether `authorise` would pass."""

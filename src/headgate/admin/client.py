@@ -19,7 +19,7 @@ from headgate.substrate.settings import Settings
 
 _TIMEOUT_S = 60.0
 
-url_option = click.option("--url", help="URL of a running Headgate. Default: the one on this machine.")
+url_option = click.option("--url", help="URL of a running Headgate. Default: the one of the data folder.")
 
 
 class ApiError(HeadgateError):
@@ -45,13 +45,20 @@ class Client:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Invalid(f"{url!r} is not a valid URL; write http://HOST:PORT", param="--url")
         self._url = parts
-        self._key = key
+        self.key = key
         self._timeout_s = timeout_s
 
     @classmethod
     def of(cls, settings: Settings, *, url: str | None = None, timeout_s: float = _TIMEOUT_S) -> Client:
         """Return a client for the Headgate that runs with these settings."""
-        return cls(url or settings.base_url, _key(settings.data), timeout_s=timeout_s)
+        # The file of a folder says where the key of that folder goes, and no other key.
+        usual = settings.base_url if settings_module.api_key() else settings.client_url
+        return cls(url or usual, _key(settings.data), timeout_s=timeout_s)
+
+    @property
+    def url(self) -> str:
+        """The base URL."""
+        return self._url.geturl()
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call the API and return the decoded body, or None for an empty one.
@@ -62,8 +69,8 @@ class Client:
         """
         connection = self._connection()
         headers = {"x-headgate-csrf": "1"}
-        if self._key:
-            headers["authorization"] = f"Bearer {self._key}"
+        if self.key:
+            headers["authorization"] = f"Bearer {self.key}"
         if grant := settings_module.grant():
             headers["x-headgate-grant"] = grant
         payload = None
@@ -72,8 +79,9 @@ class Client:
             headers["content-type"] = "application/json"
         try:
             connection.request(method, path, body=payload, headers=headers)
-            answer = connection.getresponse()
-            content = answer.read()
+            # Closed here: an interrupt that arrives while an object is finalized is lost.
+            with connection.getresponse() as answer:
+                content = answer.read()
         except (OSError, http.client.HTTPException) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
             raise Unavailable(
@@ -93,7 +101,7 @@ class Client:
             Unavailable: the server cannot be reached, or the body broke off.
         """
         connection = self._connection()
-        headers = {"authorization": f"Bearer {self._key}", "x-headgate-csrf": "1"}
+        headers = {"authorization": f"Bearer {self.key}", "x-headgate-csrf": "1"}
         payload = None
         if body is not None:
             payload, headers["content-type"] = json.dumps(body), "application/json"

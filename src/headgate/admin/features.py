@@ -16,6 +16,7 @@ from headgate.admin.directory import Directory
 from headgate.admin.offers import Offer, Offers
 from headgate.admin.operations import Operation
 from headgate.admin.requests import ChangeCheck
+from headgate.admin.wire_operations import WireOperation
 from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
@@ -24,6 +25,7 @@ from headgate.kernel.ports import ConfigSection, Performer
 from headgate.substrate._secret_files import kept_secret, private_folder
 from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database
+from headgate.substrate.durable import Durable
 from headgate.substrate.egress import Egress
 from headgate.substrate.secrets import SecretStore
 from headgate.substrate.settings import Settings
@@ -115,6 +117,7 @@ class Platform:
         job_action: makes an action of background work.
         offers: of the features that are open so far.
         directory: names the principals in records. Only for readers who may list people.
+        durable: runs that another worker takes over when this one dies.
     """
 
     purpose: Literal["worker", "command"]
@@ -133,6 +136,7 @@ class Platform:
     job_action: JobAction
     offers: Offers
     directory: Directory
+    durable: Durable
     is_baseline_alone: bool = False
 
 
@@ -210,6 +214,7 @@ class Feature:
     Args:
         name: of the feature, its folder and its PostgreSQL schema.
         summary: one sentence for people.
+        wire_operations: its routes on the wires of clients, beside those of the admin API.
         package: the Python package of its folder. Its `migrations/` and `rules/` are found automatically.
         older_verbs: names of removed verbs that stored rules may contain, with their groups.
         offline: returns the parts that check a file without a running Headgate.
@@ -220,6 +225,7 @@ class Feature:
     package: str
     verbs: Sequence[Verb[Any, Any, Any]] = ()
     operations: Sequence[Operation] = ()
+    wire_operations: Sequence[WireOperation] = ()
     commands: Sequence[click.Command] = ()
     open: Open = open_nothing
     offline: Callable[[CheckContext], OfflineParts] = lambda context: OfflineParts()

@@ -20,6 +20,12 @@ from headgate.wire.dialect import Match
 from headgate.wire.dialects import Dialects
 from headgate.wire.model_call import MODEL_INVOKE, ModelCall, ModelEvent, ModelReply
 
+BYPASS = "cache"
+"""The attribute of a call's context that keeps the call away from cached answers."""
+
+AGAIN = "again"
+"""The attribute of a call that asks for another answer to a question: the record of the earlier answer."""
+
 _WIRE = "openai_chat"
 _ANSWER = ("content", "refusal")
 
@@ -31,7 +37,10 @@ class ChatDelta(Body, frozen=True, kw_only=True):
 
 
 class ChatGate(Body, frozen=True, kw_only=True):
-    """Data of the event `gate`, after the answer: record, masking, cost and duration."""
+    """Data of the event `gate`, after the answer: record, masking, cost and duration.
+
+    `masked` counts values in the whole call, and `masked_new` those in its last message; null where it is not known.
+    """
 
     record: str
     deployment: str | None
@@ -44,6 +53,9 @@ class ChatGate(Body, frozen=True, kw_only=True):
     currency: str | None
     duration_us: int
     skipped: str | None
+    masked_new: dict[str, int] | None = None
+    difficulty: int | None = None
+    cache: str | None = None
 
 
 def delta_text(item: ModelEvent) -> str:
@@ -63,19 +75,25 @@ def read_chat(dialects: Dialects, model: str, messages: Sequence[Any], *, stream
 
 
 def invocation(
-    call: ModelCall, caller: AdminCaller, *, use_case: UseCase, alias: str
+    call: ModelCall, caller: AdminCaller, *, use_case: UseCase, alias: str, again: str | None = None
 ) -> Action[ModelCall, ModelEvent, ModelReply]:
     """Return the action of calling a model for a caller of the admin API.
 
     Args:
         alias: id of the alias that the call's model names.
+        again: the record of an earlier answer to the same question, which the caller wants anew.
     """
     return Action(
         verb=MODEL_INVOKE,
         principal=caller.principal,
         resource=Resource("alias", alias),
         payload=call,
-        context=Context(use_case=use_case, floor=caller.floor, grant=caller.grant),
+        context=Context(
+            use_case=use_case,
+            floor=caller.floor,
+            grant=caller.grant,
+            attributes={} if again is None else {BYPASS: "no", AGAIN: again},
+        ),
     )
 
 
@@ -83,6 +101,7 @@ def gate_view(run: Run[Any, Any, Any]) -> ChatGate:
     """Return the summary of a finished call. The last dispatch is the one that answered."""
     facts = run.children[-1].facts if run.children else {}
     deployment, skipped = run.facts.get("deployment"), run.facts.get("skipped")
+    difficulty, cache = run.facts.get("difficulty"), run.facts.get("cache")
     return ChatGate(
         record=run.record_id,
         deployment=None if deployment is None else str(deployment),
@@ -95,6 +114,8 @@ def gate_view(run: Run[Any, Any, Any]) -> ChatGate:
         currency=run.measures.currency,
         duration_us=run.elapsed_us(),
         skipped=None if skipped is None else str(skipped),
+        difficulty=difficulty if isinstance(difficulty, int) else None,
+        cache=None if cache is None else str(cache),
     )
 
 

@@ -15,10 +15,12 @@ from headgate.substrate.database import Transaction
 
 APPROVAL_WAITING = "approval.waiting"
 APPROVAL_DECIDED = "approval.decided"
+BUDGET_PASSED = "budget.passed"
 
 EVENTS: Mapping[str, str] = {
     APPROVAL_WAITING: "A request waits for approval",
     APPROVAL_DECIDED: "A request was decided",
+    BUDGET_PASSED: "A budget passed a threshold",
 }
 """The events that raise notices, in words for people."""
 
@@ -32,7 +34,7 @@ class Notice:
         subject: id of the thing that it is about. Each destination gets one notice per event and subject.
         title: one sentence without content.
         who: the person who caused it, for display.
-        use_case: id of the use case.
+        use_case: id of the use case; empty without one. Destinations for some use cases do not get such a notice.
         path: of the console's page, such as `/approvals/1`.
     """
 

@@ -17,7 +17,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print the
 _COLOURS = {
     **dict.fromkeys(("done", "allow", "ok", "yes", "ready", "approved"), "green"),
     **dict.fromkeys(("ask", "withheld", "failing", "loading", "waiting", "abandoned"), "yellow"),
-    **dict.fromkeys(("deny", "refused", "failed", "interrupted", "in_doubt", "cooling_down", "no"), "red"),
+    **dict.fromkeys(("deny", "refused", "failed", "interrupted", "in_doubt", "cooling down", "no"), "red"),
 }
 _LEAST_CHARS = 8
 _GAP = "  "

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 from headgate.admin.bodies import PartView
 from headgate.admin.commands import AUDIT
 from headgate.admin.offers import Port
 from headgate.kernel.action import Verb
+from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Records
 
 RECORDS: Port[Records] = Port("feed of records")
+
+
+class Copies(Protocol):
+    """Content of calls that a feature keeps besides the records, such as answers that programs continue."""
+
+    async def erase_before(self, moment: datetime, *, tenant: TenantId) -> int:
+        """Delete the content of calls before a time; return the number of deleted things."""
+        ...
+
+
+COPIES: Port[Copies] = Port("keeper of copies of content")
+"""Erasing the content of records erases these copies too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ class HeldKey:
 
     Args:
         cost_micros_per_day: in micro-units of `currency`, by the UTC day.
+        replaced_by: id of the key that replaces it, or None.
     """
 
     id: str
@@ -58,6 +59,7 @@ class HeldKey:
     requests_per_minute: int | None
     cost_micros_per_day: int | None
     currency: str
+    replaced_by: str | None = None
 
 
 class Register(Protocol):

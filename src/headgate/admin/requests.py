@@ -111,9 +111,11 @@ class Host:
         check: checks each change of the configuration before its commit.
         changed: refreshes this worker after a change. PostgreSQL notifies the other workers.
         events: opens a response as a stream. After the stream began, an error in the block is sent as the event
-            `error`; before that it propagates. The block is cancelled when the client disconnects.
-        download: opens a response as a file. The block is cancelled when the client disconnects.
-        as_of_now: returns the caller with current roles and rights; raises Unauthenticated if its key is gone.
+            `error`; before that it propagates. The block is cancelled when the client disconnects, and ends with
+            Unauthenticated soon after the caller's session or key ends.
+        download: opens a response as a file. The block ends as that of `events` does.
+        as_of_now: returns a request's caller with current roles and rights; raises Unauthenticated if its session or
+            key has ended.
         caller_of: returns the caller of a tenant's registered principal with a session; raises Unauthenticated if it
             is not registered.
         refusals: records failed sign-ins.
@@ -126,7 +128,7 @@ class Host:
     changed: Callable[[], Awaitable[None]]
     events: Callable[[Request], AbstractAsyncContextManager[EventStream]]
     download: Callable[[Request], AbstractAsyncContextManager[Download]]
-    as_of_now: Callable[[AdminCaller], AdminCaller]
+    as_of_now: Callable[[Request], Awaitable[AdminCaller]]
     caller_of: Callable[[TenantId, str], AdminCaller]
     refusals: RefusalNotes
 
@@ -195,14 +197,14 @@ class Request:
         self.host.gate.authorise(self.by, verb, resource)
         self.decided.add(verb.name)
 
-    def authorise_again(self, verb: CommandVerb, resource: Resource) -> None:
+    async def authorise_again(self, verb: CommandVerb, resource: Resource) -> None:
         """Check again during a long response, with the caller's current roles and rights.
 
         Raises:
             Denied: policy no longer allows it.
-            Unauthenticated: the caller's key or registration is gone.
+            Unauthenticated: the caller's session, key or registration is gone.
         """
-        self.host.gate.authorise(self.host.as_of_now(self.by), verb, resource)
+        self.host.gate.authorise(await self.host.as_of_now(self), verb, resource)
 
     def allows(self, verb: Verb[Any, Any, Any], resource: Resource) -> bool:
         """Return whether policy lets the caller read this."""

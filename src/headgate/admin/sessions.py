@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -24,10 +24,13 @@ class Session:
 
     Args:
         name: short name for records; it tells sessions apart and grants nothing.
+        expires_at: its end, however much it is used.
+        idle_at: its end if it is not used again.
         seen_at: the last request, within a few minutes.
         agent: the browser, as it names itself.
         let_in_by: the people who could have opened it: the maker of its link, and who could have opened that
             maker's session. Empty for a link from the operator's machine.
+        roles: the person's roles when somebody else could have opened it; None for any. It ends with another role.
     """
 
     name: str
@@ -35,9 +38,15 @@ class Session:
     principal: str
     created_at: datetime
     expires_at: datetime
+    idle_at: datetime
     seen_at: datetime | None = None
     agent: str = ""
     let_in_by: tuple[str, ...] = ()
+    roles: frozenset[str] | None = None
+
+    def allows(self, roles: Collection[str]) -> bool:
+        """Return whether the session is valid for a person with these roles."""
+        return self.roles is None or self.roles.issuperset(roles)
 
 
 class Link(NamedTuple):
@@ -58,7 +67,7 @@ class Sessions(Protocol):
     async def invite(
         self, transaction: Transaction, *, tenant: TenantId, principal: str, made_by: Sequence[str] = ()
     ) -> Link:
-        """Make a link that opens one session within ten minutes.
+        """Make a link that opens one session within ten minutes, for use at once.
 
         Args:
             made_by: the people who see the link; empty for the operator.

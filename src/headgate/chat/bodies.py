@@ -15,7 +15,7 @@ Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 System = Annotated[str, msgspec.Meta(max_length=20_000)]
 Person = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Role = Literal["user", "assistant"]
-State = Literal["whole", "stopped", "failed"]
+State = Literal["whole", "stopped", "failed", "running"]
 
 
 class Attachment(Body, frozen=True, kw_only=True):
@@ -34,6 +34,7 @@ class TurnBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attachments: list[Attachment] = []
     model: str = ""
     use_case: str = ""
+    compare_with: str | None = None
     gate: ChatGate | None = None
     error: ErrorDetail | None = None
 
@@ -65,13 +66,15 @@ class Shown(Body, frozen=True, kw_only=True):
 class NewQuestion(Body, frozen=True, kw_only=True):
     """A message; `parent` is the answer before it, or null for the first. An edited one has the same parent.
 
-    `model` and `use_case` change those of the conversation from this message on.
+    `model` and `use_case` change those of the conversation from this message on. `compare_with` is a second model whose
+    answer is read side by side; ask for it as well.
     """
 
     text: LongText = ""
     parent: Id | None = None
     model: Name | None = None
     use_case: Name | None = None
+    compare_with: Name | None = None
     attachments: Annotated[list[Attachment], msgspec.Meta(max_length=8)] = msgspec.field(
         default_factory=list[Attachment]
     )
@@ -84,12 +87,20 @@ class AnswerRequest(Body, frozen=True, kw_only=True):
     model: Name | None = None
 
 
+class Rating(Body, frozen=True, kw_only=True):
+    """Whether an answer was good."""
+
+    answer: Id
+    is_good: bool
+
+
 class ConversationView(Body, frozen=True, kw_only=True):
     """A conversation without its turns."""
 
     id: str
     title: str
     owner: str
+    owner_name: str
     model: str
     use_case: str
     labels: str
@@ -133,6 +144,7 @@ class TurnView(Body, frozen=True, kw_only=True):
     text: str
     attachments: list[Attachment]
     model: str | None
+    compare_with: str | None
     record: str | None
     gate: ChatGate | None
     error: ErrorDetail | None
@@ -140,10 +152,29 @@ class TurnView(Body, frozen=True, kw_only=True):
     withheld: str | None
 
 
+class WayView(Body, frozen=True, kw_only=True):
+    """A model that could answer a message, after an approval if it needs one."""
+
+    model: str
+    needs_approval: bool
+    is_own_machines: bool
+
+
+class WaysView(Body, frozen=True, kw_only=True):
+    """The ways on from a message without an answer.
+
+    `without_images` says whether the same model could answer the message without its images.
+    """
+
+    models: list[WayView]
+    without_images: bool
+
+
 class ReaderView(Body, frozen=True, kw_only=True):
     """A person who may read a conversation."""
 
     person: str
+    name: str
     shared_at: datetime
 
 
@@ -156,6 +187,25 @@ class ConversationDetail(Body, frozen=True, kw_only=True):
     is_own: bool
     readers: list[ReaderView]
     turns: list[TurnView]
+
+
+class Colleague(Body, frozen=True, kw_only=True):
+    """A person of the same organisation. `name` is the id of somebody without a name."""
+
+    id: str
+    name: str
+
+
+class Colleagues(Body, frozen=True, kw_only=True):
+    """Up to ten people, by name."""
+
+    people: list[Colleague]
+
+
+class Place(Body, frozen=True, kw_only=True):
+    """The caller's own conversation, or null for none."""
+
+    conversation: str | None
 
 
 class Deleted(Body, frozen=True, kw_only=True):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from headgate.chat.store import TurnRow
 from headgate.kernel.errors import NotFound
 
 
-def settled(turns: Sequence[TurnRow]) -> list[TurnRow]:
-    """Return the turns, oldest first, without failed answers to questions that got a later answer.
+def settled(turns: Sequence[TurnRow], *, model_of: Callable[[TurnRow], str]) -> list[TurnRow]:
+    """Return the turns, oldest first, without failed answers whose model answered the same question later.
 
-    What followed a failed answer follows the later one.
+    What followed a failed answer follows the later one. A failed answer stays beside those of other models: it may
+    wait for an approval.
     """
-    latest = {turn.parent: turn.id for turn in turns if turn.role == "assistant"}
-    instead = {turn.id: latest[turn.parent] for turn in turns if turn.state == "failed"}
+    tried = {turn.parent for turn in turns if turn.state == "failed"}
+    places = {turn.id: (turn.parent, model_of(turn)) for turn in turns if turn.parent in tried}
+    latest = {place: turn_id for turn_id, place in places.items()}
+    instead = {turn.id: latest[places[turn.id]] for turn in turns if turn.state == "failed"}
     return [
         replace(turn, parent=instead.get(turn.parent or "", turn.parent))
         for turn in turns

@@ -15,6 +15,8 @@ from headgate.admin.requests import Request
 from headgate.chat import asking, verbs
 from headgate.chat.bodies import (
     AnswerRequest,
+    Colleague,
+    Colleagues,
     ConversationChange,
     ConversationDetail,
     ConversationList,
@@ -22,15 +24,18 @@ from headgate.chat.bodies import (
     Deleted,
     NewConversation,
     NewQuestion,
+    Place,
+    Rating,
     ReaderView,
     SearchResult,
     Shown,
     TurnBody,
     TurnView,
+    WaysView,
 )
 from headgate.chat.branches import branch_to, settled
 from headgate.chat.service import Chat, Kept, NewTurn
-from headgate.chat.store import Before, TurnRow
+from headgate.chat.store import Before, ReaderRow, TurnRow
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.kernel.labels import Clearance, parse_labels
@@ -62,6 +67,13 @@ async def search_conversations(chat: Chat, request: Request) -> SearchResult:
     )
 
 
+async def find_by_record(chat: Chat, request: Request) -> Place:
+    """Find the caller's own conversation that has an answer with this record."""
+    person = _authorised(request)
+    found = await chat.of_record(request.path["record"], tenant=request.tenant, person=person)
+    return Place(conversation=found)
+
+
 async def list_shared(chat: Chat, request: Request) -> ConversationList:
     """List the conversations that others share with the caller."""
     person, clearance = _authorised(request), request.by.principal.clearance
@@ -73,7 +85,7 @@ def _shared_view(kept: Kept, clearance: Clearance) -> ConversationView:
     """Return a shared conversation, without its title if the reader may not open it."""
     if kept.labels.flows_to(clearance):
         return kept.view()
-    return kept.view(title=f"Conversation of {kept.row.person}")
+    return kept.view(title=f"Conversation of {kept.owner}")
 
 
 async def begin_conversation(chat: Chat, request: Request) -> ConversationView:
@@ -107,7 +119,7 @@ async def get_conversation(chat: Chat, request: Request) -> ConversationDetail:
     else:
         await _opened_by_another(request, kept)
     turns = await chat.turns(kept)
-    return _detail(kept, turns, request.by, is_own=is_own)
+    return _detail(chat, kept, turns, request.by, is_own=is_own)
 
 
 async def change_conversation(chat: Chat, request: Request) -> ConversationView:
@@ -136,7 +148,7 @@ async def show_branch(chat: Chat, request: Request) -> None:
     """Remember which branch the caller looks at. Leaves no record, as it changes nothing but the view."""
     body, kept = request.body_as(Shown), await _kept(chat, request)
     request.authorise(verbs.READ, _resource(kept))
-    branch_to(settled(await chat.turns(kept)), body.turn, param="turn")
+    branch_to(settled(await chat.turns(kept), model_of=kept.model_of), body.turn, param="turn")
     await chat.show(kept.row.id, body.turn, tenant=request.tenant)
 
 
@@ -166,8 +178,10 @@ async def say(chat: Chat, request: Request) -> TurnView:
     """Write a message. Ask for an answer to it next."""
     body, kept = request.body_as(NewQuestion), await _kept(chat, request)
     _check_question(body)
+    if body.compare_with is not None:
+        _known_model(chat, request.by, body.compare_with)
     request.authorise(verbs.SAY, _resource(kept))
-    turns = settled(await chat.turns(kept))
+    turns = settled(await chat.turns(kept), model_of=kept.model_of)
     branch = [] if body.parent is None else branch_to(turns, body.parent, param="parent")
     if branch and branch[-1].role != "assistant":
         raise Invalid("a message follows an answer; name the answer before it", param="parent")
@@ -176,6 +190,7 @@ async def say(chat: Chat, request: Request) -> TurnView:
         attachments=body.attachments,
         model=body.model or kept.row.model,
         use_case=body.use_case or kept.row.use_case,
+        compare_with=body.compare_with,
     )
     turn = NewTurn(chat.ids.ulid(), body.parent, "user", "whole", content, kept.labels)
     labels = await asking.labels_of_question(chat, request, kept, branch, turn)
@@ -190,14 +205,41 @@ async def say(chat: Chat, request: Request) -> TurnView:
 
 
 async def answer(chat: Chat, request: Request) -> None:
-    """Stream an answer as events `delta`, then one event `gate` with the summary; or `error`. It is kept either way."""
+    """Stream an answer as events `delta`, then one event `gate` with the summary; or `error`.
+
+    It is kept either way, and goes on when its reader leaves.
+    """
     body, kept = request.body_as(AnswerRequest), await _kept(chat, request)
     request.authorise(verbs.SAY, _resource(kept))
-    branch = branch_to(settled(await chat.turns(kept)), body.question, param="question")
+    turns = settled(await chat.turns(kept), model_of=kept.model_of)
+    branch = branch_to(turns, body.question, param="question")
     if branch[-1].role != "user":
         raise Invalid("an answer follows a message; name the message", param="question")
-    action = asking.call_of(chat, kept, branch, caller=request.by, model=body.model or kept.body(branch[-1]).model)
+    model = body.model or kept.body(branch[-1]).model
+    earlier = [one for one in turns if one.parent == body.question and one.state == "whole" and one.record]
+    again = next((one.record for one in reversed(earlier) if kept.model_of(one) == model), None)
+    action = asking.call_of(chat, kept, branch, caller=request.by, model=model, again=again)
     await asking.answer(chat, request, kept, question=branch[-1], action=action)
+
+
+async def stop(chat: Chat, request: Request) -> None:
+    """Stop the answers on their way in a conversation. What came so far is kept."""
+    kept = await _kept(chat, request)
+    request.authorise(verbs.SAY, _resource(kept))
+    await chat.stop(kept)
+
+
+async def ways_on(chat: Chat, request: Request) -> WaysView:
+    """List the ways on from a message that its model did not answer. Sends nothing, and leaves no record."""
+    kept = await _kept(chat, request)
+    request.authorise(verbs.READ, _resource(kept))
+    branch = branch_to(
+        settled(await chat.turns(kept), model_of=kept.model_of), request.path["message"], param="message"
+    )
+    if branch[-1].role != "user":
+        raise Invalid("only a message has ways on, and this is an answer", param="message")
+    model = request.text("model") or kept.body(branch[-1]).model
+    return await asking.ways_on(chat, request, kept, branch, model=model)
 
 
 async def share(chat: Chat, request: Request) -> ConversationDetail:
@@ -222,6 +264,14 @@ async def unshare(chat: Chat, request: Request) -> ConversationDetail:
 
     await _change_readers(request, kept, reader, do)
     return await get_conversation(chat, request)
+
+
+async def find_colleagues(chat: Chat, request: Request) -> Colleagues:
+    """Find people by name, to share a conversation with them. Tells names and ids only."""
+    person = request.by.principal.id
+    request.authorise(verbs.SHARE, verbs.conversation(_OWN_LIST, owner=person))
+    found = chat.find_people((request.text("q") or "")[:200], tenant=request.tenant, but=person)
+    return Colleagues(people=[Colleague(id=one.id, name=one.title) for one in found])
 
 
 async def _change_readers(request: Request, kept: Kept, reader: str, do: Do) -> None:
@@ -280,29 +330,38 @@ def _check_question(body: NewQuestion) -> None:
             raise Invalid(f"{file.name} needs `data` if it is an image, and `text` otherwise", param="attachments")
 
 
-def _detail(kept: Kept, turns: list[TurnRow], caller: AdminCaller, *, is_own: bool) -> ConversationDetail:
+def _reader(chat: Chat, row: ReaderRow, caller: AdminCaller) -> ReaderView:
+    name = chat.name_of(row.reader, tenant=caller.tenant_id)
+    return ReaderView(person=row.reader, name=name, shared_at=row.shared_at)
+
+
+def _detail(chat: Chat, kept: Kept, turns: list[TurnRow], caller: AdminCaller, *, is_own: bool) -> ConversationDetail:
     approvals = _approvals(kept, turns) if is_own else {}
     return ConversationDetail(
         conversation=kept.view(),
         system=kept.system,
         shown=kept.row.shown,
         is_own=is_own,
-        readers=[ReaderView(person=one.reader, shared_at=one.shared_at) for one in kept.readers] if is_own else [],
-        turns=[_turn(kept, turn, caller, approval=approvals.get(turn.id), is_own=is_own) for turn in settled(turns)],
+        readers=[_reader(chat, one, caller) for one in kept.readers] if is_own else [],
+        turns=[
+            _turn(kept, turn, caller, approval=approvals.get(turn.id), is_own=is_own)
+            for turn in settled(turns, model_of=kept.model_of)
+        ],
     )
 
 
 def _approvals(kept: Kept, turns: list[TurnRow]) -> dict[str, str]:
     """Return the request for approval of each failed answer: its own, or that of the try before it."""
     found: dict[str, str] = {}
-    of_question: dict[str | None, str] = {}
+    asked: dict[tuple[str | None, str], str] = {}
     for turn in turns:
         if turn.state != "failed":
             continue
-        error = kept.body(turn).error
-        approval = (error.approval if error else None) or of_question.get(turn.parent)
+        body = kept.body(turn)
+        place = turn.parent, body.model
+        approval = (body.error.approval if body.error else None) or asked.get(place)
         if approval is not None:
-            found[turn.id] = of_question[turn.parent] = approval
+            found[turn.id] = asked[place] = approval
     return found
 
 
@@ -318,6 +377,7 @@ def _turn(kept: Kept, turn: TurnRow, caller: AdminCaller, *, is_own: bool, appro
         text=body.text,
         attachments=body.attachments,
         model=body.model or None,
+        compare_with=body.compare_with,
         record=turn.record,
         gate=body.gate,
         error=body.error if is_own else None,
@@ -335,7 +395,36 @@ def _withheld(turn: TurnRow, caller: AdminCaller) -> str | None:
 
 _SEARCH = Parameter("q", "The beginnings of words; all must be in one message or title.")
 
+
+async def rate(chat: Chat, request: Request) -> None:
+    """Say whether an answer was good. The record of it has no content: it names the rated record and its model."""
+    body, kept = request.body_as(Rating), await _kept(chat, request)
+    answers = [one for one in await chat.turns(kept) if one.id == body.answer and one.role == "assistant"]
+    if not answers or (rated := answers[0].record) is None:
+        raise NotFound("the conversation has no such answer with a record", param="answer")
+    told = kept.body(answers[0])
+
+    async def do(facts: Facts) -> None:
+        gate = told.gate
+        facts.update(
+            {"rated": rated, "is_good": body.is_good, "alias": told.model, "deployment": gate and gate.deployment}
+        )
+        if gate is not None and gate.difficulty is not None:
+            facts["difficulty"] = gate.difficulty
+
+    await request.perform(verbs.RATE, _resource(kept), do, arguments=digest_of(kept.row.id, body))
+
+
 OPERATIONS = (
+    Operation(
+        "rateAnswer",
+        "POST",
+        "/api/conversations/{conversation}/rating",
+        "Say whether an answer was good.",
+        rate,
+        body=Rating,
+        verb=verbs.RATE,
+    ),
     Operation(
         "listConversations",
         "GET",
@@ -355,6 +444,15 @@ OPERATIONS = (
         answer=SearchResult,
         verb=verbs.LIST,
         parameters=(_SEARCH, CURSOR, LIMIT),
+    ),
+    Operation(
+        "findConversationOfRecord",
+        "GET",
+        "/api/conversations/of-record/{record}",
+        "The caller's own conversation that a record belongs to.",
+        find_by_record,
+        answer=Place,
+        verb=verbs.LIST,
     ),
     Operation(
         "listSharedConversations",
@@ -433,6 +531,34 @@ OPERATIONS = (
         answer=str,
         verb=MODEL_INVOKE,
         events=(ChatDelta, ChatGate),
+    ),
+    Operation(
+        "stopAnswers",
+        "POST",
+        "/api/conversations/{conversation}/stop",
+        "Stop the answers on their way in a conversation.",
+        stop,
+        verb=verbs.SAY,
+    ),
+    Operation(
+        "listWaysOn",
+        "GET",
+        "/api/conversations/{conversation}/messages/{message}/ways",
+        "What the caller can do about a message that its model may not answer.",
+        ways_on,
+        answer=WaysView,
+        verb=verbs.READ,
+        parameters=(Parameter("model", "The model that did not answer; that of the message by default."),),
+    ),
+    Operation(
+        "findColleagues",
+        "GET",
+        "/api/colleagues",
+        "People to share a conversation with, by name.",
+        find_colleagues,
+        answer=Colleagues,
+        verb=verbs.SHARE,
+        parameters=(Parameter("q", "A part of the name or id, of at least two letters."),),
     ),
     Operation(
         "shareConversation",

@@ -14,7 +14,8 @@ MOST_TURNS = 2_000
 """The limit of turns in one conversation, all branches together."""
 
 Role = Literal["user", "assistant"]
-TurnState = Literal["whole", "stopped", "failed"]
+TurnState = Literal["whole", "stopped", "failed", "running"]
+"""The state of a turn. One on its way is `running` and is no row of its own yet."""
 
 _SQL = load_queries("headgate.chat")
 
@@ -55,6 +56,19 @@ class TurnRow:
     record: str | None
     labels: str
     said_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringRow:
+    """An answer on its way; `body` is sealed as that of the turn that it becomes."""
+
+    id: str
+    question: str
+    body: bytes = field(repr=False)
+    record: str | None
+    labels: str
+    begun_at: datetime
+    written_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +153,10 @@ async def add_turn(tx: Transaction, row: TurnRow, *, tenant: TenantId, conversat
     await tx.execute(_SQL["add_turn"], {"tenant": tenant, "conversation": conversation_id, **values})
 
 
-async def count_turns(tx: Transaction, conversation_id: str, *, tenant: TenantId) -> int:
-    """Return the number of turns of a conversation."""
-    return cast("int", await tx.value(_SQL["count_turns"], {"tenant": tenant, "conversation": conversation_id}))
+async def count_turns(tx: Transaction, conversation_id: str, *, tenant: TenantId, but: str) -> int:
+    """Return the number of turns of a conversation and of answers on their way, except the answer `but`."""
+    params = {"tenant": tenant, "conversation": conversation_id, "but": but}
+    return cast("int", await tx.value(_SQL["count_turns"], params))
 
 
 async def turns_of(tx: Transaction, conversation_id: str, *, tenant: TenantId) -> list[TurnRow]:
@@ -190,3 +205,38 @@ async def readers_of(tx: Transaction, conversation_id: str, *, tenant: TenantId)
     """Return the people with whom a conversation is shared."""
     params = {"tenant": tenant, "conversation": conversation_id}
     return await tx.rows(_SQL["readers_of"], params, of=ReaderRow)
+
+
+async def begin_answer(tx: Transaction, row: AnsweringRow, *, tenant: TenantId, conversation_id: str) -> None:
+    """Store an answer that begins."""
+    params = {"tenant": tenant, "conversation": conversation_id, "id": row.id, "question": row.question}
+    await tx.execute(_SQL["begin_answer"], {**params, "body": row.body, "labels": row.labels, "now": row.begun_at})
+
+
+async def write_answer(tx: Transaction, row: AnsweringRow, *, tenant: TenantId, conversation_id: str) -> bool | None:
+    """Store how far an answer came. Return whether it was asked to stop, or None if its conversation is gone."""
+    params = {"tenant": tenant, "conversation": conversation_id, "id": row.id, "body": row.body}
+    more = {"record": row.record, "labels": row.labels, "now": row.written_at}
+    return cast("bool | None", await tx.value(_SQL["write_answer"], {**params, **more}))
+
+
+async def answers_of(tx: Transaction, conversation_id: str, *, tenant: TenantId) -> list[AnsweringRow]:
+    """Return the answers on their way in a conversation."""
+    params = {"tenant": tenant, "conversation": conversation_id}
+    return await tx.rows(_SQL["answers_of"], params, of=AnsweringRow)
+
+
+async def stop_answers(tx: Transaction, conversation_id: str, *, tenant: TenantId) -> None:
+    """Ask the answers on their way in a conversation to stop."""
+    await tx.execute(_SQL["stop_answers"], {"tenant": tenant, "conversation": conversation_id})
+
+
+async def end_answer(tx: Transaction, conversation_id: str, answer_id: str, *, tenant: TenantId) -> None:
+    """Remove an answer that is over from those on their way. Idempotent."""
+    await tx.execute(_SQL["end_answer"], {"tenant": tenant, "conversation": conversation_id, "id": answer_id})
+
+
+async def conversation_of_record(tx: Transaction, record: str, *, tenant: TenantId, person: str) -> str | None:
+    """Return the id of a person's own conversation that has an answer with this record, or None."""
+    params = {"tenant": tenant, "person": person, "record": record}
+    return cast("str | None", await tx.value(_SQL["conversation_of_record"], params))

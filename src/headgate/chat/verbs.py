@@ -1,9 +1,13 @@
-"""The verbs of conversations. Rules may ask for the person whose conversation it is, and for its readers."""
+"""The verbs of conversations of people, and of the answers that programs keep.
+
+Rules on conversations may ask for the person whose conversation it is, and for its readers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
+from headgate.admin import threads
 from headgate.admin.commands import Command, CommandVerb
 from headgate.kernel.action import Resource, Verb, VerbEffect
 
@@ -33,9 +37,10 @@ SAY = _verb("say", "write", "Write in a conversation", OWN)
 CHANGE = _verb("change", "write", "Change a conversation", OWN)
 DELETE = _verb("delete", "write", "Delete a conversation", OWN)
 SHARE = _verb("share", "write", "Share a conversation", OWN)
+RATE = _verb("rate", "write", "Rate an answer", OWN)
 OPEN = _verb("open", "read", "Open a conversation of somebody else")
 
-VERBS = (LIST, READ, CREATE, SAY, CHANGE, DELETE, SHARE, OPEN)
+VERBS = (LIST, READ, CREATE, SAY, CHANGE, DELETE, SHARE, RATE, OPEN, *threads.VERBS)
 
 
 def conversation(conversation_id: str, *, owner: str, readers: Collection[str] = ()) -> Resource:

@@ -25,7 +25,7 @@ _SIGNS = {"create": "+", "change": "~", "remove": "-"}
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=Path("headgate.toml"))
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
-@click.option("--url", help="URL of a running Headgate. Default: the one on this machine.")
+@click.option("--url", help="URL of a running Headgate. Default: the one of the data folder.")
 @click.pass_context
 def apply(context: click.Context, file: Path, dry_run: bool, url: str | None) -> None:
     """Apply the configuration in FILE to a running Headgate, in one transaction."""
@@ -76,14 +76,14 @@ def offline_faults(text: str, *, file: str) -> list[str]:
     except Invalid as error:
         return [error.message]
     found = find_faults(source, sections)
-    if found.faults:
-        return [source.placed(fault).message for fault in found.faults]
+    told = [source.placed(fault).message for fault in found.faults]
     listed = config_checks.entry_sections(sections)
     named = config_checks.tables_of(found.values, listed)
     nothing: Document = {name: [] for name in listed}
-    edit = Edit(DEFAULT_TENANT, "", named, nothing, {**nothing, **named})
+    now = config_checks.without({**nothing, **named}, found.faulty(source))
+    edit = Edit(DEFAULT_TENANT, "", named, nothing, now)
     together = config_checks.faults(listed, edit)
-    return [config_checks.placed(fault, named, text=text, file=file).message for fault in together]
+    return told + [config_checks.placed(fault, named, text=text, file=file).message for fault in together]
 
 
 def body_of(file: Path) -> dict[str, str]:

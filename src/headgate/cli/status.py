@@ -13,6 +13,7 @@ import click
 from headgate.admin.client import ApiError, Client, client_at, settings_from, url_option
 from headgate.admin.exit_codes import ExitCode
 from headgate.admin.printing import as_json_option, coloured, plural, print_table
+from headgate.gateway.model_words import HEALTH_WORDS
 from headgate.substrate.clock import SystemClock
 
 _NAME_CHARS = 16
@@ -27,7 +28,7 @@ def status(url: str | None, as_json: bool) -> None:
 
     Exits with 0 if all is well, with 1 if something is degraded, and with 7 if Headgate cannot be reached.
     """
-    address = url or settings_from(click.get_current_context()).base_url
+    address = url or settings_from(click.get_current_context()).client_url
     with suppress(ApiError):  # it is up and not ready; the next call says more
         Client(address, key="").call("GET", "/readyz")
     found: dict[str, Any] = client_at(url).call("GET", "/api/status")
@@ -47,7 +48,8 @@ def _lines(found: dict[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
     yield "Ready", coloured("yes" if found["ready"] else "no")
     if found["degraded"]:
         yield "Degraded", ", ".join(found["degraded"])
-    yield "Workers", ", ".join(f"{one['name']} (process {one['pid']})" for one in found["workers"])
+    processes = ", ".join(str(one["pid"]) for one in found["workers"])
+    yield "Workers", f"{len(found['workers'])} running, process{'es' if len(found['workers']) > 1 else ''} {processes}"
     yield "Database", "answers" if found["database"] else click.style("does not answer", fg="red")
     yield "Journal", f"{_size(found['backlog_bytes'])} wait for the database"
     yield "Log", _log(found["log"], now)
@@ -73,7 +75,7 @@ def _log(log: dict[str, Any], now: datetime) -> str:
 def _deployment(one: dict[str, Any]) -> tuple[str, str, str, str]:
     failed_at = "" if one["failed_at"] is None else datetime.fromisoformat(one["failed_at"]).astimezone(UTC)
     error = f"{failed_at:%H:%M:%S} UTC: {one['reason']}" if failed_at else "-"
-    return one["id"], one["model"], one["state"], error
+    return one["id"], one["model"], HEALTH_WORDS[one["state"]], error
 
 
 def _time(seconds: float) -> str:

@@ -26,6 +26,7 @@ from headgate.cli.supervisor import LivenessWatch, ProcessPlan, SupervisedProces
 from headgate.features import migrations
 from headgate.kernel.errors import Denied, HeadgateError, Invalid, Unavailable
 from headgate.server.setup import first_key, sign_in_link
+from headgate.substrate import running_url
 from headgate.substrate.database_address import DatabaseAddress
 from headgate.substrate.migrate import migrate
 from headgate.substrate.postgres import EmbeddedPostgres
@@ -95,9 +96,10 @@ class Supervisor:
                     watch = group.create_task(LivenessWatch(children).run())
                     try:
                         await self._until_ready(children)
-                        if not self._stop.is_set():
-                            await self._greet(children)
-                        await self._stop.wait()
+                        with running_url.leaving(self._settings.address_file, self._settings.base_url):
+                            if not self._stop.is_set():
+                                await self._greet(children)
+                            await self._stop.wait()
                         self._say("stopping")
                     finally:
                         watch.cancel()
@@ -186,7 +188,7 @@ class Supervisor:
                     "the model process",
                     (
                         *("-m", "headgate.gateway.embedded", "--port", str(model_port)),
-                        *("--threads", str(threads), "--cache", str(self._settings.data / "models")),
+                        *("--threads", str(threads), "--models", str(self._settings.data / "models")),
                     ),
                     ready_line="http://",
                     final_codes=frozenset({_MODEL_MISSING}),
@@ -244,7 +246,7 @@ class Supervisor:
         sys.stdout.flush()
 
     def _apply(self, file: Path) -> None:
-        answer = Client.of(self._settings).call("POST", "/api/config/apply", body_of(file))
+        answer = Client.of(self._settings, url=self._settings.base_url).call("POST", "/api/config/apply", body_of(file))
         self._say(f"{file}: {plural(len(answer['changes']), 'change')} applied")
 
     def _say(self, text: str) -> None:

@@ -13,6 +13,8 @@ import click
 
 from headgate.admin.client import client_at, url_option
 from headgate.admin.printing import as_json_option
+from headgate.finops.focus_commands import export
+from headgate.finops.what_if_commands import what_if
 
 _DIMENSIONS: Final = ("use_case", "person", "model", "key", "deployment", "outcome", "verb", "time")
 _SUMS: Final = ("calls", "refused", "failed", "input_tokens", "output_tokens", "cached_tokens", "masked", "unpriced")
@@ -48,7 +50,10 @@ def usage(context: click.Context, url: str | None, *, as_json: bool, as_csv: boo
     elif as_csv:
         click.echo(csv_of(answer["rows"], by), nl=False)
     else:
-        _print_table(answer["rows"], by)
+        _usage_table(answer["rows"], by)
+        for one in answer["saved"]:
+            money = f", which saved {_money(one['saved'])}" if one["saved"] is not None else ""
+            click.echo(f"The cache of {one['model']} answered {one['hits']:,} of these calls{money}.")
 
 
 @usage.command("mine")
@@ -63,7 +68,10 @@ def mine(url: str | None, since: str, *, as_json: bool) -> None:
         return
     figures = answer["figures"]
     click.echo(f"{figures['calls']:,} calls since {answer['since'][:16]}Z, {_cost(figures)}")
-    _print_table(answer["models"], ("model",))
+    _usage_table(answer["models"], ("model",))
+    others = figures["calls"] - sum(row["figures"]["calls"] for row in answer["models"])
+    if others > 0:
+        click.echo(f"and {others:,} calls of other models: headgate usage mine --json, or a shorter --since")
     for key in answer["keys"]:
         click.echo(f"key {key['name'] or key['id']} for {key['use_case']}: {_left(key)}")
 
@@ -81,7 +89,9 @@ def rules(url: str | None, since: str, use_case: str | None, *, as_json: bool) -
         click.echo(json.dumps(answer, indent=1))
         return
     heads = ("rule", "mode", "does", "hits")
-    _print(heads, [[str(one["rule"]), one["mode"], one["does"], f"{one['hits']:,}"] for one in answer["rules"]], text=3)
+    print_table(
+        heads, [[str(one["rule"]), one["mode"], one["does"], f"{one['hits']:,}"] for one in answer["rules"]], text=3
+    )
 
 
 @usage.command("rebuild")
@@ -130,7 +140,7 @@ def _filters(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _print_table(rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> None:
+def _usage_table(rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> None:
     heads = (*by, "calls", "refused", "failed", "tokens in", "tokens out", "masked", "cost")
     lines = [
         [*(_value(row, name) or "–" for name in by), *_numbers(row["figures"]), _cost(row["figures"])] for row in rows
@@ -138,10 +148,10 @@ def _print_table(rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> None:
     if not lines:
         click.echo("There were no calls in this time.")
         return
-    _print(heads, lines, text=len(by))
+    print_table(heads, lines, text=len(by))
 
 
-def _print(heads: Sequence[str], lines: Sequence[Sequence[str]], *, text: int) -> None:
+def print_table(heads: Sequence[str], lines: Sequence[Sequence[str]], *, text: int) -> None:
     """Print a table; the first `text` columns begin at the left, and numbers end at the right."""
     table = [list(heads), *map(list, lines)]
     widths = [max(len(line[at]) for line in table) for at in range(len(heads))]
@@ -161,12 +171,18 @@ def _numbers(figures: Mapping[str, Any]) -> list[str]:
 def _value(row: Mapping[str, Any], name: str) -> str:
     if name == "person":
         return str(row["person_name"] or row["person"][:10])
+    if name == "key":
+        return str(row["key_name"] or row["key"])
     return str(row[_HEADS.get(name, name)] or "")
 
 
 def _cost(figures: Mapping[str, Any]) -> str:
-    costs = " + ".join(f"{one['micros'] / 1_000_000:,.4f} {one['currency']}" for one in figures["costs"])
+    costs = " + ".join(map(_money, figures["costs"]))
     return f"{costs or '0'}{' + unknown' if figures['unpriced'] else ''}"
+
+
+def _money(cost: Mapping[str, Any]) -> str:
+    return f"{cost['micros'] / 1_000_000:,.4f} {cost['currency']}"
 
 
 def _left(key: Mapping[str, Any]) -> str:
@@ -178,5 +194,8 @@ def _left(key: Mapping[str, Any]) -> str:
         parts.append(f"{key['requests_left']} of {key['requests_per_minute']} requests left this minute")
     return ", ".join(parts) or "no limit"
 
+
+usage.add_command(export)
+usage.add_command(what_if)
 
 COMMANDS = (usage,)

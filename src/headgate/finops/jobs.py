@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from headgate.finops import store
-from headgate.finops.spread import KEPT, Spread, oldest, spread
-from headgate.finops.store import Edition, SeriesIds
-from headgate.finops.tally import Tally
+from headgate.finops.spread import KEPT, oldest, spread, wider
+from headgate.finops.store import Edition
+from headgate.finops.tally import Series, Tally
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Clock, FiguresPage, Records
 from headgate.substrate.background_jobs import FailureLog
@@ -29,11 +30,24 @@ _DROPPED_AT_ONCE: Final = 500
 _CACHED_SERIES: Final = 200_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Numbers of series of one edition.
+
+    Args:
+        narrow: of a series of any other facet than `each`.
+        wide: of a series of the facet `each`, see `spread.SeriesIds`.
+    """
+
+    narrow: dict[Series, int] = field(default_factory=dict[Series, int])
+    wide: dict[Series, tuple[int, ...]] = field(default_factory=dict[Series, tuple[int, ...]])
+
+
 class _Counted(NamedTuple):
-    """A batch: how many records it had, and the ids of its new series."""
+    """A batch: how many records it had, and the numbers of its new series."""
 
     records: int
-    new: SeriesIds
+    new: _Known
 
 
 class Rollups:
@@ -58,7 +72,7 @@ class Rollups:
         self._metered = metered
         self._clock = clock
         self._batch = batch
-        self._ids: dict[tuple[TenantId, int], SeriesIds] = {}
+        self._known: dict[tuple[TenantId, int], _Known] = {}
         self._forgot_at: datetime | None = None
 
     async def run_forever(self, tenants: Callable[[], Collection[TenantId]]) -> None:
@@ -88,7 +102,7 @@ class Rollups:
         Args:
             waits: wait for another worker that counts. Otherwise leave the batch to it.
         """
-        added: dict[tuple[TenantId, int], SeriesIds] = {}
+        added: dict[tuple[TenantId, int], _Known] = {}
         is_behind = False
         async with self._database.transaction(tenant=tenant) as tx:
             if not await store.lock(tx, tenant=tenant, waits=waits):
@@ -100,7 +114,7 @@ class Rollups:
             for edition in found:
                 if edition.state == "old":
                     is_behind |= await store.drop(tx, edition, tenant=tenant, limit=_DROPPED_AT_ONCE)
-                    self._ids.pop((tenant, edition.edition), None)
+                    self._known.pop((tenant, edition.edition), None)
                     continue
                 batch = await self._count_into(tx, edition, tenant)
                 added[tenant, edition.edition] = batch.new
@@ -131,27 +145,39 @@ class Rollups:
         if page.cursor is None:
             if edition.state == "building":
                 await store.promote(tx, edition, tenant=tenant)
-            return _Counted(0, {})
-        rows = await asyncio.to_thread(self._spread, page)
-        known, needed = self._ids.get((tenant, edition.edition), {}), rows.series
-        missing = [series for series in needed if series not in known]
-        new = await store.series_ids(tx, missing, edition, tenant=tenant)
-        ids = {**new, **{series: known[series] for series in needed if series not in new}}
-        await store.add(tx, rows, ids, edition, tenant=tenant)
+            return _Counted(0, _Known())
+        tally = await asyncio.to_thread(self._tally, page)
+        needed, known = tally.series, self._known.get((tenant, edition.edition), _Known())
+        new = await self._new_series(tx, needed - known.wide.keys(), edition, known, tenant=tenant)
+        ids = {series: new.wide.get(series) or known.wide[series] for series in needed}
+        rows = await asyncio.to_thread(spread, tally, ids, now=self._clock.now())
+        await store.add(tx, rows, edition, tenant=tenant)
         await store.move_cursor(tx, edition, page.cursor, tenant=tenant)
         return _Counted(page.count, new)
 
-    def _spread(self, page: FiguresPage) -> Spread:
+    def _tally(self, page: FiguresPage) -> Tally:
         tally = Tally(self._metered)
         for figures in page.figures:
             tally.add(figures)
-        return spread(tally, now=self._clock.now())
+        return tally
 
-    def _remember(self, key: tuple[TenantId, int], new: SeriesIds) -> None:
-        known = self._ids.setdefault(key, {})
-        if len(known) + len(new) > _CACHED_SERIES:
-            known.clear()
-        known.update(new)
+    async def _new_series(
+        self, tx: Transaction, missing: Collection[Series], edition: Edition, known: _Known, *, tenant: TenantId
+    ) -> _Known:
+        """Number the series that are not known yet."""
+        all_of = {series: wider(series) for series in missing}
+        unknown = {one for some in all_of.values() for one in some if one not in known.narrow}
+        ids = await store.series_ids(tx, list(unknown), edition, tenant=tenant)
+        wide = {series: tuple(ids.get(one) or known.narrow[one] for one in some) for series, some in all_of.items()}
+        return _Known({series: number for series, number in ids.items() if series.facet != "each"}, wide)
+
+    def _remember(self, key: tuple[TenantId, int], new: _Known) -> None:
+        known = self._known.setdefault(key, _Known())
+        if len(known.wide) + len(new.wide) > _CACHED_SERIES:
+            known.wide.clear()
+            known.narrow.clear()
+        known.wide.update(new.wide)
+        known.narrow.update(new.narrow)
 
     async def _forget_in_time(self, tenants: Collection[TenantId]) -> None:
         now = self._clock.now()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Final
 
+from headgate.admin.budgets import Budget, BudgetLevel
 from headgate.admin.limit_use import LimitUse
 from headgate.admin.operations import Operation
 from headgate.admin.register import HeldKey
 from headgate.admin.requests import Request
+from headgate.finops.budget_views import budget_views
 from headgate.finops.parts import FinOps
 from headgate.finops.requests import PERIOD, own_question
 from headgate.finops.store import Dimension
-from headgate.finops.views import OwnKey, OwnUsage, OwnUseCase, figures_view, row_view, steps_of
+from headgate.finops.views import Names, OwnKey, OwnUsage, OwnUseCase, figures_view, row_view, steps_of
 from headgate.wire.model_call import MODEL_INVOKE
 
 _TOP: Final[tuple[Dimension, ...]] = ("model", "use_case")
@@ -23,6 +26,8 @@ async def get_own_usage(finops: FinOps, request: Request) -> OwnUsage:
     question = own_question(finops, request)
     found = await finops.usage.overview(question, top=_TOP)
     keys = _own_keys(finops, request)
+    use_cases = _use_cases(request)
+    budgets = _own_budgets(finops, request, keys, use_cases)
     used = await finops.limits_used(request.tenant, [key.id for key in keys])
     period = question.period
     return OwnUsage(
@@ -32,10 +37,11 @@ async def get_own_usage(finops: FinOps, request: Request) -> OwnUsage:
         figures=figures_view(found.figures),
         before=figures_view(found.before),
         steps=steps_of(period.starts, found),
-        models=[row_view(row, {}) for row in found.top["model"]],
-        use_cases=[row_view(row, {}) for row in found.top["use_case"]],
+        models=[row_view(row, Names()) for row in found.top["model"]],
+        use_cases=[row_view(row, Names()) for row in found.top["use_case"]],
         keys=[_key(key, used.get(key.id, _UNUSED)) for key in keys],
-        may_use=_use_cases(request),
+        budgets=await budget_views(finops, request, budgets),
+        may_use=use_cases,
         may_call=_models(finops, request),
     )
 
@@ -44,6 +50,22 @@ def _own_keys(finops: FinOps, request: Request) -> list[HeldKey]:
     now, own = finops.clock.now(), request.by.principal.id
     keys = (key for key in finops.register.keys(request.tenant) if key.principal == own)
     return [key for key in keys if key.expires_at is None or key.expires_at > now]
+
+
+def _own_budgets(
+    finops: FinOps, request: Request, keys: Collection[HeldKey], use_cases: Collection[OwnUseCase]
+) -> list[Budget]:
+    """Return the budgets that the caller's calls may reserve from."""
+    own = request.by.principal.id
+    registered = finops.register.everybody(request.tenant).get(own)
+    names: Mapping[BudgetLevel, Collection[str]] = {
+        "organisation": ("",),
+        "person": (own,),
+        "group": registered.groups if registered is not None else (),
+        "key": [key.id for key in keys],
+        "use_case": [one.id for one in use_cases],
+    }
+    return [budget for budget in finops.book.of(request.tenant) if budget.name in names[budget.level]]
 
 
 def _key(key: HeldKey, used: LimitUse) -> OwnKey:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from headgate.admin.budgets import BudgetsUsed
 from headgate.admin.directory import Directory
 from headgate.admin.limit_use import LimitsUsed
+from headgate.admin.recosting import Priced
 from headgate.admin.register import Register
+from headgate.finops.budget_book import BudgetBook
 from headgate.finops.jobs import Rollups
 from headgate.finops.service import Usage
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Clock
+from headgate.substrate.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +33,7 @@ class FinOps:
     limits_used: LimitsUsed
     names: Callable[[str, TenantId], Collection[str]]
     clock: Clock
+    database: Database
+    book: BudgetBook
+    budgets_used: BudgetsUsed
+    recosting: Callable[[TenantId, str], Priced]

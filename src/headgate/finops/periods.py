@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from headgate.finops.spread import oldest
-from headgate.finops.tally import Grain
+from headgate.finops.tally import GRAINS, Grain
 from headgate.kernel.errors import Invalid
 
 _SPAN: Final = re.compile(r"([1-9][0-9]{0,3})([mhd])", re.ASCII)
@@ -54,6 +54,38 @@ class Period:
             found.append(start)
             count += 1
         return found
+
+
+class Span(NamedTuple):
+    """Rows of one grain that begin in a time."""
+
+    grain: Grain
+    since: datetime
+    until: datetime
+
+
+def spans_of(period: Period, *, now: datetime) -> list[Span]:
+    """Return the fewest rows that add up to a whole period: coarse rows inside it, and finer ones at its ends.
+
+    Where a period reaches until now, its newest coarse row counts whole, because nothing is later.
+    """
+    newest = _floor(period.until, _LENGTHS[period.grain])
+    reaches_now = now < newest + timedelta(seconds=_LENGTHS[period.grain])
+    return _cover(period.grain, period.since, period.until, reaches_now=reaches_now)
+
+
+def _cover(grain: Grain, since: datetime, until: datetime, *, reaches_now: bool) -> list[Span]:
+    coarser = GRAINS[GRAINS.index(grain) + 1 :]
+    if coarser:
+        length_s = _LENGTHS[coarser[0]]
+        begin, end = _floor(since, length_s), until if reaches_now else _floor(until, length_s)
+        if begin < since:
+            begin += timedelta(seconds=length_s)
+        if begin < end:
+            inside = _cover(coarser[0], begin, end, reaches_now=reaches_now)
+            ends = (Span(grain, since, begin), Span(grain, end, until))
+            return [*inside, *(span for span in ends if span.since < span.until)]
+    return [Span(grain, since, until)]
 
 
 def period_of(

@@ -9,6 +9,8 @@ from headgate.finops.store import ReasonCount
 _LIMIT: Final = "A limit of requests or money was used up"
 _RULES: Final = {
     "lattice.flow": "The content may not go to this destination",
+    "limit.requests": _LIMIT,
+    "limit.cost": _LIMIT,
     "budget.unknown-price": "A key with a money limit asked for a model without a known price",
 }
 _ERRORS: Final = {
@@ -35,6 +37,8 @@ _OUTCOMES: Final = {
 
 def words_of(reason: ReasonCount) -> str:
     """Return a sentence for a reason: the rule's own words if a rule refused."""
+    if reason.outcome == "refused" and reason.error == "upstream_error":
+        return "The provider refused the request as invalid"
     if reason.rule:
         said = _RULES.get(reason.rule) or reason.words or f"The rule {reason.rule} refused"
         return said[:1].upper() + said[1:]

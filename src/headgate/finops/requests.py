@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +13,7 @@ from headgate.finops.periods import Period, period_of
 from headgate.finops.service import Question
 from headgate.finops.store import DIMENSIONS, Dimension
 from headgate.finops.verbs import USAGE_READ
+from headgate.finops.views import Names
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Denied, Invalid
 
@@ -51,13 +51,14 @@ def knows_people(request: Request) -> bool:
     return request.allows(PERSON_LIST, Resource("people", request.tenant))
 
 
-def names_of(finops: FinOps, request: Request) -> Mapping[str, str]:
-    """Return the names that the caller may see, by pseudonym: everybody's, or only their own."""
+def names_of(finops: FinOps, request: Request) -> Names:
+    """Return the names that the caller may see: of everybody and of the keys, or only their own."""
     named = finops.directory.by_pseudonym(request.tenant)
     if knows_people(request):
-        return {pseudonym: one.title for pseudonym, one in named.items()}
+        titles = {pseudonym: one.title for pseudonym, one in named.items()}
+        return Names(titles, finops.directory.key_titles(request.tenant))
     own = finops.directory.pseudonym(request.tenant, request.by.principal.id)
-    return {own: named[own].title} if own in named else {}
+    return Names({own: named[own].title} if own in named else {})
 
 
 def question_of(finops: FinOps, request: Request) -> Question:

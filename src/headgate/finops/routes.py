@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, cast, get_args
 from headgate.admin.commands import Facts, digest_of
 from headgate.admin.operations import Operation, Parameter
 from headgate.admin.requests import Request
+from headgate.finops.budget_routes import BUDGET_OPERATIONS
 from headgate.finops.own_routes import OWN_OPERATIONS
 from headgate.finops.parts import FinOps
 from headgate.finops.reasons import words_of
@@ -24,8 +25,10 @@ from headgate.finops.views import (
     figures_view,
     percentiles_view,
     row_view,
+    saved_view,
     steps_of,
 )
+from headgate.finops.what_if import WHAT_IF_OPERATIONS
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Invalid
 
@@ -60,6 +63,7 @@ async def get_usage(finops: FinOps, request: Request) -> UsageAnswer:
         grain=period.grain,
         step_s=period.step_s,
         rows=[row_view(row, names) for row in rows],
+        saved=[saved_view(one) for one in await finops.usage.savings(question)],
     )
 
 
@@ -91,6 +95,7 @@ async def get_usage_overview(finops: FinOps, request: Request) -> UsageOverview:
             ReasonView(text=words_of(one), outcome=one.outcome, error=one.error, rule=one.rule, calls=one.calls)
             for one in found.reasons
         ],
+        saved=[saved_view(one) for one in await finops.usage.savings(question)],
         is_rebuilding=found.is_rebuilding,
     )
 
@@ -196,4 +201,6 @@ OPERATIONS = (
         verb=USAGE_REBUILD,
     ),
     *OWN_OPERATIONS,
+    *BUDGET_OPERATIONS,
+    *WHAT_IF_OPERATIONS,
 )

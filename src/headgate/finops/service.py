@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeVar
 
 from headgate.finops import store
-from headgate.finops.periods import Period
+from headgate.finops.periods import Period, Span, spans_of
 from headgate.finops.slots import percentile_us
 from headgate.finops.spread import oldest
-from headgate.finops.store import Asked, Dimension, ReasonCount, RuleHits, Slot, Sum
+from headgate.finops.store import Asked, Dimension, Histogram, ReasonCount, RuleHits, Saved, Sum
 from headgate.finops.tally import FACETS, Facet, Measure
 from headgate.kernel.errors import TooLarge
 from headgate.kernel.identity import TenantId
@@ -143,7 +143,8 @@ class Usage:
             TooLarge: there are too many groups.
         """
         period = question.period
-        async with self._reading(question.tenant) as tx:
+        is_narrow = facet_of({*by, *question.where}) != "each"
+        async with self._reading(question.tenant, is_narrow=is_narrow) as tx:
             found = await self._grouped(tx, question, period, by=by, in_steps=in_steps)
             before = await self._grouped(tx, question, period.before, by=by) if compares and not in_steps else None
         rows = [
@@ -159,53 +160,75 @@ class Usage:
         """Return everything that the overview shows."""
         period, tenant = question.period, question.tenant
         exact = self._exact(question)
-        async with self._reading(tenant) as tx:
-            now = await self._grouped(tx, question, exact)
+        is_narrow = all(facet_of({name, *question.where}) != "each" for name in top)
+        async with self._reading(tenant, is_narrow=is_narrow) as tx:
+            found = await self._wholes(tx, question, exact, by=top)
             before = await self._grouped(tx, question, exact.before)
             over_time = await self._grouped(tx, question, period, in_steps=True)
-            tops: dict[Dimension, Sequence[Row]] = {}
-            for name in top:
-                tops[name] = await self._top(tx, question, name)
             times = await self._times(tx, question, exact)
             times_before = await self._times(tx, question, exact.before)
-            slots = await self._slots(tx, question, period, in_steps=True)
-            of_models = await store.slots(tx, self._asked(question, period, facet="model"), value=None, tenant=tenant)
-            asked = replace(self._asked(question, period), limit=TOP)
-            reasons = await store.reasons(tx, asked, tenant=tenant)
+            times_over_time = await self._times(tx, question, period, in_steps=True)
+            of_models = await self._histograms(tx, question, exact, facet="model", value=None)
+            reasons = await self._reasons(tx, question, exact)
             editions = await store.editions(tx, tenant=tenant)
         return Overview(
-            figures=now.get(_WHOLE, Figures()),
+            figures=found[None].get(_WHOLE, Figures()),
             before=before.get(_WHOLE, Figures()),
-            times=times,
-            times_before=times_before,
+            times=None if times is None else times.get(None, Percentiles()),
+            times_before=None if times_before is None else times_before.get(None, Percentiles()),
             over_time={key[0]: figures for key, figures in over_time.items() if key[0] is not None},
-            times_over_time=_percentiles(slots or (), key=lambda slot: slot.at or period.since),
-            top=tops,
-            model_times=_percentiles(of_models, key=lambda slot: slot.value),
+            times_over_time={at: one for at, one in (times_over_time or {}).items() if at is not None},
+            top={name: _top(found[name], name) for name in top},
+            model_times=_percentiles(of_models, key=lambda one: one.value),
             reasons=reasons,
             is_rebuilding=any(one.state == "building" for one in editions),
         )
 
+    async def savings(self, question: Question) -> list[Saved]:
+        """Return what answers from the cache saved, by model and currency, largest first."""
+        found: dict[tuple[str, str], Saved] = {}
+        async with self._reading(question.tenant, is_narrow=True) as tx:
+            for asked in self._asked(question, question.period, facets=()):
+                for one in await store.savings(tx, asked, tenant=question.tenant):
+                    known = found.get(key := (one.model, one.currency), replace(one, hits=0, saved_micros=0))
+                    saved_micros = known.saved_micros + one.saved_micros
+                    found[key] = replace(one, hits=known.hits + one.hits, saved_micros=saved_micros)
+        return sorted(found.values(), key=lambda one: (one.saved_micros, one.hits), reverse=True)
+
     async def rules(self, question: Question, *, rule: str | None, by_use_case: bool) -> list[RuleHits]:
         """Return the hits of rules, most first."""
         use_case = question.where.get("use_case")
-        asked = self._asked(question, question.period)
-        async with self._reading(question.tenant) as tx:
+        period = question.period
+        asked = Asked((), period.grain, period.since, period.until)
+        async with self._reading(question.tenant, is_narrow=True) as tx:
             return await store.hits(
                 tx, asked, rule=rule, use_case=use_case, by_use_case=by_use_case, tenant=question.tenant
             )
 
     @asynccontextmanager
-    async def _reading(self, tenant: TenantId) -> AsyncGenerator[Transaction]:
+    async def _reading(self, tenant: TenantId, *, is_narrow: bool) -> AsyncGenerator[Transaction]:
         async with self._database.transaction(tenant=tenant) as tx:
-            await store.begin_reading(tx)
+            await store.begin_reading(tx, is_narrow=is_narrow)
             yield tx
 
-    async def _top(self, tx: Transaction, question: Question, name: Dimension) -> list[Row]:
-        found = await self._grouped(tx, question, question.period, by=(name,))
-        order: Order = "cost" if any(figures.costs for figures in found.values()) else "calls"
-        largest = sorted(found.items(), key=lambda one: (one[1].by(order), one[1].calls), reverse=True)
-        return [Row(_group(key, (name,)), figures) for key, figures in largest if key[1][0]][:TOP]
+    async def _wholes(
+        self, tx: Transaction, question: Question, period: Period, *, by: Collection[Dimension]
+    ) -> Mapping[Dimension | None, dict[_Key, Figures]]:
+        """Return the figures of a whole period: of everything under None, and by each dimension."""
+        found: dict[Dimension | None, dict[_Key, Figures]]
+        if facet_of(question.where) != "all":
+            found = {None: await self._grouped(tx, question, period)}
+            for name in by:
+                found[name] = await self._grouped(tx, question, period, by=(name,))
+            return found
+        found = {name: {} for name in (None, *by)}
+        names: Mapping[str, Dimension] = {name: name for name in by}
+        facets: list[Facet] = [facet_of(() if name is None else (name,)) for name in found]
+        for row in await self._sums(tx, question, period, facets=facets, by=by):
+            name = names.get(row.facet)
+            key = _WHOLE if name is None else (None, (getattr(row, name),))
+            found[name].setdefault(key, Figures()).add(row)
+        return found
 
     async def _grouped(
         self,
@@ -216,52 +239,86 @@ class Usage:
         by: Collection[Dimension] = (),
         in_steps: bool = False,
     ) -> dict[_Key, Figures]:
-        asked = replace(
-            self._asked(question, period, by=by), step_s=period.step_s if in_steps else 0, limit=MAX_GROUPS + 1
-        )
-        rows = await store.sums(tx, asked, tenant=question.tenant)
-        if len(rows) > MAX_GROUPS:
-            raise TooLarge(f"there are more than {MAX_GROUPS:,} groups; add a filter or a shorter period", param="by")
+        facets = (facet_of({*by, *question.where}),)
         found: dict[_Key, Figures] = {}
-        for row in rows:
+        for row in await self._sums(tx, question, period, facets=facets, by=by, in_steps=in_steps):
             key = (row.at, tuple(getattr(row, name) for name in by))
             found.setdefault(key, Figures()).add(row)
         return found
 
-    async def _times(self, tx: Transaction, question: Question, period: Period) -> Percentiles | None:
-        slots = await self._slots(tx, question, period)
-        if slots is None:
-            return None
-        return _percentiles(slots, key=lambda slot: "").get("", Percentiles())
+    async def _sums(
+        self,
+        tx: Transaction,
+        question: Question,
+        period: Period,
+        *,
+        facets: Collection[Facet],
+        by: Collection[Dimension],
+        in_steps: bool = False,
+    ) -> list[Sum]:
+        """Return sums in rows to add up.
 
-    async def _slots(
+        Raises:
+            TooLarge: there are too many groups.
+        """
+        found: list[Sum] = []
+        for asked in self._asked(question, period, facets=facets, in_steps=in_steps):
+            rows = await store.sums(tx, replace(asked, by=by, limit=MAX_GROUPS + 1), tenant=question.tenant)
+            if len(rows) > MAX_GROUPS:
+                raise TooLarge(
+                    f"there are more than {MAX_GROUPS:,} groups; add a filter or a shorter period", param="by"
+                )
+            found += rows
+        return found
+
+    async def _times(
         self, tx: Transaction, question: Question, period: Period, *, in_steps: bool = False
-    ) -> list[Slot] | None:
-        """Return histograms; None where no facet has these filters."""
+    ) -> dict[datetime | None, Percentiles] | None:
+        """Return percentiles by start of the step; None where no facet has these filters."""
         facet = facet_of(question.where)
         if (facet != "all" and facet not in _TIMED) or _OF_EVERY_FACET & question.where.keys():
             return None
-        asked = replace(self._asked(question, period, facet=facet), step_s=period.step_s if in_steps else 0)
         value = next(iter(question.where.values()), None)
-        return await store.slots(tx, asked, value=value, tenant=question.tenant)
+        found = await self._histograms(tx, question, period, facet=facet, value=value, in_steps=in_steps)
+        return _percentiles(found, key=lambda one: one.at)
+
+    async def _histograms(
+        self,
+        tx: Transaction,
+        question: Question,
+        period: Period,
+        *,
+        facet: Facet,
+        value: str | None,
+        in_steps: bool = False,
+    ) -> list[Histogram]:
+        found: list[Histogram] = []
+        for asked in self._asked(question, period, facets=(facet,), in_steps=in_steps):
+            found += await store.histograms(tx, asked, value=value, tenant=question.tenant)
+        return found
+
+    async def _reasons(self, tx: Transaction, question: Question, period: Period) -> list[ReasonCount]:
+        found: dict[tuple[str, str, str], ReasonCount] = {}
+        for asked in self._asked(question, period, facets=()):
+            for one in await store.reasons(tx, asked, tenant=question.tenant):
+                known = found.get(key := (one.outcome, one.error, one.rule))
+                found[key] = one if known is None else replace(one, calls=known.calls + one.calls)
+        return sorted(found.values(), key=lambda one: one.calls, reverse=True)[:TOP]
 
     def _asked(
-        self, question: Question, period: Period, *, by: Collection[Dimension] = (), facet: Facet | None = None
-    ) -> Asked:
-        return Asked(
-            facet=facet or facet_of({*by, *question.where}),
-            grain=period.grain,
-            since=period.since,
-            until=period.until,
-            by=by,
-            where=question.where,
-        )
+        self, question: Question, period: Period, *, facets: Collection[Facet], in_steps: bool = False
+    ) -> list[Asked]:
+        """Return the questions whose answers add up: one for steps, and one for each grain of a whole period."""
+        step_s = period.step_s if in_steps else 0
+        whole = [Span(period.grain, period.since, period.until)]
+        spans = whole if in_steps else spans_of(period, now=self._clock.now())
+        return [Asked(facets, *span, where=question.where, step_s=step_s) for span in spans]
 
     def _exact(self, question: Question) -> Period:
         """Return the period in hours instead of days where that is cheap, so that both periods have the same length."""
         period = question.period
         first = oldest("hour", self._clock.now())
-        is_cheap = facet_of(question.where) == "all" and first is not None and period.before.since >= first
+        is_cheap = facet_of(question.where) != "each" and first is not None and period.before.since >= first
         return replace(period, grain="hour") if period.grain == "day" and is_cheap else period
 
 
@@ -280,15 +337,22 @@ def facet_of(names: Iterable[Dimension]) -> Facet:
     return "each"
 
 
+def _top(found: Mapping[_Key, Figures], name: Dimension) -> list[Row]:
+    order: Order = "cost" if any(figures.costs for figures in found.values()) else "calls"
+    largest = sorted(found.items(), key=lambda one: (one[1].by(order), one[1].calls), reverse=True)
+    return [Row(_group(key, (name,)), figures) for key, figures in largest if key[1][0]][:TOP]
+
+
 def _group(key: _Key, by: Collection[Dimension]) -> Group:
     return Group(key[0], dict(zip(by, key[1], strict=True)))
 
 
-def _percentiles(slots: Iterable[Slot], *, key: Callable[[Slot], K]) -> dict[K, Percentiles]:
+def _percentiles(histograms: Iterable[Histogram], *, key: Callable[[Histogram], K]) -> dict[K, Percentiles]:
     counts: dict[K, dict[Measure, dict[int, int]]] = {}
-    for slot in slots:
-        histogram = counts.setdefault(key(slot), {"whole": {}, "first": {}})[slot.measure]
-        histogram[slot.slot] = histogram.get(slot.slot, 0) + slot.calls
+    for one in histograms:
+        known = counts.setdefault(key(one), {"whole": {}, "first": {}})[one.measure]
+        for slot, calls in zip(one.slots, one.calls, strict=True):
+            known[slot] = known.get(slot, 0) + calls
     return {
         name: Percentiles(
             percentile_us(found["whole"], 0.5),

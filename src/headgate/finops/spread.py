@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from headgate.finops.tally import (
+    FACETS,
     GRAINS,
     Grain,
     Hit,
-    Minute,
+    MinuteTally,
     Reason,
     Series,
     Sums,
@@ -19,8 +20,15 @@ from headgate.finops.tally import (
     Timed,
     add_sums,
     start_of,
-    with_facets,
 )
+
+K = TypeVar("K")
+V = TypeVar("V")
+Rows = Mapping[Grain, Mapping[str, Mapping[K, V]]]
+"""Rows by grain, and by start of the span as RFC 3339 text. Spans with equal rows may share one mapping."""
+
+SeriesIds = Mapping[Series, tuple[int, ...]]
+"""Numbers of a series of the facet `each`: its own, and those of the series of the other facets that include it."""
 
 KEPT: Final[Mapping[Grain, timedelta]] = {"minute": timedelta(days=3), "hour": timedelta(days=100)}
 """How long rows are kept; rows of days stay forever."""
@@ -28,32 +36,42 @@ KEPT: Final[Mapping[Grain, timedelta]] = {"minute": timedelta(days=3), "hour": t
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The rows of one batch, by grain. Keys begin with the start of the span, as RFC 3339 text."""
+    """The rows of one batch. Series are numbers."""
 
-    cells: Mapping[Grain, Mapping[tuple[str, Series], Sums]]
-    amounts: Mapping[Grain, Mapping[tuple[str, tuple[Series, str]], int]]
-    durations: Mapping[Grain, Mapping[tuple[str, Timed], int]]
-    hits: Mapping[Grain, Mapping[tuple[str, Hit], int]]
-    reasons: Mapping[Grain, Mapping[tuple[str, Reason], int]]
+    cells: Rows[int, Sums]
+    amounts: Rows[tuple[int, str], int]
+    durations: Rows[Timed, int]
+    hits: Rows[Hit, int]
+    reasons: Rows[Reason, int]
     words: Mapping[str, str]
 
-    @property
-    def series(self) -> set[Series]:
-        """Every series of the rows."""
-        return {series for rows in self.cells.values() for _, series in rows}
 
-
-def spread(tally: Tally, *, now: datetime) -> Spread:
+def spread(tally: Tally, ids: SeriesIds, *, now: datetime) -> Spread:
     """Return the rows of a tally. Leaves out minutes and hours that are older than their retention."""
-    minutes = with_facets(tally.cells)
+
+    def sums(minute: MinuteTally) -> dict[int, Sums]:
+        found: dict[int, Sums] = {}
+        for series, sums in minute.cells.items():
+            for number in ids[series]:
+                add_sums(found, number, sums)
+        return found
+
+    def amounts(minute: MinuteTally) -> dict[tuple[int, str], int]:
+        return {(ids[series][0], unit): amount for (series, unit), amount in minute.amounts.items()}
+
     return Spread(
-        cells=_spread_sums(minutes, now),
-        amounts=_spread_counts(tally.amounts.items(), now),
-        durations=_spread_counts(tally.durations(), now),
-        hits=_spread_counts(tally.hits(), now),
-        reasons=_spread_counts(tally.reasons.items(), now),
+        cells=_spread(tally, sums, _add_all_sums, now),
+        amounts=_spread(tally, amounts, _add_counts, now),
+        durations=_spread(tally, MinuteTally.durations, _add_counts, now),
+        hits=_spread(tally, MinuteTally.hits, _add_counts, now),
+        reasons=_spread(tally, lambda minute: minute.reasons, _add_counts, now),
         words=tally.words,
     )
+
+
+def wider(series: Series) -> tuple[Series, ...]:
+    """Return a series of the facet `each`, and the series of the other facets that include it."""
+    return (series, *map(series.of, FACETS))
 
 
 def oldest(grain: Grain, now: datetime) -> datetime | None:
@@ -65,32 +83,39 @@ def oldest(grain: Grain, now: datetime) -> datetime | None:
     return begin if grain == "minute" else begin.replace(minute=0)
 
 
-def _spread_sums(minutes: Mapping[tuple[Minute, Series], Sums], now: datetime) -> Mapping[Grain, Any]:
-    found: dict[Grain, dict[tuple[str, Series], Sums]] = {}
-    finer: Mapping[tuple[str, Series], Sums] = minutes
+def _spread(
+    tally: Tally,
+    rows_of: Callable[[MinuteTally], Mapping[K, V]],
+    add: Callable[[dict[K, V], Mapping[K, V]], None],
+    now: datetime,
+) -> Rows[K, V]:
+    finer = {minute: rows for minute, one in tally.minutes.items() if (rows := rows_of(one))}
+    found: dict[Grain, Mapping[str, Mapping[K, V]]] = {}
     for grain in GRAINS:  # hours from minutes, and days from hours: each has fewer rows than the one before
-        wider: dict[tuple[str, Series], Sums] = {}
-        for (minute, series), sums in finer.items():
-            add_sums(wider, (start_of(minute, grain), series), sums)
-        finer, found[grain] = wider, wider
-    return {grain: _kept(rows, grain, now) for grain, rows in found.items()}
+        spans: dict[str, list[Mapping[K, V]]] = {}
+        for start, rows in finer.items():
+            spans.setdefault(start_of(start, grain), []).append(rows)
+        finer = {start: _merged(parts, add) for start, parts in spans.items()}
+        begin = oldest(grain, now)
+        first = "" if begin is None else f"{begin:%Y-%m-%dT%H:%M:%SZ}"
+        found[grain] = {start: rows for start, rows in finer.items() if start >= first}
+    return found
 
 
-def _spread_counts(counts: Iterable[tuple[tuple[Minute, Any], int]], now: datetime) -> Mapping[Grain, Any]:
-    found: dict[Grain, dict[tuple[str, Any], int]] = {}
-    finer = counts
-    for grain in GRAINS:
-        wider: dict[tuple[str, Any], int] = {}
-        for (minute, key), count in finer:
-            at = (start_of(minute, grain), key)
-            wider[at] = wider.get(at, 0) + count
-        finer, found[grain] = wider.items(), wider
-    return {grain: _kept(rows, grain, now) for grain, rows in found.items()}
+def _merged(parts: list[Mapping[K, V]], add: Callable[[dict[K, V], Mapping[K, V]], None]) -> Mapping[K, V]:
+    if len(parts) == 1:
+        return parts[0]
+    found: dict[K, V] = {}
+    for rows in parts:
+        add(found, rows)
+    return found
 
 
-def _kept(rows: dict[tuple[str, Any], Any], grain: Grain, now: datetime) -> dict[tuple[str, Any], Any]:
-    begin = oldest(grain, now)
-    if begin is None:
-        return rows
-    first = f"{begin:%Y-%m-%dT%H:%M:%SZ}"
-    return {key: value for key, value in rows.items() if key[0] >= first}
+def _add_all_sums(found: dict[int, Sums], rows: Mapping[int, Sums]) -> None:
+    for number, sums in rows.items():
+        add_sums(found, number, sums)
+
+
+def _add_counts(found: dict[K, int], rows: Mapping[K, int]) -> None:
+    for key, count in rows.items():
+        found[key] = found.get(key, 0) + count

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple
 
-from headgate.finops.spread import Spread
-from headgate.finops.tally import MEASURES, Facet, Grain, Measure, Series
+from headgate.finops.spread import Rows, Spread
+from headgate.finops.tally import MEASURES, Facet, Grain, Hit, Measure, Reason, Series, Sums, Timed
 from headgate.kernel.identity import TenantId
 from headgate.substrate.database import Transaction, load_queries
 
@@ -19,9 +20,6 @@ _DROP = ("drop_cells", "drop_amounts", "drop_series", "drop_durations", "drop_hi
 
 Dimension = Literal["verb", "use_case", "person", "key", "model", "deployment", "outcome"]
 DIMENSIONS: Final[tuple[Dimension, ...]] = ("verb", "use_case", "person", "key", "model", "deployment", "outcome")
-
-SeriesIds = dict[Series, int]
-"""Ids of series of one edition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,9 @@ async def promote(tx: Transaction, edition: Edition, *, tenant: TenantId) -> Non
     await tx.execute(_SQL["promote"], {"tenant": tenant, "edition": edition.edition})
 
 
-async def series_ids(tx: Transaction, series: Sequence[Series], edition: Edition, *, tenant: TenantId) -> SeriesIds:
+async def series_ids(
+    tx: Transaction, series: Sequence[Series], edition: Edition, *, tenant: TenantId
+) -> dict[Series, int]:
     """Return the ids of series; new ones are added."""
     if not series:
         return {}
@@ -72,25 +72,22 @@ async def series_ids(tx: Transaction, series: Sequence[Series], edition: Edition
     return dict(zip(series, ids, strict=True))
 
 
-async def add(tx: Transaction, rows: Spread, ids: SeriesIds, edition: Edition, *, tenant: TenantId) -> None:
+async def add(tx: Transaction, rows: Spread, edition: Edition, *, tenant: TenantId) -> None:
     """Add the rows of a batch to those of an edition."""
     place = {"tenant": tenant, "edition": edition.edition}
-    for grain, cells in rows.cells.items():
-        if cells:
-            await tx.execute(_SQL["add_cells"], {**place, "grain": grain, **_cells(cells, ids)})
-    for grain, amounts in rows.amounts.items():
-        named = [((at, str(ids[series]), unit), amount) for (at, (series, unit)), amount in amounts.items()]
-        if named:
-            await tx.execute(_SQL["add_amounts"], {**place, "grain": grain, **_amounts(named)})
-    counted: tuple[tuple[str, Mapping[Grain, Mapping[Any, int]], tuple[str, ...], str], ...] = (
-        ("add_durations", rows.durations, ("facets", "values", "measures", "slots"), "calls"),
-        ("add_hits", rows.hits, ("use_cases", "rules", "does", "modes"), "hits"),
-        ("add_reasons", rows.reasons, ("use_cases", "models", "outcomes", "errors", "rules"), "calls"),
+    tables: tuple[tuple[str, Rows[Any, Any], Callable[[Collection[Any], Collection[Any]], Mapping[str, str]]], ...] = (
+        ("add_cells", rows.cells, _cells),
+        ("add_amounts", rows.amounts, _amounts),
+        ("add_durations", rows.durations, _durations),
+        ("add_hits", rows.hits, _hits),
+        ("add_reasons", rows.reasons, _reasons),
     )
-    for query, by_grain, names, count in counted:
-        for grain, found in by_grain.items():
-            if found:
-                await tx.execute(_SQL[query], {**place, "grain": grain, **_counts(found, names, count)})
+    for query, by_grain, columns in tables:
+        parts = _parts(by_grain)
+        if parts.rows:
+            keys = [key for part in parts.rows for key in part]
+            values = [value for part in parts.rows for value in part.values()]
+            await tx.execute(_SQL[query], {**place, **parts.spans, **columns(keys, values)})
     if rows.words:
         words = {"tenant": tenant, "rules": texts(rows.words), "words": texts(rows.words.values())}
         await tx.execute(_SQL["put_words"], words)
@@ -113,36 +110,74 @@ async def drop(tx: Transaction, edition: Edition, *, tenant: TenantId, limit: in
     return False
 
 
-def _cells(cells: Mapping[tuple[str, Series], list[int]], ids: SeriesIds) -> dict[str, str]:
-    columns = zip(*cells.values(), strict=True)
-    sums = {name: numbers(column) for name, column in zip(MEASURES, columns, strict=True)}
-    return {"series": numbers(ids[series] for _, series in cells), "ats": _plain(at for at, _ in cells), **sums}
+class _Parts(NamedTuple):
+    """Rows without those that several spans share, and in which spans each part of them belongs."""
+
+    rows: Sequence[Mapping[Any, Any]]
+    spans: Mapping[str, str]
 
 
-def _amounts(named: Sequence[tuple[tuple[str, str, str], int]]) -> dict[str, str]:
+def _parts(by_grain: Rows[Any, Any]) -> _Parts:
+    """Number the distinct mappings of rows. A batch of one minute is sent once for its minute, hour and day."""
+    spans = [(grain, at, rows) for grain, spans in by_grain.items() for at, rows in spans.items()]
+    parts = {id(rows): rows for _, _, rows in spans}
+    numbers_of = {known: number for number, known in enumerate(parts)}
+    values = {
+        "parts": numbers(numbers_of[id(rows)] for _, _, rows in spans),
+        "grains": _plain(grain for grain, _, _ in spans),
+        "ats": _plain(at for _, at, _ in spans),
+        "part": numbers(number for number, rows in enumerate(parts.values()) for _ in rows),
+    }
+    return _Parts(list(parts.values()), values)
+
+
+def _cells(keys: Collection[int], values: Collection[Sums]) -> Mapping[str, str]:
+    sums = {name: numbers(column) for name, column in zip(MEASURES, zip(*values, strict=True), strict=True)}
+    return {"series": numbers(keys), **sums}
+
+
+def _amounts(keys: Collection[tuple[int, str]], values: Collection[int]) -> Mapping[str, str]:
+    series, units = zip(*keys, strict=True)
+    return {"series": numbers(series), "units": texts(units), "amounts": numbers(values)}
+
+
+def _durations(keys: Collection[Timed], values: Collection[int]) -> Mapping[str, str]:
+    facets, names, measures, slots = zip(*keys, strict=True)
     return {
-        "ats": _plain(at for (at, _, _), _ in named),
-        "series": _plain(series for (_, series, _), _ in named),
-        "units": texts(unit for (_, _, unit), _ in named),
-        "amounts": numbers(amount for _, amount in named),
+        "facets": _plain(facets),
+        "values": texts(names),
+        "measures": _plain(measures),
+        "slots": numbers(slots),
+        "calls": numbers(values),
     }
 
 
-def _counts(found: Mapping[tuple[str, Any], int], names: Sequence[str], count: str) -> dict[str, str]:
-    columns = zip(*(key for _, key in found), strict=True)
-    named = {name: texts(map(str, column)) for name, column in zip(names, columns, strict=True)}
-    return {**named, "ats": _plain(at for at, _ in found), count: numbers(found.values())}
+def _hits(keys: Collection[Hit], values: Collection[int]) -> Mapping[str, str]:
+    return {**_texts(("use_cases", "rules", "does", "modes"), keys), "hits": numbers(values)}
+
+
+def _reasons(keys: Collection[Reason], values: Collection[int]) -> Mapping[str, str]:
+    return {**_texts(("use_cases", "models", "outcomes", "errors", "rules"), keys), "calls": numbers(values)}
+
+
+def _texts(names: Collection[str], keys: Collection[tuple[str, ...]]) -> dict[str, str]:
+    return {name: texts(column) for name, column in zip(names, zip(*keys, strict=True), strict=True)}
 
 
 def texts(values: Iterable[str]) -> str:
     """Format an array literal: psycopg takes much longer for a list."""
-    quoted = '","'.join(value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return f'{{"{quoted}"}}'
+    return _plain(map(_quoted, values))
+
+
+@lru_cache(maxsize=16_384)
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def numbers(values: Iterable[int]) -> str:
     """Format an array literal of numbers."""
-    return _plain(map(str, values))
+    return f"{{{str(list(values))[1:-1]}}}"
 
 
 def _plain(values: Iterable[str]) -> str:
@@ -152,15 +187,16 @@ def _plain(values: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question about sums: a facet, a time, dimensions to group by, and values to filter by.
+    """A question about sums: facets, a time, dimensions to group by, and values to filter by.
 
     Args:
+        facets: each gets groups of its own.
         step_s: length of the buckets of time; 0 for the whole time.
         by: names of dimensions.
         where: values by name of the dimension.
     """
 
-    facet: Facet
+    facets: Collection[Facet]
     grain: Grain
     since: datetime
     until: datetime
@@ -174,6 +210,7 @@ class Asked:
 class Sum:
     """Sums of one group in one currency. Dimensions that are not grouped by are None."""
 
+    facet: Facet
     at: datetime | None
     verb: str | None
     use_case: str | None
@@ -196,14 +233,25 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """How many calls took a time in a slot."""
+class Saved:
+    """Answers of a model from the gateway's cache, and what they saved in one currency."""
 
+    model: str
+    currency: str
+    hits: int
+    saved_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How many calls took a time in each slot."""
+
+    facet: Facet
     at: datetime | None
     value: str
     measure: Measure
-    slot: int
-    calls: int
+    slots: list[int]
+    calls: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,23 +277,35 @@ class ReasonCount:
     calls: int
 
 
-async def begin_reading(tx: Transaction) -> None:
-    """Have PostgreSQL plan the queries of this transaction for their values, because most filters are NULL."""
+async def begin_reading(tx: Transaction, *, is_narrow: bool) -> None:
+    """Have PostgreSQL plan the queries of this transaction for their values, because most filters are NULL.
+
+    Args:
+        is_narrow: the transaction does not read the facet `each`.
+    """
     await tx.execute(_SQL["plan_for_these_values"])
+    if is_narrow:
+        await tx.execute(_SQL["prefer_indexes"])
 
 
 async def sums(tx: Transaction, asked: Asked, *, tenant: TenantId) -> list[Sum]:
     """Return sums, the groups with most calls first."""
     grouped = {f"by_{name}": name in asked.by for name in DIMENSIONS}
     filtered = {name: asked.where.get(name) for name in DIMENSIONS}
-    values = {**_when(asked, tenant), **grouped, **filtered, "facet": asked.facet, "step_s": asked.step_s}
+    values = {**_when(asked, tenant), **grouped, **filtered, "facets": texts(asked.facets), "step_s": asked.step_s}
     return await tx.rows(_SQL["sums"], {**values, "limit": asked.limit}, of=Sum)
 
 
-async def slots(tx: Transaction, asked: Asked, *, value: str | None, tenant: TenantId) -> list[Slot]:
-    """Return the histograms of durations under a facet, or under one value of it."""
-    values = {**_when(asked, tenant), "facet": asked.facet, "step_s": asked.step_s, "value": value}
-    return await tx.rows(_SQL["slots"], values, of=Slot)
+async def savings(tx: Transaction, asked: Asked, *, tenant: TenantId) -> list[Saved]:
+    """Return what the cache saved, by model and currency."""
+    filtered = {name: asked.where.get(name) for name in DIMENSIONS}
+    return await tx.rows(_SQL["savings"], {**_when(asked, tenant), **filtered}, of=Saved)
+
+
+async def histograms(tx: Transaction, asked: Asked, *, value: str | None, tenant: TenantId) -> list[Histogram]:
+    """Return the histograms of durations under facets, or under one value of them."""
+    values = {**_when(asked, tenant), "facets": texts(asked.facets), "step_s": asked.step_s, "value": value}
+    return await tx.rows(_SQL["histograms"], values, of=Histogram)
 
 
 async def hits(

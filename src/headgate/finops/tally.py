@@ -7,8 +7,9 @@ their cost. Rules count per record, attempts included.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 from headgate.finops.slots import slot_of
@@ -65,13 +66,8 @@ MEASURES: Final = ("calls", "input_tokens", "output_tokens", "cached_tokens", "c
 FACETS: Final[tuple[Facet, ...]] = ("all", "use_case", "person", "key", "model", "deployment")
 
 
-class Timed(NamedTuple):
-    """A call's duration: how long, of which measure, and under which value of a facet."""
-
-    facet: str
-    value: str
-    measure: Measure
-    slot: int
+Timed = tuple[str, str, Measure, int]
+"""A call's duration: under which facet and which value of it, of which measure, and its slot."""
 
 
 class Hit(NamedTuple):
@@ -103,97 +99,133 @@ def metered_verbs(verbs: Iterable[Verb[Any, Any, Any]]) -> Mapping[str, Collecti
 
 
 @dataclass(slots=True)
+class MinuteTally:
+    """The sums of one minute, each under the dimensions of its calls.
+
+    Args:
+        cells: by series of the facet `each`.
+        amounts: by series and unit.
+        durations_by_call: by use case, model, deployment, measure and slot.
+        rule_sets: records by use case and matched rules.
+    """
+
+    cells: dict[Series, Sums] = field(default_factory=dict[Series, Sums])
+    amounts: dict[tuple[Series, str], int] = field(default_factory=dict[tuple[Series, str], int])
+    reasons: dict[Reason, int] = field(default_factory=dict[Reason, int])
+    durations_by_call: dict[tuple[str, str, str, Measure, int], int] = field(
+        default_factory=dict[tuple[str, str, str, Measure, int], int]
+    )
+    rule_sets: dict[tuple[str, RuleSet], int] = field(default_factory=dict[tuple[str, RuleSet], int])
+
+    def durations(self) -> dict[Timed, int]:
+        """Return the durations under each facet."""
+        found: dict[Timed, int] = {}
+        for (use_case, model, deployment, measure, slot), calls in self.durations_by_call.items():
+            facets: tuple[Timed, ...] = (
+                ("all", "", measure, slot),
+                ("use_case", use_case, measure, slot),
+                ("model", model, measure, slot),
+                ("deployment", deployment, measure, slot),
+            )
+            for timed in facets:
+                found[timed] = found.get(timed, 0) + calls
+        return {timed: calls for timed, calls in found.items() if timed[1] or timed[0] != "deployment"}
+
+    def hits(self) -> dict[Hit, int]:
+        """Return the hits of rules."""
+        found: dict[Hit, int] = {}
+        for (use_case, rules), records in self.rule_sets.items():
+            for rule in rules.hits:
+                hit = Hit(use_case, rule.id, rule.does, rule.mode)
+                found[hit] = found.get(hit, 0) + records
+        return found
+
+
+@dataclass(slots=True)
 class Tally:
     """The sums of one batch, by minute.
 
     Args:
         metered: see `metered_verbs`.
-        words: of rules, once `hits` was read.
-        durations_by_call: by use case, model, deployment, measure and slot.
-        rule_sets: by use case and matched rules.
     """
 
     metered: Mapping[str, Collection[str]]
-    cells: dict[tuple[Minute, Series], Sums] = field(default_factory=dict[tuple[Minute, Series], Sums])
-    amounts: dict[tuple[Minute, tuple[Series, str]], int] = field(
-        default_factory=dict[tuple[Minute, tuple[Series, str]], int]
-    )
-    reasons: dict[tuple[Minute, Reason], int] = field(default_factory=dict[tuple[Minute, Reason], int])
-    words: dict[str, str] = field(default_factory=dict[str, str])
-    durations_by_call: dict[tuple[Minute, str, str, str, Measure, int], int] = field(
-        default_factory=dict[tuple[Minute, str, str, str, Measure, int], int]
-    )
-    rule_sets: dict[tuple[Minute, str, RuleSet], int] = field(default_factory=dict[tuple[Minute, str, RuleSet], int])
+    minutes: dict[Minute, MinuteTally] = field(default_factory=dict[Minute, MinuteTally])
+
+    @property
+    def series(self) -> set[Series]:
+        """The series of the facet `each`."""
+        return {series for one in self.minutes.values() for series in one.cells}
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The words of the rules that matched."""
+        sets = {rules for one in self.minutes.values() for _, rules in one.rule_sets}
+        return {hit.id: hit.reason for rules in sets for hit in rules.hits}
+
+    def of(self, minute: Minute) -> MinuteTally:
+        """Return the sums of a minute, to add to."""
+        found = self.minutes.get(minute)
+        if found is None:
+            found = self.minutes[minute] = MinuteTally()
+        return found
 
     def add(self, figures: Figures) -> None:
         """Count one record."""
-        minute, use_case = figures.opened_at[:16], figures.use_case
-        ruled = (minute, use_case, figures.rules)
-        self.rule_sets[ruled] = self.rule_sets.get(ruled, 0) + 1
+        minute = self.of(figures.opened_at[:16])
+        ruled = (figures.use_case, figures.rules)
+        minute.rule_sets[ruled] = minute.rule_sets.get(ruled, 0) + 1
         units = self.metered.get(figures.verb)
         if units is not None:
-            self._add_call(figures, minute, units)
+            _add_call(minute, figures, units)
 
-    def durations(self) -> Iterator[tuple[tuple[Minute, Timed], int]]:
-        """Return the durations under each facet; a key may come several times."""
-        for (minute, use_case, model, deployment, measure, slot), calls in self.durations_by_call.items():
-            yield (minute, Timed("all", "", measure, slot)), calls
-            yield (minute, Timed("use_case", use_case, measure, slot)), calls
-            yield (minute, Timed("model", model, measure, slot)), calls
-            if deployment:
-                yield (minute, Timed("deployment", deployment, measure, slot)), calls
 
-    def hits(self) -> Iterator[tuple[tuple[Minute, Hit], int]]:
-        """Return the hits of rules; a key may come several times. Notes the rules' words."""
-        for (minute, use_case, rules), records in self.rule_sets.items():
-            for hit in rules.hits:
-                self.words[hit.id] = hit.reason
-                yield (minute, Hit(use_case, hit.id, hit.does, hit.mode)), records
+def _add_call(minute: MinuteTally, figures: Figures, units: Collection[str]) -> None:
+    facts, outcome, use_case = figures.facts, figures.outcome, figures.use_case
+    model, cost = figures.resource.removeprefix(_ALIAS), facts.get("cost_micros")
+    is_refused, is_priced = outcome == "refused", isinstance(cost, int)
+    deployment = "" if is_refused else str(facts.get("destination") or facts.get("deployment") or "")
+    deployment = deployment.removeprefix(_DEPLOYMENT)
+    currency = str(facts.get("currency") or "") if is_priced else ""
+    series = Series(
+        "each", figures.verb, use_case, figures.principal, figures.key_id, model, deployment, outcome, currency
+    )
+    sums = minute.cells.get(series)
+    if sums is None:
+        sums = minute.cells[series] = [0] * len(MEASURES)
+    sent, written = facts.get("input_tokens"), facts.get("output_tokens")
+    sums[0] += 1
+    sums[1] += _whole(sent)
+    sums[2] += _whole(written)
+    sums[3] += _whole(facts.get("cache_read_tokens"))
+    sums[4] += _whole(cost)
+    if not is_priced and (sent is not None or written is not None or outcome in _UNKNOWN_COST):
+        sums[5] += 1
+    if not is_refused:
+        for name in _masked(tuple(facts)):
+            sums[6] += _whole(facts[name])
+    for unit in units:
+        if amount := _whole(facts.get(unit)):
+            minute.amounts[series, unit] = minute.amounts.get((series, unit), 0) + amount
+    if outcome == "done":
+        durations: tuple[tuple[Measure, int], ...] = (
+            ("whole", figures.duration_us),
+            ("first", _whole(facts.get("first_item_us"))),
+        )
+        for measure, duration_us in durations:
+            if measure == "whole" or duration_us > 0:
+                timed = (use_case, model, deployment, measure, slot_of(duration_us))
+                minute.durations_by_call[timed] = minute.durations_by_call.get(timed, 0) + 1
+    else:
+        rule = str(facts.get("refused_by") or "").partition(",")[0]
+        reason = Reason(use_case, model, outcome, figures.error, rule)
+        minute.reasons[reason] = minute.reasons.get(reason, 0) + 1
 
-    def _add_call(self, figures: Figures, minute: Minute, units: Collection[str]) -> None:
-        facts, outcome = figures.facts, figures.outcome
-        resource, cost = figures.resource, facts.get("cost_micros")
-        model = resource[len(_ALIAS) :] if resource.startswith(_ALIAS) else resource
-        deployment = str(facts.get("destination") or facts.get("deployment") or "").removeprefix(_DEPLOYMENT)
-        is_refused = outcome == "refused"
-        if is_refused:
-            deployment = ""
-        is_priced = isinstance(cost, int)
-        currency = str(facts.get("currency") or "") if is_priced else ""
-        use_case, person, key = figures.use_case, figures.principal, figures.key_id
-        series = Series("each", figures.verb, use_case, person, key, model, deployment, outcome, currency)
-        cell = (minute, series)
-        sums = self.cells.get(cell)
-        if sums is None:
-            sums = self.cells[cell] = [0] * len(MEASURES)
-        sent, written = facts.get("input_tokens"), facts.get("output_tokens")
-        sums[0] += 1
-        sums[1] += _whole(sent)
-        sums[2] += _whole(written)
-        sums[3] += _whole(facts.get("cache_read_tokens"))
-        sums[4] += _whole(cost)
-        if not is_priced and (sent is not None or written is not None or outcome in _UNKNOWN_COST):
-            sums[5] += 1
-        if not is_refused:
-            for name in facts:
-                if name.startswith(_MASKED):
-                    sums[6] += _whole(facts[name])
-        for unit in units:
-            if amount := _whole(facts.get(unit)):
-                counted = (minute, (series, unit))
-                self.amounts[counted] = self.amounts.get(counted, 0) + amount
-        if outcome == "done":
-            self._add_duration(minute, series, "whole", figures.duration_us)
-            if (first_us := _whole(facts.get("first_item_us"))) > 0:
-                self._add_duration(minute, series, "first", first_us)
-        else:
-            rule = str(facts.get("refused_by") or "").partition(",")[0]
-            reasoned = (minute, Reason(use_case, model, outcome, figures.error, rule))
-            self.reasons[reasoned] = self.reasons.get(reasoned, 0) + 1
 
-    def _add_duration(self, minute: Minute, series: Series, measure: Measure, duration_us: int) -> None:
-        timed = (minute, series.use_case, series.model, series.deployment, measure, slot_of(duration_us))
-        self.durations_by_call[timed] = self.durations_by_call.get(timed, 0) + 1
+@lru_cache(maxsize=4096)
+def _masked(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the facts that count masked values."""
+    return tuple(name for name in names if name.startswith(_MASKED))
 
 
 def _whole(value: Fact) -> int:
@@ -206,20 +238,7 @@ def start_of(minute: Minute, grain: Grain) -> str:
     return minute[: _CHARS[grain]] + _REST[grain]
 
 
-def with_facets(cells: Mapping[tuple[Minute, Series], Sums]) -> dict[tuple[Minute, Series], Sums]:
-    """Add the sums of every other facet to those of the facet `each`."""
-    found = dict(cells)
-    facets: dict[Series, tuple[Series, ...]] = {}
-    for (minute, series), sums in cells.items():
-        wider = facets.get(series)
-        if wider is None:
-            wider = facets[series] = tuple(series.of(facet) for facet in FACETS)
-        for one in wider:
-            add_sums(found, (minute, one), sums)
-    return found
-
-
-def add_sums(found: dict[Any, Sums], key: Any, sums: Sums) -> None:
+def add_sums(found: dict[int, Sums], key: int, sums: Sums) -> None:
     """Add sums to those under a key. Without a loop, as this runs many times for each record."""
     known = found.get(key)
     if known is None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
 
 from headgate.admin.bodies import Body
+from headgate.finops.budget_views import BudgetView
 from headgate.finops.service import Figures, Overview, Percentiles, Row
+from headgate.finops.store import Saved
 from headgate.finops.tally import Grain
 
 
@@ -48,8 +52,8 @@ class PercentilesView(Body, frozen=True, kw_only=True):
 class UsageRow(Body, frozen=True, kw_only=True):
     """The figures of one group. Dimensions that the list is not grouped by are null.
 
-    `person` is a pseudonym, and `person_name` a name if the reader may know it. `before` are the figures of the
-    previous period, or null if the request did not ask for them.
+    `person` is a pseudonym. `person_name` and `key_name` are names if the reader may know them. `before` are the
+    figures of the previous period, or null if the request did not ask for them.
     """
 
     at: datetime | None = None
@@ -58,6 +62,7 @@ class UsageRow(Body, frozen=True, kw_only=True):
     person: str | None = None
     person_name: str | None = None
     key: str | None = None
+    key_name: str | None = None
     model: str | None = None
     deployment: str | None = None
     outcome: str | None = None
@@ -66,14 +71,23 @@ class UsageRow(Body, frozen=True, kw_only=True):
     times: PercentilesView | None = None
 
 
+class CacheSaving(Body, frozen=True, kw_only=True):
+    """Calls of a model that the cache answered, and what their answers cost when they were new."""
+
+    model: str
+    hits: int
+    saved: CostView | None
+
+
 class UsageAnswer(Body, frozen=True, kw_only=True):
-    """Figures of groups in a period; `step_s` is the length of groups of time."""
+    """Figures of groups in a period; `step_s` is the length of groups of time. `saved` is by model."""
 
     since: datetime
     until: datetime
     grain: Grain
     step_s: int
     rows: list[UsageRow]
+    saved: list[CacheSaving]
 
 
 class Step(Body, frozen=True, kw_only=True):
@@ -115,6 +129,7 @@ class UsageOverview(Body, frozen=True, kw_only=True):
     people: list[UsageRow]
     keys: list[UsageRow]
     reasons: list[ReasonView]
+    saved: list[CacheSaving]
     is_rebuilding: bool
 
 
@@ -164,7 +179,7 @@ class OwnUseCase(Body, frozen=True, kw_only=True):
 
 
 class OwnUsage(Body, frozen=True, kw_only=True):
-    """The caller's own usage, keys, use cases and models."""
+    """The caller's own usage, keys, use cases and models, and the budgets of their calls."""
 
     since: datetime
     until: datetime
@@ -175,6 +190,7 @@ class OwnUsage(Body, frozen=True, kw_only=True):
     models: list[UsageRow]
     use_cases: list[UsageRow]
     keys: list[OwnKey]
+    budgets: list[BudgetView]
     may_use: list[OwnUseCase]
     may_call: list[str]
 
@@ -204,17 +220,31 @@ def figures_view(figures: Figures) -> FiguresView:
     )
 
 
+def saved_view(saved: Saved) -> CacheSaving:
+    """Return the view of a saving; without a known price it has no amount."""
+    money = CostView(currency=saved.currency, micros=saved.saved_micros) if saved.currency else None
+    return CacheSaving(model=saved.model, hits=saved.hits, saved=money)
+
+
 def percentiles_view(times: Percentiles | None) -> PercentilesView | None:
     """Return the view of percentiles."""
     return None if times is None else PercentilesView(**times._asdict())
 
 
-def row_view(row: Row, names: Mapping[str, str], times: Percentiles | None = None) -> UsageRow:
-    """Return the view of a row; `names` are people by pseudonym."""
-    person = row.group.values.get("person")
+class Names(NamedTuple):
+    """The names that a reader may see: of people by pseudonym, and of keys by id."""
+
+    people: Mapping[str, str] = MappingProxyType({})
+    keys: Mapping[str, str] = MappingProxyType({})
+
+
+def row_view(row: Row, names: Names, times: Percentiles | None = None) -> UsageRow:
+    """Return the view of a row."""
+    person, key = row.group.values.get("person"), row.group.values.get("key")
     return UsageRow(
         at=row.group.at,
-        person_name=None if person is None else names.get(person),
+        person_name=None if person is None else names.people.get(person),
+        key_name=None if key is None else names.keys.get(key) or None,
         figures=figures_view(row.figures),
         before=None if row.before is None else figures_view(row.before),
         times=percentiles_view(times),

@@ -1,30 +1,31 @@
-"""Limits of rate and money per key, across all workers.
+"""Limits of keys and budgets of every level, across all workers.
 
-A worker leases a small share of a key's window (a minute for requests, a UTC day for money) and
-admits calls from it in memory. Near the cap it leases for one call at a time and gives back the
-unused amount at once. Before it refuses a call, it asks the other workers for their unused shares.
-See docs/decisions/0010-limits-across-workers.md.
+A worker leases a small share of a limit's window (such as a UTC day) and admits calls from it in
+memory. Near the cap it leases for one call at a time and gives back the unused amount at once.
+Before it refuses a call, it asks the other workers for their unused shares. A call reserves from
+every limit that it has, or from none. See docs/decisions/0010-limits-across-workers.md.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 import structlog
 
 from headgate.gateway.allowances import Allowances, Wanted
-from headgate.gateway.leases import Kind, Lease, LeaseAnswer, Window, start_of
+from headgate.gateway.leases import Kind, Lease, LeaseAnswer
+from headgate.gateway.limits import Limit, LimitsOf, limits_of_key, money, no_budgets
 from headgate.kernel.action import Action
-from headgate.kernel.decision import Decision
+from headgate.kernel.decision import PRICE_RULE, Decision
 from headgate.kernel.errors import Denied, ExceedsLimit, HeadgateError, OverBudget, Unavailable
-from headgate.kernel.identity import Limits, Principal
+from headgate.kernel.identity import TenantId
 from headgate.kernel.measures import Measures
 from headgate.kernel.ports import Clock, Reservation
-from headgate.wire.model_call import MODEL_INVOKE
+from headgate.wire.model_call import MODEL_INVOKE, MODEL_PASS
 
 log = structlog.get_logger(__name__)
 
@@ -39,10 +40,13 @@ _TICK_S: Final = 1.0
 _AWAY_S: Final = 1.0
 _PROBE_S: Final = 10.0
 _FORGET_S: Final = 3600.0
-_KEPT: Final[dict[Kind, timedelta]] = {"requests": timedelta(hours=1), "cost": timedelta(days=35)}
+_LIMITED: Final = frozenset({MODEL_INVOKE.name, MODEL_PASS.name})
 
-Estimator = Callable[[Action[Any, Any, Any]], int | None]
-"""Upper estimate of an action's cost in micro-units; None if a price is unknown."""
+Estimator = Callable[[Action[Any, Any, Any], Limit], int | None]
+"""Upper estimate of a call's cost in micro-units of the limit's currency, or of its tokens.
+
+None if a price is unknown.
+"""
 
 
 class _Free:
@@ -56,9 +60,10 @@ FREE: Reservation = _Free()
 
 
 class KeyAdmitter:
-    """Admits model calls within their key's limits. One for a worker.
+    """Admits model calls within the limits of their keys and within budgets. One for a worker.
 
     Args:
+        budgets: returns the budgets of a call.
         pause: sleeps for some seconds; tests replace it.
     """
 
@@ -68,11 +73,13 @@ class KeyAdmitter:
         store: Allowances,
         clock: Clock,
         estimate: Estimator,
+        budgets: LimitsOf = no_budgets,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
         self._clock = clock
         self._estimate = estimate
+        self._budgets = budgets
         self._pause = pause
         self._leases: dict[tuple[str, str, Kind], Lease] = {}
         self._ended: list[Lease] = []
@@ -85,33 +92,45 @@ class KeyAdmitter:
         return self._probe_s is None
 
     async def reserve(self, action: Action[Any, Any, Any], decision: Decision) -> Reservation:
-        """Reserve one request and the estimated cost; does nothing for a key without limits.
+        """Reserve one request and the highest possible use from every limit, or from none.
 
         Raises:
-            OverBudget: the limit is used up; `retry_after_s` is the time until calls in flight or
+            OverBudget: a limit is used up; `retry_after_s` is the time until calls in flight or
                 the window may end.
-            ExceedsLimit: the call alone may cost more than the whole limit.
-            Denied: the key has a money limit and a price is unknown.
+            ExceedsLimit: the call alone may use more than a whole limit.
+            Denied: a limit counts money and a price is unknown.
             Unavailable: the store is down and this worker's share is used up.
         """
-        principal = action.principal
-        limits = principal.limits
-        if action.verb.name != MODEL_INVOKE.name or principal.key_id is None or limits == _UNLIMITED:
+        if action.verb.name not in _LIMITED:
             return FREE
-        now = self._clock.now()
-        rate, money, amount = None, None, 0
-        if limits.cost_micros_per_day is not None:
-            amount = self._cost(action, limits)
-        if limits.requests_per_minute is not None:
-            rate = await self._take(principal, "requests", amount=1, cap=limits.requests_per_minute, now=now)
-        if limits.cost_micros_per_day is not None:
-            try:
-                money = await self._take(principal, "cost", amount=amount, cap=limits.cost_micros_per_day, now=now)
-            except BaseException:
-                if rate is not None:
-                    self._settle(rate, 1, 0)
-                raise
-        return _Held(self._settle, rate=rate, money=money, amount=amount, currency=limits.currency)
+        return await self._reserve(action, (*limits_of_key(action.principal), *self._budgets(action)))
+
+    async def reserve_again(self, action: Action[Any, Any, Any]) -> Reservation:
+        """Reserve the highest possible use of a call once more, for a second attempt beside the first.
+
+        It is no second request. Settle it when the call is settled, without measures: the call counts both attempts.
+
+        Raises:
+            HeadgateError: as `reserve`.
+        """
+        limits = (*limits_of_key(action.principal), *self._budgets(action))
+        return await self._reserve(action, tuple(one for one in limits if one.kind != "requests"))
+
+    async def _reserve(self, action: Action[Any, Any, Any], limits: Sequence[Limit]) -> Reservation:
+        if not limits:
+            return FREE
+        now, tenant = self._clock.now(), action.principal.tenant
+        asked = [(limit, self._amount(action, limit)) for limit in limits]
+        taken: list[_Taken] = []
+        try:
+            for limit, amount in asked:
+                lease = await self._take(tenant, limit, amount=amount, now=now)
+                taken.append(_Taken(lease, amount, limit.currency))
+        except BaseException:
+            for lease, amount, _ in taken:
+                self._settle(lease, amount, 0)
+            raise
+        return _Held(self._settle, taken)
 
     async def run_forever(self, tenants: Callable[[], Iterable[str]]) -> None:
         """Give back unused amounts, serve requests of other workers, and delete old windows.
@@ -143,7 +162,7 @@ class KeyAdmitter:
 
     def hear(self, call: Wanted) -> None:
         """Handle another worker's request for unreserved amounts."""
-        lease = self._leases.get((call.tenant, call.key_id, call.kind))
+        lease = self._leases.get((call.tenant, call.subject, call.kind))
         if lease is not None:
             lease.is_wanted = lease.is_near = True
             self._wake.set()
@@ -159,40 +178,45 @@ class KeyAdmitter:
         self._leases.clear()
         self._ended.clear()
 
-    def _cost(self, action: Action[Any, Any, Any], limits: Limits) -> int:
-        amount = self._estimate(action)
-        if amount is None:
+    def _amount(self, action: Action[Any, Any, Any], limit: Limit) -> int:
+        """Return the amount that a call reserves. A soft limit reserves nothing for a cost that is unknown."""
+        if limit.kind in ("requests", "concurrency"):
+            return 1
+        amount = self._estimate(action, limit)
+        if amount is None and limit.is_hard:
+            instead = "make the budget soft" if limit.budget else "use a key without a money limit"
             raise Denied(
-                f"this key has a limit in {limits.currency}, but a deployment of {action.resource.id} has no known"
-                " price: declare it, or use a key without a money limit",
-                rules=("budget.unknown-price",),
+                f"{limit.name} counts money, but a deployment of {action.resource.id} has no known price in"
+                f" {limit.currency}: declare it, or {instead}",
+                rules=(PRICE_RULE,),
             )
-        return amount
+        return amount or 0
 
-    async def _take(self, principal: Principal, kind: Kind, *, amount: int, cap: int, now: datetime) -> Lease:
-        key = (principal.tenant, principal.key_id or "", kind)
+    async def _take(self, tenant: TenantId, limit: Limit, *, amount: int, now: datetime) -> Lease:
+        key = (tenant, limit.subject, limit.kind)
         lease = self._leases.get(key)
-        if lease is None or not lease.start <= now < lease.end:
+        if lease is None or not lease.place.start <= now < lease.end:
             self._end(key)
-            place = Window(*key, start_of(kind, now))
-            lease = self._leases[key] = Lease(place, cap, place.start, place.end, used_at=now)
+            place = limit.window(tenant, now)
+            lease = self._leases[key] = Lease(place, limit.lease_cap, used_at=now, is_watched=bool(limit.budget))
         lease.used_at = now
-        if lease.cap != cap:
-            lease.cap, lease.refused, lease.is_stale = cap, None, True
+        if lease.cap != limit.lease_cap:
+            lease.cap, lease.refusal, lease.is_stale = limit.lease_cap, None, True
         elif lease.take(amount):
             return lease
-        if amount > cap:
-            raise ExceedsLimit(_too_large(kind, amount, cap, principal.limits.currency))
+        if amount > lease.cap:
+            raise ExceedsLimit(_too_large(limit, amount), limit=limit.kind)
         try:
             answer = await self._lease(lease, amount)
         except Unavailable:
-            if kind != "requests":
+            if not limit.lends:
                 raise
             # Rate limits only protect against bursts, so each worker counts alone while it is down.
+            lease.is_stale = False
             lease.lend()
             answer = None if lease.take(amount) else LeaseAnswer(0)
         if answer is not None:
-            raise self._refusal(lease, amount, answer, currency=principal.limits.currency)
+            raise self._refusal(limit, lease, amount, answer)
         return lease
 
     async def _lease(self, lease: Lease, amount: int) -> LeaseAnswer | None:
@@ -210,7 +234,7 @@ class KeyAdmitter:
                     answer = await self._sync(lease, need=amount)
                     if lease.take(amount):
                         return None
-                    lease.refused, lease.refused_s = (amount, answer), self._clock.monotonic()
+                    lease.refusal, lease.refusal_s = (amount, answer), self._clock.monotonic()
             if answer.free + _returnable(lease, answer) < amount or not pauses_left:
                 return answer
             pauses_left -= 1
@@ -218,10 +242,10 @@ class KeyAdmitter:
 
     def _remembered(self, lease: Lease, amount: int) -> LeaseAnswer | None:
         """Return the cached refusal if it also covers this amount."""
-        if lease.refused is None or amount < lease.refused[0]:
+        if lease.refusal is None or amount < lease.refusal[0]:
             return None
-        is_fresh = self._clock.monotonic() - lease.refused_s < _REFUSED_S
-        return lease.refused[1] if is_fresh else None
+        is_fresh = self._clock.monotonic() - lease.refusal_s < _REFUSED_S
+        return lease.refusal[1] if is_fresh else None
 
     async def _sync(self, lease: Lease, *, need: int = 0) -> LeaseAnswer:
         """LeaseReport a share to the store, and lease more if needed."""
@@ -238,7 +262,7 @@ class KeyAdmitter:
                 raise Unavailable(_AWAY, retry_after_s=_AWAY_S) from error
             raise
         self._probe_s = None
-        lease.finish(report, now_s=now_s)
+        lease.finish(report, now=self._clock.now(), now_s=now_s)
         return answer
 
     async def _tell(self, lease: Lease) -> None:
@@ -254,19 +278,20 @@ class KeyAdmitter:
             self._wake.set()
 
     def _end(self, key: tuple[str, str, Kind]) -> None:
-        """Drop a lease after its window. Money is still reported, because the store keeps it."""
+        """Drop a lease after its window. Only the counts of minutes need no last report."""
         lease = self._leases.pop(key, None)
-        if lease is not None and lease.place.kind == "cost" and not lease.is_told():
+        if lease is not None and not lease.place.is_short and not lease.is_told():
             self._ended.append(lease)
 
-    def _refusal(self, lease: Lease, amount: int, answer: LeaseAnswer, *, currency: str) -> OverBudget:
-        if answer.free + _returnable(lease, answer) >= amount:
-            what = _limit(lease.place.kind, lease.cap, currency)
-            return OverBudget(
-                f"calls in flight hold what is left of this key's limit of {what}", retry_after_s=_IN_FLIGHT_S
-            )
+    def _refusal(self, limit: Limit, lease: Lease, amount: int, answer: LeaseAnswer) -> OverBudget:
+        may_return = answer.free + _returnable(lease, answer) >= amount
+        if may_return or limit.kind == "concurrency":
+            told = f"calls in flight hold what is left of {limit.name}"
+            return OverBudget(told, limit=limit.kind, retry_after_s=_IN_FLIGHT_S)
+        lease.refused += lease.is_watched
         left_s = (lease.end - self._clock.now()).total_seconds()
-        return OverBudget(_used_up(lease, amount, answer, currency), retry_after_s=max(1.0, left_s))
+        told = _used_up(limit, lease, amount, answer)
+        return OverBudget(told, limit=limit.kind, retry_after_s=max(1.0, left_s))
 
     async def _give_back_forever(self) -> None:
         while True:
@@ -292,52 +317,56 @@ class KeyAdmitter:
             await asyncio.sleep(_FORGET_S)
 
     async def forget(self, tenants: Iterable[str]) -> None:
-        """Delete old windows: of requests after an hour, of money after 35 days, for reports."""
-        now = self._clock.now()
+        """Delete windows that ended long ago."""
         for tenant in tenants:
-            for kind, kept in _KEPT.items():
-                try:
-                    await self._store.forget(tenant, kind, before=now - kept)
-                except HeadgateError as error:
-                    log.warning("old_limits_kept", code=error.code)
+            try:
+                await self._store.forget(tenant, now=self._clock.now())
+            except HeadgateError as error:
+                log.warning("old_limits_kept", code=error.code)
+
+
+class _Taken(NamedTuple):
+    """What one call reserved from one limit."""
+
+    lease: Lease
+    amount: int
+    currency: str
 
 
 class _Held:
-    """The reservation of one call in its key's windows."""
+    """The reservation of one call in the windows of all its limits."""
 
-    __slots__ = ("_amount", "_currency", "_money", "_rate", "_settle")
+    __slots__ = ("_settle", "_taken")
 
-    def __init__(
-        self,
-        settle: Callable[[Lease, int, int], None],
-        *,
-        rate: Lease | None,
-        money: Lease | None,
-        amount: int,
-        currency: str,
-    ) -> None:
+    def __init__(self, settle: Callable[[Lease, int, int], None], taken: list[_Taken]) -> None:
         self._settle = settle
-        self._rate = rate
-        self._money = money
-        self._amount = amount
-        self._currency = currency
+        self._taken = taken
 
     def settle(self, measures: Measures, *, performed: bool) -> None:
-        """Charge the call's cost. A call without an answer costs neither money nor a request.
+        """Charge the call's use. A call without an answer costs neither money, tokens nor a request.
 
-        If the cost is unknown in the limit's currency, the estimate is charged.
+        If the cost is unknown in a limit's currency, the estimate is charged.
         """
         is_used = performed and _is_used(measures)
-        if self._rate is not None:
-            self._settle(self._rate, 1, 1 if is_used else 0)
-        if self._money is not None:
-            cost = self._cost(measures) if is_used else 0
-            self._settle(self._money, self._amount, cost)
-        self._rate = self._money = None
+        for one in self._taken:
+            self._settle(one.lease, one.amount, _use(one, measures) if is_used else 0)
+        self._taken = []
 
-    def _cost(self, measures: Measures) -> int:
-        is_known = measures.cost_micros is not None and measures.currency in (None, self._currency)
-        return measures.cost_micros if is_known and measures.cost_micros is not None else self._amount
+
+def _use(taken: _Taken, measures: Measures) -> int:
+    """Return what an answered call used of a limit."""
+    match taken.lease.place.kind:
+        case "requests":
+            return 1
+        case "concurrency":
+            return 0
+        case "tokens":
+            told = [measures.amounts[name] for name in _TOKENS if name in measures.amounts]
+            return sum(told) if told else taken.amount
+        case "cost":
+            cost = measures.cost_micros
+            is_known = cost is not None and (not cost or measures.currency in (None, taken.currency))
+            return cost if is_known and cost is not None else taken.amount
 
 
 def _is_used(measures: Measures) -> bool:
@@ -348,41 +377,32 @@ def _is_used(measures: Measures) -> bool:
 def _returnable(lease: Lease, answer: LeaseAnswer) -> int:
     """Return the amount that may come back before the window ends.
 
-    For money this includes the reservations of calls in flight.
+    Except for requests this includes the reservations of calls in flight.
     """
     return answer.spare if lease.place.kind == "requests" else answer.spare + answer.held + lease.held + lease.left
 
 
-def _limit(kind: Kind, cap: int, currency: str) -> str:
-    return f"{cap} requests a minute" if kind == "requests" else f"{_money(cap)} {currency} a day"
-
-
-def _used_up(lease: Lease, amount: int, answer: LeaseAnswer, currency: str) -> str:
-    limit = _limit(lease.place.kind, lease.cap, currency)
+def _used_up(limit: Limit, lease: Lease, amount: int, answer: LeaseAnswer) -> str:
     free = answer.free + _returnable(lease, answer)
-    if lease.place.kind == "requests" or free <= 0:
-        return f"this key's limit of {limit} is used up"
+    until = f"it resets at {lease.end:%Y-%m-%d %H:%M} UTC"
+    if limit.kind == "requests" or free <= 0:
+        return f"{limit.name} is used up; {until}"
+    may = "cost" if limit.kind == "cost" else "use"
     return (
-        f"this key's limit of {limit} is used up but for {_money(free)}, and this call may cost {_money(amount)};"
-        " ask for fewer output tokens"
+        f"{limit.name} is used up but for {limit.amount(free)}, and this call may {may} {limit.amount(amount)};"
+        f" ask for fewer output tokens, or wait: {until}"
     )
 
 
-def _too_large(kind: Kind, amount: int, cap: int, currency: str) -> str:
-    limit = _limit(kind, cap, currency)
-    if kind == "requests":
-        return f"this key's limit of {limit} allows no call"
+def _too_large(limit: Limit, amount: int) -> str:
+    if limit.kind in ("requests", "concurrency"):
+        return f"{limit.name} allows no call"
+    may = f"cost {money(amount)} {limit.currency}" if limit.kind == "cost" else f"use {amount:,} tokens"
     return (
-        f"this call may cost {_money(amount)} {currency}, which is more than this key's whole limit of {limit};"
+        f"this call may {may}, which is more than {limit.whole};"
         " ask for fewer output tokens, send less, or have the limit raised"
     )
 
 
-def _money(micros: int) -> str:
-    """Format an amount with two or more decimals."""
-    whole, part = divmod(micros, 1_000_000)
-    return f"{whole}.{f'{part:06}'.rstrip('0').ljust(2, '0')}"
-
-
-_AWAY: Final = "the database with this key's limits is down; try again in a moment"
-_UNLIMITED = Limits()
+_TOKENS: Final = ("input_tokens", "output_tokens")
+_AWAY: Final = "the database with the counts of limits and budgets is down; try again in a moment"

@@ -1,15 +1,16 @@
 """The board: the last known health of every deployment, shared by all workers through PostgreSQL.
 
-Routing uses each worker's own `Health`. The board is for people: it says when a deployment answered
-last, and why it failed last.
+Routing uses each worker's own `Health`. The board is for people, `headgate status` and metrics: it says when a
+deployment answered last, and why it failed last.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -22,8 +23,10 @@ from headgate.wire.model_call import Deployment
 
 _QUERIES = load_queries("headgate.gateway")
 _FLUSH_S: Final = 1.0
-_AGAIN: Final = timedelta(seconds=30)
-"""A deployment that answers all the time is noted this often."""
+_LOOK_FLUSHES: Final = 5
+"""A worker reads what all workers noted at every so many flushes, for the metrics."""
+_AGAIN: Final = timedelta(seconds=15)
+"""A deployment that answers all the time is noted this often, so that its answers outlast a failure in one worker."""
 _FRESH: Final = timedelta(minutes=10)
 """A failure counts for this time, unless the deployment answers before."""
 _MOST_KNOWN: Final = 10_000
@@ -42,6 +45,8 @@ class Sighting:
     rests_until: datetime | None = None
     why: str = ""
     advice: str = ""
+    unhealthy_since: datetime | None = None
+    """Since when calls skip it, if they do."""
 
     def state(self, now: datetime) -> State:
         """Return the state at a time."""
@@ -64,6 +69,7 @@ class _Row:
     rests_until: datetime | None
     why: str
     advice: str
+    unhealthy_since: datetime | None
 
 
 class Board:
@@ -79,6 +85,7 @@ class Board:
         self._cooldown_s = cooldown_s
         self._pending: dict[tuple[TenantId, str], tuple[Deployment, Sighting]] = {}
         self._answered: dict[tuple[TenantId, Deployment], datetime] = {}
+        self._seen: Mapping[TenantId, Mapping[str, Sighting]] = {}
 
     def answered(self, deployment: Deployment, *, tenant: TenantId) -> None:
         """Note an answer."""
@@ -103,11 +110,30 @@ class Board:
         sighting = Sighting(None, now, now + timedelta(seconds=rest_s), reason.why, reason.advice)
         self._pending[tenant, deployment.id] = (deployment, sighting)
 
-    async def run_forever(self) -> None:
-        """Write what was noted once a second, until cancelled."""
+    def opened(self, deployment: Deployment, tenant: TenantId, since: datetime, until: datetime) -> None:
+        """Note that calls skip the deployment for some time."""
+        pending = self._pending.get((tenant, deployment.id))
+        failed = Sighting(failed_at=self._clock.now()) if pending is None else pending[1]
+        sighting = replace(failed, unhealthy_since=since, rests_until=until)
+        self._pending[tenant, deployment.id] = (deployment, sighting)
+
+    async def run_forever(self, declared: Callable[[], Mapping[TenantId, Mapping[str, Deployment]]]) -> None:
+        """Write this worker's notes once a second, and read those of all workers, until cancelled.
+
+        Args:
+            declared: returns the deployments of each tenant.
+        """
         while True:
-            await asyncio.sleep(_FLUSH_S)
-            await self.flush()
+            for _ in range(_LOOK_FLUSHES):
+                await asyncio.sleep(_FLUSH_S)
+                await self.flush()
+            with suppress(Unavailable):
+                for tenant, deployments in declared().items():
+                    await self.sightings(deployments, tenant=tenant)
+
+    def seen(self, deployment: str, *, tenant: TenantId) -> Sighting:
+        """Return a deployment's sighting as of the last look."""
+        return self._seen.get(tenant, {}).get(deployment, NEVER_SEEN)
 
     async def flush(self) -> None:
         """Write what was noted since the last time; nothing while the database is away."""
@@ -122,6 +148,7 @@ class Board:
                 "rests_until": sighting.rests_until,
                 "why": sighting.why,
                 "advice": sighting.advice,
+                "unhealthy_since": sighting.unhealthy_since,
             }
             try:
                 async with self._database.transaction(tenant=tenant) as tx:
@@ -134,14 +161,19 @@ class Board:
         await self.flush()
         async with self._database.transaction(tenant=tenant) as tx:
             rows = await tx.rows(_QUERIES["sightings"], {"tenant": tenant}, of=_Row)
-        return {
-            row.deployment: Sighting(row.answered_at, row.failed_at, row.rests_until, row.why, row.advice)
+        found = {
+            row.deployment: Sighting(
+                row.answered_at, row.failed_at, row.rests_until, row.why, row.advice, row.unhealthy_since
+            )
             for row in rows
             if (one := deployments.get(row.deployment)) is not None and row.configuration == _configuration(one)
         }
+        self._seen = {**self._seen, tenant: found}
+        return found
 
 
 def _configuration(deployment: Deployment) -> str:
     """Return a digest of what decides whether calls arrive, so that a corrected deployment starts anew."""
-    parts = (deployment.provider, deployment.model, deployment.base_url or "", deployment.key or "", deployment.network)
+    parts = [deployment.provider, deployment.model, deployment.base_url or "", deployment.key or ""]
+    parts += [part for option in deployment.options for part in option]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from headgate.gateway.cache_rules import CacheRule
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.kernel.identity import Principal, TenantId
-from headgate.wire.model_call import Deployment, Operation
+from headgate.wire.model_call import Deployment, Operation, Preference
 
 ANY = "*"
 """The wildcard: any text in an alias's name, once; the requested name in a deployment's model."""
@@ -24,12 +25,22 @@ class Alias:
 
     Args:
         name: the exact name, or a pattern with one `*` for every name without an exact alias.
+        prefer: chooses among the deployments that a call may go to; `order` tries them as listed.
+        weights: the shares of deployments for `weighted`, by id; the default is 1.
+        cache: the exact cache of its answers, or None without one.
+        threshold: the difficulty from which `auto` prefers a dearer deployment.
+        hedge_s: after this time without content the next deployment is asked too; None for never.
     """
 
     name: str
     deployments: tuple[str, ...]
     operation: Operation = "chat"
     description: str = ""
+    prefer: Preference = "order"
+    weights: Mapping[str, int] = field(default_factory=dict[str, int])
+    cache: CacheRule | None = None
+    hedge_s: float | None = None
+    threshold: int = 40
 
 
 class _Pattern(NamedTuple):
@@ -49,6 +60,8 @@ class Catalogue:
     deployments: Mapping[str, Deployment] = field(default_factory=dict[str, Deployment])
     aliases: Mapping[str, Alias] = field(default_factory=dict[str, Alias])
     version: str = ""
+    needs_pace: bool = field(init=False, repr=False, compare=False)
+    """Whether an alias prefers by the pace of deployments; otherwise nothing measures it."""
     _patterns: tuple[_Pattern, ...] = field(init=False, repr=False, compare=False)
     """Sorted by the length of the text before the `*`, then after it, longest first."""
 
@@ -57,6 +70,8 @@ class Catalogue:
         found = [_Pattern(before, after, before + ANY + after) for before, _, after in parts]
         found.sort(key=lambda pattern: (-len(pattern.before), -len(pattern.after), pattern.name))
         object.__setattr__(self, "_patterns", tuple(found))
+        needs_pace = any(alias.prefer in ("fastest", "least_loaded") for alias in self.aliases.values())
+        object.__setattr__(self, "needs_pace", needs_pace)
 
     def alias_id(self, name: str) -> str:
         """Return the id of the alias for a name; the name itself if there is none.

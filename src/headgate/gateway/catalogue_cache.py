@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,8 +14,16 @@ import structlog
 
 from headgate.gateway import store
 from headgate.gateway.catalogue import Alias, Catalogue
-from headgate.gateway.specs import DeploymentSpec, NetworkSpec, alias_from, deployment_from, profile_from
-from headgate.kernel.errors import Conflict, HeadgateError, NotFound
+from headgate.gateway.price_table import DatedPrice, PriceTable, is_at_home, own_price, price_at
+from headgate.gateway.specs import (
+    DeploymentSpec,
+    NetworkSpec,
+    alias_from,
+    deployment_from,
+    is_local_server,
+    profile_from,
+)
+from headgate.kernel.errors import Conflict, HeadgateError, NotFound, Unavailable
 from headgate.kernel.hashing import interned
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import EMPTY, EVERYTHING, Clearance, Confidentiality, Custody
@@ -63,6 +72,7 @@ class CatalogueCache:
             owns all others.
         categories: all categories of the installed detectors. Every deployment is cleared for their
             pseudonymous forms.
+        today: returns the day in UTC, whose prices count.
     """
 
     def __init__(
@@ -75,6 +85,7 @@ class CatalogueCache:
         model_port: int | None,
         profiles: Mapping[str, NetworkProfile] | None = None,
         categories: frozenset[str] = EMPTY,
+        today: Callable[[], date] = lambda: date.max,
     ) -> None:
         self._database = database
         self._egress = egress
@@ -84,6 +95,9 @@ class CatalogueCache:
         self._given_profiles = dict(profiles or {})
         self._categories = categories
         self._built_in = _built_in(model_port)
+        self._today = today
+        self._day = date.min
+        self._histories: Mapping[tuple[TenantId, str], Sequence[DatedPrice]] = {}
         self._catalogues: Mapping[TenantId, Catalogue] = MappingProxyType({})
         self._profiles: Mapping[str, NetworkProfile] = {}
         self.left_out: Sequence[LeftOut] = ()
@@ -91,7 +105,24 @@ class CatalogueCache:
 
     def catalogue(self, tenant: TenantId) -> Catalogue:
         """Return the tenant's catalogue, or the built-in one if the tenant has declared nothing."""
+        day = self._today()
+        if day != self._day:
+            catalogues = {id_: self._priced(id_, one, day) for id_, one in self._catalogues.items()}
+            self._catalogues, self._day = MappingProxyType(catalogues), day
         return self._catalogues.get(tenant, self._built_in)
+
+    def history(self, tenant: TenantId, deployment: str) -> Sequence[DatedPrice]:
+        """Return the prices by date of a deployment without one of its own; none if no price is known."""
+        return self._histories.get((tenant, deployment), ())
+
+    def _priced(self, tenant: TenantId, catalogue: Catalogue, day: date) -> Catalogue:
+        """Return the catalogue with the prices of a day, of deployments without one of their own."""
+        dated = {
+            id_: replace(one, price=price_at(self._histories[tenant, id_], day))
+            for id_, one in catalogue.deployments.items()
+            if (tenant, id_) in self._histories
+        }
+        return replace(catalogue, deployments={**catalogue.deployments, **dated}) if dated else catalogue
 
     async def refresh(self, tenants: Iterable[TenantId]) -> bool:
         """Reload all catalogues; True if something changed.
@@ -103,19 +134,23 @@ class CatalogueCache:
         """
         catalogues: dict[TenantId, Catalogue] = {}
         left_out: list[LeftOut] = []
+        histories: dict[tuple[TenantId, str], Sequence[DatedPrice]] = {}
         profiles = dict(self._given_profiles)
         if self._model_port is not None:
-            profiles[_LOCAL_NETWORK] = NetworkProfile(allow=(f"127.0.0.1:{self._model_port}",), first_byte_s=600.0)
+            profiles[_LOCAL_NETWORK] = self._home_profile()
         for tenant in tenants:
             async with self._database.transaction(tenant=tenant) as tx:
                 declared = await store.load(tx, tenant=tenant)
             catalogues[tenant] = self._assemble(tenant, declared, profiles, left_out)
+            histories |= self._dated(tenant, declared, catalogues[tenant], left_out)
         self._install(profiles)
         catalogues = {tenant: self._reachable(tenant, one, left_out) for tenant, one in catalogues.items()}
         for one in left_out:
             if one not in self.left_out:
                 log.warning("entry_left_out", **one._asdict())
         self.left_out = tuple(left_out)
+        self._histories, self._day = histories, self._today()
+        catalogues = {tenant: self._priced(tenant, one, self._day) for tenant, one in catalogues.items()}
         is_changed = catalogues != self._catalogues
         self._catalogues = MappingProxyType(catalogues)
         return is_changed
@@ -130,8 +165,41 @@ class CatalogueCache:
         async with self._database.transaction(tenant=tenant) as tx:
             declared = await store.load(tx, tenant=tenant)
         deployment = deployment_from(spec, self._providers, tenant=tenant, categories=self._categories)
+        deployment = self._at_home(deployment)
+        if deployment.network == _LOCAL_NETWORK:
+            return Draft(deployment, self._home_profile())
         networks = {one.id: one for one in declared.networks}
         return Draft(deployment, self._profile(spec, networks, deployment))
+
+    async def connections(self, network: str, *, tenant: TenantId) -> NetworkProfile:
+        """Return the connections by a declared network, without those of a deployment.
+
+        Raises:
+            NotFound: there is no such network.
+            Unavailable: the database is down, or a credential of the network cannot be read.
+        """
+        async with self._database.transaction(tenant=tenant) as tx:
+            declared = await store.load(tx, tenant=tenant)
+        spec = DeploymentSpec(id="network", provider="local", model="network", network=network)
+        deployment = deployment_from(spec, self._providers, tenant=tenant)
+        return self._profile(spec, {one.id: one for one in declared.networks}, deployment)
+
+    def _home_profile(self) -> NetworkProfile:
+        return NetworkProfile(allow=(f"127.0.0.1:{self._model_port}",), first_byte_s=600.0)
+
+    def _at_home(self, deployment: Deployment) -> Deployment:
+        """Return the deployment of a pulled model at the address of the model process; others unchanged.
+
+        Raises:
+            Unavailable: the model process is not started.
+        """
+        if deployment.provider != "local" or deployment.base_url is not None:
+            return deployment
+        if self._model_port is None:
+            raise Unavailable("the embedded runtime is not started; start Headgate without --no-model")
+        base_url = f"http://127.0.0.1:{self._model_port}/v1"
+        price = deployment.price or _NO_CHARGE
+        return replace(deployment, base_url=base_url, network=_LOCAL_NETWORK, price=price)
 
     def _install(self, profiles: Mapping[str, NetworkProfile]) -> None:
         """Set the egress profiles, without invalid ones, such as one with a missing file."""
@@ -168,7 +236,11 @@ class CatalogueCache:
                 if spec.id in self._built_in.deployments:
                     raise Conflict(f"the deployment {spec.id} is built in")
                 deployment = deployment_from(spec, self._providers, tenant=tenant, categories=self._categories)
-                profiles[deployment.network] = self._profile(spec, networks, deployment)
+                if deployment.price is not None:
+                    deployment = replace(deployment, price=own_price(spec, deployment.price))
+                deployment = self._at_home(deployment)
+                if deployment.network != _LOCAL_NETWORK:
+                    profiles[deployment.network] = self._profile(spec, networks, deployment)
             except _FAULTS as error:
                 left_out.append(LeftOut(tenant, "deployment", spec.id, _why(error)))
                 continue
@@ -180,9 +252,28 @@ class CatalogueCache:
             except _FAULTS as error:
                 left_out.append(LeftOut(tenant, "alias", alias.id, _why(error)))
         version = hashlib.sha256(
-            msgspec.json.encode([declared.deployments, declared.aliases, declared.networks])
+            msgspec.json.encode([declared.deployments, declared.aliases, declared.networks, declared.prices])
         ).hexdigest()[:16]
         return Catalogue(deployments, {**aliases, **self._built_in.aliases}, version)
+
+    def _dated(
+        self, tenant: TenantId, declared: store.Declared, catalogue: Catalogue, left_out: list[LeftOut]
+    ) -> dict[tuple[TenantId, str], Sequence[DatedPrice]]:
+        """Return the prices by date of the deployments without a price of their own."""
+        try:
+            table = PriceTable(declared.prices)
+        except _FAULTS as error:
+            left_out.append(LeftOut(tenant, "price", "of every row", _why(error)))
+            return {}
+        found: dict[tuple[TenantId, str], Sequence[DatedPrice]] = {}
+        for spec in declared.deployments:
+            deployment = catalogue.deployments.get(spec.id)
+            if deployment is None or deployment.price is not None:
+                continue
+            history = table.history(deployment, is_at_home=is_at_home(spec, self._providers[spec.provider]))
+            if history:
+                found[tenant, spec.id] = history
+        return found
 
     def _profile(
         self, spec: DeploymentSpec, networks: Mapping[str, NetworkSpec], deployment: Deployment
@@ -192,8 +283,10 @@ class CatalogueCache:
             # Without the network, traffic would bypass its proxy.
             raise NotFound(f"there is no network {spec.network!r}")
         login = self._secrets(network.proxy_login) if network and network.proxy_login else None
-        is_ours = deployment.clearance.custody is Custody.ORGANISATION
-        return profile_from(network, deployment=spec, login=login, is_ours=is_ours)
+        provider = self._providers[spec.provider]
+        is_ours = deployment.clearance.custody is Custody.ORGANISATION or is_local_server(spec, provider)
+        own_address = provider.address(spec.base_url, provider.options_of(deployment)) if is_ours else None
+        return profile_from(network, deployment=spec, login=login, own_address=own_address)
 
 
 def _is_usable(name: str, profile: NetworkProfile) -> bool:

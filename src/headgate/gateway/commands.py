@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,11 @@ import click
 from headgate.admin.client import Client, client_at, url_option
 from headgate.admin.exit_codes import ExitCode
 from headgate.admin.printing import as_json_option, plural, print_rows
+from headgate.gateway import pull_commands
+from headgate.gateway.adding import Wanted, ask, parse_options, write_into
+from headgate.gateway.model_words import HEALTH_WORDS
+from headgate.gateway.outcome_commands import calibrate
+from headgate.gateway.specs import CATEGORIES
 from headgate.kernel.errors import Invalid
 
 _LEVELS = ("public", "internal", "confidential", "restricted")
@@ -59,55 +65,81 @@ def test(context: click.Context, name: str, model: str | None, url: str | None, 
 
 
 @models.command()
-@click.argument("name")
-@click.option("--provider", prompt=True, help="The provider's name, such as openai or anthropic.")
-@click.option("--model", prompt=True, help="The provider's name of the model.")
-@click.option("--base-url", help="The address. Default: the provider's own.")
+@click.argument("name", required=False)
+@click.option("--provider", help="The provider's name, such as openai, bedrock or ollama.")
+@click.option("--model", help="The provider's name of the model.")
+@click.option("--base-url", help="The address. Default: the provider's own; --ours needs it.")
 @click.option("--key", help="Reference to the credential, env:NAME or file:PATH; never the credential itself.")
+@click.option(
+    "--option", "given_options", multiple=True, metavar="NAME=VALUE", help="An option of the provider. Repeatable."
+)
+@click.option("--network", help="The network for its connections.")
 @click.option(
     "--level", type=click.Choice(_LEVELS), default="internal", show_default=True, help="Data up to this level."
 )
-@click.option("--ours", is_flag=True, help="It runs on the organisation's own machines.")
+@click.option(
+    "--ours",
+    is_flag=True,
+    help="It runs on the organisation's own machines, and may receive personal, health and payment data as they are.",
+)
 @click.option("--price", metavar="IN,OUT", help="Money for a million tokens, such as 0.25,2. Default: unknown.")
 @click.option("--currency", default="USD", show_default=True)
 @click.option(
     "--alias", "aliases", multiple=True, help="Also make this alias, or put the model last in it. Repeatable."
 )
 @click.option("--test/--no-test", "is_tested", default=True, help="Test before adding, and add only if it answers.")
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the entries at the end of this headgate.toml, and apply nothing.",
+)
 @url_option
 @click.pass_context
 def add(
     context: click.Context,
-    name: str,
-    provider: str,
-    model: str,
-    base_url: str | None,
-    key: str | None,
+    *,
     level: str,
     ours: bool,
     price: str | None,
     currency: str,
-    aliases: tuple[str, ...],
     is_tested: bool,
+    path: Path | None,
     url: str | None,
+    **given: Any,
 ) -> None:
-    """Add the deployment NAME of a model, and aliases that lead to it."""
-    clearance = {"level": level, **({"custody": "organisation"} if ours else {})}
-    entry: dict[str, Any] = {"id": name, "provider": provider, "model": model, "clearance": clearance}
-    entry |= {label: value for label, value in (("base_url", base_url), ("key", key)) if value}
+    """Add the deployment NAME of a model, and aliases that lead to it.
+
+    Without a name, a provider or a model, the command asks for what is missing. It looks for model servers on
+    Headgate's machine, and lists the models that a provider offers.
+    """
+    client = client_at(url)
+    wanted = Wanted(**given)
+    wanted.options = parse_options(wanted.given_options)
+    if not wanted.is_complete:
+        ask(client, wanted)
+    clearance: dict[str, Any] = {"level": level}
+    if ours:
+        clearance |= {"custody": "organisation", "categories": list(CATEGORIES)}
+    entry: dict[str, Any] = {**wanted.entry(), "clearance": clearance}
     if price is not None:
         entry["price"] = _price(price, currency)
-    client = client_at(url)
     if is_tested:
         (trial,) = client.call("POST", "/api/models/test", {"entry": entry})["trials"]
         print_trial(trial, is_error=not trial["worked"])
         if not trial["worked"]:
             click.echo("Nothing was added. Correct it, or add it anyway with --no-test.", err=True)
             context.exit(ExitCode.FAULTY)
-    client.call("PUT", _path("deployment", name), {"entry": entry})
-    click.echo(f"added the deployment {name}")
-    for alias in aliases:
-        deployments = _put_last(client, alias, name)
+    place = _path("deployment", entry["id"])
+    if path is not None:
+        client.call("PUT", f"{place}?dry_run=true", {"entry": entry})
+        write_into(path, entry, wanted.aliases)
+        click.echo(f"wrote the deployment {entry['id']} into {path}; `headgate apply {path}` makes it")
+        return
+    client.call("PUT", place, {"entry": entry})
+    click.echo(f"added the deployment {entry['id']}")
+    for alias in wanted.aliases:
+        deployments = _put_last(client, alias, entry["id"])
         click.echo(f"the alias {alias} leads to {', '.join(deployments)}")
 
 
@@ -132,7 +164,7 @@ def _print_models(client: Client, *, as_json: bool) -> None:
             "id": model["id"],
             "operation": model["operation"],
             "deployments": [one["id"] for one in model["deployments"]],
-            "health": [_HEALTH[one["health"]["state"]] for one in model["deployments"]],
+            "health": [_health_words(one["health"]) for one in model["deployments"]],
             "costs": "; ".join(dict.fromkeys(one["costs"] for one in model["deployments"])),
             "use cases": model["use_cases"],
         }
@@ -141,7 +173,9 @@ def _print_models(client: Client, *, as_json: bool) -> None:
     print_rows(rows, ("id", "operation", "deployments", "health", "use cases", "costs"), as_json=False)
 
 
-_HEALTH = {"ok": "ok", "cooling_down": "cooling down", "failing": "failing", "unknown": "not called lately"}
+def _health_words(health: dict[str, Any]) -> str:
+    since = health["unhealthy_since"]
+    return HEALTH_WORDS[health["state"]] if since is None else f"skipped since {since[:16]}Z"
 
 
 def _cost(trial: dict[str, Any]) -> str:
@@ -169,5 +203,8 @@ def _put_last(client: Client, alias: str, deployment: str) -> list[str]:
 def _path(section: str, name: str) -> str:
     return f"/api/entries/{section}/{quote(name, safe='')}"
 
+
+for _command in (calibrate, *pull_commands.COMMANDS):
+    models.add_command(_command)
 
 COMMANDS = (models,)

@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache
 from typing import NoReturn
 
+from headgate.gateway.binding import BindingReader, tag_of
 from headgate.gateway.board import Board
+from headgate.gateway.credentials import Credentials, Secrets
 from headgate.gateway.failures import for_callers
-from headgate.gateway.pricing import FREE, cost_micros
+from headgate.gateway.pricing import FREE, TOKEN_KINDS, cost_micros
+from headgate.gateway.receiving import (
+    MAX_REPLY_BYTES,
+    headers_of,
+    parser_of,
+    raise_for_status,
+    refuse_foreign,
+    stream_of,
+)
 from headgate.gateway.writing import Route, Written, route_of, written_call
-from headgate.kernel.errors import HeadgateError, Invalid, Unavailable, Upstream, UpstreamTimeout
+from headgate.kernel.errors import HeadgateError, Invalid, Upstream, UpstreamTimeout
 from headgate.kernel.measures import Measures
+from headgate.kernel.ports import Clock
 from headgate.kernel.run import Run
 from headgate.substrate.egress import Egress, Request, Response
+from headgate.wire.aws_event_stream import CONTENT_TYPE
 from headgate.wire.conversation import Reasoning, Refusal, Text, ToolUse
 from headgate.wire.dialect import Assembler, ProviderDialect
 from headgate.wire.dialects import Dialects
-from headgate.wire.model_call import ModelDispatch, ModelEvent, ModelReply, Usage
+from headgate.wire.model_call import ModelCall, ModelDispatch, ModelEvent, ModelReply, Usage
 from headgate.wire.prompt_size import prompt_tokens
-from headgate.wire.provider import Headers, Provider
-from headgate.wire.sse import SseParser
+from headgate.wire.provider import Framing, Headers, Provider, Unsigned
 from headgate.wire.stream_strings import WHOLE_CHANNEL
 from headgate.wire.tool_names import RestoringReader
 
 DispatchRun = Run[ModelDispatch, ModelEvent, ModelReply]
-Secrets = Callable[[str], str]
-"""Resolves a reference such as `env:NAME` or `file:PATH`; raises Unavailable on failure."""
 
-_MAX_REPLY_BYTES = 64 << 20
-_MAX_ERROR_BYTES = 64 << 10
+_ACCEPTED: Mapping[Framing, str] = {
+    "sse": "text/event-stream",
+    "aws_event_stream": CONTENT_TYPE,
+    "bytes": "*/*",
+}
 _BYTES_PER_TOKEN = 4
-_SSE_FIELD = re.compile(rb"(?:data|event|id|retry)?:")
-_FIELD_CHARS = len("event:")
 _WHOLE_CHARS = len(WHOLE_CHANNEL)
 
 
@@ -54,51 +63,66 @@ class ModelDispatcher:
         providers: Mapping[str, Provider],
         dialects: Dialects,
         secrets: Secrets,
+        clock: Clock,
         board: Board | None = None,
     ) -> None:
         self._egress = egress
         self._providers = providers
         self._dialects = dialects
         self._secrets = secrets
+        self._clock = clock
+        self._credentials = Credentials(secrets=secrets, egress=egress, clock=clock)
         self._board = board
 
     def through(self, egress: Egress) -> ModelDispatcher:
         """Return a dispatcher that sends through another client, and tells no board."""
-        return ModelDispatcher(egress=egress, providers=self._providers, dialects=self._dialects, secrets=self._secrets)
+        return ModelDispatcher(
+            egress=egress,
+            providers=self._providers,
+            dialects=self._dialects,
+            secrets=self._secrets,
+            clock=self._clock,
+        )
 
     async def run(self, run: DispatchRun) -> ModelReply:
         """Return the whole answer, in the upstream's wire format."""
         tally = _Tally(run)
         route = self._route(run.payload)
-        request, written = self._written(run, route)
+        request, written = await self._written(run, route)
         dialect, names = route.dialect, written.names
         assembler = dialect.assembler() if written.streams else None
         try:
             tally.sends()
             async with self._egress.send(request) as response:
-                await _raise_for_status(response, dialect)
-                headers = _headers(response, dialect)
+                await raise_for_status(response, dialect, answers=route.endpoint.answers)
+                headers = headers_of(response, dialect)
                 if route.provider.dropped_header in headers:
                     _note_dropped(run, headers[route.provider.dropped_header])
                 if assembler is None:
-                    body = await response.read(limit=_MAX_REPLY_BYTES)
+                    body = await response.read(limit=MAX_REPLY_BYTES)
                     tally.began()
                 else:
-                    body = await _assembled(response, dialect, assembler, tally)
+                    body = await _assembled(response, dialect, assembler, tally, framing=route.provider.framing)
                 try:
                     reply = dialect.read_reply(body, headers=headers)
+                    if response.status != 200 and route.endpoint.answers:
+                        reply = replace(reply, status=response.status)
                     if names:
                         reply = dialect.rename_tools(reply, names)
+                    if (binding := self._dialects.binding.get(dialect.name)) is not None:
+                        reply = binding.bound_reply(reply, tag_of(run.payload.deployment))
                     tally.saw(reply.usage)
                     if not reply.usage.output_tokens and run.payload.call.operation == "chat":
                         tally.wrote(_written_chars(reply, dialect))
                 except HeadgateError as error:
-                    _refuse_foreign(response)
+                    refuse_foreign(response)
                     _raise_bought(error)
         except HeadgateError as error:
             tally.failed()
             _blame(error, run)
             self._note_failure(error, run)
+            if route.provider.tokens is not None and isinstance(error, Upstream) and error.upstream_status == 401:
+                self._credentials.forget(run.payload.deployment)
             raise for_callers(error, run) from error
         finally:
             tally.report()
@@ -117,22 +141,25 @@ class ModelDispatcher:
     async def _events(self, run: DispatchRun) -> AsyncGenerator[ModelEvent, None]:
         tally = _Tally(run)
         route = self._route(run.payload)
-        request, written = self._written(run, route)
+        request, written = await self._written(run, route)
         dialect, names = route.dialect, written.names
         sending = self._egress.send(request)
         run.on_stop = sending.stop
         try:
             tally.sends()
             async with sending as response:
-                await _raise_for_status(response, dialect)
-                headers = _headers(response, dialect)
+                await raise_for_status(response, dialect)
+                headers = headers_of(response, dialect)
                 if route.provider.dropped_header in headers:
                     _note_dropped(run, headers[route.provider.dropped_header])
                 told = dialect.answer_headers.told
                 run.preface = tuple((name, value) for name, value in headers.items() if name.startswith(told))
                 reader = RestoringReader(dialect.read_events(), names) if names else dialect.read_events()
-                parser = SseParser()
-                async for chunk in _stream_of(response, dialect):
+                if (binding := self._dialects.binding.get(dialect.name)) is not None:
+                    reader = BindingReader(reader, binding, tag_of(run.payload.deployment))
+                framing = route.endpoint.framing or route.provider.framing
+                parser = parser_of(response, framing)
+                async for chunk in stream_of(response, dialect, framing):
                     for sse_event in parser.feed(chunk):
                         for event in reader.feed(sse_event):
                             tally.count(event)
@@ -147,6 +174,8 @@ class ModelDispatcher:
             tally.failed()
             _blame(error, run)
             self._note_failure(error, run)
+            if route.provider.tokens is not None and isinstance(error, Upstream) and error.upstream_status == 401:
+                self._credentials.forget(run.payload.deployment)
             raise for_callers(error, run) from error
         finally:
             tally.report()
@@ -159,65 +188,64 @@ class ModelDispatcher:
     def _note_failure(self, error: HeadgateError, run: DispatchRun) -> None:
         left_s = run.left_s()
         is_late = left_s is not None and left_s <= 0  # the caller's own deadline
-        if self._board is not None and not is_late:
+        is_passed = isinstance(error, Upstream) and error.is_passed
+        if self._board is not None and not is_late and not is_passed:
             self._board.failed(run.payload.deployment, error, tenant=run.action.principal.tenant)
 
-    def _written(self, run: DispatchRun, route: Route) -> tuple[Request, Written]:
-        """As `_request`; notes a credential that cannot be read."""
+    async def _written(self, run: DispatchRun, route: Route) -> tuple[Request, Written]:
+        """Return the HTTP request, and the written call in it; note a credential that cannot be used."""
+        deployment, provider = run.payload.deployment, route.provider
+        unsigned, written = self._unsigned(run, route)
         try:
-            return self._request(run, route)
+            credential = await self._credentials.headers(deployment, provider, unsigned, within_s=run.left_s())
         except Upstream as error:
             self._note_failure(error, run)
             raise
-
-    def _route(self, dispatch: ModelDispatch) -> Route:
-        return route_of(dispatch, providers=self._providers, dialects=self._dialects)
-
-    def _request(self, run: DispatchRun, route: Route) -> tuple[Request, Written]:
-        """Return the HTTP request, and the written call in it."""
-        deployment = run.payload.deployment
-        base_url = deployment.base_url or route.provider.base_url
-        if base_url is None:
-            raise Upstream(
-                f"deployment {deployment.id} has no base_url, and provider {deployment.provider} has no default"
-            )
-        written = written_call(run.payload, route, run.decision.obligations, dialects=self._dialects)
-        headers = (
-            ("content-type", "application/json"),
-            ("accept", "text/event-stream" if written.streams else "application/json"),
-            *self._outgoing_headers(route.provider, run),
-        )
-        run.facts["deployment"] = deployment.id
-        run.facts["attempt"] = run.payload.attempt
-        if written.dropped:
-            run.facts["dropped"] = ",".join(written.dropped)[:500]
         request = Request(
-            "POST",
-            base_url.rstrip("/") + written.path,
-            _encoded(headers),
-            written.body,
+            unsigned.method,
+            unsigned.url,
+            _encoded((*unsigned.headers, *credential)),
+            unsigned.body,
             profile=deployment.network,
             within_s=run.left_s(),
         )
         return request, written
 
-    def _outgoing_headers(self, provider: Provider, run: DispatchRun) -> Headers:
-        deployment = run.payload.deployment
-        given = {name: value for name, value in run.payload.call.headers if name in provider.forwards}
-        if "idempotency-key" in given:
-            given["idempotency-key"] = _pseudonym(run, given["idempotency-key"], purpose=b"hg-idempotency")
-        if provider.caller_header is not None:
-            given[provider.caller_header] = _pseudonym(run, "", purpose=b"hg-caller")
-        always = tuple((name, value) for name, value in provider.headers if name not in given)
-        try:
-            secret = self._secrets(deployment.key) if deployment.key else None
-        except Unavailable as error:
-            # Only this deployment is misconfigured, so another may still answer.
+    def _route(self, dispatch: ModelDispatch) -> Route:
+        return route_of(dispatch, providers=self._providers, dialects=self._dialects)
+
+    def _unsigned(self, run: DispatchRun, route: Route) -> tuple[Unsigned, Written]:
+        """Return the request without its credential, and the written call in it."""
+        deployment, provider = run.payload.deployment, route.provider
+        address = provider.address(deployment.base_url, provider.options_of(deployment))
+        if address is None:
             raise Upstream(
-                f"the credential of deployment {deployment.id} cannot be read; its record tells an administrator why",
-                detail=f"deployment {deployment.id}: {error.message}",
-            ) from error
-        return (*always, *given.items(), *provider.credential(secret))
+                f"deployment {deployment.id} has no base_url, and provider {deployment.provider} has no default"
+            )
+        written = written_call(run.payload, route, run.decision.obligations, dialects=self._dialects)
+        expects_events = written.streams and route.endpoint.framing is None
+        headers = (
+            *((("content-type", run.payload.call.media_type),) if written.body else ()),
+            ("accept", _ACCEPTED[provider.framing] if expects_events else route.endpoint.accept),
+            *_outgoing_headers(provider, run),
+        )
+        run.facts["deployment"] = deployment.id
+        run.facts["attempt"] = run.payload.attempt
+        if written.dropped:
+            run.facts["dropped"] = ",".join(written.dropped)[:500]
+        url = address.removesuffix(route.endpoint.beside) + written.path
+        return Unsigned(written.method, url, headers, written.body), written
+
+
+def _outgoing_headers(provider: Provider, run: DispatchRun) -> Headers:
+    """Return the provider's headers, and the client's that it takes."""
+    call = run.payload.call
+    given = {name: value for name, value in call.headers if name in provider.forwards or call.operation == "raw"}
+    if "idempotency-key" in given:
+        given["idempotency-key"] = _pseudonym(run, given["idempotency-key"], purpose=b"hg-idempotency")
+    if provider.caller_header is not None:
+        given[provider.caller_header] = _pseudonym(run, "", purpose=b"hg-caller")
+    return (*((name, value) for name, value in provider.headers if name not in given), *given.items())
 
 
 class _Tally:
@@ -276,9 +304,12 @@ class _Tally:
             return
         deployment = self._run.payload.deployment
         usage = self._usage or Usage()
-        is_free = self._run.payload.call.operation in FREE
-        if not is_free and (not usage.input_tokens or not usage.output_tokens):
+        call = self._run.payload.call
+        is_free = call.operation in FREE
+        if call.operation in TOKEN_KINDS and (not usage.input_tokens or not usage.output_tokens):
             usage = self._estimated(usage)
+        if call.counts and not usage.counts:
+            usage = _with_counts(usage, call)
         self._run.measures = Measures(
             amounts=usage.amounts(),
             is_estimate=usage.is_estimate,
@@ -286,6 +317,7 @@ class _Tally:
             currency=deployment.price.currency if deployment.price else None,
             first_item_us=self._first_item_us,
             sent_us=self._sent_us,
+            facts={"price": deployment.price.version} if deployment.price and deployment.price.version else {},
         )
 
     def _estimated(self, usage: Usage) -> Usage:
@@ -295,6 +327,12 @@ class _Tally:
         written = usage.output_tokens or -(-self._written_chars // _BYTES_PER_TOKEN)
         is_estimate = usage.is_estimate or known != (sent, written)
         return replace(usage, input_tokens=sent, output_tokens=written, is_estimate=is_estimate)
+
+
+def _with_counts(usage: Usage, call: ModelCall) -> Usage:
+    """Return the usage with the amounts that the call asked for. The length of audio is an estimate."""
+    is_estimate = usage.is_estimate or any(unit == "audio_seconds" for unit, _ in call.counts)
+    return replace(usage, counts=call.counts, variant=call.variant, is_estimate=is_estimate)
 
 
 @lru_cache(maxsize=256)  # most calls to a deployment have the same headers
@@ -332,25 +370,6 @@ def _pseudonym(run: DispatchRun, given: str, *, purpose: bytes) -> str:
     return hashlib.blake2b(whose.encode(), digest_size=20, person=purpose).hexdigest()
 
 
-async def _raise_for_status(response: Response, dialect: ProviderDialect) -> None:
-    if response.status < 300:
-        return
-    if response.status < 400:
-        # Following it would send the key and the content to another host.
-        raise Upstream(
-            f"the provider's address answers with a redirect, status {response.status}, which is not followed;"
-            " an administrator has to correct the deployment's base_url",
-            upstream_status=response.status,
-            retryable=True,
-        )
-    body = await response.read(limit=_MAX_ERROR_BYTES)
-    headers = _headers(response, dialect)
-    error = dialect.read_error(response.status, headers=headers, body=body)
-    limits = dialect.answer_headers.rate_limits
-    error.headers = tuple((name, value) for name, value in headers.items() if name.startswith(limits))
-    raise error
-
-
 def _note_dropped(run: DispatchRun, said: str) -> None:
     """Add the fields that Headgate's own model process ignored to those that its wire lacks."""
     before = run.facts.get("dropped")
@@ -364,13 +383,15 @@ def _blame(error: HeadgateError, run: DispatchRun) -> None:
         error.retryable = False
 
 
-async def _assembled(response: Response, dialect: ProviderDialect, assembler: Assembler, tally: _Tally) -> bytes:
+async def _assembled(
+    response: Response, dialect: ProviderDialect, assembler: Assembler, tally: _Tally, *, framing: Framing
+) -> bytes:
     """Read a stream to its end and return the whole answer; a truncated stream is an error."""
-    reader, parser, size_bytes = dialect.read_events(), SseParser(), 0
-    async for chunk in _stream_of(response, dialect):
+    reader, parser, size_bytes = dialect.read_events(), parser_of(response, framing), 0
+    async for chunk in stream_of(response, dialect):
         size_bytes += len(chunk)
-        if size_bytes > _MAX_REPLY_BYTES:
-            raise Upstream(f"the provider's answer is larger than {_MAX_REPLY_BYTES >> 20} MiB", retryable=False)
+        if size_bytes > MAX_REPLY_BYTES:
+            raise Upstream(f"the provider's answer is larger than {MAX_REPLY_BYTES >> 20} MiB", retryable=False)
         try:
             for sse_event in parser.feed(chunk):
                 _add_all(reader.feed(sse_event), assembler, tally)
@@ -403,68 +424,7 @@ def _raise_bought(error: HeadgateError, tally: _Tally | None = None) -> NoReturn
     raise Upstream(f"{error.message}{why}", retryable=False) from error
 
 
-def _refuse_foreign(response: Response) -> None:
-    """Refuse an answer that is not from a model or that cannot be read.
-
-    Raises:
-        Upstream: the answer is a web page, which a proxy may have sent (retryable), or it is
-            compressed.
-    """
-    kind = (response.headers.get("content-type") or "").lower()
-    if kind.startswith("text/html"):
-        raise Upstream("the provider's answer is a web page; a proxy may have sent it")
-    encoding = (response.headers.get("content-encoding") or "identity").lower()
-    if encoding != "identity":
-        raise Upstream("the provider compressed its answer without being asked to", retryable=False)
-
-
 def _add_all(events: Sequence[ModelEvent], assembler: Assembler, tally: _Tally) -> None:
     for event in events:
         tally.count(event)
         assembler.add(event)
-
-
-def _stream_of(response: Response, dialect: ProviderDialect) -> AsyncIterator[bytes]:
-    """Return the pieces of a stream, even if its content type is wrong or the answer is whole.
-
-    Raises:
-        Upstream: as `_refuse_foreign`.
-    """
-    _refuse_foreign(response)
-    kind = response.headers.get("content-type") or ""
-    return response.chunks() if kind.lower().startswith("text/event-stream") else _told_by_its_start(response, dialect)
-
-
-async def _told_by_its_start(response: Response, dialect: ProviderDialect) -> AsyncGenerator[bytes, None]:
-    chunks, head = response.chunks(), b""
-    async for chunk in chunks:
-        head += chunk
-        start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-        if start[:1] == b"{" or len(start) >= _FIELD_CHARS:
-            break
-    else:
-        start = head.lstrip()
-    if _SSE_FIELD.match(start) is not None:
-        yield head
-        async for chunk in chunks:
-            yield chunk
-        return
-    if start[:1] != b"{":
-        raise Upstream("the provider answered a stream request without a stream")
-    body = [head]
-    size_bytes = len(head)
-    async for chunk in chunks:
-        body.append(chunk)
-        size_bytes += len(chunk)
-        if size_bytes > _MAX_REPLY_BYTES:
-            raise Upstream(f"the provider's answer is larger than {_MAX_REPLY_BYTES >> 20} MiB", retryable=False)
-    yield dialect.replay(b"".join(body))
-
-
-def _headers(response: Response, dialect: ProviderDialect) -> dict[str, str]:
-    read = dialect.answer_headers.read
-    return {
-        name.decode("latin-1").lower(): value.decode("latin-1")
-        for name, value in response.headers.pairs
-        if name.decode("latin-1").lower().startswith(read)
-    }

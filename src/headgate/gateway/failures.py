@@ -49,7 +49,7 @@ def _answered(error: Upstream, status: int, deployment: str, run: Run[ModelDispa
     if status in OURS:
         return error
     run.error_text = error.message
-    return error if status in _ACTIONABLE else _as(error, error.detail)
+    return error if status in _ACTIONABLE or error.is_passed else _as(error, error.detail)
 
 
 def _as(error: Upstream, message: str) -> Upstream:

@@ -6,23 +6,51 @@ from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any, cast
 
+from headgate.admin.budgets import BUDGETS, BUDGETS_USED, Budget, BudgetUse
 from headgate.admin.features import CheckContext, Feature, OfflineParts, Opened, Platform
 from headgate.admin.limit_use import LIMITS_USED, LimitUse
-from headgate.gateway import chat, model_routes, preview, provider_routes, trial_routes
+from headgate.admin.records import RECORDS
+from headgate.admin.recosting import RECOSTING
+from headgate.admin.register import REGISTER
+from headgate.admin.ways import WAYS_ON
+from headgate.admin.wire_calls import ASKED_BY
+from headgate.gateway import (
+    chat,
+    commands,
+    model_routes,
+    outcome_routes,
+    preview,
+    price_commands,
+    price_routes,
+    provider_routes,
+    pull_routes,
+    trial_routes,
+)
 from headgate.gateway.admission import KeyAdmitter
 from headgate.gateway.allowances import PostgresAllowances
+from headgate.gateway.asked import asked_by
 from headgate.gateway.board import Board
+from headgate.gateway.budgets import BudgetsOfCalls
+from headgate.gateway.cached_answers import CachedAnswers
 from headgate.gateway.catalogue_cache import CatalogueCache
-from headgate.gateway.commands import COMMANDS
 from headgate.gateway.dispatch import ModelDispatcher
+from headgate.gateway.health import Health
+from headgate.gateway.hedging import Hedging
 from headgate.gateway.invoke import ModelInvoke
+from headgate.gateway.limits import Limit
+from headgate.gateway.outcomes import OutcomeReader
+from headgate.gateway.pace import Pace
 from headgate.gateway.parts import Gateway
-from headgate.gateway.pricing import estimate_micros
-from headgate.gateway.routing import Health
+from headgate.gateway.passing import ModelPassThrough, deployment_named
+from headgate.gateway.pricing import estimate_micros, estimate_tokens
+from headgate.gateway.pulled_models import MODELS_FOLDER
+from headgate.gateway.recall import MODEL_RECALL, ModelRecall
+from headgate.gateway.recosting import recosting
 from headgate.gateway.sections import BUILT_IN_DEPLOYMENTS, CatalogueSection
 from headgate.gateway.store import Kind
 from headgate.gateway.trial import ModelTester
 from headgate.gateway.verbs import MODEL_TEST, VERBS
+from headgate.gateway.ways import GatewayWays
 from headgate.kernel.action import Action
 from headgate.kernel.errors import Unavailable
 from headgate.kernel.extensions import load
@@ -30,11 +58,11 @@ from headgate.kernel.identity import TenantId
 from headgate.kernel.pipeline import Pipeline
 from headgate.substrate.telemetry import PROFILE, telemetry_profile
 from headgate.wire.dialects import load_dialects
-from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, ModelCall
+from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, MODEL_PASS, Deployment, ModelCall
 from headgate.wire.provider import Provider
 
 _ANY_TENANT = TenantId("")
-_SECTIONS: tuple[Kind, ...] = ("network", "deployment", "alias")
+_SECTIONS: tuple[Kind, ...] = ("network", "deployment", "alias", "price")
 
 
 async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
@@ -51,27 +79,54 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
         model_port=platform.model_port,
         profiles={PROFILE: telemetry_profile(endpoint)} if endpoint else None,
         categories=frozenset(platform.names("category", _ANY_TENANT)),
+        today=lambda: base.clock.now().date(),
     )
 
-    def estimate(action: Action[Any, Any, Any]) -> int | None:
-        """Return the cost of a call of this size at the most expensive candidate."""
+    def estimate(action: Action[Any, Any, Any], limit: Limit) -> int | None:
+        """Return the most that a call of this size may cost, or how many tokens it may use."""
         if not is_worker:
             return None
         call: ModelCall = action.payload
         catalogue = library.catalogue(action.principal.tenant)
-        candidates = catalogue.candidates(catalogue.alias(call.model))
-        return estimate_micros(call, candidates, currency=action.principal.limits.currency)
+        if call.operation == "raw":
+            candidates: tuple[Deployment, ...] = (deployment_named(call.model, catalogue),)
+        else:
+            candidates = catalogue.candidates(catalogue.alias(call.model))
+        if limit.kind == "tokens":
+            return estimate_tokens(call, candidates)
+        return estimate_micros(call, candidates, currency=limit.currency)
 
     store = PostgresAllowances(platform.database, worker=base.ids.ulid())
-    admitter = KeyAdmitter(store=store, clock=base.clock, estimate=estimate)
-    health = Health(base.clock)
+    budgets = BudgetsOfCalls(
+        budgets=lambda: platform.offers.find(BUDGETS), register=lambda: platform.offers.ask(REGISTER)
+    )
+    admitter = KeyAdmitter(store=store, clock=base.clock, estimate=estimate, budgets=budgets.of)
     board = Board(platform.database, base.clock)
-    gateway = Gateway(library, admitter, providers, dialects, health, board, secrets)
+    health, pace = Health(base.clock, on_open=board.opened), Pace(base.clock)
+    gateway = Gateway(
+        library,
+        admitter,
+        providers,
+        dialects,
+        health,
+        board,
+        secrets,
+        OutcomeReader(lambda: platform.offers.ask(RECORDS)),
+        base.settings.data / MODELS_FOLDER,
+    )
 
     async def limits_used(tenant: TenantId, keys: Collection[str]) -> Mapping[str, LimitUse]:
         return await store.used(tenant, keys, now=base.clock.now())
 
-    offers = [LIMITS_USED.by(limits_used)]
+    async def budgets_used(tenant: TenantId, budgets: Collection[Budget]) -> Mapping[str, BudgetUse]:
+        return await store.budgets_used(tenant, budgets, now=base.clock.now())
+
+    offers = [
+        LIMITS_USED.by(limits_used),
+        BUDGETS_USED.by(budgets_used),
+        ASKED_BY.by(lambda tenant, call: asked_by(call, library.catalogue(tenant))),
+        RECOSTING.by(recosting(library.catalogue, lambda: base.clock.now().date())),
+    ]
     if not is_worker:
         return Opened(service=gateway, stages={"admitter": admitter}, offers=offers)
 
@@ -88,22 +143,36 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
         await admitter.run_forever(platform.tenants)
 
     async def keep_board(_: Pipeline) -> None:
-        await board.run_forever()
+        await board.run_forever(lambda: {one: library.catalogue(one).deployments for one in platform.tenants()})
 
     dispatcher = ModelDispatcher(
-        egress=platform.egress, providers=providers, dialects=dialects, secrets=secrets, board=board
+        egress=platform.egress,
+        providers=providers,
+        dialects=dialects,
+        secrets=secrets,
+        clock=base.clock,
+        board=board,
     )
     return Opened(
         service=gateway,
         performers={
-            MODEL_INVOKE.name: ModelInvoke(catalogues=library.catalogue, health=health, counting=dialects.counting),
+            MODEL_INVOKE.name: ModelInvoke(
+                catalogues=library.catalogue,
+                health=health,
+                pace=pace,
+                counting=dialects.counting,
+                cached=CachedAnswers(dialects=dialects, clock=base.clock),
+                hedging=Hedging(admitter.reserve_again),
+            ),
+            MODEL_PASS.name: ModelPassThrough(catalogues=library.catalogue),
             MODEL_DISPATCH.name: dispatcher,
+            MODEL_RECALL.name: ModelRecall(dialects=dialects, clock=base.clock),
             MODEL_TEST.name: ModelTester(dispatcher),
         },
         stages={"admitter": admitter},
         sections=[CatalogueSection(kind, providers=providers, dialects=dialects) for kind in _SECTIONS],
         jobs={"limits": keep_limits, "board": keep_board},
-        offers=offers,
+        offers=[*offers, WAYS_ON.by(GatewayWays(gateway))],
         refresh=refresh,
         names={
             "alias": lambda tenant: library.catalogue(tenant).aliases,
@@ -131,12 +200,15 @@ FEATURE = Feature(
     verbs=VERBS,
     operations=(
         *model_routes.OPERATIONS,
+        *outcome_routes.OPERATIONS,
+        *price_routes.OPERATIONS,
         *provider_routes.OPERATIONS,
+        *pull_routes.OPERATIONS,
         *trial_routes.OPERATIONS,
         *preview.OPERATIONS,
         *chat.OPERATIONS,
     ),
-    commands=COMMANDS,
+    commands=(*commands.COMMANDS, *price_commands.COMMANDS),
     open=open_gateway,
     offline=offline_gateway,
 )

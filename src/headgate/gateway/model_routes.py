@@ -10,17 +10,18 @@ from headgate.admin.callers import ADMINISTRATION
 from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
 from headgate.admin.verbs import CONFIG_READ
+from headgate.gateway.attempts import resource_of
 from headgate.gateway.board import NEVER_SEEN, Sighting
 from headgate.gateway.catalogue import Alias, Catalogue, visible_aliases
-from headgate.gateway.invoke import resource_of
-from headgate.gateway.model_words import ability_words, place_words, price_words, sight_words
+from headgate.gateway.model_words import Masking, ability_words, place_words, price_words, sight_words
 from headgate.gateway.parts import Gateway
+from headgate.gateway.specs import CATEGORIES
 from headgate.kernel.action import Resource
-from headgate.kernel.errors import Unavailable
 from headgate.kernel.identity import UseCase
 from headgate.kernel.labels import Clearance, Custody
 from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, Deployment, Price
 
+_SENSITIVE = frozenset(CATEGORIES)
 _NOT_FOR_MODELS = frozenset({ADMINISTRATION, "jobs"})
 
 
@@ -44,13 +45,15 @@ class PriceView(Body, frozen=True, kw_only=True):
 class HealthView(Body, frozen=True, kw_only=True):
     """The last known health of a deployment.
 
-    `why` and `advice` are of the last failure, for readers of the configuration.
+    `why` and `advice` are of the last failure, for readers of the configuration. Since `unhealthy_since` calls skip it
+    while another deployment is left, but for one try at a time.
     """
 
     state: Literal["ok", "cooling_down", "failing", "unknown"]
     answered_at: Moment | None
     failed_at: Moment | None
     rests_until: Moment | None
+    unhealthy_since: Moment | None
     why: str
     advice: str
 
@@ -104,7 +107,7 @@ async def list_models(gateway: Gateway, request: Request) -> ModelList:
     """List aliases and the deployments behind them, for what, and how they are."""
     catalogue = gateway.catalogues(request.tenant)
     is_told_all = request.allows(CONFIG_READ, Resource("config", request.tenant))
-    views = _Views(request, await _sightings(gateway, request, catalogue), is_told_all=is_told_all)
+    views = _Views(request, await gateway.sightings(request.tenant), is_told_all=is_told_all)
     names = visible_aliases(catalogue, request.by.principal)
     models = [views.model(catalogue.aliases[name], catalogue) for name in names]
     used = {one for alias in catalogue.aliases.values() for one in alias.deployments}
@@ -112,14 +115,6 @@ async def list_models(gateway: Gateway, request: Request) -> ModelList:
     if is_told_all:
         return ModelList(models=models, loose=loose)
     return ModelList(models=[one for one in models if one.use_cases], loose=[])
-
-
-async def _sightings(gateway: Gateway, request: Request, catalogue: Catalogue) -> Mapping[str, Sighting]:
-    """Return the sightings; none while the database is away, because the catalogue is still good."""
-    try:
-        return await gateway.board.sightings(catalogue.deployments, tenant=request.tenant)
-    except Unavailable:
-        return {}
 
 
 class _Views:
@@ -132,6 +127,7 @@ class _Views:
         self._now = request.host.pipeline.clock.now()
         self._use_cases = _open_use_cases(request, is_told_all=is_told_all)
         self._allowed: dict[tuple[str, str, Clearance], bool] = {}
+        self._masked: dict[tuple[str, Clearance], Masking] = {}
 
     def model(self, alias: Alias, catalogue: Catalogue) -> ModelView:
         """Return the view of an alias."""
@@ -160,7 +156,7 @@ class _Views:
             images=capability.images,
             is_built_in=deployment.tenant is None,
             costs=price_words(price),
-            sees=sight_words(clearance),
+            sees=sight_words(clearance, self._masking(deployment)),
             runs=place_words(deployment),
             can=list(ability_words(capability)),
             context_tokens=capability.context_tokens,
@@ -174,9 +170,26 @@ class _Views:
             answered_at=seen.answered_at,
             failed_at=seen.failed_at,
             rests_until=seen.rests_until,
+            unhealthy_since=seen.unhealthy_since,
             why=seen.why if self._is_told_all else "",
             advice=seen.advice if self._is_told_all else "",
         )
+
+    def _masking(self, deployment: Deployment) -> Masking:
+        """Return the categories that rules mask on the way to the deployment.
+
+        Policy decides once for all deployments of a provider with equal clearance.
+        """
+        alike = (deployment.provider, deployment.clearance)
+        if alike not in self._masked:
+            gate, by, resource = self._request.host.gate, self._request.by, resource_of(deployment)
+            masked = [
+                gate.masking(by, MODEL_DISPATCH, one, resource=resource, categories=_SENSITIVE)
+                for one in self._use_cases
+            ]
+            sometimes = frozenset[str]().union(*masked)
+            self._masked[alike] = Masking(sometimes.intersection(*masked), sometimes)
+        return self._masked[alike]
 
     def _use_cases_of(self, deployment: Deployment) -> list[str]:
         """Return the use cases in which the caller may send calls to the deployment.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from headgate.gateway.specs import CATEGORIES
 from headgate.kernel.labels import UNSCANNED, Clearance, Custody, pseudonymous
-from headgate.wire.model_call import Capability, Deployment, Price
+from headgate.wire.model_call import KINDS, Capability, Deployment, Price
 
 _CATEGORY_WORDS = {
     "pii": "personal data",
@@ -14,20 +15,43 @@ _CATEGORY_WORDS = {
     "pci": "payment data",
     "secret": "passwords and keys",
 }
-_OPERATION_WORDS = {"chat": "chat", "embed": "embeddings", "count_tokens": "token counts"}
+_UNTOLD = ("count_tokens", "raw")
+HEALTH_WORDS = {
+    "ok": "ok",
+    "cooling_down": "cooling down",
+    "failing": "failing",
+    "unknown": "not called lately",
+}
+"""The states of `board.Sighting` in words."""
 
 
 def price_words(price: Price | None) -> str:
     """Return the price of a million tokens, such as `$0.25 in, $2.00 out, per million tokens`."""
     if price is None:
         return "Price unknown"
-    if price.input_micros == 0 and price.output_micros == 0:
+    if price.input_micros == 0 and price.output_micros == 0 and not price.unit_micros:
         return "Free"
+    units = [f"{_money(micros, price.currency)} {_unit_words(unit)}" for unit, micros in price.unit_micros]
     if price.input_micros is None and price.output_micros is None:
-        return "Price unknown"
+        return ", ".join(units) or "Price unknown"
     sides = f"{_money(price.input_micros, price.currency)} in, {_money(price.output_micros, price.currency)} out"
     more = "; longer prompts cost more" if price.tiers else ""
-    return f"{sides}, per million tokens{more}"
+    return ", ".join((f"{sides}, per million tokens{more}", *units))
+
+
+_UNIT_WORDS = {
+    "images": "an image",
+    "audio_seconds": "a minute of audio",
+    "characters": "a million characters",
+    "searches": "a search",
+    "requests": "a request",
+}
+
+
+def _unit_words(unit: str) -> str:
+    """Return the unit of a price, such as `an image high/1024x1024`."""
+    name, _, variant = unit.partition(" ")
+    return f"{_UNIT_WORDS[name]} {variant}".strip()
 
 
 def _money(micros: int | None, currency: str) -> str:
@@ -40,29 +64,54 @@ def _money(micros: int | None, currency: str) -> str:
     return f"${whole:,}.{cents}" if currency == "USD" else f"{whole:,}.{cents} {currency}"
 
 
-def sight_words(clearance: Clearance) -> str:
-    """Return the data that may go there, such as `Up to internal; personal data only masked`."""
+class Masking(NamedTuple):
+    """The categories that rules mask on the way to a deployment.
+
+    Args:
+        always: for every use case.
+        sometimes: for some use cases only.
+    """
+
+    always: frozenset[str] = frozenset()
+    sometimes: frozenset[str] = frozenset()
+
+
+def sight_words(clearance: Clearance, masking: Masking) -> str:
+    """Return the data that may go there, such as `Up to internal; personal data only masked`.
+
+    A category without clearance that no rule masks is refused.
+    """
     level = f"Up to {clearance.level.name.lower()}"
     purposes = f"; only for {_listed(sorted(clearance.purposes))}" if clearance.purposes else ""
     if clearance.categories is None:
         return f"{level}, with everything in it{purposes}"
-    open_, masked = _sorted_categories(clearance.categories)
-    told: list[str] = []
-    if open_:
-        told.append(f"{_listed(open_)} too")
-    if masked:
-        told.append(f"{_listed(masked)} only masked")
+    told = _category_words(clearance.categories, masking)
     if UNSCANNED not in clearance.categories:
         told.append("nothing that no scan can read, such as images")
     return "; ".join((level, *told)) + purposes
 
 
-def _sorted_categories(categories: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the categories that may go there as they are, and those that may go only as pseudonyms."""
-    given = set(categories) - {UNSCANNED}
-    known = sorted({one for one in given if pseudonymous(one) in given or one in CATEGORIES})
-    masked = [one for one in CATEGORIES if one not in given and pseudonymous(one) in given]
-    return [_category(one) for one in known if not one.endswith("_pseudonymous")], [_category(one) for one in masked]
+_FATES = ("too", "masked in some use cases", "only masked", "masked or refused, by use case", "refused")
+
+
+def _category_words(given: frozenset[str], masking: Masking) -> list[str]:
+    """Return what happens to each category, the categories of one fate together."""
+    more = sorted(one for one in given - {UNSCANNED, *CATEGORIES} if pseudonymous(one) in given)
+    fates: dict[str, list[str]] = {fate: [] for fate in _FATES}
+    for category in (*CATEGORIES, *more):
+        if category in masking.always:
+            fate = "only masked"
+        elif category in masking.sometimes:
+            fate = "masked in some use cases" if category in given else "masked or refused, by use case"
+        else:
+            fate = "too" if category in given else "refused"
+        fates[fate].append(_category(category))
+    return [f"{_listed(names)} {fate}" for fate, names in fates.items() if names]
+
+
+def categories_in_words(categories: Iterable[str]) -> str:
+    """Return the words for categories of content, such as `health data and personal data`."""
+    return _listed(sorted({_category(one.removesuffix("_pseudonymous")) for one in categories}))
 
 
 def _category(name: str) -> str:
@@ -81,9 +130,9 @@ def place_words(deployment: Deployment) -> str:
 
 def ability_words(capability: Capability) -> Sequence[str]:
     """Return what it can, most important first."""
-    words = [_OPERATION_WORDS[one] for one in ("chat", "embed") if one in capability.operations]
     if "chat" not in capability.operations:
-        return words
+        return [KINDS[one] for one in KINDS if one in capability.operations and one not in _UNTOLD]
+    words = [KINDS[one] for one in ("chat", "embed") if one in capability.operations]
     offers = (
         ("streaming", capability.streaming),
         ("tools", capability.tools),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from headgate.gateway.admission import KeyAdmitter
-from headgate.gateway.board import Board
+from headgate.gateway.board import Board, Sighting
 from headgate.gateway.catalogue import Catalogues
 from headgate.gateway.catalogue_cache import CatalogueCache
-from headgate.gateway.routing import Health
+from headgate.gateway.health import Health
+from headgate.gateway.outcomes import OutcomeReader
+from headgate.kernel.errors import Unavailable
+from headgate.kernel.identity import TenantId
 from headgate.wire.dialects import Dialects
 from headgate.wire.provider import Provider
 
@@ -22,6 +26,8 @@ class Gateway:
         providers: by name.
         board: the last known health of every deployment.
         secrets: resolves a reference to a credential.
+        outcomes: reads the outcomes of aliases that prefer by difficulty.
+        models: the folder of pulled models on this machine.
     """
 
     library: CatalogueCache
@@ -31,8 +37,17 @@ class Gateway:
     health: Health
     board: Board
     secrets: Callable[[str], str]
+    outcomes: OutcomeReader
+    models: Path
 
     @property
     def catalogues(self) -> Catalogues:
         """Returns a tenant's catalogue."""
         return self.library.catalogue
+
+    async def sightings(self, tenant: TenantId) -> Mapping[str, Sighting]:
+        """Return the last known health of a tenant's deployments; none while the database is away."""
+        try:
+            return await self.board.sightings(self.catalogues(tenant).deployments, tenant=tenant)
+        except Unavailable:
+            return {}

@@ -7,7 +7,8 @@ policy decides `model.preview` as a use of models, and it has a record. The reco
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -19,23 +20,27 @@ from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
 from headgate.gateway.catalogue import Alias
 from headgate.gateway.chat import ChatMessage
-from headgate.gateway.invoke import resource_of
+from headgate.gateway.looking import Seen, look
 from headgate.gateway.model_routes import custody_of
 from headgate.gateway.parts import Gateway
-from headgate.gateway.routing import plan
 from headgate.gateway.verbs import MODEL_PREVIEW
-from headgate.gateway.writing import route_of, written_call
-from headgate.kernel.action import Action, Context, Resource
+from headgate.kernel.action import Resource
 from headgate.kernel.content import Labelled
-from headgate.kernel.decision import Decision, Effect, RuleHit
-from headgate.kernel.errors import Denied, HeadgateError
+from headgate.kernel.decision import RuleHit
 from headgate.kernel.identity import UseCase
-from headgate.kernel.labels import Labels
-from headgate.kernel.pipeline import Stages, refuse, refuse_release, with_inherited
+from headgate.kernel.pipeline import Stages
 from headgate.wire.dialect import Match
-from headgate.wire.model_call import MODEL_DISPATCH, Deployment, ModelCall, ModelDispatch, ModelEvent, ModelReply
+from headgate.wire.model_call import ModelCall
+from headgate.wire.model_call import Operation as Kind
 
-Dispatch = Action[ModelDispatch, ModelEvent, ModelReply]
+_WIRES: Final[Mapping[Kind, tuple[str, Sequence[tuple[str, bool]]]]] = {
+    "embed": ("openai_embeddings", [("input", False)]),
+    "moderate": ("openai_moderations", [("input", False)]),
+    "rerank": ("rerank", [("query", False), ("documents", True)]),
+    "image": ("openai_images", [("prompt", False)]),
+    "speech": ("openai_speech", [("input", False)]),
+}
+"""The wire of each kind of call with a text, and the fields that take it, as a text or as a list."""
 
 
 class PreviewRequest(Body, frozen=True, kw_only=True):
@@ -101,92 +106,30 @@ def _look(
     call = _call(gateway, alias, model=body.model, text=body.text)
     catalogue = gateway.catalogues(caller.tenant_id)
     invoke = invocation(call, caller, use_case=use_case, alias=alias.name)
-    stage = _staged(stages, invoke)
-    planned = plan(call, alias=alias, catalogue=catalogue, use_case=use_case, labelled=stage.labelled)
-    skipped = {one.deployment: one.why for one in planned.skipped}
-    destinations: list[PreviewDestination] = []
-    for deployment in catalogue.candidates(alias):
-        why = stage.why_not or skipped.get(deployment.id)
-        if why is not None:
-            destinations.append(_view(deployment, stage, effect="deny", why=why))
-        else:
-            context = Context(
-                use_case=use_case,
-                floor=caller.floor,
-                inherited=stage.labelled,
-                obligations=stage.decision.obligations,
-                attributes=invoke.context.attributes,
-            )
-            dispatch = ModelDispatch(call, deployment)
-            action = Action(MODEL_DISPATCH, caller.principal, resource_of(deployment), dispatch, context)
-            is_asked = stage.decision.effect is Effect.ASK
-            destinations.append(_destination(gateway, stages, action, is_asked=is_asked))
-    findings, labels = _findings(call, stage.labelled, body.text), str(stage.labelled.labels)
-    return Preview(findings=findings, labels=labels, destinations=destinations)
+    labelled = stages.labeller.label(invoke)
+    destinations = [_view(seen) for seen in look(gateway, stages, invoke, alias=alias, catalogue=catalogue)]
+    findings = _findings(call, labelled, body.text)
+    return Preview(findings=findings, labels=str(labelled.labels), destinations=destinations)
 
 
-class _Stage(NamedTuple):
-    """The results of the stages before the record; `why_not` is None for an allowed action."""
-
-    labelled: Labelled
-    decision: Decision
-    payload: Any
-    labels: Labels
-    why_not: str | None
-
-
-def _staged(stages: Stages, action: Action[Any, Any, Any]) -> _Stage:
-    """Label, decide and transform an action as the pipeline does, and check for a refusal."""
-    labelled = stages.labeller.label(action)
-    decision = with_inherited(stages.decider.decide(action, labelled), action)
-    exchange = stages.transformer.transform(
-        action, labelled=labelled, decision=decision, receiver=action.principal.clearance
-    )
-    why_not: str | None = None
-    try:
-        refuse(action.with_payload(exchange.payload), labelled=labelled, decision=decision, exchange=exchange)
-        refuse_release(exchange.output_labels, action.principal)
-    except Denied as error:
-        why_not = error.message
-    return _Stage(labelled, decision, exchange.payload, exchange.labels, why_not)
-
-
-def _destination(gateway: Gateway, stages: Stages, action: Dispatch, *, is_asked: bool) -> PreviewDestination:
-    """Return the preview of one dispatch, with the exact bytes of its request."""
-    stage, deployment = _staged(stages, action), action.payload.deployment
-    if stage.why_not is not None:
-        return _view(deployment, stage, effect="deny", why=stage.why_not)
-    dispatch: ModelDispatch = stage.payload
-    try:
-        route = route_of(dispatch, providers=gateway.providers, dialects=gateway.dialects)
-        written = written_call(dispatch, route, stage.decision.obligations, dialects=gateway.dialects)
-    except HeadgateError as error:
-        return _view(deployment, stage, effect="deny", why=error.message)
-    if is_asked or stage.decision.effect is Effect.ASK:
-        return _view(deployment, stage, effect="ask", why="a person has to approve it first")
-    body = written.body.decode("utf-8", "replace")
-    return _view(deployment, stage, effect="allow", why="it may go there", bytes_out=body)
-
-
-def _view(
-    deployment: Deployment, stage: _Stage, *, effect: str, why: str, bytes_out: str | None = None
-) -> PreviewDestination:
+def _view(seen: Seen) -> PreviewDestination:
     return PreviewDestination(
-        deployment=deployment.id,
-        custody=custody_of(deployment),
-        effect=effect,
-        why=why,
-        rules=[_rule(rule) for rule in stage.decision.rules],
-        labels=str(stage.labels),
-        bytes_out=bytes_out,
+        deployment=seen.deployment.id,
+        custody=custody_of(seen.deployment),
+        effect=seen.effect,
+        why=seen.why,
+        rules=[_rule(rule) for rule in seen.stage.decision.rules],
+        labels=str(seen.stage.labels),
+        bytes_out=None if seen.written is None else seen.written.body.decode("utf-8", "replace"),
     )
 
 
 def _call(gateway: Gateway, alias: Alias, *, model: str, text: str) -> ModelCall:
     """Return the call that a client would make with the text."""
-    if alias.operation == "embed":
-        body = msgspec.json.encode({"model": model, "input": text})
-        return gateway.dialects.clients["openai_embeddings"].read_call(body, headers={}, match=Match("embed"))
+    if alias.operation in _WIRES:
+        wire, told = _WIRES[alias.operation]
+        body = msgspec.json.encode({"model": model, **{name: [text] if is_list else text for name, is_list in told}})
+        return gateway.dialects.clients[wire].read_call(body, headers={}, match=Match(alias.operation))
     return read_chat(gateway.dialects, model, [ChatMessage(role="user", content=text)], stream=False)
 
 

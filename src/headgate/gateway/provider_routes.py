@@ -9,7 +9,17 @@ from headgate.admin.verbs import CONFIG_READ
 from headgate.gateway.parts import Gateway
 from headgate.kernel.action import Resource
 from headgate.kernel.labels import Custody
-from headgate.wire.provider import Provider
+from headgate.wire.provider import Provider, endpoints_of
+
+
+class OptionView(Body, frozen=True, kw_only=True):
+    """An option of a provider's deployments; `default` is the value without one, or null."""
+
+    name: str
+    says: str
+    default: str | None
+    is_required: bool
+    example: str
 
 
 class ProviderView(Body, frozen=True, kw_only=True):
@@ -20,6 +30,7 @@ class ProviderView(Body, frozen=True, kw_only=True):
         is_ours: whether its machines are the organisation's.
         lists_models: whether it can be asked for the names of its models.
         quirks: switches for servers that deviate from its wire.
+        options: the fields of its deployments beyond those of every deployment.
     """
 
     name: str
@@ -33,6 +44,7 @@ class ProviderView(Body, frozen=True, kw_only=True):
     streaming: bool
     lists_models: bool
     quirks: list[str]
+    options: list[OptionView]
 
 
 class ProviderList(Body, frozen=True, kw_only=True):
@@ -48,7 +60,7 @@ async def list_providers(gateway: Gateway, request: Request) -> ProviderList:
 
 
 def _view(gateway: Gateway, provider: Provider) -> ProviderView:
-    spoken = (gateway.dialects.providers.get(one.dialect) for one in provider.endpoints.values())
+    spoken = (gateway.dialects.providers.get(one.dialect) for one in endpoints_of(provider))
     usual = provider.capability
     return ProviderView(
         name=provider.manifest.name,
@@ -62,6 +74,16 @@ def _view(gateway: Gateway, provider: Provider) -> ProviderView:
         streaming=usual.streaming,
         lists_models=provider.models_path is not None,
         quirks=sorted({quirk for one in spoken if one is not None for quirk in one.quirks}),
+        options=[
+            OptionView(
+                name=name,
+                says=one.says,
+                default=one.default,
+                is_required=one.is_required or f"{{{name}}}" in (provider.base_url or ""),
+                example=one.example,
+            )
+            for name, one in provider.options.items()
+        ],
     )
 
 

@@ -1,19 +1,22 @@
-"""The gateway's part of `headgate.toml`: `[[deployment]]`, `[[alias]]` and `[[network]]`."""
+"""The gateway's part of `headgate.toml`: `[[deployment]]`, `[[alias]]`, `[[network]]` and `[[price]]`."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any, cast
 
 import msgspec
 
 from headgate.gateway import store
+from headgate.gateway.price_table import overlaps, row_price
 from headgate.gateway.specs import (
     AliasSpec,
     DeploymentSpec,
     NetworkSpec,
+    PriceRowSpec,
     alias_from,
     deployment_from,
     refuse_network,
@@ -28,18 +31,24 @@ from headgate.substrate.secrets import check_reference
 from headgate.wire.dialects import Dialects
 from headgate.wire.provider import Provider
 
-_TYPES: Mapping[Kind, type[Spec]] = {"deployment": DeploymentSpec, "alias": AliasSpec, "network": NetworkSpec}
+_TYPES: Mapping[Kind, type[Spec]] = {
+    "deployment": DeploymentSpec,
+    "alias": AliasSpec,
+    "network": NetworkSpec,
+    "price": PriceRowSpec,
+}
 _USES: Mapping[Kind, Mapping[str, str]] = {
     "deployment": {"network": "network"},
     "alias": {"deployments": "deployment"},
     "network": {},
+    "price": {},
 }
 BUILT_IN_ALIASES = ("local-chat", "local-embed")
 BUILT_IN_DEPLOYMENTS = ("local-chat", "local-embed")
 
 
 class CatalogueSection:
-    """One of the three tables. Applying a file removes the entries that it does not list."""
+    """One of the four tables. Applying a file removes the entries that it does not list."""
 
     def __init__(self, kind: Kind, *, providers: Mapping[str, Provider], dialects: Dialects) -> None:
         self._kind: Kind = kind
@@ -76,9 +85,21 @@ class CatalogueSection:
         """As `EntrySection.built_in`: none, because built-in deployments and aliases are not stored."""
         return ()
 
+    def is_implied(self, table: Mapping[str, Any]) -> bool:
+        """As `EntrySection.is_implied`: never."""
+        return False
+
     def faults(self, edit: Edit) -> Iterable[Fault]:
-        """As `EntrySection.faults`: none, because `check` finds every mistake."""
-        return ()
+        """As `EntrySection.faults`: two prices of one name and day. `check` finds every other mistake."""
+        if self._kind != "price":
+            return
+        rows = [msgspec.convert(dict(table), PriceRowSpec) for table in edit.now.get("price", ())]
+        named = {str(table["id"]) for table in edit.named.get("price", ())}
+        for one, other in overlaps(rows):
+            if named & {one.id, other.id}:
+                id_ = other.id if other.id in named else one.id
+                why = f"the prices {one.id} and {other.id} are both of {one.model} at {one.provider} from {one.since}"
+                yield Fault("price", id_, f"{why}; remove one, or change its date")
 
     def check(self, table: Any, document: Mapping[str, Any]) -> list[Spec]:
         """Decode the entries and check their references."""
@@ -121,7 +142,7 @@ class CatalogueSection:
 
     def tables(self, desired: list[Spec]) -> Sequence[dict[str, Any]]:
         """As `EntrySection.tables`."""
-        return [_without_none(msgspec.to_builtins(spec, builtin_types=(Decimal,))) for spec in desired]
+        return [_without_none(msgspec.to_builtins(spec, builtin_types=(Decimal, date))) for spec in desired]
 
     async def entries(self, *, tenant: TenantId, transaction: Any) -> Sequence[dict[str, Any]]:
         """As `EntrySection.entries`; unreadable entries are left out."""
@@ -157,6 +178,9 @@ class CatalogueSection:
                     known = (*_ids(document, "deployment"), *BUILT_IN_DEPLOYMENTS)
                     for name in spec.deployments:
                         _refer(name, known, "deployment", param="deployments")
+                case PriceRowSpec():
+                    _refer(spec.provider, tuple(self._providers), "provider", param="provider")
+                    row_price(spec)
                 case NetworkSpec():
                     refuse_network(spec)
                     if spec.proxy_login is not None:
@@ -179,6 +203,8 @@ def _of_kind(declared: store.Declared, kind: Kind) -> Sequence[Spec]:
             return declared.aliases
         case "network":
             return declared.networks
+        case "price":
+            return declared.prices
 
 
 def _ids(document: Mapping[str, Any], table: str) -> tuple[str, ...]:

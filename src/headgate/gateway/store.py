@@ -8,16 +8,21 @@ from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from headgate.gateway.specs import AliasSpec, DeploymentSpec, NetworkSpec
+from headgate.gateway.specs import AliasSpec, DeploymentSpec, NetworkSpec, PriceRowSpec
 from headgate.substrate.database import Transaction, load_queries
 
 _QUERIES = load_queries("headgate.gateway")
 
-Kind = Literal["deployment", "alias", "network"]
-Spec = DeploymentSpec | AliasSpec | NetworkSpec
-_S = TypeVar("_S", DeploymentSpec, AliasSpec, NetworkSpec)
+Kind = Literal["deployment", "alias", "network", "price"]
+Spec = DeploymentSpec | AliasSpec | NetworkSpec | PriceRowSpec
+_S = TypeVar("_S", DeploymentSpec, AliasSpec, NetworkSpec, PriceRowSpec)
 
-_PLURAL: Mapping[Kind, str] = {"deployment": "deployments", "alias": "aliases", "network": "networks"}
+_PLURAL: Mapping[Kind, str] = {
+    "deployment": "deployments",
+    "alias": "aliases",
+    "network": "networks",
+    "price": "prices",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +46,18 @@ class Declared:
     deployments: tuple[DeploymentSpec, ...] = ()
     aliases: tuple[AliasSpec, ...] = ()
     networks: tuple[NetworkSpec, ...] = ()
+    prices: tuple[PriceRowSpec, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
 
 
 async def load(tx: Transaction, *, tenant: str) -> Declared:
-    """Return the declared entries of a tenant; three round trips."""
+    """Return the declared entries of a tenant; four round trips."""
     unreadable: list[Unreadable] = []
     return Declared(
         await _specs(tx, "deployment", tenant=tenant, of=DeploymentSpec, unreadable=unreadable),
         await _specs(tx, "alias", tenant=tenant, of=AliasSpec, unreadable=unreadable),
         await _specs(tx, "network", tenant=tenant, of=NetworkSpec, unreadable=unreadable),
+        await _specs(tx, "price", tenant=tenant, of=PriceRowSpec, unreadable=unreadable),
         tuple(unreadable),
     )
 

@@ -7,10 +7,10 @@ of models under a use case, because it carries no content of people.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -22,11 +22,17 @@ from headgate.kernel.run import Run
 from headgate.substrate.egress import Egress, NetworkProfile
 from headgate.wire.dialect import Match
 from headgate.wire.dialects import Dialects
-from headgate.wire.model_call import Deployment, ModelCall, ModelDispatch, ModelEvent, ModelReply
+from headgate.wire.model_call import Deployment, ModelCall, ModelDispatch, ModelEvent, ModelReply, Operation
 
 _PROFILE: Final = "trial"
 _QUESTION: Final = "Reply with the word ready."
 _MOST_TOKENS: Final = 32
+_OTHERS: Final[Mapping[Operation, tuple[str, Mapping[str, Any]]]] = {
+    "embed": ("openai_embeddings", {"input": _QUESTION}),
+    "rerank": ("rerank", {"query": _QUESTION, "documents": [_QUESTION]}),
+    "moderate": ("openai_moderations", {"input": _QUESTION}),
+}
+"""The wire and the fields of a test of a deployment without chats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,5 +115,10 @@ def _call(deployment: Deployment, dialects: Dialects, model: str) -> ModelCall:
             }
         )
         return dialects.clients["openai_chat"].read_call(body, headers={}, match=Match("chat"))
-    body = msgspec.json.encode({"model": model, "input": _QUESTION})
-    return dialects.clients["openai_embeddings"].read_call(body, headers={}, match=Match("embed"))
+    for kind, (wire, told) in _OTHERS.items():
+        if kind in deployment.capability.operations:
+            body = msgspec.json.encode({"model": model, **told})
+            return dialects.clients[wire].read_call(body, headers={}, match=Match(kind))
+    raise Invalid(
+        f"{deployment.id} answers no chat, embedding, ranking or moderation, which are all that a test asks for"
+    )

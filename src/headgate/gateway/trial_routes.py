@@ -13,7 +13,8 @@ from headgate.admin.commands import Facts, digest_of
 from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
 from headgate.admin.verbs import CONFIG_READ
-from headgate.gateway.invoke import resource_of
+from headgate.gateway.attempts import resource_of
+from headgate.gateway.local_servers import local_servers
 from headgate.gateway.parts import Gateway
 from headgate.gateway.provider_models import names_of
 from headgate.gateway.reasons import reason_of
@@ -81,6 +82,20 @@ class NamesView(Body, frozen=True, kw_only=True):
     advice: str
 
 
+class ServerView(Body, frozen=True, kw_only=True):
+    """A model server that answers at the usual address of its provider, with the names of its models."""
+
+    provider: str
+    base_url: str
+    models: list[str]
+
+
+class ServerList(Body, frozen=True, kw_only=True):
+    """The model servers on Headgate's machine, by provider."""
+
+    servers: list[ServerView]
+
+
 class _Subject(NamedTuple):
     deployment: Deployment
     profile: NetworkProfile | None = None
@@ -120,6 +135,9 @@ async def _tried(gateway: Gateway, request: Request, subject: _Subject, *, model
         request.decided.add(MODEL_TEST.name)
         return _failed(subject.deployment, error)
     request.decided.add(MODEL_TEST.name)
+    if subject.profile is not None and subject.deployment.id not in gateway.catalogues(request.tenant).deployments:
+        # Once it is declared as it was tested, people see that it answered.
+        gateway.board.answered(subject.deployment, tenant=request.tenant)
     measures = done.run.measures
     return TrialView(
         deployment=subject.deployment.id,
@@ -173,7 +191,12 @@ async def list_names(gateway: Gateway, request: Request) -> NamesView:
     async def ask(facts: Facts) -> NamesView:
         draft = await gateway.library.draft(spec, tenant=request.tenant)
         try:
-            names = await names_of(draft, gateway.providers[spec.provider], secrets=gateway.secrets)
+            names = await names_of(
+                draft,
+                gateway.providers[spec.provider],
+                secrets=gateway.secrets,
+                clock=request.host.pipeline.clock,
+            )
         except HeadgateError as error:
             reason = reason_of(error, draft.deployment)
             facts["reason"] = reason.code
@@ -182,6 +205,22 @@ async def list_names(gateway: Gateway, request: Request) -> NamesView:
         return NamesView(names=list(names), why="", advice="")
 
     done = await request.perform(MODEL_NAMES, Resource("deployment", spec.id), ask, arguments=digest_of(spec))
+    return done.result
+
+
+async def find_servers(gateway: Gateway, request: Request) -> ServerList:
+    """Look for model servers on Headgate's own machine."""
+    request.authorise(CONFIG_READ, Resource("config", request.tenant))
+
+    async def look(facts: Facts) -> ServerList:
+        clock = request.host.pipeline.clock
+        found = await local_servers(gateway.providers, secrets=gateway.secrets, clock=clock)
+        facts["servers"] = len(found)
+        return ServerList(
+            servers=[ServerView(provider=one.provider, base_url=one.base_url, models=list(one.models)) for one in found]
+        )
+
+    done = await request.perform(MODEL_NAMES, Resource("deployment", "local-servers"), look, arguments=digest_of())
     return done.result
 
 
@@ -214,6 +253,15 @@ OPERATIONS = (
         list_names,
         body=NamesRequest,
         answer=NamesView,
+        verb=MODEL_NAMES,
+    ),
+    Operation(
+        "findModelServers",
+        "POST",
+        "/api/models/find",
+        "The model servers that answer on Headgate's machine.",
+        find_servers,
+        answer=ServerList,
         verb=MODEL_NAMES,
     ),
 )

@@ -7,13 +7,17 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
+from headgate.gateway.binding import tag_of
 from headgate.gateway.catalogue import model_for
 from headgate.kernel.decision import Obligations
 from headgate.kernel.errors import Invalid, Upstream
+from headgate.kernel.labels import Custody
 from headgate.wire.dialect import Outgoing, ProviderDialect
 from headgate.wire.dialects import Dialects
-from headgate.wire.model_call import ModelDispatch
+from headgate.wire.json_document import JsonDocument
+from headgate.wire.model_call import KINDS, Deployment, ModelDispatch
 from headgate.wire.provider import Endpoint, Provider
+from headgate.wire.raw import RAW_ENDPOINT, raw_content
 from headgate.wire.tool_names import names_to_restore
 
 
@@ -32,6 +36,7 @@ class Written(NamedTuple):
         path: appended to the deployment's base URL.
         streams: whether the answer comes as a stream.
         dropped: fields that the deployment's wire format cannot express.
+        method: the HTTP method.
         names: the original tool names, by the names in the request.
     """
 
@@ -39,6 +44,7 @@ class Written(NamedTuple):
     path: str
     streams: bool
     dropped: tuple[str, ...] = ()
+    method: str = "POST"
     names: Mapping[str, str] = MappingProxyType({})
 
 
@@ -50,9 +56,14 @@ def route_of(dispatch: ModelDispatch, *, providers: Mapping[str, Provider], dial
     """
     deployment = dispatch.deployment
     provider = providers.get(deployment.provider)
+    if provider is not None and dispatch.call.operation == "raw":
+        return Route(provider, RAW_ENDPOINT, dialects.provider(RAW_ENDPOINT.dialect))
     endpoint = provider.endpoints.get(dispatch.call.operation) if provider else None
     if provider is None or endpoint is None:
-        raise Upstream(f"deployment {deployment.id} cannot do {dispatch.call.operation}", retryable=True)
+        kind = KINDS[dispatch.call.operation]
+        raise Upstream(f"deployment {deployment.id} does not offer {kind}", retryable=True)
+    if endpoint.alternatives:
+        endpoint = endpoint.serving(dispatch.call.wire, quirks=provider.quirks | deployment.quirks)
     dialect = dialects.providers.get(endpoint.dialect)
     if dialect is None:
         raise Upstream(f"deployment {deployment.id} speaks {endpoint.dialect}, which is not installed", retryable=True)
@@ -66,6 +77,9 @@ def written_call(dispatch: ModelDispatch, route: Route, obligations: Obligations
         Invalid: the deployment's wire format cannot express the call.
     """
     call, deployment, dialect = dispatch.call, dispatch.deployment, route.dialect
+    if call.operation == "raw":
+        content = raw_content(call)
+        return Written(content.body.to_bytes(), f"/{content.address}", call.stream, method=content.method)
     streams = call.stream or _is_too_long_for_one_piece(dispatch, obligations)
     if streams and not call.stream:
         call = replace(call, stream=True)
@@ -73,18 +87,49 @@ def written_call(dispatch: ModelDispatch, route: Route, obligations: Obligations
         model=model_for(deployment, call.model),
         quirks=route.provider.quirks | deployment.quirks,
         cap_output_tokens=obligations.cap_output_tokens,
+        tag=tag_of(deployment) if call.bound_to else "",
     )
-    path = route.endpoint.path_of(outgoing.model, streams=streams)
+    _refuse_relayed(deployment, route.provider, outgoing.model)
+    options = route.provider.options_of(deployment)
+    path = route.endpoint.path_of(outgoing.model, streams=streams, options=options)
     if call.wire == dialect.name and (passing := dialects.passing.get(call.wire)) is not None:
-        return Written(passing.write_call(call, outgoing), path, streams)
+        return Written(_fitted(passing.write_call(call, outgoing), route.endpoint), path, streams)
+    if call.operation == "embed" and {call.wire, dialect.name} <= dialects.embeddings.keys():
+        texts = dialects.embeddings[call.wire].to_texts(call.content)
+        target = dialects.embeddings[dialect.name]
+        dropped = (*texts.dropped, *target.unsaid_of_texts(texts))
+        return Written(target.from_texts(texts, outgoing), path, streams, dropped)
+    if call.wire in dialects.rankings and dialect.name in dialects.rankers:
+        ranking = dialects.rankings[call.wire].to_ranking(call.content)
+        return Written(dialects.rankers[dialect.name].from_ranking(ranking, outgoing), path, streams, ranking.dropped)
     conversation = dialects.clients[call.wire].to_conversation(call.content)
+    if call.operation == "count_tokens" and {call.wire, dialect.name} <= dialects.counts.keys():
+        return Written(dialects.counts[dialect.name].write_count(conversation, outgoing), path, streams)
     if call.stream and not conversation.stream:
         conversation = replace(conversation, stream=True)
     if call.operation != "chat":
         raise Invalid(f"{call.operation} cannot be translated from {call.wire} to {dialect.name}")
     dropped = (*conversation.dropped, *dialect.unsaid(conversation, outgoing))
     body = dialect.from_conversation(conversation, outgoing)
-    return Written(body, path, streams, dropped, names_to_restore(conversation))
+    names = names_to_restore(conversation)
+    return Written(_fitted(body, route.endpoint), path, streams, dropped, names=names)
+
+
+def _fitted(body: bytes, endpoint: Endpoint) -> bytes:
+    """Return the body with the fields that the endpoint's form of its wire sets or leaves out."""
+    if not endpoint.fields:
+        return body
+    return JsonDocument(body).edit_fields({(name,): value for name, value in endpoint.fields.items()}).raw
+
+
+def _refuse_relayed(deployment: Deployment, provider: Provider, model: str) -> None:
+    """Refuse a model that a local server passes on, for a deployment that must stay on our machines."""
+    if provider.is_relayed(model) and deployment.clearance.custody is Custody.ORGANISATION:
+        raise Invalid(
+            f"the server of deployment {deployment.id} passes calls of {model[:200]} on to its vendor, and this"
+            " deployment is for our own machines only",
+            param="model",
+        )
 
 
 def _is_too_long_for_one_piece(dispatch: ModelDispatch, obligations: Obligations) -> bool:

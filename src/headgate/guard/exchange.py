@@ -46,6 +46,8 @@ _AT_ONCE = (_OBJECT, "other/whole/", "tool_name/")
 
 _MOST_OBJECTS = 256
 
+_UNREAD = frozenset({UNSCANNED})
+
 _ARGUMENTS = "tool/"
 """The prefix of channels with pieces of JSON: the arguments of a tool call."""
 
@@ -143,6 +145,8 @@ class GuardExchange:
         if self._boundary is not None:
             return self._wait(self._boundary, item)
         if not slots and not closes:
+            if getattr(item, "is_opaque", False):
+                self.output_labels = self.output_labels.with_categories(_UNREAD)
             return (item,)
         if slots and closes and slots[0].channel.startswith(_OBJECT) and (self._book or self._forbidden):
             held = self._gathered(item)
@@ -274,6 +278,8 @@ class GuardExchange:
         """Take the whole result; return it restored, without values the receiver may not see."""
         if not is_carrier(result):
             return result
+        if result.content.is_opaque:
+            self.output_labels = self.output_labels.with_categories(_UNREAD)
         came, result = result, self._seen(result)
         if self.remember is not None:
             for text, _ in came.content.signed() if self._has_found or _FRAME in came.content.to_bytes() else ():

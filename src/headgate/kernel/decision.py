@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from headgate.kernel.labels import EMPTY, Custody
@@ -66,6 +67,20 @@ class RuleHit(NamedTuple):
     does: Literal["deny", "ask", "allow", "duty"]
     mode: Mode
     reason: str
+
+
+FLOW_RULE = "lattice.flow"
+PRICE_RULE = "budget.unknown-price"
+
+CHECKS: Mapping[str, str] = MappingProxyType(
+    {
+        FLOW_RULE: "content goes only where a clearance covers its labels",
+        PRICE_RULE: "a key with a limit of money calls only models with a known price",
+        "limit.requests": "a key makes at most as many requests a minute as its limit says",
+        "limit.cost": "a key spends at most as much a day as its limit says",
+    }
+)
+"""The checks in the code that refuse under a name, as rules do, with their reasons. They are always enforced."""
 
 
 def effect_of(does: Collection[str]) -> Effect:

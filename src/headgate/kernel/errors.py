@@ -137,10 +137,27 @@ class Conflict(HeadgateError):
 
 
 class OverBudget(HeadgateError):
-    """A rate limit or a budget is used up."""
+    """A rate limit or a budget is used up.
+
+    Args:
+        limit: the kind of limit, such as `requests`.
+    """
 
     code = "rate_limit_exceeded"
     status = 429
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str = "",
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        record_id: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(message, param=param, retry_after_s=retry_after_s, record_id=record_id, detail=detail)
+        self.limit = limit
 
 
 class ExceedsLimit(OverBudget):
@@ -157,6 +174,9 @@ class Upstream(HeadgateError):
         upstream_code: the provider's own code for the caller's mistake, or None.
         retryable: whether the gateway may retry the request on another deployment.
         headers: the provider's rate limit headers, for the caller; names in lower case.
+
+    Attributes:
+        is_passed: whether the caller reads the provider's own status.
     """
 
     code = "upstream_error"
@@ -179,6 +199,7 @@ class Upstream(HeadgateError):
         self.upstream_code = upstream_code
         self.retryable = retryable
         self.headers: tuple[tuple[str, str], ...] = ()
+        self.is_passed = False
 
 
 class UpstreamTimeout(Upstream):

@@ -19,12 +19,22 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from headgate.kernel.action import Action, Resource, is_carrier
 from headgate.kernel.content import Labelled, TextSlot
-from headgate.kernel.decision import NO_OBLIGATIONS, NOTHING_ALLOWS, Decision, Effect, LogLevel, Obligations
+from headgate.kernel.decision import (
+    FLOW_RULE,
+    NO_OBLIGATIONS,
+    NOTHING_ALLOWS,
+    Decision,
+    Effect,
+    LogLevel,
+    Obligations,
+)
 from headgate.kernel.errors import (
     Denied,
     HeadgateError,
+    Invalid,
     NeedsApproval,
     NotFound,
+    OverBudget,
     Upstream,
     UpstreamTimeout,
     Withheld,
@@ -59,11 +69,11 @@ _REASON_CHARS = 500
 _SMALL_BYTES = 8 << 10
 """A scan of any content up to this size takes milliseconds. Larger content goes to a thread."""
 
+_OF_THE_REQUEST = frozenset({400, 413, 422})
+"""Provider statuses that are about the content of the caller's request."""
+
 _GLANCED_BYTES = 256 << 10
 """One pass over content up to this size takes less than a millisecond."""
-
-FLOW_RULE = "lattice.flow"
-"""The rule id of refusals by the lattice. The rule is always enforced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +191,7 @@ class Pipeline:
             result = cast("R", await self._handed_out(admitted, result, released))
             ending = _DONE
         except Exception as error:
-            ending = _ended_by(error, admitted.run.record_id)
+            ending = _ended_by(error, admitted.run)
             raise
         finally:
             self._close(admitted, ending, answer=answer, parent=parent)
@@ -214,7 +224,7 @@ class Pipeline:
             ):
                 yield Stream(admitted.run, released)
         except Exception as error:
-            progress.ends(_ended_by(error, admitted.run.record_id))
+            progress.ends(_ended_by(error, admitted.run))
             raise
         finally:
             self._close(admitted, progress.ending or _ABANDONED, answer=progress.answer(admitted), parent=parent)
@@ -255,7 +265,7 @@ class Pipeline:
                     yield out
             progress.ends(_DONE)
         except Exception as error:
-            progress.ends(_ended_by(error, admitted.run.record_id))
+            progress.ends(_ended_by(error, admitted.run))
             raise
 
     def note_refusal(self, action: Action[Any, Any, Any], error: HeadgateError, *, facts: Mapping[str, Fact]) -> None:
@@ -754,16 +764,24 @@ def _require_declared(run: Run[Any, Any, Any]) -> None:
             raise TypeError(f"the performer of {verb.name} counts {unit}, which is not among its units: {verb.units}")
 
 
-def _ended_by(error: Exception, record_id: RecordId) -> _Ending:
-    """Return the ending for an error; sets the record id of a HeadgateError."""
+def _ended_by(error: Exception, run: Run[Any, Any, Any]) -> _Ending:
+    """Return the ending for an error; sets the record id of a HeadgateError.
+
+    A mistake of the caller refuses an action that sends. It is no failure of Headgate or of a provider.
+    """
     if not isinstance(error, HeadgateError):
         return _FAILED
-    error.record_id = error.record_id or record_id
+    error.record_id = error.record_id or run.record_id
+    sends = run.action.verb.effect in ("plan", "send")
     outcome: Outcome = "failed"
     match error:
         case Withheld():
             outcome = "withheld"
         case Denied():
+            outcome = "refused"
+        case Invalid() | NotFound() if sends:
+            outcome = "refused"
+        case Upstream(upstream_status=status) if sends and status in _OF_THE_REQUEST:
             outcome = "refused"
         case _:
             pass
@@ -793,7 +811,13 @@ def _late() -> UpstreamTimeout:
 
 
 def _rules(refusal: HeadgateError) -> str:
-    return ",".join(refusal.rules) if isinstance(refusal, Denied) else ""
+    match refusal:
+        case Denied():
+            return ",".join(refusal.rules)
+        case OverBudget(limit=limit) if limit:
+            return f"limit.{limit}"
+        case _:
+            return ""
 
 
 def refuse(action: Action[Any, Any, Any], *, labelled: Labelled, decision: Decision, exchange: Exchange) -> None:

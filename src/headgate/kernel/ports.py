@@ -447,6 +447,13 @@ class EntrySection(ConfigSection, Protocol):
         """Ids of the entries that Headgate brings and a file cannot change."""
         ...
 
+    def is_implied(self, table: Mapping[str, Any]) -> bool:
+        """Return whether another action brought the entry and brings it again, such as a program by its key.
+
+        An export leaves it out, unless somebody declared it.
+        """
+        ...
+
     def faults(self, edit: Edit) -> Iterable[Fault]:
         """Yield the mistakes of an edit that only a look at the whole configuration shows."""
         ...

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 
 import structlog
 
 from headgate.admin.commands import Command, Facts, digest_of
 from headgate.admin.features import JobAction
+from headgate.admin.records import Copies
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import HeadgateError, Invalid
 from headgate.kernel.identity import TenantId
@@ -30,15 +32,31 @@ _OPEN_DAYS = 1
 """A call that began yesterday may still be running, and its content is sealed under yesterday's key."""
 
 
+class Erased(NamedTuple):
+    """The result of an erasure: a receipt for each day, and the number of deleted copies."""
+
+    receipts: Sequence[DestructionReceipt]
+    copies: int
+
+
+def _no_copies() -> Copies | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Eraser:
-    """Erases the content of past days."""
+    """Erases the content of past days.
+
+    Args:
+        copies: returns the keeper of copies of content, or None without one.
+    """
 
     ring: FileKeyRing
     clock: Clock
+    copies: Callable[[], Copies | None] = _no_copies
 
     def command(self, tenant: TenantId, before: date) -> Command:
-        """Return the command that erases the content of every day before `before`; its result has a receipt per day.
+        """Return the command that erases the content of every day before `before`. Its result is `Erased`.
 
         Raises:
             Invalid: content of such a day may still be sealed.
@@ -47,12 +65,14 @@ class Eraser:
         if before > latest:
             raise Invalid(f"calls of these days may still be running; write {latest} or an earlier day", param="before")
 
-        async def do(facts: Facts) -> Sequence[DestructionReceipt]:
+        async def do(facts: Facts) -> Erased:
+            # Copies first: without keys the next erasure would not look for them.
+            copies = await self._erase_copies(tenant, before)
             receipts = await asyncio.to_thread(self._destroy, tenant, before)
             # Another erasure may have destroyed some of the keys meanwhile.
             destroyed = [receipt for receipt in receipts if receipt.had_key]
-            facts["days"] = len(destroyed)
-            return destroyed
+            facts["days"], facts["copies"] = len(destroyed), copies
+            return Erased(destroyed, copies)
 
         return Command(summary={"before": str(before)}, arguments=digest_of(str(before)), do=do)
 
@@ -61,6 +81,12 @@ class Eraser:
         prefix = f"{tenant}."
         named = (one for one in self.ring.partitions() if one.startswith(prefix))
         return [one for one in named if _day(one.removeprefix(prefix)) < before]
+
+    async def _erase_copies(self, tenant: TenantId, before: date) -> int:
+        keeper = self.copies()
+        if keeper is None:
+            return 0
+        return await keeper.erase_before(datetime.combine(before, time(), UTC), tenant=tenant)
 
     def _destroy(self, tenant: TenantId, before: date) -> list[DestructionReceipt]:
         return [self.ring.destroy(partition, at=self.clock.now()) for partition in self.days(tenant, before)]

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 from headgate.admin.directory import PSEUDONYM
 from headgate.admin.features import Feature, Job, Opened, Platform
-from headgate.admin.records import RECORD_FORGET, RECORD_REVEAL, RECORDS
+from headgate.admin.records import COPIES, RECORD_FORGET, RECORD_REVEAL, RECORDS
 from headgate.kernel.pipeline import Pipeline
 from headgate.ledger import activity_routes, record_routes, rule_routes, saved_views
 from headgate.ledger.commands import COMMANDS
@@ -38,7 +38,7 @@ async def open_ledger(platform: Platform, stack: AsyncExitStack) -> Opened:
     kinds = sorted({"alias", "deployment", *(verb.usual for verb in platform.verbs)})
     reader = LedgerReader(platform.database, sealer=Sealer(ring), pseudonyms=pseudonyms, kinds=kinds)
     live = LiveRecords(reader)
-    eraser = Eraser(ring, base.clock)
+    eraser = Eraser(ring, base.clock, lambda: platform.offers.find(COPIES))
     content_days = base.settings.content_days
 
     async def follow(_: Pipeline) -> None:

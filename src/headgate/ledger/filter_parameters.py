@@ -26,21 +26,22 @@ PERIODS: Mapping[str, timedelta] = MappingProxyType(
     }
 )
 MAX_TEXT_CHARS = 200
+_MOST_VALUES = 4
 
 _OPEN = "open"
-_EXACT = ("verb", "use_case", "resource", "rule", "category", "model", "deployment", "error", "masked")
+_EXACT = ("use_case", "resource", "rule", "category", "model", "deployment", "error", "masked")
 
 FILTERS = (
     Parameter("kind", "Only `calls`, or only `administration` with Headgate's own jobs; both without attempts."),
-    Parameter("verb", "Only this verb, such as model.dispatch."),
-    Parameter("outcome", "Only this outcome; `open` for records that are not closed."),
+    Parameter("verb", "Only this verb, such as model.dispatch, or one of several, with commas between them."),
+    Parameter("outcome", "Only this outcome, or one of several; `open` for records that are not closed."),
     Parameter("use_case", "Only this use case."),
     Parameter("resource", "Only this resource, such as deployment:local-chat."),
     Parameter("principal", "Only this person or program, by name, id or pseudonym."),
     Parameter("key", "Only calls with this key, by name or id."),
     Parameter("model", "Only calls of this model, by its alias."),
     Parameter("deployment", "Only calls that went to this deployment."),
-    Parameter("rule", "Only records in which this rule matched."),
+    Parameter("rule", "Only records in which this rule matched, or this check refused, such as lattice.flow."),
     Parameter("category", "Only records with this category of content, such as pii."),
     Parameter("masked", "Only records in which a value of this kind was masked, such as email; `any` for every kind."),
     Parameter("error", "Only records with this code of an error, such as upstream_timeout."),
@@ -63,8 +64,8 @@ def filters_of(request: Request, names: Names, *, now: datetime) -> RecordFilter
     Raises:
         Invalid: a parameter is not valid.
     """
-    outcome, kind = request.text("outcome"), request.text("kind")
-    if outcome not in (None, _OPEN, *get_args(Outcome)):
+    verbs, outcomes, kind = _several(request, "verb"), _several(request, "outcome"), request.text("kind")
+    if outcomes != (_OPEN,) and not set(outcomes) <= set(get_args(Outcome)):
         known = ", ".join((*get_args(Outcome), _OPEN))
         raise Invalid(f"outcome must be one of: {known}", param="outcome")
     if kind not in (None, *get_args(Kind)):
@@ -76,14 +77,17 @@ def filters_of(request: Request, names: Names, *, now: datetime) -> RecordFilter
     return RecordFilters(
         **{name: request.text(name) for name in _EXACT},
         kind=cast("Kind | None", kind),
-        outcome=None if outcome == _OPEN else cast("Outcome | None", outcome),
+        verb=verbs[0] if len(verbs) == 1 else None,
+        verbs=verbs if len(verbs) > 1 else None,
+        outcome=cast("Outcome", outcomes[0]) if len(outcomes) == 1 and outcomes != (_OPEN,) else None,
+        outcomes=cast("tuple[Outcome, ...]", outcomes) if len(outcomes) > 1 else None,
         principal=None if people else principal,
         people=people or None,
         key=None if key is None else names.key_of(key),
         text=text or None,
         since=_moment(request, "since") or _beginning(request, now),
         until=_moment(request, "until"),
-        is_open=outcome == _OPEN,
+        is_open=outcomes == (_OPEN,),
         is_first=request.switch("roots"),
     )
 
@@ -100,6 +104,18 @@ def _word(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     return ",".join(value) if isinstance(value, tuple) else str(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - of texts
+
+
+def _several(request: Request, name: str) -> tuple[str, ...]:
+    """Return the different values of a parameter, which have commas between them. Each is a query of its own.
+
+    Raises:
+        Invalid: there are too many.
+    """
+    found = tuple(dict.fromkeys(filter(None, (request.text(name) or "").split(","))))
+    if len(found) > _MOST_VALUES:
+        raise Invalid(f"{name} takes at most {_MOST_VALUES} values", param=name)
+    return found
 
 
 def _beginning(request: Request, now: datetime) -> datetime | None:

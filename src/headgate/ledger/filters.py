@@ -24,7 +24,7 @@ class RecordFilters:
 
     Args:
         principal: the id of a principal, or its pseudonym.
-        people: pseudonyms of people, one of whom must match; None for everybody.
+        people: pseudonyms of people, one of whom must match; None for everybody. `verbs` and `outcomes` likewise.
         rule: the id of a rule that matched, including observing rules.
         category: a category of the input or output labels.
         since: only records from this time on; `until`: only before that time. Compares the time in the records' ids.
@@ -59,12 +59,14 @@ class RecordFilters:
     error: str | None = None
     masked: str | None = None
     text: str | None = None
+    verbs: tuple[str, ...] | None = None
+    outcomes: tuple[Outcome, ...] | None = None
 
 
 def query_of(
     filters: RecordFilters, *, cursor: str | None = None, pseudonym: Callable[[str], str]
 ) -> store.RecordQuery:
-    """Return the query for all filters but `people` and `text`."""
+    """Return the query for all filters but `people`, `verbs`, `outcomes` and `text`."""
     principal = filters.principal
     if principal is not None and not principal.startswith("p_"):
         principal = pseudonym(principal)
@@ -101,6 +103,10 @@ def alternatives(query: store.RecordQuery, filters: RecordFilters, *, kinds: Seq
         queries.append(_marked(replace(query, resource=None), destination_mark(query.resource)))
     if filters.people is not None:
         queries = [replace(one, principal=person) for one in queries for person in filters.people]
+    if filters.verbs is not None:
+        queries = [replace(one, verb=verb) for one in queries for verb in filters.verbs]
+    if filters.outcomes is not None:
+        queries = [replace(one, outcome=outcome) for one in queries for outcome in filters.outcomes]
     if filters.text is None:
         return queries
     return [found for one in queries for found in _searches(one, filters.text.strip(), kinds)]

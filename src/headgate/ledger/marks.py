@@ -1,6 +1,6 @@
 """Marks: the search terms of records, for what a record has several of or seldom has.
 
-rule:ID                a rule that matched
+rule:ID                a rule that matched, and a rule or a check of the code that refused
 within:rule:ID         of a call: a rule that matched it or one of its attempts
 category:NAME          a category of the input or output labels
 destination:KIND:ID    where a call went that is named after what was asked
@@ -37,7 +37,7 @@ _labels = msgspec.json.Decoder(LeafLabels)
 def marks_of(leaf: Leaf) -> list[str]:
     """Return the marks of a record: search terms for rules, categories, destination, masked values and failures."""
     marks = _marks(leaf.rules, (leaf.labels, leaf.output_labels))
-    return [*marks, *_marks_of_facts({**leaf.facts, **leaf.closing_facts}, leaf)]
+    return _with_facts(marks, leaf)
 
 
 def destination_mark(destination: str) -> str:
@@ -65,6 +65,12 @@ def within_call(mark: str) -> str:
     return _WITHIN + mark if mark.startswith(_RULE) else mark
 
 
+def _with_facts(marks: Sequence[str], leaf: Leaf | ClosedLeaf) -> list[str]:
+    refusing = [_RULE + rule for rule in str(leaf.closing_facts.get("refused_by") or "").split(",") if rule]
+    more = _marks_of_facts({**leaf.facts, **leaf.closing_facts}, leaf)
+    return [*dict.fromkeys((*marks, *refusing)), *more] if refusing else [*marks, *more]
+
+
 def _marks_of_facts(facts: Mapping[str, Any], leaf: Leaf | ClosedLeaf) -> list[str]:
     marks: list[str] = []
     destination = facts.get("destination")
@@ -90,7 +96,7 @@ def _marks(rules: Sequence[LeafRule], labels: Sequence[LeafLabels | None]) -> li
 def marks_of_closed(leaf: ClosedLeaf) -> list[str]:
     """Return the marks of a record from the columns of its leaf; see `marks_of`."""
     marks = _remembered_marks(bytes(leaf.rules), bytes(leaf.labels), bytes(leaf.output_labels))
-    return [*marks, *_marks_of_facts({**leaf.facts, **leaf.closing_facts}, leaf)]
+    return _with_facts(marks, leaf)
 
 
 @lru_cache(maxsize=1024)

@@ -328,11 +328,16 @@ class LedgerReader:
     async def _opened(
         self, tx: Transaction, filters: RecordFilters, query: store.RecordQuery, *, tenant: str, limit: int
     ) -> Sequence[StoredRecord]:
-        if filters.outcome is not None or filters.text is not None:
+        if filters.outcome is not None or filters.outcomes is not None or filters.text is not None:
             return ()
         rows = await store.list_openings(tx, query, tenant=tenant, limit=limit + 1)
         found = [StoredRecord.of(row) for row in rows if _is_marked(row, query.marks)]
-        return [one for one in found if filters.people is None or one.principal in filters.people]
+        return [
+            one
+            for one in found
+            if (filters.people is None or one.principal in filters.people)
+            and (filters.verbs is None or one.verb in filters.verbs)
+        ]
 
     async def _closed(
         self, tx: Transaction, filters: RecordFilters, query: store.RecordQuery, *, tenant: str, limit: int

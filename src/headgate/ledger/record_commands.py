@@ -14,7 +14,7 @@ import click
 
 from headgate.admin import completion
 from headgate.admin.client import Client, client_at, url_option
-from headgate.admin.printing import as_json_option, print_csv, print_line, print_table
+from headgate.admin.printing import as_json_option, plural, print_csv, print_line, print_table
 from headgate.kernel.errors import Unavailable
 from headgate.ledger.activity_commands import filters_with
 from headgate.ledger.record_text import record_text
@@ -22,12 +22,24 @@ from headgate.substrate.clock import SystemClock
 
 Record = dict[str, Any]
 
-_COLUMNS = ("time", "action", "use case", "model", "outcome", "seconds", "tokens", "cost", "principal", "record")
-_WIDTHS = (8, 15, 18, 26, 11, 8, 7, 12, 14, 26)
+_COLUMNS = ("time", "action", "use case", "model", "outcome", "seconds", "tokens", "cost", "who", "record", "why")
+_WIDTHS = (8, 15, 18, 26, 11, 8, 7, 12, 14, 26, 60)
 """Widths of a followed table, whose rows are not known beforehand."""
 
 _CSV = (
-    *("id", "opened_at", "closed_at", "verb", "principal", "use_case", "resource", "deployment", "effect", "outcome"),
+    *(
+        "id",
+        "opened_at",
+        "closed_at",
+        "verb",
+        "principal",
+        "who",
+        "use_case",
+        "resource",
+        "deployment",
+        "effect",
+        "outcome",
+    ),
     *("error", "duration_us", "input_tokens", "output_tokens", "cost_micros", "currency", "rules", "reason"),
 )
 _PAGE = 200
@@ -124,6 +136,8 @@ def erase_content(before: datetime, url: str | None, *, yes: bool) -> None:
     for erased in answer["days"]:
         click.echo(erased)
     click.echo(answer["covers"] or f"There was no content before {day}.", err=True)
+    if answer["answers"]:
+        click.echo(f"Erased too: {plural(answer['answers'], 'answer')} that programs could have continued.", err=True)
 
 
 def _query(filters: dict[str, Any]) -> dict[str, str]:
@@ -202,11 +216,13 @@ def _row(record: Record) -> Sequence[str]:
         "-" if duration_us is None else f"{duration_us / 1e6:.3f}",
         f"{sum(tokens):,}" if tokens else "-",
         "-" if cost is None else f"{cost / 1e6:.6f} {facts.get('currency') or ''}".rstrip(),
-        record["principal"],
+        record["who"]["name"] if record["who"] else record["principal"],
         record["id"],
+        record["told"],
     )
 
 
 def _csv_row(record: Record) -> Sequence[str]:
-    cells = {**record["facts"], **record, "rules": " ".join(rule["id"] for rule in record["rules"])}
+    who = record["who"]["name"] if record["who"] else None
+    cells = {**record["facts"], **record, "who": who, "rules": " ".join(rule["id"] for rule in record["rules"])}
     return ["" if cells.get(name) is None else str(cells[name]) for name in _CSV]

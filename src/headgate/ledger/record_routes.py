@@ -21,8 +21,8 @@ from headgate.kernel.identity import TenantId
 from headgate.ledger.checkpoint import VerifiedCheckpoint, VerifierKey, verify_checkpoint
 from headgate.ledger.clearing import NOT_ALLOWED, withheld_parts
 from headgate.ledger.conversations import RecordConversation, conversation_of
+from headgate.ledger.erasure import Erased
 from headgate.ledger.filter_parameters import FILTERS, filters_of
-from headgate.ledger.keys import DestructionReceipt
 from headgate.ledger.log_keys import read_verifier, verifier_path
 from headgate.ledger.names import names_for
 from headgate.ledger.parts import Ledger
@@ -141,10 +141,11 @@ async def erase_content(ledger: Ledger, request: Request) -> Erasure:
     body = request.body_as(EraseRequest)
     command = ledger.eraser.command(tenant, body.before)
     done = await request.act(RECORD_ERASE, Resource("ledger", tenant), command)
-    receipts: Sequence[DestructionReceipt] = done.result
+    erased: Erased = done.result
     return Erasure(
-        days=[receipt.partition.removeprefix(f"{tenant}.") for receipt in receipts],
-        covers=receipts[0].covers if receipts else "",
+        days=[receipt.partition.removeprefix(f"{tenant}.") for receipt in erased.receipts],
+        covers=erased.receipts[0].covers if erased.receipts else "",
+        answers=erased.copies,
     )
 
 

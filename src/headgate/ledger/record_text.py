@@ -23,7 +23,9 @@ def record_text(detail: dict[str, Any]) -> list[str]:
         "when": record["opened_at"],
         "action": f"{record['verb']} on {record['resource']}",
         "went to": facts.get("deployment"),
+        **_route(facts),
         "tokens": " + ".join(f"{count:,}" for count in tokens) or None,
+        "price": facts.get("price"),
         "cost": None if cost is None else f"{cost / 1_000_000:.6f} {facts.get('currency') or ''}".rstrip(),
         "took": None if record["duration_us"] is None else f"{record['duration_us'] / 1000:,.0f} ms",
         "rules": ", ".join(rule["id"] for rule in record["rules"]) or None,
@@ -33,6 +35,21 @@ def record_text(detail: dict[str, Any]) -> list[str]:
     shown = {name: value for name, value in told.items() if value is not None}
     width = max(map(len, shown))
     return [*lines, *(f"{name:<{width}}  {value}" for name, value in shown.items())]
+
+
+def _route(facts: dict[str, Any]) -> dict[str, object]:
+    """Return why a call went where it went."""
+    attempts, difficulty = facts.get("attempts"), facts.get("difficulty")
+    return {
+        "order": f"{facts['preference']}: {facts['preferred']}" if "preferred" in facts else facts.get("candidates"),
+        "skipped": facts.get("skipped"),
+        "attempts": attempts if attempts and attempts > 1 else None,
+        "hedge": facts.get("hedge"),
+        "difficulty": None
+        if difficulty is None
+        else f"{difficulty}, threshold {facts.get('threshold')}: {facts.get('difficulty_parts')}",
+        "cache": " · ".join(str(facts[name]) for name in ("cache", "cache_why") if name in facts) or None,
+    }
 
 
 def _conversation(detail: dict[str, Any]) -> Iterator[str]:

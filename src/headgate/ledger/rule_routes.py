@@ -11,6 +11,7 @@ from headgate.admin.operations import Operation, Parameter
 from headgate.admin.requests import Request
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Invalid
+from headgate.ledger.names import names_for
 from headgate.ledger.parts import Ledger
 from headgate.ledger.reader import RecordFilters
 from headgate.ledger.verbs import RECORD_LIST
@@ -38,6 +39,8 @@ class RulePreview(Body, frozen=True, kw_only=True):
 
     `calls` counts the calls in which the rule matched. The other counts are calls that would have been refused, would
     have needed approval, would have been allowed, or would have had more or fewer duties, such as masking.
+    `unmasked` counts the values by kind that would have been sent unmasked; null where the records do not tell.
+    `models` are the models and destinations of all these calls.
     `is_complete` is false if there were too many records; then the newest ones count.
     """
 
@@ -52,6 +55,8 @@ class RulePreview(Body, frozen=True, kw_only=True):
     allowed: int
     more_duties: int
     fewer_duties: int
+    unmasked: dict[str, int] | None
+    models: list[str]
     examples: list[ExampleCall]
 
 
@@ -91,6 +96,7 @@ async def preview_mode(ledger: Ledger, request: Request) -> RulePreview:
         if cursor is None:
             is_complete = True
             break
+    names = names_for(request, ledger.directory)
     return RulePreview(
         rule=rule,
         use_case=use_case,
@@ -103,7 +109,9 @@ async def preview_mode(ledger: Ledger, request: Request) -> RulePreview:
         allowed=found.count("allowed"),
         more_duties=found.count("more_duties"),
         fewer_duties=found.count("fewer_duties"),
-        examples=[ExampleCall(difference=how, record=record_view(one)) for how, one in found.examples],
+        unmasked=None if (unmasked := found.unmasked) is None else dict(unmasked),
+        models=list(found.models),
+        examples=[ExampleCall(difference=how, record=record_view(one, names)) for how, one in found.examples],
     )
 
 

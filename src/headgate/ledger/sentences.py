@@ -11,7 +11,6 @@ _BY_ERROR: Mapping[str, str] = {
     "invalid_request": "the request was not valid",
     "request_too_large": "the request was too large",
     "invalid_api_key": "the key is not valid",
-    "not_found": "the thing was not found",
     "conflict": "it conflicts with what is there",
     "rate_limit_exceeded": "a limit was reached; try again later",
     "call_exceeds_limit": "the call is larger than its limit",
@@ -31,6 +30,7 @@ _BY_OUTCOME: Mapping[str, str] = {
 }
 _NOTHING_ALLOWS = "no rule allows it for this role"
 _NO_PLACE = "no model may receive this content"
+_NO_PRICE = "a budget of money refuses models without a known price"
 
 
 def outcome_words(leaf: Leaf) -> str:
@@ -40,12 +40,20 @@ def outcome_words(leaf: Leaf) -> str:
             return ""
         case "done":
             return "; ".join(_told_of_success(leaf))
+        case "refused" | "failed" if leaf.error == "not_found":
+            return _not_found(leaf.resource)
         case "refused":
             return _refusal(leaf)
         case "failed":
             return _BY_ERROR.get(leaf.error or "", "it failed")
         case outcome:
             return _BY_OUTCOME[outcome]
+
+
+def _not_found(resource: str) -> str:
+    kind, _, name = resource.partition(":")
+    thing = "model" if kind == "alias" else kind.replace("_", " ")
+    return f"there is no {thing} {name}" if name else f"there is no such {thing}"
 
 
 def _told_of_success(leaf: Leaf) -> list[str]:
@@ -67,7 +75,11 @@ def _refusal(leaf: Leaf) -> str:
         return denying.removeprefix(": ")
     by = str(leaf.closing_facts.get("refused_by") or "")
     if leaf.error in ("denied", None):
+        if by.startswith("budget."):
+            return _NO_PRICE
         return _NO_PLACE if by.startswith("lattice.") else _NOTHING_ALLOWS
+    if leaf.error == "upstream_error":
+        return "the provider refused the request as invalid"
     return _BY_ERROR.get(leaf.error, _NOTHING_ALLOWS)
 
 

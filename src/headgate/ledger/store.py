@@ -335,8 +335,13 @@ async def leaves_between(tx: Transaction, *, tenant: str, start: int, stop: int)
 async def list_records(tx: Transaction, query: RecordQuery, *, tenant: str, limit: int) -> list[StoredLeaf]:
     """Return closed records, newest first."""
     await tx.execute(_SQL["plan_for_these_values"])
-    name = "list_records" if query.mark is None else "list_marked_records"
-    return await tx.rows(_SQL[name], query.parameters(tenant=tenant, limit=limit), of=StoredLeaf)
+    values = query.parameters(tenant=tenant, limit=limit)
+    if not query.also:
+        name = "list_records" if query.mark is None else "list_marked_records"
+        return await tx.rows(_SQL[name], values, of=StoredLeaf)
+    marks = list(dict.fromkeys((values["mark"], *cast("list[str]", values["also"]))))
+    first, *others = cast("list[str]", await tx.value(_SQL["rarest_first"], {**values, "marks": marks}))
+    return await tx.rows(_SQL["list_records_of_marks"], {**values, "mark": first, "also": others}, of=StoredLeaf)
 
 
 async def count_records(tx: Transaction, query: RecordQuery, *, tenant: str, buckets: Buckets) -> list[Counted]:

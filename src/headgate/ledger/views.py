@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from headgate.admin.bodies import Body, PartView, RuleHitView
+from headgate.kernel.decision import CHECKS
 from headgate.ledger.conversations import RecordConversation
 from headgate.ledger.leaves import Leaf, LeafLabels, PartDigest, decode_leaf
 from headgate.ledger.names import NO_NAMES, KeyRef, Names, Who
@@ -21,10 +22,15 @@ class EraseRequest(Body, frozen=True, kw_only=True):
 
 
 class Erasure(Body, frozen=True, kw_only=True):
-    """The UTC days with erased content, oldest first. `covers` says what the erasure covers; empty without a day."""
+    """The UTC days with erased content, oldest first.
+
+    `covers` says what the erasure covers; empty without a day. `answers` counts the erased answers that programs
+    could have continued.
+    """
 
     days: list[str]
     covers: str
+    answers: int
 
 
 class RecordView(Body, frozen=True, kw_only=True):
@@ -125,10 +131,17 @@ def leaf_view(leaf: Leaf, leaf_index: int | None, names: Names = NO_NAMES) -> Re
         duration_us=None if leaf.outcome is None else leaf.duration_us,
         labels=labels_text(leaf.labels),
         policy_version=leaf.policy_version,
-        rules=[RuleHitView(id=one.id, does=one.does, mode=one.mode, reason=one.reason) for one in leaf.rules],
+        rules=_rules(leaf),
         facts={**leaf.facts, **leaf.closing_facts},
         leaf_index=leaf_index,
     )
+
+
+def _rules(leaf: Leaf) -> list[RuleHitView]:
+    """Return the rules that matched, after the checks of the code that refused."""
+    refusing = str(leaf.closing_facts.get("refused_by") or "").split(",")
+    checks = [RuleHitView(id=one, does="deny", mode="enforce", reason=CHECKS[one]) for one in refusing if one in CHECKS]
+    return [*checks, *(RuleHitView(id=one.id, does=one.does, mode=one.mode, reason=one.reason) for one in leaf.rules)]
 
 
 def labels_text(labels: LeafLabels | None) -> str:

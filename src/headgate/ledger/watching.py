@@ -14,7 +14,7 @@ _LONGEST_S = 3600.0
 async def watch_records(ledger: Ledger, request: Request) -> None:
     """Stream new records for at most one hour. The console then reconnects.
 
-    Policy is checked for each batch, so that the stream ends when the caller loses the role.
+    Session and policy are checked for each batch, so that none comes after the caller loses either.
     """
     resource = Resource("ledger", request.tenant)
     request.authorise(RECORD_LIST, resource)
@@ -26,7 +26,7 @@ async def watch_records(ledger: Ledger, request: Request) -> None:
             events = [await watcher.waiting.get()]
             while not watcher.waiting.empty():
                 events.append(watcher.waiting.get_nowait())
-            request.authorise_again(RECORD_LIST, resource)
+            await request.authorise_again(RECORD_LIST, resource)
             await stream.send(b"".join(events))
             if watcher.is_behind:
                 raise Unavailable("the client reads too slowly; reload the list and reconnect")

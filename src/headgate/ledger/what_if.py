@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +18,9 @@ _SEVERITY: Sequence[Difference] = ("refused", "asked", "allowed", "more_duties",
 _EFFECTS: dict[Effect, Difference] = {Effect.DENY: "refused", Effect.ASK: "asked", Effect.ALLOW: "allowed"}
 
 MOST_EXAMPLES = 20
+
+_MASKED = "masked."
+"""Prefix of the facts that count masked values by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,29 @@ class WhatIf:
     def count(self, difference: Difference) -> int:
         """Return the number of calls with this difference."""
         return sum(call is not None and call.difference == difference for call in self._calls.values())
+
+    @property
+    def unmasked(self) -> Mapping[str, int] | None:
+        """The values by kind that calls with fewer duties would have sent unmasked.
+
+        None where another duty applied to one of these calls, because records do not say which duty masked a value.
+        """
+        found: Counter[str] = Counter()
+        for call in self._calls.values():
+            if call is None or call.difference != "fewer_duties":
+                continue
+            record = call.record
+            if any(one.does == "duty" and one.mode == "enforce" and one.id != self.rule for one in record.rules):
+                return None
+            for name, count in record.facts.items():
+                if name.startswith(_MASKED) and isinstance(count, int):
+                    found[name.removeprefix(_MASKED)] += count
+        return dict(sorted(found.items()))
+
+    @property
+    def models(self) -> Sequence[str]:
+        """The models and destinations of the calls with a difference."""
+        return sorted({call.record.resource.partition(":")[2] for call in self._calls.values() if call is not None})
 
     @property
     def examples(self) -> list[tuple[Difference, StoredRecord]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from headgate.admin.features import Feature, Opened, Platform
+from headgate.admin.features import CheckContext, Feature, OfflineParts, Opened, Platform
 from headgate.admin.notices import NOTIFY
 from headgate.kernel.pipeline import Pipeline
 from headgate.notices.commands import COMMANDS
@@ -40,6 +40,11 @@ async def open_notices(platform: Platform, stack: AsyncExitStack) -> Opened:
     )
 
 
+def offline_notices(_: CheckContext) -> OfflineParts:
+    """Return the section of destinations."""
+    return OfflineParts(sections=(NotificationSection(),))
+
+
 FEATURE = Feature(
     name="notices",
     summary="Messages by mail and webhook when something waits for people.",
@@ -48,4 +53,5 @@ FEATURE = Feature(
     operations=OPERATIONS,
     commands=COMMANDS,
     open=open_notices,
+    offline=offline_notices,
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from headgate.admin.notices import BUDGET_PASSED, Notice
 from headgate.notices.verbs import Delivery
 
 _MEDIA_TYPE = (b"content-type", b"application/json")
@@ -59,7 +60,8 @@ def mail_of(delivery: Delivery, *, now: datetime) -> EmailMessage:
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{delivery.id}@{(destination.sender or '').rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"
-    lines = [notice.title, "", f"Use case: {notice.use_case}", f"By: {notice.who}", "", f"Open it: {delivery.link}", ""]
+    about = [f"Use case: {notice.use_case}"] if notice.use_case else []
+    lines = [notice.title, "", *about, f"By: {notice.who}", "", f"Open it: {delivery.link}", ""]
     mail.set_content("\n".join(lines))
     return mail
 
@@ -80,25 +82,28 @@ def _plain(delivery: Delivery) -> dict[str, Any]:
 def _slack(delivery: Delivery) -> dict[str, Any]:
     """Return a Slack message. Source: https://docs.slack.dev/messaging/formatting-message-text."""
     notice = delivery.notice
-    text = f"{_escaped(notice.title)}\nUse case: {_escaped(notice.use_case)}\n<{delivery.link}|Open the request>"
-    return {"text": text}
+    about = [f"Use case: {_escaped(notice.use_case)}"] if notice.use_case else []
+    return {"text": "\n".join([_escaped(notice.title), *about, f"<{delivery.link}|{_link_words(notice)}>"])}
 
 
 def _teams(delivery: Delivery) -> dict[str, Any]:
     """Return a Teams message with an adaptive card. Source: https://adaptivecards.io/explorer."""
     notice = delivery.notice
+    title = {"type": "TextBlock", "text": notice.title, "weight": "Bolder", "wrap": True}
+    about = {"type": "TextBlock", "text": f"Use case: {notice.use_case}", "isSubtle": True, "wrap": True}
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "body": [
-            {"type": "TextBlock", "text": notice.title, "weight": "Bolder", "wrap": True},
-            {"type": "TextBlock", "text": f"Use case: {notice.use_case}", "isSubtle": True, "wrap": True},
-        ],
-        "actions": [{"type": "Action.OpenUrl", "title": "Open the request", "url": delivery.link}],
+        "body": [title, about] if notice.use_case else [title],
+        "actions": [{"type": "Action.OpenUrl", "title": _link_words(notice), "url": delivery.link}],
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return {"type": "message", "attachments": [attachment]}
+
+
+def _link_words(notice: Notice) -> str:
+    return "Open the budgets" if notice.event == BUDGET_PASSED else "Open the request"
 
 
 def _escaped(text: str) -> str:

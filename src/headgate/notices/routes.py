@@ -10,12 +10,14 @@ from headgate.admin.commands import Facts, digest_of
 from headgate.admin.notices import EVENTS, Notice
 from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
+from headgate.admin.verbs import CONFIG_APPLY
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import NotFound
 from headgate.kernel.ports import Ids
 from headgate.notices import store
 from headgate.notices.destinations import Channel, Destination
 from headgate.notices.queue import NoticeQueue
+from headgate.notices.sections import NAME
 from headgate.notices.verbs import NOTICE_LIST, NOTICE_TEST
 from headgate.substrate.database import Database
 
@@ -46,9 +48,10 @@ class NotificationView(Body, frozen=True, kw_only=True):
 
 
 class NotificationList(Body, frozen=True, kw_only=True):
-    """The tenant's destinations of notices, by id."""
+    """The tenant's destinations of notices, by id, and whether this reader may add, change and remove them."""
 
     notifications: list[NotificationView]
+    can_change: bool
 
 
 class TestResult(Body, frozen=True, kw_only=True):
@@ -63,7 +66,10 @@ async def list_notifications(notices: Notices, request: Request) -> Notification
     async with notices.database.transaction(tenant=request.tenant) as tx:
         found = await store.destinations(tx, tenant=request.tenant)
         standing = {one.destination: one for one in await store.standing(tx, tenant=request.tenant)}
-    return NotificationList(notifications=[_view(one, standing.get(one.id)) for one in found])
+    return NotificationList(
+        notifications=[_view(one, standing.get(one.id)) for one in found],
+        can_change=request.allows(CONFIG_APPLY, Resource(NAME, "new")),
+    )
 
 
 async def send_test(notices: Notices, request: Request) -> TestResult:

@@ -27,6 +27,10 @@ class NotificationSection:
     built_in: Collection[str] = ()
     entry_type: type[Any] = Destination
 
+    def is_implied(self, table: Mapping[str, Any]) -> bool:
+        """As `EntrySection.is_implied`: never."""
+        return False
+
     def faults(self, edit: Edit) -> Iterable[Fault]:
         """As `EntrySection.faults`: none, because `check` finds every mistake."""
         return ()

@@ -13,9 +13,10 @@ from headgate.wire.model_call import MODEL_INVOKE
 
 
 class UsableUseCase(Body, frozen=True, kw_only=True):
-    """A use case under which the caller may use models."""
+    """A use case under which the caller may use models. `title` is the id of one without a title."""
 
     id: str
+    title: str
     purpose: str
     owner: str
 
@@ -39,7 +40,9 @@ async def get_account(people: People, request: Request) -> AccountView:
         person=view,
         may=titles(rights_of(request.host.gate, caller, people.verbs)),
         use_cases=[
-            UsableUseCase(id=use_case.id, purpose=use_case.purpose, owner=use_case.owner)
+            UsableUseCase(
+                id=use_case.id, title=use_case.title or use_case.id, purpose=use_case.purpose, owner=use_case.owner
+            )
             for use_case in sorted(caller.use_cases.values(), key=lambda one: one.id)
             if use_case.id not in BUILT_IN_PURPOSES
             and caller.bound in (None, use_case.id)

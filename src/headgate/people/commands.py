@@ -10,6 +10,7 @@ import click
 
 from headgate.admin.client import Client, client_at, url_option
 from headgate.admin.printing import as_json_option, plural, print_rows
+from headgate.kernel.labels import PSEUDONYMOUS
 
 _person = click.argument("person")
 
@@ -47,15 +48,42 @@ def show_person(person: str, url: str | None) -> None:
 @click.option("--name", default="", help="Name for display.")
 @click.option("--role", "roles", multiple=True, help="Role in administration. Repeatable.")
 @click.option("--group", "groups", multiple=True, help="Group. Repeatable.")
+@click.option(
+    "--may-see",
+    type=click.Choice(["public", "internal", "confidential", "restricted"]),
+    default="internal",
+    show_default=True,
+    help="Most confidential content that the person may see.",
+)
+@click.option(
+    "--category",
+    "categories",
+    multiple=True,
+    help="Sensitive data that the person may see, such as pii. Repeatable. Default: only placeholders of it.",
+)
 @click.option("--again", is_flag=True, help="Make another link for a person who is registered already.")
 @url_option
 def invite(
-    person: str, name: str, roles: tuple[str, ...], groups: tuple[str, ...], again: bool, url: str | None
+    person: str,
+    name: str,
+    roles: tuple[str, ...],
+    groups: tuple[str, ...],
+    may_see: str,
+    categories: tuple[str, ...],
+    again: bool,
+    url: str | None,
 ) -> None:
-    """Register a PERSON and print a sign-in link. The link works once, within ten minutes."""
+    """Register a PERSON and print a sign-in link. The link works once, within a week."""
     client = client_at(url)
     if not again:
-        body = {"id": person, "name": name, "roles": list(roles), "groups": list(groups)}
+        body = {
+            "id": person,
+            "name": name,
+            "roles": list(roles),
+            "groups": list(groups),
+            "confidentiality": may_see,
+            "categories": [*PSEUDONYMOUS.values(), *categories],
+        }
         client.call("POST", "/api/people", body)
     click.echo(client.call("POST", f"{_path(person)}/link")["link"])
 
@@ -97,7 +125,7 @@ def remove_person(person: str, dry_run: bool, url: str | None) -> None:
 def list_sessions(person: str, url: str | None, as_json: bool) -> None:
     """List the open sessions of a PERSON."""
     rows = client_at(url).call("GET", f"{_path(person)}/sessions")["sessions"]
-    print_rows(rows, ("id", "browser", "created_at", "seen_at", "expires_at", "let_in_by"), as_json=as_json)
+    print_rows(rows, ("id", "browser", "created_at", "seen_at", "idle_at", "expires_at", "let_in_by"), as_json=as_json)
 
 
 @people.command("end-sessions")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 from headgate.admin.features import Feature, Opened, Platform
 from headgate.admin.register import REGISTER
@@ -13,6 +14,7 @@ from headgate.people.commands import COMMANDS
 from headgate.people.last_seen import LastSeen
 from headgate.people.parts import People
 from headgate.people.sessions import Attempts, PeopleSessions
+from headgate.people.tokens import Lifetimes
 from headgate.people.verbs import VERBS
 
 
@@ -21,7 +23,20 @@ async def open_people(platform: Platform, stack: AsyncExitStack) -> Opened:
     clock, ids, settings = platform.base.clock, platform.base.ids, platform.base.settings
     register = platform.offers.ask(REGISTER)
     last_seen = LastSeen(platform.database, clock=clock, registered=register.everybody)
-    sessions = PeopleSessions(platform.database, clock=clock, ids=ids, tenants=platform.tenants, last_seen=last_seen)
+    lifetimes = Lifetimes(
+        invitation=timedelta(hours=settings.invitation_hours),
+        idle=timedelta(hours=settings.session_idle_hours),
+        session=timedelta(hours=settings.session_hours),
+    )
+    sessions = PeopleSessions(
+        platform.database,
+        clock=clock,
+        ids=ids,
+        tenants=platform.tenants,
+        last_seen=last_seen,
+        lifetimes=lifetimes,
+        registered=register.everybody,
+    )
 
     async def write_last_seen(pipeline: Pipeline) -> None:
         await last_seen.run_forever()

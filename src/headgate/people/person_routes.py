@@ -60,10 +60,14 @@ class PersonChange(Body, frozen=True, kw_only=True):
 
 
 class PersonList(Body, frozen=True, kw_only=True):
-    """A page of people by id; `next` is the cursor of the next page, and `roles` are those that people can have."""
+    """A page of people by id; `next` is the cursor of the next page.
+
+    `roles` are those that people can have, and `groups` those that somebody is in.
+    """
 
     people: list[PersonView]
     roles: list[str]
+    groups: list[str]
     total: int
     next: str | None
 
@@ -98,7 +102,8 @@ async def list_people(people: People, request: Request) -> PersonList:
     """List people and services by id."""
     request.authorise(PERSON_LIST, Resource("people", request.tenant))
     limit = page_size(request.number("limit", 50), "people")
-    found = [one for one in people.register.everybody(request.tenant).values() if _matches(people, request, one)]
+    everybody = people.register.everybody(request.tenant).values()
+    found = [one for one in everybody if _matches(people, request, one)]
     found.sort(key=lambda one: one.id)
     after = request.text("cursor")
     rest = [one for one in found if after is None or one.id > after]
@@ -106,6 +111,7 @@ async def list_people(people: People, request: Request) -> PersonList:
     return PersonList(
         people=await person_views(people, page, tenant=request.tenant),
         roles=sorted(set(people.roles(request.tenant)) - _MACHINE_ROLES),
+        groups=sorted({group for one in everybody for group in one.groups}),
         total=len(found),
         next=page[-1].id if len(rest) > limit else None,
     )
@@ -196,7 +202,7 @@ async def remove_person(people: People, request: Request) -> RemovalEffects:
 
 
 async def make_link(people: People, request: Request) -> SignInLink:
-    """Make a sign-in link for a person; it works once, within ten minutes."""
+    """Make a sign-in link for a person; it works once, and replaces the person's unused links."""
     one, by = _person(people, request), request.by
     if one.kind != "person":
         raise Invalid(f"{one.id} is a {one.kind}; sign-in links are for people. Make a key for it", param="person")
@@ -206,7 +212,9 @@ async def make_link(people: People, request: Request) -> SignInLink:
         async with people.database.transaction(tenant=request.tenant) as tx:
             others = await people.register.could_act_as(tx, by.principal, by.attributes)
             made_by = (by.principal.id, *sorted(others - {by.principal.id}))
-            link = await people.sessions.invite(tx, tenant=request.tenant, principal=one.id, made_by=made_by)
+            link = await people.sessions.invite_with_roles(
+                tx, one.id, one.roles, tenant=request.tenant, made_by=made_by
+            )
         facts["link"] = link.name
         return link
 

@@ -1,6 +1,6 @@
 -- name: add_sign_in
-INSERT INTO people.sign_ins (tenant, digest, principal, expires_at, made_by)
-VALUES (%(tenant)s, %(digest)s, %(principal)s, %(expires_at)s, %(made_by)s);
+INSERT INTO people.sign_ins (tenant, digest, principal, expires_at, made_by, roles)
+VALUES (%(tenant)s, %(digest)s, %(principal)s, %(expires_at)s, %(made_by)s, %(roles)s);
 
 -- name: sign_in
 SELECT principal FROM people.sign_ins WHERE tenant = %(tenant)s AND digest = %(digest)s AND expires_at > %(now)s;
@@ -8,36 +8,40 @@ SELECT principal FROM people.sign_ins WHERE tenant = %(tenant)s AND digest = %(d
 -- name: redeem_sign_in
 DELETE FROM people.sign_ins
 WHERE tenant = %(tenant)s AND digest = %(digest)s AND expires_at > %(now)s
-RETURNING principal, made_by;
+RETURNING principal, made_by, roles;
 
 -- name: forget_expired_sign_ins
 DELETE FROM people.sign_ins WHERE tenant = %(tenant)s AND expires_at <= %(now)s;
 
 -- name: add_session
-INSERT INTO people.sessions (tenant, digest, principal, created_at, expires_at, let_in_by, agent, seen_at)
-VALUES (%(tenant)s, %(digest)s, %(principal)s, %(now)s, %(expires_at)s, %(let_in_by)s, %(agent)s, %(now)s);
+INSERT INTO people.sessions (tenant, digest, principal, created_at, expires_at, let_in_by, roles, agent, seen_at)
+VALUES (%(tenant)s, %(digest)s, %(principal)s, %(now)s, %(expires_at)s, %(let_in_by)s, %(roles)s, %(agent)s, %(now)s);
 
 -- name: session
-SELECT tenant, digest, principal, created_at, expires_at, seen_at, agent, let_in_by
+SELECT tenant, digest, principal, created_at, expires_at, seen_at, agent, let_in_by, roles
 FROM people.sessions
-WHERE tenant = %(tenant)s AND digest = %(digest)s AND expires_at > %(now)s;
+WHERE tenant = %(tenant)s AND digest = %(digest)s AND expires_at > %(now)s
+    AND coalesce(seen_at, created_at) > %(used_after)s;
 
 -- name: sessions_of
-SELECT tenant, digest, principal, created_at, expires_at, seen_at, agent, let_in_by
+SELECT tenant, digest, principal, created_at, expires_at, seen_at, agent, let_in_by, roles
 FROM people.sessions
 WHERE tenant = %(tenant)s AND principal = %(principal)s AND expires_at > %(now)s
+    AND coalesce(seen_at, created_at) > %(used_after)s
 ORDER BY created_at DESC, digest
 LIMIT %(limit)s;
 
 -- name: session_counts
-SELECT principal, count(*) AS count
+SELECT principal, roles, count(*) AS count
 FROM people.sessions
 WHERE tenant = %(tenant)s AND principal = ANY(%(principals)s) AND expires_at > %(now)s
-GROUP BY principal;
+    AND coalesce(seen_at, created_at) > %(used_after)s
+GROUP BY principal, roles;
 
 -- name: owner_of_session
 SELECT principal FROM people.sessions
-WHERE tenant = %(tenant)s AND left(encode(digest, 'hex'), 16) = %(name)s AND expires_at > %(now)s;
+WHERE tenant = %(tenant)s AND left(encode(digest, 'hex'), 16) = %(name)s AND expires_at > %(now)s
+    AND coalesce(seen_at, created_at) > %(used_after)s;
 
 -- name: end_session
 DELETE FROM people.sessions WHERE tenant = %(tenant)s AND digest = %(digest)s;
@@ -55,7 +59,8 @@ WHERE tenant = %(tenant)s AND principal = %(principal)s
 DELETE FROM people.sign_ins WHERE tenant = %(tenant)s AND principal = %(principal)s;
 
 -- name: forget_expired_sessions
-DELETE FROM people.sessions WHERE tenant = %(tenant)s AND expires_at <= %(now)s;
+DELETE FROM people.sessions
+WHERE tenant = %(tenant)s AND (expires_at <= %(now)s OR coalesce(seen_at, created_at) <= %(used_after)s);
 
 -- name: note_sessions
 UPDATE people.sessions SET seen_at = %(now)s

@@ -1,23 +1,25 @@
-"""The service: links that open one session within ten minutes, and sessions in a cookie, which last twelve hours."""
+"""The service: links that open one session, and sessions in a cookie, which go on while they are used."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
+from headgate.admin.register import Registration
 from headgate.admin.sessions import Link, Session
 from headgate.kernel.errors import OverBudget, Unauthenticated
 from headgate.kernel.identity import Principal, TenantId
 from headgate.kernel.ports import Clock, Ids
 from headgate.people import store
 from headgate.people.last_seen import LastSeen
-from headgate.people.tokens import SESSION_LASTS, SIGN_IN_LASTS, Token, new_secret, read_token
+from headgate.people.tokens import SIGN_IN_LASTS, Lifetimes, Token, new_secret, read_token
 from headgate.substrate.database import Database, Transaction
 
 ATTEMPTS_PER_MINUTE = 20
 
-USED_LINK = "this sign-in link was used or its ten minutes are over: ask for a new one"
+USED_LINK = "this sign-in link was used, was replaced or has expired: ask for a new one"
 """One message for all invalid links, so that nobody learns which links existed."""
 
 _MOST_AGENT_CHARS = 300
@@ -41,34 +43,54 @@ class PeopleSessions:
         ids: Ids,
         tenants: Callable[[], Collection[TenantId]],
         last_seen: LastSeen,
+        lifetimes: Lifetimes,
+        registered: Callable[[TenantId], Mapping[str, Registration]],
     ) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
         self._tenants = tenants
         self._last_seen = last_seen
+        self._registered = registered
+        self.lifetimes = lifetimes
 
     def read(self, text: str) -> Token | None:
         """Parse a token; None if its form is wrong or its tenant does not exist."""
         return read_token(text, tenants=self._tenants())
 
     async def find(self, cookie: str) -> Session | None:
-        """As `Sessions.find`. One round trip, so that an ended session is out at once on every worker."""
+        """As `Sessions.find`. One round trip, so that an ended session is out at once on every worker.
+
+        A session that somebody else could have opened ends here once its person has another role.
+        """
         token = self.read(cookie)
         if token is None:
             return None
         async with self._database.transaction(tenant=token.tenant) as tx:
-            return await store.find(tx, token, now=self._clock.now())
+            session = await store.find(tx, token, at=self._at())
+            if session is not None and not session.allows(self._roles_of(session.principal, tenant=token.tenant)):
+                await store.end(tx, token)
+                return None
+        return session
 
     async def invite(
         self, transaction: Transaction, *, tenant: TenantId, principal: str, made_by: Sequence[str] = ()
     ) -> Link:
         """As `Sessions.invite`. The caller commits."""
-        now = self._clock.now()
-        text, token = new_secret(tenant, self._ids)
-        expires_at = now + SIGN_IN_LASTS
-        await store.add_link(transaction, token, principal=principal, made_by=made_by, now=now, expires_at=expires_at)
-        return Link(text, token.name, expires_at)
+        return await self._add_link(transaction, principal, store.LinkTerms(made_by), SIGN_IN_LASTS, tenant=tenant)
+
+    async def invite_with_roles(
+        self, tx: Transaction, principal: str, roles: Collection[str], *, tenant: TenantId, made_by: Sequence[str]
+    ) -> Link:
+        """Make a link for a person that its maker could use too. It replaces the person's unused links.
+
+        A link for somebody else is an invitation, which lasts for days. It opens no session after the person got other
+        roles, and its session ends with them, because its maker may not be allowed to have them.
+        """
+        await store.end_links(tx, principal, tenant=tenant)
+        lasts = SIGN_IN_LASTS if principal == made_by[0] else self.lifetimes.invitation
+        terms = store.LinkTerms(made_by, roles=sorted(roles))
+        return await self._add_link(tx, principal, terms, lasts, tenant=tenant)
 
     def saw(self, principal: Principal, session: Session | None = None) -> None:
         """As `Sessions.saw`."""
@@ -79,32 +101,37 @@ class PeopleSessions:
         async with self._database.transaction(tenant=token.tenant) as tx:
             return await store.invited(tx, token, now=self._clock.now())
 
-    async def redeem(self, token: Token, *, agent: str) -> OpenedSession:
+    async def redeem(self, token: Token, *, roles: Collection[str], agent: str) -> OpenedSession:
         """Redeem a link and open a session.
 
         Args:
+            roles: the person's roles now.
             agent: the browser, as it names itself.
 
         Raises:
-            Unauthenticated: the link does not exist, was used or has expired; the message is the same.
+            Unauthenticated: the link does not exist, was used, has expired or is for fewer roles; the message is the
+                same.
         """
         now = self._clock.now()
         async with self._database.transaction(tenant=token.tenant) as tx:
             redeemed = await store.redeem(tx, token, now=now)
-            if redeemed is None:
+            if redeemed is None or not redeemed.allows(roles):
                 raise Unauthenticated(USED_LINK)
+            is_of_others = any(one != redeemed.principal for one in redeemed.made_by)
             cookie, opened = new_secret(token.tenant, self._ids)
             session = Session(
                 name=opened.name,
                 tenant=token.tenant,
                 principal=redeemed.principal,
                 created_at=now,
-                expires_at=now + SESSION_LASTS,
+                expires_at=now + self.lifetimes.session,
+                idle_at=now + self.lifetimes.idle,
                 seen_at=now,
                 agent=_plain(agent),
                 let_in_by=redeemed.made_by,
+                roles=frozenset(roles) if is_of_others else None,
             )
-            await store.add_session(tx, opened, session)
+            await store.add_session(tx, opened, session, at=self._at())
             seen = [session.principal]
             await store.note(tx, seen, [], tenant=token.tenant, now=now, before=now)
         return OpenedSession(cookie, session)
@@ -112,12 +139,19 @@ class PeopleSessions:
     async def of(self, principal: str, *, tenant: TenantId) -> list[Session]:
         """Return the open sessions of a person, newest first."""
         async with self._database.transaction(tenant=tenant) as tx:
-            return await store.sessions_of(tx, principal, tenant=tenant, now=self._clock.now())
+            found = await store.sessions_of(tx, principal, tenant=tenant, at=self._at())
+        roles = self._roles_of(principal, tenant=tenant)
+        return [one for one in found if one.allows(roles)]
+
+    async def counts(self, tx: Transaction, principals: Collection[str], *, tenant: TenantId) -> Mapping[str, int]:
+        """Return the number of open sessions of each of these people who has one."""
+        roles_of = {one: self._roles_of(one, tenant=tenant) for one in principals}
+        return await store.session_counts(tx, roles_of, tenant=tenant, at=self._at())
 
     async def owner_of(self, name: str, *, tenant: TenantId) -> str | None:
         """Return the person of an open session, or None if no session has this name."""
         async with self._database.transaction(tenant=tenant) as tx:
-            return await store.owner_of_session(tx, name, tenant=tenant, now=self._clock.now())
+            return await store.owner_of_session(tx, name, tenant=tenant, at=self._at())
 
     async def end(self, name: str, *, tenant: TenantId, principal: str) -> None:
         """End one session of a person."""
@@ -134,6 +168,21 @@ class PeopleSessions:
             if but is None:
                 await store.end_links(tx, principal, tenant=tenant)
             return await store.end_all(tx, principal, tenant=tenant, but=but)
+
+    def _roles_of(self, principal: str, *, tenant: TenantId) -> frozenset[str]:
+        registered = self._registered(tenant).get(principal)
+        return frozenset() if registered is None else registered.roles
+
+    def _at(self) -> store.Moment:
+        return store.Moment(self._clock.now(), self.lifetimes.idle)
+
+    async def _add_link(
+        self, tx: Transaction, principal: str, terms: store.LinkTerms, lasts: timedelta, *, tenant: TenantId
+    ) -> Link:
+        now = self._clock.now()
+        text, token = new_secret(tenant, self._ids)
+        await store.add_link(tx, token, principal=principal, terms=terms, now=now, expires_at=now + lasts)
+        return Link(text, token.name, now + lasts)
 
 
 class Attempts:

@@ -19,7 +19,7 @@ from headgate.kernel.identity import Principal
 from headgate.people.parts import People
 from headgate.people.rights import rights_of
 from headgate.people.sessions import USED_LINK, OpenedSession
-from headgate.people.tokens import SESSION_LASTS, Token, set_cookie
+from headgate.people.tokens import Token, set_cookie
 
 
 class SignIn(Body, frozen=True, kw_only=True):
@@ -29,9 +29,10 @@ class SignIn(Body, frozen=True, kw_only=True):
 
 
 class Session(Body, frozen=True, kw_only=True):
-    """Who is signed in; `may` names the verbs of administration that they may do, or ask for."""
+    """Who is signed in, by id and name; `may` names the verbs of administration that they may do, or ask for."""
 
     principal: str
+    name: str
     tenant: str
     roles: list[str]
     may: list[str]
@@ -56,15 +57,15 @@ async def sign_in(people: People, request: Request) -> Session:
         raise await _refused(people, request, token)
     caller = request.host.caller_of(token.tenant, invited)
     opened = await _open(people, request, caller, token)
-    request.reply_headers.append(("set-cookie", set_cookie(opened.cookie, is_secure=people.is_secure)))
+    request.reply_headers.append(("set-cookie", _cookie(people, opened.cookie)))
     people.sessions.saw(caller.principal, opened.session)
     return _view(people, request, caller, opened.session.expires_at)
 
 
 async def get_session(people: People, request: Request) -> Session:
     """Return the session; a key is shown as a session that begins now."""
-    session = request.session
-    return _view(people, request, request.by, session.expires_at if session else people.clock.now() + SESSION_LASTS)
+    lasts_until = people.clock.now() + people.sessions.lifetimes.session
+    return _view(people, request, request.by, request.session.expires_at if request.session else lasts_until)
 
 
 async def sign_out(people: People, request: Request) -> None:
@@ -77,12 +78,13 @@ async def sign_out(people: People, request: Request) -> None:
         await people.sessions.end(session.name, tenant=session.tenant, principal=session.principal)
 
     await request.perform(SESSION_CLOSE, Resource("session", session.name), do, arguments=digest_of(session.name))
-    request.reply_headers.append(("set-cookie", set_cookie("", is_secure=people.is_secure)))
+    request.reply_headers.append(("set-cookie", _cookie(people, "")))
 
 
 async def _open(people: People, request: Request, caller: AdminCaller, token: Token) -> OpenedSession:
     async def do(facts: Facts) -> OpenedSession:
-        opened = await people.sessions.redeem(token, agent=request.headers.get("user-agent", ""))
+        agent = request.headers.get("user-agent", "")
+        opened = await people.sessions.redeem(token, roles=caller.principal.roles, agent=agent)
         facts["session"] = opened.session.name
         return opened
 
@@ -90,6 +92,10 @@ async def _open(people: People, request: Request, caller: AdminCaller, token: To
     done = await request.run(caller.action(SESSION_OPEN, Resource("session", "new"), command))
     opened: OpenedSession = done.result
     return opened
+
+
+def _cookie(people: People, value: str) -> str:
+    return set_cookie(value, lasts=people.sessions.lifetimes.session, is_secure=people.is_secure)
 
 
 async def _refused(people: People, request: Request, token: Token) -> Unauthenticated:
@@ -110,8 +116,10 @@ async def _refused(people: People, request: Request, token: Token) -> Unauthenti
 
 
 def _view(people: People, request: Request, caller: AdminCaller, expires_at: datetime) -> Session:
+    me = people.register.everybody(caller.tenant_id).get(caller.principal.id)
     return Session(
         principal=caller.principal.id,
+        name=caller.principal.id if me is None else me.title,
         tenant=caller.tenant_id,
         roles=sorted(caller.principal.roles),
         may=sorted(verb.name for verb in rights_of(request.host.gate, caller, people.verbs)),

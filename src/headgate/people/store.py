@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from headgate.admin.sessions import Session
@@ -18,17 +19,42 @@ MOST_SESSIONS = 200
 _SQL = load_queries("headgate.people")
 
 
+class Moment(NamedTuple):
+    """The time at which sessions are open. One that was not used for `idle` has ended."""
+
+    now: datetime
+    idle: timedelta
+
+    @property
+    def facts(self) -> Mapping[str, datetime]:
+        """The parameters of the queries."""
+        return {"now": self.now, "used_after": self.now - self.idle}
+
+
+class LinkTerms(NamedTuple):
+    """The people who see a link, and the roles up to which it opens a session; None for any."""
+
+    made_by: Sequence[str] = ()
+    roles: Sequence[str] | None = None
+
+
 class Redeemed(NamedTuple):
     """A redeemed link."""
 
     principal: str
     made_by: tuple[str, ...]
+    roles: frozenset[str] | None
+
+    def allows(self, roles: Collection[str]) -> bool:
+        """Return whether the link may open a session with these roles."""
+        return self.roles is None or self.roles.issuperset(roles)
 
 
 @dataclass(frozen=True, slots=True)
 class _Link:
     principal: str
     made_by: list[str]
+    roles: list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +67,27 @@ class _Row:
     seen_at: datetime | None
     agent: str
     let_in_by: list[str]
+    roles: list[str] | None
 
-    def session(self) -> Session:
+    def session(self, at: Moment) -> Session:
         return Session(
             name=name_of(self.digest),
             tenant=TenantId(self.tenant),
             principal=self.principal,
             created_at=self.created_at,
             expires_at=self.expires_at,
+            idle_at=(self.seen_at or self.created_at) + at.idle,
             seen_at=self.seen_at,
             agent=self.agent,
             let_in_by=tuple(self.let_in_by),
+            roles=None if self.roles is None else frozenset(self.roles),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Count:
     principal: str
+    roles: list[str] | None
     count: int
 
 
@@ -68,7 +98,7 @@ class _Seen:
 
 
 async def add_link(
-    tx: Transaction, token: Token, *, principal: str, made_by: Sequence[str], now: datetime, expires_at: datetime
+    tx: Transaction, token: Token, *, principal: str, terms: LinkTerms, now: datetime, expires_at: datetime
 ) -> None:
     """Store a link, and forget the expired ones."""
     await tx.execute(_SQL["forget_expired_sign_ins"], {"tenant": token.tenant, "now": now})
@@ -77,7 +107,8 @@ async def add_link(
         "digest": token.digest,
         "principal": principal,
         "expires_at": expires_at,
-        "made_by": list(made_by),
+        "made_by": list(terms.made_by),
+        "roles": None if terms.roles is None else list(terms.roles),
     }
     await tx.execute(_SQL["add_sign_in"], values)
 
@@ -93,12 +124,14 @@ async def redeem(tx: Transaction, token: Token, *, now: datetime) -> Redeemed | 
     """Delete a link and return its principal, or None if it does not exist, was used or has expired."""
     where = {"tenant": token.tenant, "digest": token.digest, "now": now}
     row = await tx.row(_SQL["redeem_sign_in"], where, of=_Link)
-    return None if row is None else Redeemed(row.principal, tuple(row.made_by))
+    if row is None:
+        return None
+    return Redeemed(row.principal, tuple(row.made_by), None if row.roles is None else frozenset(row.roles))
 
 
-async def add_session(tx: Transaction, token: Token, session: Session) -> None:
-    """Store a session, and forget the expired ones."""
-    await tx.execute(_SQL["forget_expired_sessions"], {"tenant": token.tenant, "now": session.created_at})
+async def add_session(tx: Transaction, token: Token, session: Session, *, at: Moment) -> None:
+    """Store a session, and forget those that ended."""
+    await tx.execute(_SQL["forget_expired_sessions"], {"tenant": token.tenant, **at.facts})
     values = {
         "tenant": token.tenant,
         "digest": token.digest,
@@ -106,35 +139,40 @@ async def add_session(tx: Transaction, token: Token, session: Session) -> None:
         "now": session.created_at,
         "expires_at": session.expires_at,
         "let_in_by": list(session.let_in_by),
+        "roles": None if session.roles is None else sorted(session.roles),
         "agent": session.agent,
     }
     await tx.execute(_SQL["add_session"], values)
 
 
-async def find(tx: Transaction, token: Token, *, now: datetime) -> Session | None:
+async def find(tx: Transaction, token: Token, *, at: Moment) -> Session | None:
     """Return the session of a cookie, or None if it ended."""
-    where = {"tenant": token.tenant, "digest": token.digest, "now": now}
+    where = {"tenant": token.tenant, "digest": token.digest, **at.facts}
     row = await tx.row(_SQL["session"], where, of=_Row)
-    return None if row is None else row.session()
+    return None if row is None else row.session(at)
 
 
-async def sessions_of(tx: Transaction, principal: str, *, tenant: TenantId, now: datetime) -> list[Session]:
+async def sessions_of(tx: Transaction, principal: str, *, tenant: TenantId, at: Moment) -> list[Session]:
     """Return the open sessions of a person, newest first; at most `MOST_SESSIONS`."""
-    where = {"tenant": tenant, "principal": principal, "now": now, "limit": MOST_SESSIONS}
-    return [row.session() for row in await tx.rows(_SQL["sessions_of"], where, of=_Row)]
+    where = {"tenant": tenant, "principal": principal, "limit": MOST_SESSIONS, **at.facts}
+    return [row.session(at) for row in await tx.rows(_SQL["sessions_of"], where, of=_Row)]
 
 
 async def session_counts(
-    tx: Transaction, principals: Collection[str], *, tenant: TenantId, now: datetime
+    tx: Transaction, roles_of: Mapping[str, Collection[str]], *, tenant: TenantId, at: Moment
 ) -> Mapping[str, int]:
-    """Return the number of open sessions of each of these people who has one."""
-    where = {"tenant": tenant, "principals": list(principals), "now": now}
-    return {row.principal: row.count for row in await tx.rows(_SQL["session_counts"], where, of=_Count)}
+    """Return the number of open sessions of each of these people, by id with their roles now."""
+    where = {"tenant": tenant, "principals": list(roles_of), **at.facts}
+    counts: Counter[str] = Counter()
+    for row in await tx.rows(_SQL["session_counts"], where, of=_Count):
+        if row.roles is None or set(row.roles).issuperset(roles_of[row.principal]):
+            counts[row.principal] += row.count
+    return counts
 
 
-async def owner_of_session(tx: Transaction, name: str, *, tenant: TenantId, now: datetime) -> str | None:
+async def owner_of_session(tx: Transaction, name: str, *, tenant: TenantId, at: Moment) -> str | None:
     """Return the principal of an open session, or None."""
-    found = await tx.value(_SQL["owner_of_session"], {"tenant": tenant, "name": name, "now": now})
+    found = await tx.value(_SQL["owner_of_session"], {"tenant": tenant, "name": name, **at.facts})
     return None if found is None else str(found)
 
 

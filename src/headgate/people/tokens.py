@@ -17,9 +17,24 @@ from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Ids
 
 SIGN_IN_LASTS = timedelta(minutes=10)
-SESSION_LASTS = timedelta(hours=12)
+"""For a link from the operator, and for oneself: it is used at once."""
+
 
 _TOKEN = re.compile(r"(?P<tenant>[a-z0-9][a-z0-9_-]{0,62})\.(?P<secret>[A-Za-z0-9_-]{20,120})")
+
+
+class Lifetimes(NamedTuple):
+    """How long links and sessions last.
+
+    Args:
+        invitation: a link for somebody else.
+        idle: a session that nobody uses.
+        session: any session.
+    """
+
+    invitation: timedelta
+    idle: timedelta
+    session: timedelta
 
 
 class Token(NamedTuple):
@@ -60,9 +75,9 @@ def read_token(text: str, *, tenants: Collection[str]) -> Token | None:
     return Token(TenantId(form["tenant"]), _digest(text))
 
 
-def set_cookie(value: str, *, is_secure: bool) -> str:
+def set_cookie(value: str, *, lasts: timedelta, is_secure: bool) -> str:
     """Return the `set-cookie` header for a session; an empty `value` deletes the cookie."""
-    age_s = int(SESSION_LASTS.total_seconds()) if value else 0
+    age_s = int(lasts.total_seconds()) if value else 0
     secure = "; Secure" if is_secure else ""
     return f"{COOKIE}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}"
 

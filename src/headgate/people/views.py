@@ -40,6 +40,7 @@ class KeyOf(Body, frozen=True, kw_only=True):
     use_case: str
     roles: list[str]
     expires_at: datetime | None
+    replaced_by: str | None
 
 
 class PersonView(Body, frozen=True, kw_only=True):
@@ -66,12 +67,16 @@ class PersonView(Body, frozen=True, kw_only=True):
 
 
 class SessionView(Body, frozen=True, kw_only=True):
-    """An open session. `browser` is what the browser says of itself; `let_in_by` made the sign-in link."""
+    """An open session. `browser` is what the browser says of itself; `let_in_by` made the sign-in link.
+
+    It ends at `idle_at` if it is not used again, and at `expires_at` however much it is used.
+    """
 
     id: str
     browser: str
     created_at: datetime
     seen_at: datetime | None
+    idle_at: datetime
     expires_at: datetime
     let_in_by: str | None
     is_current: bool
@@ -96,7 +101,7 @@ async def person_views(people: People, found: Collection[Registration], *, tenan
     async with people.database.transaction(tenant=tenant) as tx:
         traces = _Traces(
             await store.seen(tx, ids, tenant=tenant),
-            await store.session_counts(tx, ids, tenant=tenant, now=people.clock.now()),
+            await people.sessions.counts(tx, ids, tenant=tenant),
         )
     keys: dict[str, list[HeldKey]] = {name: [] for name in ids}
     for key in people.register.keys(tenant):
@@ -114,6 +119,7 @@ def session_views(found: Collection[Session], *, current: Session | None) -> Ses
                 browser=browser_words(one.agent),
                 created_at=one.created_at,
                 seen_at=one.seen_at,
+                idle_at=min(one.idle_at, one.expires_at),
                 expires_at=one.expires_at,
                 let_in_by=one.let_in_by[0] if one.let_in_by else None,
                 is_current=current is not None and current.name == one.name,
@@ -125,7 +131,14 @@ def session_views(found: Collection[Session], *, current: Session | None) -> Ses
 
 def key_view(key: HeldKey) -> KeyOf:
     """Return a key for display."""
-    return KeyOf(id=key.id, name=key.name, use_case=key.use_case, roles=sorted(key.roles), expires_at=key.expires_at)
+    return KeyOf(
+        id=key.id,
+        name=key.name,
+        use_case=key.use_case,
+        roles=sorted(key.roles),
+        expires_at=key.expires_at,
+        replaced_by=key.replaced_by,
+    )
 
 
 def use_cases_of(people: People, one: Registration, *, tenant: TenantId) -> list[UseCaseOf]:

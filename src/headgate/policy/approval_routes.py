@@ -36,7 +36,8 @@ class ApprovalRule(Body, frozen=True, kw_only=True):
 class ApprovalView(Body, frozen=True, kw_only=True):
     """A request for approval and its state.
 
-    `title` names who wants to do what. `requester` is a name for readers who may list people, else the id.
+    `title` names who wants to do what. `requester`, `makers` and `approver_name` are names for readers who may list
+    people, else ids.
     `makers` made the requester's key. `record` is the id of the action's record. `labels` are the labels of the
     content. `details` describe the destination or the change. `can_decide` is whether this reader may decide it.
     """
@@ -49,6 +50,7 @@ class ApprovalView(Body, frozen=True, kw_only=True):
     on_behalf_of: list[str]
     makers: list[str]
     use_case: str
+    use_case_title: str
     verb: str
     resource: str
     labels: str
@@ -59,6 +61,7 @@ class ApprovalView(Body, frozen=True, kw_only=True):
     requested_at: datetime
     expires_at: datetime
     approver: str | None
+    approver_name: str | None
     decided_at: datetime | None
     reason: str
     used_at: datetime | None
@@ -242,9 +245,12 @@ def _view(policy: Policy, request: Request, approval: Approval, *, makers: froze
     )
     details = (detail.partition("=") for detail in approval.details)
     rules = (reason.partition(": ") for reason in approval.reasons)
-    who = approval.principal
-    if request.allows(PERSON_LIST, Resource(PERSON_LIST.usual, request.tenant)):
-        who = policy.name_of(request.tenant, who)
+    is_named = request.allows(PERSON_LIST, Resource(PERSON_LIST.usual, request.tenant))
+
+    def name_of(principal: str) -> str:
+        return policy.name_of(request.tenant, principal) if is_named else principal
+
+    who = name_of(approval.principal)
     return ApprovalView(
         id=approval.id,
         title=policy.title_of(approval, who=who),
@@ -253,8 +259,9 @@ def _view(policy: Policy, request: Request, approval: Approval, *, makers: froze
         state=state,
         principal=approval.principal,
         on_behalf_of=approval.on_behalf_of,
-        makers=approval.makers,
+        makers=[name_of(maker) for maker in approval.makers],
         use_case=approval.use_case,
+        use_case_title=policy.use_case_title(approval),
         verb=approval.verb,
         resource=approval.resource,
         labels=approval.labels,
@@ -265,6 +272,7 @@ def _view(policy: Policy, request: Request, approval: Approval, *, makers: froze
         requested_at=approval.requested_at,
         expires_at=approval.expires_at,
         approver=approval.approver,
+        approver_name=None if approval.approver is None else name_of(approval.approver),
         decided_at=approval.decided_at,
         reason=approval.reason,
         used_at=approval.used_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -11,6 +12,7 @@ import click
 from headgate.admin import completion
 from headgate.admin.client import client_at, url_option
 from headgate.admin.printing import as_json_option, plural, print_rows
+from headgate.kernel.errors import Invalid
 from headgate.policy.approval_commands import approvals
 from headgate.policy.use_case_commands import use_cases
 
@@ -29,7 +31,7 @@ _DIFFERENCES = {
 
 @click.group()
 def keys() -> None:
-    """List, make, rotate and revoke API keys."""
+    """List, make, rotate, limit and revoke API keys."""
 
 
 @keys.command("list")
@@ -38,7 +40,9 @@ def keys() -> None:
 def list_keys(url: str | None, as_json: bool) -> None:
     """List the keys, without secrets."""
     answer = client_at(url).call("GET", "/api/keys")
-    print_rows(answer["keys"], ("id", "name", "principal", "use_case", "expires_at", "revoked_at"), as_json=as_json)
+    rows = answer["keys"] if as_json else [{**key, "limits": _limits_of(key)} for key in answer["keys"]]
+    columns = ("id", "name", "principal", "use_case", "limits", "expires_at", "revoked_at")
+    print_rows(rows, columns, as_json=as_json)
 
 
 @keys.command("create")
@@ -115,12 +119,67 @@ def rotate_key(key: str, old_until: str | None, expires_at: str | None, url: str
     click.echo(client_at(url).call("POST", f"/api/keys/{quote(key, safe='')}/rotate", body)["secret"])
 
 
+@keys.command("limits")
+@click.argument("key")
+@click.option("--requests-per-minute", type=click.IntRange(1), help="Most requests in a minute.")
+@click.option("--no-requests-per-minute", is_flag=True, help="Remove the limit of requests.")
+@click.option("--cost-per-day", type=click.FloatRange(0), help="Budget of a UTC day, in --currency.")
+@click.option("--no-cost-per-day", is_flag=True, help="Remove the limit of cost.")
+@click.option("--currency", help="Currency of a new limit of cost. Default: USD. A present limit keeps its currency.")
+@click.option("--expires", "expires_at", help="When the key ends, as an RFC 3339 time.")
+@url_option
+def set_limits(
+    key: str,
+    requests_per_minute: int | None,
+    cost_per_day: float | None,
+    currency: str | None,
+    expires_at: str | None,
+    url: str | None,
+    *,
+    no_requests_per_minute: bool,
+    no_cost_per_day: bool,
+) -> None:
+    """Change the limits of a key. The other limits stay.
+
+    Headgate applies the new limits to the next call. For a key of headgate.toml, change the file.
+    """
+    body: dict[str, Any] = {"currency": currency, "expires_at": expires_at, "requests_per_minute": requests_per_minute}
+    body["cost_micros_per_day"] = None if cost_per_day is None else round(cost_per_day * 1_000_000)
+    removed = {"requests_per_minute": no_requests_per_minute, "cost_micros_per_day": no_cost_per_day}
+    for name, is_removed in removed.items():
+        if is_removed and body[name] is not None:
+            raise click.UsageError("give a limit or remove it, not both")
+    body = {name: value for name, value in body.items() if value is not None or removed.get(name)}
+    if not body:
+        raise click.UsageError("give a limit to change, such as --requests-per-minute 60")
+    view = client_at(url).call("POST", f"/api/keys/{quote(key, safe='')}/limits", body)
+    click.echo(f"{key}: {_limits_of(view)}")
+
+
+def _limits_of(key: Mapping[str, Any]) -> str:
+    """Return the limits of a key in words."""
+    limits: list[str] = []
+    if key["requests_per_minute"] is not None:
+        limits.append(f"{key['requests_per_minute']:,} a minute")
+    if key["cost_micros_per_day"] is not None:
+        limits.append(f"{key['cost_micros_per_day'] / 1_000_000:,.2f} {key['currency']} a day")
+    return ", ".join(limits) or "no limits"
+
+
 @keys.command("revoke")
 @click.argument("key")
+@click.option("--yes", is_flag=True, help="Also revoke the key that this command itself uses.")
 @url_option
-def revoke_key(key: str, url: str | None) -> None:
+def revoke_key(key: str, yes: bool, url: str | None) -> None:
     """Revoke a key permanently."""
-    client_at(url).call("DELETE", f"/api/keys/{quote(key, safe='')}")
+    client = client_at(url)
+    if client.key.startswith(f"hg_{key}_") and not yes:
+        raise Invalid(
+            f"{key} is the key that this command itself uses; the next command would need another one. Revoke it"
+            " anyway with --yes",
+            param="--yes",
+        )
+    client.call("DELETE", f"/api/keys/{quote(key, safe='')}")
     click.echo(f"{key} is revoked")
 
 
@@ -177,6 +236,9 @@ def preview_mode(use_case: str, rule: str, mode: str, days: int, url: str | None
         click.echo(json.dumps(answer, indent=1))
         return
     click.echo(f"{rule} matched {plural(answer['calls'], 'call')} of {use_case} in {plural(days, 'day')}")
+    if answer["unmasked"]:
+        values = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in answer["unmasked"].items())
+        click.echo(f"values that would have gone unmasked to {', '.join(answer['models'])}: {values}")
     for name, words in _DIFFERENCES.items():
         if answer[name]:
             click.echo(f"{plural(answer[name], 'call')} {words}")

@@ -15,7 +15,7 @@ from headgate.kernel.identity import UseCase
 from headgate.kernel.labels import Labels
 from headgate.policy.decider import decide_uncached
 from headgate.policy.entities import ADMIN, ApiKey, RegisteredPrincipal
-from headgate.policy.members import is_listed
+from headgate.policy.members import EVERYONE, GROUP, is_listed
 from headgate.policy.snapshot import Snapshot, TenantPolicy
 from headgate.wire.model_call import MODEL_INVOKE
 
@@ -46,6 +46,17 @@ def effects_of(tenant: TenantPolicy, before: UseCase | None, after: UseCase | No
     if after is not None:
         found += _differences(before, after)
     return found
+
+
+def unknown_people(tenant: TenantPolicy, before: UseCase | None, after: UseCase) -> list[str]:
+    """Return a sentence for each new owner and member whose id nobody has."""
+    was = set[str]() if before is None else {before.owner, *(before.members or ())}
+    new = sorted({after.owner, *(after.members or ())} - was)
+    return [
+        f"Nobody has the id {name} yet."
+        for name in new
+        if name != EVERYONE and not name.startswith(GROUP) and name not in tenant.principals
+    ]
 
 
 def _stopped_keys(tenant: TenantPolicy, before: UseCase, after: UseCase | None, now: datetime) -> Iterator[str]:

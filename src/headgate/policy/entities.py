@@ -84,6 +84,9 @@ class KeyLimits:
     currency: str | None = None
 
 
+_CALLS = frozenset({"model.invoke", "model.pass_through"})
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """A stored key. It has the digest of the secret, not the secret.
@@ -118,9 +121,9 @@ class ApiKey:
 
     @property
     def verbs(self) -> frozenset[str] | None:
-        """The allowed verbs, or None for all. `model.invoke` includes the dispatch to deployments."""
+        """The allowed verbs, or None for all. Those of calls include the dispatch to deployments."""
         verbs = frozenset(scope for scope in self.scopes if not scope.startswith("alias:"))
-        return (verbs | {"model.dispatch"} if "model.invoke" in verbs else verbs) or None
+        return (verbs | {"model.dispatch"} if verbs & _CALLS else verbs) or None
 
     @property
     def aliases(self) -> frozenset[str] | None:

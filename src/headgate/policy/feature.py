@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from headgate.admin.features import CheckContext, Feature, OfflineParts, Opened, Platform
+from headgate.admin.key_holders import KEY_HOLDERS
 from headgate.admin.notices import NOTIFY, Notice, notify_nobody
 from headgate.admin.register import REGISTER
 from headgate.kernel.action import Action, Context, Resource, Verb
@@ -19,6 +20,7 @@ from headgate.policy.commands import COMMANDS
 from headgate.policy.decider import PolicyDecider
 from headgate.policy.entities import DEFAULT_TENANT, HEADGATE, JOBS
 from headgate.policy.jobs import refresh
+from headgate.policy.key_holders import PolicyKeyHolders
 from headgate.policy.parts import Policy
 from headgate.policy.register import PolicyRegister
 from headgate.policy.rules import roles_of
@@ -107,7 +109,7 @@ async def open_policy(platform: Platform, stack: AsyncExitStack) -> Opened:
         tenants=lambda: tuple(holder.latest.tenants) if holder.latest is not None else (),
         check=LockoutCheck(service),
         job_action=job_action,
-        offers=[REGISTER.by(PolicyRegister(holder, service))],
+        offers=[REGISTER.by(PolicyRegister(holder, service)), KEY_HOLDERS.by(PolicyKeyHolders(holder, clock))],
     )
 
 

@@ -1,8 +1,9 @@
-"""Operations on API keys: list, make, rotate and revoke. Only the response that makes a key has its secret."""
+"""Operations on API keys: list, make, rotate, limit and revoke. Only the response that makes a key has its secret."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -25,7 +26,7 @@ from headgate.policy.parts import Policy
 from headgate.policy.rules import roles_of
 from headgate.policy.service import expiry
 from headgate.policy.snapshot import TenantPolicy
-from headgate.policy.verbs import KEY_CREATE, KEY_LIST, KEY_REVOKE, KEY_ROTATE
+from headgate.policy.verbs import KEY_CREATE, KEY_LIST, KEY_REVOKE, KEY_ROTATE, KEY_SET_LIMITS
 from headgate.substrate.database import Transaction
 
 _MAX_KEYS = 10_000
@@ -35,6 +36,10 @@ _LONGEST_OVERLAP = timedelta(days=30)
 _MOST_OWN_KEYS = 50
 """Active keys that a person may have at once without an administrator."""
 _NO_CALLS = (ADMINISTRATION, JOBS)
+
+_PerMinute = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+_PerDay = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
+_Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 
 
 class NewKey(Body, frozen=True, kw_only=True):
@@ -50,9 +55,9 @@ class NewKey(Body, frozen=True, kw_only=True):
     roles: tuple[Name, ...] = ()
     aliases: list[AliasName] | None = None
     expires_at: Moment | None = None
-    requests_per_minute: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] | None = None
-    cost_micros_per_day: Annotated[int, msgspec.Meta(ge=0, le=10**15)] | None = None
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
+    requests_per_minute: _PerMinute | None = None
+    cost_micros_per_day: _PerDay | None = None
+    currency: _Currency = "USD"
 
 
 class KeyRotation(Body, frozen=True, kw_only=True):
@@ -62,6 +67,18 @@ class KeyRotation(Body, frozen=True, kw_only=True):
     """
 
     old_until: Moment | None = None
+    expires_at: Moment | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class NewLimits(Body, frozen=True, kw_only=True):
+    """New limits of a key. An omitted field keeps its limit, and null removes it.
+
+    Without `currency` the limit of cost keeps its currency. A key without a limit of cost gets one in USD.
+    """
+
+    requests_per_minute: _PerMinute | msgspec.UnsetType | None = msgspec.UNSET
+    cost_micros_per_day: _PerDay | msgspec.UnsetType | None = msgspec.UNSET
+    currency: _Currency | msgspec.UnsetType = msgspec.UNSET
     expires_at: Moment | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -213,6 +230,49 @@ async def rotate_key(policy: Policy, request: Request) -> CreatedKey:
     return CreatedKey(key=_view(new.key), secret=new.secret)
 
 
+async def set_key_limits(policy: Policy, request: Request) -> KeyView:
+    """Change the limits of a key. Every worker applies them to the next call."""
+    caller, key_id, body = request.by, request.path["key"], request.body_as(NewLimits)
+    old = policy.tenant_of(caller).keys.get(key_id)
+    kept = old.expires_at if old is not None else None
+    expires_at = kept if body.expires_at is msgspec.UNSET else expiry(body.expires_at)
+
+    async def make(tx: Transaction, facts: Facts) -> ApiKey:
+        changed = await policy.service.set_key_limits(
+            tx, key_id, lambda key: _limited(key, body, expires_at), tenant=caller.tenant_id
+        )
+        facts["limits_before"], facts["limits_after"] = map(_limits_in_words, changed)
+        return changed.after
+
+    maker = old.created_by if old is not None and old.created_by == old.principal else None
+    rules_see = _terms(policy, caller, maker, old.use_case if old else "", expires_at)
+    resource = Resource("key", key_id, attributes=rules_see)
+    done = await request.change(KEY_SET_LIMITS, resource, make, arguments=digest_of(key_id, body))
+    new: ApiKey = done.result
+    return _view(new)
+
+
+def _limited(key: ApiKey, body: NewLimits, expires_at: datetime | None) -> ApiKey:
+    """Return a key with new limits."""
+    rate, spend = body.requests_per_minute, body.cost_micros_per_day
+    rate = key.limits.requests_per_minute if rate is msgspec.UNSET else rate
+    spend = key.limits.spend_micros_per_day if spend is msgspec.UNSET else spend
+    currency = key.limits.currency or "USD" if body.currency is msgspec.UNSET else body.currency
+    limits = KeyLimits(rate, spend, None if spend is None else currency)
+    return replace(key, limits=limits, expires_at=key.expires_at if body.expires_at is msgspec.UNSET else expires_at)
+
+
+def _limits_in_words(key: ApiKey) -> str:
+    limits: list[str] = []
+    if key.limits.requests_per_minute is not None:
+        limits.append(f"{key.limits.requests_per_minute:,} a minute")
+    if key.limits.spend_micros_per_day is not None:
+        limits.append(f"{key.limits.spend_micros_per_day / 1_000_000:.2f} {key.limits.currency} a day")
+    if key.expires_at is not None:
+        limits.append(f"until {key.expires_at:%Y-%m-%d %H:%M} UTC")
+    return ", ".join(limits) or "none"
+
+
 async def revoke_key(policy: Policy, request: Request) -> None:
     """Revoke a key."""
     caller, key_id = request.by, request.path["key"]
@@ -308,6 +368,16 @@ OPERATIONS = (
         body=KeyRotation,
         answer=CreatedKey,
         verb=KEY_ROTATE,
+    ),
+    Operation(
+        "setKeyLimits",
+        "POST",
+        "/api/keys/{key}/limits",
+        "Change the limits and the end of a key.",
+        set_key_limits,
+        body=NewLimits,
+        answer=KeyView,
+        verb=KEY_SET_LIMITS,
     ),
     Operation("revokeKey", "DELETE", "/api/keys/{key}", "Revoke a key.", revoke_key, verb=KEY_REVOKE),
 )

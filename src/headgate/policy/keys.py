@@ -37,7 +37,7 @@ MAX_PRESENTED_CHARS = 512
 
 _DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512, "blake2b": hashlib.blake2b}
 _SIZES = {"sha256": 32, "sha512": 64, "blake2b": 64}
-_UNKNOWN = "this API key is unknown; check that you copied all of it, or ask an administrator for a new one"
+_UNKNOWN = "this API key is unknown or revoked; check that you copied all of it, or ask an administrator for a new one"
 _NO_ID = re.compile(r"[^A-Za-z0-9._-]+")
 _NO_DIGEST = bytes(64)
 
@@ -64,6 +64,13 @@ class Rotation(NamedTuple):
 
     old_until: datetime
     expires_at: datetime | None
+
+
+class ChangedKey(NamedTuple):
+    """A key before and after a change of its limits."""
+
+    before: ApiKey
+    after: ApiKey
 
 
 class NewKey(NamedTuple):
@@ -179,6 +186,15 @@ def authenticate(presented: str, snapshot: Snapshot, now: datetime) -> Authentic
                 found = key
     if found is None or found.revoked_at is not None:
         raise Unauthenticated(_UNKNOWN)
+    return authenticated(found, snapshot, now)
+
+
+def authenticated(found: ApiKey, snapshot: Snapshot, now: datetime) -> Authenticated:
+    """Return the caller that a stored key lets act.
+
+    Raises:
+        Unauthenticated: the key has expired, or is bound to a deleted entry.
+    """
     if found.is_expired(now):
         raise Unauthenticated(f"this key expired at {found.expires_at:%Y-%m-%d %H:%M} UTC; ask for a new one")
     tenant = snapshot.tenants[found.tenant]

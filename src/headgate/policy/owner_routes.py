@@ -43,7 +43,7 @@ async def set_status(policy: Policy, request: Request) -> UseCaseView:
         arguments=digest_of(found.id, status),
         summary=summary(status=status, was=found.status),
     )
-    return view_of(done.result, request)
+    return view_of(done.result, request, policy.tenant_of(request.by).principals)
 
 
 async def _set_member(policy: Policy, request: Request, *, is_in: bool) -> UseCaseView:
@@ -61,7 +61,7 @@ async def _set_member(policy: Policy, request: Request, *, is_in: bool) -> UseCa
         arguments=digest_of(found.id, member, is_in),
         summary=summary(adds=is_in),
     )
-    return view_of(done.result, request)
+    return view_of(done.result, request, policy.tenant_of(request.by).principals)
 
 
 async def _found(policy: Policy, request: Request) -> UseCase:

@@ -43,11 +43,14 @@ class Policy:
         known = self.holder.current.tenants[tenant].principals.get(principal)
         return known.name or known.id if known is not None else principal
 
+    def use_case_title(self, approval: Approval) -> str:
+        """Return the title of a request's use case, or its id."""
+        use_case = self.holder.current.tenants[approval.tenant].use_cases.get(approval.use_case)
+        return use_case.title or use_case.id if use_case is not None else approval.use_case
+
     def title_of(self, approval: Approval, *, who: str) -> str:
         """Return the title of a request, with the requester under this name."""
-        use_case = self.holder.current.tenants[approval.tenant].use_cases.get(approval.use_case)
-        title = use_case.title or use_case.id if use_case is not None else approval.use_case
-        return title_of(approval, who=who, use_case=title, verbs=self.verbs)
+        return title_of(approval, who=who, use_case=self.use_case_title(approval), verbs=self.verbs)
 
     async def tell_approvers(self, approval: Approval, tx: Transaction) -> None:
         """Raise a notice that a request waits."""

@@ -168,6 +168,11 @@ UPDATE policy.api_keys SET revoked_at = %(now)s WHERE tenant = %(tenant)s AND id
 UPDATE policy.api_keys SET replaced_by = %(replaced_by)s, expires_at = %(expires_at)s
 WHERE tenant = %(tenant)s AND id = %(id)s AND revoked_at IS NULL AND replaced_by IS NULL;
 
+-- name: set_key_limits
+UPDATE policy.api_keys SET requests_per_minute = %(requests_per_minute)s,
+    spend_micros_per_day = %(spend_micros_per_day)s, currency = %(currency)s, expires_at = %(expires_at)s
+WHERE tenant = %(tenant)s AND id = %(id)s AND revoked_at IS NULL;
+
 -- name: revoke_keys_of_principal
 UPDATE policy.api_keys SET revoked_at = %(now)s
 WHERE tenant = %(tenant)s AND principal = %(id)s AND revoked_at IS NULL;

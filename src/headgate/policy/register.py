@@ -101,6 +101,7 @@ def _held(key: ApiKey) -> HeldKey:
         requests_per_minute=key.limits.requests_per_minute,
         cost_micros_per_day=key.limits.spend_micros_per_day,
         currency=key.limits.currency or Limits().currency,
+        replaced_by=key.replaced_by,
     )
 
 

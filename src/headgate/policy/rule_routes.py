@@ -10,7 +10,7 @@ from headgate.admin.commands import Facts, digest_of, summary
 from headgate.admin.operations import Operation, Parameter
 from headgate.admin.requests import Request
 from headgate.kernel.action import Resource
-from headgate.kernel.decision import LogLevel
+from headgate.kernel.decision import CHECKS, LogLevel
 from headgate.policy.category_words import listed_categories
 from headgate.policy.entities import CustomPolicy
 from headgate.policy.parts import Policy
@@ -20,7 +20,7 @@ from headgate.substrate.database import Transaction
 
 
 class RuleView(Body, frozen=True, kw_only=True):
-    """A rule with its source text.
+    """A rule with its source text, or a check in the code that refuses under a name.
 
     `effect` says in words what it does when it matches. `source` is where it comes from: built in, an own policy, or
     the file; `policy` names that policy. Nobody can set a rule to observe that is `is_always` enforced.
@@ -96,8 +96,25 @@ async def _rules(policy: Policy, caller: AdminCaller, use_case: str | None) -> R
     async with policy.database.transaction(tenant=caller.tenant_id) as tx:
         found = await policy.service.rules(tx, tenant=caller.tenant_id, use_case=use_case)
         own = {one.source_name: one for one in await policy.service.policies(tx, tenant=caller.tenant_id)}
-    rules = [_view(rule, own.get(rule.source)) for rule in found]
+    rules = [*(_check(id_, reason) for id_, reason in CHECKS.items())]
+    rules += [_view(rule, own.get(rule.source)) for rule in found]
     return RuleList(use_case=use_case, version=policy.tenant_of(caller).policy_version, rules=rules)
+
+
+def _check(id_: str, reason: str) -> RuleView:
+    """Return the view of a check in the code, which refuses under a name as rules do."""
+    return RuleView(
+        id=id_,
+        effect=_EFFECTS["deny"],
+        is_always=True,
+        source="built_in",
+        policy=None,
+        does="deny",
+        mode="enforce",
+        reason=reason,
+        text="// A check in Headgate's code, not a rule in Cedar. No configuration turns it off.",
+        pack="checks",
+    )
 
 
 def _view(rule: ShownRule, policy: CustomPolicy | None) -> RuleView:

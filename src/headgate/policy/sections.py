@@ -139,7 +139,8 @@ class Section(Generic[E]):
         stored: returns the stored entries.
         put: adds or replaces entries, with the file or the admin API as their source.
         write: converts an entry to a table of the file.
-        uses, keeps, built_in, find: as in `EntrySection`, where `find` is its `faults`.
+        uses, keeps, built_in, implied, find: as in `EntrySection`, where `implied` is its `is_implied`, and `find` its
+            `faults`.
         lists_entries: whether entries can be read back.
         entry_type: as in `EntrySection`.
     """
@@ -155,9 +156,14 @@ class Section(Generic[E]):
     uses: Mapping[str, str] = field(default_factory=dict[str, str])
     keeps: Sequence[str] = ()
     built_in: Collection[str] = ()
+    implied: Callable[[Mapping[str, Any]], bool] = lambda table: False
     find: Callable[[Edit], Iterable[Fault]] = lambda edit: ()
     lists_entries: bool = True
     entry_type: type[Any] = object
+
+    def is_implied(self, table: Mapping[str, Any]) -> bool:
+        """As `EntrySection.is_implied`."""
+        return self.implied(table)
 
     def faults(self, edit: Edit) -> Iterable[Fault]:
         """As `EntrySection.faults`."""
@@ -275,7 +281,7 @@ def policy_sections(
             lambda table, _: _people(table),
             lambda tx, tenant: store.principals(tx, tenant=tenant),
             _each(put_person), _person_table, clock,
-            keeps=("owner",), built_in=(HEADGATE,), find=people_faults, entry_type=PersonEntry,
+            keeps=("owner",), built_in=(HEADGATE,), implied=_is_of_a_key, find=people_faults, entry_type=PersonEntry,
         ),
         Section(
             "policy", "policy", "policy",
@@ -285,7 +291,7 @@ def policy_sections(
         ),
         Section(
             "use_case", "use_case", "use case",
-            lambda table, document: _use_cases(table, _rules_of(document, baseline, read_file)),
+            lambda table, document: _use_cases(table, lambda: _rules_of(document, baseline, read_file)),
             lambda tx, tenant: store.use_cases(tx, tenant=tenant),
             _each(put_use_case), _use_case_table, clock,
             uses={"deployments": "deployment"}, keeps=("members", "status"),
@@ -350,6 +356,11 @@ def _person_table(entry: RegisteredPrincipal) -> dict[str, Any]:
     }
 
 
+def _is_of_a_key(table: Mapping[str, Any]) -> bool:
+    """Return whether a person's table is that of a program as making its key makes it."""
+    return table["kind"] == "service" and bool(table.get("owner")) and not table["roles"] and not table["groups"]
+
+
 def _policy_table(entry: CustomPolicy) -> dict[str, Any]:
     return {"id": entry.id, "text": entry.text}
 
@@ -374,9 +385,12 @@ def _use_case_table(entry: UseCase) -> dict[str, Any]:
     }
 
 
-def _use_cases(table: Any, rules: Sequence[Rule]) -> tuple[UseCase, ...]:
+def _use_cases(table: Any, rules: Callable[[], Sequence[Rule]]) -> tuple[UseCase, ...]:
+    """Decode use cases. Reads the rules only if one observes some, so that faulty policies hide no other mistake."""
     read: list[UseCase] = []
-    for index, entry in enumerate(decode_table(table, UseCaseEntry, section="use_case")):
+    entries = decode_table(table, UseCaseEntry, section="use_case")
+    known = rules() if any(entry.observe for entry in entries) else ()
+    for index, entry in enumerate(entries):
         floor = Labels(confidentiality=_level(entry.confidentiality), categories=frozenset(entry.categories))
         use_case = UseCase(
             id=entry.id,
@@ -394,7 +408,7 @@ def _use_cases(table: Any, rules: Sequence[Rule]) -> tuple[UseCase, ...]:
             status=entry.status,
             review_on=entry.review,
         )
-        with_position(f"use_case[{index}]", lambda use_case=use_case: _refuse(use_case, rules))
+        with_position(f"use_case[{index}]", lambda use_case=use_case: _refuse(use_case, known))
         read.append(use_case)
     return tuple(read)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -38,6 +38,7 @@ from headgate.policy.entities import (
 )
 from headgate.policy.keys import (
     KEY_PATTERN,
+    ChangedKey,
     KeyTerms,
     NewKey,
     Rotation,
@@ -66,6 +67,7 @@ MAX_POLICIES = 1000
 """Policies of one tenant. Each check of a change makes one decision for each of them."""
 
 _MAX_TITLE = 200
+_PAST_EXPIRY = "the expiry of a key must be in the future"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SCOPE = re.compile(r"alias:\S{1,200}|[a-z_]+(\.[a-z_]+)+")
 
@@ -174,13 +176,7 @@ class PolicyService:
             Invalid: an expiry is in the past.
         """
         now = self._clock.now()
-        old = await store.key(tx, key_id, tenant=tenant)
-        if old is None or old.revoked_at is not None:
-            raise NotFound(f"there is no active key {key_id}", param="key")
-        if old.source == "file":
-            raise Conflict(f"headgate.toml manages the key {key_id}; make a new key instead", param="key")
-        if old.is_expired(now):
-            raise Conflict(f"the key {key_id} has ended; make a new key instead", param="key")
+        old = await self._changeable_key(tx, key_id, tenant=tenant, of_file="make a new key instead")
         terms = replace(terms_of(old), expires_at=rotation.expires_at)
         new = make_key(terms, tenant=tenant, created_by=old.created_by, now=now, ids=self._ids)
         await self._refuse_terms(tx, new.key, tenant=tenant)
@@ -189,6 +185,33 @@ class PolicyService:
             raise Conflict(f"the key {key_id} was replaced by {old.replaced_by}; rotate that one", param="key")
         await store.add_key(tx, new.key, tenant=tenant, made_by_key=by_key, seen_by=seen_by)
         return new
+
+    async def set_key_limits(
+        self, tx: Transaction, key_id: str, change: Callable[[ApiKey], ApiKey], *, tenant: TenantId
+    ) -> ChangedKey:
+        """Change the limits and the expiry of a key. `change` returns the key with its new limits.
+
+        Calls in progress keep their reservations. Use of the day counts if the key had a limit of that kind already.
+
+        Raises:
+            NotFound: the key does not exist or is revoked.
+            Conflict: the key has a successor, has ended, or `headgate.toml` manages it.
+            Invalid: the new expiry is in the past, or the limit of cost has another currency than the present one.
+        """
+        old = await self._changeable_key(tx, key_id, tenant=tenant, of_file="change its [[imported_key]] there")
+        if old.replaced_by is not None:
+            raise Conflict(f"the key {key_id} was replaced by {old.replaced_by}; change that one", param="key")
+        new = change(old)
+        currencies = {old.limits.currency, new.limits.currency} - {None}
+        if len(currencies) > 1:
+            raise Invalid(
+                f"the key {key_id} counts its cost in {old.limits.currency}; give the limit in it, or make a new key",
+                param="currency",
+            )
+        if new.expires_at != old.expires_at and new.is_expired(self._clock.now()):
+            raise Invalid(_PAST_EXPIRY, param="expires_at")
+        await store.set_key_limits(tx, new, tenant=tenant)
+        return ChangedKey(old, new)
 
     async def import_key(self, tx: Transaction, key: ApiKey, *, tenant: TenantId) -> None:
         """Import the digest of another system's key, so that its holder can keep using it.
@@ -259,9 +282,19 @@ class PolicyService:
         if not await store.revoke_key(tx, key_id, tenant=tenant, now=self._clock.now()):
             raise NotFound(f"there is no active key {key_id}", param="key")
 
+    async def _changeable_key(self, tx: Transaction, key_id: str, *, tenant: TenantId, of_file: str) -> ApiKey:
+        key = await store.key(tx, key_id, tenant=tenant)
+        if key is None or key.revoked_at is not None:
+            raise NotFound(f"there is no active key {key_id}", param="key")
+        if key.source == "file":
+            raise Conflict(f"headgate.toml manages the key {key_id}; {of_file}", param="key")
+        if key.is_expired(self._clock.now()):
+            raise Conflict(f"the key {key_id} has ended; make a new key instead", param="key")
+        return key
+
     async def _refuse_terms(self, tx: Transaction, terms: ApiKey, *, tenant: TenantId) -> None:
         if terms.expires_at is not None and terms.expires_at <= self._clock.now():
-            raise Invalid("the expiry of a key must be in the future", param="expires_at")
+            raise Invalid(_PAST_EXPIRY, param="expires_at")
         for scope in terms.scopes:
             if not _SCOPE.fullmatch(scope):
                 raise Invalid(

@@ -404,6 +404,11 @@ async def revoke_key(tx: Transaction, entry_id: str, *, tenant: TenantId, now: d
     return await tx.execute(_SQL["revoke_key"], {"tenant": tenant, "id": entry_id, "now": now}) > 0
 
 
+async def set_key_limits(tx: Transaction, entry: ApiKey, *, tenant: TenantId) -> None:
+    """Store the limits and the expiry of an active key."""
+    await tx.execute(_SQL["set_key_limits"], _key_params(entry, tenant))
+
+
 async def replace_key(
     tx: Transaction, entry_id: str, *, tenant: TenantId, replaced_by: str, expires_at: datetime
 ) -> bool:

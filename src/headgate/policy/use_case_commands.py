@@ -17,7 +17,7 @@ _FACTS = (
     *("id", "title", "status", "owner", "purpose", "risk", "review_on", "expires_at", "members"),
     *("deployments", "confidentiality", "categories", "ceiling", "ceiling_categories"),
 )
-_VIEW_ONLY = ("id", "is_built_in", "ceiling", "ceiling_categories", "can_change", "can_share", "can_pause")
+_VIEW_ONLY = ("id", "names", "is_built_in", "ceiling", "ceiling_categories", "can_change", "can_share", "can_pause")
 _yes = click.option("--yes", is_flag=True, help="Do not ask before a change that others notice.")
 
 

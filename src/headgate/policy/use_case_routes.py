@@ -12,7 +12,7 @@ from headgate.admin.requests import Request
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import NotFound
 from headgate.kernel.identity import UseCase
-from headgate.policy.effects import effects_of
+from headgate.policy.effects import effects_of, unknown_people
 from headgate.policy.parts import Policy
 from headgate.policy.service import refuse_use_case
 from headgate.policy.use_case_views import (
@@ -46,10 +46,11 @@ async def list_use_cases(policy: Policy, request: Request) -> UseCaseList:
     """List the use cases that the reader may see, by id."""
     _authorise(request)
     caller = request.by
-    reader = policy.tenant_of(caller).principals.get(caller.principal.id)
+    registered = policy.tenant_of(caller).principals
+    reader = registered.get(caller.principal.id)
     async with policy.database.transaction(tenant=caller.tenant_id) as tx:
         found = await policy.service.use_cases(tx, tenant=caller.tenant_id)
-    return UseCaseList(use_cases=[view_of(one, request) for one in found if may_see(request, one, reader)])
+    return UseCaseList(use_cases=[view_of(one, request, registered) for one in found if may_see(request, one, reader)])
 
 
 async def get_use_case(policy: Policy, request: Request) -> UseCaseDetail:
@@ -60,7 +61,7 @@ async def get_use_case(policy: Policy, request: Request) -> UseCaseDetail:
     if use_case.owner == request.by.principal.id or request.allows(KEY_LIST, Resource("keys", tenant.id)):
         keys = [key_view(key) for key in tenant.keys.values() if key.use_case == use_case.id]
     return UseCaseDetail(
-        use_case=view_of(use_case, request),
+        use_case=view_of(use_case, request, tenant.principals),
         rules=applied_rules(use_case, tenant.engine.rules.values()),
         keys=keys,
     )
@@ -87,7 +88,7 @@ async def put_use_case(policy: Policy, request: Request) -> UseCaseView:
         arguments=digest_of(use_case_id, body),
         summary=summary(risk=body.risk, status=body.status, observes=",".join(sorted(body.observe)) or None),
     )
-    return view_of(done.result, request)
+    return view_of(done.result, request, policy.tenant_of(caller).principals)
 
 
 async def delete_use_case(policy: Policy, request: Request) -> None:
@@ -113,7 +114,11 @@ async def preview_use_case(policy: Policy, request: Request) -> UseCaseEffects:
     after = None if body is None else entry_of(body, before, use_case_id=use_case_id, tenant=caller.tenant_id)
     if after is not None:
         refuse_use_case(after)
-    found = await asyncio.to_thread(effects_of, policy.tenant_of(caller), before, after, now=policy.clock.now())
+    tenant = policy.tenant_of(caller)
+    found = await asyncio.to_thread(effects_of, tenant, before, after, now=policy.clock.now())
+    # Other readers must not learn from it who is registered.
+    if after is not None and request.allows(USE_CASE_PUT, Resource("use_case", use_case_id)):
+        found = [*unknown_people(tenant, before, after), *found]
     return UseCaseEffects(effects=found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Literal
@@ -49,9 +49,11 @@ class UseCaseView(UseCaseBody, frozen=True, kw_only=True):
     """A registered purpose with its id and what this reader may do with it.
 
     `ceiling` and `ceiling_categories` limit its content; `headgate.toml` sets them. Built-in ones cannot be changed.
+    `names` has the name of each registered owner and member by id; nobody has the other ids.
     """
 
     id: str
+    names: dict[str, str]
     is_built_in: bool
     ceiling: Level
     ceiling_categories: list[str] | None
@@ -147,11 +149,13 @@ def status_resource(use_case: UseCase, status: UseCaseStatus) -> Resource:
     return Resource("use_case", use_case.id, attributes={"owner": use_case.owner, "status": status})
 
 
-def view_of(use_case: UseCase, request: Request) -> UseCaseView:
+def view_of(use_case: UseCase, request: Request, registered: Mapping[str, RegisteredPrincipal]) -> UseCaseView:
     """Return a use case as its reader sees it."""
     is_built_in = use_case.id in BUILT_IN_USE_CASES
+    people = (registered.get(name) for name in sorted({use_case.owner, *(use_case.members or ())}))
     return UseCaseView(
         id=use_case.id,
+        names={one.id: one.name or one.id for one in people if one is not None},
         owner=use_case.owner,
         purpose=use_case.purpose,
         title=use_case.title,

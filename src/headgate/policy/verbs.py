@@ -9,9 +9,11 @@ _TERMS = {"own": bool, "member": bool, "days": int}
 
 KEY_CREATE = command_verb("key.create", "write", "Make a key", ADMINISTER, attributes=_TERMS)
 KEY_ROTATE = command_verb("key.rotate", "write", "Rotate a key", ADMINISTER, attributes=_TERMS)
+KEY_SET_LIMITS = command_verb("key.set_limits", "write", "Change the limits of a key", ADMINISTER, attributes=_TERMS)
 KEY_REVOKE = command_verb("key.revoke", "write", "Revoke a key", ADMINISTER, attributes=_OWN)
 """Rules see whether the key is the caller's own, whether the caller may use the use case of the key, and the days until
-the key ends, rounded up; 0 for a key that does not end."""
+the key ends, rounded up; 0 for a key that does not end. For `key.set_limits` a key is the caller's own only if the
+caller made it too, so that holders do not lift limits that an administrator gave."""
 
 KEY_LIST = command_verb("key.list", "read", "See the keys", ADMINISTER, on="keys")
 USE_CASE_PUT = command_verb("use_case.put", "write", "Register or change a use case", ADMINISTER)
@@ -42,6 +44,7 @@ APPROVAL_DECIDE = command_verb("approval.decide", "write", "Decide a request for
 VERBS = (
     KEY_CREATE,
     KEY_ROTATE,
+    KEY_SET_LIMITS,
     KEY_REVOKE,
     KEY_LIST,
     USE_CASE_PUT,

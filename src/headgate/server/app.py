@@ -63,6 +63,7 @@ class Application:
 
     def __init__(self, parts: ApplicationParts) -> None:
         self._parts = parts
+        self.background = parts.data_plane.background
         self._calls = parts.data_plane.paths.names
         self._exposed = exposed_headers(parts.data_plane.paths.planes)
 

@@ -15,7 +15,9 @@ from headgate.kernel.ports import Recorder, Ticket
 from headgate.kernel.record import Closing, Opening
 from headgate.server.failed_calls import log_failed_call
 from headgate.server.metrics import Family, Sample
-from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE
+from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, MODEL_PASS
+
+_CALLS = frozenset({MODEL_INVOKE.name, MODEL_PASS.name})
 
 OTHER = "other"
 NO_RULE = "none"
@@ -155,7 +157,7 @@ class CallMetrics:
     def close(self, opening: Opening, closing: Closing) -> None:
         """Count a closed record of any action."""
         self.outcomes[closing.outcome] += 1
-        is_model = opening.verb == MODEL_INVOKE.name
+        is_model = opening.verb in _CALLS
         if is_model or opening.verb == MODEL_DISPATCH.name:
             self._attempt(opening, closing)
         if closing.within is not None or opening.parent is not None:
@@ -163,7 +165,8 @@ class CallMetrics:
         if is_model:
             self._call(opening, closing)
         if closing.outcome == "refused":
-            self._refusal(opening.tenant, str(closing.facts.get("refused_by") or NO_RULE))
+            mistake = NO_RULE if closing.error in (None, "denied") else closing.error
+            self._refusal(opening.tenant, str(closing.facts.get("refused_by") or mistake))
 
     def totals(self) -> Totals:
         """Return the numbers of calls so far."""
@@ -181,7 +184,7 @@ class CallMetrics:
             ("headgate_attempts", "Attempts at a deployment.", ("deployment", "outcome"), self._attempts),
             ("headgate_fallbacks", "Further attempts of calls after a failed one.", ("alias",), self._fallbacks),
             ("headgate_masked_values", "Masked values by kind.", ("kind",), self._masked),
-            ("headgate_refusals", "Refused actions by rule.", ("rule",), self._refusals),
+            ("headgate_refusals", "Refused actions by rule, limit or mistake.", ("rule",), self._refusals),
         )
         for name, text, labels, counts in counters:
             samples = [Sample(key, float(count)) for key, count in sorted(counts.items())]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import parse_qsl
 
 import structlog
 
+from headgate.admin.model_calls import BYPASS
+from headgate.admin.turns import Turn
+from headgate.admin.wire_calls import WireCalls
+from headgate.admin.wire_operations import WireRequest
 from headgate.gateway.catalogue import Catalogue
-from headgate.kernel.action import Action, Context, Resource
-from headgate.kernel.errors import HeadgateError, NeedsApproval, Upstream
+from headgate.kernel.action import Action
+from headgate.kernel.errors import HeadgateError, Invalid, NeedsApproval, Upstream
 from headgate.kernel.identity import Principal, TenantId
 from headgate.kernel.labels import Labels
 from headgate.kernel.pipeline import Pipeline
@@ -32,24 +37,25 @@ from headgate.server.asgi import (
     require_json,
     respond,
 )
+from headgate.server.background_answers import BackgroundAnswers, Reading
 from headgate.server.content_coding import unpacked
 from headgate.server.disconnect import until_disconnected
+from headgate.server.feature_paths import FeaturePath, FeaturePaths
 from headgate.server.identity import Caller, caller_by_key
+from headgate.server.kept_answers import KeptAnswers, Told
+from headgate.server.kept_conversations import Asking, KeptConversations
 from headgate.server.model_list import models_body
-from headgate.server.paths import MODELS, Call, Paths
+from headgate.server.paths import MODELS, Call, ModelsAt, Paths
 from headgate.server.refusals import CALLER, Refusals
-from headgate.server.streams import OpenStream, OpenStreams
-from headgate.wire.dialect import ClientDialect
+from headgate.server.streams import Following, OpenStream, OpenStreams
+from headgate.wire.dialect import NO_QUERY, ClientDialect, EventWriter
 from headgate.wire.dialects import Dialects
-from headgate.wire.model_call import MODEL_INVOKE, ModelCall, ModelEvent, ModelReply
+from headgate.wire.model_call import JSON, ModelCall, ModelEvent, ModelReply
 from headgate.wire.openai_plane import OPENAI_MODELS
 from headgate.wire.plane import Plane
 from headgate.wire.provider import Provider
 
 log = structlog.get_logger(__name__)
-
-_LARGE_BODY_BYTES = 256 << 10
-"""Larger bodies are decoded in a thread, because decoding would block the event loop."""
 
 _PATIENCE = ("x-stainless-timeout", "x-stainless-read-timeout")
 _MOST_PATIENCE_S = 86_400.0
@@ -58,7 +64,12 @@ _MOST_PATIENCE_S = 86_400.0
 _UNFIT = re.compile(r"[^!-~]")
 """Characters of field names that are not allowed in a header. Clients choose these names."""
 
+_EVENTS = "text/event-stream; charset=utf-8"
 _GRANT = "x-headgate-grant"
+_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+_STREAM_HEADERS = ((b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering", b"no"))
+_NEW_ANSWER: Mapping[str, str] = MappingProxyType({BYPASS: "no"})
+_MOST_PARAMETERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,11 @@ class DataPlaneParts:
     ids: Ids
     refusals: Refusals
     saw: Callable[[Principal], None]
+    kept: KeptAnswers
+    conversations: KeptConversations
+    calls: WireCalls
+    operations: FeaturePaths
+    background: BackgroundAnswers
 
 
 class DataPlane:
@@ -83,6 +99,7 @@ class DataPlane:
     def __init__(self, parts: DataPlaneParts) -> None:
         self._parts = parts
         self.paths = Paths(parts.dialects.clients.values())
+        self.background = parts.background
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, headers: dict[str, str]) -> None:
         """Answer one request, with errors in the caller's wire format."""
@@ -96,14 +113,14 @@ class DataPlane:
                     raise MethodNotAllowed(method, allowed=tuple(found.calls))
                 await self._call(call, headers, scope, receive, answer)
             else:
-                await self._other(self.paths.normalised(path), scope, headers, answer)
+                await self._other(self.paths.normalised(path), scope, receive, headers, answer)
         except ClientGone:
             return
         except HeadgateError as error:
             if isinstance(error, Upstream) and _GRANT in headers:
                 # The failed call consumed the grant, so an SDK's automatic retry would be refused.
                 error.retryable = False
-            self._parts.refusals.note(error, scope, place=MODELS if found is None else found.path)
+            self._parts.refusals.note(error, scope, place=self._place_of(path) if found is None else found.path)
             await self._fail(error, answer)
         except Exception:
             log.exception("request_failed", path=path)
@@ -114,52 +131,172 @@ class DataPlane:
         found = self.paths.find(scope["path"])
         await self._fail(error, _Answer(send, self.paths.plane_of(scope) if found is None else found.plane))
 
-    async def _other(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
-        """Answer a path outside the dialects: the lists of models."""
-        if path != MODELS and not path.startswith(MODELS + "/"):
+    def _place_of(self, path: str) -> str:
+        """Return the declared path of an operation, or that of the list of models, for records of refusals."""
+        operation = self._parts.operations.find(self.paths.normalised(path))
+        return MODELS if operation is None else operation.path
+
+    async def _other(self, path: str, scope: Scope, receive: Receive, headers: dict[str, str], answer: _Answer) -> None:
+        """Answer a path outside the dialects' calls: of features, of what programs keep here, of lists of models."""
+        if (operation := self._parts.operations.find(path)) is not None:
+            answer.plane = operation.plane
+            await self._operation(operation, scope, receive, headers, answer)
+            return
+        if (asked := self._parts.kept.asked(path)) is not None:
+            caller = self._caller(headers)
+            kept = await self._parts.kept.read(*asked, method=scope["method"], query=query_of(scope), caller=caller)
+            if kept.after is not None:
+                dialect, found_at = asked
+                reading = Reading(dialect, found_at.answer, after=kept.after, principal=caller.principal)
+                await self._follow(reading, scope, answer, record=kept.record)
+                return
+            await self._told(kept, answer)
+            return
+        if (place := self._parts.conversations.place(path)) is not None:
+            caller, body = self._caller(headers), b""
+            if scope["method"] == "POST":
+                require_json(headers)
+                body = await read_body(receive, headers)
+            asking = Asking(scope["method"], query_of(scope), body, caller)
+            await self._told(await self._parts.conversations.answer(place, asking), answer)
+            return
+        found = self.paths.list_of(path, headers)
+        if found is None:
             raise self.paths.no_such_path(scope)
         if scope["method"] not in ("GET", "HEAD"):
             raise MethodNotAllowed(scope["method"], allowed=("GET", "HEAD"))
-        await self._models(path, scope, headers, answer)
+        answer.plane = found.plane
+        _refuse_key_in_address(found.plane, query_of(scope))
+        await self._models(found, scope, headers, answer)
+
+    async def _told(self, kept: Told, answer: _Answer) -> None:
+        """Send what an action on something kept returned."""
+        told = with_request_id((), plane=answer.plane, otherwise=kept.record)
+        await answer.whole(200, kept.body, [*told, ("x-headgate-record", kept.record)])
+
+    async def _operation(
+        self, found: FeaturePath, scope: Scope, receive: Receive, headers: dict[str, str], answer: _Answer
+    ) -> None:
+        """Answer an operation of a feature; a body in pieces has no length."""
+        query = query_of(scope)
+        _refuse_key_in_address(found.plane, query)
+        operation = found.operation(scope["method"])
+        caller = self._caller(headers)
+        scope[CALLER] = caller
+        request = WireRequest(
+            pipeline=self._parts.pipeline,
+            principal=caller.principal,
+            use_case=caller.use_case,
+            floor=caller.floor,
+            grant=headers.get(_GRANT),
+            path=found.names,
+            query=query,
+            headers=headers,
+            read_body=partial(_read_bounded, receive, headers),
+        )
+        done = await operation.handler(found.service, request)
+        if not request.decided:
+            raise HeadgateError("no policy decided this request; please report it")
+        told = [*with_request_id((), plane=found.plane, otherwise=self._parts.ids.ulid())]
+        told += [("x-headgate-record", record) for record in request.records[-1:]]
+        if isinstance(done.body, bytes):
+            await answer.whole(200, done.body, told, kind=done.kind)
+        else:
+            await answer.pieces(done.body, told, kind=done.kind)
 
     async def _call(
         self, call_at: Call, headers: dict[str, str], scope: Scope, receive: Receive, answer: _Answer
     ) -> None:
+        query = query_of(scope)
+        if query:
+            _refuse_key_in_address(answer.plane, query)
         caller = self._caller(headers)
         scope[CALLER] = caller
-        require_json(headers)
+        dialect, match = call_at
+        if match.body == "json":
+            require_json(headers)
         body = await read_body(receive, headers)
         if "content-encoding" in headers:
             body = await unpacked(body, headers["content-encoding"])
-        dialect, match = call_at
-        if len(body) > _LARGE_BODY_BYTES:
-            call = await asyncio.to_thread(dialect.read_call, body, headers=headers, match=match)
-        else:
-            call = dialect.read_call(body, headers=headers, match=match)
-        within_s = None if call.stream else patience_s(headers)
-        action = invoke_action(
-            call,
-            caller,
-            catalogue=self._parts.catalogues(caller.principal.tenant),
-            grant=headers.get(_GRANT),
-            deadline_s=None if within_s is None else self._parts.clock.monotonic() + within_s,
-        )
-        async with until_disconnected(scope):
-            if call.stream:
-                await self._stream(action, dialect, answer)
-            else:
+        if query:
+            match = match._replace(query=query)
+        if match.body == "any":
+            match = match._replace(pairs=_pairs_of(scope))
+        calls = self._parts.calls
+        begun = await calls.begin(dialect, match, body, headers=headers, principal=caller.principal)
+        try:
+            within_s = None if begun.call.stream else patience_s(headers)
+            action = calls.action(
+                begun,
+                caller.principal,
+                caller.use_case,
+                floor=caller.floor,
+                grant=headers.get(_GRANT),
+                attributes=_cache_wish(headers["cache-control"]) if "cache-control" in headers else _NO_ATTRIBUTES,
+                deadline_s=None if within_s is None else self._parts.clock.monotonic() + within_s,
+            )
+            if begun.turn is not None and begun.turn.state.is_background and begun.call.operation == "chat":
+                await self._in_background(begun.turn, action, scope, answer)
+                return
+            async with until_disconnected(scope):
+                if begun.call.stream:
+                    await self._stream(action, dialect, answer, begun.turn)
+                    return
                 done = await self._parts.pipeline.run(action)
-                body = self._parts.dialects.render_reply(
-                    done.result, wire=call.wire, model=call.model, call=call, created=self._now()
-                )
-                told = with_request_id(done.result.headers, plane=answer.plane, otherwise=done.run.record_id)
-                await answer.whole(200, body, [*told, *gate_headers(done.run)])
+                body = await calls.answer(begun, done, created=self._now())
+                result = done.result
+                told = with_request_id(result.headers, plane=answer.plane, otherwise=done.run.record_id)
+                await answer.whole(result.status, body, [*told, *gate_headers(done.run)], kind=result.media_type)
+        finally:
+            await calls.end(begun)
+
+    async def _in_background(
+        self, turn: Turn, action: Action[ModelCall, ModelEvent, ModelReply], scope: Scope, answer: _Answer
+    ) -> None:
+        """Have an answer written in the background, and follow it if the client asked for a stream."""
+        is_stream = action.payload.stream
+        payload, context = replace(action.payload, stream=True), replace(action.context, deadline_s=None)
+        whole = replace(action, payload=payload, context=context)
+        told = Told(await self._parts.background.begin(turn, whole, created=self._now()), self._parts.ids.ulid())
+        if is_stream:
+            reading = Reading(self._parts.calls.turns.readable(turn), turn.answer, after=-1, principal=turn.principal)
+            await self._follow(reading, scope, answer, record=told.record)
+            return
+        await answer.whole(200, told.body, list(with_request_id((), plane=answer.plane, otherwise=told.record)))
+
+    async def _follow(self, reading: Reading, scope: Scope, answer: _Answer, *, record: str) -> None:
+        """Stream the events of an answer in the background, from a number on."""
+        stream = OpenStream(answer.send, Following(), self._parts.clock)
+        self._parts.streams.add(stream)
+        try:
+            async with until_disconnected(scope):
+                answer.is_started = True
+                named = with_request_id((), plane=answer.plane, otherwise=record)
+                kind = (b"content-type", _EVENTS.encode())
+                await stream.start([kind, *_STREAM_HEADERS, *encode_headers(list(named)), *SECURITY_HEADERS])
+                async for frames in self._parts.background.follow(reading):
+                    await stream.send(frames)
+                await stream.end(b"")
+        finally:
+            self._parts.streams.remove(stream)
 
     async def _stream(
-        self, action: Action[ModelCall, ModelEvent, ModelReply], dialect: ClientDialect, answer: _Answer
+        self,
+        action: Action[ModelCall, ModelEvent, ModelReply],
+        dialect: ClientDialect,
+        answer: _Answer,
+        turn: Turn | None,
     ) -> None:
-        """Stream an answer; the status is committed at the first content or after `COMMIT_S`."""
-        writer = dialect.write_events(action.payload, created=self._now())
+        """Stream an answer; the status is committed at the first content or after `COMMIT_S`.
+
+        An answer that is kept is kept before its last event goes out, so that the client can continue it.
+        """
+        created, keeping = self._now(), None
+        writer: EventWriter
+        if turn is None:
+            writer = dialect.write_events(action.payload, created=created)
+        else:
+            writer = keeping = turn.writer(created=created)
         stream = OpenStream(answer.send, writer, self._parts.clock)
         self._parts.streams.add(stream)
         try:
@@ -169,12 +306,19 @@ class DataPlane:
                 async for event in opened.items:
                     if not stream.is_started:
                         await start()
-                    await stream.send(writer.write(event))
+                    frames = writer.write(event)
+                    if turn is not None and keeping is not None:
+                        await self._parts.calls.turns.keep(turn, keeping.answer, opened.run)
+                    await stream.send(frames)
                 if not stream.is_started:
                     await start()
-            await stream.end(writer.end())
+            frames = writer.end()
+            if turn is not None and keeping is not None:
+                await self._parts.calls.turns.keep(turn, keeping.answer, opened.run)
+            await stream.end(frames)
         except HeadgateError as error:
-            if not stream.is_started:
+            if not stream.is_started or action.payload.answer_type:
+                # An answer that is no stream of events has no place for an error, so its connection breaks.
                 raise
             await stream.end(writer.fail(error))
         except Exception:
@@ -192,13 +336,10 @@ class DataPlane:
     async def _start(self, stream: OpenStream, run: Run[Any, Any, Any], answer: _Answer) -> None:
         """Commit the status, with the provider's headers if one has answered by now."""
         answer.is_started = True
-        fixed = [
-            (b"content-type", b"text/event-stream; charset=utf-8"),
-            (b"cache-control", b"no-cache, no-transform"),
-            (b"x-accel-buffering", b"no"),
-        ]
+        kind = (run.action.payload.answer_type or _EVENTS).encode()
         told = with_request_id(run.preface, plane=answer.plane, otherwise=run.record_id)
-        await stream.start([*fixed, *encode_headers([*told, *gate_headers(run)]), *SECURITY_HEADERS])
+        told = [*told, *gate_headers(run)]
+        await stream.start([(b"content-type", kind), *_STREAM_HEADERS, *encode_headers(told), *SECURITY_HEADERS])
 
     def _caller(self, headers: dict[str, str]) -> Caller:
         parts = self._parts
@@ -206,18 +347,18 @@ class DataPlane:
         parts.saw(caller.principal)
         return caller
 
-    async def _models(self, path: str, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
+    async def _models(self, found: ModelsAt, scope: Scope, headers: dict[str, str], answer: _Answer) -> None:
         caller = self._caller(headers)
-        plane = self.paths.plane_with(headers)
         body = models_body(
-            path.removeprefix(MODELS).lstrip("/"),
+            found.model,
             caller,
-            scope,
+            query_of(scope),
             catalogue=self._parts.catalogues(caller.principal.tenant),
             providers=self._parts.providers,
-            lists=plane.models or OPENAI_MODELS,
+            lists=found.plane.models or OPENAI_MODELS,
         )
-        await answer.whole(200, body, list(with_request_id((), plane=plane, otherwise=self._parts.ids.ulid())))
+        told = with_request_id((), plane=found.plane, otherwise=self._parts.ids.ulid())
+        await answer.whole(200, body, list(told))
 
     async def _fail(self, error: HeadgateError, answer: _Answer) -> None:
         if answer.is_started:
@@ -245,37 +386,71 @@ class _Answer:
         self.plane = plane
         self.is_started = False
 
-    async def whole(self, status: int, body: bytes, headers: list[tuple[str, str]] | None = None) -> None:
+    async def whole(
+        self, status: int, body: bytes, headers: list[tuple[str, str]] | None = None, *, kind: str = JSON
+    ) -> None:
         """Send a whole answer."""
         self.is_started = True
-        await respond(self.send, status, body, headers=headers or [])
+        await respond(self.send, status, body, kind=kind, headers=headers or [])
+
+    async def pieces(self, body: AsyncIterator[bytes], headers: list[tuple[str, str]], *, kind: str) -> None:
+        """Send an answer piece by piece. A client sees that a broken one is not whole."""
+        self.is_started = True
+        head = [(b"content-type", kind.encode()), *encode_headers(headers), *SECURITY_HEADERS]
+        await self.send({"type": "http.response.start", "status": 200, "headers": head})
+        async for piece in body:
+            await self.send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def invoke_action(
-    call: ModelCall,
-    caller: Caller,
-    *,
-    catalogue: Catalogue,
-    grant: str | None = None,
-    deadline_s: float | None = None,
-) -> Action[ModelCall, ModelEvent, ModelReply]:
-    """Return the action of a model call on the alias that matches the name.
+def _cache_wish(value: str) -> Mapping[str, str]:
+    """Return the attribute of a call whose client wants no cached answer."""
+    return _NEW_ANSWER if "no-cache" in value or "no-store" in value else _NO_ATTRIBUTES
 
-    Args:
-        grant: the id of the caller's approval.
+
+async def _read_bounded(receive: Receive, headers: dict[str, str], limit_bytes: int) -> bytes:
+    """Return the whole body, unpacked."""
+    body = await read_body(receive, headers, limit_bytes=limit_bytes)
+    if "content-encoding" in headers:
+        body = await unpacked(body, headers["content-encoding"], limit_bytes=limit_bytes)
+    return body
+
+
+def query_of(scope: Scope) -> Mapping[str, str]:
+    """Return the parameters of a request's query; the last of several with one name.
+
+    Raises:
+        Invalid: it has too many.
     """
-    return Action(
-        verb=MODEL_INVOKE,
-        principal=caller.principal,
-        resource=_alias(catalogue.alias_id(call.model)),
-        payload=call,
-        context=Context(use_case=caller.use_case, floor=caller.floor, grant=grant, deadline_s=deadline_s),
-    )
+    raw: bytes = scope.get("query_string", b"")
+    if not raw:
+        return NO_QUERY
+    try:
+        return dict(parse_qsl(raw.decode("latin-1"), max_num_fields=_MOST_PARAMETERS))
+    except ValueError as error:
+        raise Invalid(f"the address has more than {_MOST_PARAMETERS} parameters; send fewer") from error
 
 
-@lru_cache(maxsize=256)
-def _alias(alias_id: str) -> Resource:
-    return Resource(kind="alias", id=alias_id)
+def _pairs_of(scope: Scope) -> tuple[tuple[str, str], ...]:
+    """Return all parameters of a request's query, of which there are at most a hundred."""
+    raw: bytes = scope.get("query_string", b"")
+    return tuple(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else ()
+
+
+def _refuse_key_in_address(plane: Plane, query: Mapping[str, str]) -> None:
+    """Refuse a key in the query.
+
+    Raises:
+        Invalid: the query has a key.
+    """
+    name = plane.key_parameter
+    if name is not None and name in query:
+        header = plane.key_headers[0]
+        raise Invalid(
+            f"{name}: send the key in the header {header}, not in the address. Proxies and servers write addresses to"
+            " their logs, so replace this key",
+            param=name,
+        )
 
 
 def patience_s(headers: Mapping[str, str]) -> float | None:
@@ -321,6 +496,17 @@ def gate_headers(run: Run[Any, Any, Any]) -> list[tuple[str, str]]:
     deployment = run.facts.get("deployment")
     if deployment:
         headers.append(("x-headgate-deployment", str(deployment)))
+    if "cache" in run.facts:
+        headers += _cache_headers(run)
     if "dropped" in run.facts:
         headers.append(("x-headgate-dropped", _UNFIT.sub("?", str(run.facts["dropped"]))))
+    return headers
+
+
+def _cache_headers(run: Run[Any, Any, Any]) -> list[tuple[str, str]]:
+    """Return the headers about the exact cache: hit, miss or bypass, and the age of a hit in seconds."""
+    facts = run.facts
+    headers = [("x-headgate-cache", str(facts["cache"]))]
+    if "cache_age_s" in facts:
+        headers.append(("age", str(facts["cache_age_s"])))
     return headers

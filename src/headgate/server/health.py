@@ -110,7 +110,7 @@ class HealthParts:
         left_out: names of stored entries that cannot be used.
         set_aside: number of journal frames that could not be shipped.
         logs: the state of each tenant's log.
-        deployments: the health of every deployment as this worker sees it.
+        deployments: the last known health of every deployment.
     """
 
     worker: str
@@ -299,7 +299,6 @@ class Health:
     def numbers(self) -> WorkerNumbers:
         """Return this worker's metrics."""
         parts = self._parts
-        deployments = list(parts.deployments())
         return WorkerNumbers(
             parts.worker,
             parts.pid,
@@ -308,10 +307,9 @@ class Health:
                 *parts.counts.calls.families(),
                 *self._gauges(),
                 *_of_logs(parts.logs()),
-                _of_deployments(deployments),
+                _of_deployments(parts.deployments()),
             ],
             backlog_bytes=parts.backlog_bytes(),
-            deployments=deployments,
             recent=self._recent(),
         )
 
@@ -369,5 +367,5 @@ def _of_deployments(deployments: Sequence[DeploymentState]) -> Family:
         for one in deployments[:_MOST_DEPLOYMENTS]
         for state in get_args(DeploymentHealth)
     ]
-    text = "1 for the state of a deployment: ok, failing or cooling_down."
+    text = "1 for the state of a deployment: ok, failing, cooling_down or unknown."
     return Family("headgate_deployment_state", "gauge", text, (TENANT, "deployment", "state"), samples)

@@ -54,17 +54,15 @@ class Family(msgspec.Struct, frozen=True):
     bounds: tuple[float, ...] = ()
 
 
-DeploymentHealth = Literal["ok", "failing", "cooling_down"]
+DeploymentHealth = Literal["ok", "failing", "cooling_down", "unknown"]
 
 
 class DeploymentState(msgspec.Struct, frozen=True):
-    """The health of a deployment as one worker saw it last. `failed_at` is in Unix seconds."""
+    """The health of a deployment as the board of all workers has it."""
 
     tenant: str
     id: str
     state: DeploymentHealth
-    failed_at: float | None = None
-    reason: str = ""
 
 
 class Recent(msgspec.Struct, frozen=True):
@@ -83,7 +81,6 @@ class WorkerNumbers(msgspec.Struct, frozen=True):
     pid: int
     families: list[Family]
     backlog_bytes: int = 0
-    deployments: list[DeploymentState] = []
     recent: Recent = Recent(0, 0, 0, 0)
 
 

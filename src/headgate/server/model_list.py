@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
 
 from headgate.gateway.catalogue import Alias, Catalogue, visible_aliases
 from headgate.kernel.errors import NotFound
-from headgate.server.asgi import Scope
 from headgate.server.identity import Caller
 from headgate.wire.model_call import Deployment
 from headgate.wire.plane import ModelCard, ModelLists
@@ -17,7 +15,7 @@ from headgate.wire.provider import Provider
 def models_body(
     wanted: str,
     caller: Caller,
-    scope: Scope,
+    query: Mapping[str, str],
     *,
     catalogue: Catalogue,
     providers: Mapping[str, Provider],
@@ -33,7 +31,6 @@ def models_body(
         return lists.one(_card_of(wanted, caller, catalogue, providers))
     names = visible_aliases(catalogue, caller.principal)
     found = (_card(name, catalogue.aliases[name], caller, catalogue, providers) for name in names)
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
     return lists.page([card for card in found if card is not None], query)
 
 
@@ -59,7 +56,9 @@ def _card(
         return None
     first = next((one for one in usable if alias.operation in one.capability.operations), None)
     if first is None:
-        return ModelCard(name, alias.operation, alias.description)
+        # An alias of deployments that do something else, such as reranking.
+        others = sorted(usable[0].capability.operations) if usable else []
+        return ModelCard(name, others[0] if others else alias.operation, alias.description)
     return ModelCard(
         name,
         alias.operation,

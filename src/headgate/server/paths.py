@@ -15,7 +15,7 @@ from typing import NamedTuple
 from headgate.kernel.errors import Conflict, Invalid, NotFound
 from headgate.server.asgi import Scope
 from headgate.server.identity import KEY_HEADERS
-from headgate.wire.dialect import MODEL, ClientDialect, Match
+from headgate.wire.dialect import MODEL, ClientDialect, Match, Route
 from headgate.wire.openai_plane import OPENAI
 from headgate.wire.plane import Plane
 
@@ -36,7 +36,7 @@ _OWN_PATHS = ("/api", "/healthz", "/readyz", "/metrics", "/assets", MODELS)
 _PROGRAMS = re.compile(r"//|/(?:v\d+[a-z0-9]*|api|openai|anthropic|deployments|engines)(?:/|$)|.*/v\d+[a-z0-9]*/")
 """Paths that only programs request, under this or another provider's base URL."""
 _CALLS = re.compile(
-    r"/(?:chat/completions|completions|embeddings|responses|messages|models)(?:/|$)|.*:(?:stream)?generateContent"
+    r"/(?:chat/completions|completions|embeddings|responses|messages|models|moderations|rerank|images|audio)(?:/|$)|.*:(?:generate|streamGenerate)Content"
 )
 """Model calls whose base URL lacks `/v1`. A browser that requests a page of that name sends no key."""
 
@@ -59,6 +59,13 @@ class Found(NamedTuple):
     path: str
     plane: Plane
     calls: Mapping[str, Call]
+
+
+class ModelsAt(NamedTuple):
+    """The plane of a list of models, and the model in its path, or ""."""
+
+    plane: Plane
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +107,10 @@ class Paths:
         patterns = [_pattern(path, one) for path, one in found.items() if MODEL in path]
         # The longest first: it is the most specific of two matches.
         self._patterns = sorted(patterns, key=lambda one: -len(one.before) - len(one.after))
-        self.served = (*found, MODELS)
-        """Every declared path."""
         self._planes = _planes(ordered)
+        self._lists = {one.models_path: one for one in self._planes.values() if one.models_path is not None}
+        self.served = (*found, MODELS, *self._lists)
+        """Every declared path."""
         self.planes = tuple(self._planes.values())
         """The planes of model calls, always with the fallback."""
         self.names = frozenset(self._planes)
@@ -139,6 +147,18 @@ class Paths:
         if path.startswith(self._doubled):
             path = path[path.index("/", 1) :]
         return path.rstrip("/") or "/"
+
+    def list_of(self, path: str, headers: Mapping[str, str]) -> ModelsAt | None:
+        """Return the list of models at a normalised path, or None if there is none.
+
+        The path of a list decides the plane, or else a header of its clients.
+        """
+        for prefix, plane in self._lists.items():
+            if path == prefix or path.startswith(f"{prefix}/"):
+                return ModelsAt(plane, path.removeprefix(prefix).lstrip("/"))
+        if path == MODELS or path.startswith(f"{MODELS}/"):
+            return ModelsAt(self.plane_with(headers), path.removeprefix(MODELS).lstrip("/"))
+        return None
 
     def place_of(self, scope: Scope, *, has_file: Callable[[str], bool]) -> str:
         """Return the name of the plane of a path, for routing and metrics.
@@ -185,13 +205,21 @@ class Paths:
         return NotFound(f"{said}, but {meant} is: the client's base URL is wrong. Set it to {base}", param="base_url")
 
     def _meant(self, path: str) -> str | None:
-        """Return the longest served path that `path` ends with, with or without `/v1`."""
+        """Return the longest served path that `path` ends with, with or without `/v1`; none below a served path."""
+        if self._above(path) is not None:
+            return None
         asked = path.rstrip("/")
         found = [one for one in (*self._exact, MODELS) if asked.endswith(one[one.index("/", 1) :])]
         return max(found, key=len, default=None)
 
+    def _above(self, path: str) -> str | None:
+        """Return the longest path of a call that this path continues."""
+        return max((one for one in self._exact if path.startswith(f"{one}/")), key=len, default=None)
+
     def _plane_of_path(self, path: str) -> Plane | None:
-        """Return the plane whose part comes first in the path."""
+        """Return the plane of the longest path of a call that this path continues, else that whose part comes first."""
+        if (above := self._above(path)) is not None:
+            return self._exact[above].plane
         found = [(at, plane) for part, plane in self._parts if (at := path.find(part)) >= 0]
         return min(found, key=lambda one: one[0])[1] if found else None
 
@@ -215,6 +243,10 @@ def _pattern(path: str, found: Found) -> _Pattern:
     return _Pattern(before, after, found)
 
 
+def _match(route: Route) -> Match:
+    return Match(route.operation, None, route.stream, method=route.method, body=route.body, variant=route.variant)
+
+
 def _declared(dialects: Iterable[ClientDialect]) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for dialect in dialects:
@@ -224,7 +256,7 @@ def _declared(dialects: Iterable[ClientDialect]) -> dict[str, Found]:
             calls = {} if known is None else dict(known.calls)
             if route.method in calls or (known is not None and known.plane is not dialect.plane):
                 raise Conflict(f"two dialects serve {route.method} {route.path}; uninstall one of them")
-            calls[route.method] = Call(dialect, Match(route.operation, None, route.stream))
+            calls[route.method] = Call(dialect, _match(route))
             found[route.path] = Found(route.path, dialect.plane, calls)
     return found
 
@@ -235,7 +267,8 @@ def _check_path(path: str, dialect: str) -> None:
         raise Invalid(
             f"the dialect {dialect} cannot serve {path}: a path has two segments or more, and at most one {MODEL}"
         )
-    if path.startswith(tuple(f"{own}/" for own in _OWN_PATHS)) or path in _OWN_PATHS:
+    is_ours = path.startswith(tuple(f"{own}/" for own in _OWN_PATHS)) or path in _OWN_PATHS
+    if is_ours and not path.startswith(f"{MODELS}/{MODEL}:"):  # a method of a model, as Google writes it
         raise Invalid(f"the dialect {dialect} cannot serve {path}: the path belongs to Headgate itself")
 
 

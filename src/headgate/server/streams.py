@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import structlog
 
 from headgate.kernel.ports import Clock
 from headgate.server.asgi import Send
-from headgate.wire.dialect import EventWriter
+from headgate.wire.sse import comment
 
 log = structlog.get_logger(__name__)
 
@@ -27,12 +28,28 @@ SILENCE_S = 12.0
 """The interval of heartbeats. Some clients warn their users after 20 s without one."""
 
 
+class Heart(Protocol):
+    """The part of a writer that a stream needs by itself."""
+
+    def heartbeat(self) -> bytes:
+        """Return a heartbeat."""
+        ...
+
+
+class Following:
+    """The heartbeats of a stream whose events were written before."""
+
+    def heartbeat(self) -> bytes:
+        """Return a comment frame."""
+        return comment("keep-alive")
+
+
 class OpenStream:
     """One streamed answer. `send` takes only whole frames, so that heartbeats fit between them."""
 
     __slots__ = ("_clock", "_is_over", "_send", "_turn", "is_started", "last_s", "timer", "writer")
 
-    def __init__(self, send: Send, writer: EventWriter, clock: Clock) -> None:
+    def __init__(self, send: Send, writer: Heart, clock: Clock) -> None:
         self._send = send
         self._clock = clock
         self._turn = asyncio.Lock()

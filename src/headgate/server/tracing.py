@@ -18,7 +18,7 @@ _FACTS = {
     "cost_micros": "headgate.cost_micros",
     "currency": "headgate.currency",
 }
-_OPERATIONS = {"model.invoke": "invoke", "model.dispatch": "chat"}
+_OPERATIONS = {"model.invoke": "invoke", "model.pass_through": "invoke", "model.dispatch": "chat"}
 
 
 class TracingRecorder:

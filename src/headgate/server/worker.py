@@ -9,8 +9,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from headgate.admin.background import BACKGROUND
 from headgate.admin.requests import Host
+from headgate.admin.threads import CONVERSATIONS, THREADS
+from headgate.admin.turns import Turns
 from headgate.admin.verbs import VERBS
+from headgate.admin.wire_calls import ASKED_BY, WireCalls
 from headgate.assembly import Worker, worker
 from headgate.gateway.parts import Gateway
 from headgate.kernel.identity import TenantId
@@ -25,9 +29,11 @@ from headgate.server.api.host import OPERATIONS
 from headgate.server.api.parts import ServerParts
 from headgate.server.api.router import AdminApi, Hosted
 from headgate.server.app import Application, ApplicationParts
+from headgate.server.background_answers import BackgroundAnswers
 from headgate.server.call_metrics import MeasuringRecorder
 from headgate.server.data_plane import DataPlane, DataPlaneParts
 from headgate.server.exporting import exporting
+from headgate.server.feature_paths import FeaturePaths
 from headgate.server.health import (
     Counts,
     DatabaseWatch,
@@ -39,6 +45,8 @@ from headgate.server.health import (
     ModelWatch,
 )
 from headgate.server.hosts import HostRule
+from headgate.server.kept_answers import KeptAnswers
+from headgate.server.kept_conversations import KeptConversations
 from headgate.server.metrics import DeploymentState, SharedMetrics
 from headgate.server.metrics_access import MetricsReaders
 from headgate.server.refusals import RefusalLimit, Refusals
@@ -96,8 +104,10 @@ async def application(settings: Settings, *, model_port: int | None, name: str) 
         if endpoint is not None:
             send = exporting(built.pipeline, built.platform.job_action, endpoint=endpoint)
             jobs["telemetry"] = lambda: exporter.run_forever(send)
+        app = application_of(built, state, health)
+        jobs["background answers"] = app.background.run_forever
         async with _running(jobs):
-            yield application_of(built, state, health)
+            yield app
 
 
 def application_of(worker: Worker, state: ServerState, health: Health) -> Application:
@@ -119,7 +129,9 @@ def application_of(worker: Worker, state: ServerState, health: Health) -> Applic
 
 
 def _data_plane(worker: Worker, streams: OpenStreams, refusals: Refusals) -> DataPlane:
-    gateway = worker.service(Gateway)
+    gateway, base, offers = worker.service(Gateway), worker.base, worker.platform.offers
+    threads, conversations, background = offers.ask(THREADS), offers.ask(CONVERSATIONS), offers.ask(BACKGROUND)
+    turns = Turns(threads, conversations, gateway.dialects, base.ids)
     return DataPlane(
         DataPlaneParts(
             pipeline=worker.pipeline,
@@ -128,10 +140,19 @@ def _data_plane(worker: Worker, streams: OpenStreams, refusals: Refusals) -> Dat
             providers=gateway.providers,
             dialects=gateway.dialects,
             streams=streams,
-            clock=worker.base.clock,
-            ids=worker.base.ids,
+            clock=base.clock,
+            ids=base.ids,
             refusals=refusals,
             saw=worker.sessions.saw,
+            kept=KeptAnswers(worker.pipeline, threads, turns, background=background, dialects=gateway.dialects),
+            background=BackgroundAnswers(worker.pipeline, turns, background, base.clock),
+            conversations=KeptConversations(
+                worker.pipeline, conversations, gateway.dialects, clock=base.clock, ids=base.ids
+            ),
+            calls=WireCalls(dialects=gateway.dialects, asked_by=offers.ask(ASKED_BY), turns=turns),
+            operations=FeaturePaths(
+                [(one.wire_operations, worker.opened[one.name].service) for one in worker.features]
+            ),
         )
     )
 
@@ -157,7 +178,7 @@ def _admin_api(worker: Worker, state: ServerState, health: Health, refusals: Ref
         changed=worker.refresh,
         events=lambda request: event_stream(request, streams=state.streams, clock=worker.base.clock),
         download=download,
-        as_of_now=lambda caller: as_of_now(parts, caller),
+        as_of_now=lambda request: as_of_now(parts, request),
         caller_of=lambda tenant, principal: caller_of_session(parts.policy.holder.current, tenant, principal, {}),
         refusals=refusals,
     )
@@ -170,6 +191,7 @@ def _server_parts(worker: Worker, state: ServerState, health: Health, refusals: 
     return ServerParts(
         policy=worker.service(Policy),
         catalogues=worker.service(Gateway).catalogues,
+        sightings=worker.service(Gateway).sightings,
         records=worker.service(Ledger).reader,
         database=worker.platform.database,
         sections=worker.sections,
@@ -227,15 +249,13 @@ def _is_known(worker: Worker, kind: str, tenant: TenantId, name: str) -> bool:
 
 
 def _deployments(worker: Worker) -> list[DeploymentState]:
-    """Return the health of every tenant's deployments as this worker sees it."""
+    """Return the last known health of every tenant's deployments."""
     gateway = worker.service(Gateway)
     found: list[DeploymentState] = []
     for tenant in worker.platform.tenants():
         for deployment in gateway.catalogues(tenant).deployments.values():
-            state, failure = gateway.health.standing(deployment, tenant=tenant)
-            failed_at = failure.failed_at.timestamp() if failure is not None else None
-            reason = failure.reason if failure is not None else ""
-            found.append(DeploymentState(tenant, deployment.id, state, failed_at, reason))
+            state = gateway.board.seen(deployment.id, tenant=tenant).state(worker.base.clock.now())
+            found.append(DeploymentState(tenant, deployment.id, state))
     return found
 
 

@@ -14,6 +14,7 @@ from headgate.substrate.declarative import Desired, Source, unknown_section
 
 MOST_FAULTS = 100
 
+_PLACEHOLDER = "x"
 _INDEX = re.compile(r"^(?P<section>[^.\[]+)\[(?P<index>\d+)\]")
 
 
@@ -24,6 +25,10 @@ class Found:
     faults: list[Invalid] = field(default_factory=list[Invalid])
     values: dict[str, Any] = field(default_factory=dict[str, Any])
 
+    def faulty(self, source: Source) -> frozenset[str]:
+        """Return the sections of the file with a mistake."""
+        return frozenset(source.document) - self.values.keys()
+
     def desired(self, sections: Sequence[ConfigSection]) -> Desired:
         """Return the sections without a mistake."""
         return Desired(self.values, {one.name: one for one in sections if one.name in self.values})
@@ -33,8 +38,7 @@ def find_faults(source: Source, sections: Sequence[ConfigSection]) -> Found:
     """Check every section of a file.
 
     Mistakes that only the sections together show are not among them. After a mistake in a key, the entry is checked
-    again without that key. So one run reports several mistakes of an entry, but those behind a missing key only once
-    the key is there.
+    again without that key, and after a missing key with a placeholder. So one run reports several mistakes of an entry.
     """
     known = {section.name: section for section in sections}
     found = Found([unknown_section(name, known) for name in source.document if name not in known])
@@ -54,10 +58,10 @@ def _check(section: ConfigSection, document: Mapping[str, Any], found: Found) ->
         if not isinstance(table, list):
             found.faults.append(error)
             return
-        if _section(error) not in (section.name, ""):
-            return  # the mistake is in a section that this one refers to, which reports it
     checker = _Entries(section, document, limit=MOST_FAULTS - len(found.faults))
-    found.faults += checker.faults_of(cast("list[Any]", table))
+    # A mistake in a section that this one refers to is reported there.
+    own = (fault for fault in checker.faults_of(cast("list[Any]", table)) if _section(fault) in (section.name, ""))
+    found.faults += own
 
 
 class _Entries:
@@ -100,11 +104,17 @@ class _Entries:
     def _of_entry(self, entry: Any, place: int) -> Iterator[Invalid]:
         entry = copy.deepcopy(entry)
         seen: set[str] = set()
-        while (fault := self._try([entry], [place])) is not None and (fault.param or "") not in seen:
-            seen.add(fault.param or "")
-            yield fault
-            if not _drop(entry, fault.param or ""):
+        filled: set[str] = set()
+        while (fault := self._try([entry], [place])) is not None and (param := fault.param or "") not in filled:
+            if _section(fault) not in (self._section.name, ""):
                 return
+            if param not in seen:
+                yield fault
+            seen.add(param)
+            if not _drop(entry, param):
+                filled.add(param)
+                if not _fill(entry, param):
+                    return
 
     def _try(self, entries: Sequence[Any], places: Sequence[int]) -> Invalid | None:
         """Return the first mistake, with the entry's place in the file; None if there is none."""
@@ -130,12 +140,23 @@ def _index(fault: Invalid) -> int:
 
 def _drop(entry: Any, param: str) -> bool:
     """Remove the key at fault from an entry, such as `clearance.level`. Return whether it was there."""
+    table, key = _place(entry, param)
+    return table.pop(key, None) is not None
+
+
+def _fill(entry: Any, param: str) -> bool:
+    """Put a placeholder for a missing key. Return whether the key has a place."""
+    table, key = _place(entry, param)
+    if key:
+        table[key] = _PLACEHOLDER
+    return key != ""
+
+
+def _place(entry: Any, param: str) -> tuple[dict[str, Any], str]:
+    """Return the table of a dotted key, and the key in it; an empty key if there is no such table."""
     inner = _INDEX.sub("", param).lstrip(".").split("[")[0]
     *parents, key = inner.split(".")
     table = entry
     for parent in parents:
         table = cast("dict[str, Any]", table).get(parent) if isinstance(table, dict) else None
-    if not isinstance(table, dict) or key not in table:
-        return False
-    del cast("dict[str, Any]", table)[key]
-    return True
+    return (cast("dict[str, Any]", table), key) if isinstance(table, dict) else ({}, "")

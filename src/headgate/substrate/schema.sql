@@ -1,6 +1,10 @@
 -- Made from the migrations by `make schema`; change those, never this. Nothing reads it but people and one test.
 
+CREATE SCHEMA batches;
+
 CREATE SCHEMA chat;
+
+CREATE SCHEMA durable;
 
 CREATE SCHEMA finops;
 
@@ -142,6 +146,128 @@ $$;
 
 COMMENT ON FUNCTION substrate.protect(target regclass) IS 'Makes a table show and take only rows of the tenant in app.tenant.';
 
+CREATE TABLE batches.batches (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    owner text NOT NULL COLLATE pg_catalog."C",
+    wire text NOT NULL,
+    endpoint text NOT NULL,
+    use_case text NOT NULL COLLATE pg_catalog."C",
+    api_key text NOT NULL COLLATE pg_catalog."C",
+    input text NOT NULL COLLATE pg_catalog."C",
+    key bytea NOT NULL,
+    facts bytea NOT NULL,
+    floor text NOT NULL,
+    labels text NOT NULL,
+    state text NOT NULL,
+    fault text DEFAULT ''::text NOT NULL,
+    total integer DEFAULT 0 NOT NULL,
+    succeeded integer DEFAULT 0 NOT NULL,
+    errored integer DEFAULT 0 NOT NULL,
+    canceled integer DEFAULT 0 NOT NULL,
+    expired integer DEFAULT 0 NOT NULL,
+    output text COLLATE pg_catalog."C",
+    errors text COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    cancelled_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    expires_at timestamp with time zone NOT NULL,
+    keeps_until timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY batches.batches FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE batches.files (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    owner text NOT NULL COLLATE pg_catalog."C",
+    purpose text NOT NULL,
+    key bytea NOT NULL,
+    name bytea NOT NULL,
+    size_bytes bigint NOT NULL,
+    labels text NOT NULL,
+    batch text COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY batches.files FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE batches.lines (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    batch text NOT NULL COLLATE pg_catalog."C",
+    number integer NOT NULL,
+    outcome text NOT NULL,
+    record text COLLATE pg_catalog."C",
+    body bytea NOT NULL,
+    size_bytes integer NOT NULL,
+    CONSTRAINT lines_outcome_check CHECK ((outcome = ANY (ARRAY['succeeded'::text, 'errored'::text, 'canceled'::text, 'expired'::text])))
+);
+ALTER TABLE ONLY batches.lines ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY batches.lines FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE batches.pieces (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    file text NOT NULL COLLATE pg_catalog."C",
+    number integer NOT NULL,
+    body bytea NOT NULL
+);
+ALTER TABLE ONLY batches.pieces ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY batches.pieces FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE chat.answer_items (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    answer text NOT NULL COLLATE pg_catalog."C"
+);
+
+ALTER TABLE ONLY chat.answer_items FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE chat.answering (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    conversation text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    question text NOT NULL COLLATE pg_catalog."C",
+    body bytea NOT NULL,
+    record text COLLATE pg_catalog."C",
+    labels text NOT NULL,
+    is_stopping boolean DEFAULT false NOT NULL,
+    begun_at timestamp with time zone NOT NULL,
+    written_at timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY chat.answering ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY chat.answering FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE chat.background_answers (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    owner text NOT NULL COLLATE pg_catalog."C",
+    key bytea NOT NULL,
+    body bytea NOT NULL,
+    state text NOT NULL,
+    labels text NOT NULL,
+    alive_until timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY chat.background_answers FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE chat.background_events (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    answer text NOT NULL COLLATE pg_catalog."C",
+    first bigint NOT NULL,
+    last bigint NOT NULL,
+    body bytea NOT NULL
+);
+ALTER TABLE ONLY chat.background_events ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY chat.background_events FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE chat.conversations (
     tenant text NOT NULL COLLATE pg_catalog."C",
     id text NOT NULL COLLATE pg_catalog."C",
@@ -168,6 +294,52 @@ CREATE TABLE chat.entries (
 );
 
 ALTER TABLE ONLY chat.entries FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE chat.kept_answers (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    owner text NOT NULL COLLATE pg_catalog."C",
+    previous text COLLATE pg_catalog."C",
+    key bytea NOT NULL,
+    body bytea NOT NULL,
+    labels text NOT NULL,
+    floor text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    kept_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE ONLY chat.kept_answers ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY chat.kept_answers FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE chat.kept_conversations (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    owner text NOT NULL COLLATE pg_catalog."C",
+    key bytea NOT NULL,
+    metadata bytea NOT NULL,
+    labels text NOT NULL,
+    floor text NOT NULL,
+    next bigint DEFAULT 0 NOT NULL,
+    size_bytes bigint DEFAULT 0 NOT NULL,
+    holder text COLLATE pg_catalog."C",
+    held_until timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY chat.kept_conversations FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE chat.kept_items (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    conversation text NOT NULL COLLATE pg_catalog."C",
+    place bigint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    body bytea NOT NULL,
+    kept_at timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY chat.kept_items ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY chat.kept_items FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE chat.readers (
     tenant text NOT NULL COLLATE pg_catalog."C",
@@ -196,6 +368,34 @@ ALTER TABLE ONLY chat.turns ALTER COLUMN body SET STORAGE EXTERNAL;
 
 ALTER TABLE ONLY chat.turns FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE durable.runs (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    queue text NOT NULL COLLATE pg_catalog."C",
+    input jsonb NOT NULL,
+    progress jsonb DEFAULT '{}'::jsonb NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    is_cancelling boolean DEFAULT false NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    lease bigint DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    error text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT runs_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY durable.runs FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE durable.steps (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    run text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    result jsonb NOT NULL
+);
+
+ALTER TABLE ONLY durable.steps FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE finops.amounts (
     tenant text NOT NULL COLLATE pg_catalog."C",
     grain text NOT NULL COLLATE pg_catalog."C",
@@ -207,6 +407,28 @@ CREATE TABLE finops.amounts (
 );
 
 ALTER TABLE ONLY finops.amounts FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE finops.budget_alerts (
+    tenant text NOT NULL,
+    budget text NOT NULL,
+    subject text NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    threshold integer NOT NULL,
+    raised_at timestamp with time zone NOT NULL,
+    CONSTRAINT budget_alerts_threshold_check CHECK (((threshold >= 1) AND (threshold <= 1000)))
+);
+
+ALTER TABLE ONLY finops.budget_alerts FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE finops.budgets (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    spec jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY finops.budgets FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE finops.cells (
     tenant text NOT NULL COLLATE pg_catalog."C",
@@ -391,8 +613,9 @@ CREATE TABLE gateway.allowance_shares (
     held bigint NOT NULL,
     spare bigint NOT NULL,
     renewed_at timestamp with time zone DEFAULT now() NOT NULL,
+    window_end timestamp with time zone,
+    refused bigint DEFAULT 0 NOT NULL,
     CONSTRAINT allowance_shares_held_check CHECK ((held >= 0)),
-    CONSTRAINT allowance_shares_kind_check CHECK ((kind = ANY (ARRAY['requests'::text, 'cost'::text]))),
     CONSTRAINT allowance_shares_spare_check CHECK ((spare >= 0)),
     CONSTRAINT allowance_shares_spent_check CHECK ((spent >= 0))
 );
@@ -405,7 +628,7 @@ CREATE TABLE gateway.allowances (
     kind text NOT NULL,
     window_start timestamp with time zone NOT NULL,
     taken bigint NOT NULL,
-    CONSTRAINT allowances_kind_check CHECK ((kind = ANY (ARRAY['requests'::text, 'cost'::text]))),
+    window_end timestamp with time zone,
     CONSTRAINT allowances_taken_check CHECK ((taken >= 0))
 );
 
@@ -429,6 +652,15 @@ CREATE TABLE gateway.networks (
 
 ALTER TABLE ONLY gateway.networks FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE gateway.prices (
+    tenant text NOT NULL,
+    id text NOT NULL,
+    spec jsonb NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY gateway.prices FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE gateway.sightings (
     tenant text NOT NULL,
     deployment text NOT NULL,
@@ -438,6 +670,7 @@ CREATE TABLE gateway.sightings (
     rests_until timestamp with time zone,
     why text DEFAULT ''::text NOT NULL,
     advice text DEFAULT ''::text NOT NULL,
+    unhealthy_since timestamp with time zone,
     CONSTRAINT sightings_advice_check CHECK ((length(advice) <= 2000)),
     CONSTRAINT sightings_why_check CHECK ((length(why) <= 2000))
 );
@@ -637,6 +870,7 @@ CREATE TABLE people.sessions (
     let_in_by text[] DEFAULT '{}'::text[] NOT NULL,
     agent text DEFAULT ''::text NOT NULL,
     seen_at timestamp with time zone,
+    roles text[],
     CONSTRAINT sessions_agent_check CHECK ((length(agent) <= 300)),
     CONSTRAINT sessions_digest_check CHECK ((length(digest) = 32)),
     CONSTRAINT sessions_principal_check CHECK (((principal <> ''::text) AND (length(principal) <= 200)))
@@ -650,6 +884,7 @@ CREATE TABLE people.sign_ins (
     principal text NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     made_by text[] DEFAULT '{}'::text[] NOT NULL,
+    roles text[],
     CONSTRAINT sign_ins_digest_check CHECK ((length(digest) = 32)),
     CONSTRAINT sign_ins_principal_check CHECK (((principal <> ''::text) AND (length(principal) <= 200)))
 );
@@ -879,11 +1114,44 @@ ALTER TABLE ONLY ledger.parts ATTACH PARTITION ledger.parts_other DEFAULT;
 
 ALTER TABLE ONLY ledger.records ATTACH PARTITION ledger.records_other DEFAULT;
 
+ALTER TABLE ONLY batches.batches
+    ADD CONSTRAINT batches_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY batches.files
+    ADD CONSTRAINT files_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY batches.lines
+    ADD CONSTRAINT lines_pkey PRIMARY KEY (tenant, batch, number);
+
+ALTER TABLE ONLY batches.pieces
+    ADD CONSTRAINT pieces_pkey PRIMARY KEY (tenant, file, number);
+
+ALTER TABLE ONLY chat.answer_items
+    ADD CONSTRAINT answer_items_pkey PRIMARY KEY (tenant, id, answer);
+
+ALTER TABLE ONLY chat.answering
+    ADD CONSTRAINT answering_pkey PRIMARY KEY (tenant, conversation, id);
+
+ALTER TABLE ONLY chat.background_answers
+    ADD CONSTRAINT background_answers_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY chat.background_events
+    ADD CONSTRAINT background_events_pkey PRIMARY KEY (tenant, answer, first);
+
 ALTER TABLE ONLY chat.conversations
     ADD CONSTRAINT conversations_pkey PRIMARY KEY (tenant, id);
 
 ALTER TABLE ONLY chat.entries
     ADD CONSTRAINT entries_pkey PRIMARY KEY (tenant, conversation, id);
+
+ALTER TABLE ONLY chat.kept_answers
+    ADD CONSTRAINT kept_answers_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY chat.kept_conversations
+    ADD CONSTRAINT kept_conversations_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY chat.kept_items
+    ADD CONSTRAINT kept_items_pkey PRIMARY KEY (tenant, conversation, id);
 
 ALTER TABLE ONLY chat.readers
     ADD CONSTRAINT readers_pkey PRIMARY KEY (tenant, conversation, reader);
@@ -891,8 +1159,20 @@ ALTER TABLE ONLY chat.readers
 ALTER TABLE ONLY chat.turns
     ADD CONSTRAINT turns_pkey PRIMARY KEY (tenant, conversation, id);
 
+ALTER TABLE ONLY durable.runs
+    ADD CONSTRAINT runs_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY durable.steps
+    ADD CONSTRAINT steps_pkey PRIMARY KEY (tenant, run, name);
+
 ALTER TABLE ONLY finops.amounts
     ADD CONSTRAINT amounts_pkey PRIMARY KEY (tenant, grain, series, unit, at);
+
+ALTER TABLE ONLY finops.budget_alerts
+    ADD CONSTRAINT budget_alerts_pkey PRIMARY KEY (tenant, budget, subject, period_start, threshold);
+
+ALTER TABLE ONLY finops.budgets
+    ADD CONSTRAINT budgets_pkey PRIMARY KEY (tenant, id);
 
 ALTER TABLE ONLY finops.cells
     ADD CONSTRAINT cells_pkey PRIMARY KEY (tenant, grain, series, at);
@@ -930,8 +1210,14 @@ ALTER TABLE ONLY finops.series
 ALTER TABLE ONLY gateway.aliases
     ADD CONSTRAINT aliases_pkey PRIMARY KEY (tenant, id);
 
+ALTER TABLE gateway.allowance_shares
+    ADD CONSTRAINT allowance_shares_kind_check CHECK ((kind = ANY (ARRAY['requests'::text, 'cost'::text, 'tokens'::text, 'concurrency'::text]))) NOT VALID;
+
 ALTER TABLE ONLY gateway.allowance_shares
     ADD CONSTRAINT allowance_shares_pkey PRIMARY KEY (tenant, key_id, kind, window_start, worker);
+
+ALTER TABLE gateway.allowances
+    ADD CONSTRAINT allowances_kind_check CHECK ((kind = ANY (ARRAY['requests'::text, 'cost'::text, 'tokens'::text, 'concurrency'::text]))) NOT VALID;
 
 ALTER TABLE ONLY gateway.allowances
     ADD CONSTRAINT allowances_pkey PRIMARY KEY (tenant, key_id, kind, window_start);
@@ -941,6 +1227,9 @@ ALTER TABLE ONLY gateway.deployments
 
 ALTER TABLE ONLY gateway.networks
     ADD CONSTRAINT networks_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY gateway.prices
+    ADD CONSTRAINT prices_pkey PRIMARY KEY (tenant, id);
 
 ALTER TABLE ONLY gateway.sightings
     ADD CONSTRAINT sightings_pkey PRIMARY KEY (tenant, deployment);
@@ -1041,13 +1330,43 @@ ALTER TABLE ONLY server.entry_origins
 ALTER TABLE ONLY substrate.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
+CREATE INDEX batches_by_end ON batches.batches USING btree (tenant, keeps_until);
+
+CREATE INDEX batches_by_owner ON batches.batches USING btree (tenant, owner, wire, id);
+
+CREATE INDEX files_by_end ON batches.files USING btree (tenant, expires_at);
+
+CREATE INDEX files_by_owner ON batches.files USING btree (tenant, owner, id);
+
+CREATE INDEX answer_items_by_answer ON chat.answer_items USING btree (tenant, answer);
+
+CREATE INDEX background_answers_by_end ON chat.background_answers USING btree (tenant, expires_at);
+
+CREATE INDEX background_answers_by_owner ON chat.background_answers USING btree (tenant, owner) WHERE (state = ANY (ARRAY['queued'::text, 'in_progress'::text]));
+
 CREATE INDEX conversations_by_person ON chat.conversations USING btree (tenant, person, changed_at DESC, id DESC);
 
 CREATE INDEX entries_by_person ON chat.entries USING btree (tenant, person, id DESC);
 
 CREATE INDEX entries_by_words ON chat.entries USING gin (words) WITH (fastupdate=off);
 
+CREATE INDEX kept_answers_by_end ON chat.kept_answers USING btree (tenant, expires_at);
+
+CREATE INDEX kept_answers_by_time ON chat.kept_answers USING btree (tenant, kept_at);
+
+CREATE INDEX kept_conversations_by_end ON chat.kept_conversations USING btree (tenant, expires_at);
+
+CREATE INDEX kept_items_by_time ON chat.kept_items USING btree (tenant, kept_at);
+
+CREATE INDEX kept_items_in_order ON chat.kept_items USING btree (tenant, conversation, place);
+
 CREATE INDEX readers_by_reader ON chat.readers USING btree (tenant, reader, shared_at DESC, conversation DESC);
+
+CREATE INDEX runs_by_due ON durable.runs USING btree (tenant, queue, due_at) WHERE (ended_at IS NULL);
+
+CREATE INDEX runs_by_end ON durable.runs USING btree (tenant, ended_at) WHERE (ended_at IS NOT NULL);
+
+CREATE INDEX budget_alerts_raised ON finops.budget_alerts USING btree (tenant, raised_at);
 
 CREATE UNIQUE INDEX editions_one_of_a_state ON finops.editions USING btree (tenant, state) WHERE (state <> 'old'::text);
 
@@ -1169,14 +1488,35 @@ CREATE CONSTRAINT TRIGGER count_change AFTER INSERT OR DELETE OR UPDATE ON polic
 
 CREATE TRIGGER furnish_tenant AFTER INSERT ON policy.tenants FOR EACH ROW EXECUTE FUNCTION policy.furnish_tenant();
 
+ALTER TABLE ONLY batches.lines
+    ADD CONSTRAINT lines_tenant_batch_fkey FOREIGN KEY (tenant, batch) REFERENCES batches.batches(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY batches.pieces
+    ADD CONSTRAINT pieces_tenant_file_fkey FOREIGN KEY (tenant, file) REFERENCES batches.files(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY chat.answer_items
+    ADD CONSTRAINT answer_items_tenant_answer_fkey FOREIGN KEY (tenant, answer) REFERENCES chat.kept_answers(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY chat.answering
+    ADD CONSTRAINT answering_tenant_conversation_fkey FOREIGN KEY (tenant, conversation) REFERENCES chat.conversations(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY chat.background_events
+    ADD CONSTRAINT background_events_tenant_answer_fkey FOREIGN KEY (tenant, answer) REFERENCES chat.background_answers(tenant, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY chat.entries
     ADD CONSTRAINT entries_tenant_conversation_fkey FOREIGN KEY (tenant, conversation) REFERENCES chat.conversations(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY chat.kept_items
+    ADD CONSTRAINT kept_items_tenant_conversation_fkey FOREIGN KEY (tenant, conversation) REFERENCES chat.kept_conversations(tenant, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY chat.readers
     ADD CONSTRAINT readers_tenant_conversation_fkey FOREIGN KEY (tenant, conversation) REFERENCES chat.conversations(tenant, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY chat.turns
     ADD CONSTRAINT turns_tenant_conversation_fkey FOREIGN KEY (tenant, conversation) REFERENCES chat.conversations(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY durable.steps
+    ADD CONSTRAINT steps_tenant_run_fkey FOREIGN KEY (tenant, run) REFERENCES durable.runs(tenant, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY people.seen
     ADD CONSTRAINT seen_tenant_principal_fkey FOREIGN KEY (tenant, principal) REFERENCES policy.principals(tenant, id) ON DELETE CASCADE;
@@ -1202,15 +1542,59 @@ ALTER TABLE ONLY policy.principals
 ALTER TABLE ONLY policy.use_cases
     ADD CONSTRAINT use_cases_tenant_fkey FOREIGN KEY (tenant) REFERENCES policy.tenants(id);
 
+ALTER TABLE batches.batches ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE batches.files ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE batches.lines ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE batches.pieces ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON batches.batches USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON batches.files USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON batches.lines USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON batches.pieces USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+ALTER TABLE chat.answer_items ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE chat.answering ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE chat.background_answers ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE chat.background_events ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE chat.conversations ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE chat.entries ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE chat.kept_answers ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE chat.kept_conversations ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE chat.kept_items ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE chat.readers ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON chat.answer_items USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON chat.answering USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON chat.background_answers USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON chat.background_events USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant_only ON chat.conversations USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant_only ON chat.entries USING (((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)) AND (words @> (COALESCE(NULLIF(current_setting('app.chat_words'::text, true), ''::text), '{}'::text))::bigint[]))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON chat.kept_answers USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON chat.kept_conversations USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON chat.kept_items USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant_only ON chat.readers USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
@@ -1218,7 +1602,19 @@ CREATE POLICY tenant_only ON chat.turns USING ((tenant = NULLIF(current_setting(
 
 ALTER TABLE chat.turns ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE durable.runs ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE durable.steps ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON durable.runs USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON durable.steps USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
 ALTER TABLE finops.amounts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE finops.budget_alerts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE finops.budgets ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE finops.cells ENABLE ROW LEVEL SECURITY;
 
@@ -1235,6 +1631,10 @@ ALTER TABLE finops.rule_words ENABLE ROW LEVEL SECURITY;
 ALTER TABLE finops.series ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant_only ON finops.amounts USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON finops.budget_alerts USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON finops.budgets USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant_only ON finops.cells USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
@@ -1260,6 +1660,8 @@ ALTER TABLE gateway.deployments ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE gateway.networks ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE gateway.prices ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE gateway.sightings ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant_only ON gateway.aliases USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
@@ -1271,6 +1673,8 @@ CREATE POLICY tenant_only ON gateway.allowances USING ((tenant = NULLIF(current_
 CREATE POLICY tenant_only ON gateway.deployments USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant_only ON gateway.networks USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON gateway.prices USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
 CREATE POLICY tenant_only ON gateway.sightings USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
@@ -1374,7 +1778,11 @@ CREATE POLICY tenant_only ON server.config_changes USING ((tenant = NULLIF(curre
 
 CREATE POLICY tenant_only ON server.entry_origins USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
+GRANT USAGE ON SCHEMA batches TO headgate_app;
+
 GRANT USAGE ON SCHEMA chat TO headgate_app;
+
+GRANT USAGE ON SCHEMA durable TO headgate_app;
 
 GRANT USAGE ON SCHEMA finops TO headgate_app;
 GRANT USAGE ON SCHEMA finops TO headgate_admin;
@@ -1413,15 +1821,46 @@ REVOKE ALL ON FUNCTION policy.furnish_tenant() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION substrate.protect(target regclass) FROM PUBLIC;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE batches.batches TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE batches.files TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE batches.lines TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE batches.pieces TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.answer_items TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.answering TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.background_answers TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.background_events TO headgate_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.conversations TO headgate_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.entries TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.kept_answers TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.kept_conversations TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.kept_items TO headgate_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.readers TO headgate_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE chat.turns TO headgate_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE durable.runs TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE durable.steps TO headgate_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE finops.amounts TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE finops.budget_alerts TO headgate_app;
+
+GRANT SELECT ON TABLE finops.budgets TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE finops.budgets TO headgate_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE finops.cells TO headgate_app;
 
@@ -1450,6 +1889,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.deployments TO headgate_admin
 
 GRANT SELECT ON TABLE gateway.networks TO headgate_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.networks TO headgate_admin;
+
+GRANT SELECT ON TABLE gateway.prices TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.prices TO headgate_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.sightings TO headgate_app;
 

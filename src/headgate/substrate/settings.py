@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 from headgate.kernel.errors import Invalid
+from headgate.substrate import running_url
 
 MetricsAccess = Literal["open", "loopback", "key"]
 """Access to `/metrics`: everybody; programs on this machine and holders of keys; or holders of keys only."""
@@ -40,6 +41,11 @@ class Settings:
         model_threads: threads of the embedded model process, 0 for cores − 1; `HEADGATE_MODEL_THREADS`.
         journal_backlog_mib: limit of unshipped records, in MiB; `HEADGATE_JOURNAL_BACKLOG_MIB`.
         content_days: retention of the content of records, in days, or 0 for ever; `HEADGATE_CONTENT_DAYS`.
+        invitation_hours: validity of a sign-in link for somebody else, in hours; `HEADGATE_INVITATION_HOURS`.
+        session_idle_hours: end of a session that nobody uses, in hours; `HEADGATE_SESSION_IDLE_HOURS`.
+        answers_days: days for which answers are kept that programs may continue; `HEADGATE_ANSWERS_DAYS`.
+        files_days: days for which uploaded files, batches and their results are kept; `HEADGATE_FILES_DAYS`.
+        session_hours: end of any session, in hours; `HEADGATE_SESSION_HOURS`.
         unread_s: timeout in seconds for a client that does not read its response; `HEADGATE_UNREAD_S`.
         log_level: least level of log lines; `HEADGATE_LOG_LEVEL`.
         otlp_endpoint: URL of the OpenTelemetry collector, or None; `OTEL_EXPORTER_OTLP_ENDPOINT`.
@@ -60,6 +66,11 @@ class Settings:
     model_threads: int = 0
     journal_backlog_mib: int = 1024
     content_days: int = 0
+    invitation_hours: int = 168
+    session_idle_hours: int = 72
+    session_hours: int = 336
+    answers_days: int = 30
+    files_days: int = 30
     unread_s: int = 60
     log_level: LogLevel = "info"
     otlp_endpoint: str | None = None
@@ -95,6 +106,19 @@ class Settings:
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "127.0.0.1") else self.host  # noqa: S104 - only compared
         return f"{'https' if self.tls_certificate else 'http'}://{host}:{self.port}"
 
+    @property
+    def address_file(self) -> Path:
+        """The file in which a running Headgate leaves its URL for commands on this machine."""
+        return self.data / "address"
+
+    @property
+    def client_url(self) -> str:
+        """The URL for commands: that of the running Headgate of the data folder, unless these settings name one."""
+        usual = Settings()
+        if (self.host, self.port, self.tls_certificate) == (usual.host, usual.port, usual.tls_certificate):
+            return running_url.read(self.address_file) or self.base_url
+        return self.base_url
+
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment.
@@ -114,6 +138,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     def names(name: str) -> tuple[str, ...]:
         return tuple(one.strip() for one in (text(name) or "").split(",") if one.strip())
 
+    def hours(name: str, default: int) -> int:
+        return _integer(text(name), name, default=default, least=1, most=8_760)
+
     settings = Settings(
         data=path("HEADGATE_DATA") or Path(".headgate"),
         host=text("HEADGATE_HOST") or "127.0.0.1",
@@ -132,6 +159,11 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
             text("HEADGATE_JOURNAL_BACKLOG_MIB"), "HEADGATE_JOURNAL_BACKLOG_MIB", default=1024, least=1, most=1 << 20
         ),
         content_days=_integer(text("HEADGATE_CONTENT_DAYS"), "HEADGATE_CONTENT_DAYS", default=0, least=0, most=36_500),
+        invitation_hours=hours("HEADGATE_INVITATION_HOURS", default=168),
+        session_idle_hours=hours("HEADGATE_SESSION_IDLE_HOURS", default=72),
+        session_hours=hours("HEADGATE_SESSION_HOURS", default=336),
+        answers_days=_integer(text("HEADGATE_ANSWERS_DAYS"), "HEADGATE_ANSWERS_DAYS", default=30, least=1, most=3_650),
+        files_days=_integer(text("HEADGATE_FILES_DAYS"), "HEADGATE_FILES_DAYS", default=30, least=1, most=3_650),
         unread_s=_integer(text("HEADGATE_UNREAD_S"), "HEADGATE_UNREAD_S", default=60, least=1, most=86_400),
         log_level=_choice(text("HEADGATE_LOG_LEVEL"), "HEADGATE_LOG_LEVEL", of=get_args(LogLevel), default="info"),
         otlp_endpoint=text("OTEL_EXPORTER_OTLP_ENDPOINT"),

@@ -1,4 +1,4 @@
-"""An in-memory store of keys' limits, shared by several workers."""
+"""An in-memory store of limits, shared by several workers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from headgate.gateway.allowances import Wanted
@@ -74,10 +74,11 @@ class FakeAllowances:
         """Return a stream without any request."""
         yield self._no_calls()
 
-    async def forget(self, tenant: str, kind: Kind, *, before: datetime) -> None:
+    async def forget(self, tenant: str, *, now: datetime) -> None:
         """As `Allowances.forget`."""
         for place in list(self.windows.parts):
-            if place.tenant == tenant and place.kind == kind and place.start < before:
+            kept = timedelta(hours=1) if place.is_short else timedelta(days=34)
+            if place.tenant == tenant and place.end < now - kept:
                 del self.windows.parts[place]
 
     async def _no_calls(self) -> AsyncGenerator[Wanted]:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import re2
 
 from headgate.kernel.detection import ANY, Candidate, Detector, DetectorManifest
 from headgate.kernel.errors import Unavailable
+from headgate.kernel.labels import Custody
 from headgate.server.paths import Paths
 from headgate.substrate.egress import parse_url
 from headgate.wire.dialect import MODEL, Dialect
 from headgate.wire.dialects import Dialects, dialects_of, load_dialects
-from headgate.wire.provider import Provider
+from headgate.wire.provider import Provider, Unsigned, endpoints_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _WORD = re.compile(r"[A-Z]{0,16}")
@@ -65,20 +67,55 @@ def check_provider(provider: Provider, *, dialects: Dialects | None = None) -> N
     assert provider.endpoints, "it offers no operation"
     assert provider.capability.operations <= provider.endpoints.keys(), "it claims an operation without an endpoint"
     spoken = (dialects or load_dialects()).providers
-    for operation, endpoint in provider.endpoints.items():
-        assert endpoint.dialect in spoken, f"{operation}: there is no dialect {endpoint.dialect} for providers"
+    for endpoint in endpoints_of(provider):
+        assert endpoint.dialect in spoken, f"there is no dialect {endpoint.dialect} for providers"
         for path in (endpoint.path, endpoint.stream_path or endpoint.path):
-            assert path.startswith("/"), f"{operation}: its path does not begin with /"
-            assert not set("{}") & set(path.replace(MODEL, "")), f"{operation}: {path} holds more than {MODEL}"
-    if provider.base_url is not None:
-        assert parse_url(provider.base_url).origin.scheme == "https", "its usual address is not https"
+            assert path.startswith("/"), f"{endpoint.dialect}: its path does not begin with /"
+            plain = _without(path.replace(MODEL, ""), provider)
+            assert not set("{}") & set(plain), f"{endpoint.dialect}: {path} holds more than {MODEL} and its options"
+    _check_address(provider)
+    for name, option in provider.options.items():
+        assert _NAME.fullmatch(name), f"{name!r} is no name of an option"
+        assert option.says, f"the option {name} has no sentence"
+        for value in filter(None, (option.default, option.example)):
+            assert option.pattern.fullmatch(value), f"{value!r} cannot be the option {name}"
     for name, value in (*provider.credential(_SECRET), *provider.credential(None), *provider.headers):
         assert name == name.lower(), f"header {name} is not in lower case"
         assert value.isprintable(), f"header {name} holds what a header cannot"
+    if provider.sign is not None:
+        _check_signer(provider)
     assert any(_SECRET in value for _, value in provider.credential(_SECRET)), (
         "its credential does not carry the secret"
     )
     assert not any(_SECRET in value for _, value in provider.credential(None)), "it remembers a secret"
+
+
+def _check_address(provider: Provider) -> None:
+    """Check that the usual address is one of a vendor with https, or one of this machine."""
+    address = provider.address(None, {name: one.example or "x" for name, one in provider.options.items()})
+    if address is None:
+        return
+    origin = parse_url(address).origin
+    if provider.custody is Custody.ORGANISATION:
+        assert origin.host == "127.0.0.1", "its usual address is not on this machine"
+    else:
+        assert origin.scheme == "https", "its usual address is not https"
+
+
+def _check_signer(provider: Provider) -> None:
+    """Check that signing is pure, and that a signature holds no secret."""
+    assert provider.sign is not None
+    secret, request = f"id:{_SECRET}", Unsigned("POST", "https://example.org/a%3Ab", (("accept", "a"),), b"{}")
+    options = {name: one.example for name, one in provider.options.items()}
+    signed = [provider.sign(secret, request, options=options, now=datetime(2026, 1, 5, tzinfo=UTC)) for _ in range(2)]
+    assert signed[0] == signed[1], "it signs one request in two ways"
+    assert not any(_SECRET in value for _, value in signed[0]), "its signature holds the secret"
+
+
+def _without(path: str, provider: Provider) -> str:
+    for name in provider.options:
+        path = path.replace(f"{{{name}}}", "")
+    return path
 
 
 def check_detector(detector: Detector) -> None:

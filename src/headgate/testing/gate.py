@@ -6,35 +6,45 @@ import json
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
+from headgate.gateway.admission import KeyAdmitter
+from headgate.gateway.cache_rules import CacheRule
+from headgate.gateway.cached_answers import CachedAnswers
 from headgate.gateway.catalogue import Alias, Catalogue
 from headgate.gateway.dispatch import ModelDispatcher
+from headgate.gateway.health import Health
+from headgate.gateway.hedging import Hedging
 from headgate.gateway.invoke import ModelInvoke
-from headgate.gateway.providers.anthropic import provider as anthropic
-from headgate.gateway.providers.local import provider as local
-from headgate.gateway.providers.openai import provider as openai
-from headgate.gateway.routing import Health
+from headgate.gateway.pace import Pace
+from headgate.gateway.passing import ModelPassThrough
+from headgate.gateway.recall import MODEL_RECALL, ModelRecall
 from headgate.kernel.action import Action, Context, Resource
+from headgate.kernel.extensions import load
 from headgate.kernel.identity import Principal, UseCase
 from headgate.kernel.labels import BOTTOM, Clearance, Confidentiality, Custody, Labels, pseudonymous
 from headgate.kernel.pipeline import Done, Stream
+from headgate.kernel.ports import Reservation
 from headgate.substrate.egress import Egress, NetworkProfile
 from headgate.testing.people import BOT, SUPPORT
 from headgate.testing.pipeline import Bench
+from headgate.testing.ports import ALLOW
 from headgate.testing.simulator import Simulator
 from headgate.wire.dialect import Match
 from headgate.wire.dialects import load_dialects
 from headgate.wire.model_call import (
     MODEL_DISPATCH,
     MODEL_INVOKE,
+    MODEL_PASS,
     Deployment,
     ModelCall,
     ModelEvent,
     ModelReply,
     Need,
+    Preference,
     Price,
 )
+from headgate.wire.provider import Provider
 
 CLOUD = Clearance(
     level=Confidentiality.INTERNAL, categories=frozenset(pseudonymous(one) for one in ("pii", "phi", "pci", "secret"))
@@ -48,8 +58,15 @@ PRICE = Price("USD", input_micros=1_000_000, output_micros=2_000_000, cache_read
 """Micro-dollars per token: 1 for input, 2 for output, 0.1 for input from the cache."""
 
 DIALECTS = load_dialects()
-_PROVIDERS = {"openai": openai, "anthropic": anthropic, "local": local}
-_WIRES = {"openai": "openai_chat", "anthropic": "anthropic_messages"}
+PROVIDERS = {name: cast("Provider", one) for name, one in load("providers").items()}
+_BARE = ("anthropic", "azure", "azure_classic", "bedrock", "bedrock_anthropic", "gemini")
+"""The providers whose addresses end at the host."""
+_WIRES = {
+    "openai": "openai_chat",
+    "anthropic": "anthropic_messages",
+    "responses": "openai_responses",
+    "gemini": "gemini",
+}
 
 
 @dataclass(slots=True)
@@ -63,14 +80,29 @@ class Gate:
     bench: Bench = field(default_factory=Bench)
     secrets: dict[str, str] = field(default_factory=dict[str, str])
     deployments: dict[str, Deployment] = field(default_factory=dict[str, Deployment])
+    prefer: Preference = "order"
+    weights: dict[str, int] = field(default_factory=dict[str, int])
+    cache: CacheRule | None = None
+    hedge_s: float | None = None
 
     def __post_init__(self) -> None:
         self.bench.performers = {
             MODEL_INVOKE.name: ModelInvoke(
-                catalogues=self._catalogue, health=Health(self.bench.clock), counting=DIALECTS.counting
+                catalogues=self.catalogue,
+                health=Health(self.bench.clock),
+                pace=Pace(self.bench.clock),
+                counting=DIALECTS.counting,
+                cached=CachedAnswers(dialects=DIALECTS, clock=self.bench.clock),
+                hedging=Hedging(self._reserve_again),
             ),
+            MODEL_RECALL.name: ModelRecall(dialects=DIALECTS, clock=self.bench.clock),
+            MODEL_PASS.name: ModelPassThrough(catalogues=self.catalogue),
             MODEL_DISPATCH.name: ModelDispatcher(
-                egress=self.egress, providers=_PROVIDERS, dialects=DIALECTS, secrets=self.secrets.__getitem__
+                egress=self.egress,
+                providers=PROVIDERS,
+                dialects=DIALECTS,
+                secrets=self.secrets.__getitem__,
+                clock=self.bench.clock,
             ),
         }
 
@@ -85,19 +117,35 @@ class Gate:
         network: str = "loopback",
         streaming: bool = True,
         lacks: Iterable[Need] = (),
+        key: str | None = None,
+        options: Mapping[str, str] | None = None,
+        quirks: Iterable[str] = (),
+        model: str | None = None,
+        context_tokens: int | None = None,
     ) -> None:
-        """Add a deployment."""
-        usual = _PROVIDERS[provider].capability
+        """Add a deployment; `key` is the secret itself."""
+        if key is not None:
+            self.secrets[f"env:KEY_OF_{id}"] = key
+        usual = PROVIDERS[provider].capability
         self.deployments[id] = Deployment(
             id=id,
             provider=provider,
-            model=f"{id}-model",
-            base_url=simulator.base_url if provider == "anthropic" else simulator.openai_url,
+            model=model or f"{id}-model",
+            base_url=simulator.base_url if provider in _BARE else simulator.openai_url,
+            key=None if key is None else f"env:KEY_OF_{id}",
+            options=tuple(sorted((options or {}).items())),
+            quirks=frozenset(quirks),
             clearance=clearance,
             price=price,
             network=network,
-            capability=replace(usual, streaming=streaming, **dict.fromkeys(lacks, False)),
+            capability=replace(
+                usual, streaming=streaming, context_tokens=context_tokens, **dict.fromkeys(lacks, False)
+            ),
         )
+
+    def at(self, id: str, base_url: str) -> None:  # noqa: A002 - the field's own name
+        """Move a deployment to another address."""
+        self.deployments[id] = replace(self.deployments[id], base_url=base_url)
 
     def action(
         self,
@@ -120,6 +168,11 @@ class Gate:
         if wire == "anthropic":
             request["max_tokens"] = 64
         match = Match("count_tokens" if counts else "chat")
+        if wire == "responses":
+            request["input"] = request.pop("messages")
+        if wire == "gemini":
+            request = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
+            match = match._replace(model="chat", stream=stream, query={"alt": "sse"})
         sent = json.dumps({**request, **(body or {})}).encode()
         call = DIALECTS.clients[_WIRES[wire]].read_call(sent, headers={}, match=match)
         context = Context(use_case=use_case, floor=floor, grant=grant)
@@ -157,8 +210,23 @@ class Gate:
             written = [writer.write(event) async for event in stream.items]
         return b"".join((*written, writer.end()))
 
-    def _catalogue(self, tenant: str) -> Catalogue:
-        return Catalogue(self.deployments, {"chat": Alias("chat", tuple(self.deployments))}, "1")
+    async def _reserve_again(self, action: Action[Any, Any, Any]) -> Reservation:
+        admission = self.bench.admission
+        if isinstance(admission, KeyAdmitter):
+            return await admission.reserve_again(action)
+        return await self.bench.admitter.reserve(action, ALLOW)
+
+    def catalogue(self, tenant: str) -> Catalogue:
+        """Return the catalogue with the alias `chat`."""
+        alias = Alias(
+            "chat",
+            tuple(self.deployments),
+            prefer=self.prefer,
+            weights=self.weights,
+            cache=self.cache,
+            hedge_s=self.hedge_s,
+        )
+        return Catalogue(self.deployments, {"chat": alias}, "1")
 
 
 @asynccontextmanager

@@ -207,13 +207,15 @@ async def _application(worker: assembly.Worker, console: Path, counts: Counts) -
         database.is_up,
         lambda: logs.states,
     )
+    app = application_of(worker, state, health_of(worker, state, name="0"))
     async with asyncio.TaskGroup() as group:
         tasks = [
+            group.create_task(app.background.run_forever()),
             group.create_task(state.streams.sweep_forever()),
             group.create_task(database.run_forever(every_s=0.02)),
             group.create_task(logs.run_forever()),
         ]
-        yield application_of(worker, state, health_of(worker, state, name="0"))
+        yield app
         for task in tasks:
             task.cancel()
 

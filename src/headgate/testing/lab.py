@@ -45,6 +45,14 @@ network = "lab"
 key = "env:LAB_PROVIDER_KEY"
 
 [[deployment]]
+id = "cloud-gemini"
+provider = "gemini"
+model = "gemini-sim"
+base_url = "http://127.0.0.1:{cloud}"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+
+[[deployment]]
 id = "unreliable-openai"
 provider = "openai"
 model = "gpt-sim"
@@ -59,6 +67,23 @@ model = "claude-sim"
 base_url = "http://127.0.0.1:{cloud}"
 network = "lab"
 key = "env:LAB_PROVIDER_KEY"
+
+[[deployment]]
+id = "unreliable-gemini"
+provider = "gemini"
+model = "gemini-sim"
+base_url = "http://127.0.0.1:{cloud}"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+
+[[deployment]]
+id = "seeing-gemini"
+provider = "gemini"
+model = "gemini-sim"
+base_url = "http://127.0.0.1:{cloud}"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+clearance = {{ categories = ["unscanned"] }}
 
 [[deployment]]
 id = "seeing-openai"
@@ -85,6 +110,40 @@ model = "org/model-with-slash"
 base_url = "http://127.0.0.1:{onprem}/v1"
 clearance = {{ level = "restricted", categories = ["pii", "phi", "pci"], custody = "organisation" }}
 
+[[deployment]]
+id = "kinds-openai"
+provider = "openai"
+model = "gpt-sim"
+base_url = "http://127.0.0.1:{cloud}/v1"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+operations = ["chat", "moderate", "rerank", "image", "speech"]
+quirks = ["completions_upstream"]
+price = {{ input = 1.0, output = 2.0, search = 0.002, image = 0.04, characters = 15.0 }}
+
+[[deployment]]
+id = "kinds-cohere"
+provider = "cohere"
+model = "rerank-sim"
+base_url = "http://127.0.0.1:{cloud}/compatibility/v1"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+price = {{ search = 0.002 }}
+
+[[alias]]
+id = "kinds"
+deployments = ["kinds-openai"]
+
+[[alias]]
+id = "ranking"
+operation = "rerank"
+deployments = ["cloud-gemini", "kinds-cohere"]
+
+[[alias]]
+id = "omni-moderation-latest"
+operation = "moderate"
+deployments = ["kinds-openai"]
+
 [[alias]]
 id = "cloud"
 deployments = ["cloud-openai"]
@@ -92,6 +151,18 @@ deployments = ["cloud-openai"]
 [[alias]]
 id = "claude"
 deployments = ["cloud-anthropic"]
+
+[[alias]]
+id = "gem"
+deployments = ["cloud-gemini"]
+
+[[alias]]
+id = "seeing-gem"
+deployments = ["seeing-gemini"]
+
+[[alias]]
+id = "unreliable-gem"
+deployments = ["unreliable-gemini"]
 
 [[alias]]
 id = "seeing"
@@ -128,6 +199,11 @@ operation = "embed"
 deployments = ["cloud-openai"]
 
 [[alias]]
+id = "gem-embed"
+operation = "embed"
+deployments = ["cloud-gemini"]
+
+[[alias]]
 id = "own-embed"
 operation = "embed"
 deployments = ["onprem"]
@@ -162,6 +238,15 @@ text = '''
 @does("ask")
 forbid (principal, action == Headgate::Action::"model.dispatch", resource)
 when {{ context.use_case.id == "careful" && resource.custody != "organisation" }};
+'''
+
+[[policy]]
+id = "passing"
+text = '''
+@id("clerks-pass-requests-through")
+@reason("the clerk looks after the provider's vector stores")
+permit (principal, action == Headgate::Action::"model.pass_through", resource)
+when {{ principal.id == "clerk" && (resource.method != "DELETE" || resource.path like "vector_stores/*") }};
 '''
 
 [[person]]

@@ -9,6 +9,7 @@ from typing import Self
 
 from headgate.testing.simulator.script import Script
 from headgate.testing.simulator.server import Answering, Received, Simulator
+from headgate.wire.aws_signing import AwsKey
 
 _START_S = 10.0
 
@@ -19,10 +20,11 @@ class ThreadedSimulator:
     Args:
         key: the key that clients must send; None accepts any.
         keep: the number of newest requests in `requests`.
+        aws_key: the access key that signs calls of Bedrock; None accepts any.
     """
 
-    def __init__(self, *, key: str | None = None, keep: int = 10_000) -> None:
-        self._simulator = Simulator(key=key, keep=keep)
+    def __init__(self, *, key: str | None = None, keep: int = 10_000, aws_key: AwsKey | None = None) -> None:
+        self._simulator = Simulator(key=key, keep=keep, aws_key=aws_key)
         self._usual = self._simulator.default
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -44,6 +46,10 @@ class ThreadedSimulator:
     def connections(self) -> int:
         """The number of connections since `reset`."""
         return self._simulator.connections - self._connections_before
+
+    def service_account(self) -> str:
+        """Return the JSON key of the service account to which the simulator issues tokens."""
+        return self._simulator.issuer.service_account(self._simulator.base_url)
 
     def script(self, *scripts: Script | Answering) -> None:
         """Queue the answers to the next requests."""

@@ -13,10 +13,10 @@ from typing import Any, Final, cast
 import msgspec
 
 from headgate.kernel.errors import Upstream
-from headgate.wire.anthropic_encoding import tool_input
 from headgate.wire.anthropic_provider_stream import AnthropicEvent
 from headgate.wire.model_call import ModelEvent
 from headgate.wire.token_counts import count_of, leniently_decoded
+from headgate.wire.tool_arguments import tool_input
 
 _Fields = dict[str, msgspec.Raw]
 _FIELDS: Final = msgspec.json.Decoder(_Fields)

@@ -37,7 +37,7 @@ from headgate.wire.conversation import (
 )
 from headgate.wire.dialect import WireEvent
 from headgate.wire.json_document import TooDeep, decoded_inside
-from headgate.wire.json_edits import edit_fields
+from headgate.wire.json_edits import Path, edit_fields
 from headgate.wire.model_call import ModelCall, ModelEvent, StopReason, Usage
 from headgate.wire.sse import frame
 
@@ -91,10 +91,15 @@ class _Block:
 
 
 class AnthropicWriter:
-    """Encodes one stream; implements `EventWriter`. Belongs to one task."""
+    """Encodes one stream; implements `EventWriter`. Belongs to one task.
 
-    def __init__(self, call: ModelCall) -> None:
+    Args:
+        answer_id: the id of the answer; None takes that of the provider.
+    """
+
+    def __init__(self, call: ModelCall, *, answer_id: str | None = None) -> None:
         self._call = call
+        self._fixed_id = answer_id
         self._blocks: deque[_Block] = deque()
         self._tools: dict[int, _Block] = {}
         self._ids: set[str] = set()
@@ -151,7 +156,10 @@ class AnthropicWriter:
         self._is_passing = True
         data = event.data
         if event.kind == "message_start":
-            data = edit_fields(data, {("message", "model"): msgspec.json.encode(self._call.model)})
+            edits: dict[Path, bytes | None] = {("message", "model"): msgspec.json.encode(self._call.model)}
+            if self._fixed_id is not None:
+                edits["message", "id"] = msgspec.json.encode(self._fixed_id)
+            data = edit_fields(data, edits)
         return frame(data, event.kind)
 
     def _take(self, delta: Delta, out: list[bytes]) -> None:
@@ -198,7 +206,7 @@ class AnthropicWriter:
             usage = replace(usage, input_tokens=estimated_tokens(self._call.content), is_estimate=True)
             self._usage = usage
         message: _Json = {
-            "id": anthropic_message_id(self._reply_id),
+            "id": self._fixed_id or anthropic_message_id(self._reply_id),
             "type": "message",
             "role": "assistant",
             "model": self._call.model,

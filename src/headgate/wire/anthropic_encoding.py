@@ -47,15 +47,16 @@ from headgate.wire.conversation import (
     ToolUse,
 )
 from headgate.wire.dialect import Outgoing
-from headgate.wire.json_document import MAX_DEPTH, TooDeep, decoded_inside
 from headgate.wire.names import sent_name
 from headgate.wire.schemas import anthropic_strict, input_schema_of
+from headgate.wire.tool_arguments import tool_input
 
 _Json = dict[str, Any]
 
 QUIRKS: Final = frozenset({"sampling", "thinking_budget", "system_turns"})
 """The quirks that a deployment's configuration may name."""
 
+_COUNTED: Final = frozenset({"model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"})
 MAX_BREAKPOINTS: Final = 4
 MIN_THINKING_TOKENS: Final = 1024
 _LEAST_TOP_P: Final = 0.95
@@ -76,6 +77,16 @@ def write_request(conversation: Conversation, outgoing: Outgoing) -> bytes:
         Invalid: this wire format cannot express the request, such as a choice of a missing tool.
     """
     return msgspec.json.encode(_Writer(conversation, outgoing).request())
+
+
+def write_count_request(conversation: Conversation, outgoing: Outgoing) -> bytes:
+    """Write a conversation as a request for a token count, which takes only fields of the prompt.
+
+    Raises:
+        Invalid: as `write_request`.
+    """
+    request = _Writer(conversation, outgoing).request()
+    return msgspec.json.encode({name: value for name, value in request.items() if name in _COUNTED})
 
 
 def unsaid(conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
@@ -142,21 +153,6 @@ def answer_block(part: Part) -> _Json | None:
             return _tool_use(part, fault=Upstream)
         case _:
             return None
-
-
-def tool_input(arguments: str, *, fault: type[Invalid | Upstream]) -> msgspec.Raw | _Json:
-    """Return a tool call's arguments as a JSON object, byte for byte; wrap any other text.
-
-    Raises:
-        fault: the arguments are nested deeper than a body may be.
-    """
-    if not arguments.strip():
-        return {}
-    try:
-        value = decoded_inside(arguments)
-    except TooDeep as error:
-        raise fault(f"the arguments of a tool call are nested deeper than {MAX_DEPTH} levels") from error
-    return msgspec.Raw(arguments.encode()) if isinstance(value, dict) else {"arguments": arguments}
 
 
 @dataclass(slots=True)

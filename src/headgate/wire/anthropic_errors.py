@@ -56,6 +56,9 @@ _OVERFLOW: Final = re.compile(
     r"maximum context length is (?P<limit>\d+)[\s\S]{0,200}?"
     r"(?:resulted in|requested(?: about)?|has|contains?) (?P<used>\d+)"
 )
+_GEMINI_OVERFLOW: Final = re.compile(
+    r"input token count \((?P<used>\d+)\) exceeds the maximum number of tokens allowed \((?P<limit>\d+)\)"
+)
 _OVERFLOWS: Final = ("maximum context length", "context_length_exceeded", "exceeds the available context size")
 
 
@@ -77,7 +80,10 @@ class _Error(msgspec.Struct):
 
 
 class _Body(msgspec.Struct):
-    error: _Error
+    """An error answer; Bedrock sends a message without the envelope."""
+
+    error: _Error | None = None
+    message: str = ""
 
 
 class _Rendering(NamedTuple):
@@ -92,7 +98,8 @@ _BODY: Final = msgspec.json.Decoder(_Body)
 def read_upstream_error(status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
     """Turn a provider's error answer into ours; `headers` have names in lower case."""
     try:
-        error = _BODY.decode(body).error
+        said = _BODY.decode(body)
+        error = said.error or _Error(message=said.message)
     except (msgspec.DecodeError, UnicodeDecodeError):
         # A proxy answered in its own form, such as an HTML page. The caller does not see its text.
         error = _Error()
@@ -140,7 +147,7 @@ def context_overflow(message: str) -> str | None:
     Clients of this wire recognise a context overflow by these words. Returns None for any other
     message, and for a message in these words already.
     """
-    found = _OVERFLOW.search(message)
+    found = _OVERFLOW.search(message) or _GEMINI_OVERFLOW.search(message)
     if found is not None:
         return f"prompt is too long: {found['used']} tokens > {found['limit']} maximum"
     if any(words in message for words in _OVERFLOWS):

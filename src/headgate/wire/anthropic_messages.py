@@ -2,7 +2,7 @@
 
 It serves `POST /v1/messages` and `POST /v1/messages/count_tokens`. A request for a token count has
 no `max_tokens`, and its answer is `{"input_tokens": n}`. `anthropic_encoding` lists the quirks of
-deployments.
+deployments, and `anthropic_state` has the threads.
 
 Source: docs of the Messages API; the types of the `anthropic` SDK 2.x.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, cast
 
 import msgspec
@@ -18,10 +19,18 @@ import msgspec
 from headgate.kernel.content import Content
 from headgate.kernel.errors import Invalid, Upstream
 from headgate.kernel.extensions import Manifest
+from headgate.wire import anthropic_state as state
 from headgate.wire.anthropic_assembling import AnthropicAssembler
 from headgate.wire.anthropic_client_stream import AnthropicWriter
 from headgate.wire.anthropic_decoding import misfit, read_answer, read_conversation
-from headgate.wire.anthropic_encoding import MIN_THINKING_TOKENS, QUIRKS, unsaid, write_answer, write_request
+from headgate.wire.anthropic_encoding import (
+    MIN_THINKING_TOKENS,
+    QUIRKS,
+    unsaid,
+    write_answer,
+    write_count_request,
+    write_request,
+)
 from headgate.wire.anthropic_errors import ThreadUnsupported, read_upstream_error
 from headgate.wire.anthropic_plane import ANTHROPIC
 from headgate.wire.anthropic_provider_stream import AnthropicReader
@@ -33,6 +42,7 @@ from headgate.wire.json_edits import Path
 from headgate.wire.model_call import ModelCall, ModelReply, Usage
 from headgate.wire.needs import needs_of
 from headgate.wire.replaying import anthropic_stream_of
+from headgate.wire.stateful import Earlier, State
 from headgate.wire.surrogates import parse_answer
 from headgate.wire.token_counts import count_of
 from headgate.wire.tool_names import objects_in, with_names
@@ -140,7 +150,7 @@ class _ReplyHead(msgspec.Struct):
 
 
 class AnthropicMessages:
-    """The dialect; implements `WholeDialect`."""
+    """The dialect; implements `WholeDialect` and `StatefulDialect`."""
 
     __slots__ = ()
 
@@ -169,11 +179,7 @@ class AnthropicMessages:
             request = msgspec.convert(document.value, _Request)
         except msgspec.ValidationError as exc:
             raise misfit(exc) from exc
-        if fields.get("thread") is not None:
-            raise ThreadUnsupported(
-                "thread: conversations are not held here; send the whole conversation without `thread`", param="thread"
-            )
-        _check(request, counts=match.operation == "count_tokens")
+        _check(request, counts=match.operation == "count_tokens", continues=state.check_thread(fields))
         return ModelCall(
             wire=NAME,
             content=document,
@@ -189,6 +195,11 @@ class AnthropicMessages:
         """Return the client's bytes, edited for the deployment's model and `max_tokens` cap."""
         document = _document(call.content)
         fields = document.fields()
+        if fields.get("thread") is not None:
+            # Behind one key at the provider, every caller could continue everyone's threads.
+            raise ThreadUnsupported(
+                "thread: no provider holds it; send the whole conversation without `thread`", param="thread"
+            )
         edits: dict[Path, bytes | None] = {}
         if fields.get("model") != outgoing.model:
             edits["model",] = msgspec.json.encode(outgoing.model)
@@ -244,6 +255,18 @@ class AnthropicMessages:
         count = msgspec.json.encode({"input_tokens": estimated_tokens(call.content)})
         return ModelReply(NAME, JsonDocument.parse(count), Usage(input_tokens=0, output_tokens=0))
 
+    def write_count(self, conversation: Conversation, outgoing: Outgoing) -> bytes:
+        """Write the typed form as a request for a token count."""
+        return write_count_request(conversation, outgoing)
+
+    def count_in(self, reply: ModelReply) -> int:
+        """Return the number of tokens in an answer."""
+        return count_of(_document(reply.content).fields().get("input_tokens")) or 0
+
+    def count_reply(self, tokens: int) -> bytes:
+        """Write a token count of another wire."""
+        return msgspec.json.encode({"input_tokens": tokens})
+
     def rename_tools(self, reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
         """Return an answer with the called tools renamed."""
         document = _document(reply.content)
@@ -280,6 +303,8 @@ class AnthropicMessages:
         Raises:
             Invalid: the request has a part that no other provider can use.
         """
+        if _document(content).fields().get("thread") is not None:
+            raise ThreadUnsupported("thread: this model's provider holds no threads", param="thread")
         return read_conversation(content)
 
     def from_conversation(self, conversation: Conversation, outgoing: Outgoing) -> bytes:
@@ -302,19 +327,50 @@ class AnthropicMessages:
         """Write an answer of another wire as a message; ignore `call` and `created`."""
         return write_answer(reply, model=model)
 
+    def state_of(self, call: ModelCall) -> State | None:
+        """Return what a call wants of kept state; None for one without a thread."""
+        return state.state_of(_document(call.content))
+
+    def unknown(self, previous: str) -> state.ThreadUnknown:
+        """Return the error for a call that continues an unknown thread."""
+        return state.unknown()
+
+    def after(self, call: ModelCall, earlier: Earlier) -> ModelCall:
+        """Return the call with the thread before its own messages."""
+        document = state.after(_document(call.content), earlier.exchanges)
+        whole = self.read_call(document.raw, headers={}, match=Match(call.operation))
+        return replace(whole, headers=call.headers)
+
+    def new_id(self, unique: str) -> str:
+        """Return the id of a new answer."""
+        return f"msg_{unique}"
+
+    def write_events_as(self, call: ModelCall, *, answer: str, created: int = 0) -> state.ThreadWriter:
+        """Return an encoder for an answer with this id."""
+        return state.ThreadWriter(call, answer_id=answer)
+
+    def named(self, body: bytes, *, call: ModelCall, answer: str) -> bytes:
+        """Return a whole answer under this id."""
+        return state.named(body, answer=answer)
+
+    def exchange(self, call: ModelCall, body: bytes) -> bytes:
+        """Return the exchange of a client's call and its whole answer."""
+        return state.exchange(_document(call.content), body)
+
 
 dialect: Final = AnthropicMessages()
 """The dialect of messages and of token counts."""
 
 
-def _check(request: _Request, *, counts: bool) -> None:
+def _check(request: _Request, *, counts: bool, continues: bool) -> None:
+    """Check a request. One that continues a thread has tools and messages in it."""
     if not request.model:
         raise Invalid("model: must not be empty", param="model")
     if request.max_tokens is None and not counts:
         raise Invalid("max_tokens: field required", param="max_tokens")
     if request.max_tokens is not None and request.max_tokens < 0:
         raise Invalid("max_tokens: must not be negative", param="max_tokens")
-    if not request.messages:
+    if not request.messages and not continues:
         raise Invalid("messages: at least one message is required", param="messages")
     for index, turn in enumerate(request.messages):
         if turn.role not in ("user", "assistant", "system"):
@@ -323,7 +379,7 @@ def _check(request: _Request, *, counts: bool) -> None:
     if request.temperature is not None and not 0 <= request.temperature <= 1:
         raise Invalid("temperature: must be between 0 and 1", param="temperature")
     choice = request.tool_choice
-    if choice is not None and choice.type == "tool":
+    if choice is not None and choice.type == "tool" and not continues:
         names = {tool.name for tool in request.tools or ()}
         if choice.name is None or choice.name not in names:
             raise Invalid(

@@ -33,7 +33,9 @@ _ANTHROPIC_REASONS: Final[Mapping[StopReason, str]] = {
     "content_filter": "refusal",
 }
 _TOOL_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_MEDIA: Final = re.compile(rb'"type"\s*+:\s*+"(?:image|image_url|input_image|document|file|input_file)"')
+_MEDIA: Final = re.compile(
+    rb'"type"\s*+:\s*+"(?:image|image_url|input_image|document|file|input_file)"|"(?:inlineData|fileData)"\s*+:'
+)
 _MEDIA_TOKENS: Final = 1600
 _CHARS_PER_TOKEN: Final = 3.5
 

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Protocol
 
 from headgate.kernel.content import Content
 from headgate.kernel.errors import HeadgateError, Upstream
 from headgate.kernel.extensions import Manifest
 from headgate.wire.conversation import Conversation, Delta, Reply
+from headgate.wire.embedding import EmbeddingTexts, Vectors
 from headgate.wire.model_call import ModelCall, ModelEvent, ModelReply, Operation
 from headgate.wire.plane import Plane
 from headgate.wire.sse import SseEvent
@@ -31,6 +33,14 @@ MODEL: Final = "{model}"
 _READ_OF_EVERY_ANSWER: Final = ("retry-after", "x-should-retry", "date", "x-headgate-")
 
 
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+BodyForm = Literal["json", "form", "any"]
+"""The form of a request's body: JSON, `multipart/form-data`, or any."""
+
+NO_QUERY: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 class Match(NamedTuple):
     """The operation, model and stream flag from a request's path.
 
@@ -38,11 +48,22 @@ class Match(NamedTuple):
         model: the model in the path. No scan sees a path, so the dialect also puts the name
             into the call's content.
         stream: whether the path asks for a stream; None if the body decides.
+        query: the parameters of the request's query. No scan sees them, so a dialect reads only
+            parameters with a fixed set of values.
+        method: the request's method.
+        body: the form of its body.
+        variant: the variant of the route.
+        pairs: all parameters of the query, also repeated and empty ones, for a body of any form.
     """
 
     operation: Operation
     model: str | None = None
     stream: bool | None = None
+    query: Mapping[str, str] = NO_QUERY
+    method: Method = "POST"
+    body: BodyForm = "json"
+    variant: str = ""
+    pairs: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +74,16 @@ class Route:
         path: the whole path. It may contain `{model}` once, for at least one character.
         operation: the operation of its requests.
         stream: whether its answers are streams; None if the body decides.
+        body: the form of its requests' bodies.
+        variant: tells routes of one operation apart, such as `compact`.
     """
 
-    method: Literal["POST"]
+    method: Method
     path: str
     operation: Operation
     stream: bool | None = None
+    body: BodyForm = "json"
+    variant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +94,7 @@ class AnswerHeaders:
         rate_limits: headers with the provider's limits. The gateway sends them to the client with
             answers and with errors.
         request_ids: headers with the provider's id of the request.
+        others: further headers that the dialect reads.
 
     Attributes:
         told: the headers that the gateway sends to the client of a stream.
@@ -77,12 +103,13 @@ class AnswerHeaders:
 
     rate_limits: tuple[str, ...] = ()
     request_ids: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     told: tuple[str, ...] = field(init=False)
     read: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "told", (*self.rate_limits, *self.request_ids))
-        object.__setattr__(self, "read", (*self.told, *_READ_OF_EVERY_ANSWER))
+        object.__setattr__(self, "read", (*self.told, *self.others, *_READ_OF_EVERY_ANSWER))
 
 
 class Outgoing(NamedTuple):
@@ -93,12 +120,14 @@ class Outgoing(NamedTuple):
         quirks: switches of the provider's capability profile; each dialect's module lists its own.
         cap_output_tokens: the maximum number of generated tokens, or None.
         default_output_tokens: the limit for a wire that demands one, if the client gave none.
+        tag: marks the parts of an answer that only this deployment can read again; see `Binding`.
     """
 
     model: str
     quirks: frozenset[str] = frozenset()
     cap_output_tokens: int | None = None
     default_output_tokens: int = 4096
+    tag: str = ""
 
 
 class WireEvent(ModelEvent, Protocol):
@@ -106,6 +135,21 @@ class WireEvent(ModelEvent, Protocol):
 
     def deltas(self) -> Sequence[Delta]:
         """Return the typed form, after any edit; the event alone determines it."""
+        ...
+
+
+class Binding(Protocol):
+    """The methods of a dialect with parts of an answer that only the deployment that issued them can read again.
+
+    `write_call` takes the mark off for that deployment, and leaves the part out for others.
+    """
+
+    def bound_reply(self, reply: ModelReply, tag: str) -> ModelReply:
+        """Return a whole answer with the tag in such parts."""
+        ...
+
+    def bound_event(self, event: WireEvent, tag: str) -> WireEvent:
+        """Return an event of a stream with the tag in such parts."""
         ...
 
 
@@ -312,6 +356,58 @@ class TokenCounting(Protocol):
 
     def estimated_count(self, call: ModelCall) -> ModelReply:
         """Return an estimated token count, for a call that no deployment counts."""
+        ...
+
+
+class CountCrossing(Protocol):
+    """The methods of a dialect for both ends whose token counts cross wires."""
+
+    def write_count(self, conversation: Conversation, outgoing: Outgoing) -> bytes:
+        """Write the typed form as a request for a token count.
+
+        Raises:
+            Invalid: this wire format cannot express the conversation.
+        """
+        ...
+
+    def count_in(self, reply: ModelReply) -> int:
+        """Return the number of tokens in an answer of this wire."""
+        ...
+
+    def count_reply(self, tokens: int) -> bytes:
+        """Write a token count of another wire as an answer of this."""
+        ...
+
+
+class EmbeddingCrossing(Protocol):
+    """The methods of a dialect for both ends whose embeddings cross wires."""
+
+    def to_texts(self, content: Content) -> EmbeddingTexts:
+        """Build the typed form of a request.
+
+        Raises:
+            Invalid: the request has an input without a text.
+        """
+        ...
+
+    def from_texts(self, texts: EmbeddingTexts, outgoing: Outgoing) -> bytes:
+        """Write the typed form as a request of this wire."""
+        ...
+
+    def unsaid_of_texts(self, texts: EmbeddingTexts) -> tuple[str, ...]:
+        """Return the names of our fields that `from_texts` leaves out."""
+        ...
+
+    def to_vectors(self, reply: ModelReply) -> Vectors:
+        """Build the typed form of an answer of this wire.
+
+        Raises:
+            Upstream: the answer holds no vectors.
+        """
+        ...
+
+    def from_vectors(self, vectors: Vectors, *, model: str, call: ModelCall) -> bytes:
+        """Write the vectors of another wire as an answer for the client that sent `call`."""
         ...
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, cast
 from headgate.kernel.content import Origin
 
 _ROLE, _CONTENT, _SYSTEM, _NULL = b"role", b"content", b"system", b"null"
+_INSTRUCTIONS = b"instructions"
 
 
 class Authors(Protocol):
@@ -85,9 +86,9 @@ class Talk:
                 self._runs.append(Joined([position for one in messages for position in one], is_one_text=False))
 
 
-def is_silent(fields: Mapping[str, Any]) -> bool:
-    """Whether a turn is empty, so that wires leave it out."""
-    content: Any = fields.get("content")
+def is_silent(fields: Mapping[str, Any], parts_key: str = "content") -> bool:
+    """Whether a turn is empty, so that wires leave it out; `parts_key` is the key of its parts."""
+    content: Any = fields.get(parts_key)
     parts = cast("list[Any]", content) if isinstance(content, list) else [content]
     return not any(map(_says, parts)) and not fields.get("tool_calls") and not fields.get("function_call")
 
@@ -114,6 +115,7 @@ def may_join_turns(strings: Sequence[bytes], between: bytes, layout: Authors) ->
     authors = [layout.roles[name] for name in names]
     talking = [author for author in authors if author != "system"]
     systems = len(authors) - len(talking) + strings[: strings.index(_ROLE)].count(_SYSTEM)
+    systems += _INSTRUCTIONS in strings
     if systems > 1 or any(one == other for one, other in pairwise(talking)):
         return True
     # A wire leaves out an empty answer, which joins the turns on both sides of it.

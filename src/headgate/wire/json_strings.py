@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, NamedTuple, cast
 
 from headgate.kernel.content import Origin, Segment
@@ -22,9 +23,15 @@ class Layout:
         turns: the top-level lists whose items have a `role`, with the origin of items without a
             known role.
         roles: the origins by an item's `role`.
-        answers: the lists of an answer whose items hold a turn of the assistant, with the key of
-            that turn. The name "" stands for the answer itself.
+        answers: the lists of an answer whose items hold a turn of the assistant, or the object that
+            holds the only one, with the key of that turn. The name "" stands for the answer itself,
+            and the key "" for the item itself.
         types: the origins by an object's `type`, at any depth below a turn, such as `tool_result`.
+        keys: the origins by the key of an object, at any depth below a turn, such as
+            `functionResponse`.
+        parts: the key of a turn's text or parts.
+        joins_turns: whether consecutive turns of the assistant are one answer. Some clients send
+            each piece of a streamed answer back as a turn of its own.
         media_keys: the keys whose values may be base64 of media, each with the condition that
             makes this certain. The condition is a field of the same object and its value ("" for
             any value), or None if the key is enough.
@@ -38,6 +45,9 @@ class Layout:
     roles: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
     answers: Mapping[str, str] = field(default_factory=dict[str, str])
     types: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
+    keys: Mapping[str, Origin] = field(default_factory=dict[str, Origin])
+    parts: str = "content"
+    joins_turns: bool = False
     media_keys: Mapping[str, tuple[str, str] | None] = field(default_factory=dict[str, "tuple[str, str] | None"])
     signed: str | None = None
     spelling: frozenset[str] = frozenset()
@@ -52,7 +62,7 @@ class Layout:
 
     def __post_init__(self) -> None:
         words = {"type"} if self.types else set[str]()
-        for origins in (self.fields, self.turns, self.roles, self.types):
+        for origins in (self.fields, self.turns, self.roles, self.types, self.keys):
             words |= {word for word, origin in origins.items() if origin == "tool"}
         object.__setattr__(self, "tool_words", _quoted(words))
         object.__setattr__(self, "walked_for", _quoted(words | {*self.media_keys}))
@@ -114,11 +124,25 @@ def spoken_texts(value: Any, layout: Layout) -> list[str]:
     For an answer, also return the joined text of each turn. Another wire may join the parts of an
     answer, and its client then sends the joined text back.
     """
+    if layout.joins_turns:
+        return list(_joined_texts(value, layout))
     texts: list[str] = []
     for turn, is_answer in _turns_of(value, layout):
-        found = _texts_of(turn)
+        found = _texts_of(turn, layout)
         texts += (*found, "".join(found)) if is_answer and len(found) > 1 else found
     return texts
+
+
+def _joined_texts(value: Any, layout: Layout) -> Iterator[str]:
+    """Yield the text of each run of consecutive turns of the assistant."""
+    fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    for name in layout.turns:
+        turns = fields.get(name)
+        listed = cast("list[Any]", turns) if isinstance(turns, list) else []
+        for is_answer, run in groupby(listed, key=lambda turn: _role(turn, layout) == "assistant"):
+            text = "".join(text for turn in run for text in _texts_of(turn, layout)) if is_answer else ""
+            if text:
+                yield text
 
 
 def signed_texts(value: Any, layout: Layout) -> list[tuple[str, str]]:
@@ -126,7 +150,7 @@ def signed_texts(value: Any, layout: Layout) -> list[tuple[str, str]]:
 
     The strings are the same objects as in `value`.
     """
-    parts = [part for turn, _ in _turns_of(value, layout) for part in _parts_of(turn)]
+    parts = [part for turn, _ in _turns_of(value, layout) for part in _parts_of(turn, layout)]
     pairs: list[tuple[Any, Any]] = [(part.get(layout.signed or ""), part.get("signature")) for part in parts]
     # Python shares strings of one character, so their identity does not tell their place.
     return [pair for pair in pairs if all(isinstance(text, str) and len(text) > 1 for text in pair)]
@@ -143,9 +167,11 @@ def _turns_of(value: Any, layout: Layout) -> Iterator[tuple[Mapping[str, Any], b
             if _role(turn, layout) == "assistant":
                 yield turn, False
     for name, key in layout.answers.items():
-        items: Any = fields.get(name, ()) if name else ({key: fields},)
-        for item in items:
-            yield item[key], True
+        items: Any = fields.get(name, ()) if name else {key: fields}
+        for item in cast("list[Any]", [items] if isinstance(items, dict) else items):
+            turn = item.get(key) if key else item
+            if isinstance(turn, dict):  # Gemini leaves out the turn of a blocked answer
+                yield cast("dict[str, Any]", turn), True
 
 
 def _role(turn: Any, layout: Layout) -> Origin | None:
@@ -153,16 +179,17 @@ def _role(turn: Any, layout: Layout) -> Origin | None:
     return layout.roles.get(role) if isinstance(role, str) else None
 
 
-def _texts_of(turn: Mapping[str, Any]) -> list[str]:
-    content = turn.get("content")
+def _texts_of(turn: Mapping[str, Any], layout: Layout) -> list[str]:
+    content = turn.get(layout.parts)
     if isinstance(content, str):
         return [content]
-    said: list[Any] = [part.get("text") for part in _parts_of(turn)]
+    # Gemini marks the text of thoughts, which is no answer.
+    said: list[Any] = [part.get("text") for part in _parts_of(turn, layout) if part.get("thought") is not True]
     return [text for text in said if isinstance(text, str)]
 
 
-def _parts_of(turn: Mapping[str, Any]) -> list[dict[str, Any]]:
-    content = turn.get("content")
+def _parts_of(turn: Mapping[str, Any], layout: Layout) -> list[dict[str, Any]]:
+    content = turn.get(layout.parts)
     parts = cast("list[Any]", content) if isinstance(content, list) else []
     return [cast("dict[str, Any]", part) for part in parts if isinstance(part, dict)]
 
@@ -233,7 +260,7 @@ class _Walk:
         self._talk.turn(
             said,
             is_answer=origin == "assistant"
-            and not (isinstance(turn, dict) and is_silent(cast("dict[str, Any]", turn))),
+            and not (isinstance(turn, dict) and is_silent(cast("dict[str, Any]", turn), self._layout.parts)),
         )
 
     def _say(self, text: str, origin: Origin) -> None:
@@ -302,7 +329,8 @@ class _Walk:
                 if key == "text" or key == "content":
                     self._say(item, origin)
             elif kind is dict:
-                self._object(item, origin, is_turn=is_turn)
+                inner = layout.keys.get(key, origin) if is_turn and layout.keys else origin
+                self._object(item, inner, is_turn=is_turn)
             elif kind is list:
                 self._item(item, origin, is_turn=is_turn)
             elif kind is int or kind is float:

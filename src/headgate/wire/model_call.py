@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, Self
 
 from headgate.kernel.action import Verb
@@ -11,7 +11,37 @@ from headgate.kernel.content import Content, StreamItem, TextSlot
 from headgate.kernel.hashing import HashedOnce, hashed_once
 from headgate.kernel.labels import EMPTY, Clearance
 
-Operation = Literal["chat", "embed", "count_tokens"]
+Operation = Literal[
+    "chat",
+    "embed",
+    "count_tokens",
+    "moderate",
+    "rerank",
+    "image",
+    "image_edit",
+    "image_variation",
+    "speech",
+    "transcribe",
+    "translate",
+    "raw",
+]
+"""The kinds of calls. `docs/decisions/0030-other-kinds-of-calls.md` lists what adds one."""
+
+KINDS: Mapping[Operation, str] = {
+    "chat": "chat",
+    "embed": "embeddings",
+    "count_tokens": "token counts",
+    "moderate": "moderations",
+    "rerank": "reranking",
+    "image": "images",
+    "image_edit": "edits of images",
+    "image_variation": "variations of images",
+    "speech": "speech",
+    "transcribe": "transcriptions",
+    "translate": "translations of audio",
+    "raw": "other requests",
+}
+"""The kinds of calls in words."""
 
 StopReason = Literal[
     "stop", "stop_sequence", "length", "context_length", "tool_use", "refusal", "content_filter", "pause", "unknown"
@@ -23,8 +53,20 @@ Need = Literal["tools", "images", "json_schema"]
 
 NEEDS_NOTHING = frozenset[Need]()
 
-UNITS = ("input_tokens", "output_tokens", "cache_read_tokens")
-"""The units of the verbs of model calls."""
+JSON = "application/json"
+
+Preference = Literal["order", "weighted", "cheapest", "fastest", "least_loaded", "auto"]
+"""How an alias chooses among the deployments that a call may go to."""
+
+Counts = tuple[tuple[str, int], ...]
+"""Amounts of units besides tokens."""
+
+UNITS = (
+    *("input_tokens", "output_tokens", "cache_read_tokens"),
+    *("images", "audio_seconds", "characters", "searches"),
+    *("cache_hits", "saved_micros"),
+)
+"""The units of the verbs of model calls. The last two count answers from the gateway's cache, and what they saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +75,7 @@ class Usage:
 
     `cache_write_tokens` counts the five-minute writes, and `cache_write_1h_tokens` the one-hour
     writes. Both are part of `input_tokens`. `reasoning_tokens` are part of `output_tokens`.
+    `counts` are the amounts of other units, and `variant` is the quality and size of the images.
     """
 
     input_tokens: int | None = None
@@ -42,6 +85,8 @@ class Usage:
     cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
     is_estimate: bool = False
+    counts: Counts = ()
+    variant: str = ""
 
     def updated(self, later: Usage) -> Usage:
         """Return this report, updated by a later one of the same stream.
@@ -60,6 +105,8 @@ class Usage:
             amounts["output_tokens"] = self.output_tokens
         if self.cache_read_tokens:
             amounts["cache_read_tokens"] = self.cache_read_tokens
+        if self.counts:
+            amounts.update(self.counts)
         return amounts
 
 
@@ -78,6 +125,9 @@ class Price:
 
     Args:
         tiers: the prices of longer prompts, in ascending order of length.
+        version: names the price in records, such as `list 1a2b3c`.
+        unit_micros: the prices of other units: `requests`, `searches`, `images`,
+            `images QUALITY/SIZE`, `audio_seconds` for a minute, and `characters` for a million.
     """
 
     currency: str
@@ -87,6 +137,15 @@ class Price:
     cache_write_micros: int | None = None
     cache_write_1h_micros: int | None = None
     tiers: tuple[PriceTier, ...] = ()
+    version: str = field(default="", compare=False)
+    unit_micros: Counts = field(default=(), repr=False)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether every token is known to cost nothing."""
+        rates = (self.input_micros, self.output_micros, self.cache_read_micros or 0, self.cache_write_micros or 0)
+        units = any(micros for _, micros in self.unit_micros)
+        return rates == (0, 0, 0, 0) and not self.cache_write_1h_micros and not self.tiers and not units
 
     def at(self, input_tokens: int) -> Price:
         """Return the price of a whole call; `input_tokens` includes cached tokens."""
@@ -136,6 +195,7 @@ class Deployment(HashedOnce):
         key: a reference to the credential (`env:NAME`, `file:PATH`), or None.
         network: the name of the egress profile (proxy, private CA, allowed private addresses).
         quirks: switches of the provider's capability profile, such as `max_completion_tokens`.
+        options: the provider's own fields, such as a region: names and values, sorted.
     """
 
     id: str
@@ -150,6 +210,7 @@ class Deployment(HashedOnce):
     quirks: frozenset[str] = EMPTY
     timeout_s: float = 600.0
     tenant: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +225,11 @@ class ModelCall:
         headers: the client's headers that the dialect forwards, names in lower case.
         output_limit: the client's maximum number of output tokens, or None without one.
         needs: the capabilities that an answer needs beyond text.
+        counts: the amounts of units besides tokens that the call asks for, such as images.
+        variant: the quality and size of the images that it asks for.
+        media_type: the content type of the body.
+        answer_type: the content type of a streamed answer that is no stream of events.
+        bound_to: the tag of the deployment that issued a part which no other one can read, or "".
     """
 
     wire: str
@@ -174,6 +240,11 @@ class ModelCall:
     headers: tuple[tuple[str, str], ...] = ()
     output_limit: int | None = None
     needs: frozenset[Need] = NEEDS_NOTHING
+    counts: Counts = ()
+    variant: str = ""
+    media_type: str = JSON
+    answer_type: str = ""
+    bound_to: str = ""
 
     def with_content(self, content: Content) -> Self:
         """Return the call with another body."""
@@ -200,7 +271,9 @@ class ModelDispatch:
         An approval covers these fields, not the id, which may point at another target later.
         """
         deployment = self.deployment
+        options = {f"options.{name}": value for name, value in deployment.options}
         return {
+            **options,
             "provider": deployment.provider,
             "model": deployment.model,
             "base_url": deployment.base_url or "",
@@ -227,6 +300,8 @@ class ModelReply:
     stop_reason: StopReason = "unknown"
     headers: tuple[tuple[str, str], ...] = ()
     deployment: str = ""
+    media_type: str = JSON
+    status: int = 200
 
     def with_content(self, content: Content) -> Self:
         """Return the reply with another body."""
@@ -234,7 +309,16 @@ class ModelReply:
 
     def by(self, deployment: str) -> ModelReply:
         """Return the reply with its deployment set."""
-        return ModelReply(self.wire, self.content, self.usage, self.stop_reason, self.headers, deployment)
+        return ModelReply(
+            self.wire,
+            self.content,
+            self.usage,
+            self.stop_reason,
+            self.headers,
+            deployment,
+            self.media_type,
+            self.status,
+        )
 
 
 class ModelEvent(StreamItem, Protocol):
@@ -287,6 +371,20 @@ MODEL_INVOKE: Verb[ModelCall, ModelEvent, ModelReply] = Verb(
     groups=(USE_MODELS,),
 )
 """Calls a model by its alias: plans candidates, and runs one `model.dispatch` for each attempt."""
+
+MODEL_PASS: Verb[ModelCall, ModelEvent, ModelReply] = Verb(
+    "model.pass_through",
+    ModelCall,
+    ModelEvent,
+    ModelReply,
+    effect="plan",
+    units=UNITS,
+    title="Pass a request through",
+    on="deployment",
+    groups=("pass-through",),
+    attributes={"method": str, "path": str, "provider": str},
+)
+"""Sends any request to one deployment as it is, by one `model.dispatch`. No rule of Headgate allows it to anybody."""
 
 MODEL_DISPATCH: Verb[ModelDispatch, ModelEvent, ModelReply] = Verb(
     "model.dispatch",

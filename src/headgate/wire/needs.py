@@ -1,4 +1,4 @@
-"""The capabilities that a chat request needs, from the fields of both wire formats."""
+"""The capabilities that a chat request needs, from the fields of all wire formats."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from headgate.wire.model_call import NEEDS_NOTHING, Need
 
-_IMAGES: Final = ("image_url", "image")
+_IMAGES: Final = ("image_url", "image", "input_image")
 
 
 def needs_of(fields: Mapping[str, Any]) -> frozenset[Need]:
@@ -20,10 +20,12 @@ def needs_of(fields: Mapping[str, Any]) -> frozenset[Need]:
         "functions" in fields and _lets_call(fields, "functions", "function_call")
     ):
         needs.append("tools")
-    if _have_image(fields["messages"]):
+    if _have_image(fields["messages"] if "messages" in fields else _turns(fields.get("input"))):
         needs.append("images")
-    if ("response_format" in fields and _has_schema(fields["response_format"])) or (
-        "output_config" in fields and _has_schema(_inner(fields["output_config"], "format"))
+    if (
+        ("response_format" in fields and _has_schema(fields["response_format"]))
+        or ("output_config" in fields and _has_schema(_inner(fields["output_config"], "format")))
+        or ("text" in fields and _has_schema(_inner(fields["text"], "format")))
     ):
         needs.append("json_schema")
     return frozenset(needs) if needs else NEEDS_NOTHING
@@ -43,9 +45,15 @@ def _have_image(parts: Sequence[Any]) -> bool:
             continue
         fields = cast("dict[str, Any]", part)
         inner = fields.get("content")
+        if inner is None and "output" in fields:
+            inner = fields["output"]  # the result of a tool, on the Responses wire
         if fields.get("type") in _IMAGES or (isinstance(inner, list) and _have_image(cast("list[Any]", inner))):
             return True
     return False
+
+
+def _turns(value: Any) -> Sequence[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else ()
 
 
 def _has_schema(form: Any) -> bool:

@@ -88,15 +88,20 @@ def read_chat_call(body: bytes, *, headers: Mapping[str, str]) -> ModelCall:
         content=document,
         model=model,
         stream=fields.get("stream") is True,
-        headers=tuple(
-            [
-                (name, headers[name])
-                for name, form in _FORWARDED.items()
-                if name in headers and form.fullmatch(headers[name])
-            ]
-        ),
+        headers=forwarded(headers),
         output_limit=_output_limit(fields),
         needs=needs_of(fields),
+    )
+
+
+def forwarded(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the client's headers that go to providers; their values have a known form."""
+    return tuple(
+        [
+            (name, headers[name])
+            for name, form in _FORWARDED.items()
+            if name in headers and form.fullmatch(headers[name])
+        ]
     )
 
 

@@ -10,8 +10,10 @@ Source: schema `CreateEmbeddingRequest` of OpenAI's API document.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Never, cast
+import base64
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -19,11 +21,12 @@ from headgate.kernel.content import Content
 from headgate.kernel.errors import Invalid, Upstream
 from headgate.kernel.extensions import Manifest
 from headgate.kernel.labels import EMPTY
-from headgate.wire.conversation import Conversation, Reply
-from headgate.wire.dialect import EventReader, EventWriter, Match, Outgoing, Route, WholeDialect
+from headgate.wire.dialect import Match, Outgoing, Route, WholeDialect
+from headgate.wire.embedding import EmbeddingTexts, Vectors
 from headgate.wire.json_document import JsonDocument, Layout
 from headgate.wire.json_edits import Path, replace_text
 from headgate.wire.model_call import ModelCall, ModelReply, Usage
+from headgate.wire.one_answer import OneAnswer
 from headgate.wire.openai_calls import read_model
 from headgate.wire.openai_chat import ANSWER_HEADERS, kept_headers
 from headgate.wire.openai_errors import read_upstream_error
@@ -45,6 +48,15 @@ class _Embeddings(msgspec.Struct):
     data: list[msgspec.Raw]
     usage: msgspec.Raw = msgspec.Raw(b"null")
     model: str | None = None
+
+
+class _Vector(msgspec.Struct):
+    embedding: list[float]
+    index: int = 0
+
+
+class _VectorsAnswer(msgspec.Struct):
+    data: list[_Vector]
 
 
 class EmbeddingsReply(Content):
@@ -78,8 +90,8 @@ class EmbeddingsReply(Content):
         return self.raw
 
 
-class OpenAiEmbeddings:
-    """The dialect; implements `WholeDialect`. It has no streams and no typed form."""
+class OpenAiEmbeddings(OneAnswer):
+    """The dialect; implements `WholeDialect` and `EmbeddingCrossing`. It has no chats."""
 
     __slots__ = ()
 
@@ -141,52 +153,53 @@ class OpenAiEmbeddings:
         name = msgspec.json.decode(raw, type=_Embeddings).model
         return replace_text(raw, ("model",), old=name or "", new=msgspec.json.encode(model))
 
-    def rename_tools(self, reply: ModelReply, names: Mapping[str, str]) -> ModelReply:
-        """Refuse: embeddings call no tools."""
-        _refuse()
-
-    def read_events(self) -> EventReader:
-        """Refuse: the wire has no streams."""
-        _refuse()
-
-    def replay(self, body: bytes) -> bytes:
-        """Refuse: the wire has no streams."""
-        _refuse()
-
-    def assembler(self) -> None:
-        """Return None: the wire has no streams."""
-
-    def write_events(self, call: ModelCall, *, created: int = 0) -> EventWriter:
-        """Refuse: the wire has no streams."""
-        _refuse()
-
     def read_error(self, status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
         """Turn an upstream's error answer into ours."""
         return read_upstream_error(status, headers=headers, body=body)
 
-    def to_conversation(self, content: Content) -> Conversation:
-        """Refuse: embeddings are no conversation."""
-        _refuse()
+    def to_texts(self, content: Content) -> EmbeddingTexts:
+        """Build the typed form of a request.
 
-    def from_conversation(self, conversation: Conversation, outgoing: Outgoing) -> bytes:
-        """Refuse: embeddings are no conversation."""
-        _refuse()
+        Raises:
+            Invalid: the input is token ids, which only models with the same tokens understand.
+        """
+        fields = document_of(content, _REQUEST).fields()
+        if _has_tokens(given := fields["input"]):
+            raise Invalid("input: token ids cannot be sent to this model; send the text", param="input")
+        texts = (given,) if isinstance(given, str) else tuple(cast("list[str]", given))
+        dropped = tuple(name for name in ("user", "truncate_prompt_tokens") if fields.get(name) is not None)
+        return EmbeddingTexts(texts, fields.get("dimensions"), dropped=dropped)
 
-    def unsaid(self, conversation: Conversation, outgoing: Outgoing) -> tuple[str, ...]:
-        """Refuse: embeddings are no conversation."""
-        _refuse()
+    def from_texts(self, texts: EmbeddingTexts, outgoing: Outgoing) -> bytes:
+        """Write the typed form as a request."""
+        said: dict[str, Any] = {"model": outgoing.model, "input": texts.texts, "encoding_format": "float"}
+        if texts.dimensions is not None:
+            said["dimensions"] = texts.dimensions
+        return msgspec.json.encode(said)
 
-    def to_reply(self, reply: ModelReply) -> Reply:
-        """Refuse: embeddings are no conversation."""
-        _refuse()
+    def unsaid_of_texts(self, texts: EmbeddingTexts) -> tuple[str, ...]:
+        """Return the name of the field that `from_texts` leaves out."""
+        return ("task",) if texts.task is not None else ()
 
-    def from_reply(self, reply: Reply, *, model: str, call: ModelCall | None = None, created: int = 0) -> bytes:
-        """Refuse: embeddings are no conversation."""
-        _refuse()
+    def to_vectors(self, reply: ModelReply) -> Vectors:
+        """Build the typed form of an answer."""
+        try:
+            answer = msgspec.json.decode(reply.content.to_bytes(), type=_VectorsAnswer)
+        except msgspec.DecodeError as error:
+            raise Upstream("the provider's answer holds no embeddings", retryable=False) from error
+        ordered = sorted(answer.data, key=lambda one: one.index)
+        return Vectors([one.embedding for one in ordered], reply.usage)
 
-
-def _refuse() -> Never:
-    raise Invalid("embeddings are neither streamed nor turned into another wire's requests")
+    def from_vectors(self, vectors: Vectors, *, model: str, call: ModelCall) -> bytes:
+        """Write the vectors of another wire, as numbers or as base64, as the client asked."""
+        is_packed = document_of(call.content, _REQUEST).fields().get("encoding_format") == "base64"
+        data = [
+            {"object": "embedding", "index": index, "embedding": _packed(one) if is_packed else one}
+            for index, one in enumerate(vectors.vectors)
+        ]
+        sent = vectors.usage.input_tokens or 0
+        usage = {"prompt_tokens": sent, "total_tokens": sent}
+        return msgspec.json.encode({"object": "list", "data": data, "model": model, "usage": usage})
 
 
 def _check_input(value: Any) -> None:
@@ -202,6 +215,11 @@ def _check_input(value: Any) -> None:
         return
     if not _is_tokens(items):
         raise Invalid("input must be a string, or a list of strings or of tokens", param="input")
+
+
+def _packed(vector: Sequence[float]) -> str:
+    """Return a vector as base64 of little-endian floats of 32 bits."""
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
 def _has_tokens(value: Any) -> bool:

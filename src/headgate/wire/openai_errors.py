@@ -42,7 +42,7 @@ _MAX_FAULTS: Final = 10
 _CALLERS: Final = frozenset({400, 409, 413, 422})
 _OVERFLOW: Final = re.compile(
     r"maximum context length|context_length_exceeded|exceeds? the (?:available )?context|exceed context limit"
-    r"|prompt is too long|maximum model length|context window",
+    r"|prompt is too long|maximum model length|context window|maximum number of tokens allowed",
     re.IGNORECASE,
 )
 _STATUSES: Final[Mapping[str, int]] = {
@@ -222,7 +222,7 @@ def _render(error: HeadgateError) -> _Rendering:
 
 def _render_upstream(error: Upstream) -> _Rendering:
     status = error.upstream_status
-    if status in _CALLERS:
+    if status is not None and (status in _CALLERS or error.is_passed):
         code = OVERFLOW_CODE if is_overflow(error.message) else error.upstream_code or error.code
         return _Rendering(status, "invalid_request_error", code, error.message)
     if status == 429:

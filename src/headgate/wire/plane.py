@@ -78,6 +78,9 @@ class Plane:
             may read them too.
         path_parts: the parts that assign a path to this plane if no dialect serves the path.
         models: the writer of its lists of models; None means OpenAI's form.
+        models_path: the path of its own lists of models, besides `/v1/models`.
+        key_parameter: the query parameter in which its clients may send the key. The server
+            refuses it, because addresses are written to logs.
     """
 
     name: str
@@ -89,3 +92,5 @@ class Plane:
     rate_limit_headers: tuple[str, ...] = ()
     path_parts: tuple[str, ...] = ()
     models: ModelLists | None = None
+    models_path: str | None = None
+    key_parameter: str | None = None

@@ -23,7 +23,9 @@ _DOCUMENTS: Final = ("document", "file", "input_file")
 _KINDS: Final = frozenset({*_IMAGES, *_SOUNDS, *_DOCUMENTS})
 _MEDIA: Final = re.compile(
     rb'"type"[ \t\r\n]*+:[ \t\r\n]*+"(?:image|image_url|input_image|document|file|input_file|input_audio)"'
+    rb'|"(?:inlineData|fileData)"'
 )
+_BLOBS: Final = ("inlineData", "fileData")
 _IMAGE_TOKENS: Final = 1_600
 _UNSEEN_TOKENS: Final = 10_000
 """The estimate for a document that the request refers to by address or id."""
@@ -38,6 +40,9 @@ class _Medium(NamedTuple):
 
 def prompt_tokens(content: Content, *, bytes_per_token: int) -> int:
     """Return the estimated tokens of a request of any wire; linear in size, fast without media."""
+    if not isinstance(content, JsonDocument) and content.is_opaque:
+        text_bytes = sum(len(segment.text.encode("utf-8", "replace")) for segment in content.segments())
+        return text_bytes // bytes_per_token + 1 + _IMAGE_TOKENS
     raw = content.to_bytes()
     if not isinstance(content, JsonDocument) or _MEDIA.search(raw) is None:
         return len(raw) // bytes_per_token + 1
@@ -47,7 +52,7 @@ def prompt_tokens(content: Content, *, bytes_per_token: int) -> int:
 
 
 def _parts(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield every object of the request with a media `type`."""
+    """Yield every object of the request that holds media: by its `type`, or by Gemini's keys."""
     if isinstance(value, list):
         for item in cast("list[Any]", value):
             yield from _parts(item)
@@ -56,9 +61,18 @@ def _parts(value: Any) -> Iterator[Mapping[str, Any]]:
         kind = fields.get("type")
         if isinstance(kind, str) and kind in _KINDS:
             yield fields
+        for key in _BLOBS:
+            if isinstance(fields.get(key), dict):
+                yield {"type": _kind_of(object_of(fields[key])), key: fields[key]}
         for item in fields.values():
             if isinstance(item, (dict, list)):
                 yield from _parts(item)
+
+
+def _kind_of(blob: Mapping[str, Any]) -> str:
+    """Return the kind of one of Gemini's media, by its media type."""
+    named = str(blob.get("mimeType")).partition("/")[0]
+    return "image" if named == "image" else "input_audio" if named == "audio" else "document"
 
 
 def _measured(part: Mapping[str, Any]) -> _Medium:
@@ -82,6 +96,7 @@ def _payload(part: Mapping[str, Any]) -> str:
         object_of(part.get("file")).get("file_data"),
         part.get("file_data"),
         object_of(part.get("input_audio")).get("data"),
+        object_of(part.get("inlineData")).get("data"),
     )
     return next((payload for payload in candidates if isinstance(payload, str)), "")
 

@@ -10,6 +10,11 @@ import msgspec
 from headgate.wire.sse import frame
 
 _Json = dict[str, Any]
+_PARTS: Final = {
+    "content": ("content_part", "content_index"),
+    "summary": ("reasoning_summary_part", "summary_index"),
+}
+_INPUTS: Final = ("arguments", "input")
 _UNTOLD: Final = ("choices", "usage", "object")
 
 
@@ -28,6 +33,32 @@ def openai_stream_of(completion: _Json) -> bytes:
 def anthropic_stream_of(message: _Json) -> bytes:
     """Return a message as stream events: its start, each content block, and its end."""
     return b"".join(frame(msgspec.json.encode(event), event["type"]) for event in _events(message))
+
+
+def responses_stream_of(response: _Json) -> bytes:
+    """Return a response as stream events: its start, each output item with its parts, and its end."""
+    status = str(response.get("status") or "completed")
+    begun: _Json = {**response, "status": "in_progress", "output": [], "usage": None}
+    events: list[_Json] = [{"type": "response.created", "response": begun}]
+    for index, item in enumerate(cast("list[_Json]", response["output"])):
+        events += _item_events(index, item)
+    events.append({"type": f"response.{status}", "response": response})
+    return b"".join(
+        frame(msgspec.json.encode({**event, "sequence_number": number}), event["type"])
+        for number, event in enumerate(events)
+    )
+
+
+def _item_events(index: int, item: _Json) -> Iterator[_Json]:
+    place: _Json = {"output_index": index, "item_id": item.get("id")}
+    emptied: _Json = {name: [] if name in _PARTS else "" if name in _INPUTS else item[name] for name in item}
+    yield {"type": "response.output_item.added", "output_index": index, "item": emptied}
+    for name, (event, at) in _PARTS.items():
+        for number, part in enumerate(cast("list[_Json]", item.get(name) or [])):
+            empty = {key: "" if key in ("text", "refusal") else value for key, value in part.items()}
+            yield {"type": f"response.{event}.added", **place, at: number, "part": empty}
+            yield {"type": f"response.{event}.done", **place, at: number, "part": part}
+    yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
 def _streamed_choice(choice: _Json) -> _Json:

@@ -13,6 +13,8 @@ OURS: Final = frozenset({*range(300, 400), 401, 402, 403, 404, 405, 406, 407, 41
 """An upstream's statuses that the gateway causes by its key, account, model name or address."""
 
 _ORIGIN_RULE: Final = "gate.origin"
+_SDKS_WAIT_S: Final = 60.0
+"""SDKs obey a `retry-after` up to a minute. After a longer one they would try again at once, and in vain."""
 _MAX_RETRY_AFTER_S: Final = 86_400.0
 
 
@@ -71,7 +73,7 @@ def _is_worth_a_retry(error: HeadgateError) -> bool:
         case Upstream():
             return error.retryable and error.upstream_status not in OURS
         case OverBudget():
-            return error.retry_after_s is not None
+            return error.retry_after_s is not None and error.retry_after_s <= _SDKS_WAIT_S
         case Unavailable():
             return True
         case _:

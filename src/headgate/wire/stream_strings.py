@@ -16,6 +16,8 @@ _STRUCTURE: Final = frozenset(
     {"id", "object", "model", "role", "type", "finish_reason", "native_finish_reason", "system_fingerprint"}
     | {"service_tier", "obfuscation", "provider", "format", "signature", "encrypted_content", "encrypted_index"}
     | {"tool_use_id", "tool_call_id", "stop_reason", "call_id", "status", "category"}
+    | {"thoughtSignature", "finishReason", "blockReason", "responseId", "modelVersion", "mimeType", "modality"}
+    | {"probability", "createTime"}
 )
 """Keys whose strings are identifiers, enumerations and ciphertext; no scan reads them."""
 

@@ -19,5 +19,7 @@ def tool_input_strings(value: Any, path: Path = (), *, is_input: bool = False) -
     elif isinstance(value, dict):
         fields = cast("dict[str, Any]", value)
         is_call = str(fields.get("type", "")).endswith("tool_use")
+        is_gemini_call = path[-1:] == ("functionCall",)
         for key, item in fields.items():
-            yield from tool_input_strings(item, (*path, key), is_input=is_input or (is_call and key == "input"))
+            begins = (is_call and key == "input") or (is_gemini_call and key == "args")
+            yield from tool_input_strings(item, (*path, key), is_input=is_input or begins)

@@ -38,6 +38,14 @@ _OPENAI: Final[Mapping[str, str]] = {
     "modalities": "this model answers in text only",
     "moderation": "this model's provider moderates by no policy of the caller's",
 }
+_GEMINI: Final[Mapping[str, str]] = {
+    "cachedContent": _HELD,
+    "continuationToken": _HELD,
+    "store": "this model's provider stores no answers",
+    "responseModalities": "this model answers in text only",
+    "speechConfig": "this model answers in text only",
+    "imageConfig": "this model answers in text only",
+}
 _MEANINGLESS: Final[Mapping[str, Sequence[Any]]] = {
     "n": (1,),
     "logprobs": (False,),
@@ -47,6 +55,12 @@ _MEANINGLESS: Final[Mapping[str, Sequence[Any]]] = {
     "presence_penalty": (0,),
     "service_tier": ("auto", "default"),
     "modalities": (["text"],),
+    "responseModalities": (["TEXT"], ["text"]),
+    "responseLogprobs": (False,),
+    "presencePenalty": (0,),
+    "frequencyPenalty": (0,),
+    "truncation": ("disabled",),
+    "top_logprobs": (0,),
     "speed": ("standard",),
     "inference_geo": ("global",),
     "context_management": ({"edits": []},),
@@ -75,6 +89,15 @@ def refuse_openai(name: str) -> None:
         Invalid: the field carries state or authority.
     """
     _refuse(name, _OPENAI)
+
+
+def refuse_gemini(name: str) -> None:
+    """Refuse a field of Gemini's wire that carries state or authority.
+
+    Raises:
+        Invalid: the field carries state or authority.
+    """
+    _refuse(name, _GEMINI)
 
 
 def check_offered(tools: Sequence[Tool], left_out: Mapping[str, str], choice: ToolChoice | None) -> None:

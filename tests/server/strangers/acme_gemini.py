@@ -1,4 +1,4 @@
-"""A stranger's wire, shaped like Gemini's: the path names the model and says whether the answer is a stream.
+"""A stranger's wire, shaped like Gemini's. The path names the model and says whether the answer is a stream.
 
 It serves clients and speaks to providers, and is installed beside Headgate by entry points alone.
 """
@@ -54,7 +54,7 @@ ACME: Final = Plane(
     request_id_header="x-acme-request",
     key_headers=("x-acme-key",),
     known_by=frozenset({"x-acme-client"}),
-    path_parts=(":generateContent", ":streamGenerateContent"),
+    path_parts=(":answer", ":streamAnswer"),
 )
 
 
@@ -151,8 +151,8 @@ class AcmeGemini:
     name = NAME
     plane = ACME
     routes = (
-        Route("POST", "/v1beta/models/{model}:generateContent", "chat", stream=False),
-        Route("POST", "/v1beta/models/{model}:streamGenerateContent", "chat", stream=True),
+        Route("POST", "/acme/models/{model}:answer", "chat", stream=False),
+        Route("POST", "/acme/models/{model}:streamAnswer", "chat", stream=True),
     )
     quirks = EMPTY
     answer_headers = AnswerHeaders(request_ids=("x-acme-request",))
@@ -257,8 +257,8 @@ provider = Provider(
     endpoints={
         "chat": Endpoint(
             NAME,
-            "/v1beta/models/{model}:generateContent",
-            stream_path="/v1beta/models/{model}:streamGenerateContent?alt=sse",
+            "/acme/models/{model}:answer",
+            stream_path="/acme/models/{model}:streamAnswer?alt=sse",
         )
     },
     credential=credential,

@@ -86,7 +86,7 @@ function optionsOf(
         ticks: { ...grid, size: 5 },
         size: 30,
         space: 64,
-        values: (_, splits, __, ___, incrementS) => splits.map((at) => tickWords(at, incrementS, stepS)),
+        values: (_, splits, __, ___, incrementS) => splits.map((at) => (at % Math.min(stepS, 3600) === 0 ? tickWords(at, incrementS, stepS) : "")),
       },
       {
         stroke: ink,

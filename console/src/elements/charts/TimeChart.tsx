@@ -84,7 +84,7 @@ function AsTable({ title, series, starts, stepS, format, linkOf }: TimeChartProp
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {starts.map((startS, at) => (
+          {Array.from(starts.entries(), ([at, startS]) => (
             <Table.Tr key={startS}>
               <Table.Td>
                 <Moment startS={startS} stepS={stepS} to={linkOf?.(startS) ?? null} />
@@ -95,7 +95,7 @@ function AsTable({ title, series, starts, stepS, format, linkOf }: TimeChartProp
                 </Table.Td>
               ))}
             </Table.Tr>
-          ))}
+          )).reverse()}
         </Table.Tbody>
       </Table>
     </div>

@@ -13,6 +13,7 @@ import { Failure, Rows, Section } from "../../elements/page";
 import { Time } from "../../elements/record";
 import { type KeyName, NewSecret, RevokeDialog, RotateDialog } from "../../people/keys";
 import { forgetPeople, ownKeysQuery } from "../../people/queries";
+import { useUseCaseTitle } from "../../usecase/titles";
 import { endOfDay } from "../../record/days";
 import prose from "../../elements/prose.module.css";
 import table from "../../elements/table.module.css";
@@ -83,6 +84,7 @@ interface TableProps {
 }
 
 function KeyTable({ keys, onRotate, onRevoke }: TableProps) {
+  const titleOf = useUseCaseTitle();
   return (
     <div className={table.scroll}>
       <Table className={table.cards}>
@@ -106,7 +108,7 @@ function KeyTable({ keys, onRotate, onRevoke }: TableProps) {
                 <br />
                 <span className={`${prose.mono} ${prose.quiet}`}>{key.prefix}…</span>
               </Table.Td>
-              <Table.Td data-label="Use case">{key.use_case}</Table.Td>
+              <Table.Td data-label="Use case">{titleOf(key.use_case)}</Table.Td>
               <Table.Td data-label="Made">{key.created_at && <Time iso={key.created_at} />}</Table.Td>
               <Table.Td data-label="Ends">
                 {key.expires_at ? <Time iso={key.expires_at} /> : <span className={prose.quiet}>never</span>}
@@ -162,6 +164,7 @@ interface FormProps {
 function Form({ me, useCases, onMade, onCancel }: FormProps) {
   const client = useQueryClient();
   const models = useQuery(modelsQuery);
+  const titleOf = useUseCaseTitle();
   const [fields, setFields, forget] = useDraft<Fields>("own-key", {
     name: "",
     useCase: useCases[0] ?? "",
@@ -212,7 +215,7 @@ function Form({ me, useCases, onMade, onCancel }: FormProps) {
         <NativeSelect
           label="Use case"
           description="The key works for this use case only, as long as you may use it."
-          data={[...useCases]}
+          data={useCases.map((id) => ({ value: id, label: titleOf(id) }))}
           value={fields.useCase}
           onChange={(event) => setFields({ ...fields, useCase: event.currentTarget.value })}
         />

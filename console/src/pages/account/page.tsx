@@ -58,7 +58,7 @@ export default function Account() {
             <ul className={`${prose.plainList} ${prose.divided}`}>
               {useCases.map((one) => (
                 <li key={one.id}>
-                  <b>{one.id}</b> {one.owner === person.id && <Badge ml={6}>You own it</Badge>}
+                  <b>{one.title}</b> {one.owner === person.id && <Badge ml={6}>You own it</Badge>}
                   <Text size="sm" className={prose.quiet}>
                     {one.purpose}
                   </Text>

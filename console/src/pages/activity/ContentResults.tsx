@@ -8,6 +8,7 @@ import { type RecordView, type Schemas, searchContent } from "../../api/client";
 import { Empty, Failure } from "../../elements/page";
 import { Time } from "../../elements/record";
 import { formatTime, plural } from "../../format";
+import { UseCaseTitle } from "../../usecase/titles";
 import { type Asked, queryOf } from "./filters";
 import { WhoName } from "./RecordTable";
 import prose from "../../elements/prose.module.css";
@@ -65,7 +66,7 @@ export function ContentResults({ asked, text }: { asked: Asked; text: string }) 
           </Button>
         )}
         <Text size="sm" className={prose.quiet} role="status">
-          {progress ? toldProgress(progress, isRunning) : "Opens the content that you are cleared for. The search is recorded."}
+          {progress ? toldProgress(progress, isRunning) : "Opens the content that you are cleared for. The search is recorded. Counts over time and exports do not follow it."}
         </Text>
       </Group>
       {problem !== null && <Failure error={problem} title="The search ended early" />}
@@ -76,7 +77,9 @@ export function ContentResults({ asked, text }: { asked: Asked; text: string }) 
               <Time iso={hit.record.opened_at} />
             </Link>
             <WhoName record={hit.record} />
-            <span className={prose.quiet}>{hit.record.use_case}</span>
+            <span className={prose.quiet}>
+              <UseCaseTitle id={hit.record.use_case} />
+            </span>
             <span className={prose.quiet}>{hit.part === "answer" ? "in the answer" : "in what was sent"}</span>
           </Group>
           <Text size="sm" mt={4}>

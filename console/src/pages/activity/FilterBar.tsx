@@ -9,6 +9,7 @@ import type { RecordView } from "../../api/client";
 import { modelsQuery } from "../../api/queries";
 import { textFact } from "../../record/facts";
 import { CATEGORIES, OUTCOMES, RUNNING } from "../../record/words";
+import { UseCaseTitle } from "../../usecase/titles";
 import { type Asked, FIELDS, type Field, readTyped } from "./filters";
 
 interface Props {
@@ -53,7 +54,7 @@ export function FilterBar({ asked, onChange, records, maySearch }: Props) {
           onRemove={() => remove(field)}
           removeButtonProps={{ "aria-label": `Remove the filter ${FIELDS[field]}`, "aria-hidden": false, tabIndex: 0 }}
         >
-          {FIELDS[field]}: {value}
+          {FIELDS[field]}: {field === "use_case" ? <UseCaseTitle id={value} /> : value}
         </Pill>
       ))}
       {asked.content && (

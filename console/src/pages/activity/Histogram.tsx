@@ -58,15 +58,18 @@ export function Histogram({ counts, onZoom }: Props) {
       </svg>
       <Group justify="space-between" gap="xs" fz="xs" className={prose.quiet}>
         <span>{counts.starts[0] && formatTime(counts.starts[0], new Date())}</span>
-        <Group gap="md">
-          {(Object.keys(GROUPS) as GroupName[]).map((name) => (
+        <span>{formatTime(counts.until, new Date())}</span>
+      </Group>
+      <Group gap="md" justify="center" fz="xs" className={prose.quiet}>
+        {(Object.keys(GROUPS) as GroupName[])
+          .map((name) => [name, buckets.reduce((sum, bucket) => sum + bucket.counts[name], 0)] as const)
+          .filter(([name, count]) => name !== "left" || count > 0)
+          .map(([name, count]) => (
             <span key={name} className={styles.legend} data-group={name}>
-              {GROUPS[name].text} {formatCount(buckets.reduce((sum, bucket) => sum + bucket.counts[name], 0))}
+              {GROUPS[name].text} {formatCount(count)}
             </span>
           ))}
-          {!counts.is_exact && <span>about, from a sample</span>}
-        </Group>
-        <span>{formatTime(counts.until, new Date())}</span>
+        {!counts.is_exact && <span>about, from a sample</span>}
       </Group>
       <Values buckets={buckets} />
     </figure>

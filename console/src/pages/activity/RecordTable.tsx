@@ -8,7 +8,8 @@ import type { RecordView } from "../../api/client";
 import { Outcome, RecordCost, Time } from "../../elements/record";
 import { VerbWords } from "../../elements/VerbWords";
 import { formatCount, formatDuration, shortId } from "../../format";
-import { isModelCall, numberFact, resourceName, textFact } from "../../record/facts";
+import { isModelCall, needsApproval, numberFact, resourceName, textFact } from "../../record/facts";
+import { UseCaseTitle } from "../../usecase/titles";
 import type { Field } from "./filters";
 import prose from "../../elements/prose.module.css";
 import table from "../../elements/table.module.css";
@@ -39,7 +40,11 @@ export const COLUMNS = {
   who: { title: "Who", cell: (record, { onPick }) => <Who record={record} onPick={onPick} /> },
   use_case: {
     title: "Use case",
-    cell: (record, { onPick }) => <Pick field="use_case" value={record.use_case} onPick={onPick} />,
+    cell: (record, { onPick }) => (
+      <Pick field="use_case" value={record.use_case} onPick={onPick}>
+        <UseCaseTitle id={record.use_case} />
+      </Pick>
+    ),
   },
   key: {
     title: "Key",
@@ -99,7 +104,7 @@ export function RecordCards({ records, onPick }: ListProps) {
         <Paper component="li" key={record.id} className={table.row} p="sm">
           <Group justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
             <Link className={table.cover} to={`/records/${record.id}`}>
-              <WhoName record={record} /> · {record.use_case}
+              <WhoName record={record} /> · <UseCaseTitle id={record.use_case} />
             </Link>
             <Time iso={record.opened_at} />
           </Group>
@@ -185,14 +190,20 @@ function Tokens({ record }: { record: RecordView }) {
 }
 
 function Ending({ record, onPick }: { record: RecordView; onPick: Choosing["onPick"] }) {
+  const asks = needsApproval(record);
+  const told = asks ? record.told.replace(/^needs approval(: )?/, "") : record.told;
   return (
-    <>
-      <Pick field="outcome" value={record.outcome ?? "open"} onPick={onPick}>
-        <Outcome outcome={record.outcome} />
-      </Pick>{" "}
-      <span className={prose.quiet} title={record.told}>
-        {record.told}
+    <span className={styles.ending}>
+      <Pick
+        field={asks && record.error ? "error" : "outcome"}
+        value={asks && record.error ? record.error : (record.outcome ?? "open")}
+        onPick={onPick}
+      >
+        <Outcome outcome={record.outcome} needsApproval={asks} />
+      </Pick>
+      <span className={`${prose.quiet} ${styles.told}`} title={told}>
+        {told}
       </span>
-    </>
+    </span>
   );
 }

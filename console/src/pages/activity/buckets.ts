@@ -6,7 +6,8 @@ import type { Schemas } from "../../api/client";
 export const GROUPS = {
   done: { text: "Done", outcomes: ["done"] },
   refused: { text: "Refused", outcomes: ["refused", "withheld"] },
-  failed: { text: "Failed", outcomes: ["failed", "interrupted", "abandoned", "in_doubt"] },
+  failed: { text: "Failed", outcomes: ["failed", "interrupted", "in_doubt"] },
+  left: { text: "Left by the caller", outcomes: ["abandoned"] },
 } as const;
 export type GroupName = keyof typeof GROUPS;
 

@@ -1,6 +1,6 @@
 /** What happened: calls, and administration apart; filtered, counted over time, searched, followed live. */
 
-import { Button, Drawer, Group, SegmentedControl, Stack, Switch, Tabs } from "@mantine/core";
+import { Button, Drawer, Group, Stack, Switch, Tabs } from "@mantine/core";
 import { useIntersection, useLocalStorage, useMediaQuery } from "@mantine/hooks";
 import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type MouseEvent, useEffect, useRef, useState } from "react";
@@ -12,12 +12,13 @@ import type { Page } from "../../page";
 import { useLiveRecords } from "../../record/live";
 import { RecordDetails } from "../../record/RecordDetails";
 import { useMay } from "../../session";
+import { PeriodPicker } from "../../usage/PeriodPicker";
 import { ContentResults } from "./ContentResults";
 import { FilterBar } from "./FilterBar";
 import { Histogram } from "./Histogram";
 import { type ColumnName, RecordCards, RecordTable, USUAL_COLUMNS } from "./RecordTable";
 import { Columns, Export, Views } from "./Tools";
-import { type Asked, type Field, KINDS, type Kind, PERIODS, type Period, filtersOf, readAsked, writeAsked } from "./filters";
+import { type Asked, type Field, KINDS, type Kind, filtersOf, readAsked, writeAsked } from "./filters";
 
 export const page: Page = {
   path: "/activity",
@@ -25,9 +26,12 @@ export const page: Page = {
   group: "observe",
   order: 10,
   may: ["record.list"],
+  find: async (words) =>
+    RECORD_ID.test(words) ? [{ title: "Record", detail: words.toUpperCase(), to: `/records/${words.toUpperCase()}` }] : [],
   icon: "M1.5 8.5h3L6.5 3l3 10 2-4.5h3",
 };
 
+const RECORD_ID = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/i;
 const REFRESH_AT_MOST_MS = 1000;
 
 export default function Activity() {
@@ -36,7 +40,7 @@ export default function Activity() {
   const change = (next: Asked): void => setSearch(writeAsked(next));
   return (
     <>
-      <PageHead title="Activity" actions={<PeriodPicker asked={asked} onChange={change} />} />
+      <PageHead title="Activity" actions={<ActivityPeriod asked={asked} onChange={change} />} />
       <Tabs
         value={asked.kind}
         onChange={(kind) => kind && change({ ...asked, kind: kind as Kind })}
@@ -58,16 +62,17 @@ export default function Activity() {
   );
 }
 
-const CUSTOM = "custom";
-
-function PeriodPicker({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) => void }) {
-  const data = Object.entries(PERIODS).map(([value, label]) => ({ value: value as string, label: label as string }));
+function ActivityPeriod({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) => void }) {
+  const { period: span, since } = asked;
+  // A zoom from the live end has no end yet.
+  const until = asked.until ?? new Date().toISOString();
   return (
-    <SegmentedControl
-      aria-label="Period"
-      value={asked.since ? CUSTOM : asked.period}
-      onChange={(period) => onChange({ ...asked, period: period as Period, since: null, until: null })}
-      data={asked.since ? [...data, { value: CUSTOM, label: "Chosen" }] : data}
+    <PeriodPicker
+      period={since ? { since, until, compares: false } : { span, compares: false }}
+      hasCompare={false}
+      onChange={(next) =>
+        onChange({ ...asked, period: next.span ?? span, since: next.since ?? null, until: next.until ?? null })
+      }
     />
   );
 }
@@ -104,12 +109,14 @@ function Listed({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) =>
             checked={isLive}
             onChange={(event) => setLive(event.currentTarget.checked)}
           />
-          <Export asked={asked} counts={asked.texts.text ? null : (counts.data ?? null)} />
+          {asked.content === null && (
+            <Export asked={asked} counts={asked.texts.text ? null : (counts.data ?? null)} />
+          )}
           {!isNarrow && <Columns columns={columns} onChange={setColumns} />}
         </Group>
       </Group>
       <FilterBar asked={asked} onChange={onChange} records={records} maySearch={may("record.search")} />
-      {!asked.texts.text && !counts.error && (
+      {!asked.texts.text && asked.content === null && !counts.error && (
         <Histogram counts={counts.data} onZoom={(since, until) => onChange({ ...asked, since, until })} />
       )}
       {asked.content !== null ? (
@@ -143,19 +150,38 @@ function Listed({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) =>
 }
 
 function Nothing({ asked, onChange }: { asked: Asked; onChange: (asked: Asked) => void }) {
+  const may = useMay();
+  const { text, ...otherTexts } = asked.texts;
   const isFiltered = Object.keys(asked.texts).length > 0;
   return (
     <Empty
       title={isFiltered ? "No matching records" : "Nothing happened in this period"}
       action={
-        asked.since || asked.period !== "30d" ? (
-          <Button size="xs" variant="default" onClick={() => onChange({ ...asked, period: "30d", since: null, until: null })}>
-            Show the last 30 days
-          </Button>
-        ) : undefined
+        <Group gap="xs">
+          {text && may("record.search") && (
+            <Button size="xs" onClick={() => onChange({ ...asked, texts: otherTexts, content: text })}>
+              Search in content
+            </Button>
+          )}
+          {(asked.since || asked.period !== "30d") && (
+            <Button
+              size="xs"
+              variant="default"
+              onClick={() => onChange({ ...asked, period: "30d", since: null, until: null })}
+            >
+              Show the last 30 days
+            </Button>
+          )}
+        </Group>
       }
     >
-      {isFiltered ? "Remove a filter, or choose a longer period." : <Link to="/">The start page has a call to copy.</Link>}
+      {text && may("record.search") ? (
+        `No name, id or reason has “${text}”. A search in content looks at what was sent and answered.`
+      ) : isFiltered ? (
+        "Remove a filter, or choose a longer period."
+      ) : ( 
+        <Link to="/">The start page has a call to copy.</Link>
+      )}
     </Empty>
   );
 }

@@ -6,6 +6,7 @@ import { useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 
 import { AliasForm, NEW_ALIAS, aliasFieldsOf } from "../../catalogue/AliasForm";
+import { Outcomes } from "../../catalogue/Outcomes";
 import { FileEntry } from "../../catalogue/FileEntry";
 import { RemoveEntry } from "../../catalogue/RemoveEntry";
 import { Trial } from "../../catalogue/Trial";
@@ -60,6 +61,7 @@ function Stored({ id, onLeave }: { id: string; onLeave: () => void }) {
             <Trial subject={{ alias: id }} label="Test every deployment" />
           </Section>
         )}
+        {may("model.outcomes") && stored.data.entry.prefer === "auto" && <Outcomes alias={id} />}
         {isForm ? (
           <AliasForm
             initial={aliasFieldsOf(stored.data.entry)}

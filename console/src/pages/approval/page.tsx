@@ -6,18 +6,18 @@ import type { FormEvent } from "react";
 import { Link, useParams } from "react-router";
 
 import { type Schemas, api, take } from "../../api/client";
-import { approvalQuery } from "../../api/queries";
+import { approvalQuery, shownApprovalQuery } from "../../api/queries";
 import { useDraft } from "../../draft";
 import { RecordLink } from "../../elements/RecordLink";
 import { VerbWords } from "../../elements/VerbWords";
 import { CopyButton, Json } from "../../elements/code";
 import { Icon } from "../../elements/icons";
-import { Failure, PageHead, RuleName, Rows, Section } from "../../elements/page";
+import { Failure, Folded, PageHead, RuleName, Rows, Section } from "../../elements/page";
 import { Labels, Time } from "../../elements/record";
 import { formatSize } from "../../format";
-import { partWords } from "../../record/words";
+import { capitalised, partWords } from "../../record/words";
 import { ApprovalState } from "../../elements/ApprovalState";
-import { excerptOf } from "./excerpt";
+import { excerptOf } from "../../record/excerpt";
 import type { Page } from "../../page";
 import prose from "../../elements/prose.module.css";
 
@@ -33,8 +33,7 @@ type View = Schemas["ApprovalView"];
 
 export default function Approval() {
   const id = useParams().approval!;
-  // A look at the content is itself recorded: it is not taken again by the clock.
-  const detail = useQuery({ ...approvalQuery(id), staleTime: Infinity, refetchOnWindowFocus: false });
+  const detail = useQuery(shownApprovalQuery(id));
   return (
     <>
       <Text size="sm" mb={6}>
@@ -43,22 +42,18 @@ export default function Approval() {
           Approvals
         </Link>
       </Text>
-      <PageHead title={detail.data ? detail.data.approval.title : "Request"}>
-        <span className={prose.mono}>
-          {detail.data && `${detail.data.approval.verb} · `}
-          {id}
-        </span>
-      </PageHead>
+      <PageHead title={detail.data ? detail.data.approval.title : "Request"} />
       {detail.error ? (
         <Failure error={detail.error} title="Headgate could not read the request" />
       ) : detail.data ? (
         <Stack gap="md">
           <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
-            <Asked approval={detail.data.approval} />
-            <Destination approval={detail.data.approval} />
+            <Content detail={detail.data} onLook={() => void detail.refetch()} />
+            <Decision approval={detail.data.approval} />
           </SimpleGrid>
-          <Content detail={detail.data} onLook={() => void detail.refetch()} />
-          <Decision approval={detail.data.approval} />
+          <Asked approval={detail.data.approval} />
+          <Everything parts={detail.data.parts} />
+          <Technical approval={detail.data.approval} />
         </Stack>
       ) : (
         <Rows count={8} />
@@ -69,7 +64,7 @@ export default function Approval() {
 
 function Asked({ approval }: { approval: View }) {
   return (
-    <Section title="Request" aside={<ApprovalState approval={approval} />}>
+    <Section title="Request">
       <dl className={prose.facts}>
         <dt>Requested by</dt>
         <dd>
@@ -80,14 +75,15 @@ function Asked({ approval }: { approval: View }) {
           )}
         </dd>
         <dt>Use case</dt>
-        <dd>{approval.use_case}</dd>
+        <dd>{approval.use_case_title}</dd>
         <dt>Needed because</dt>
         <dd>
           {approval.rules.map((rule) => (
             <div key={rule.id}>
-              <RuleName id={rule.id} />
-              <br />
-              <span className={prose.quiet}>{rule.reason}</span>
+              {capitalised(rule.reason)}{" "}
+              <span className={prose.quiet}>
+                (<RuleName id={rule.id} />)
+              </span>
             </div>
           ))}
         </dd>
@@ -100,22 +96,19 @@ function Asked({ approval }: { approval: View }) {
             </span>
           )}
         </dd>
-        {approval.record && (
-          <>
-            <dt>Record</dt>
-            <dd>
-              <RecordLink id={approval.record} text={approval.record} />
-            </dd>
-          </>
-        )}
+        <dt>Labels</dt>
+        <dd>
+          <Labels text={approval.labels} />
+        </dd>
       </dl>
     </Section>
   );
 }
 
-function Destination({ approval }: { approval: View }) {
+/** The ids, the destination's address and other facts of the trade. */
+function Technical({ approval }: { approval: View }) {
   return (
-    <Section title="Requested action">
+    <Folded title="Technical details">
       <dl className={prose.facts}>
         <dt>Action</dt>
         <dd>
@@ -128,12 +121,18 @@ function Destination({ approval }: { approval: View }) {
           .map(([name, value]) => (
             <Detailed key={name} name={name} value={value} />
           ))}
-        <dt>Labels</dt>
-        <dd>
-          <Labels text={approval.labels} />
-        </dd>
+        <dt>Request</dt>
+        <dd className={prose.mono}>{approval.id}</dd>
+        {approval.record && (
+          <>
+            <dt>Record</dt>
+            <dd>
+              <RecordLink id={approval.record} text={approval.record} />
+            </dd>
+          </>
+        )}
       </dl>
-    </Section>
+    </Folded>
   );
 }
 
@@ -157,20 +156,9 @@ function Content({ detail, onLook }: { detail: Detail; onLook: () => void }) {
       {detail.content === "shown" ? (
         <Stack gap="md">
           <Excerpt parts={detail.parts} />
-          {detail.parts.map((part) =>
-            part.text === null ? (
-              <Text key={part.name} size="sm">
-                <b>{partWords(part.name)}</b>{" "}
-                <span className={prose.quiet}>
-                  {part.erased ? "was erased" : `is not text, ${formatSize(part.size_bytes)}`}
-                </span>
-              </Text>
-            ) : (
-              <Json key={part.name} text={part.text} what={partWords(part.name).toLowerCase()}>
-                {partWords(part.name)} after masking, {formatSize(part.size_bytes)}. Headgate recorded that you opened it.
-              </Json>
-            ),
-          )}
+          <Text size="xs" className={prose.quiet}>
+            As it would leave, after masking. Headgate recorded that you saw it.
+          </Text>
         </Stack>
       ) : (
         <Group gap="sm">
@@ -188,21 +176,47 @@ function Content({ detail, onLook }: { detail: Detail; onLook: () => void }) {
   );
 }
 
+/** All that would be sent, part by part. */
+function Everything({ parts }: { parts: Detail["parts"] }) {
+  if (!parts.length) return null;
+  return (
+    <Folded title="Everything that would be sent">
+      <Stack gap="md">
+        {parts.map((part) =>
+          part.text === null ? (
+            <Text key={part.name} size="sm">
+              <b>{partWords(part.name)}</b>{" "}
+              <span className={prose.quiet}>
+                {part.erased ? "was erased" : `is not text, ${formatSize(part.size_bytes)}`}
+              </span>
+            </Text>
+          ) : (
+            <Json key={part.name} text={part.text} what={partWords(part.name).toLowerCase()}>
+              {partWords(part.name)} after masking, {formatSize(part.size_bytes)}
+            </Json>
+          ),
+        )}
+      </Stack>
+    </Folded>
+  );
+}
+
 /** The newest words of the person who asked, for a first look; the parts below hold everything. */
 function Excerpt({ parts }: { parts: Detail["parts"] }) {
   const text = parts.map((part) => excerptOf(part.text)).find((found) => found !== null);
   return (
-    text && (
-      <blockquote aria-label="Excerpt" style={{ margin: 0, paddingLeft: 12, borderLeft: "3px solid var(--hg-line)" }}>
-        {text}
-      </blockquote>
-    )
+    <blockquote
+      aria-label="Excerpt"
+      style={{ margin: 0, paddingLeft: 12, borderLeft: "3px solid var(--hg-line)", overflowWrap: "anywhere" }}
+    >
+      {text ?? "This request has no text of a person. All of it is below."}
+    </blockquote>
   );
 }
 
 function Decision({ approval }: { approval: View }) {
   return (
-    <Section title="Decision">
+    <Section title="Decision" aside={<ApprovalState approval={approval} />}>
       {approval.can_decide ? (
         <Decide approval={approval} />
       ) : approval.decided_at ? (
@@ -210,7 +224,7 @@ function Decision({ approval }: { approval: View }) {
           <dl className={prose.facts}>
             <dt>{approval.state === "refused" ? "Refused by" : "Approved by"}</dt>
             <dd>
-              {approval.approver}, <Time iso={approval.decided_at} />
+              {approval.approver_name}, <Time iso={approval.decided_at} />
             </dd>
             <dt>Reason</dt>
             <dd>{approval.reason || <span className={prose.quiet}>none given</span>}</dd>
@@ -229,7 +243,7 @@ function Decision({ approval }: { approval: View }) {
         <Text size="sm" className={prose.quiet}>
           {approval.state === "expired"
             ? "The request expired before a decision. Send the request again to ask again."
-            : "Another person decides: someone with the role approver or admin, who neither made this request nor the key behind it."}
+            : "Another person decides: an approver, compliance officer or administrator who neither made this request nor the key behind it."}
         </Text>
       )}
     </Section>

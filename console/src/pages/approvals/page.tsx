@@ -1,15 +1,17 @@
 /** Requests for approval, newest first: those that wait, or all. */
 
 import { Button, Checkbox, Group, Paper, SegmentedControl, Stack, Text } from "@mantine/core";
+import { useInViewport } from "@mantine/hooks";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link, useSearchParams } from "react-router";
 
 import type { Schemas } from "../../api/client";
-import { type ApprovalsShown, approvalsQuery } from "../../api/queries";
+import { type ApprovalsShown, approvalsQuery, shownApprovalQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { Labels, Time } from "../../elements/record";
 import { ApprovalState } from "../../elements/ApprovalState";
+import { firstLineOf } from "../../record/excerpt";
 import type { Page } from "../../page";
 import { useMay } from "../../session";
 import { DecideMany } from "./DecideMany";
@@ -40,7 +42,6 @@ export default function Approvals() {
     <>
       <PageHead
         title="Approvals"
-        actions={may("notice.list") && <Link to="/notifications">Notifications</Link>}
       >
         {decides
           ? "Some rules ask for approval. Approve a request and it runs once, unchanged. You cannot approve your own requests."
@@ -118,6 +119,7 @@ function Listed({ shown }: { shown: ApprovalsShown }) {
               label={`Select all ${open.length} that you can decide`}
               checked={chosen.length === open.length}
               indeterminate={chosen.length > 0 && chosen.length < open.length}
+              description="Headgate records that you saw the lines below."
               onChange={(event) =>
                 setSelected(new Set(event.currentTarget.checked ? open.map((approval) => approval.id) : []))
               }
@@ -161,6 +163,18 @@ function RulesLink() {
   );
 }
 
+/** The first line of what a request would send. Headgate records each look, so it waits until the row is in view. */
+function FirstLine({ approval }: { approval: string }) {
+  const { ref, inViewport } = useInViewport();
+  const seen = useQuery({ ...shownApprovalQuery(approval), enabled: inViewport });
+  const words = seen.data && firstLineOf(seen.data);
+  return (
+    <Text ref={ref} size="sm" component="div" mih={20} lineClamp={1} className={words ? undefined : prose.quiet}>
+      {words ? `“${words}”` : seen.data ? "You cannot see its content here. Open the request." : seen.error ? "" : "Loading"}
+    </Text>
+  );
+}
+
 interface RowProps {
   readonly approval: Schemas["ApprovalView"];
   readonly isChosen: boolean;
@@ -192,21 +206,24 @@ function Row({ approval, isChosen, onChoose }: RowProps) {
             </Link>
             <ApprovalState approval={approval} />
           </Group>
+          {approval.can_decide && <FirstLine approval={approval.id} />}
           <Text size="sm" component="div">
             {approval.rules.map((rule) => (
               <div key={rule.id}>Needed because {rule.reason}.</div>
             ))}
           </Text>
           <div className={prose.quiet} style={{ display: "flex", flexWrap: "wrap", gap: "2px 12px", marginTop: 4 }}>
+            <span>{approval.requester}</span>
+            <span>{approval.use_case_title}</span>
             <span>
-              asked <Time iso={approval.requested_at} />
+              {approval.state === "waiting" ? "waiting since" : "asked"} <Time iso={approval.requested_at} />
             </span>
             {(approval.state === "waiting" || approval.state === "approved") && (
               <span>
                 valid until <Time iso={approval.expires_at} />
               </span>
             )}
-            {approval.approver && <span>decided by {approval.approver}</span>}
+            {approval.approver_name && <span>decided by {approval.approver_name}</span>}
           </div>
           <div style={{ marginTop: 6 }}>
             <Labels text={approval.labels} />

@@ -4,7 +4,7 @@ import { Button, Paper, SimpleGrid, Stack, Text, Title } from "@mantine/core";
 import { Link, useNavigate, useSearchParams } from "react-router";
 
 import { DeploymentForm } from "../../catalogue/DeploymentForm";
-import { type DeploymentFields, NEW } from "../../catalogue/deployment";
+import { type DeploymentFields, NEW, SENSITIVE } from "../../catalogue/deployment";
 import { Empty, PageHead } from "../../elements/page";
 import type { Page } from "../../page";
 import { useMay } from "../../session";
@@ -33,14 +33,14 @@ const WAYS: Readonly<Record<string, Way>> = {
     text: "vLLM, Ollama, llama.cpp, LM Studio or any other server that speaks OpenAI's API. Content stays on your machines.",
     needs: "You need its address, such as http://gpu-1:8000/v1 for vLLM or http://127.0.0.1:11434/v1 for Ollama.",
     action: "Use a server",
-    fields: { ...NEW, isOurs: true, level: "restricted", price: "free" },
+    fields: { ...NEW, isOurs: true, level: "restricted", categories: SENSITIVE, price: "free" },
   },
   file: {
     title: "A model file on this machine",
     text: "Headgate does not load model files itself, but for its built-in stand-in. Serve the file with llama.cpp or Ollama, and add that server.",
     needs: "For a GGUF file: llama-server --model FILE --port 8081, or ollama create NAME with a Modelfile.",
     action: "Use the server of the file",
-    fields: { ...NEW, isOurs: true, level: "restricted", price: "free", baseUrl: "http://127.0.0.1:8081/v1" },
+    fields: { ...NEW, isOurs: true, level: "restricted", categories: SENSITIVE, price: "free", baseUrl: "http://127.0.0.1:8081/v1" },
   },
 };
 

@@ -3,8 +3,9 @@
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, createContext, useCallback, useContext, useEffect, useRef, useState } from "react";
 
-import { ApiError, askForAnswer } from "../../api/client";
+import { ApiError, api, askForAnswer, take } from "../../api/client";
 import { conversationQuery } from "../../api/queries";
+import { useRemoving } from "./removing";
 import { type ErrorDetail, type Live, afterError, afterEvent, awaited } from "./live";
 
 export interface Asking {
@@ -27,13 +28,22 @@ interface Chat {
   /** The conversation that was open last in this tab. */
   readonly last: string | null;
   readonly setLast: (conversation: string | null) => void;
+  /** The conversations that are on their way out, and a function to send one there. */
+  readonly removed: ReadonlySet<string>;
+  readonly remove: (conversation: string, title: string) => void;
 }
 
 const Held = createContext<Chat | null>(null);
 
 /** Holds the answers above the pages: who waits for an approval looks at others meanwhile. */
 export function ConversationHolder({ children }: { children: ReactNode }) {
-  return <Held value={useLive()}>{children}</Held>;
+  const { line, ...removing } = useRemoving();
+  return (
+    <Held value={{ ...useLive(), ...removing }}>
+      {children}
+      {line}
+    </Held>
+  );
 }
 
 export function useChat(): Chat {
@@ -42,7 +52,7 @@ export function useChat(): Chat {
   return held;
 }
 
-function useLive(): Chat {
+function useLive(): Omit<Chat, "removed" | "remove"> {
   const client = useQueryClient();
   const [live, setLive] = useState<readonly Live[]>([]);
   const [announced, announce] = useState("");
@@ -81,7 +91,10 @@ function useLive(): Chat {
   };
   const stop = useCallback(
     (conversation: string) => {
-      for (const one of live) if (one.conversation === conversation) running.current.get(one.id)?.abort();
+      // The server ends the stream. An answer that it cannot be asked to stop is left.
+      take(api.POST("/api/conversations/{conversation}/stop", { params: { path: { conversation } } })).catch(() => {
+        for (const one of live) if (one.conversation === conversation) running.current.get(one.id)?.abort();
+      });
     },
     [live],
   );
@@ -100,7 +113,7 @@ async function keptAnswer(client: QueryClient, answer: Live, known: ReadonlySet<
   const query = { ...conversationQuery(answer.conversation), staleTime: 0 };
   for (let look = 0; look < LOOKS; look++) {
     const detail = await client.fetchQuery(query).catch(() => null);
-    const isKept = detail?.turns.some((one) => one.parent === answer.parent && !known.has(one.id));
+    const isKept = detail?.turns.some((one) => one.parent === answer.parent && one.model === answer.model && one.state !== "running" && !known.has(one.id));
     if (isKept || detail === null || answer.state === "failed") return;
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }

@@ -7,12 +7,17 @@ import { modelsQuery } from "../../api/queries";
 import { RecordLink } from "../../elements/RecordLink";
 import { Counts, Labels, Money } from "../../elements/record";
 import { formatCount, formatDuration } from "../../format";
+import { useMayOpen } from "../../page";
 import prose from "../../elements/prose.module.css";
 import styles from "./chat.module.css";
 
 export function GateLine({ gate }: { gate: ChatGate }) {
   const isOurs = useIsOurs()(gate.deployment);
-  const masked = new Map(Object.entries(gate.masked));
+  const mayOpen = useMayOpen();
+  const masked = new Map(Object.entries(gate.masked_new ?? gate.masked));
+  const before = [...Object.entries(gate.masked)]
+    .map(([kind, count]) => [kind, count - (masked.get(kind) ?? 0)] as const)
+    .filter(([, count]) => count > 0);
   const cost =
     gate.cost_micros === null || gate.currency === null ? null : { micros: gate.cost_micros, currency: gate.currency };
   return (
@@ -31,6 +36,11 @@ export function GateLine({ gate }: { gate: ChatGate }) {
           <dt>Masked</dt>
           <dd>
             <Counts counts={masked} />
+            {before.length > 0 && (
+              <>
+                , also <Counts counts={new Map(before)} /> from before
+              </>
+            )}
           </dd>
           <dt>Restored</dt>
           <dd>
@@ -56,9 +66,15 @@ export function GateLine({ gate }: { gate: ChatGate }) {
               <dd>{gate.skipped}</dd>
             </>
           )}
+          {!mayOpen(`/records/${gate.record}`) && (
+            <>
+              <dt>Record</dt>
+              <dd className={prose.mono}>{gate.record}</dd>
+            </>
+          )}
         </dl>
       </details>
-      <RecordLink id={gate.record} text="Record" />
+      {mayOpen(`/records/${gate.record}`) && <RecordLink id={gate.record} text="Record" />}
     </div>
   );
 }

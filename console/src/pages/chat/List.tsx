@@ -12,6 +12,7 @@ import { FormDialog } from "../../elements/dialog";
 import { Icon } from "../../elements/icons";
 import { Failure, Rows } from "../../elements/page";
 import prose from "../../elements/prose.module.css";
+import { useChat } from "./Conversation";
 import { changeConversation } from "./changing";
 import { grouped } from "./days";
 import styles from "./chat.module.css";
@@ -58,10 +59,11 @@ function Everything({ open, onPick, onDeleted }: Omit<Props, "onNew">) {
     initialPageParam: "",
     getNextPageParam: (page) => page.next ?? undefined,
   });
+  const { removed } = useChat();
   const shared = useQuery(sharedQuery);
   if (list.isPending) return <Rows count={4} />;
   if (list.error) return <Failure error={list.error} title="The list could not be read" />;
-  const conversations = list.data.pages.flatMap((page) => page.conversations);
+  const conversations = list.data.pages.flatMap((page) => page.conversations).filter(({ id }) => !removed.has(id));
   return (
     <>
       {conversations.length === 0 && (
@@ -87,7 +89,7 @@ function Everything({ open, onPick, onDeleted }: Omit<Props, "onNew">) {
             <li key={one.id} className={styles.entry} data-open={one.id === open || undefined}>
               <Link to={`/chat?c=${one.id}`} onClick={onPick} aria-current={one.id === open ? "page" : undefined}>
                 <span>{one.title}</span>
-                <small>from {one.owner}</small>
+                <small>from {one.owner_name}</small>
               </Link>
             </li>
           ))}
@@ -107,19 +109,29 @@ function Part({ words, children }: { words: string; children: ReactNode }) {
 }
 
 function Found({ search, open, onPick }: { search: string; open: string | null; onPick: () => void }) {
-  const found = useQuery({
+  const { removed } = useChat();
+  const found = useInfiniteQuery({
     queryKey: ["conversations", "search", search],
-    queryFn: () => take(api.GET("/api/conversations/search", { params: { query: { q: search } } })),
+    queryFn: ({ pageParam }) => {
+      const query = { q: search, ...(pageParam ? { cursor: pageParam } : {}) };
+      return take(api.GET("/api/conversations/search", { params: { query } }));
+    },
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next ?? undefined,
     placeholderData: (before) => before,
   });
   if (found.isPending) return <Rows count={3} />;
   if (found.error) return <Failure error={found.error} title="The search failed" />;
-  const { hits } = found.data;
+  // Later pages may find another message of a conversation that an earlier one has.
+  const all = found.data.pages.flatMap((page) => page.hits);
+  const hits = [...new Map(all.toReversed().map((hit) => [hit.conversation.id, hit])).values()]
+    .toReversed()
+    .filter((hit) => !removed.has(hit.conversation.id));
   return (
     <>
       <Text size="xs" role="status" className={prose.quiet} mb={4}>
         {hits.length === 0 ? "Nothing found. A search finds words by their beginnings." : `Found ${hits.length}`}
-        {found.data.next && ", and more"}
+        {found.hasNextPage && ", and more"}
       </Text>
       <ul className={prose.plainList} aria-label="Found">
         {hits.map(({ conversation, turn, excerpt }) => (
@@ -131,6 +143,11 @@ function Found({ search, open, onPick }: { search: string; open: string | null; 
           </li>
         ))}
       </ul>
+      {found.hasNextPage && (
+        <Button size="compact-xs" variant="subtle" onClick={() => found.fetchNextPage()} loading={found.isFetchingNextPage}>
+          Show more
+        </Button>
+      )}
     </>
   );
 }
@@ -143,8 +160,8 @@ interface EntryProps {
 }
 
 function Entry({ one, isOpen, onPick, onDeleted }: EntryProps) {
-  const [asked, setAsked] = useState<"rename" | "delete" | null>(null);
-  const close = (): void => setAsked(null);
+  const { remove } = useChat();
+  const [isRenaming, setRenaming] = useState(false);
   return (
     <li className={styles.entry} data-open={isOpen || undefined}>
       <Link to={`/chat?c=${one.id}`} onClick={onPick} aria-current={isOpen ? "page" : undefined} title={one.title}>
@@ -157,12 +174,11 @@ function Entry({ one, isOpen, onPick, onDeleted }: EntryProps) {
           </ActionIcon>
         </Menu.Target>
         <Menu.Dropdown>
-          <Menu.Item onClick={() => setAsked("rename")}>Rename</Menu.Item>
-          <Menu.Item onClick={() => setAsked("delete")}>Delete</Menu.Item>
+          <Menu.Item onClick={() => setRenaming(true)}>Rename</Menu.Item>
+          <Menu.Item onClick={() => (remove(one.id, one.title), onDeleted(one.id))}>Delete</Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      {asked === "rename" && <Rename one={one} onClose={close} />}
-      {asked === "delete" && <Delete one={one} onClose={close} onDeleted={onDeleted} />}
+      {isRenaming && <Rename one={one} onClose={() => setRenaming(false)} />}
     </li>
   );
 }
@@ -199,36 +215,6 @@ function Rename({ one, onClose }: { one: Conversation; onClose: () => void }) {
           </Button>
         </Group>
       </form>
-    </FormDialog>
-  );
-}
-
-function Delete({ one, onClose, onDeleted }: Omit<EntryProps, "isOpen" | "onPick"> & { onClose: () => void }) {
-  const client = useQueryClient();
-  const remove = useMutation({
-    mutationFn: () =>
-      take(api.DELETE("/api/conversations/{conversation}", { params: { path: { conversation: one.id } } })),
-    onSuccess: async () => {
-      onDeleted(one.id);
-      await client.invalidateQueries({ queryKey: ["conversations"] });
-      client.removeQueries({ queryKey: conversationQuery(one.id).queryKey });
-    },
-  });
-  return (
-    <FormDialog title="Delete conversation" isOpen onClose={onClose}>
-      <Text size="sm">
-        “{one.title}” is deleted for good, for you and for everybody with whom you shared it. The records of its calls
-        stay in the log, without their content.
-      </Text>
-      {remove.error && <Failure error={remove.error} title="It was not deleted" />}
-      <Group mt="md" justify="flex-end">
-        <Button variant="default" onClick={onClose}>
-          Cancel
-        </Button>
-        <Button color="red" loading={remove.isPending} onClick={() => remove.mutate()}>
-          Delete conversation
-        </Button>
-      </Group>
     </FormDialog>
   );
 }

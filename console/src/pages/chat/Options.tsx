@@ -6,6 +6,7 @@ import { useState } from "react";
 
 import type { Schemas } from "../../api/client";
 import { overviewQuery } from "../../api/queries";
+import { useUseCaseTitle } from "../../usecase/titles";
 import { Sharing, SystemPrompt } from "./Settings";
 import type { Sending } from "./sending";
 import type { Through } from "./through";
@@ -22,7 +23,9 @@ interface Props {
 export function Options({ through, detail, sending }: Props) {
   const overview = useQuery(overviewQuery);
   const [asked, setAsked] = useState<"system" | "share" | null>(null);
+  const titleOf = useUseCaseTitle();
   const useCases = overview.data?.use_cases ?? [];
+  const all = useCases.includes(through.useCase) ? useCases : [through.useCase, ...useCases];
   return (
     <Group gap="xs" align="flex-end">
       <NativeSelect
@@ -35,7 +38,7 @@ export function Options({ through, detail, sending }: Props) {
       <NativeSelect
         label="Use case"
         size="xs"
-        data={useCases.includes(through.useCase) ? useCases : [through.useCase, ...useCases]}
+        data={all.map((id) => ({ value: id, label: titleOf(id) }))}
         value={through.useCase}
         onChange={(event) => through.change({ useCase: event.currentTarget.value })}
       />
@@ -65,7 +68,12 @@ export function Options({ through, detail, sending }: Props) {
         </Text>
       )}
       {asked === "system" && (
-        <SystemPrompt text={through.system} onSave={sending.changeSystem} onClose={() => setAsked(null)} />
+        <SystemPrompt
+          of={detail?.conversation.id ?? "new"}
+          text={through.system}
+          onSave={sending.changeSystem}
+          onClose={() => setAsked(null)}
+        />
       )}
       {asked === "share" && detail && <Sharing detail={detail} onClose={() => setAsked(null)} />}
     </Group>

@@ -2,17 +2,21 @@
 
 import { ActionIcon, Button, Group, Text, Textarea } from "@mantine/core";
 import { useClipboard } from "@mantine/hooks";
-import { type ReactNode, useRef, useState } from "react";
+import { useMutation } from "@tanstack/react-query";
+import { type KeyboardEvent, type ReactNode, useRef, useState } from "react";
 
-import { ApiError } from "../../api/client";
+import { api, take } from "../../api/client";
+import { useDraft } from "../../draft";
 import { Icon, type IconName } from "../../elements/icons";
-import { Failure } from "../../elements/page";
+import { Notice } from "../../elements/page";
+import { sentence } from "../../format";
 import { Markdown } from "../../markdown/Markdown";
 import prose from "../../elements/prose.module.css";
 import { ApprovalLine } from "./ApprovalLine";
 import { Files } from "./Files";
 import { GateLine } from "./GateLine";
-import type { Shown, Turn } from "./tree";
+import { Details, WaysOn } from "./WaysOn";
+import { type Shown, type Turn, isPair, pairOf } from "./tree";
 import styles from "./chat.module.css";
 
 /** What a person can do with the turns; null for a reader, who can do nothing. */
@@ -20,41 +24,42 @@ export interface Doing {
   readonly isBusy: boolean;
   readonly onAsk: (question: string, how: { model?: string; grant?: string | null }) => void;
   readonly onEdit: (question: Turn, text: string) => void;
-  /** A model on our own machines to ask instead, if there is another one. */
-  readonly ownModel: string | null;
+  readonly onWithoutImages: (question: string) => void;
+  readonly conversation: string | null;
 }
 
 interface Props {
   readonly branch: readonly Shown[];
   readonly doing: Doing | null;
   readonly onShow: (turn: string) => void;
-  /** The question whose answers stand side by side, or null. */
-  readonly compared: string | null;
-  readonly onCompare: (question: string | null) => void;
+  /** Whether the person chose to see the answers to a question side by side, or no longer. */
+  readonly beside: ReadonlyMap<string, boolean>;
+  readonly onBeside: (question: string, isBeside: boolean) => void;
 }
 
-export function Turns({ branch, doing, onShow, compared, onCompare }: Props) {
+export function Turns({ branch, doing, onShow, beside, onBeside }: Props) {
   return branch.map(({ turn, siblings }, depth) => {
     const key = `${depth} ${turn.parent ?? ""}`;
     if (turn.role === "user") return <Question key={key} turn={turn} siblings={siblings} doing={doing} onShow={onShow} />;
-    const isCompared = compared === turn.parent && siblings.length > 1;
-    if (!isCompared)
-      return (
-        <Answer key={key} turn={turn} siblings={siblings} doing={doing} onShow={onShow} onCompare={onCompare} />
-      );
+    const question = branch[depth - 1]?.turn;
+    const isLast = depth === branch.length - 1;
+    const isBeside = siblings.length > 1 && (beside.get(turn.parent ?? "") ?? isPair(question, { siblings, isLast }));
+    if (!isBeside)
+      return <Answer key={key} turn={turn} siblings={siblings} doing={doing} onShow={onShow} onBeside={onBeside} />;
     return (
       <div key={key} className={styles.pair}>
-        {siblings.slice(-2).map((one, at) => (
+        {pairOf(question, siblings).map((one, at) => (
           <Answer key={at} turn={one} siblings={[one]} doing={doing} onShow={onShow} isNamed>
-            <Button
-              size="compact-xs"
-              variant={one.id === turn.id ? "light" : "default"}
-              aria-pressed={one.id === turn.id}
-              onClick={() => (onShow(one.id), onCompare(null))}
-              disabled={one.state === "streaming"}
-            >
-              Continue with this
-            </Button>
+            {one.state !== "failed" && (
+              <Button
+                size="compact-xs"
+                variant="default"
+                onClick={() => (onShow(one.id), onBeside(one.parent ?? "", false))}
+                disabled={one.state === "streaming"}
+              >
+                Continue with this
+              </Button>
+            )}
           </Answer>
         ))}
       </div>
@@ -70,15 +75,32 @@ interface QuestionProps {
 }
 
 function Question({ turn, siblings, doing, onShow }: QuestionProps) {
-  const [edited, setEdited] = useState<string | null>(null);
+  const [isEditing, setEditing] = useState(false);
+  const [edited, setEdited, forget] = useDraft(`edit:${turn.id}`, turn.text);
+  const giveUp = (): void => {
+    forget();
+    setEdited(turn.text);
+    setEditing(false);
+  };
   const submit = (): void => {
-    if (edited?.trim()) doing?.onEdit(turn, edited);
-    setEdited(null);
+    if (!edited.trim() || doing?.isBusy) return;
+    doing?.onEdit(turn, edited);
+    giveUp();
+  };
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.key === "Escape") {
+      // What was typed is there again at the next edit.
+      event.stopPropagation();
+      setEditing(false);
+    }
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    submit();
   };
   return (
     <div className={`hg-turn ${styles.turn}`} data-role="user" data-turn={turn.id} tabIndex={-1}>
       <Speaker>You</Speaker>
-      {edited === null ? (
+      {!isEditing ? (
         <div className={styles.said}>
           <Files files={turn.attachments} />
           {turn.text}
@@ -92,23 +114,23 @@ function Question({ turn, siblings, doing, onShow }: QuestionProps) {
             maxRows={12}
             value={edited}
             onChange={(event) => setEdited(event.currentTarget.value)}
-            onKeyDown={(event) => event.key === "Escape" && (event.stopPropagation(), setEdited(null))}
+            onKeyDown={onKeyDown}
           />
           <Group gap="xs" mt={6}>
             <Button size="compact-sm" type="submit" disabled={!edited.trim() || doing?.isBusy}>
               Ask this instead
             </Button>
-            <Button size="compact-sm" variant="default" onClick={() => setEdited(null)}>
+            <Button size="compact-sm" variant="default" onClick={giveUp}>
               Cancel
             </Button>
           </Group>
         </form>
       )}
-      {edited === null && (
+      {!isEditing && (
         <div className={styles.tools}>
           <Alternatives turn={turn} siblings={siblings} onShow={onShow} what="question" />
           <CopyTool text={turn.text} what="question" />
-          {doing && <Tool icon="edit" label="Edit question" onClick={() => setEdited(turn.text)} isOff={doing.isBusy} />}
+          {doing && <Tool icon="edit" label="Edit question" onClick={() => setEditing(true)} isOff={doing.isBusy} />}
         </div>
       )}
     </div>
@@ -118,18 +140,18 @@ function Question({ turn, siblings, doing, onShow }: QuestionProps) {
 interface AnswerProps extends QuestionProps {
   /** Whether the model stands above the answer. */
   readonly isNamed?: boolean;
-  readonly onCompare?: (question: string) => void;
+  readonly onBeside?: (question: string, isBeside: boolean) => void;
   readonly children?: ReactNode;
 }
 
-function Answer({ turn, siblings, doing, onShow, isNamed = false, onCompare, children }: AnswerProps) {
+function Answer({ turn, siblings, doing, onShow, isNamed = false, onBeside, children }: AnswerProps) {
   const whole = useRef<HTMLDivElement>(null);
   const isWaiting = turn.state === "streaming" && !turn.text;
   const question = turn.parent ?? "";
   const askAgain = (how: { model?: string; grant?: string | null }): void => {
     // The button disappears, so the focus moves to the answer, for people who use the keyboard.
     whole.current?.focus();
-    doing?.onAsk(question, how);
+    doing?.onAsk(question, { model: turn.model ?? undefined, ...how });
   };
   return (
     <div className={`hg-turn ${styles.turn}`} data-role="assistant" data-turn={turn.id} ref={whole} tabIndex={-1}>
@@ -143,7 +165,7 @@ function Answer({ turn, siblings, doing, onShow, isNamed = false, onCompare, chi
       )}
       {turn.state === "stopped" && (
         <Text size="xs" className={prose.quiet} mt={4}>
-          Stopped. The record holds the answer so far.
+          Stopped. This is the answer so far.
         </Text>
       )}
       <Trouble turn={turn} doing={doing} onAgain={askAgain} />
@@ -153,10 +175,13 @@ function Answer({ turn, siblings, doing, onShow, isNamed = false, onCompare, chi
           <Alternatives turn={turn} siblings={siblings} onShow={onShow} what="answer" />
           {turn.text && <CopyTool text={turn.text} what="answer" />}
           {doing && !turn.approval && (
-            <Tool icon="again" label="Answer again" onClick={() => doing.onAsk(question, {})} isOff={doing.isBusy} />
+            <Tool icon="again" label="Answer again" onClick={() => askAgain({})} isOff={doing.isBusy} />
           )}
-          {onCompare && siblings.length > 1 && (
-            <Button size="compact-xs" variant="subtle" color="gray" onClick={() => onCompare(question)}>
+          {doing?.conversation && turn.record && turn.state === "whole" && (
+            <Rating key={turn.id} conversation={doing.conversation} answer={turn.id} />
+          )}
+          {onBeside && siblings.length > 1 && (
+            <Button size="compact-xs" variant="subtle" color="gray" onClick={() => onBeside(question, true)}>
               Side by side
             </Button>
           )}
@@ -173,10 +198,25 @@ interface TroubleProps {
   readonly onAgain: (how: { model?: string; grant?: string | null }) => void;
 }
 
-/** Why there is no answer, and the way on: the state of a request for approval, or a model on our own machines. */
+/** Why there is no answer, in words for its person, and the ways on. */
 function Trouble({ turn, doing, onAgain }: TroubleProps) {
   const { error, approval } = turn;
   if (!error) return null;
+  const isBusy = doing?.isBusy ?? true;
+  const ways = (more: ReactNode = null): ReactNode =>
+    doing && doing.conversation !== null ? (
+      <WaysOn
+        conversation={doing.conversation}
+        turn={turn}
+        isBusy={isBusy}
+        onModel={(model) => onAgain({ model })}
+        onWithoutImages={() => doing.onWithoutImages(turn.parent ?? "")}
+      >
+        {more}
+      </WaysOn>
+    ) : (
+      more
+    );
   if (approval)
     return (
       <div className={styles.trouble}>
@@ -184,21 +224,24 @@ function Trouble({ turn, doing, onAgain }: TroubleProps) {
           key={approval}
           id={approval}
           error={error}
-          isBusy={doing?.isBusy ?? true}
+          isBusy={isBusy}
           onSend={(grant) => onAgain({ grant })}
+          ways={ways}
         />
       </div>
     );
-  const isRefused = error.code === "denied";
-  const own = doing?.ownModel ?? null;
+  const isRefused = error.code === "denied" || error.code === "invalid_request";
   return (
     <div className={styles.trouble}>
-      <Failure error={new ApiError(0, error)} title={isRefused ? "Message refused" : "Incomplete answer"} />
-      {isRefused && own !== null && own !== turn.model && (
-        <Button size="compact-sm" variant="default" mt={6} disabled={doing?.isBusy} onClick={() => onAgain({ model: own })}>
-          Use {own} on our machines
-        </Button>
-      )}
+      <Notice tone="bad" icon="bad">
+        <Text fw={600} size="sm">
+          {isRefused ? "Message refused" : "Incomplete answer"}
+        </Text>
+        <Text size="sm">{sentence(error.message)}</Text>
+        {error.retry_after_s != null && <Text size="sm">Try again in {Math.ceil(error.retry_after_s)} s.</Text>}
+        {ways()}
+        <Details error={error} />
+      </Notice>
     </div>
   );
 }
@@ -246,6 +289,43 @@ function CopyTool({ text, what }: { text: string; what: string }) {
       label={clipboard.copied ? "Copied" : `Copy ${what}`}
       onClick={() => clipboard.copy(text)}
     />
+  );
+}
+
+/** Whether the answer was good; the record of it has no content. */
+function Rating({ conversation, answer }: { conversation: string; answer: string }) {
+  const [given, setGiven] = useState<boolean | null>(null);
+  const rate = useMutation({
+    mutationFn: (isGood: boolean) =>
+      take(
+        api.POST("/api/conversations/{conversation}/rating", {
+          params: { path: { conversation } },
+          body: { answer, is_good: isGood },
+        }),
+      ),
+    onSuccess: (_, isGood) => setGiven(isGood),
+  });
+  return (
+    <>
+      {[true, false].map((isGood) => (
+        <Button
+          key={String(isGood)}
+          size="compact-xs"
+          variant={given === isGood ? "light" : "subtle"}
+          color="gray"
+          aria-pressed={given === isGood}
+          disabled={rate.isPending}
+          onClick={() => rate.mutate(isGood)}
+        >
+          {isGood ? "Good answer" : "Bad answer"}
+        </Button>
+      ))}
+      {rate.error && (
+        <Text size="xs" role="alert">
+          The rating was not kept.
+        </Text>
+      )}
+    </>
   );
 }
 

@@ -3,7 +3,7 @@
 import type { Schemas } from "../../api/client";
 import { formatTime } from "../../format";
 
-type Approval = Schemas["ApprovalView"];
+export type Approval = Schemas["ApprovalView"];
 
 /** Whether the state is final. */
 export function isOver(approval: Approval): boolean {
@@ -11,21 +11,21 @@ export function isOver(approval: Approval): boolean {
 }
 
 /** The rest of the sentence that begins with the word for the state, for the requester. */
-export function told(approval: Approval, now: Date): string {
+export function told(approval: Approval, now: Date, who: string): string {
   const until = formatTime(approval.expires_at, now);
   const because = approval.reason ? `: “${approval.reason}”` : "";
   switch (approval.state) {
     case "waiting":
       return `for a decision until ${until}.`;
     case "approved":
-      return `by ${approval.approver}${because}. You can send it once, until ${until}.`;
+      return `by ${who}${because}. You can send it once, until ${until}.`;
     case "refused":
-      return `by ${approval.approver}${because}. It was not sent.`;
+      return "and not sent.";
     case "used":
-      return `under the approval of ${approval.approver}. An approval works once.`;
+      return `under the approval of ${who}. An approval works once.`;
     case "expired":
       return approval.approver
-        ? `after ${approval.approver} approved it, before it was sent. Ask again.`
+        ? `after ${who} approved it, before it was sent. Ask again.`
         : "before a decision. Ask again.";
   }
 }

@@ -94,15 +94,15 @@ describe("a message that waits for an approval", () => {
     reason: "",
     expires_at: "2026-01-02T03:04:05Z",
   };
-  const tell = (more: object): string => told({ ...waiting, ...more } as never, new Date("2026-01-02T00:00:00Z"));
+  const tell = (more: object): string => told({ ...waiting, ...more } as never, new Date("2026-01-02T00:00:00Z"), "Grace Lee");
 
   it("says who decided, and why, and whether it can still be sent", () => {
     const decided = { approver: "grace", reason: "not this one" };
     expect(tell({})).toMatch(/^for a decision until .+\.$/);
-    expect(tell({ ...decided, state: "approved" })).toMatch(/^by grace: “not this one”. You can send it once, /);
-    expect(tell({ ...decided, state: "refused" })).toBe("by grace: “not this one”. It was not sent.");
-    expect(tell({ ...decided, state: "expired" })).toBe("after grace approved it, before it was sent. Ask again.");
+    expect(tell({ ...decided, state: "approved" })).toMatch(/^by Grace Lee: “not this one”. You can send it once, /);
+    expect(tell({ ...decided, state: "refused" })).toBe("and not sent.");
+    expect(tell({ ...decided, state: "expired" })).toBe("after Grace Lee approved it, before it was sent. Ask again.");
     expect(tell({ state: "expired" })).toBe("before a decision. Ask again.");
-    expect(tell({ ...decided, state: "used" })).toBe("under the approval of grace. An approval works once.");
+    expect(tell({ ...decided, state: "used" })).toBe("under the approval of Grace Lee. An approval works once.");
   });
 });

@@ -27,6 +27,7 @@ export function awaited(
     text: "",
     attachments: [],
     model: asked.model,
+    compare_with: null,
     record: null,
     gate: null,
     error: null,

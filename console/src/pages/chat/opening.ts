@@ -1,6 +1,6 @@
 /** Which conversation is open, which branch of it is shown, and the keys of the page. */
 
-import { useEffect, useState } from "react";
+import { type RefObject, useEffect, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 
 import { type Schemas, api, take } from "../../api/client";
@@ -70,4 +70,14 @@ export function useFound(isDrawn: boolean): void {
     if (found === null || !isDrawn) return;
     document.querySelector(`[data-turn="${CSS.escape(found)}"]`)?.scrollIntoView({ block: "center" });
   }, [found, isDrawn]);
+}
+
+/** Puts the cursor into a field once the page is open, where no keyboard would cover half of the screen. */
+export function useFocusAtFirst(field: RefObject<HTMLElement | null>): void {
+  useEffect(() => {
+    if (!window.matchMedia("(hover: hover)").matches) return;
+    // After the frame has moved the focus to the page.
+    const timer = setTimeout(() => field.current?.focus({ preventScroll: true }));
+    return () => clearTimeout(timer);
+  }, [field]);
 }

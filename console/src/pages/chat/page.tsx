@@ -5,6 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, type RefObject, useMemo, useRef, useState } from "react";
 import { Link } from "react-router";
 
+import { api, take } from "../../api/client";
 import { conversationQuery } from "../../api/queries";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { type Page, useMayOpen } from "../../page";
@@ -14,10 +15,10 @@ import { ConversationList } from "./List";
 import { Options } from "./Options";
 import { type Doing, Turns } from "./Turns";
 import { useFollow } from "./follow";
-import { useFound, useKeys, useOpen, useShown, useStopKey } from "./opening";
+import { useFocusAtFirst, useFound, useKeys, useOpen, useShown, useStopKey } from "./opening";
 import { useSending } from "./sending";
 import { type Through, useThrough } from "./through";
-import { type Turn, branchOf } from "./tree";
+import { type Turn, branchOf, withLive } from "./tree";
 import prose from "../../elements/prose.module.css";
 import styles from "./chat.module.css";
 
@@ -27,6 +28,15 @@ export const page: Page = {
   group: "use",
   order: 20,
   may: "everyone",
+  isQuick: true,
+  find: async (words) => {
+    const { hits } = await take(api.GET("/api/conversations/search", { params: { query: { q: words, limit: 5 } } }));
+    return hits.map(({ conversation, excerpt }) => ({
+      title: conversation.title,
+      detail: excerpt,
+      to: `/chat?c=${conversation.id}`,
+    }));
+  },
   Provider: ConversationHolder,
   icon: "M2.5 3.5h11v7.5H7L4 13.5V11H2.5z",
 };
@@ -41,6 +51,7 @@ export default function Chat() {
     field.current?.focus();
   };
   useKeys({ onNew });
+  useFocusAtFirst(field);
   const list = (
     <ConversationList
       open={open}
@@ -64,6 +75,8 @@ export default function Chat() {
   );
 }
 
+const LOOK_MS = 1_000;
+
 interface OpenedProps {
   readonly open: string | null;
   readonly onBegun: (conversation: string) => void;
@@ -73,35 +86,47 @@ interface OpenedProps {
 
 function Opened({ open, onBegun, field, children }: OpenedProps) {
   const { live, announced, stop } = useChat();
-  const kept = useQuery({ ...conversationQuery(open ?? ""), enabled: open !== null });
+  const kept = useQuery({
+    ...conversationQuery(open ?? ""),
+    enabled: open !== null,
+    // Answers that this tab does not stream, such as after a reload, are followed by looking again.
+    refetchInterval: ({ state }) =>
+      state.data?.is_own && state.data.turns.some((one) => one.state === "running") ? LOOK_MS : false,
+  });
   const detail = open === null ? undefined : kept.data;
   const [shown, setShown] = useShown(open, detail);
-  const [compared, setCompared] = useState<string | null>(null);
+  const [beside, setBeside] = useState<ReadonlyMap<string, boolean>>(new Map());
   const turns = useMemo<readonly Turn[]>(
-    () => [...(detail?.turns ?? []), ...live.filter((one) => one.conversation === open)],
+    () => withLive(detail?.turns ?? [], live.filter((one) => one.conversation === open)),
     [detail, live, open],
   );
   const branch = useMemo(() => branchOf(turns, shown), [turns, shown]);
   const { isFollowing, toEnd } = useFollow(branch);
-  const through = useThrough(detail);
-  const isStreaming = live.some((one) => one.conversation === open && one.state === "streaming");
-  const sending = useSending({ open, through, shown, onBegun, setShown, setCompared });
+  const through = useThrough(open, detail);
+  const isStreaming = turns.some((one) => one.state === "streaming");
+  const sending = useSending({ open, through, shown, onBegun, setShown });
   const doing: Doing = {
     isBusy: isStreaming,
     onAsk: (question, how) => sending.ask(open ?? "", question, how),
     onEdit: (question, text) => void sending.send(text, question.attachments, question.parent),
-    ownModel: through.ownModel,
+    onWithoutImages: (question) => {
+      const asked = turns.find((one) => one.id === question);
+      if (asked) void sending.send(asked.text, asked.attachments.filter((file) => !file.data), asked.parent);
+    },
+    conversation: open,
   };
   useFound(detail !== undefined);
   useStopKey(() => open !== null && isStreaming && stop(open));
   const isOwn = detail?.is_own ?? true;
   return (
     <div className={styles.chat}>
-      <PageHead title="Chat" actions={isOwn ? <Options through={through} detail={detail} sending={sending} /> : null}>
-        {children}
-        {detail ? detail.conversation.title : "Every conversation is kept, sealed, until you delete it."}
-        {!isOwn && ` Shared by ${detail?.conversation.owner}. You can read it.`}
-      </PageHead>
+      <div className={styles.head}>
+        <PageHead title="Chat" actions={isOwn ? <Options through={through} detail={detail} sending={sending} /> : null}>
+          {children}
+          {detail ? detail.conversation.title : "Every conversation is kept, sealed, until you delete it."}
+          {!isOwn && ` Shared by ${detail?.conversation.owner_name}. You can read it.`}
+        </PageHead>
+      </div>
       <div className={styles.turns} role="log" aria-label="Conversation" aria-busy={isStreaming} aria-live="off">
         {kept.isLoading && <Rows count={4} />}
         {kept.error && open !== null && <Failure error={kept.error} title="This conversation could not be opened" />}
@@ -110,8 +135,8 @@ function Opened({ open, onBegun, field, children }: OpenedProps) {
           branch={branch}
           doing={isOwn ? doing : null}
           onShow={setShown}
-          compared={compared}
-          onCompare={setCompared}
+          beside={beside}
+          onBeside={(question, isBeside) => setBeside(new Map(beside).set(question, isBeside))}
         />
       </div>
       <p className={prose.unseen} role="status">

@@ -9,7 +9,7 @@ import { useChat } from "./Conversation";
 import { changeConversation } from "./changing";
 import type { Attachment } from "./files";
 import type { Through } from "./through";
-import { type Turn, branchOf } from "./tree";
+import { type Turn, branchOf, withLive } from "./tree";
 
 interface SendingProps {
   readonly open: string | null;
@@ -17,11 +17,10 @@ interface SendingProps {
   readonly shown: string | null;
   readonly onBegun: (conversation: string) => void;
   readonly setShown: (turn: string) => void;
-  readonly setCompared: (question: string | null) => void;
 }
 
 /** Functions that send a message from an open or a new conversation, and the last error. */
-export function useSending({ open, through, shown, onBegun, setShown, setCompared }: SendingProps) {
+export function useSending({ open, through, shown, onBegun, setShown }: SendingProps) {
   const client = useQueryClient();
   const chat = useChat();
   const [problem, setProblem] = useState<unknown>(null);
@@ -33,28 +32,26 @@ export function useSending({ open, through, shown, onBegun, setShown, setCompare
   };
   const ask = (conversation: string, question: string, how: { model?: string; grant?: string | null } = {}): void => {
     setShown(question);
-    setCompared(null);
     chat.ask({ conversation, question, model: how.model ?? null, grant: how.grant ?? null });
   };
   const endOf = async (conversation: string): Promise<string | null> => {
     await chat.settled(conversation);
     const detail = client.getQueryData(conversationQuery(conversation).queryKey);
-    return lastAnswer(branchOf(detail?.turns ?? [], shown).map(({ turn }) => turn));
+    return lastAnswer(branchOf(withLive(detail?.turns ?? [], []), shown).map(({ turn }) => turn));
   };
   const write = async (text: string, files: readonly Attachment[], after: string | null | undefined): Promise<void> => {
     const conversation = open ?? (await begin());
     const parent = after === undefined ? await endOf(conversation) : after;
-    const body = { text, parent, attachments: [...files], model, use_case: useCase };
+    const body = { text, parent, attachments: [...files], model, use_case: useCase, compare_with: compareWith };
     const path = { conversation };
     const question = await take(api.POST("/api/conversations/{conversation}/messages", { params: { path }, body }));
     await client.fetchQuery({ ...conversationQuery(conversation), staleTime: 0 });
     void client.invalidateQueries({ queryKey: ["conversations"] });
-    ask(conversation, question.id);
-    if (compareWith !== null) {
-      chat.ask({ conversation, question: question.id, model: compareWith, grant: null });
-      setCompared(question.id);
-    }
-    if (open === null) onBegun(conversation);
+    for (const one of [model, ...(compareWith === null ? [] : [compareWith])])
+      ask(conversation, question.id, { model: one });
+    if (open !== null) return;
+    through.setCompareWith(compareWith, conversation);
+    onBegun(conversation);
   };
   /** Sends a message after another turn, or at the end of the shown branch; tells whether it was sent. */
   const send = async (text: string, files: readonly Attachment[], after?: string | null): Promise<boolean> => {

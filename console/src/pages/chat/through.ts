@@ -10,21 +10,21 @@ import { type Choice, useChoice } from "./choice";
 
 export type Through = ReturnType<typeof useThrough>;
 
-/** The model and the use case: those of the conversation, or the last choice for a new one. */
-export function useThrough(detail: Schemas["ConversationDetail"] | undefined) {
+/** The model and the use case: those of the conversation, or the last choice for a new one. Each conversation compares for itself. */
+export function useThrough(open: string | null, detail: Schemas["ConversationDetail"] | undefined) {
   const models = useQuery(modelsQuery);
   const [last, setLast] = useChoice();
   const [changed, setChanged] = useState<(Partial<Choice> & { of: string | undefined }) | null>(null);
   const [system, setSystem] = useState("");
-  const [compareWith, setCompareWith] = useState<string | null>(null);
+  const [compared, setCompared] = useState<{ of: string | null; model: string | null } | null>(null);
   const of = detail?.conversation.id;
+  const compareWith = compared?.of === open ? compared.model : null;
   const mine = changed?.of === of ? changed : null;
   const offer = offerOf(models.data);
   const remembered = detail?.conversation.model ?? last.model;
   const model = mine?.model ?? (remembered !== null && offer.ids.includes(remembered) ? remembered : offer.first);
   const useCase = mine?.useCase ?? detail?.conversation.use_case ?? last.useCase;
   const view = models.data?.find((one) => one.id === model);
-  const own = models.data?.find((one) => one.id === offer.first);
   return {
     model,
     useCase,
@@ -32,13 +32,12 @@ export function useThrough(detail: Schemas["ConversationDetail"] | undefined) {
     system: detail ? (detail.system ?? "") : system,
     setSystem,
     compareWith: compareWith === model ? null : compareWith,
-    setCompareWith,
+    setCompareWith: (other: string | null, conversation = open): void => setCompared({ of: conversation, model: other }),
     change: (choice: Partial<Choice>): void => {
       setChanged({ ...mine, ...choice, of });
       setLast({ model, useCase, ...choice });
     },
     isStandIn: view !== undefined && view.deployments.every((one) => one.is_built_in),
-    ownModel: own?.deployments.some((one) => one.custody === "organisation") ? offer.first : null,
     whyNoImages:
       view === undefined || view.deployments.some((one) => one.images)
         ? null

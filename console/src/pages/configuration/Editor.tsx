@@ -75,7 +75,7 @@ export default function Editor({ label, value, vocabulary, isReadOnly, mistake, 
           if (update.docChanged) latest.current.onChange(update.state.doc.toString());
         }),
         EditorState.readOnly.of(isReadOnly),
-        EditorView.contentAttributes.of({ "aria-label": label }),
+        EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
         invalid.current.of([]),
       ],
     });

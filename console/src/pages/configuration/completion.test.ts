@@ -32,6 +32,7 @@ const labels = (text: string) => choicesAfter(text, VOCABULARY).choices.map((one
 it("offers sections, keys of the table, and values", () => {
   expect(labels("[[")).toEqual(["deployment", "alias"]);
   expect(labels("[dep")).toEqual(["deployment.clearance"]);
+  expect(["[[al", "[dep", "[[alias]]\nde"].map((text) => choicesAfter(text, VOCABULARY).closing)).toEqual(["]]", "]", undefined]);
   expect(labels('[[deployment]]\nid = "x"\nto')).toEqual(["id", "clearance", "clearance.level", "tools"]);
   expect(labels("[[deployment]]\n[deployment.clearance]\nle")).toEqual(["level"]);
   expect(labels("[[deployment]]\n[deployment.clearance]\nlevel = ")).toEqual(['"internal"', '"public"']);

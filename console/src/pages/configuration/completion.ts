@@ -17,10 +17,23 @@ export interface Choice {
 }
 
 /** The choices after a text of some lines, of which the last is typed in. */
-export function choicesAfter(text: string, vocabulary: Vocabulary): { readonly typed: string; readonly choices: Choice[] } {
+export function choicesAfter(
+  text: string,
+  vocabulary: Vocabulary,
+): {
+  readonly typed: string;
+  readonly choices: Choice[];
+  /** What ends the line after a choice, unless it is there. */
+  readonly closing?: string;
+} {
   const line = text.slice(text.lastIndexOf("\n") + 1);
-  const header = /^\s*\[+([\w.]*)$/.exec(line);
-  if (header) return { typed: header[1]!, choices: headersOf(vocabulary, line.includes("[[")) };
+  const header = /^\s*(\[+)([\w.]*)$/.exec(line);
+  if (header)
+    return {
+      typed: header[2]!,
+      choices: headersOf(vocabulary, line.includes("[[")),
+      closing: "]".repeat(header[1]!.length),
+    };
   const table = tableOf(text.slice(0, text.length - line.length));
   const section = vocabulary.sections.find((one) => one.name === table.section);
   if (!section) return { typed: "", choices: [] };
@@ -39,9 +52,12 @@ export function choicesAfter(text: string, vocabulary: Vocabulary): { readonly t
 
 /** The completions at a place of the editor. */
 export function completions(context: CompletionContext, vocabulary: Vocabulary): CompletionResult | null {
-  const { typed, choices } = choicesAfter(context.state.sliceDoc(0, context.pos), vocabulary);
+  const { typed, choices, closing = "" } = choicesAfter(context.state.sliceDoc(0, context.pos), vocabulary);
   if (choices.length === 0 || (!typed && !context.explicit)) return null;
-  return { from: context.pos - typed.length, options: [...choices], validFor: /^[\w./:*"-]*$/ };
+  const there = /^\]*/.exec(context.state.sliceDoc(context.pos, context.pos + closing.length))![0];
+  const missing = closing.slice(there.length);
+  const options = choices.map((choice) => (missing ? { ...choice, apply: choice.label + missing } : choice));
+  return { from: context.pos - typed.length, options, validFor: /^[\w./:*"-]*$/ };
 }
 
 function headersOf(vocabulary: Vocabulary, isEntry: boolean): Choice[] {

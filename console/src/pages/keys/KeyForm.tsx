@@ -8,17 +8,15 @@ import { type Schemas, api, take } from "../../api/client";
 import { keysQuery, modelsQuery, overviewQuery, sessionQuery } from "../../api/queries";
 import { useDraft } from "../../draft";
 import { Failure } from "../../elements/page";
-import { LAST_DAY, endOfDay } from "../../record/days";
+import { LimitFields, type TypedLimits, microsIn, numberIn } from "../../people/keys";
+import { endOfDay } from "../../record/days";
 
 /** The fields as they are typed; empty is no limit. */
-interface Fields {
+interface Fields extends TypedLimits {
   readonly name: string;
   readonly useCase: string;
   readonly standsFor: "program" | "me";
   readonly aliases: readonly string[];
-  readonly perMinute: string;
-  readonly perDay: string;
-  readonly expires: string;
 }
 
 const EMPTY: Fields = {
@@ -98,36 +96,7 @@ export function KeyForm({ onMade, onCancel }: Props) {
           searchable
           clearable
         />
-        <Group grow align="flex-start">
-          <TextInput
-            label="Requests a minute"
-            placeholder="No limit"
-            type="number"
-            min={1}
-            max={10_000_000}
-            step={1}
-            value={fields.perMinute}
-            onChange={set("perMinute")}
-          />
-          <TextInput
-            label="Cost a day, USD"
-            placeholder="No limit"
-            type="number"
-            min={0}
-            max={1_000_000_000}
-            step="any"
-            value={fields.perDay}
-            onChange={set("perDay")}
-          />
-        </Group>
-        <TextInput
-          type="date"
-          label="Expires after"
-          description="The last valid day, in UTC. Leave empty for no expiry."
-          max={LAST_DAY}
-          value={fields.expires}
-          onChange={set("expires")}
-        />
+        <LimitFields fields={fields} currency="USD" onChange={(typed) => setFields({ ...fields, ...typed })} />
         {make.error && <Failure error={make.error} title="The key was not made" />}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={cancel}>
@@ -150,8 +119,8 @@ function bodyOf(fields: Fields, me: string | null): Schemas["NewKey"] {
     roles: [],
     aliases: fields.aliases.length ? [...fields.aliases] : null,
     expires_at: endOfDay(fields.expires),
-    requests_per_minute: fields.perMinute ? Number(fields.perMinute) : null,
-    cost_micros_per_day: fields.perDay ? Math.round(Number(fields.perDay) * 1_000_000) : null,
+    requests_per_minute: numberIn(fields.perMinute),
+    cost_micros_per_day: microsIn(fields.perDay),
     currency: "USD",
   };
 }

@@ -1,8 +1,9 @@
-/** API keys: made, listed, revoked. A secret is shown once. */
+/** API keys: made, listed, limited, revoked. A secret is shown once. */
 
-import { Badge, Button, Table } from "@mantine/core";
+import { Badge, Button, Stack, Table, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { useSearchParams } from "react-router";
 
 import type { Schemas } from "../../api/client";
 import { keysQuery } from "../../api/queries";
@@ -11,8 +12,8 @@ import { Icon } from "../../elements/icons";
 import { Empty, Failure, PageHead, Rows } from "../../elements/page";
 import { State, Time } from "../../elements/record";
 import { formatCost, formatCount, formatUtc } from "../../format";
-import type { Page } from "../../page";
-import { type KeyName, NewSecret, RevokeDialog, RotateDialog } from "../../people/keys";
+import { type Page, matching } from "../../page";
+import { type KeyName, LimitsDialog, NewSecret, RevokeDialog, RotateDialog } from "../../people/keys";
 import { useMay } from "../../session";
 import { lastDayOf } from "../../record/days";
 import { KeyForm } from "./KeyForm";
@@ -25,17 +26,33 @@ export const page: Page = {
   group: "administer",
   order: 30,
   may: ["key.list"],
+  find: async (words, { client }) => {
+    const keys = await client.fetchQuery(keysQuery);
+    return matching(words, keys.map(foundKey));
+  },
   icon: "M5.500 7.500a3 3 0 1 1 0 6 3 3 0 0 1 0-6zM7.700 8.300 13.500 2.500M11 5l2 2M9.200 6.800l1.500 1.500",
 };
 
 type Key = Schemas["KeyView"];
 
+function foundKey({ name, prefix, use_case }: Key) {
+  return { title: name, detail: `${prefix}… for ${use_case}`, to: `/keys?search=${encodeURIComponent(prefix)}` };
+}
+
+function hasWords({ name, prefix, use_case, principal }: Key, search: string): boolean {
+  const text = `${name} ${prefix} ${use_case} ${principal}`.toLowerCase();
+  return search.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
+
 export default function Keys() {
   const keys = useQuery(keysQuery);
+  const [address, setAddress] = useSearchParams();
+  const search = address.get("search") ?? "";
   const may = useMay();
   const [isMaking, setMaking] = useState(false);
   const [secret, setSecret] = useState<Schemas["CreatedKey"] | null>(null);
   const [rotating, setRotating] = useState<KeyName | null>(null);
+  const [limiting, setLimiting] = useState<Key | null>(null);
   const [revoking, setRevoking] = useState<KeyName | null>(null);
   const close = (): void => {
     setMaking(false);
@@ -61,11 +78,25 @@ export default function Keys() {
           {may("key.create") ? "Make a key to call models from a program." : "Ask an administrator to make a key."}
         </Empty>
       ) : (
-        <KeyTable
-          keys={keys.data}
-          onRotate={may("key.rotate") ? setRotating : null}
-          onRevoke={may("key.revoke") ? setRevoking : null}
-        />
+        <Stack gap="sm">
+          <TextInput
+            aria-label="Filter keys"
+            placeholder="Filter by name, use case or person"
+            type="search"
+            maw={360}
+            value={search}
+            onChange={(event) => {
+              const typed = event.currentTarget.value;
+              setAddress(typed ? { search: typed } : {}, { replace: true });
+            }}
+          />
+          <KeyTable
+            keys={keys.data.filter((key) => hasWords(key, search))}
+            onRotate={may("key.rotate") ? setRotating : null}
+            onLimit={may("key.set_limits") ? setLimiting : null}
+            onRevoke={may("key.revoke") ? setRevoking : null}
+          />
+        </Stack>
       )}
       <FormDialog
         title={secret === null ? "Make key" : "Key made"}
@@ -76,6 +107,7 @@ export default function Keys() {
         {secret === null ? <KeyForm onMade={setSecret} onCancel={close} /> : <NewSecret made={secret} onDone={close} />}
       </FormDialog>
       <RotateDialog apiKey={rotating} onClose={() => setRotating(null)} />
+      <LimitsDialog apiKey={limiting} onClose={() => setLimiting(null)} />
       <RevokeDialog apiKey={revoking} onClose={() => setRevoking(null)} />
     </>
   );
@@ -84,10 +116,11 @@ export default function Keys() {
 interface TableProps {
   readonly keys: readonly Key[];
   readonly onRotate: ((key: KeyName) => void) | null;
+  readonly onLimit: ((key: Key) => void) | null;
   readonly onRevoke: ((key: KeyName) => void) | null;
 }
 
-function KeyTable({ keys, onRotate, onRevoke }: TableProps) {
+function KeyTable({ keys, onRotate, onLimit, onRevoke }: TableProps) {
   return (
     <div className={table.scroll}>
       <Table className={table.cards}>
@@ -146,6 +179,16 @@ function KeyTable({ keys, onRotate, onRevoke }: TableProps) {
                     aria-label={`Rotate ${key.name}`}
                   >
                     Rotate
+                  </Button>
+                )}
+                {onLimit && !key.revoked_at && !key.replaced_by && (
+                  <Button
+                    size="compact-xs"
+                    variant="subtle"
+                    onClick={() => onLimit(key)}
+                    aria-label={`Change limits of ${key.name}`}
+                  >
+                    Limits
                   </Button>
                 )}
                 {onRevoke && !key.revoked_at && (

@@ -76,7 +76,7 @@ function ModelCard({ model, times }: CardProps) {
           <Badge>built in</Badge>
         ) : (
           may("config.read") && (
-            <Link to={`/models/alias?id=${encodeURIComponent(model.id)}`} aria-label={`Open the alias ${model.id}`}>
+            <Link to={`/models/alias?id=${encodeURIComponent(model.id)}`} aria-label={`Open alias ${model.id}`}>
               Open alias
             </Link>
           )

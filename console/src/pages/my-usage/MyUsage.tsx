@@ -9,19 +9,21 @@ import { TimeChart } from "../../elements/charts/TimeChart";
 import { Empty, Failure, PageHead, Section } from "../../elements/page";
 import { Time } from "../../elements/record";
 import { formatCount } from "../../format";
+import { BudgetLine } from "../../usage/BudgetLine";
 import { type Figure, Figures, FiguresToCome } from "../../usage/FigureTile";
 import { Top } from "../../usage/OverviewBody";
 import { PeriodPicker } from "../../usage/PeriodPicker";
 import { activityAddress } from "../../usage/links";
+import { useMakesKeys } from "../../people/queries";
+import { useUseCaseTitle } from "../../usecase/titles";
 import { type Period, periodWords, usePeriod } from "../../usage/period";
+import { useNames } from "../../usage/names";
 import { ownUsageQuery } from "../../usage/queries";
 import { formatMoney, formatShort, spendOf, spendWords } from "../../usage/words";
 import prose from "../../elements/prose.module.css";
 import table from "../../elements/table.module.css";
 
 type Own = Schemas["OwnUsage"];
-
-const NO_NAMES: ReadonlyMap<string, string> = new Map();
 
 export default function MyUsage() {
   const [period, setPeriod] = usePeriod("30d");
@@ -46,6 +48,7 @@ export default function MyUsage() {
 }
 
 function Shown({ own, period }: { own: Own; period: Period }) {
+  const names = useNames();
   return (
     <Stack gap="md">
       <Figures figures={figuresOf(own, period)} />
@@ -71,6 +74,15 @@ function Shown({ own, period }: { own: Own; period: Period }) {
           />
         )}
       </Section>
+      {own.budgets.length > 0 && (
+        <Section title="Budgets of your calls">
+          <Stack component="ul" className={prose.plainList} gap="xs" aria-label="Budgets of your calls">
+            {own.budgets.map((one) => (
+              <BudgetLine key={one.id} budget={one} />
+            ))}
+          </Stack>
+        </Section>
+      )}
       <Section title="Your keys">
         <Keys keys={own.keys} />
       </Section>
@@ -82,7 +94,7 @@ function Shown({ own, period }: { own: Own; period: Period }) {
             rows={own.models}
             behind={{}}
             period={period}
-            keyNames={NO_NAMES}
+            names={names}
           />
         </Section>
         <Section title="What you may use">
@@ -131,8 +143,16 @@ function figuresOf({ figures, before, steps }: Own, period: Period): Figure[] {
 }
 
 function Keys({ keys }: { keys: Own["keys"] }) {
+  const titleOf = useUseCaseTitle();
+  const makesKeys = useMakesKeys();
   if (keys.length === 0)
-    return <Empty title="You have no key">Programs need a key. Ask an administrator to make one for you.</Empty>;
+    return (
+      <Empty title="You have no key" action={makesKeys && <Link to="/account">Make a key</Link>}>
+        {makesKeys
+          ? "Programs need a key. You can make one for yourself."
+          : "Programs need a key. Ask an administrator to make one for you."}
+      </Empty>
+    );
   return (
     <Table className={table.cards}>
       <Table.Thead>
@@ -148,7 +168,7 @@ function Keys({ keys }: { keys: Own["keys"] }) {
         {keys.map((key) => (
           <Table.Tr key={key.id}>
             <Table.Td data-label="Key">{key.name || <span className={prose.mono}>{key.prefix}…</span>}</Table.Td>
-            <Table.Td data-label="Use case">{key.use_case}</Table.Td>
+            <Table.Td data-label="Use case">{titleOf(key.use_case)}</Table.Td>
             <Table.Td data-label="Money left">
               {left(key.cost_micros_left, key.cost_micros_per_day, (micros) => formatMoney(micros, key.currency))}
             </Table.Td>
@@ -168,13 +188,18 @@ function left(rest: number | null, limit: number | null, format: (amount: number
 }
 
 function May({ own }: { own: Own }) {
+  const titleOf = useUseCaseTitle();
   return (
     <Stack gap="sm">
       {own.may_use.length === 0 && <Text size="sm">You are no member of a use case. Ask an administrator to add you.</Text>}
       <ul className={`${prose.plainList} ${prose.divided}`} aria-label="Use cases">
         {own.may_use.map((one) => (
           <li key={one.id}>
-            {one.is_owner ? <Link to={`/usage/use-cases/${encodeURIComponent(one.id)}`}>{one.id}</Link> : <b>{one.id}</b>}
+            {one.is_owner ? (
+              <Link to={`/usage/use-cases/${encodeURIComponent(one.id)}`}>{titleOf(one.id)}</Link>
+            ) : (
+              <b>{titleOf(one.id)}</b>
+            )}
             {one.is_owner && <span className={prose.quiet}> (yours: see its usage)</span>}
             <br />
             <span className={prose.quiet}>{one.purpose}</span>

@@ -24,6 +24,12 @@ export const page: Page = {
   group: "administer",
   order: 40,
   may: ["person.list"],
+  find: async (words, { client }) => {
+    const { pages } = await client.fetchInfiniteQuery(peopleQuery({ search: words }));
+    return pages.flatMap(({ people }) =>
+      people.map(({ id, name }) => ({ title: name || id, detail: id, to: `/people/${encodeURIComponent(id)}` })),
+    );
+  },
   icon: "M6 7.500a2.500 2.500 0 1 0 0-5 2.500 2.500 0 0 0 0 5zM1.500 13.500c0-2.500 2-4 4.500-4s4.500 1.500 4.500 4M10.500 3a2.300 2.300 0 0 1 0 4.400M12 9.800c1.600.5 2.500 1.800 2.500 3.700",
 };
 

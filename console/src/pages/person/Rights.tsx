@@ -1,19 +1,18 @@
 /** Roles, groups and clearance of a person, changed in place with the effects shown first. */
 
-import { Badge, Button, Group, MultiSelect, NativeSelect, Stack, TagsInput, Text } from "@mantine/core";
+import { Badge, Button, Group, MultiSelect, Stack, TagsInput, Text } from "@mantine/core";
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { type Schemas, api, take } from "../../api/client";
 import { sessionQuery } from "../../api/queries";
 import { Failure, Section } from "../../elements/page";
+import { MaySee } from "../../people/MaySee";
 import { type Person, forgetPeople, peopleQuery } from "../../people/queries";
 import { clearanceWords, roleWords } from "../../people/words";
 import prose from "../../elements/prose.module.css";
 
-type Change = Pick<Person, "roles" | "groups" | "confidentiality">;
-
-const LEVELS = ["public", "internal", "confidential", "restricted"] as const;
+type Change = Pick<Person, "roles" | "groups" | "confidentiality" | "categories">;
 
 export function Rights({ person, mayChange }: { person: Person; mayChange: boolean }) {
   const [isChanging, setChanging] = useState(false);
@@ -74,6 +73,7 @@ function Form({ person, onDone }: { person: Person; onDone: () => void }) {
     roles: person.roles,
     groups: person.groups,
     confidentiality: person.confidentiality,
+    categories: person.categories,
   });
   const path = { person: person.id };
   const body: Schemas["PersonChange"] = { ...change };
@@ -105,12 +105,7 @@ function Form({ person, onDone }: { person: Person; onDone: () => void }) {
         value={change.groups}
         onChange={(groups) => setChange({ ...change, groups })}
       />
-      <NativeSelect
-        label="May see content up to"
-        data={[...LEVELS]}
-        value={change.confidentiality}
-        onChange={(event) => setChange({ ...change, confidentiality: event.currentTarget.value as Change["confidentiality"] })}
-      />
+      <MaySee value={change} onChange={(clearance) => setChange({ ...change, ...clearance })} />
       {effects.error ? (
         <Failure error={effects.error} title="This change is not possible" />
       ) : (
@@ -143,7 +138,7 @@ function Effects({ effects }: { effects: Schemas["ChangeEffects"] }) {
       {loses.length > 0 && <p>Loses: {loses.join("; ")}.</p>}
       {keys.length > 0 && <p>Keys that lose a role: {keys.map((key) => key.name || key.id).join(", ")}.</p>}
       {gains.length + loses.length + keys.length === 0 && <p>The same actions stay possible.</p>}
-      <p className={prose.quiet}>Holds at once, also in open sessions.</p>
+      <p className={prose.quiet}>Holds at once. A new role ends sessions that began with an invitation: make a new sign-in link for the person.</p>
     </Text>
   );
 }

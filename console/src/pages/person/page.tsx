@@ -152,6 +152,7 @@ function Keys({ person }: { person: Person }) {
                 <Table.Tr key={key.id}>
                   <Table.Td>
                     <b>{key.name || key.id}</b>
+                    {key.replaced_by !== null && <span className={prose.quiet}> replaced by a newer key</span>}
                   </Table.Td>
                   <Table.Td data-label="Use case">{key.use_case}</Table.Td>
                   <Table.Td data-label="Roles">{key.roles.join(", ")}</Table.Td>
@@ -159,7 +160,7 @@ function Keys({ person }: { person: Person }) {
                     {key.expires_at ? <Time iso={key.expires_at} /> : <span className={prose.quiet}>never</span>}
                   </Table.Td>
                   <Table.Td ta="right">
-                    {may("key.rotate") && (
+                    {may("key.rotate") && key.replaced_by === null && (
                       <Button size="compact-xs" variant="subtle" onClick={() => setRotating(key)} aria-label={`Rotate ${key.name}`}>
                         Rotate
                       </Button>

@@ -7,6 +7,7 @@ import { Link } from "react-router";
 import { modeChangesQuery, rulesQuery } from "../../api/queries";
 import { Failure, RuleName, Section } from "../../elements/page";
 import { Time } from "../../elements/record";
+import { capitalised } from "../../record/words";
 import { useMay } from "../../session";
 import { type Mode, useSetMode } from "./mode";
 import prose from "../../elements/prose.module.css";
@@ -18,6 +19,10 @@ export function Changes({ useCase }: { useCase: string }) {
   const may = useMay();
   if (!changes.data?.length) return null;
   const modeOf = (rule: string): Mode | undefined => rules.data?.rules.find((one) => one.id === rule)?.mode;
+  const reasonOf = (rule: string): string => {
+    const known = rules.data?.rules.find((one) => one.id === rule);
+    return known ? `“${capitalised(known.reason)}”` : "";
+  };
   return (
     <Section title="Changes of modes">
       {set.error && <Failure error={set.error} title="The mode was not changed" />}
@@ -30,7 +35,7 @@ export function Changes({ useCase }: { useCase: string }) {
             <li key={record.id}>
               <Group justify="space-between" gap="sm">
                 <Text size="sm">
-                  <RuleName id={rule} /> {mode === "enforce" ? "was enforced" : "was set to observe"}{" "}
+                  {reasonOf(rule)} <RuleName id={rule} /> {mode === "enforce" ? "was enforced" : "was set to observe"}{" "}
                   <span className={prose.quiet}>
                     <Time iso={record.opened_at} /> · <Link to={`/records/${record.id}`}>record</Link>
                   </span>

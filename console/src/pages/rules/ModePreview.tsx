@@ -6,12 +6,11 @@ import { Link } from "react-router";
 
 import type { Schemas } from "../../api/client";
 import { rulePreviewQuery } from "../../api/queries";
-import { VerbWords } from "../../elements/VerbWords";
 import { Failure, Notice, Rows } from "../../elements/page";
 import { Time } from "../../elements/record";
 import { plural } from "../../format";
 import { resourceName } from "../../record/facts";
-import { DIFFERENCES, previewSentences } from "./words";
+import { differenceWords, previewSentences } from "./words";
 import prose from "../../elements/prose.module.css";
 
 interface Props {
@@ -73,10 +72,10 @@ function Found({ preview, rule }: { preview: Schemas["RulePreview"]; rule: Schem
           {preview.examples.map(({ difference, record }) => (
             <li key={record.id}>
               <Link to={`/records/${record.id}`}>
-                <VerbWords name={record.verb} /> {resourceName(record.resource)}
+                {record.who?.name ?? "Somebody"} to {resourceName(record.resource)}
               </Link>{" "}
               <span className={prose.quiet}>
-                <Time iso={record.opened_at} /> · {DIFFERENCES[difference]}
+                <Time iso={record.opened_at} /> · {differenceWords(difference, rule.effect)}
               </span>
             </li>
           ))}

@@ -1,6 +1,6 @@
 /** The list of rules, each with its text, its matches and its mode for one use case. */
 
-import { Button, Group, Stack, Switch, Text } from "@mantine/core";
+import { Button, Group, Stack, Switch, Text, TextInput, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { Link, useLocation } from "react-router";
@@ -12,10 +12,11 @@ import { FormDialog } from "../../elements/dialog";
 import { Failure, Rows, Section } from "../../elements/page";
 import { State } from "../../elements/record";
 import { useUndo } from "../../elements/undo";
-import { formatCount } from "../../format";
-import { ruleEffect } from "../../record/words";
+import { formatCount, plural } from "../../format";
+import { capitalised, ruleEffect } from "../../record/words";
 import { useMay } from "../../session";
 import { ModePreview } from "./ModePreview";
+import { CHECKS, groupsOf } from "./groups";
 import { type Hits, useHits } from "./hits";
 import { useSetMode } from "./mode";
 import { Spark } from "./Spark";
@@ -23,8 +24,12 @@ import prose from "../../elements/prose.module.css";
 
 type Rule = Schemas["RuleView"];
 
+const MOST_SHOWN = 5;
+
 interface Props {
   readonly useCase: string;
+  /** The name of the use case for people. */
+  readonly title: string;
   readonly onEdit: (policy: string) => void;
 }
 
@@ -37,18 +42,22 @@ const WOULD: Readonly<Record<Rule["does"], string>> = {
 
 const SOURCES: Readonly<Record<Rule["source"], string>> = { built_in: "Built in", own: "Your own", file: "From the file" };
 
-export function Rules({ useCase, onEdit }: Props) {
+export function Rules({ useCase, title, onEdit }: Props) {
   const rules = useQuery(rulesQuery(useCase));
   const hits = useHits();
   const [asked, setAsked] = useState<Rule | null>(null);
   const [undoLine, offerUndo] = useUndo();
   const set = useSetMode(useCase);
+  const [search, setSearch] = useState("");
+  const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set());
   const { hash } = useLocation();
+  const linked = decodeURIComponent(hash.slice(1));
+  const groups = groupsOf(rules.data?.rules ?? [], search);
   useEffect(() => {
     // A link to a rule finds it only once the rules are here.
     if (rules.data && hash)
-      document.getElementById(decodeURIComponent(hash.slice(1)))?.scrollIntoView({ block: "center" });
-  }, [rules.data, hash]);
+      document.getElementById(linked)?.scrollIntoView({ block: "center" });
+  }, [rules.data, hash, linked]);
   const confirm = (rule: Rule): void => {
     const mode = rule.mode === "enforce" ? "observe" : "enforce";
     set.mutate(
@@ -57,7 +66,7 @@ export function Rules({ useCase, onEdit }: Props) {
         onSuccess: () => {
           setAsked(null);
           const words = mode === "enforce" ? "is enforced" : "observes";
-          offerUndo(`${rule.id} ${words} for ${useCase}.`, () => set.mutate({ rule: rule.id, mode: rule.mode }));
+          offerUndo(`“${capitalised(rule.reason)}” ${words} for ${title}.`, () => set.mutate({ rule: rule.id, mode: rule.mode }));
         },
       },
     );
@@ -70,28 +79,63 @@ export function Rules({ useCase, onEdit }: Props) {
         <Rows />
       ) : (
         <>
-          <Text size="xs" className={prose.quiet} mb="sm">
+          <TextInput
+            type="search"
+            aria-label="Search rules"
+            placeholder="Search rules"
+            maw={360}
+            value={search}
+            onChange={(event) => setSearch(event.currentTarget.value)}
+          />
+          {groups.length === 0 && (
+            <Text size="sm" mt="sm" className={prose.quiet}>
+              No rule has these words.
+            </Text>
+          )}
+          {groups.map((group) => {
+            const isWhole = search !== "" || unfolded.has(group.title) || group.rules.some((rule) => rule.id === linked);
+            const shown = isWhole ? group.rules : group.rules.slice(0, MOST_SHOWN);
+            return (
+              <section key={group.title} aria-label={group.title}>
+                <Title order={3} mt="lg" mb="xs">
+                  {group.title}
+                </Title>
+                <ul className={`${prose.plainList} ${prose.divided}`}>
+                  {shown.map((rule) => (
+                    <RuleItem
+                      key={rule.id}
+                      rule={rule}
+                      useCase={useCase}
+                      title={title}
+                      hits={rule.pack === CHECKS ? null : (hits?.(rule.id) ?? null)}
+                      onAsk={() => {
+                        set.reset();
+                        setAsked(rule);
+                      }}
+                      onEdit={onEdit}
+                    />
+                  ))}
+                </ul>
+                {shown.length < group.rules.length && (
+                  <Button
+                    size="compact-sm"
+                    variant="default"
+                    mt="xs"
+                    onClick={() => setUnfolded(new Set([...unfolded, group.title]))}
+                  >
+                    Show {plural(group.rules.length - shown.length, "more rule")}
+                  </Button>
+                )}
+              </section>
+            );
+          })}
+          <Text size="xs" className={prose.quiet} mt="md">
             Policy version <span className={prose.mono}>{rules.data.version}</span>
           </Text>
-          <ul className={`${prose.plainList} ${prose.divided}`}>
-            {rules.data.rules.map((rule) => (
-              <RuleItem
-                key={rule.id}
-                rule={rule}
-                useCase={useCase}
-                hits={hits?.(rule.id) ?? null}
-                onAsk={() => {
-                  set.reset();
-                  setAsked(rule);
-                }}
-                onEdit={onEdit}
-              />
-            ))}
-          </ul>
         </>
       )}
       <FormDialog
-        title={asked ? `${asked.mode === "enforce" ? "Observe" : "Enforce"} ${asked.id} for ${useCase}?` : ""}
+        title={asked ? `${asked.mode === "enforce" ? "Only observe" : "Enforce"} this rule for ${title}?` : ""}
         isOpen={asked !== null}
         onClose={() => setAsked(null)}
       >
@@ -114,12 +158,13 @@ export function Rules({ useCase, onEdit }: Props) {
 interface ItemProps {
   readonly rule: Rule;
   readonly useCase: string;
+  readonly title: string;
   readonly hits: Hits | null;
   readonly onAsk: () => void;
   readonly onEdit: (policy: string) => void;
 }
 
-function RuleItem({ rule, useCase, hits, onAsk, onEdit }: ItemProps) {
+function RuleItem({ rule, useCase, title, hits, onAsk, onEdit }: ItemProps) {
   const may = useMay();
   return (
     <li id={rule.id} style={{ scrollMarginTop: 80 }}>
@@ -130,14 +175,22 @@ function RuleItem({ rule, useCase, hits, onAsk, onEdit }: ItemProps) {
             <span className={prose.quiet}>{SOURCES[rule.source]}</span>
           </Group>
           <Text size="sm" fw={500}>
-            {capital(rule.reason)}.
+            {capitalised(rule.reason)}.
           </Text>
           <Text size="xs" className={prose.quiet} component="div">
             <span className={prose.mono}>{rule.id}</span>
             {hits && <Matches rule={rule} useCase={useCase} hits={hits} />}
+            {rule.pack === CHECKS && (
+              <>
+                {" · "}
+                <Link to={`/activity?kind=all&period=7d&rule=${rule.id}`} aria-label={`Refusals by ${rule.id}`}>
+                  Refusals
+                </Link>
+              </>
+            )}
           </Text>
         </div>
-        <Mode rule={rule} useCase={useCase} onAsk={onAsk} />
+        <Mode rule={rule} title={title} onAsk={onAsk} />
       </Group>
       <details style={{ marginTop: 4 }}>
         <summary className={prose.quiet} style={{ cursor: "pointer", fontSize: "0.75rem", width: "fit-content" }}>
@@ -162,11 +215,9 @@ function Matches({ rule, useCase, hits }: { rule: Rule; useCase: string; hits: H
   return (
     <>
       {" · "}
-      <Link
-        to={`/activity?use_case=${encodeURIComponent(useCase)}&rule=${rule.id}&roots=false`}
-        aria-label={`Matches of ${rule.id}`}
-      >
-        {hits.week} matches in 7 days
+      <Link to={`/activity?use_case=${encodeURIComponent(useCase)}&rule=${rule.id}&roots=false`}>
+        {hits.week} {hits.week === "1" ? "match" : "matches"}
+        <span className={prose.unseen}> of {rule.id}</span> in 7 days
       </Link>
       , {hits.month} in 30 days, in all use cases <Spark days={hits.days} />
       {hits.observedInWeek !== null && hits.observedInWeek > 0 && (
@@ -178,7 +229,7 @@ function Matches({ rule, useCase, hits }: { rule: Rule; useCase: string; hits: H
   );
 }
 
-function Mode({ rule, useCase, onAsk }: { rule: Rule; useCase: string; onAsk: () => void }) {
+function Mode({ rule, title, onAsk }: { rule: Rule; title: string; onAsk: () => void }) {
   const may = useMay();
   if (rule.is_always)
     return (
@@ -192,14 +243,10 @@ function Mode({ rule, useCase, onAsk }: { rule: Rule; useCase: string; onAsk: ()
     <Switch
       size="sm"
       label={words}
-      aria-label={`Enforce ${rule.id} for ${useCase}`}
+      aria-label={`Enforce ${rule.id} for ${title}`}
       checked={rule.mode === "enforce"}
       onChange={onAsk}
       styles={{ label: { minWidth: 62 } }}
     />
   );
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -37,6 +37,8 @@ export default function AllRules() {
   const chosen =
     search.get("use_case") ??
     (known.find((one) => !one.is_built_in) ?? known.find((one) => one.id === "getting-started") ?? known[0])?.id;
+  const shown = known.find((one) => one.id === chosen);
+  const title = shown ? nameOf(shown) : (chosen ?? "");
   return (
     <>
       <PageHead
@@ -67,7 +69,11 @@ export default function AllRules() {
               onChange={(event) => setSearch({ use_case: event.currentTarget.value }, { replace: true })}
             />
           </Group>
-          <Rules useCase={chosen} onEdit={(policy) => setEdited({ policy })} />
+          <Rules
+            useCase={chosen}
+            title={title}
+            onEdit={(policy) => setEdited({ policy })}
+          />
           {may("record.list") && <Changes useCase={chosen} />}
         </Stack>
       )}

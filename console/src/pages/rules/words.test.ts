@@ -15,6 +15,8 @@ const NOTHING: Schemas["RulePreview"] = {
   allowed: 0,
   more_duties: 0,
   fewer_duties: 0,
+  unmasked: null,
+  models: ["smart"],
   examples: [],
 };
 
@@ -22,6 +24,9 @@ it("says what a change would have done, in one sentence for each kind of call", 
   expect(previewSentences(NOTHING, "Refuses")).toEqual(["No call would have ended differently."]);
   expect(previewSentences({ ...NOTHING, refused: 1, more_duties: 2 }, "Masks secrets")).toEqual([
     "1 call would have been refused.",
-    "2 calls would have met the rule's duty (masks secrets).",
+    "In 2 calls secrets would have been masked on the way to smart.",
+  ]);
+  expect(previewSentences({ ...NOTHING, fewer_duties: 5, unmasked: { email: 7, iban: 1 } }, "Masks personal data")).toEqual([
+    "In 5 calls 7 e-mail addresses and 1 bank account would have gone unmasked to smart.",
   ]);
 });

@@ -11,6 +11,9 @@ import { Code, CopyButton } from "../../elements/code";
 import { Icon } from "../../elements/icons";
 import { Failure, PageHead, Rows, Section } from "../../elements/page";
 import { offerOf } from "../../models";
+import { useMayOpen } from "../../page";
+import { useMakesKeys } from "../../people/queries";
+import { useUseCaseTitle } from "../../usecase/titles";
 import { useMay } from "../../session";
 import { Arrivals } from "./Arrivals";
 import { snippetsFor } from "./snippets";
@@ -56,11 +59,12 @@ function Ready({ overview }: { overview: Schemas["Overview"] }) {
 }
 
 function EmbeddedModel({ state }: { state: Schemas["Overview"]["embedded_model"] }) {
+  const mayAdd = useMayOpen()("/models/add");
   if (state === "ready")
     return (
       <Text size="sm">
         The built-in model <b>local-chat</b> is a stand-in of 135 million parameters: it proves that the way works.{" "}
-        <Link to="/models/add">Add a better model</Link>
+        {mayAdd && <Link to="/models/add">Add a better model</Link>}
       </Text>
     );
   return (
@@ -68,7 +72,7 @@ function EmbeddedModel({ state }: { state: Schemas["Overview"]["embedded_model"]
       {state === "loading"
         ? "The embedded model is still loading. Calls to local-chat work in a moment."
         : "This installation has no embedded model. "}
-      {state === "absent" && <Link to="/models/add">Add a model to get answers</Link>}
+      {state === "absent" && mayAdd && <Link to="/models/add">Add a model to get answers</Link>}
     </Text>
   );
 }
@@ -123,6 +127,7 @@ function Key({ secret, onMade }: { secret: string | null; onMade: (secret: strin
 
 function FirstCall({ overview, secret }: { overview: Schemas["Overview"]; secret: string | null }) {
   const may = useMay();
+  const makesKeys = useMakesKeys();
   const models = useQuery(modelsQuery);
   const offer = offerOf(models.data);
   const [chosen, setChosen] = useState<string | null>(null);
@@ -164,9 +169,13 @@ function FirstCall({ overview, secret }: { overview: Schemas["Overview"]; secret
       {!secret && (
         <Text size="sm" className={prose.quiet} mt="xs">
           The code reads the key from <span className={prose.mono}>HEADGATE_API_KEY</span>.{" "}
-          {may("key.create")
-            ? "Make a key above, and the code holds it."
-            : "Ask an administrator for a key."}
+          {may("key.create") ? (
+            "Make a key above, and the code holds it."
+          ) : makesKeys ? (
+            <Link to="/account">Make a key for yourself</Link>
+          ) : (
+            "Ask an administrator for a key."
+          )}
         </Text>
       )}
     </Section>
@@ -175,6 +184,7 @@ function FirstCall({ overview, secret }: { overview: Schemas["Overview"]; secret
 
 function Addresses({ overview }: { overview: Schemas["Overview"] }) {
   const may = useMay();
+  const titleOf = useUseCaseTitle();
   return (
     <Section title="Addresses and models">
       <dl className={prose.facts}>
@@ -195,7 +205,7 @@ function Addresses({ overview }: { overview: Schemas["Overview"] }) {
         <dd>
           <span className={prose.tags}>
             {overview.use_cases.map((id) => (
-              <Badge key={id}>{id}</Badge>
+              <Badge key={id}>{titleOf(id)}</Badge>
             ))}
           </span>{" "}
           {may("use_case.list") && <Link to="/use-cases">View use cases</Link>}

@@ -7,7 +7,7 @@ import { useSearchParams } from "react-router";
 import { TimeChart } from "../../elements/charts/TimeChart";
 import type { TimeSeries } from "../../elements/charts/series";
 import { Failure } from "../../elements/page";
-import { useKeyNames } from "../../usage/keys";
+import { useNames } from "../../usage/names";
 import { stepAddress } from "../../usage/links";
 import { type Period, writePeriod } from "../../usage/period";
 import { type Filters, usageQuery } from "../../usage/queries";
@@ -26,7 +26,7 @@ interface GroupsOverTimeProps {
 
 export function GroupsOverTime({ period, filters, by, order }: GroupsOverTimeProps) {
   const [search, setSearch] = useSearchParams();
-  const keyNames = useKeyNames();
+  const names = useNames();
   const usage = useQuery(usageQuery(period, filters, ["time", by], order));
   if (usage.error) return <Failure error={usage.error} title="Headgate could not read usage over time" />;
   if (!usage.data) return <Skeleton height={HEIGHT_PX + 28} animate={false} />;
@@ -36,7 +36,7 @@ export function GroupsOverTime({ period, filters, by, order }: GroupsOverTimePro
   const value = (row: (typeof rows)[number]) => (isCost ? spendOf(row.figures, currency) : row.figures.calls);
   const { starts, groups, others } = groupsOverTime(rows, { by, since, until, stepS, value, most: TONES.length });
   const series = groups.map(({ row, values }, at): TimeSeries => {
-    return { name: nameOf(row, by, keyNames), tone: TONES[at]!, values };
+    return { name: nameOf(row, by, names), tone: TONES[at]!, values };
   });
   if (others) series.push({ name: "Others", tone: "quiet", values: others });
   const iso = (atS: number) => new Date(atS * 1000).toISOString();

@@ -10,6 +10,7 @@ const row = (at: string | null, useCase: string, calls: number): Row => ({
   use_case: useCase,
   person: null,
   person_name: null,
+  key_name: null,
   key: null,
   model: null,
   deployment: null,
@@ -45,7 +46,7 @@ it("puts rows into steps, the largest groups first and the others together", () 
 });
 
 it("exports a line for each currency, and nothing that a spreadsheet would run", () => {
-  const lines = csvOf([row(null, "=cmd()", 9), row(null, 'a,"b"', 1)], "use_case", new Map()).split("\n");
+  const lines = csvOf([row(null, "=cmd()", 9), row(null, 'a,"b"', 1)], "use_case", { useCase: (id) => id, key: () => undefined }).split("\n");
   expect(lines[1]).toBe("'=cmd(),9,0,0,0,0,0,0,0,USD,0.002100");
   expect(lines[2]).toBe("'=cmd(),,,,,,,,,EUR,1.000000");
   expect(lines[3]).toBe('"a,""b""",1,0,0,0,0,0,0,0,,');

@@ -6,12 +6,13 @@ import { useMemo } from "react";
 import { Link, useSearchParams } from "react-router";
 
 import { Empty, Failure, PageHead, Section } from "../../elements/page";
-import { formatCount } from "../../format";
+import { formatCost, formatCount } from "../../format";
 import type { Page } from "../../page";
 import { useMayOpen } from "../../page";
+import { WhatIf } from "../../usage/WhatIf";
 import { PeriodPicker } from "../../usage/PeriodPicker";
 import { csvOf, download } from "../../usage/csv";
-import { useKeyNames } from "../../usage/keys";
+import { useNames } from "../../usage/names";
 import { activityAddress } from "../../usage/links";
 import { type Period, periodWords, usePeriod } from "../../usage/period";
 import { type Filters, usageQuery } from "../../usage/queries";
@@ -27,6 +28,7 @@ import {
 } from "../../usage/words";
 import { GroupsOverTime } from "./GroupsOverTime";
 import table from "../../elements/table.module.css";
+import prose from "../../elements/prose.module.css";
 import styles from "../../usage/usage.module.css";
 
 export const page: Page = {
@@ -92,6 +94,7 @@ export default function UsagePage() {
           <GroupsOverTime period={period} filters={filters} by={by} order={order} />
         </Section>
         <Groups period={period} filters={filters} by={by} order={order} onFilter={(value) => change(by, value)} />
+        <WhatIf />
       </Stack>
     </>
   );
@@ -110,7 +113,7 @@ interface GroupsProps {
 }
 
 function Groups({ period, filters, by, order, onFilter }: GroupsProps) {
-  const keyNames = useKeyNames();
+  const names = useNames();
   const usage = useQuery(usageQuery(period, filters, [by], order));
   if (usage.error) return <Failure error={usage.error} title="Headgate could not read usage" />;
   if (!usage.data) return <Skeleton height={220} animate={false} />;
@@ -122,7 +125,7 @@ function Groups({ period, filters, by, order, onFilter }: GroupsProps) {
     <Section
       title={`By ${name}`}
       aside={
-        <Button size="xs" variant="default" onClick={() => download(csvOf(rows, by, keyNames), `usage-by-${by}.csv`)}>
+        <Button size="xs" variant="default" onClick={() => download(csvOf(rows, by, names), `usage-by-${by}.csv`)}>
           Export {formatCount(rows.length)} {rows.length === 1 ? "row" : "rows"} as CSV
         </Button>
       }
@@ -137,7 +140,9 @@ function Groups({ period, filters, by, order, onFilter }: GroupsProps) {
                   {head}
                 </Table.Th>
               ))}
-              <Table.Th />
+              <Table.Th>
+                <span className={prose.unseen}>Filter</span>
+              </Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
@@ -146,14 +151,24 @@ function Groups({ period, filters, by, order, onFilter }: GroupsProps) {
                 key={`${at} ${row[by] ?? ""}`}
                 row={row}
                 by={by}
-                name={nameOf(row, by, keyNames)}
-                to={activityAddress({ ...filters, [by]: row[by] }, period)}
+                name={nameOf(row, by, names)}
+                to={row[by] ? activityAddress({ ...filters, [by]: row[by] }, period) : null}
                 onFilter={onFilter}
               />
             ))}
           </Table.Tbody>
         </Table>
       </div>
+      {usage.data.saved.length > 0 && (
+        <ul className={styles.saved} aria-label="Saved by the cache">
+          {usage.data.saved.map(({ model, hits, saved }) => (
+            <li key={`${model} ${saved?.currency ?? ""}`}>
+              The cache of <b>{model}</b> answered {formatCount(hits)} {hits === 1 ? "call" : "calls"}
+              {saved && <>, which saved {formatCost(saved.micros, saved.currency)}</>}.
+            </li>
+          ))}
+        </ul>
+      )}
     </Section>
   );
 }
@@ -162,7 +177,8 @@ interface LineProps {
   readonly row: Row;
   readonly by: Dimension;
   readonly name: string;
-  readonly to: string;
+  /** Null for the calls without a value, which no filter finds. */
+  readonly to: string | null;
   readonly onFilter: (value: string) => void;
 }
 
@@ -181,7 +197,7 @@ function Line({ row, by, name, to, onFilter }: LineProps) {
   ] as const;
   return (
     <Table.Tr>
-      <Table.Td data-label={DIMENSIONS[by]}>{mayOpen(to) ? <Link to={to}>{name}</Link> : name}</Table.Td>
+      <Table.Td data-label={DIMENSIONS[by]}>{to && mayOpen(to) ? <Link to={to}>{name}</Link> : name}</Table.Td>
       {cells.map(([label, text]) => (
         <Table.Td key={label} data-label={label} className={styles.number}>
           {text}
@@ -193,7 +209,7 @@ function Line({ row, by, name, to, onFilter }: LineProps) {
             size="compact-xs"
             variant="subtle"
             color="gray"
-            aria-label={`Only ${name}`}
+            aria-label={`Only this: ${name}`}
             onClick={() => onFilter(row[by]!)}
           >
             Only this

@@ -1,6 +1,6 @@
 /** Who may use a use case; its owner and administrators add and remove members here. */
 
-import { Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, Stack, Text } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 
@@ -8,6 +8,9 @@ import { type Schemas, api, take } from "../../api/client";
 import { useCasesQuery } from "../../api/queries";
 import { Failure, Section } from "../../elements/page";
 import { useUndo } from "../../elements/undo";
+import { PeoplePicker } from "../../people/PeoplePicker";
+import { PersonName } from "../../people/PersonName";
+import { personIn } from "../../usecase/bodies";
 import prose from "../../elements/prose.module.css";
 
 type UseCase = Schemas["UseCaseView"];
@@ -17,7 +20,7 @@ interface Change {
 }
 
 export function Members({ useCase }: { useCase: UseCase }) {
-  const [typed, setTyped] = useState("");
+  const [chosen, setChosen] = useState<string[]>([]);
   const [undoLine, offerUndo] = useUndo();
   const client = useQueryClient();
   const change = useMutation({
@@ -30,26 +33,28 @@ export function Members({ useCase }: { useCase: UseCase }) {
   });
   const add = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    await change.mutateAsync({ member: typed.trim(), adds: true });
-    setTyped("");
+    for (const member of chosen) await change.mutateAsync({ member, adds: true });
+    setChosen([]);
   };
   const remove = async (member: string): Promise<void> => {
     await change.mutateAsync({ member, adds: false });
-    offerUndo(`${memberWords(member)} can no longer use it.`, () => change.mutate({ member, adds: true }));
+    offerUndo(`${memberWords(useCase, member)} can no longer use it.`, () => change.mutate({ member, adds: true }));
   };
   const members = useCase.members ?? [];
   return (
     <Section title="Members">
       <Stack gap="sm">
         <Text size="sm" className={prose.quiet}>
-          {useCase.owner} (owner) and administrators can always use it.
+          {personIn(useCase, useCase.owner) ?? useCase.owner} (owner) and administrators can always use it.
         </Text>
         {members.length > 0 && (
           <ul className={`${prose.plainList} ${prose.divided}`} aria-label="Members">
             {members.map((member) => (
               <li key={member}>
                 <Group justify="space-between" wrap="nowrap">
-                  <span>{memberWords(member)}</span>
+                  <span>
+                    <PersonName id={member} name={personIn(useCase, member)} />
+                  </span>
                   {useCase.can_share && (
                     <Button
                       size="compact-xs"
@@ -69,17 +74,17 @@ export function Members({ useCase }: { useCase: UseCase }) {
         {useCase.can_share && (
           <form onSubmit={(event) => void add(event).catch(() => undefined)}>
             <Group align="flex-end" gap="xs">
-              <TextInput
-                label="Add a member"
-                placeholder="anna@example.com or group:support"
-                required
-                maxLength={200}
-                style={{ flex: "1 1 200px" }}
-                value={typed}
-                onChange={(event) => setTyped(event.currentTarget.value)}
-              />
+              <div style={{ flex: "1 1 200px" }}>
+                <PeoplePicker
+                  label="New members"
+                  placeholder="Type a name or a group"
+                  required
+                  value={chosen}
+                  onChange={setChosen}
+                />
+              </div>
               <Button type="submit" variant="default" loading={change.isPending}>
-                Add member
+                Add members
               </Button>
             </Group>
           </form>
@@ -91,8 +96,8 @@ export function Members({ useCase }: { useCase: UseCase }) {
   );
 }
 
-/** A member in words: an id, a group, or everyone. */
-function memberWords(member: string): string {
+/** A member in words: a name, a group, or everyone. */
+function memberWords(useCase: UseCase, member: string): string {
   if (member === "*") return "Everyone";
-  return member.startsWith("group:") ? `Group ${member.slice("group:".length)}` : member;
+  return member.startsWith("group:") ? `Group ${member.slice("group:".length)}` : (personIn(useCase, member) ?? member);
 }

@@ -14,11 +14,12 @@ import { State, Time } from "../../elements/record";
 import { useUndo } from "../../elements/undo";
 import { formatCount } from "../../format";
 import type { Page } from "../../page";
+import { PersonName } from "../../people/PersonName";
 import { lastDayOf } from "../../record/days";
 import { categoryWords, ruleEffect } from "../../record/words";
 import { useMay } from "../../session";
 import { UseCaseForm } from "../../usecase/UseCaseForm";
-import { nameOf } from "../../usecase/bodies";
+import { nameOf, personIn } from "../../usecase/bodies";
 import { Review, StatusState } from "../../usecase/status";
 import { UNUSED, useUsage } from "../../usecase/usage";
 import { Members } from "./Members";
@@ -139,7 +140,7 @@ function Shown({ detail }: { detail: Schemas["UseCaseDetail"] }) {
           onConfirm={pause}
           onCancel={() => setDialog(null)}
         >
-          Headgate refuses its calls, and tells callers to ask {useCase.owner}. You can resume it at any time.
+          Headgate refuses its calls, and tells callers to ask {personIn(useCase, useCase.owner) ?? useCase.owner}. You can resume it at any time.
         </Confirm>
       </FormDialog>
       <FormDialog title={`Remove ${nameOf(useCase)}`} isOpen={dialog === "remove"} onClose={() => setDialog(null)}>
@@ -170,7 +171,9 @@ function Standing({ useCase }: { useCase: UseCase }) {
     <Section title="How it stands" aside={<StatusState status={useCase.status} />}>
       <dl className={prose.facts}>
         <dt>Owner</dt>
-        <dd>{useCase.owner}</dd>
+        <dd>
+          <PersonName id={useCase.owner} name={personIn(useCase, useCase.owner)} />
+        </dd>
         <dt>Risk</dt>
         <dd>{useCase.risk}</dd>
         <dt>Next review</dt>

@@ -6,9 +6,10 @@ import { Link } from "react-router";
 import type { Schemas } from "../../api/client";
 import { Empty } from "../../elements/page";
 import { formatCount, plural } from "../../format";
+import { PersonName } from "../../people/PersonName";
 import { lastDayOf } from "../../record/days";
 import { categoryWords } from "../../record/words";
-import { nameOf } from "../../usecase/bodies";
+import { nameOf, personIn } from "../../usecase/bodies";
 import { Review, StatusState } from "../../usecase/status";
 import { UNUSED, type Usage, useUsage } from "../../usecase/usage";
 import table from "../../elements/table.module.css";
@@ -66,7 +67,9 @@ function Row({ useCase, usage }: { useCase: UseCase; usage: Usage | null }) {
         <br />
         <span className={prose.quiet}>{purpose}</span>
       </Table.Td>
-      <Table.Td data-label="Owner">{owner}</Table.Td>
+      <Table.Td data-label="Owner">
+        {owner && <PersonName id={owner} name={useCase.is_built_in ? undefined : personIn(useCase, owner)} />}
+      </Table.Td>
       <Table.Td data-label="Status">
         <StatusState status={useCase.status} />
       </Table.Td>

@@ -9,7 +9,7 @@ import { useCasesQuery } from "../../api/queries";
 import { FormDialog } from "../../elements/dialog";
 import { Icon } from "../../elements/icons";
 import { Failure, PageHead, Rows } from "../../elements/page";
-import type { Page } from "../../page";
+import { type Page, matching } from "../../page";
 import { useMay } from "../../session";
 import { UseCaseForm } from "../../usecase/UseCaseForm";
 import { UseCases } from "./UseCases";
@@ -20,6 +20,15 @@ export const page: Page = {
   group: "govern",
   order: 10,
   may: ["use_case.list", "use_case.read"],
+  find: async (words, { client }) =>
+    matching(
+      words,
+      (await client.fetchQuery(useCasesQuery)).map(({ id, title, purpose }) => ({
+        title: title || id,
+        detail: title ? id : purpose,
+        to: `/use-cases/${encodeURIComponent(id)}`,
+      })),
+    ),
   icon: "M2.500 4.500h11v9h-11zM5.500 4.500v-2h5v2M2.500 8.500h11M8 7.500v2",
 };
 

@@ -10,6 +10,8 @@ time. The parts, from the bottom up:
     bert          the embedder's network as such a model
     embedder      texts to vectors
     llama         the chat model: llama.cpp on a private socket, with a client
+    pulled_chat   one pulled chat model in a child process
+    pulled_chats  the children, started by the first request of their model
     requests      the request bodies
     models        both models: loading, queueing and calls
     app           the routes

@@ -25,6 +25,7 @@ import uvicorn
 
 from headgate.gateway.embedded.app import EmbeddedApp
 from headgate.gateway.embedded.model_files import Models
+from headgate.gateway.embedded.pulled_chats import PulledChats
 from headgate.gateway.embedded.weights import WeightsMissing, find_weights
 from headgate.substrate.parent import prove_alive
 
@@ -44,7 +45,8 @@ def main() -> int:
         sys.stderr.write(f"{exc}\n")
         return _EXIT_MISSING
     with socket.create_server(("127.0.0.1", arguments.port)) as listener, tempfile.TemporaryDirectory() as private:
-        models = Models(weights, threads=arguments.threads, socket=Path(private, "llama.sock"))
+        pulled = PulledChats(arguments.models, sockets=Path(private), threads=arguments.threads)
+        models = Models(weights, threads=arguments.threads, socket=Path(private, "llama.sock"), pulled=pulled)
         server = _server(models)
         # uvicorn installs its own handlers only while it serves; these cover the time before.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,7 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--threads", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="default: all cores but one"
     )
-    parser.add_argument("--cache", type=Path, help="a folder for derived files; none are needed, so nothing is written")
+    parser.add_argument("--models", type=Path, help="the folder of pulled models; default: none")
     return parser.parse_args()
 
 

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from headgate.gateway.embedded.llama import CONTEXT_TOKENS, Reply
+from headgate.gateway.embedded.llama import CONTEXT_TOKENS, VOCABULARY, Reply
 from headgate.gateway.embedded.model_files import Models
 from headgate.gateway.embedded.overflow import context_overflow
 from headgate.gateway.embedded.requests import (
@@ -121,11 +121,15 @@ class EmbeddedApp:
             case "GET", "/healthz":
                 await self._health(exchange)
             case "GET", "/v1/models":
-                await exchange.answer(200, {"object": "list", "data": [_model(CHAT_MODEL), _model(EMBED_MODEL)]})
-            case "GET", path if (name := path.removeprefix("/v1/models/")) in (CHAT_MODEL, EMBED_MODEL):
+                names = (CHAT_MODEL, EMBED_MODEL, *self._models.pulled.names())
+                await exchange.answer(200, {"object": "list", "data": [_model(name) for name in names]})
+            case "GET", path if self._serves(name := path.removeprefix("/v1/models/")):
                 await exchange.answer(200, _model(name))
             case method, path:
                 raise NotFound(f"There is no route {method} {path}.")
+
+    def _serves(self, name: str) -> bool:
+        return name in (CHAT_MODEL, EMBED_MODEL) or self._models.pulled.has(name)
 
     async def _health(self, exchange: _Exchange) -> None:
         progress = {CHAT_MODEL: self._models.chat_progress, EMBED_MODEL: self._models.embed_progress}
@@ -135,10 +139,13 @@ class EmbeddedApp:
 
     async def _chat(self, exchange: _Exchange) -> None:
         request = decode(exchange.body, ChatRequest)
-        _check_model(request.model, CHAT_MODEL)
-        choices = request.n or 1
+        is_pulled = self._models.pulled.has(request.model)
+        if not is_pulled:
+            _check_model(request.model, CHAT_MODEL)
+        body = chat_body(request, vocabulary=None if is_pulled else VOCABULARY)
+        choices, caller = request.n or 1, _caller(exchange.scope)
         headers = _dropped(exchange, ChatRequest)
-        async with self._models.chat(chat_body(request), caller=_caller(exchange.scope), choices=choices) as reply:
+        async with self._models.chat(body, model=request.model, caller=caller, choices=choices) as reply:
             if reply.status != 200:
                 _raise_refusal(await reply.read())
             if not reply.content_type.startswith("text/event-stream"):
@@ -165,18 +172,19 @@ class EmbeddedApp:
         match request:
             case TokenizeRequest(model=name, content=str(text)) if name == EMBED_MODEL:
                 await exchange.answer(200, _tokens_answer(name, await self._models.tokens(text)))
-            case TokenizeRequest(model=name, content=str(text)) if name == CHAT_MODEL:
-                answer = await self._ask_tokenizer("/tokenize", {"content": text, "parse_special": False})
+            case TokenizeRequest(model=name, content=str(text)) if self._serves(name):
+                body = {"content": text, "parse_special": False}
+                answer = await self._ask_tokenizer(name, "/tokenize", body)
                 await exchange.answer(200, _tokens_answer(name, answer["tokens"]))
-            case TokenizeRequest(model=name, messages=list(messages)) if name == CHAT_MODEL:
+            case TokenizeRequest(model=name, messages=list(messages)) if name != EMBED_MODEL and self._serves(name):
                 body = {"messages": plain_messages(messages)}
-                answer = await self._ask_tokenizer("/v1/chat/completions/input_tokens", body)
+                answer = await self._ask_tokenizer(name, "/v1/chat/completions/input_tokens", body)
                 await exchange.answer(200, {"model": name, "count": answer["input_tokens"]})
             case _:
                 _check_model(request.model, CHAT_MODEL)
 
-    async def _ask_tokenizer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        async with self._models.chat_tokens(path, msgspec.json.encode(body)) as reply:
+    async def _ask_tokenizer(self, model: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        async with self._models.chat_tokens(path, msgspec.json.encode(body), model=model) as reply:
             data = await reply.read()
             if reply.status != 200:
                 _raise_refusal(data)

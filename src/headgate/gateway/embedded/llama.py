@@ -35,17 +35,20 @@ _PING_EVERY_S = 15
 _READ_BYTES = 1 << 16
 
 
-def start_llama(gguf: Path, *, socket: Path, threads: int) -> object:
+def start_llama(gguf: Path, *, name: str = CHAT_MODEL, socket: Path, threads: int) -> object:
     """Load the model and listen on `socket`; blocks the whole process for about 0.4 s.
 
     The server stops when the last reference to the returned object is dropped.
+
+    Args:
+        name: of the model, in answers.
 
     Raises:
         RuntimeError: the model cannot be loaded.
     """
     params = _llama_cpp.CommonParams()
     params.model.path = str(gguf)
-    params.model_alias = {CHAT_MODEL}
+    params.model_alias = {name}
     params.hostnames = [str(socket)]
     params.n_threads_http = _HTTP_THREADS
     params.sse_ping_interval = _PING_EVERY_S

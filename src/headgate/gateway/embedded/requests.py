@@ -24,7 +24,11 @@ _MAX_SCHEMA_DEPTH = 64  # the grammar compiler recurses
 # A longer prompt cannot fit. This check takes microseconds; tokenizing it would take seconds.
 _MAX_PROMPT_CHARS = CONTEXT_TOKENS * 64
 # llama.cpp reads these as turn marks anywhere in a text, so a user's text could fake a system turn.
-_TURN_MARK = re.compile(r"<\|(?=(?:im_start|im_end|endoftext)\|>)")
+# Pulled models know the marks of their families, in the forms of Qwen, Llama, Phi and Gemma.
+_TURN_MARK = re.compile(
+    r"<\|(?=(?:im_start|im_end|endoftext|begin_of_text|start_header_id|end_header_id|eot_id|system|user|assistant|end)\|>)"
+    r"|<(?=(?:start|end)_of_turn>)"
+)
 
 _RANDOM_SEED = 0xFFFF_FFFF  # for llama.cpp this means a random seed; seeds are taken modulo this
 _EXTRAS = ("tools", "tool_choice", "functions", "function_call", "modalities", "audio", "web_search_options")
@@ -135,8 +139,11 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise Invalid("The body is not JSON in UTF-8, or is nested too deeply.") from exc
 
 
-def chat_body(request: ChatRequest) -> bytes:
+def chat_body(request: ChatRequest, *, vocabulary: int | None = VOCABULARY) -> bytes:
     """Return the body of llama.cpp's request.
+
+    Args:
+        vocabulary: the number of tokens that the model knows; None for a pulled model, whose number is unknown here.
 
     Raises:
         Invalid: the model does not support the request.
@@ -148,10 +155,11 @@ def chat_body(request: ChatRequest) -> bytes:
     if request.top_logprobs and not request.logprobs:
         raise Invalid("top_logprobs needs logprobs to be true.", param="top_logprobs")
     for token in request.logit_bias or ():
-        if not token.isdecimal() or int(token[:8]) >= VOCABULARY:
+        if not token.isdecimal() or (vocabulary is not None and int(token[:8]) >= vocabulary):
+            numbers = "" if vocabulary is None else f", 0 to {vocabulary - 1}"
             raise Invalid(
-                f"logit_bias names tokens of this model by their numbers, 0 to {VOCABULARY - 1}; those of other models"
-                " mean other words.",
+                f"logit_bias names tokens of this model by their numbers{numbers}; those of other models mean other"
+                " words.",
                 param="logit_bias",
             )
     stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
@@ -238,7 +246,7 @@ def _text(content: str | list[TextPart] | None) -> str:
         if any(part.type != "text" for part in content):
             raise Invalid("The embedded model reads only text; leave out images, audio and files.", param="messages")
         content = "\n".join(part.text for part in content)
-    return _TURN_MARK.sub("< |", content or "")
+    return _TURN_MARK.sub(lambda mark: f"< {mark[0][1:]}", content or "")
 
 
 def _check_format(form: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ def _api_key(secret: str | None) -> Headers:
     return (("x-api-key", secret),) if secret else ()
 
 
-_WHOLE_OUTPUT_TOKENS = 21_333
+WHOLE_OUTPUT_TOKENS = 21_333
 """The largest answer without streaming: ten minutes at 128,000 tokens an hour.
 
 The API demands a stream for an answer that may take longer.
@@ -31,6 +31,6 @@ provider = Provider(
     headers=(("anthropic-version", "2023-06-01"),),
     forwards=frozenset({"anthropic-version", "anthropic-beta"}),
     capability=Capability(
-        operations=frozenset({"chat", "count_tokens"}), images=True, whole_output_tokens=_WHOLE_OUTPUT_TOKENS
+        operations=frozenset({"chat", "count_tokens"}), images=True, whole_output_tokens=WHOLE_OUTPUT_TOKENS
     ),
 )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from headgate.admin.callers import CONSOLE, AdminCaller
+from headgate.admin.requests import Request
 from headgate.admin.sessions import Session, attribute_of, cookie_of
 from headgate.kernel.errors import Denied, Unauthenticated
 from headgate.kernel.identity import Principal
@@ -19,6 +20,7 @@ from headgate.server.identity import floor_of, presented_key
 CSRF_HEADER = "x-headgate-csrf"
 GRANT_HEADER = "x-headgate-grant"
 _SAFE = ("GET", "HEAD")
+_ENDED = "this session has ended: sign in again"
 
 
 class Recognised(NamedTuple):
@@ -53,7 +55,7 @@ async def recognise(parts: ServerParts, headers: dict[str, str], *, method: str)
         refuse_foreign_page(headers)
     session = await parts.sessions.find(cookie)
     if session is None:
-        raise Unauthenticated("this session has ended: sign in again")
+        raise Unauthenticated(_ENDED)
     caller = caller_of_session(snapshot, session.tenant, session.principal, headers)
     caller = replace(caller, attributes={**CONSOLE, **attribute_of(session)})
     parts.sessions.saw(caller.principal, session)
@@ -80,12 +82,15 @@ def caller_of_session(snapshot: Snapshot, tenant_id: str, principal_id: str, hea
     return AdminCaller(principal, tenant.use_cases, None, floor_of(headers), headers.get(GRANT_HEADER))
 
 
-def as_of_now(parts: ServerParts, caller: AdminCaller) -> AdminCaller:
-    """Return the caller as the current snapshot has it, for long requests.
+async def as_of_now(parts: ServerParts, request: Request) -> AdminCaller:
+    """Return the caller of a long request as the current snapshot has it.
 
     Raises:
-        Unauthenticated: the principal is no longer registered, or its key is no longer valid.
+        Unauthenticated: the session has ended, the principal is no longer registered, or its key is no longer valid.
     """
+    caller = request.by
+    if request.session is not None and await parts.sessions.find(cookie_of(request.headers) or "") is None:
+        raise Unauthenticated(_ENDED)
     snapshot, principal = parts.policy.holder.current, caller.principal
     if principal.key_id is None:
         now = caller_of_session(snapshot, principal.tenant, principal.id, {})

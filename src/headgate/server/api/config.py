@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -20,12 +21,13 @@ from headgate.admin.verbs import CONFIG_APPLY, CONFIG_READ
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Conflict, Invalid
 from headgate.kernel.ports import Change, Edit, EntrySection
+from headgate.server import config_history
 from headgate.server.api import config_checks
 from headgate.server.api.noted_changes import change_noted
 from headgate.server.api.parts import ServerParts
 from headgate.substrate import declarative
 from headgate.substrate.database import Transaction
-from headgate.substrate.declarative_faults import find_faults
+from headgate.substrate.declarative_faults import Found, find_faults
 from headgate.substrate.toml_writing import array_of_tables
 
 
@@ -119,7 +121,19 @@ async def _planned(
     if fault is not None:
         place = config_checks.placed(fault, edit.named, text=body.toml, file=body.file)
         raise (Conflict if fault.is_conflict else Invalid)(place.message, param=place.param)
-    return planned
+    return [*planned, *await _taken_over(edit, planned, tx)]
+
+
+async def _taken_over(edit: Edit, planned: Sequence[Change], tx: Transaction) -> list[Change]:
+    """Return a change for each unchanged entry that a single change made and that the file manages from now on."""
+    origins = await config_history.origins(tx, tenant=edit.tenant)
+    told = {(one.section, one.id) for one in planned}
+    places = [(name, str(table["id"])) for name, tables in edit.named.items() for table in tables]
+    return [
+        Change(*place, "change", "the file now manages it")
+        for place in places
+        if origins.get(place) == "console" and place not in told
+    ]
 
 
 async def _edit(
@@ -141,8 +155,7 @@ async def check_config(parts: ServerParts, request: Request) -> ConfigFaults:
         source = await asyncio.to_thread(declarative.parse, body.toml.encode(), file=body.file)
         found = await asyncio.to_thread(find_faults, source, parts.sections)
         told = [source.placed(fault).message for fault in found.faults]
-        if not told:
-            told = await _faults_together(parts, caller, found.desired(parts.sections), source)
+        told += await _faults_together(parts, caller, found, source)
         if not told:
             await request.rehearse(_applying(parts, caller, body))
     except (Invalid, Conflict) as error:
@@ -151,12 +164,14 @@ async def check_config(parts: ServerParts, request: Request) -> ConfigFaults:
 
 
 async def _faults_together(
-    parts: ServerParts, caller: AdminCaller, desired: declarative.Desired, source: declarative.Source
+    parts: ServerParts, caller: AdminCaller, found: Found, source: declarative.Source
 ) -> list[str]:
-    """Return the mistakes that only a look at the whole configuration shows."""
+    """Return the mistakes that only a look at the whole configuration shows, as far as its sections are right."""
+    desired = found.desired(parts.sections)
     async with parts.database.transaction(tenant=caller.tenant_id) as tx:
         planned = await desired.plan(tenant=caller.tenant_id, transaction=tx)
         edit = await _edit(parts, caller, desired, planned, tx)
+    edit = replace(edit, now=config_checks.without(edit.now, found.faulty(source)))
     sections = config_checks.entry_sections(parts.sections)
     faults = await asyncio.to_thread(lambda: list(config_checks.faults(sections, edit)))
     return [config_checks.placed(fault, edit.named, text=source.text, file=source.file).message for fault in faults]
@@ -171,13 +186,23 @@ async def export_config(parts: ServerParts, request: Request) -> ConfigExport:
         refuse_unknown("section", [wanted], sections, param="section")
     async with parts.database.transaction(tenant=tenant) as tx:
         stored = await config_checks.stored(parts.sections, tx, tenant=tenant)
-    chosen = {name: _changeable(tables, sections[name]) for name, tables in stored.items() if wanted in (None, name)}
+        declared = await config_history.origins(tx, tenant=tenant)
+    chosen = {
+        name: _exported(tables, sections[name], declared) for name, tables in stored.items() if wanted in (None, name)
+    }
     return ConfigExport(toml="\n".join(array_of_tables(name, tables) for name, tables in chosen.items() if tables))
 
 
-def _changeable(tables: Sequence[dict[str, Any]], section: EntrySection) -> list[dict[str, Any]]:
-    """Return the entries that a file may have."""
-    return [table for table in tables if table["id"] not in section.built_in]
+def _exported(
+    tables: Sequence[dict[str, Any]], section: EntrySection, declared: Collection[tuple[str, str]]
+) -> list[dict[str, Any]]:
+    """Return the entries that a file may have, without those that another action brings again."""
+    return [
+        table
+        for table in tables
+        if table["id"] not in section.built_in
+        and ((section.name, table["id"]) in declared or not section.is_implied(table))
+    ]
 
 
 def _counts(planned: Sequence[Change]) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from headgate.kernel.errors import HeadgateError
@@ -48,12 +49,32 @@ def with_kept(section: EntrySection, table: dict[str, Any], before: Mapping[str,
     return {**kept, **table}
 
 
+class _FaultySectionError(Exception):
+    """A check asked for a section whose entries are not known, because it has mistakes."""
+
+
+class _Sound(dict[str, Sequence[dict[str, Any]]]):
+    """The sections without mistakes. Asking for another one raises `_FaultySectionError`."""
+
+    def __missing__(self, name: str) -> Sequence[dict[str, Any]]:
+        raise _FaultySectionError(name)
+
+
+def without(document: Document, faulty: Collection[str]) -> Document:
+    """Return a configuration without the sections that have mistakes. `faults` skips the checks that need them."""
+    return _Sound({name: tables for name, tables in document.items() if name not in faulty})
+
+
 def faults(sections: Mapping[str, EntrySection], edit: Edit) -> Iterator[Fault]:
     """Yield the faults of an edit: removed entries that others still use, then the faults of each section."""
-    yield from _dangling(sections, edit)
+    for name in sorted({name for section in sections.values() for name in section.uses.values()}):
+        with contextlib.suppress(_FaultySectionError):
+            yield from _dangling(sections, edit, name)
     for name, section in sections.items():
         try:
             yield from section.faults(edit)
+        except _FaultySectionError:
+            continue
         except HeadgateError:
             raise
         except Exception as error:
@@ -92,10 +113,8 @@ def in_use(users: str) -> str:
     return f"it is still used by {users}; remove it there first, or remove both in one file"
 
 
-def _dangling(sections: Mapping[str, EntrySection], edit: Edit) -> Iterator[Fault]:
-    used = {name for section in sections.values() for name in section.uses.values()}
-    for name in sorted(used):
-        left = {table["id"] for table in edit.now[name]}
-        for table in edit.before[name]:
-            if table["id"] not in left and (users := users_of(sections, name, table["id"], edit.now)):
-                yield Fault(name, table["id"], in_use(users), is_conflict=True)
+def _dangling(sections: Mapping[str, EntrySection], edit: Edit, name: str) -> Iterator[Fault]:
+    left = {table["id"] for table in edit.now[name]}
+    for table in edit.before[name]:
+        if table["id"] not in left and (users := users_of(sections, name, table["id"], edit.now)):
+            yield Fault(name, table["id"], in_use(users), is_conflict=True)

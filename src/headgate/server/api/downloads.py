@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from headgate.admin.requests import Request
 from headgate.server.api.errors import refuse_undecided
+from headgate.server.api.signed_in import while_signed_in
 from headgate.server.asgi import SECURITY_HEADERS
 from headgate.server.disconnect import until_disconnected
 
@@ -48,9 +49,10 @@ async def download(request: Request) -> AsyncGenerator[_Download]:
 
     Raises:
         ClientGone: the client disconnected.
+        Unauthenticated: the caller's session or key ended.
     """
     file = _Download(request)
-    async with until_disconnected(request.scope):
+    async with until_disconnected(request.scope), while_signed_in(request):
         yield file
     if file.is_started:
         await request.send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -89,11 +89,14 @@ async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
     body = request.body_as(EntryBody)
     table = {**body.entry, "id": entry_id}
+    known = await _stored_entry(parts, request, section, entry_id)
 
     async def prepare(tx: Transaction) -> tuple[Any, list[Change]]:
         stored = await config_checks.stored(parts.sections, tx, tenant=caller.tenant_id)
         before = _entry(stored[section.name], entry_id)
         _refuse_stale(section.name, entry_id, before, version=body.version)
+        if before != known:  # policy decided about a change of the other entry
+            raise Conflict(f"somebody has just changed {section.name} {entry_id}; try again", param="entry")
         entry = config_checks.with_kept(section, table, before)
         document = config_checks.after(stored, {section.name: [entry]}, [])
         try:
@@ -114,7 +117,7 @@ async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
     if request.switch("dry_run"):
         request.authorise(CONFIG_READ, Resource(section.name, entry_id))
         return plan_view(await request.rehearse(make), record=None)
-    resource, told = Resource(section.name, entry_id), {"does": "put"}
+    resource, told = Resource(section.name, entry_id, attributes=_facts(known, table)), {"does": "put"}
     done = await change_noted(
         parts, request, resource, make, arguments=digest_of(section.name, table), summary=told, way="console"
     )
@@ -150,6 +153,23 @@ async def remove_entry(parts: ServerParts, request: Request) -> ConfigPlan:
     arguments = digest_of(section.name, entry_id)
     done = await change_noted(parts, request, resource, make, arguments=arguments, summary=told, way="console")
     return plan_view(done.result, record=done.record)
+
+
+async def _stored_entry(
+    parts: ServerParts, request: Request, section: EntrySection, entry_id: str
+) -> dict[str, Any] | None:
+    async with parts.database.transaction(tenant=request.tenant) as tx:
+        return _entry(await section.entries(tenant=request.tenant, transaction=tx), entry_id)
+
+
+def _facts(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """Return the keys of an entry, and those that a change changes, for rules. An empty value counts as absent."""
+    was, becomes = ({name: value for name, value in one.items() if value} for one in (before or {}, after))
+    names = was.keys() | becomes.keys()
+    return {
+        "keys": frozenset(names),
+        "changes": frozenset(name for name in names if was.get(name) != becomes.get(name)),
+    }
 
 
 def _section(parts: ServerParts, request: Request) -> EntrySection:

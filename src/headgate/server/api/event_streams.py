@@ -11,6 +11,7 @@ from headgate.admin.requests import Request
 from headgate.kernel.errors import HeadgateError
 from headgate.kernel.ports import Clock
 from headgate.server.api.errors import body_of, refuse_undecided
+from headgate.server.api.signed_in import while_signed_in
 from headgate.server.asgi import SECURITY_HEADERS, ClientGone
 from headgate.server.disconnect import until_disconnected
 from headgate.server.streams import OpenStream, OpenStreams
@@ -84,12 +85,13 @@ async def event_stream(request: Request, *, streams: OpenStreams, clock: Clock) 
 
     Raises:
         ClientGone: the client disconnected.
+        Unauthenticated: the caller's session or key ended before the stream began.
     """
     writer = _Writer()
     stream = OpenStream(request.send, writer, clock)
     streams.add(stream)
     try:
-        async with until_disconnected(request.scope):
+        async with until_disconnected(request.scope), while_signed_in(request):
             yield _Stream(stream, request)
         if stream.is_started:
             await stream.end(b"")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from headgate.admin.directory import Directory
 from headgate.admin.sessions import Sessions
+from headgate.gateway.board import Sighting
 from headgate.gateway.catalogue import Catalogues
 from headgate.kernel.action import Verb
+from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Clock, ConfigSection
 from headgate.ledger.reader import LedgerReader
 from headgate.policy.parts import Policy
@@ -25,6 +27,7 @@ class ServerParts:
     """The parts that the server's own operations use.
 
     Args:
+        sightings: returns the last known health of a tenant's deployments.
         database: connected as the role `headgate_app`.
         sections: the sections of `headgate.toml` of every feature.
         verbs: pairs of a feature's name and one of its verbs.
@@ -35,6 +38,7 @@ class ServerParts:
 
     policy: Policy
     catalogues: Catalogues
+    sightings: Callable[[TenantId], Awaitable[Mapping[str, Sighting]]]
     records: LedgerReader
     database: Database
     sections: Sequence[ConfigSection]

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal
 
 from headgate import __version__
 from headgate.admin.bodies import Body
 from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
+from headgate.gateway.board import NEVER_SEEN, Sighting
 from headgate.kernel.action import Resource
 from headgate.ledger.verbs import RECORD_LIST
 from headgate.policy import approvals
 from headgate.server.api.parts import ServerParts
-from headgate.server.metrics import DeploymentHealth, DeploymentState, WorkerNumbers
+from headgate.server.metrics import DeploymentHealth, WorkerNumbers
+from headgate.wire.model_call import Deployment
 
-_WORST: tuple[DeploymentHealth, ...] = ("cooling_down", "failing")
+_FAULTY = ("cooling_down", "failing")
 _MOST_APPROVALS = 100
 
 
@@ -29,12 +31,13 @@ class WorkerView(Body, frozen=True, kw_only=True):
 
 
 class DeploymentStatus(Body, frozen=True, kw_only=True):
-    """A deployment with its health; `reason` is of its last failure."""
+    """A deployment with its last known health, as the page Models has it; `reason` is of its last failure."""
 
     id: str
     provider: str
     model: str
     state: DeploymentHealth
+    answered_at: datetime | None
     failed_at: datetime | None
     reason: str
 
@@ -82,15 +85,16 @@ async def get_status(parts: ServerParts, request: Request) -> Status:
     workers = await parts.health.workers()
     state = parts.health.state()
     log = parts.health.log_of(tenant)
+    sightings, now = await parts.sightings(tenant), parts.clock.now()
     deployments = [
-        _deployment_view(one.id, one.provider, one.model, _states(workers, tenant, one.id))
+        _deployment_view(one, sightings.get(one.id, NEVER_SEEN), now)
         for one in parts.catalogues(tenant).deployments.values()
     ]
     return Status(
         version=__version__,
         address=f"{'https' if parts.is_secure else 'http'}://{request.headers['host']}",
         ready=state.is_ready,
-        degraded=[*state.degraded, *(f"deployment {one.id}" for one in deployments if one.state != "ok")],
+        degraded=[*state.degraded, *(f"deployment {one.id}" for one in deployments if one.state in _FAULTY)],
         database=state.database,
         embedded_model=state.embedded_model,
         workers=[WorkerView(name=one.worker, pid=one.pid, backlog_bytes=one.backlog_bytes) for one in workers],
@@ -111,28 +115,15 @@ async def _waiting(parts: ServerParts, request: Request) -> int:
     return len(found)
 
 
-def _states(workers: Iterable[WorkerNumbers], tenant: str, deployment: str) -> list[DeploymentState]:
-    return [
-        one
-        for worker in workers
-        for one in worker.deployments
-        if (one.tenant, one.id) == (tenant, deployment) and one.state != "ok"
-    ]
-
-
-def _deployment_view(name: str, provider: str, model: str, troubles: Sequence[DeploymentState]) -> DeploymentStatus:
-    """Return a deployment with the worst state that a worker sees, and its newest failure."""
-    states = {one.state for one in troubles}
-    troubled: list[DeploymentHealth] = [state for state in _WORST if state in states]
-    newest = max(troubles, key=lambda one: one.failed_at or 0.0, default=None)
-    failed_at = None if newest is None or newest.failed_at is None else datetime.fromtimestamp(newest.failed_at, UTC)
+def _deployment_view(deployment: Deployment, seen: Sighting, now: datetime) -> DeploymentStatus:
     return DeploymentStatus(
-        id=name,
-        provider=provider,
-        model=model,
-        state=troubled[0] if troubled else "ok",
-        failed_at=failed_at,
-        reason="" if newest is None else newest.reason,
+        id=deployment.id,
+        provider=deployment.provider,
+        model=deployment.model,
+        state=seen.state(now),
+        answered_at=seen.answered_at,
+        failed_at=seen.failed_at,
+        reason=seen.why,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 
 from headgate.kernel.errors import Invalid
@@ -11,14 +12,14 @@ from headgate.substrate.egress.profile import NetworkProfile
 def client_context(profile: NetworkProfile) -> ssl.SSLContext:
     """Return a TLS context that verifies names and chains, with TLS 1.2 or newer and HTTP/1.1 by ALPN.
 
-    Reads the system's authorities from disk, which takes tens of milliseconds. Call it once per profile.
+    Profiles without files of their own share one context for the life of the process.
 
     Raises:
         Invalid: a file of the profile is missing or malformed.
     """
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
+    if profile.ca_file is None and profile.client_cert_file is None:
+        return _system_context()
+    context = _new_context()
     if profile.ca_file is not None:
         try:
             context.load_verify_locations(profile.ca_file)
@@ -36,6 +37,19 @@ def client_context(profile: NetworkProfile) -> ssl.SSLContext:
                 "The client certificate or its key could not be read, or they do not belong together.",
                 param="client_cert_file",
             ) from error
+    return context
+
+
+@functools.cache
+def _system_context() -> ssl.SSLContext:
+    return _new_context()
+
+
+def _new_context() -> ssl.SSLContext:
+    """Return a context with the system's authorities, which takes tens of milliseconds to read."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
     return context
 
 

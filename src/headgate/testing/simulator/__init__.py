@@ -1,4 +1,4 @@
-"""A provider simulator: an HTTP server for OpenAI's and Anthropic's wires with scripted answers.
+"""A provider simulator: an HTTP server for OpenAI's, Anthropic's and Google's wires with scripted answers.
 
     async with Simulator() as simulator:
         simulator.script(Script(text="Hi"), Script(failure=Failure(429, retry_after_s=2)))

@@ -14,8 +14,10 @@ from typing import Any, cast
 from headgate.testing.simulator.answer import Answer, Event, Refused, dump
 from headgate.testing.simulator.script import Failure, Script, Tokens, pieces, turns
 
-_CREATED = 1_760_000_000
-_FINISH = {
+CREATED = 1_760_000_000
+"""The time of every answer."""
+
+FINISH = {
     "stop": "stop",
     "stop_sequence": "stop",
     "length": "length",
@@ -23,6 +25,8 @@ _FINISH = {
     "refusal": "stop",
     "pause": "stop",
 }
+"""The finish reasons of the reasons in scripts."""
+
 _ERRORS = {
     400: ("invalid_request_error", None, "The request is malformed."),
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided: sk-***."),
@@ -33,10 +37,12 @@ _ERRORS = {
     503: ("server_error", None, "The engine is currently overloaded, please try again later."),
 }
 
+_MOST_DIMENSIONS = 3072
+
 
 def chat(request: dict[str, Any], script: Script, *, number: int) -> Answer:
     """Return the answer to a chat completion."""
-    _demand(request, "model", "messages")
+    demand(request, "model", "messages")
     is_stream = bool(request.get("stream"))
     if request.get("stream_options") is not None and not is_stream:
         raise Refused(
@@ -45,7 +51,7 @@ def chat(request: dict[str, Any], script: Script, *, number: int) -> Answer:
     head = {
         "id": f"chatcmpl-{number}",
         "object": "chat.completion.chunk" if is_stream else "chat.completion",
-        "created": _CREATED,
+        "created": CREATED,
         "model": request["model"],
         "system_fingerprint": "fp_simulator",
     }
@@ -58,14 +64,16 @@ def chat(request: dict[str, Any], script: Script, *, number: int) -> Answer:
 
 def embeddings(request: dict[str, Any], script: Script) -> Answer:
     """Return the answer to an embedding request. Its vectors depend only on the text."""
-    _demand(request, "model", "input")
+    demand(request, "model", "input")
     if "encoding_format" in request and request["encoding_format"] not in ("float", "base64"):
         raise Refused(Failure(400, "'encoding_format' must be 'float' or 'base64'."))
     given: Any = request["input"]
     inputs = cast("list[Any]", given) if isinstance(given, list) else [given]
     if isinstance(inputs[0], int):
         inputs = [inputs]
-    size = int(request.get("dimensions") or 8)
+    size: Any = request.get("dimensions") or 8
+    if not isinstance(size, int) or not 0 < size <= _MOST_DIMENSIONS:
+        raise Refused(Failure(400, f"'dimensions' must be a whole number of at most {_MOST_DIMENSIONS}."))
     data = [
         {
             "object": "embedding",
@@ -131,9 +139,9 @@ def _whole(head: dict[str, Any], script: Script) -> dict[str, Any]:
             {"id": _id(script, place), "type": "function", "function": {"name": one.name, "arguments": one.arguments}}
             for place, one in enumerate(script.tool_calls)
         ]
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _FINISH[script.ending]}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": FINISH[script.ending]}
     reply = {**head, "choices": [choice], "service_tier": "default"}
-    return reply if script.tokens is None else {**reply, "usage": _usage(script.tokens)}
+    return reply if script.tokens is None else {**reply, "usage": usage_of(script.tokens)}
 
 
 def _stream(head: dict[str, Any], script: Script, *, wants_usage: bool) -> list[bytes]:
@@ -153,9 +161,9 @@ def _stream(head: dict[str, Any], script: Script, *, wants_usage: bool) -> list[
     events += turns(calls, interleaved=script.interleaved)
     if script.breaks is not None:
         return [*events, dump(_error(script.breaks))]
-    events.append(chunk({}, _FINISH[script.ending]))
+    events.append(chunk({}, FINISH[script.ending]))
     if wants_usage and script.tokens is not None:
-        events.append(dump({**head, "choices": [], "usage": _usage(script.tokens)}))
+        events.append(dump({**head, "choices": [], "usage": usage_of(script.tokens)}))
     return [*events, b"[DONE]"]
 
 
@@ -180,7 +188,8 @@ def _id(script: Script, place: int) -> str:
     return script.tool_calls[place].id or f"call_{place + 1}"
 
 
-def _usage(tokens: Tokens) -> dict[str, Any]:
+def usage_of(tokens: Tokens) -> dict[str, Any]:
+    """Return the `usage` object of token counts."""
     return {
         "prompt_tokens": tokens.prompt,
         "completion_tokens": tokens.output,
@@ -211,14 +220,15 @@ def _envelope(message: str, kind: str, code: str | None, *, param: str | None = 
 
 
 def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "simulator"}
+    return {"id": name, "object": "model", "created": CREATED, "owned_by": "simulator"}
 
 
 def _encoded(values: list[float], form: str) -> list[float] | str:
     return base64.b64encode(struct.pack(f"<{len(values)}f", *values)).decode() if form == "base64" else values
 
 
-def _demand(request: dict[str, Any], *names: str) -> None:
+def demand(request: dict[str, Any], *names: str) -> None:
+    """Refuse a request that lacks a field."""
     for name in names:
         if request.get(name) in (None, "", []):
             raise Refused(Failure(400, f"Missing required parameter: '{name}'.", code="missing_required_parameter"))

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from headgate.testing.simulator.answer import Answer, Event
 from headgate.testing.simulator.script import Framing, Script
+from headgate.wire import aws_event_stream
 
 
 class Pause(NamedTuple):
@@ -113,7 +114,8 @@ def _whole(answer: Answer, script: Script) -> Iterator[Step]:
 
 
 def _stream(events: tuple[Event, ...], answer: Answer, script: Script) -> Iterator[Step]:
-    head = _head(answer, script, "text/event-stream; charset=utf-8", (("transfer-encoding", "chunked"),))
+    kind = aws_event_stream.CONTENT_TYPE if answer.is_binary else "text/event-stream; charset=utf-8"
+    head = _head(answer, script, kind, (("transfer-encoding", "chunked"),))
     framing = script.framing
     if script.stall == "first byte":
         yield head
@@ -127,7 +129,10 @@ def _stream(events: tuple[Event, ...], answer: Answer, script: Script) -> Iterat
             yield _TURN
             yield _LAST_CHUNK if script.cut == "short" else script.cut
             return
-        data = bom + frame(event, framing, is_last=place == len(events) - 1)
+        if answer.is_binary:
+            data = aws_event_stream.frame(event.name, event.data, kind="exception" if event.is_error else "event")
+        else:
+            data = bom + frame(event, framing, is_last=place == len(events) - 1)
         if script.malformed is not None and place == script.malformed_at:
             data = script.malformed + data
         bom = b""

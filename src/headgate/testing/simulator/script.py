@@ -1,4 +1,4 @@
-"""Scripts of answers for the simulator: frozen data, the same for both wires."""
+"""Scripts of answers for the simulator: frozen data, the same for every wire."""
 
 from __future__ import annotations
 

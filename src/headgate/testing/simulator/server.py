@@ -7,17 +7,30 @@ import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self, cast
+from urllib.parse import unquote
 
 import httptools
 
-from headgate.testing.simulator import anthropic_wire, openai_wire
+from headgate.testing.simulator import (
+    anthropic_wire,
+    bedrock_wire,
+    completions_wire,
+    gemini_wire,
+    media_wire,
+    openai_wire,
+    ranking_wire,
+    responses_wire,
+    stores_wire,
+)
 from headgate.testing.simulator.answer import Answer, Refused, last_user_text
+from headgate.testing.simulator.clouds import CloudPath, Issuer, cloud_path
 from headgate.testing.simulator.playing import Player, steps
 from headgate.testing.simulator.script import Failure, Script
+from headgate.wire.aws_signing import AwsKey
 
-MODELS = ("gpt-sim", "claude-sim", "org/model-with-slash")
+MODELS = ("gpt-sim", "claude-sim", "gemini-sim", "org/model-with-slash")
 
 
 @dataclass(slots=True)
@@ -47,7 +60,12 @@ class Received:
     @property
     def is_anthropic(self) -> bool:
         """Whether the request is on Anthropic's wire."""
-        return self.path.startswith("/v1/messages") or "anthropic-version" in self.headers
+        return self.path.startswith("/v1/messages") or "anthropic" in self.path or "anthropic-version" in self.headers
+
+    @property
+    def is_gemini(self) -> bool:
+        """Whether the request is on Gemini's wire."""
+        return self.path.startswith("/v1beta/") or "/publishers/google/" in self.path
 
 
 Answering = Callable[[Received], Script]
@@ -61,13 +79,24 @@ class Simulator:
 
     Args:
         port: the port on loopback; 0 takes a free one.
-        key: the bearer token or `x-api-key` that clients must send; None accepts any.
+        key: the bearer token, `x-api-key` or `x-goog-api-key` that clients must send; None accepts any.
         keep: the number of newest requests in `requests`.
+        aws_key: the access key that signs calls of Bedrock; None accepts any.
+
+    Attributes:
+        issuer: issues tokens to an Entra application with the secret `key`, and to a service account.
     """
 
     def __init__(
-        self, *, port: int = 0, key: str | None = None, default: Script | Answering | None = None, keep: int = 10_000
+        self,
+        *,
+        port: int = 0,
+        key: str | None = None,
+        default: Script | Answering | None = None,
+        keep: int = 10_000,
+        aws_key: AwsKey | None = None,
     ) -> None:
+        self.issuer = Issuer(client_secret=key, aws_key=aws_key)
         self.requests: deque[Received] = deque(maxlen=keep)
         self.connections = 0
         self.default: Script | Answering = default or Script()
@@ -86,7 +115,7 @@ class Simulator:
 
     @property
     def base_url(self) -> str:
-        """The address for Anthropic's wire; OpenAI's is below `/v1`."""
+        """The address for Anthropic's and Gemini's wires; OpenAI's is below `/v1`."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
@@ -133,15 +162,23 @@ class Simulator:
         self.requests.append(received)
         self._arrival.set()
         self._arrival = asyncio.Event()
-        wire = anthropic_wire if received.is_anthropic else openai_wire
-        if received.path.startswith("/v1/models"):
+        if (issued := self.issuer.token(received.path, received.body)) is not None:
+            return issued, Script()
+        wire = _wire_of(received)
+        if received.method == "GET" and received.path.startswith(("/v1/models", "/v1beta/models")):
             return self._models(received), Script()
+        wire = _wire_of(received)
         chosen = self._queued.popleft() if self._queued else self.default
         script = chosen(received) if callable(chosen) else chosen
         try:
             self._check_key(received)
             if script.failure is not None:
                 return wire.failed(script.failure), script
+            if received.path.startswith(stores_wire.PLACE):
+                return stores_wire.stores(received.method, received.path, received.body), script
+            if media_wire.has_form(path := received.path.partition("?")[0]):
+                form = media_wire.form_in(received.body, received.headers.get("content-type", ""))
+                return media_wire.by_form(path, form, script), script
             return self._route(received, _request(received), script)
         except Refused as refused:
             return wire.failed(refused.failure), Script()
@@ -157,17 +194,41 @@ class Simulator:
         self._open.discard(connection)
 
     def _check_key(self, received: Received) -> None:
-        given = received.headers.get("x-api-key") or received.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._key is not None and given != self._key:
+        if received.path.startswith("/model/"):
+            url = f"http://{received.headers['host']}{received.path}"
+            self.issuer.check_aws(received.method, url, received.headers, received.body)
+            return
+        headers = received.headers
+        bearer = headers.get("authorization", "").removeprefix("Bearer ")
+        given = headers.get("x-api-key") or headers.get("api-key") or headers.get("x-goog-api-key") or bearer
+        if self._key is not None and given not in (self._key, *self.issuer.issued):
             raise Refused(Failure(401))
 
     def _route(self, received: Received, request: dict[str, Any], script: Script) -> tuple[Answer, Script]:
         if script.echo:
-            script = replace(script, text=last_user_text(request))
+            text = gemini_wire.last_user_text(request) if received.is_gemini else last_user_text(request)
+            script = replace(script, text=text)
         number = len(self.requests)
+        if received.is_gemini:
+            model, _, method = received.path.partition("?")[0].rpartition("/models/")[2].rpartition(":")
+            return gemini_wire.answer(method, unquote(model), request, script, number=number), script
+        if (place := cloud_path(received.path.partition("?")[0])) is not None:
+            return _in_cloud(received, request, script, place, number=number), script
         match received.path.partition("?")[0]:
             case "/v1/chat/completions":
                 return openai_wire.chat(request, script, number=number), script
+            case "/v1/responses":
+                return responses_wire.responses(request, script, number=number), script
+            case "/v1/completions":
+                return completions_wire.completions(request, script, number=number), script
+            case "/v1/moderations":
+                return ranking_wire.moderations(request), script
+            case "/v1/rerank" | "/v2/rerank" | "/rerank" as path:
+                return ranking_wire.rerank(request, script, path=path), script
+            case "/v1/images/generations":
+                return media_wire.images(request), script
+            case "/v1/audio/speech":
+                return media_wire.speech(request), script
             case "/v1/embeddings":
                 return openai_wire.embeddings(request, script), script
             case "/v1/messages":
@@ -178,11 +239,44 @@ class Simulator:
                 raise Refused(Failure(404, "Not found"))
 
     def _models(self, received: Received) -> Answer:
-        wire = anthropic_wire if received.is_anthropic else openai_wire
-        name = received.path.partition("?")[0].removeprefix("/v1/models").strip("/").replace("%2F", "/")
+        wire = _wire_of(received)
+        name = unquote(received.path.partition("?")[0].partition("/models")[2].strip("/"))
         if not name:
             return wire.models(MODELS)
         return wire.model(name) if name in MODELS else wire.failed(Failure(404))
+
+
+def _wire_of(received: Received) -> ModuleType:
+    """Return the wire in whose form a failure is told."""
+    if received.is_gemini:
+        return gemini_wire
+    if received.path.startswith("/model/"):
+        return bedrock_wire
+    return anthropic_wire if received.is_anthropic else openai_wire
+
+
+def _in_cloud(received: Received, request: dict[str, Any], script: Script, place: CloudPath, *, number: int) -> Answer:
+    """Return the answer to a call with a path of one of the clouds."""
+    match place.does:
+        case "chat" | "embeddings":
+            if place.model and "api-version=" not in received.path:
+                raise Refused(Failure(404, "Resource not found"))
+            asked = {**request, "model": place.model or request.get("model")}
+            if place.does == "embeddings":
+                return openai_wire.embeddings(asked, script)
+            return openai_wire.chat(asked, script, number=number)
+        case "messages":
+            if request.get("anthropic_version") != "vertex-2023-10-16" or "model" in request:
+                raise Refused(Failure(400, "anthropic_version: Field required"))
+            if bool(request.get("stream")) != place.streams:
+                raise Refused(Failure(400, "stream: does not fit the method"))
+            return anthropic_wire.messages({**request, "model": place.model}, script, number=number)
+        case "count_tokens":
+            return anthropic_wire.count_tokens(request, script)
+        case "converse":
+            return bedrock_wire.converse(request, script, streams=place.streams)
+        case "invoke":
+            return bedrock_wire.invoke(request, script, model=place.model, number=number, streams=place.streams)
 
 
 def _request(received: Received) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 /** The first look at a request's content: the last text that a person wrote, cut to a few lines. */
 
+import type { Schemas } from "../api/client";
+
 const MOST_CHARS = 400;
 
 /** The last text of a person in a model call; null where the part is something else. */
@@ -20,8 +22,10 @@ interface Message {
 
 function messagesOf(text: string): readonly Message[] {
   try {
-    const body = JSON.parse(text) as { messages?: unknown } | null;
-    return Array.isArray(body?.messages) ? (body.messages as Message[]) : [];
+    const body = JSON.parse(text) as { messages?: unknown; input?: unknown } | null;
+    const said = body?.messages ?? body?.input;
+    if (typeof said === "string") return [{ role: "user", content: said }];
+    return Array.isArray(said) ? (said as Message[]) : [];
   } catch {
     return [];
   }
@@ -32,4 +36,11 @@ function wordsOf(content: unknown): string {
   if (typeof content === "string") return content;
   if (!Array.isArray(content)) return "";
   return (content as { text?: unknown }[]).map((part) => (typeof part.text === "string" ? part.text : "")).join("\n");
+}
+
+/** The first line of what a request for approval would send; null where it is not shown or has no text. */
+export function firstLineOf({ content, parts }: Schemas["ApprovalDetail"]): string | null {
+  if (content !== "shown") return null;
+  const text = parts.map((part) => excerptOf(part.text)).find((found) => found !== null);
+  return text?.split("\n", 1)[0] ?? null;
 }

@@ -1,0 +1,17 @@
+/** Names of what rows of usage hold ids of. */
+
+import { useQuery } from "@tanstack/react-query";
+
+import { keysQuery } from "../api/queries";
+import { useMay } from "../session";
+import { useUseCaseTitle } from "../usecase/titles";
+import type { Names } from "./words";
+
+/** The names that the reader may know; ids for the others. */
+export function useNames(): Names {
+  const may = useMay();
+  const useCase = useUseCaseTitle();
+  const keys = useQuery({ ...keysQuery, enabled: may("key.list") });
+  const named = new Map(keys.data?.map((key) => [key.id, key.name || key.prefix]));
+  return { useCase, key: (id) => named.get(id) };
+}
