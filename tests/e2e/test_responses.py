@@ -193,13 +193,15 @@ def test_an_answer_in_the_background_is_polled_resumed_and_cancelled(
 ) -> None:
     """Trap 32."""
     responses = openai_client.responses
+    said = f"Written in the background by {model}."
+    lab.cloud.script(Script(text=said))
     begun = responses.create(model=model, input="Hello", background=True)
     assert (begun.status, begun.background) == ("queued", True)
     events = list(responses.retrieve(begun.id, stream=True))
     assert events[-1].type == "response.completed"
     resumed = list(responses.retrieve(begun.id, stream=True, starting_after=events[2].sequence_number))
     assert resumed == events[3:]
-    assert responses.retrieve(begun.id).output_text == "Hello from the simulator."
+    assert responses.retrieve(begun.id).output_text == said
     before = len(lab.cloud.requests)
     lab.cloud.script(Script(text="A long answer", stall="stream"))
     stalled = responses.create(model=model, input="Hello", background=True)

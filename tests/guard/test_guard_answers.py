@@ -50,11 +50,13 @@ def memory() -> AnswerMemory:
     return AnswerMemory(Shelf(), key=b"k" * 32, clock=FakeClock())
 
 
-def sending_back(*said: Any, use_case: UseCase = SUPPORT, wire: str = "openai") -> Action[Any, Any, Any]:
+def sending_back(
+    *said: Any, use_case: UseCase = SUPPORT, wire: str = "openai", caller: str = "jane"
+) -> Action[Any, Any, Any]:
     turns = [{"role": "user", "content": "and?"}, *({"role": "assistant", "content": text} for text in said)]
     body = json.dumps({"model": "m", "max_tokens": 9, "messages": [*turns, {"role": "user", "content": "so?"}]})
     call = (openai if wire == "openai" else anthropic).read_call(body.encode(), headers={})
-    principal = Principal("jane", use_case.tenant)
+    principal = Principal(caller, use_case.tenant)
     return Action(MODEL_DISPATCH, principal, Resource("deployment", "d"), call, Context(use_case))
 
 
@@ -147,13 +149,14 @@ def test_what_is_restored_is_remembered_as_the_client_got_it_and_can_be_masked_a
     assert found.floor.categories == {"phi"}, "personal data is found anew, and masked where it is"
 
 
-def test_texts_that_are_said_by_chance_are_known_in_their_own_use_case_only(
+def test_texts_that_are_said_by_chance_are_known_in_their_own_use_case_and_to_their_caller_only(
     fast_engine: Engine, memory: AnswerMemory
 ) -> None:
     streamed(answering(fast_engine, memory, labels=SECRET, use_case=CLAIMS), [("content/0", "How can I help you?")])
     assert labelled(fast_engine, memory, "How can I help you?", use_case=CLAIMS).labels.readers == {"board"}
-    found = labelled(fast_engine, memory, "How can I help you?").labels
-    assert found == Labels(tenant=ACME, integrity=Integrity.UNTRUSTED)
+    for others in ({}, {"use_case": CLAIMS, "caller": "joe"}):
+        found = labelled(fast_engine, memory, "How can I help you?", **others).labels
+        assert found == Labels(tenant=ACME, integrity=Integrity.UNTRUSTED)
 
 
 def test_no_tenant_is_told_what_another_was_answered(fast_engine: Engine, memory: AnswerMemory) -> None:
@@ -164,8 +167,8 @@ def test_no_tenant_is_told_what_another_was_answered(fast_engine: Engine, memory
 
 def test_the_same_text_under_two_labels_has_both(memory: AnswerMemory) -> None:
     for name in ("one", "two"):
-        memory.remember([SAID], Labels(tenant=ACME, readers=frozenset({name})), use_case=SUPPORT)
-    assert memory.recall([SAID], use_case=SUPPORT).readers == {"one", "two"}
+        memory.remember([SAID], Labels(tenant=ACME, readers=frozenset({name})), use_case=SUPPORT, caller="ada")
+    assert memory.recall([SAID], use_case=SUPPORT, caller="ada").readers == {"one", "two"}
 
 
 @pytest.mark.parametrize(
@@ -174,32 +177,32 @@ def test_the_same_text_under_two_labels_has_both(memory: AnswerMemory) -> None:
     ids=["too long", "not readable"],
 )
 def test_labels_that_cannot_be_kept_let_the_text_flow_nowhere(memory: AnswerMemory, labels: Labels) -> None:
-    memory.remember([SAID], labels, use_case=SUPPORT)
-    assert memory.recall([SAID], use_case=SUPPORT).obstacles(EVERYTHING)
+    memory.remember([SAID], labels, use_case=SUPPORT, caller="ada")
+    assert memory.recall([SAID], use_case=SUPPORT, caller="ada").obstacles(EVERYTHING)
 
 
 def test_an_answer_beyond_all_measure_is_untrusted(fast_engine: Engine, memory: AnswerMemory) -> None:
     made = answering(fast_engine, memory, labels=SECRET)
     streamed(made, [("content/0", SAID), ("content/0", "x" * (1 << 20))])
-    assert memory.recall([SAID + "x" * (1 << 20)], use_case=SUPPORT).integrity is Integrity.UNTRUSTED
-    memory.remember(["x" * (1 << 21), ""], SECRET, use_case=SUPPORT)
-    assert memory.recall(["x" * (1 << 21)], use_case=SUPPORT).integrity is Integrity.UNTRUSTED
+    assert memory.recall([SAID + "x" * (1 << 20)], use_case=SUPPORT, caller="ada").integrity is Integrity.UNTRUSTED
+    memory.remember(["x" * (1 << 21), ""], SECRET, use_case=SUPPORT, caller="ada")
+    assert memory.recall(["x" * (1 << 21)], use_case=SUPPORT, caller="ada").integrity is Integrity.UNTRUSTED
 
 
 def test_the_table_holds_no_word_of_what_was_said(fast_engine: Engine) -> None:
     shelf = Shelf()
     memory = AnswerMemory(shelf, key=b"k" * 32, clock=FakeClock())
-    memory.remember([SAID], SECRET, use_case=SUPPORT)
+    memory.remember([SAID], SECRET, use_case=SUPPORT, caller="ada")
     assert list(shelf.values.values()) == [str(SECRET).encode()]
     assert all(len(key) == 16 for key in shelf.values)
     other = AnswerMemory(shelf, key=b"x" * 32, clock=FakeClock())
-    assert other.recall([SAID], use_case=SUPPORT).integrity is Integrity.UNTRUSTED
+    assert other.recall([SAID], use_case=SUPPORT, caller="ada").integrity is Integrity.UNTRUSTED
 
 
 def test_what_a_stream_held_back_is_part_of_what_was_said(fast_engine: Engine, memory: AnswerMemory) -> None:
     made = answering(fast_engine, memory, "jane.doe@example.org", labels=SECRET)
     streamed(made, [("content/0", f"{SAID} HGX_EMAI")])
-    assert memory.recall([f"{SAID} HGX_EMAI"], use_case=SUPPORT).readers == {"board"}
+    assert memory.recall([f"{SAID} HGX_EMAI"], use_case=SUPPORT, caller="ada").readers == {"board"}
 
 
 ADDRESS, EMAIL, KEY = "203.0.113.7", "jane.doe@example.org", b"k" * 32

@@ -26,7 +26,7 @@ MOST_CHARS = 1 << 20
 """Longer answers are not cached; sent back, they are untrusted."""
 
 _CHANCE_CHARS = 64
-"""Shorter texts can be equal by chance, so they are cached only for their own use case."""
+"""Shorter texts can be equal by chance, so they are cached only for their own use case and caller."""
 
 _UNTRUSTED = Labels(integrity=Integrity.UNTRUSTED)
 _NOWHERE = Labels(regions=EMPTY)
@@ -71,22 +71,22 @@ class AnswerMemory:
         self._thoughts_key = hashlib.blake2b(key, digest_size=32, person=b"hg-thoughts").digest()
         self._clock = clock
 
-    def remember(self, texts: Iterable[str], labels: Labels, *, use_case: UseCase) -> None:
+    def remember(self, texts: Iterable[str], labels: Labels, *, use_case: UseCase, caller: str) -> None:
         """Cache released texts with their labels, joined with any earlier labels of them."""
         now = int(self._clock.now().timestamp())
         for text in texts:
             if text and len(text) <= MOST_CHARS:
-                key = self._hash(text, use_case)
+                key = self._hash(text, use_case, caller)
                 known = self._known(key)
                 joined = labels if known is None else known.join(labels)
                 self._table.put(key, _written(joined), written_at=now)
 
-    def recall(self, texts: Iterable[str], *, use_case: UseCase) -> Labels:
+    def recall(self, texts: Iterable[str], *, use_case: UseCase, caller: str) -> Labels:
         """Return the joined labels of these texts; untrusted if one of them is not cached."""
         labels = BOTTOM
         for text in texts:
             if text:
-                known = self._known(self._hash(text, use_case)) if len(text) <= MOST_CHARS else None
+                known = self._known(self._hash(text, use_case, caller)) if len(text) <= MOST_CHARS else None
                 labels = labels.join(known or _UNTRUSTED)
         return labels
 
@@ -116,8 +116,8 @@ class AnswerMemory:
         value = self._table.get(key)
         return None if value is None else _read(value)
 
-    def _hash(self, text: str, use_case: UseCase) -> bytes:
-        scope = (use_case.tenant, use_case.id if len(text) < _CHANCE_CHARS else "")
+    def _hash(self, text: str, use_case: UseCase, caller: str) -> bytes:
+        scope = (use_case.tenant, *((use_case.id, caller) if len(text) < _CHANCE_CHARS else ("", "")))
         return _hashed(self._key, *scope, text)
 
     def _hash_thought(self, text: str, place: str, use_case: UseCase) -> bytes:

@@ -84,18 +84,18 @@ class GuardLabeller:
             # No masking can lower this label, because unscanned content cannot be masked.
             floor = floor.with_categories(_UNSCANNED)
         spoken = content.spoken()
-        regained = self._regained(spoken, action.context.use_case) if spoken else BOTTOM
+        regained = self._regained(spoken, action) if spoken else BOTTOM
         floor = floor.join(self._lasting(regained))
         labelled = ScannedContent(labels=floor.join(regained), floor=floor, content=content)
         # Check both: a clean scan does not show that the content is trusted.
         is_whole = not content.may_hold_tool_text() and self._engine.is_clean(content.surface())
         return _Begun(labelled, is_whole=is_whole)
 
-    def _regained(self, spoken: Sequence[str], use_case: UseCase) -> Labels:
+    def _regained(self, spoken: Sequence[str], action: Action[Any, Any, Any]) -> Labels:
         """Return the cached labels of the assistant's texts; other texts are untrusted."""
         if self._answers is None:
             return Labels(integrity=Integrity.UNTRUSTED)
-        return self._answers.recall(spoken, use_case=use_case)
+        return self._answers.recall(spoken, use_case=action.context.use_case, caller=action.principal.id)
 
     def _lasting(self, regained: Labels) -> Labels:
         """Return the labels that masking cannot lower: all but the detectors' categories."""

@@ -67,7 +67,8 @@ class GuardTransformer:
         if returned:
             exchange.facts = {**exchange.facts, **{f"returned.{kind}": n for kind, n in sorted(returned.items())}}
         if self._answers is not None:
-            exchange.remember = partial(self._answers.remember, use_case=action.context.use_case)
+            use_case, caller = action.context.use_case, action.principal.id
+            exchange.remember = partial(self._answers.remember, use_case=use_case, caller=caller)
             exchange.remember_thought = partial(self._remember_thought, self._answers, action)
         return exchange
 

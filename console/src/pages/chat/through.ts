@@ -22,13 +22,14 @@ export function useThrough(open: string | null, detail: Schemas["ConversationDet
   const mine = changed?.of === of ? changed : null;
   const offer = offerOf(models.data);
   const remembered = detail?.conversation.model ?? last.model;
-  const model = mine?.model ?? (remembered !== null && offer.ids.includes(remembered) ? remembered : offer.first);
+  const isOffered = remembered !== null && (models.data === undefined || offer.ids.includes(remembered));
+  const model = mine?.model ?? (isOffered ? remembered : offer.first);
   const useCase = mine?.useCase ?? detail?.conversation.use_case ?? last.useCase;
   const view = models.data?.find((one) => one.id === model);
   return {
     model,
     useCase,
-    ids: offer.ids,
+    ids: offer.ids.includes(model) ? offer.ids : [model, ...offer.ids],
     system: detail ? (detail.system ?? "") : system,
     setSystem,
     compareWith: compareWith === model ? null : compareWith,

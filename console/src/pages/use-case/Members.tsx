@@ -14,6 +14,9 @@ import { personIn } from "../../usecase/bodies";
 import prose from "../../elements/prose.module.css";
 
 type UseCase = Schemas["UseCaseView"];
+
+const LABEL_HEIGHT = "calc(var(--mantine-font-size-sm) * var(--mantine-line-height-sm))";
+
 interface Change {
   readonly member: string;
   readonly adds: boolean;
@@ -73,7 +76,7 @@ export function Members({ useCase }: { useCase: UseCase }) {
         )}
         {useCase.can_share && (
           <form onSubmit={(event) => void add(event).catch(() => undefined)}>
-            <Group align="flex-end" gap="xs">
+            <Group align="flex-start" gap="xs">
               <div style={{ flex: "1 1 200px" }}>
                 <PeoplePicker
                   label="New members"
@@ -83,7 +86,8 @@ export function Members({ useCase }: { useCase: UseCase }) {
                   onChange={setChosen}
                 />
               </div>
-              <Button type="submit" variant="default" loading={change.isPending}>
+              {/* Lines that appear below the field must not move the button away from a press that has begun. */}
+              <Button type="submit" variant="default" loading={change.isPending} mt={LABEL_HEIGHT}>
                 Add members
               </Button>
             </Group>
