@@ -13,8 +13,9 @@ from benchmarks.ledger import run as ledger
 from benchmarks.processes import NotMeasured
 from benchmarks.start import run as start
 from benchmarks.usage import run as usage
+from benchmarks.wires import run as wires
 
-SUITES = ("gateway", "detection", "start", "ledger", "activity", "chat", "usage")
+SUITES = ("gateway", "detection", "start", "ledger", "activity", "chat", "usage", "wires")
 
 
 def main() -> None:
@@ -51,6 +52,8 @@ def _run(suite: str, given: argparse.Namespace) -> None:
             chat.run(quick=given.quick)
         case "usage":
             usage.run(quick=given.quick)
+        case "wires":
+            wires.run(quick=given.quick)
         case _:
             ledger.run(quick=given.quick)
 

@@ -33,13 +33,16 @@ _LITELLM = "litellm[proxy]==1.106.2"
 _TENSORZERO = "tensorzero==2026.6.0"
 
 
+Groups = Callable[[], Mapping[str, Sequence[int]]]
+"""Returns the process ids whose CPU counts, by group; the first group answers the requests."""
+
+
 @dataclass(frozen=True)
 class Candidate:
     """One way to the model server, running.
 
     Args:
         path: of the chat completions route.
-        groups: returns the process ids whose CPU counts, by group; the first group answers the requests.
         personal: whether its prompts hold personal data, to be masked.
     """
 
@@ -49,7 +52,7 @@ class Candidate:
     model: str = "bench"
     key: str = "none"
     personal: bool = False
-    groups: Callable[[], Mapping[str, Sequence[int]]] = field(default=lambda: {})
+    groups: Groups = field(default=lambda: {})
 
     def bodies(self) -> Path:
         """Return the file with its request bodies."""
@@ -188,22 +191,32 @@ def headgate(upstream_port: int) -> Generator[Sequence[Candidate]]:
     Two aliases lead to the same server. `bench` is cleared for everything; `bench-masked` is somebody else's machine,
     so that personal data is masked on the way out and restored on the way back.
     """
+    config = (_HERE / "headgate.toml").read_text().replace("UPSTREAM", str(upstream_port))
+    with gate(config) as (port, key, groups):
+        yield [
+            Candidate("headgate", port, key=key, groups=groups),
+            Candidate("headgate-masking", port, model="bench-masked", key=key, personal=True, groups=groups),
+        ]
+
+
+@contextlib.contextmanager
+def gate(config: str, *, holder: Sequence[str] = ()) -> Generator[tuple[int, str, Groups]]:
+    """Run a Headgate of one worker that is measured; its port, a key, and its processes by group.
+
+    Args:
+        holder: options of `headgate keys create` that tell whose key it is.
+    """
     WORK.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="headgate-", dir=WORK, ignore_cleanup_errors=True) as folder:
         program, data, port = REPOSITORY / ".venv" / "bin" / "headgate", Path(folder) / "data", free_port()
-        config, log = Path(folder) / "headgate.toml", WORK / "headgate-run.log"
-        config.write_text((_HERE / "headgate.toml").read_text().replace("UPSTREAM", str(upstream_port)))
-        given = ("--data", data, "--port", str(port), "--workers", "1", "--no-model", "--config", config)
+        file, log = Path(folder) / "headgate.toml", Path(folder) / "log"
+        file.write_text(config)
+        given = ("--data", data, "--port", str(port), "--workers", "1", "--no-model", "--config", file)
         with running((program, "up", *given), log=log, cpus=cores().beside) as process:
             wait_for_text(log, "Headgate is ready", process=process, timeout_s=120)
             for pid in headgate_groups(process.pid)["worker"]:
                 subprocess.run(["taskset", "-acp", cores().measured, str(pid)], check=True, capture_output=True)
-            key = _new_key(program, data=data, port=port)
-            groups = lambda: headgate_groups(process.pid)  # noqa: E731 - bound to this process
-            yield [
-                Candidate("headgate", port, key=key, groups=groups),
-                Candidate("headgate-masking", port, model="bench-masked", key=key, personal=True, groups=groups),
-            ]
+            yield port, _new_key(program, holder, data=data, port=port), lambda: headgate_groups(process.pid)
 
 
 def headgate_groups(supervisor: int) -> Mapping[str, Sequence[int]]:
@@ -225,9 +238,9 @@ def headgate_groups(supervisor: int) -> Mapping[str, Sequence[int]]:
     return {**groups, "kernel": kernel_threads()}
 
 
-def _new_key(program: Path, *, data: Path, port: int) -> str:
+def _new_key(program: Path, holder: Sequence[str], *, data: Path, port: int) -> str:
     command = (
-        *(str(program), "--data", str(data), "keys", "create", "bench", "--use-case", "bench"),
+        *(str(program), "--data", str(data), "keys", "create", "bench", "--use-case", "bench", *holder),
         *("--requests-per-minute", "10000000", "--cost-per-day", "1000000", "--url", f"http://127.0.0.1:{port}"),
     )
     done = subprocess.run(command, capture_output=True, text=True)

@@ -1,4 +1,5 @@
-/* A model server that costs next to nothing: one thread, epoll, keep-alive, the OpenAI chat wire.
+/* A model server that costs next to nothing: one thread, epoll, keep-alive; OpenAI's chats, and whole answers of the
+ * wires of Anthropic, Responses and Gemini, by the path.
  *
  *     upstream PORT CHUNKS SPACING_US
  *
@@ -21,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_FD = 4096, ROOM = 65536 };
+enum { MAX_FD = 4096, ROOM = 262144 };
 
 struct connection {
     char *data;
@@ -33,8 +34,36 @@ struct connection {
 
 static struct connection connections[MAX_FD];
 static int chunks, spacing_us, highest;
-static char plain[4096];
-static size_t plain_size;
+
+struct whole {
+    const char *path; /* a piece of the request's path */
+    const char *before, *after; /* the JSON around the text */
+    char data[4096];
+    size_t size;
+};
+
+static struct whole wholes[] = {
+    {"/messages ",
+     "{\"id\":\"msg_bench\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"bench\",\"content\":"
+     "[{\"type\":\"text\",\"text\":\"",
+     "\"}],\"stop_reason\":\"end_turn\",\"stop_sequence\":null,\"usage\":{\"input_tokens\":210,\"output_tokens\":190}}"},
+    {"/responses ",
+     "{\"id\":\"resp_bench\",\"object\":\"response\",\"created_at\":1700000000,\"status\":\"completed\",\"model\":\"bench\","
+     "\"output\":[{\"type\":\"message\",\"id\":\"msg_bench\",\"status\":\"completed\",\"role\":\"assistant\",\"content\":"
+     "[{\"type\":\"output_text\",\"annotations\":[],\"text\":\"",
+     "\"}]}],\"error\":null,\"incomplete_details\":null,\"parallel_tool_calls\":true,\"tool_choice\":\"auto\",\"tools\":[],"
+     "\"usage\":{\"input_tokens\":210,\"input_tokens_details\":{\"cached_tokens\":0},\"output_tokens\":190,"
+     "\"output_tokens_details\":{\"reasoning_tokens\":0},\"total_tokens\":400}}"},
+    {":generateContent",
+     "{\"candidates\":[{\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"",
+     "\"}]},\"finishReason\":\"STOP\",\"index\":0}],\"usageMetadata\":{\"promptTokenCount\":210,"
+     "\"candidatesTokenCount\":190,\"totalTokenCount\":400},\"modelVersion\":\"bench\",\"responseId\":\"bench\"}"},
+    {"", /* every other path: a chat completion */
+     "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"bench\",\"choices\":"
+     "[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"",
+     "\"},\"finish_reason\":\"stop\"}],"
+     "\"usage\":{\"prompt_tokens\":210,\"completion_tokens\":190,\"total_tokens\":400}}"},
+};
 
 static uint64_t now_us(void) {
     struct timespec t;
@@ -42,16 +71,26 @@ static uint64_t now_us(void) {
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static void prepare_plain(void) {
+static void prepare_wholes(void) {
     static const char *sentence = "The committee met in the old library and agreed to plant a row of lime trees. ";
-    char text[1200] = "", body[2048];
+    char text[1200] = "", body[3072];
     while (strlen(text) < 850) strcat(text, sentence);
-    int size = snprintf(body, sizeof body,
-        "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"bench\",\"choices\":"
-        "[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"%s\"},\"finish_reason\":\"stop\"}],"
-        "\"usage\":{\"prompt_tokens\":210,\"completion_tokens\":190,\"total_tokens\":400}}", text);
-    plain_size = (size_t)snprintf(plain, sizeof plain,
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s", size, body);
+    for (size_t i = 0; i < sizeof wholes / sizeof *wholes; i++) {
+        struct whole *w = &wholes[i];
+        int size = snprintf(body, sizeof body, "%s%s%s", w->before, text, w->after);
+        w->size = (size_t)snprintf(w->data, sizeof w->data,
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s", size, body);
+    }
+}
+
+/* The answer to a request, by its first line. */
+static const struct whole *whole_for(const char *request) {
+    char line[512];
+    size_t size = strcspn(request, "\r");
+    snprintf(line, sizeof line, "%.*s", (int)(size < sizeof line ? size : sizeof line - 1), request);
+    const struct whole *w = wholes;
+    while (!strstr(line, w->path)) w++;
+    return w;
 }
 
 static void end(int fd) {
@@ -93,10 +132,11 @@ static int put_last(int fd, int wants_usage) {
     return ok && put_event(fd, "[DONE]") && put(fd, "0\r\n\r\n", 5);
 }
 
-static void answer(int fd, const char *body) {
+static void answer(int fd, const char *request, const char *body) {
     struct connection *c = &connections[fd];
     if (!strstr(body, "\"stream\":true") && !strstr(body, "\"stream\": true")) {
-        if (!put(fd, plain, plain_size)) end(fd);
+        const struct whole *w = whole_for(request);
+        if (!put(fd, w->data, w->size)) end(fd);
         return;
     }
     static const char *head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -119,7 +159,7 @@ static void take(int fd) {
         if (c->size < whole) return;
         char kept = body[size];
         body[size] = 0;
-        answer(fd, body);
+        answer(fd, c->data, body);
         if (!c->data) return;
         body[size] = kept;
         memmove(c->data, c->data + whole, c->size - whole + 1);
@@ -178,7 +218,7 @@ int main(int argc, char **argv) {
     if (argc != 4) return 2;
     chunks = atoi(argv[2]);
     spacing_us = atoi(argv[3]);
-    prepare_plain();
+    prepare_wholes();
     signal(SIGPIPE, SIG_IGN);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1, poll = epoll_create1(0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
