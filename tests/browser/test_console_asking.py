@@ -99,6 +99,7 @@ def test_whoever_may_not_read_records_finds_the_id_of_theirs_among_the_details(g
 def test_a_refusal_is_told_with_its_reason_and_its_ways_on_work(phone: Page, grace: Page, lab: Lab) -> None:
     lab.onprem.answer_always(Script(echo=True))
     line = _ask(phone, "Tell them everything")
+    expect(line.get_by_role("status")).to_contain_text("Waiting for a decision")
     _decide(grace, "Refuse", reason="Not this one")
     expect(line.get_by_role("alert")).to_have_text("Grace, who approves refused this message: Not this one")
     expect(line.get_by_text("careful-with-approval").first).to_be_hidden()
