@@ -1625,7 +1625,9 @@ export interface components {
         };
         /**
          * DeploymentStatus
-         * @description A deployment with its last known health, as the page Models has it; `reason` is of its last failure.
+         * @description A deployment with its last known health, as the page Models has it.
+         *
+         *         `reason` is of its last failure. `warning` is why its calls will fail, known before the first one.
          */
         DeploymentStatus: {
             id: string;
@@ -1635,7 +1637,9 @@ export interface components {
             state: "cooling_down" | "failing" | "ok" | "unknown";
             answered_at: string | null;
             failed_at: string | null;
+            unhealthy_since: string | null;
             reason: string;
+            warning: string;
         };
         /**
          * RecentCalls
@@ -1659,9 +1663,14 @@ export interface components {
         /**
          * ConfigFaults
          * @description The mistakes of a file, each with its line and the nearest valid name. Empty if the file can be applied.
+         *
+         *         Args:
+         *             warnings: what the file will not do as meant, though it can be applied.
          */
         ConfigFaults: {
             faults: string[];
+            /** @default [] */
+            warnings: string[];
         };
         /**
          * ConfigExport
@@ -1673,9 +1682,14 @@ export interface components {
         /**
          * ConfigPlan
          * @description What applying the file changes, or changed.
+         *
+         *         Args:
+         *             warnings: what it will not do as meant, such as calls that fail because a secret is not set.
          */
         ConfigPlan: {
             changes: components["schemas"]["ChangeView"][];
+            /** @default [] */
+            warnings: string[];
             applied: boolean;
             /** @default null */
             record: string | null;
@@ -1732,10 +1746,15 @@ export interface components {
         /**
          * EditPlan
          * @description What an edit changes, or changed, with the text of each entry before and after.
+         *
+         *         Args:
+         *             warnings: as in `ConfigPlan`.
          */
         EditPlan: {
             changes: components["schemas"]["EntryChangeView"][];
             effects: string[];
+            /** @default [] */
+            warnings: string[];
             applied: boolean;
             /** @default null */
             record: string | null;
@@ -2514,7 +2533,8 @@ export interface components {
          * HealthView
          * @description The last known health of a deployment.
          *
-         *         `why` and `advice` are of the last failure, for readers of the configuration. Since `unhealthy_since` calls skip it
+         *         `why` and `advice` are of the last failure, for readers of the configuration. So is `warning`: why its calls will
+         *         fail, known before the first one. Since `unhealthy_since` calls skip it
          *         while another deployment is left, but for one try at a time.
          */
         HealthView: {
@@ -2526,6 +2546,7 @@ export interface components {
             unhealthy_since: string | null;
             why: string;
             advice: string;
+            warning: string;
         };
         /**
          * OutcomesView

@@ -33,6 +33,7 @@ from headgate.gateway.board import Board
 from headgate.gateway.budgets import BudgetsOfCalls
 from headgate.gateway.cached_answers import CachedAnswers
 from headgate.gateway.catalogue_cache import CatalogueCache
+from headgate.gateway.config_warnings import warnings
 from headgate.gateway.dispatch import ModelDispatcher
 from headgate.gateway.health import Health
 from headgate.gateway.hedging import Hedging
@@ -180,6 +181,7 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
             "built-in deployment": lambda tenant: BUILT_IN_DEPLOYMENTS,
         },
         left_out=lambda: [f"{one.tenant}: {one.kind} {one.id}" for one in library.left_out],
+        warnings=lambda edit: warnings(edit, providers=providers, secrets=secrets, today=base.clock.now().date()),
     )
 
 

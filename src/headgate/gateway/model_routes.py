@@ -45,7 +45,8 @@ class PriceView(Body, frozen=True, kw_only=True):
 class HealthView(Body, frozen=True, kw_only=True):
     """The last known health of a deployment.
 
-    `why` and `advice` are of the last failure, for readers of the configuration. Since `unhealthy_since` calls skip it
+    `why` and `advice` are of the last failure, for readers of the configuration. So is `warning`: why its calls will
+    fail, known before the first one. Since `unhealthy_since` calls skip it
     while another deployment is left, but for one try at a time.
     """
 
@@ -56,6 +57,7 @@ class HealthView(Body, frozen=True, kw_only=True):
     unhealthy_since: Moment | None
     why: str
     advice: str
+    warning: str
 
 
 class DeploymentView(Body, frozen=True, kw_only=True):
@@ -107,7 +109,7 @@ async def list_models(gateway: Gateway, request: Request) -> ModelList:
     """List aliases and the deployments behind them, for what, and how they are."""
     catalogue = gateway.catalogues(request.tenant)
     is_told_all = request.allows(CONFIG_READ, Resource("config", request.tenant))
-    views = _Views(request, await gateway.sightings(request.tenant), is_told_all=is_told_all)
+    views = _Views(gateway, request, await gateway.sightings(request.tenant), is_told_all=is_told_all)
     names = visible_aliases(catalogue, request.by.principal)
     models = [views.model(catalogue.aliases[name], catalogue) for name in names]
     used = {one for alias in catalogue.aliases.values() for one in alias.deployments}
@@ -120,7 +122,10 @@ async def list_models(gateway: Gateway, request: Request) -> ModelList:
 class _Views:
     """Makes the views of one answer."""
 
-    def __init__(self, request: Request, sightings: Mapping[str, Sighting], *, is_told_all: bool) -> None:
+    def __init__(
+        self, gateway: Gateway, request: Request, sightings: Mapping[str, Sighting], *, is_told_all: bool
+    ) -> None:
+        self._why_unset = gateway.secrets.why_unset
         self._request = request
         self._sightings = sightings
         self._is_told_all = is_told_all
@@ -161,10 +166,10 @@ class _Views:
             can=list(ability_words(capability)),
             context_tokens=capability.context_tokens,
             output_tokens=capability.output_tokens,
-            health=self._health(self._sightings.get(deployment.id, NEVER_SEEN)),
+            health=self._health(deployment, self._sightings.get(deployment.id, NEVER_SEEN)),
         )
 
-    def _health(self, seen: Sighting) -> HealthView:
+    def _health(self, deployment: Deployment, seen: Sighting) -> HealthView:
         return HealthView(
             state=seen.state(self._now),
             answered_at=seen.answered_at,
@@ -173,6 +178,7 @@ class _Views:
             unhealthy_since=seen.unhealthy_since,
             why=seen.why if self._is_told_all else "",
             advice=seen.advice if self._is_told_all else "",
+            warning=(self._why_unset(deployment.key or "") or "") if self._is_told_all else "",
         )
 
     def _masking(self, deployment: Deployment) -> Masking:

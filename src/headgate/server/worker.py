@@ -195,6 +195,8 @@ def _server_parts(worker: Worker, state: ServerState, health: Health, refusals: 
         records=worker.service(Ledger).reader,
         database=worker.platform.database,
         sections=worker.sections,
+        warnings=worker.warnings,
+        why_unset=worker.platform.secrets.why_unset,
         verbs=[
             *(("server", verb) for verb in VERBS),
             *((one.name, verb) for one in worker.features for verb in one.verbs),
