@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import click
 
 from headgate.admin.client import client_at, url_option
+from headgate.admin.money import money_words
 from headgate.admin.printing import as_json_option
 from headgate.finops.focus_commands import export
 from headgate.finops.what_if_commands import what_if
@@ -182,14 +183,14 @@ def _cost(figures: Mapping[str, Any]) -> str:
 
 
 def _money(cost: Mapping[str, Any]) -> str:
-    return f"{cost['micros'] / 1_000_000:,.4f} {cost['currency']}"
+    return money_words(cost["micros"], cost["currency"])
 
 
 def _left(key: Mapping[str, Any]) -> str:
     parts: list[str] = []
     if key["cost_micros_per_day"] is not None:
-        left, limit = key["cost_micros_left"] / 1_000_000, key["cost_micros_per_day"] / 1_000_000
-        parts.append(f"{left:,.2f} of {limit:,.2f} {key['currency']} left today")
+        left, limit = (money_words(key[f"cost_micros_{one}"], key["currency"]) for one in ("left", "per_day"))
+        parts.append(f"{left} of {limit} left today")
     if key["requests_per_minute"] is not None:
         parts.append(f"{key['requests_left']} of {key['requests_per_minute']} requests left this minute")
     return ", ".join(parts) or "no limit"

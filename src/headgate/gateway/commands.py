@@ -10,6 +10,7 @@ import click
 
 from headgate.admin.client import Client, client_at, url_option
 from headgate.admin.exit_codes import ExitCode
+from headgate.admin.money import money_words
 from headgate.admin.printing import as_json_option, plural, print_rows
 from headgate.gateway import pull_commands
 from headgate.gateway.adding import Wanted, ask, parse_options, write_into
@@ -19,7 +20,6 @@ from headgate.gateway.specs import CATEGORIES
 from headgate.kernel.errors import Invalid
 
 _LEVELS = ("public", "internal", "confidential", "restricted")
-_MILLION = 1_000_000
 
 
 @click.group(invoke_without_command=True)
@@ -179,7 +179,7 @@ def _print_models(client: Client, *, as_json: bool) -> None:
 
 def _cost(trial: dict[str, Any]) -> str:
     micros, currency = trial["cost_micros"], trial["currency"]
-    return "price unknown" if micros is None or currency is None else f"{micros / _MILLION:.6f} {currency}"
+    return "price unknown" if micros is None or currency is None else money_words(micros, currency)
 
 
 def _price(text: str, currency: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from headgate.admin.money import money_words
 from headgate.gateway.specs import CATEGORIES
 from headgate.kernel.labels import UNSCANNED, Clearance, Custody, pseudonymous
 from headgate.wire.model_call import KINDS, Capability, Deployment, Price
@@ -61,11 +62,7 @@ def _unit_words(unit: str) -> str:
 def _money(micros: int | None, currency: str) -> str:
     if micros is None:
         return "unknown"
-    if micros == 0:
-        return "free"
-    whole, rest = divmod(micros, 1_000_000)
-    cents = f"{rest:06d}".rstrip("0").ljust(2, "0")
-    return f"${whole:,}.{cents}" if currency == "USD" else f"{whole:,}.{cents} {currency}"
+    return money_words(micros, currency) if micros else "free"
 
 
 class Masking(NamedTuple):

@@ -13,6 +13,7 @@ from headgate.admin.bodies import AliasName, Body, Moment, Name, PrincipalName, 
 from headgate.admin.callers import AdminCaller
 from headgate.admin.checks import refuse_unknown
 from headgate.admin.commands import Facts, digest_of, summary
+from headgate.admin.money import money_words
 from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
 from headgate.admin.sessions import let_in_by
@@ -267,7 +268,7 @@ def _limits_in_words(key: ApiKey) -> str:
     if key.limits.requests_per_minute is not None:
         limits.append(f"{key.limits.requests_per_minute:,} a minute")
     if key.limits.spend_micros_per_day is not None:
-        limits.append(f"{key.limits.spend_micros_per_day / 1_000_000:.2f} {key.limits.currency} a day")
+        limits.append(f"{money_words(key.limits.spend_micros_per_day, key.limits.currency or '')} a day")
     if key.expires_at is not None:
         limits.append(f"until {key.expires_at:%Y-%m-%d %H:%M} UTC")
     return ", ".join(limits) or "none"
