@@ -163,11 +163,13 @@ async def test_a_cached_answer_counts_as_a_request_and_its_saving_is_told(house:
     first, again = await call(house, key), await call(house, key)
     assert (first.headers["x-headgate-cache"], first.json()) == ("miss", again.json())
     assert (again.headers["x-headgate-cache"], again.headers["age"]) == ("hit", "0")
+    assert [one.headers["x-headgate-cost"] for one in (first, again)] == ["0.000026 USD", "0.000000 USD"]
     assert again.headers["x-headgate-record"] != first.headers["x-headgate-record"]
     async with house.client(key) as client:
         asked = {"model": "smart", "messages": HELLO, "stream": True}
         stream = await client.post("/v1/chat/completions", json=asked)
         renewed = await client.post("/v1/chat/completions", json=asked, headers={"cache-control": "no-cache"})
+    assert "x-headgate-cost" not in stream.headers
     assert (stream.headers["x-headgate-cache"], stream.text.count("[DONE]")) == ("hit", 1)
     assert renewed.headers["x-headgate-cache"] == "bypass"
     await house.count_usage()

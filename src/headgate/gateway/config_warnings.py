@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from headgate.gateway.catalogue import ANY
 from headgate.gateway.price_table import PriceTable, is_at_home, price_at
 from headgate.gateway.pricing import FREE
 from headgate.gateway.specs import AliasSpec, DeploymentSpec, PriceRowSpec, deployment_from
@@ -87,6 +88,8 @@ def _prices(edit: Edit, providers: Mapping[str, Provider], today: date) -> Mappi
         if spec.provider not in providers or (spec.provider == "local" and spec.base_url is None):
             continue
         deployment = deployment_from(spec, providers, tenant=edit.tenant)
+        if ANY in spec.model and deployment.price is None:
+            continue  # the model that a call asks for decides
         history = table.history(deployment, is_at_home=is_at_home(spec, providers[spec.provider]))
         found[spec.id] = deployment.price or price_at(history, today)
     return found

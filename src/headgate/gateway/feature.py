@@ -92,7 +92,7 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
         if call.operation == "raw":
             candidates: tuple[Deployment, ...] = (deployment_named(call.model, catalogue),)
         else:
-            candidates = catalogue.candidates(catalogue.alias(call.model))
+            candidates = catalogue.candidates(catalogue.alias(call.model), asked=call.model)
         if limit.kind == "tokens":
             return estimate_tokens(call, candidates)
         return estimate_micros(call, candidates, currency=limit.currency)
