@@ -1669,7 +1669,6 @@ export interface components {
          */
         ConfigFaults: {
             faults: string[];
-            /** @default [] */
             warnings: string[];
         };
         /**
@@ -1688,7 +1687,6 @@ export interface components {
          */
         ConfigPlan: {
             changes: components["schemas"]["ChangeView"][];
-            /** @default [] */
             warnings: string[];
             applied: boolean;
             /** @default null */
@@ -1753,7 +1751,6 @@ export interface components {
         EditPlan: {
             changes: components["schemas"]["EntryChangeView"][];
             effects: string[];
-            /** @default [] */
             warnings: string[];
             applied: boolean;
             /** @default null */
@@ -2489,10 +2486,14 @@ export interface components {
         /**
          * DeploymentView
          * @description A model at a provider, with its clearance. `costs`, `sees`, `runs` and `can` say it in words.
+         *
+         *         Args:
+         *             vendor: the company that bills its calls; empty for the organisation's own machines.
          */
         DeploymentView: {
             id: string;
             provider: string;
+            vendor: string;
             model: string;
             /** @enum {unknown} */
             custody: "any" | "organisation";

@@ -61,10 +61,15 @@ class HealthView(Body, frozen=True, kw_only=True):
 
 
 class DeploymentView(Body, frozen=True, kw_only=True):
-    """A model at a provider, with its clearance. `costs`, `sees`, `runs` and `can` say it in words."""
+    """A model at a provider, with its clearance. `costs`, `sees`, `runs` and `can` say it in words.
+
+    Args:
+        vendor: the company that bills its calls; empty for the organisation's own machines.
+    """
 
     id: str
     provider: str
+    vendor: str
     model: str
     custody: Literal["any", "organisation"]
     level: str
@@ -125,6 +130,7 @@ class _Views:
     def __init__(
         self, gateway: Gateway, request: Request, sightings: Mapping[str, Sighting], *, is_told_all: bool
     ) -> None:
+        self._providers = gateway.providers
         self._why_unset = gateway.secrets.why_unset
         self._request = request
         self._sightings = sightings
@@ -152,6 +158,7 @@ class _Views:
         return DeploymentView(
             id=deployment.id,
             provider=deployment.provider,
+            vendor=self._vendor(deployment),
             model=deployment.model,
             custody=custody_of(deployment),
             level=clearance.level.name.lower(),
@@ -168,6 +175,13 @@ class _Views:
             output_tokens=capability.output_tokens,
             health=self._health(deployment, self._sightings.get(deployment.id, NEVER_SEEN)),
         )
+
+    def _vendor(self, deployment: Deployment) -> str:
+        provider = self._providers.get(deployment.provider)
+        if provider is None or deployment.clearance.custody is Custody.ORGANISATION:
+            return ""
+        options = provider.options_of(deployment)
+        return provider.vendor_at(provider.address(deployment.base_url, options), options)
 
     def _health(self, deployment: Deployment, seen: Sighting) -> HealthView:
         return HealthView(
