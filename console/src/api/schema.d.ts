@@ -1903,7 +1903,10 @@ export interface components {
          */
         NewKey: {
             name: string;
-            /** @default getting-started */
+            /**
+             * @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit.
+             * @default getting-started
+             */
             use_case: string;
             /** @default null */
             principal: string | null;
@@ -1917,7 +1920,10 @@ export interface components {
             requests_per_minute: number | null;
             /** @default null */
             cost_micros_per_day: number | null;
-            /** @default USD */
+            /**
+             * @description A currency of three capital letters, such as USD.
+             * @default USD
+             */
             currency: string;
         };
         /**
@@ -1956,6 +1962,7 @@ export interface components {
         NewLimits: {
             requests_per_minute?: number | null;
             cost_micros_per_day?: number | null;
+            /** @description A currency of three capital letters, such as USD. */
             currency?: string;
             expires_at?: string | null;
         };
@@ -2711,7 +2718,10 @@ export interface components {
             url: string | null;
             /** @default null */
             sha256: string | null;
-            /** @default default */
+            /**
+             * @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit.
+             * @default default
+             */
             network: string;
         };
         /**
@@ -2825,8 +2835,12 @@ export interface components {
          */
         PreviewRequest: {
             text: string;
+            /** @description A name of letters, digits and . _ : / - with at most one *. */
             model: string;
-            /** @default getting-started */
+            /**
+             * @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit.
+             * @default getting-started
+             */
             use_case: string;
         };
         /**
@@ -2916,9 +2930,13 @@ export interface components {
          * @description A turn of the console's chat; answered as server-sent events `delta`, `gate` and `error`.
          */
         ChatRequest: {
+            /** @description A name of letters, digits and . _ : / - with at most one *. */
             model: string;
             messages: components["schemas"]["ChatMessage"][];
-            /** @default getting-started */
+            /**
+             * @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit.
+             * @default getting-started
+             */
             use_case: string;
         };
         /**
@@ -3301,8 +3319,12 @@ export interface components {
          * @description A conversation to begin. Without a title it takes its first words.
          */
         NewConversation: {
+            /** @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit. */
             model: string;
-            /** @default getting-started */
+            /**
+             * @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit.
+             * @default getting-started
+             */
             use_case: string;
             /** @default null */
             title: string | null;

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from headgate.admin.bodies import AliasName, Body, Moment, Name, PrincipalName, Text
+from headgate.admin.bodies import AliasName, Body, Currency, Moment, Name, PrincipalName, Text
 from headgate.admin.callers import AdminCaller
 from headgate.admin.checks import refuse_unknown
 from headgate.admin.commands import Facts, digest_of, summary
@@ -40,7 +40,6 @@ _NO_CALLS = (ADMINISTRATION, JOBS)
 
 _PerMinute = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 _PerDay = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
-_Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 
 
 class NewKey(Body, frozen=True, kw_only=True):
@@ -58,7 +57,7 @@ class NewKey(Body, frozen=True, kw_only=True):
     expires_at: Moment | None = None
     requests_per_minute: _PerMinute | None = None
     cost_micros_per_day: _PerDay | None = None
-    currency: _Currency = "USD"
+    currency: Currency = "USD"
 
 
 class KeyRotation(Body, frozen=True, kw_only=True):
@@ -79,7 +78,7 @@ class NewLimits(Body, frozen=True, kw_only=True):
 
     requests_per_minute: _PerMinute | msgspec.UnsetType | None = msgspec.UNSET
     cost_micros_per_day: _PerDay | msgspec.UnsetType | None = msgspec.UNSET
-    currency: _Currency | msgspec.UnsetType = msgspec.UNSET
+    currency: Currency | msgspec.UnsetType = msgspec.UNSET
     expires_at: Moment | msgspec.UnsetType | None = msgspec.UNSET
 
 
