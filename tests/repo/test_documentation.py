@@ -43,7 +43,9 @@ def test_the_index_of_commands_is_up_to_date_and_spares_the_help_the_rest_of_hea
 
 def test_every_metric_of_the_operations_page_is_in_the_code_and_the_other_way_round() -> None:
     page = set(re.findall(r"`(headgate_\w+?)(?:_total)?`", (ROOT / "docs" / "operations.md").read_text()))
-    code = "".join((ROOT / "src/headgate/server" / name).read_text() for name in ("call_metrics.py", "health.py"))
+    code = "".join(
+        (ROOT / "src/headgate/server" / name).read_text() for name in ("call_metrics.py", "health.py", "use_watch.py")
+    )
     assert page == set(re.findall(r'"(headgate_\w+)"', code))
 
 

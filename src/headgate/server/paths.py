@@ -197,7 +197,8 @@ class Paths:
         said = f"{scope['method']} {scope['path'][:200]} is not offered"
         meant = self._meant(scope["path"])
         if meant is None:
-            near = difflib.get_close_matches(scope["path"], self.served, n=1, cutoff=0.75)
+            path: str = scope["path"]
+            near = difflib.get_close_matches(path[:200], self.served, n=1, cutoff=0.75)
             hint = f"; the nearest path is {near[0]}" if near else ""
             return NotFound(f"{said}{hint}. The page Paths of the documentation lists all paths")
         found = self._exact.get(meant)
