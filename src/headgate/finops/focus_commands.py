@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import click
 
 from headgate.admin.client import Client, client_at, url_option
+from headgate.admin.printing import plural
 from headgate.finops.focus import BY, bill_of, days_of, month_of
 from headgate.finops.sources import sources_of
 
@@ -36,7 +37,7 @@ def export(url: str | None, month: str, *, focus: bool) -> None:
     bill = bill_of(rows, period, sources=sources_of(client))
     click.echo(bill.text, nl=False)
     if bill.unpriced:
-        click.echo(f"{bill.unpriced:,} calls are not in it, because their cost is unknown.", err=True)
+        click.echo(f"Not in it: {plural(bill.unpriced, 'call')} of unknown cost.", err=True)
 
 
 def _rows(client: Client, day: datetime) -> Sequence[Mapping[str, Any]]:
