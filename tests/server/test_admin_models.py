@@ -199,6 +199,9 @@ async def test_the_last_failure_of_a_deployment_is_told_to_administrators(
         assert (failed["state"], failed["why"]) == ("cooling_down", "The provider refused the key (status 401).")
         told = await status()
         assert (told["state"], told["reason"], told["is_degraded"]) == ("cooling_down", failed["why"], True)
+        for _ in range(4):
+            assert (await client.post("/v1/chat/completions", json=body, headers=headers)).status_code == 502
+        assert (await health())["unhealthy_since"] and (await status())["unhealthy_since"]
         # Another worker has its calls answered: this one knows it from the board.
         monkeypatch.setenv("SIM_API_KEY", SECRET)
         assert (await client.post("/api/models/test", json={"deployment": "sim"})).json()["trials"][0]["worked"]
