@@ -82,9 +82,10 @@ def _description(of: type[Any], path: str, *, is_key: bool) -> str:
     else:
         parent, _, last = path.rpartition("[" if path.endswith("]") else ".")
         info = _step(type_at(of, parent), last)
+    one: Any
     for one in getattr(info, "types", (info,)):
-        if isinstance(one, msgspec.inspect.Metadata):
-            told = cast("dict[str, str]", one.extra_json_schema or {}).get("description", "")
+        if (extra := getattr(one, "extra_json_schema", None)) is not None:
+            told = cast("dict[str, str]", extra).get("description", "")
             return told[:1].lower() + told[1:].rstrip(".")
     return ""
 
