@@ -45,6 +45,11 @@ lock: $(VENV)/test.stamp ## Write the locks anew from pyproject.toml
 schema: $(VENV)/test.stamp ## Write schema.sql anew from the migrations
 	@$(BIN)/python -m headgate.testing.schema
 
+.PHONY: commands
+commands: $(VENV)/test.stamp ## Write anew the index and the reference of the commands
+	@$(BIN)/python -m headgate.cli.all_commands
+	@$(BIN)/headgate manual --markdown > docs/commands.md
+
 .PHONY: budget
 budget: $(VENV)/test.stamp ## Write anew how much work a request may be
 	@$(BIN)/python -m headgate.testing.work

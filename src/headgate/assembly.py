@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from functools import partial
@@ -36,7 +36,7 @@ from headgate.kernel.export import EXPORT_SEND
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.pipeline import Pipeline, Stages
-from headgate.kernel.ports import ConfigSection, Performer, Recorder
+from headgate.kernel.ports import ConfigSection, Edit, Fault, Performer, Recorder
 from headgate.substrate.addresses import address_for
 from headgate.substrate.background_jobs import FailureLog, keep_running
 from headgate.substrate.clock import SystemClock, SystemIds
@@ -80,6 +80,11 @@ class Worker:
     def sections(self) -> Sequence[ConfigSection]:
         """The features' sections of `headgate.toml`, in the order of their application."""
         return [section for one in self.opened.values() for section in one.sections]
+
+    def warnings(self, edit: Edit) -> Iterator[Fault]:
+        """Yield the features' warnings about a valid change of the configuration."""
+        for one in self.opened.values():
+            yield from one.warnings(edit)
 
     @property
     def check(self) -> ChangeCheck:

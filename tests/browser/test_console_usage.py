@@ -57,6 +57,12 @@ def test_an_administrator_adds_a_budget_sees_it_used_and_removes_it(lab: Lab, pa
     page.get_by_role("combobox", name="Use case").select_option("support")
     page.get_by_role("combobox", name="Counts").select_option("requests")
     page.get_by_role("textbox", name="Limit").fill("1")
+    page.get_by_role("combobox", name="Counts").select_option("money")
+    page.get_by_role("button", name="Save budget").click()
+    # It warns of models without a price, and a second click saves the budget nevertheless.
+    expect(page.get_by_role("status").filter(has_text="refuses calls of")).to_contain_text("no price in USD is known")
+    expect(page.get_by_role("button", name="Save budget anyway")).to_be_visible()
+    page.get_by_role("combobox", name="Counts").select_option("requests")
     page.get_by_role("button", name="Save budget").click()
     budget = page.get_by_role("listitem", name="support-team")
     expect(budget).to_contain_text("0 of 1 request used this month")

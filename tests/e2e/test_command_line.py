@@ -153,10 +153,10 @@ def test_tables_name_people_and_keys_to_who_may_know_them(lab: Lab) -> None:
     (row,) = csv.DictReader(io.StringIO(at(lab, "records", "--limit", "1", "--verb", "model.invoke", "--csv").stdout))
     assert (row["who"], row["principal"][:2]) == (name, "p_")
     key = lab.gate.new_key("nightly report", use_case="support").split("_")[1]
-    assert at(lab, "keys", "limits", key, "--cost-per-day", "5").stdout == f"{key}: 5.00 USD a day\n"
+    assert at(lab, "keys", "limits", key, "--cost-per-day", "5").stdout == f"{key}: $5.00 a day\n"
     (shown,) = [line for line in at(lab, "keys", "list").stdout.splitlines() if line.startswith(key)]
     assert "nightly report" in shown
-    assert "5.00 USD a day" in shown
+    assert "$5.00 a day" in shown
 
 
 def test_a_closed_pipe_is_quiet(lab: Lab) -> None:

@@ -98,7 +98,14 @@ def test_no_request_passes_through_without_a_rule(lab: Lab) -> None:
     with lab.http(lab.intern) as intern, lab.http() as clerk:
         answer = intern.get("/passthrough/cloud-openai/vector_stores")
         assert answer.status_code == 400 and answer.json()["error"]["code"] == "denied", answer.text
-        assert clerk.delete("/passthrough/cloud-openai/files/x").json()["error"]["code"] == "denied"
+        error = clerk.delete("/passthrough/cloud-openai/files/x").json()["error"]
+        assert (error["code"], error["message"]) == (
+            "denied",
+            'No rule allows model.pass_through on "deployment:cloud-openai". Ask an administrator for a rule such as'
+            ' permit (principal, action == Headgate::Action::"model.pass_through", resource) when { principal.id =='
+            ' "clerk" && resource.id == "cloud-openai" && resource.method == "DELETE" && resource.path == "files/x" &&'
+            ' resource.provider == "openai" };',
+        )
         assert clerk.get("/passthrough/cloud-openai/../v1/files").status_code in (400, 404)
         assert clerk.get("/passthrough/cloud-openai/%2e%2e/files").status_code == 400
         assert clerk.get("/passthrough/cloud-openai/http://169.254.169.254/").status_code == 400

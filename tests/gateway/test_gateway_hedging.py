@@ -58,6 +58,7 @@ async def test_the_first_answer_wins_and_the_other_is_cancelled_at_its_cost(
     assert (lost.outcome, won.outcome, whole.outcome) == ("abandoned", "done", "done")
     assert lost.facts["usage_is_estimate"], "the provider may have begun, so its prompt has an estimated cost"
     assert whole.facts["hedge"] == "quick answered first; cancelled slow"
+    assert (whole.facts["hedges"], whole.facts["hedge_won"]) == (1, True)
     assert (whole.facts["deployment"], whole.facts["input_tokens"]) == ("quick", 10)
     assert whole.facts["cost_micros"] == int(str(lost.facts["cost_micros"])) + 20
     assert [one.performed for one in gateway.bench.admitter.settlements].count(False) == 1

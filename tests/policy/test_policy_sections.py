@@ -105,7 +105,7 @@ def test_each_section_is_what_the_kernel_asks_for() -> None:
         ("use_case", CHAT + "zzz = 1", "use_case[0].zzz", "known: id, owner"),
         ("use_case", "[[use_case]]\nid = 'chat'\nowner = 'a'", "use_case[0].purpose", "needs purpose"),
         ("use_case", CHAT + "risk = 'hgh'", "use_case[0].risk", "hgh"),
-        ("use_case", CHAT + "deployments = ['a', 1]", "use_case[0].deployments[1]", "expected `str`"),
+        ("use_case", CHAT + "deployments = ['a', 1]", "use_case[0].deployments[1]", "expected a text"),
         ("use_case", CHAT + "observe = ['mask-secret']", "use_case[0].observe", "did you mean mask-secrets?"),
         ("use_case", CHAT + "observe = ['key-scope']", "use_case[0].observe", "always enforced"),
         ("use_case", CHAT.replace('"chat"', '"Chat"'), "use_case[0].id", "begins with"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headgate.admin.client import ApiError
 from headgate.admin.exit_codes import MEANINGS, ExitCode, exit_code
+from headgate.cli.all_commands import index
 from headgate.cli.main import headgate
 from headgate.cli.reference import markdown
 from headgate.kernel.errors import HeadgateError
@@ -30,14 +31,21 @@ def test_every_setting_is_described_with_its_default() -> None:
 
 
 def test_the_reference_of_commands_is_the_one_that_the_commands_print() -> None:
-    assert (ROOT / "docs" / "commands.md").read_text() == markdown(headgate), (
-        "headgate manual --markdown > docs/commands.md"
-    )
+    assert (ROOT / "docs" / "commands.md").read_text() == markdown(headgate), "make commands"
+
+
+def test_the_index_of_commands_is_up_to_date_and_spares_the_help_the_rest_of_headgate() -> None:
+    assert (ROOT / "src/headgate/cli/commands.json").read_text() == index(), "make commands"
+    code = "import sys; from headgate.cli.main import headgate; headgate(['--help'], standalone_mode=False)"
+    asked = [sys.executable, "-c", f"{code}; assert 'headgate.features' not in sys.modules"]
+    assert "Commands:" in subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def test_every_metric_of_the_operations_page_is_in_the_code_and_the_other_way_round() -> None:
     page = set(re.findall(r"`(headgate_\w+?)(?:_total)?`", (ROOT / "docs" / "operations.md").read_text()))
-    code = "".join((ROOT / "src/headgate/server" / name).read_text() for name in ("call_metrics.py", "health.py"))
+    code = "".join(
+        (ROOT / "src/headgate/server" / name).read_text() for name in ("call_metrics.py", "health.py", "use_watch.py")
+    )
     assert page == set(re.findall(r'"(headgate_\w+)"', code))
 
 

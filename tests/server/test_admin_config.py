@@ -405,3 +405,79 @@ async def test_editors_learn_the_keys_of_every_section(house: House) -> None:
     assert keys["deployment", "price"]["kind"] == "table"
     assert keys["alias", "deployments"]["refers_to"] == "deployment"
     assert (keys["use_case", "owner"]["is_required"], keys["use_case", "expires"]["kind"]) == (True, "date")
+
+
+async def test_a_plan_warns_of_secrets_that_are_not_set_and_of_models_that_a_budget_would_refuse(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MISSING_API_KEY", raising=False)
+    text = FILE + (
+        '[[deployment]]\nid = "cloud"\nprovider = "openai"\nmodel = "gpt-4o"\nkey = "env:MISSING_API_KEY"\n'
+        '[[alias]]\nid = "listed"\ndeployments = ["cloud"]\n'
+        '[[budget]]\nid = "all"\nscope = "organisation"\nlimit = 10.0\nperiod = "month"\n'
+        '[[notification]]\nid = "chat"\nchannel = "slack"\nurl = "env:MISSING_SECRET"\n'
+    )
+    for what in ("plan", "check", "apply"):
+        deployment, budget, notification = (await _post(house, what, text))["warnings"]
+        assert deployment.startswith("deployment cloud: the environment variable MISSING_API_KEY is not set; set it")
+        assert "refuses calls of smart, because no price in USD is known of sim; give each" in budget
+        assert notification.startswith("notification chat: the environment variable MISSING_SECRET is not set")
+    async with house.admin as client:
+        state = (await client.get("/api/status")).json()
+        told = {one["id"]: one["warning"] for one in state["deployments"]}
+        assert (told["sim"], told["cloud"][:43]) == ("", "the environment variable MISSING_API_KEY is")
+        models = {one["id"]: one["deployments"][0] for one in (await client.get("/api/models")).json()["models"]}
+        assert models["listed"]["health"]["warning"] == told["cloud"]
+        # A single change is warned of its own models alone.
+        (loose,) = (await client.get("/api/entries/alias/listed")).json()["entry"]["deployments"]
+        renamed = {"entry": {"deployments": [loose], "description": "new"}}
+        assert (await client.put("/api/entries/alias/listed", json=renamed)).json()["warnings"] == []
+        euros = {"scope": "organisation", "limit": 5, "period": "day", "currency": "EUR"}
+        (warning,) = (await client.put("/api/entries/budget/all?dry_run=true", json={"entry": euros})).json()[
+            "warnings"
+        ]
+        assert "refuses calls of listed, smart, because no price in EUR is known of cloud, sim" in warning
+        soft = {"entry": {**euros, "hard": False}}
+        assert (await client.put("/api/entries/budget/all?dry_run=true", json=soft)).json()["warnings"] == []
+
+
+async def test_a_check_tells_every_mistake_in_words(house: House) -> None:
+    wrong = """
+[[deployment]]
+id = "Bad Name!"
+provider = "openai"
+model = ""
+price = { currency = "usd", images = { "A B" = 1.0 } }
+[[alias]]
+id = "**"
+deployments = []
+hedge = "10"
+cache = { ttl = "x" }
+[[budget]]
+id = "b"
+scope = "organisation"
+limit = "much"
+period = "months"
+[[budget]]
+id = "c"
+scope = "organisation"
+limit = -1
+"""
+    async with house.admin as client:
+        faults = (await client.post("/api/config/check", json={"toml": wrong})).json()["faults"]
+        refused = await client.put("/api/entries/budget/Bad%20Name", json={"entry": {"scope": "organisation"}})
+    assert refused.json()["error"]["message"].startswith("budget Bad Name: id: write a name of at most 127 letters")
+    assert [one.partition(": ")[2].replace("letters, digits and . _ : / -", "LETTERS") for one in faults] == [
+        "deployment[0].id: write a name of at most 127 LETTERS that begins with a letter or digit",
+        "deployment[0].model: it is empty",
+        "deployment[0].price.currency: write a currency of three capital letters, such as USD",
+        "deployment[0].price.images: write a size, such as 1024x1024, or a quality and a size, such as high/1024x1024",
+        "alias[0].id: write a name of LETTERS with at most one *",
+        "alias[0].deployments: it needs at least 1 entry",
+        "alias[0].hedge: write a duration, such as 800ms, 30s, 10m or 2h",
+        "alias[0].cache.ttl: write a duration, such as 800ms, 30s, 10m or 2h",
+        "budget[0].limit: write a number, such as 0.25",
+        "budget[0].period: invalid enum value 'months'; did you mean 'month'?",
+        "budget[1].period: a budget needs a period, such as month",
+        "budget[1].limit: a limit is a number above 0, at most 1,000,000,000",
+    ]

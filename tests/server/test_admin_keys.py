@@ -77,7 +77,7 @@ async def test_new_limits_of_a_key_hold_from_the_next_call_and_its_holder_does_n
     records = [one for one in await house.records(verb="key.set_limits") if one["outcome"] == "done"]
     assert (records[-1]["facts"]["limits_before"], records[-1]["facts"]["limits_after"]) == (
         "1 a minute",
-        "2 a minute, 5.00 USD a day",
+        "2 a minute, $5.00 a day",
     )
 
 

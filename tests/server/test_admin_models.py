@@ -9,6 +9,7 @@ import pytest
 
 from headgate.gateway import trial_routes
 from headgate.gateway.local_servers import local_servers
+from headgate.gateway.model_words import health_words
 from headgate.gateway.providers.ollama import provider as ollama
 from headgate.testing.house import House
 from headgate.testing.simulator import Failure, Script, Simulator
@@ -188,6 +189,9 @@ async def test_the_last_failure_of_a_deployment_is_told_to_administrators(
 
         assert (await health())["state"] == (await status())["state"] == "unknown"
         assert not (await status())["is_degraded"]
+        unhealthy = {**await health(), "state": "cooling_down", "unhealthy_since": "2026-11-30T08:15:09Z"}
+        assert health_words(unhealthy) == "unhealthy since 2026-11-30 08:15 UTC"
+        assert health_words({**unhealthy, "unhealthy_since": None}) == "failing"
         body = {"model": "better", "messages": [{"role": "user", "content": "Hello"}]}
         headers = {"x-headgate-use-case": "getting-started"}
         assert (await client.post("/v1/chat/completions", json=body, headers=headers)).status_code == 502
@@ -195,6 +199,9 @@ async def test_the_last_failure_of_a_deployment_is_told_to_administrators(
         assert (failed["state"], failed["why"]) == ("cooling_down", "The provider refused the key (status 401).")
         told = await status()
         assert (told["state"], told["reason"], told["is_degraded"]) == ("cooling_down", failed["why"], True)
+        for _ in range(4):
+            assert (await client.post("/v1/chat/completions", json=body, headers=headers)).status_code == 502
+        assert (await health())["unhealthy_since"] and (await status())["unhealthy_since"]
         # Another worker has its calls answered: this one knows it from the board.
         monkeypatch.setenv("SIM_API_KEY", SECRET)
         assert (await client.post("/api/models/test", json={"deployment": "sim"})).json()["trials"][0]["worked"]

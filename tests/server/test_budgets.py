@@ -153,7 +153,7 @@ async def test_a_passed_threshold_is_told_once_a_period_and_shown(house: House):
         await queue.send_due(house.worker.pipeline, tenant=DEFAULT_TENANT, now=datetime.now(UTC))
         await receiver.until(2)
     told = {one["title"]: one for one in (json.loads(request.body) for request in receiver.requests)}
-    watched = "The budget watched of the use case support passed 200 %: 0.04 USD of 0.001000 USD this year"
+    watched = "The budget watched of the use case support passed 200 %: $0.04 of $0.001 this year"
     assert sorted(told) == [
         "The budget sales of the group sales refuses calls: 2 requests of 2 requests this day",
         watched,

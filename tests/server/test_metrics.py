@@ -38,6 +38,18 @@ price = {{ input = 1.0, output = 2.0 }}
 id = "careful"
 deployments = ["broken", "local-chat"]
 
+[[alias]]
+id = "helped"
+deployments = ["broken", "local-chat"]
+cache = {{ ttl = "10m", categories = ["secret"] }}
+hedge = "50ms"
+
+[[budget]]
+id = "money"
+scope = "organisation"
+limit = 10
+period = "year"
+
 [[use_case]]
 id = "work"
 owner = "admin"
@@ -103,6 +115,35 @@ async def test_a_scrape_tells_of_calls_in_both_formats(house: House):
         assert total(found["headgate_refusals"], "headgate_refusals_total") == 1
         state = found["headgate_deployment_state"]
         assert total(state, "headgate_deployment_state", deployment="broken", state="cooling_down") == 1
+
+
+async def helped(house: House, key: str) -> None:
+    """Make a call that is hedged and kept, two that are answered from the cache, and a batch of one line."""
+    house.simulator.script(Script(delay_s=30))
+    asked = {**CALL, "model": "helped", "messages": [{"role": "user", "content": "hello"}]}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": CALL}
+    async with house.client(key) as client:
+        for _ in range(3):
+            assert (await client.post("/v1/chat/completions", json=asked)).status_code == 200
+        file = {"file": ("batch.jsonl", json.dumps(line).encode())}
+        kept = (await client.post("/v1/files", files=file, data={"purpose": "batch"})).json()["id"]
+        terms = {"input_file_id": kept, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        assert (await client.post("/v1/batches", json=terms)).status_code == 200
+    await house.uses.look()
+
+
+async def test_caches_hedges_breakers_budgets_and_batches_are_told(house: House):
+    await helped(house, await traffic(house))
+    found = families(await scrape(house))
+    cache, hedges = found["headgate_cache"], found["headgate_hedges"]
+    results = ("miss", "stored", "hit", "bypass")
+    assert [total(cache, "headgate_cache_total", alias="helped", result=one) for one in results] == [1, 1, 2, 0]
+    assert [total(hedges, "headgate_hedges_total", alias="helped", result=one) for one in ("sent", "won")] == [1, 1]
+    assert total(found["headgate_deployment_unhealthy"], "headgate_deployment_unhealthy", deployment="broken") == 0
+    (budget,) = found["headgate_budget_used_ratio"].samples
+    assert (budget.labels["budget"], 0 <= budget.value < 0.01) == ("money", True)
+    lines = found["headgate_batch_lines"].samples
+    assert {one.labels["state"] for one in lines} == {"waiting", "done", "failed"}
 
 
 async def test_mistakes_of_callers_and_limits_are_refusals_with_their_reason_and_no_failures(house: House):
@@ -187,7 +228,7 @@ def _expressions() -> Iterator[tuple[str, str]]:
 
 
 async def test_the_board_and_the_alerts_use_metrics_and_labels_that_exist(house: House):
-    await traffic(house)
+    await helped(house, await traffic(house))
     known: dict[str, set[str]] = {}
     for metric in families(await scrape(house)).values():
         for sample in metric.samples:

@@ -53,6 +53,17 @@ deployments = ["local-chat"]
 id = "claude-old-one"
 deployments = ["local-chat"]
 
+[[alias]]
+id = "anthropic/*"
+deployments = ["open"]
+
+[[price]]
+id = "claude-p"
+provider = "anthropic"
+model = "claude-p*"
+from = 2024-01-01
+price = {{ input = 1.0, output = 2.0 }}
+
 [[use_case]]
 id = "narrow"
 owner = "anna@example.org"
@@ -104,6 +115,28 @@ async def test_a_name_that_no_pattern_has_is_not_there(house: House):
         answer = await client.post("/v1/chat/completions", json=body("claude-*"))
         assert (answer.status_code, "send the name of one model" in answer.text) == (400, True)
     assert not house.simulator.requests
+
+
+async def test_the_providers_name_before_a_slash_stays_here_and_the_model_after_it_has_its_own_price(house: House):
+    async with house.admin as client:
+        for name, model, cost in (
+            ("anthropic/claude-p9", "claude-p9", "0.000026 USD"),
+            ("claude-p9", "claude-p9", "0.000026 USD"),
+            ("anthropic/org/other", "org/other", None),
+        ):
+            answer = await client.post("/v1/chat/completions", json=body(name))
+            assert (answer.status_code, answer.json()["model"]) == (200, name), answer.text
+            assert json.loads(house.simulator.requests[-1].body)["model"] == model
+            assert answer.headers.get("x-headgate-cost") == cost, name
+
+
+async def test_a_deployment_is_no_model_and_the_error_names_its_aliases(house: House):
+    async with house.admin as client:
+        told = (await client.post("/v1/chat/completions", json=body("named"))).json()["error"]
+    assert (told["param"], told["message"]) == (
+        "model",
+        "'named' is a deployment and no model; call it by its alias claude-old-* or smart",
+    )
 
 
 async def test_keys_and_records_name_the_alias_and_records_the_name_that_was_asked_for_too(house: House):

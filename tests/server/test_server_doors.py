@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from headgate.admin.callers import Gate
+from headgate.features import FEATURES
 from headgate.kernel.errors import Denied, Invalid, Unauthenticated
 from headgate.policy.parts import Policy
 from headgate.server import streams
@@ -18,10 +19,12 @@ from headgate.server.asgi import Message
 from headgate.server.data_plane import patience_s
 from headgate.server.hosts import HostRule, Misdirected
 from headgate.server.metrics_access import MetricsReaders
+from headgate.server.paths import Paths
 from headgate.server.static_files import CONTENT_SECURITY_POLICY, StaticFiles
 from headgate.substrate.settings import MetricsAccess, load
 from headgate.testing.house import APPLICATIONS, House, Streamed
 from headgate.testing.simulator import Script
+from headgate.wire.dialects import load_dialects
 
 
 async def test_a_foreign_host_name_is_refused_on_every_plane(house: House):
@@ -257,6 +260,23 @@ async def test_a_path_that_there_is_not_is_answered_in_the_callers_wire_and_neve
         is_openai = "/threads/" in path or "/completions/" in path
         assert (said.get("type") == "error") == ("/messages" in path and not is_openai)
         assert not ("/completions/" in path and "base URL" in said["error"]["message"])
+        assert len(said["error"]["message"]) < 250
+
+
+async def test_an_unknown_path_names_the_nearest_one_and_a_page_has_them_all(house: House):
+    async with house.admin as client:
+        told = (await client.post("/v1/chat/completion", json={})).json()["error"]["message"]
+    async with house.client() as client:
+        anonymous = await client.get("/v1/models")
+    assert told.startswith(
+        "POST /v1/chat/completion is not offered; the nearest path is /v1/chat/completions. The page"
+    )
+    assert (anonymous.status_code, "admin.key" in anonymous.text) == (401, False)
+    page = (Path(__file__).parents[2] / "docs" / "paths.md").read_text()
+    operations = {one.path.partition("/{")[0] for feature in FEATURES for one in feature.wire_operations}
+    served = [path.partition("{model}") for path in Paths(load_dialects().clients.values()).served]
+    parts = {after or before for before, _, after in served} | operations
+    assert not [part for part in parts - {"/passthrough/"} if f"`{part}`" not in page]
 
 
 async def test_programs_paths_are_no_pages_for_browsers_either(house: House):

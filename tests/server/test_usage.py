@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from headgate.finops.commands import csv_of
 from headgate.finops.focus import BY, bill_of, days_of, month_of
+from headgate.finops.sources import Source
 from headgate.testing.house import House
 from headgate.testing.simulator import Failure, Script, Tokens
 
@@ -163,11 +165,13 @@ async def test_a_cached_answer_counts_as_a_request_and_its_saving_is_told(house:
     first, again = await call(house, key), await call(house, key)
     assert (first.headers["x-headgate-cache"], first.json()) == ("miss", again.json())
     assert (again.headers["x-headgate-cache"], again.headers["age"]) == ("hit", "0")
+    assert [one.headers["x-headgate-cost"] for one in (first, again)] == ["0.000026 USD", "0.000000 USD"]
     assert again.headers["x-headgate-record"] != first.headers["x-headgate-record"]
     async with house.client(key) as client:
         asked = {"model": "smart", "messages": HELLO, "stream": True}
         stream = await client.post("/v1/chat/completions", json=asked)
         renewed = await client.post("/v1/chat/completions", json=asked, headers={"cache-control": "no-cache"})
+    assert "x-headgate-cost" not in stream.headers
     assert (stream.headers["x-headgate-cache"], stream.text.count("[DONE]")) == ("hit", 1)
     assert renewed.headers["x-headgate-cache"] == "bypass"
     await house.count_usage()
@@ -230,6 +234,34 @@ async def test_figures_are_grouped_filtered_and_ordered(house: House):
     assert lines[1][-2:] == ["USD", "0.001291"]
 
 
+FOCUS_NOT_NULL = (
+    *("BilledCost", "BillingAccountId", "BillingCurrency", "BillingPeriodEnd", "BillingPeriodStart", "ChargeCategory"),
+    *("ChargePeriodEnd", "ChargePeriodStart", "ContractedCost", "EffectiveCost", "InvoiceIssuerName", "ListCost"),
+    *("PricingQuantity", "PricingUnit", "ProviderName", "PublisherName", "ServiceCategory", "ServiceName"),
+    *("ConsumedQuantity", "ConsumedUnit", "ResourceId", "ResourceType", "SubAccountId", "SubAccountType"),
+)
+"""Columns that FOCUS 1.2 wants and that are not null, for charges of the category Usage."""
+
+FOCUS_NULLABLE = ("BillingAccountName", "ChargeClass", "ChargeDescription", "ChargeFrequency", "ServiceSubcategory")
+
+
+def check_focus(line: dict[str, str]) -> None:
+    """Check a line against FOCUS 1.2: its columns, its allowed values, and the forms of numbers and times."""
+    assert not [name for name in FOCUS_NOT_NULL if not line[name]]
+    assert set(FOCUS_NULLABLE) <= line.keys()
+    assert all(name.isalnum() or name.startswith("x_") for name in line)
+    assert (line["ChargeCategory"], line["ChargeClass"], line["ChargeFrequency"]) == ("Usage", "", "Usage-Based")
+    assert (line["ServiceCategory"], line["ServiceSubcategory"]) == ("AI and Machine Learning", "Generative AI")
+    assert re.fullmatch("[A-Z]{3}", line["BillingCurrency"])
+    for name, value in line.items():
+        if name.endswith(("Cost", "Quantity")):
+            assert re.fullmatch(r"[0-9]+([.][0-9]+)?", value), name
+        if name.endswith(("Start", "End")):
+            assert re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T00:00:00Z", value), name
+    assert int(line["ConsumedQuantity"]) > 0
+    assert line["BillingPeriodStart"] <= line["ChargePeriodStart"] < line["ChargePeriodEnd"] <= line["BillingPeriodEnd"]
+
+
 async def test_a_month_is_exported_as_a_bill_without_calls_of_unknown_cost(house: House):
     await a_week_of_work(house)
     month = month_of(f"{datetime.now(UTC):%Y-%m}")
@@ -241,7 +273,9 @@ async def test_a_month_is_exported_as_a_bill_without_calls_of_unknown_cost(house
         grain="day",
         by=",".join(("time", *BY)),
     )
-    bill = bill_of(answer["rows"], month, providers={"first": "openai", "second": "=openai"})
+    hit = {**answer["rows"][0], "deployment": "cache:smart"}
+    sources = {"first": Source("OpenAI", "gpt-sim"), "second": Source("=host", "*")}
+    bill = bill_of(answer["rows"], month, sources=sources)
     lines = list(csv.DictReader(io.StringIO(bill.text)))
     told = sorted((one["SubAccountId"], one["ResourceId"], one["x_Person"], one["BilledCost"]) for one in lines)
     assert [one[:3] for one in told] == [
@@ -250,7 +284,18 @@ async def test_a_month_is_exported_as_a_bill_without_calls_of_unknown_cost(house
         ("support", "first", "bob"),
     ]
     assert round(sum(float(one["BilledCost"]) for one in lines if one["SubAccountId"] == "claims"), 6) == 0.001291
-    assert {one["ProviderName"] for one in lines} == {"openai", "'=openai"}
+    assert {(one["ResourceId"], one["ProviderName"], one["ServiceName"], one["x_Alias"]) for one in lines} == {
+        ("first", "OpenAI", "gpt-sim", "smart"),
+        ("second", "'=host", "smart", "smart"),
+    }
+    (cached,) = csv.DictReader(io.StringIO(bill_of([hit], month, sources=sources).text))
+    assert (cached["ProviderName"], cached["InvoiceIssuerName"], cached["ServiceName"]) == (
+        "Headgate",
+        "Headgate",
+        "cached answers",
+    )
+    for one in [*lines, cached]:
+        check_focus(one)
     assert {(one["ChargeCategory"], one["BillingCurrency"], one["ConsumedUnit"]) for one in lines} == {
         ("Usage", "USD", "Tokens")
     }

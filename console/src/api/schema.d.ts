@@ -1625,7 +1625,9 @@ export interface components {
         };
         /**
          * DeploymentStatus
-         * @description A deployment with its last known health, as the page Models has it; `reason` is of its last failure.
+         * @description A deployment with its last known health, as the page Models has it.
+         *
+         *         `reason` is of its last failure. `warning` is why its calls will fail, known before the first one.
          */
         DeploymentStatus: {
             id: string;
@@ -1635,7 +1637,9 @@ export interface components {
             state: "cooling_down" | "failing" | "ok" | "unknown";
             answered_at: string | null;
             failed_at: string | null;
+            unhealthy_since: string | null;
             reason: string;
+            warning: string;
         };
         /**
          * RecentCalls
@@ -1659,9 +1663,13 @@ export interface components {
         /**
          * ConfigFaults
          * @description The mistakes of a file, each with its line and the nearest valid name. Empty if the file can be applied.
+         *
+         *         Args:
+         *             warnings: what the file will not do as meant, though it can be applied.
          */
         ConfigFaults: {
             faults: string[];
+            warnings: string[];
         };
         /**
          * ConfigExport
@@ -1673,9 +1681,13 @@ export interface components {
         /**
          * ConfigPlan
          * @description What applying the file changes, or changed.
+         *
+         *         Args:
+         *             warnings: what it will not do as meant, such as calls that fail because a secret is not set.
          */
         ConfigPlan: {
             changes: components["schemas"]["ChangeView"][];
+            warnings: string[];
             applied: boolean;
             /** @default null */
             record: string | null;
@@ -1732,10 +1744,14 @@ export interface components {
         /**
          * EditPlan
          * @description What an edit changes, or changed, with the text of each entry before and after.
+         *
+         *         Args:
+         *             warnings: as in `ConfigPlan`.
          */
         EditPlan: {
             changes: components["schemas"]["EntryChangeView"][];
             effects: string[];
+            warnings: string[];
             applied: boolean;
             /** @default null */
             record: string | null;
@@ -1887,7 +1903,10 @@ export interface components {
          */
         NewKey: {
             name: string;
-            /** @default getting-started */
+            /**
+             * @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit.
+             * @default getting-started
+             */
             use_case: string;
             /** @default null */
             principal: string | null;
@@ -1901,7 +1920,10 @@ export interface components {
             requests_per_minute: number | null;
             /** @default null */
             cost_micros_per_day: number | null;
-            /** @default USD */
+            /**
+             * @description A currency of three capital letters, such as USD.
+             * @default USD
+             */
             currency: string;
         };
         /**
@@ -1940,6 +1962,7 @@ export interface components {
         NewLimits: {
             requests_per_minute?: number | null;
             cost_micros_per_day?: number | null;
+            /** @description A currency of three capital letters, such as USD. */
             currency?: string;
             expires_at?: string | null;
         };
@@ -2470,10 +2493,14 @@ export interface components {
         /**
          * DeploymentView
          * @description A model at a provider, with its clearance. `costs`, `sees`, `runs` and `can` say it in words.
+         *
+         *         Args:
+         *             vendor: the company that bills its calls; empty for the organisation's own machines.
          */
         DeploymentView: {
             id: string;
             provider: string;
+            vendor: string;
             model: string;
             /** @enum {unknown} */
             custody: "any" | "organisation";
@@ -2514,7 +2541,8 @@ export interface components {
          * HealthView
          * @description The last known health of a deployment.
          *
-         *         `why` and `advice` are of the last failure, for readers of the configuration. Since `unhealthy_since` calls skip it
+         *         `why` and `advice` are of the last failure, for readers of the configuration. So is `warning`: why its calls will
+         *         fail, known before the first one. Since `unhealthy_since` calls skip it
          *         while another deployment is left, but for one try at a time.
          */
         HealthView: {
@@ -2526,6 +2554,7 @@ export interface components {
             unhealthy_since: string | null;
             why: string;
             advice: string;
+            warning: string;
         };
         /**
          * OutcomesView
@@ -2689,7 +2718,10 @@ export interface components {
             url: string | null;
             /** @default null */
             sha256: string | null;
-            /** @default default */
+            /**
+             * @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit.
+             * @default default
+             */
             network: string;
         };
         /**
@@ -2803,8 +2835,12 @@ export interface components {
          */
         PreviewRequest: {
             text: string;
+            /** @description A name of letters, digits and . _ : / - with at most one *. */
             model: string;
-            /** @default getting-started */
+            /**
+             * @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit.
+             * @default getting-started
+             */
             use_case: string;
         };
         /**
@@ -2894,9 +2930,13 @@ export interface components {
          * @description A turn of the console's chat; answered as server-sent events `delta`, `gate` and `error`.
          */
         ChatRequest: {
+            /** @description A name of letters, digits and . _ : / - with at most one *. */
             model: string;
             messages: components["schemas"]["ChatMessage"][];
-            /** @default getting-started */
+            /**
+             * @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit.
+             * @default getting-started
+             */
             use_case: string;
         };
         /**
@@ -3279,8 +3319,12 @@ export interface components {
          * @description A conversation to begin. Without a title it takes its first words.
          */
         NewConversation: {
+            /** @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit. */
             model: string;
-            /** @default getting-started */
+            /**
+             * @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit.
+             * @default getting-started
+             */
             use_case: string;
             /** @default null */
             title: string | null;

@@ -6,6 +6,13 @@ import { formatTime } from "../format";
 
 export function HealthState({ health }: { health: Schemas["HealthView"] }) {
   const now = new Date();
+  if (health.unhealthy_since) {
+    return (
+      <State tone="bad" icon="bad">
+        {`Unhealthy since ${formatTime(health.unhealthy_since, now)}`}
+      </State>
+    );
+  }
   switch (health.state) {
     case "ok":
       return (
@@ -14,13 +21,6 @@ export function HealthState({ health }: { health: Schemas["HealthView"] }) {
         </State>
       );
     case "cooling_down":
-      return (
-        <State tone={health.unhealthy_since ? "bad" : "warn"} icon={health.unhealthy_since ? "bad" : "warn"}>
-          {health.unhealthy_since
-            ? `Skipped since ${formatTime(health.unhealthy_since, now)}`
-            : health.rests_until ? `Tried last until ${formatTime(health.rests_until, now)}` : "Tried last"}
-        </State>
-      );
     case "failing":
       return (
         <State tone="bad" icon="bad">

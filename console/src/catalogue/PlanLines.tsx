@@ -25,6 +25,15 @@ export function planSummary(plan: Schemas["ConfigPlan"]): string {
   return told.filter(([times]) => times > 0).map(([times, word]) => `${times} ${word}`).join(", ") || "no changes";
 }
 
+/** What a valid change will not do as meant. */
+export function Warnings({ of }: { of: readonly string[] | undefined }) {
+  return of?.map((warning) => (
+    <Text key={warning} size="sm" mt={4} component="div" role="status">
+      <State tone="warn" icon="warn">{warning}</State>
+    </Text>
+  ));
+}
+
 export function PlanLines({ plan, title }: { plan: Schemas["ConfigPlan"]; title: string }) {
   return (
     <section aria-label={title}>
@@ -42,6 +51,7 @@ export function PlanLines({ plan, title }: { plan: Schemas["ConfigPlan"]; title:
           );
         })}
       </Stack>
+      <Warnings of={plan.warnings} />
       {plan.record && <RecordLink id={plan.record} text="View record" />}
     </section>
   );

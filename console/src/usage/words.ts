@@ -59,10 +59,11 @@ export function changeOf(now: number, before: number): { readonly share: number;
   return { share, words: `${shown} %` };
 }
 
-/** The titles of use cases, and the names of keys where the reader may know them. */
+/** The titles of use cases, the names of keys where the reader may know them, and what is behind deployments. */
 export interface Names {
   readonly useCase: (id: string) => string;
   readonly key: (id: string) => string | undefined;
+  readonly deployment?: (id: string) => string;
 }
 
 /** The name of a row under a dimension. */
@@ -71,6 +72,6 @@ export function nameOf(row: Row, dimension: Dimension, names: Names): string {
   if (dimension === "person") return row.person_name ?? (value ? shortId(value) : "unknown");
   if (dimension === "key") return value === "" ? "Console" : (names.key(value) ?? shortId(value));
   if (dimension === "use_case") return names.useCase(value);
-  if (dimension === "deployment" && value === "") return "none";
+  if (dimension === "deployment") return value === "" ? "none" : (names.deployment?.(value) ?? value);
   return value;
 }

@@ -10,14 +10,33 @@ import msgspec
 
 from headgate.kernel.labels import Confidentiality
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}$")]
-PrincipalName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,126}$")]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,126}$",
+        description="A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit.",
+    ),
+]
+PrincipalName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,126}$",
+        description="An id of at most 127 letters, digits and . _ : / @ + - that begins with a letter or digit.",
+    ),
+]
 """The id of a person or program, such as an e-mail address."""
 AliasName = Annotated[
     str,
-    msgspec.Meta(pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9._:/-]*\*?)[A-Za-z0-9._:/-]*$", max_length=127),
+    msgspec.Meta(
+        pattern=r"^(\*|[A-Za-z0-9][A-Za-z0-9._:/-]*\*?)[A-Za-z0-9._:/-]*$",
+        max_length=127,
+        description="A name of letters, digits and . _ : / - with at most one *.",
+    ),
 ]
 """A name with at most one wildcard `*`."""
+Currency = Annotated[
+    str, msgspec.Meta(pattern="^[A-Z]{3}$", description="A currency of three capital letters, such as USD.")
+]
 Text = Annotated[str, msgspec.Meta(max_length=2000)]
 LongText = Annotated[str, msgspec.Meta(max_length=200_000)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
@@ -21,7 +21,7 @@ from headgate.kernel.action import Action, Resource, Verb
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.pipeline import Pipeline
-from headgate.kernel.ports import ConfigSection, Performer
+from headgate.kernel.ports import ConfigSection, Edit, Fault, Performer
 from headgate.substrate._secret_files import kept_secret, private_folder
 from headgate.substrate.clock import SystemClock, SystemIds
 from headgate.substrate.database import Database
@@ -158,6 +158,7 @@ class Opened:
         check: checks changes of the configuration. Exactly one feature has it.
         job_action: as in `Platform`; of one feature only.
         offers: what it gives to other features.
+        warnings: yields warnings about a valid change of the configuration.
     """
 
     service: Any = None
@@ -172,6 +173,7 @@ class Opened:
     check: ChangeCheck | None = None
     job_action: JobAction | None = None
     offers: Sequence[Offer] = ()
+    warnings: Callable[[Edit], Iterable[Fault]] = lambda edit: ()
 
 
 @dataclass(frozen=True, slots=True)

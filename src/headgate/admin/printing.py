@@ -16,8 +16,8 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print the
 
 _COLOURS = {
     **dict.fromkeys(("done", "allow", "ok", "yes", "ready", "approved"), "green"),
-    **dict.fromkeys(("ask", "withheld", "failing", "loading", "waiting", "abandoned"), "yellow"),
-    **dict.fromkeys(("deny", "refused", "failed", "interrupted", "in_doubt", "cooling down", "no"), "red"),
+    **dict.fromkeys(("ask", "withheld", "loading", "waiting", "abandoned"), "yellow"),
+    **dict.fromkeys(("deny", "refused", "failed", "interrupted", "in_doubt", "failing", "no"), "red"),
 }
 _LEAST_CHARS = 8
 _GAP = "  "
@@ -55,7 +55,7 @@ def print_csv(rows: Sequence[Sequence[str]]) -> None:
 
 def coloured(cell: str) -> str:
     """Return a known state in its colour. `click.echo` removes colours where nobody sees them."""
-    colour = _COLOURS.get(cell.strip())
+    colour = "red" if cell.startswith("unhealthy since") else _COLOURS.get(cell.strip())
     return click.style(cell, fg=colour) if colour else cell
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -40,17 +41,20 @@ def apply(context: click.Context, file: Path, dry_run: bool, url: str | None) ->
 @url_option
 @click.pass_context
 def check(context: click.Context, file: Path, offline: bool, url: str | None) -> None:
-    """Print all mistakes in FILE. Exits with 1 if there are any.
+    """Print all mistakes in FILE. Exits with 1 if there are any. Warnings are no mistakes.
 
     With --offline, Headgate does not compare the file with the stored configuration.
     """
     body = body_of(file)
     if offline:
-        faults = offline_faults(body["toml"], file=str(file))
+        faults: list[str] = offline_faults(body["toml"], file=str(file))
+        warnings: list[str] = []
     else:
-        faults = client_at(url).call("POST", "/api/config/check", body)["faults"]
+        answer = client_at(url).call("POST", "/api/config/check", body)
+        faults, warnings = answer["faults"], answer["warnings"]
     for fault in faults:
         click.echo(fault)
+    _print_warnings(warnings)
     click.echo(plural(len(faults), "mistake") if faults else f"{file} is valid", err=True)
     context.exit(ExitCode.FAULTY if faults else ExitCode.DONE)
 
@@ -106,10 +110,17 @@ def print_plan(answer: dict[str, Any], *, is_dry: bool) -> None:
         detail = f"  ({change['detail']})" if change["detail"] else ""
         click.echo(f"{_SIGNS.get(change['does'], '*')} {change['section']} {change['id']}{detail}")
     if not answer["changes"] and is_dry:
+        _print_warnings(answer["warnings"])
         click.echo("nothing to change: the file matches the configuration in force")
         return
+    _print_warnings(answer["warnings"])
     changes = plural(len(answer["changes"]), "change")
     if is_dry:
         click.echo(f"{changes} planned; nothing was changed")
     else:
         click.echo(f"{changes} applied; record {answer['record']}")
+
+
+def _print_warnings(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)

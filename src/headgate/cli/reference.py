@@ -45,8 +45,10 @@ def entries(command: click.Command, name: str = "headgate") -> Iterator[Entry]:
     pieces = command.collect_usage_pieces(context)
     yield Entry(name, " ".join((name, *pieces)), _paragraphs(command.help or ""), tuple(_options(command, context)))
     if isinstance(command, click.Group):
-        for sub in sorted(command.commands):
-            yield from entries(command.commands[sub], f"{name} {sub}")
+        for sub in sorted(command.list_commands(context)):
+            found = command.get_command(context, sub)
+            assert found is not None
+            yield from entries(found, f"{name} {sub}")
 
 
 def markdown(root: click.Command) -> str:

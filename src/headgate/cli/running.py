@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from typing import NoReturn
+from functools import cache
+from importlib import import_module
+from importlib.resources import files
+from typing import NamedTuple, NoReturn
 
 import click
 
@@ -13,7 +17,28 @@ from headgate.kernel.errors import HeadgateError
 
 
 class RootGroup(click.Group):
-    """The outermost group of commands. A closed pipe ends it quietly."""
+    """The outermost group of commands. A closed pipe ends it quietly.
+
+    It imports the module of a command only when the command runs. `commands.json` has the modules and the short helps.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, sorted."""
+        return list(_index())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command. A name that the index lacks may be of a new feature."""
+        place = _index().get(cmd_name)
+        if place is None:
+            return import_module("headgate.cli.all_commands").COMMANDS.get(cmd_name)
+        return getattr(import_module(place.module), place.attribute)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, without importing them."""
+        found = {name: click.Command(name, help=place.help) for name, place in _index().items()}
+        room = formatter.width - 6 - max(map(len, found))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(room)) for name, one in found.items()])
 
     def invoke(self, ctx: click.Context) -> object:
         """Invoke the subcommand."""
@@ -23,6 +48,20 @@ class RootGroup(click.Group):
             # Python flushes the output once more at its end, which would print an error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise click.exceptions.Exit(ExitCode.PIPE_CLOSED) from None
+
+
+class _Place(NamedTuple):
+    """Where a command is, and the first paragraph of its help."""
+
+    module: str
+    attribute: str
+    help: str
+
+
+@cache
+def _index() -> dict[str, _Place]:
+    text = (files("headgate.cli") / "commands.json").read_text("utf-8")
+    return {name: _Place(*place) for name, place in json.loads(text).items()}
 
 
 def run(command: click.Command) -> NoReturn:

@@ -27,7 +27,7 @@ def new(context: click.Context, kind: str, name: str, into: Path) -> None:
     if kind == "feature":
         for path in write_feature(name, into, commands=_commands(context)):
             click.echo(f"wrote {path}")
-        click.echo(f'to enable it, add "{name}" to the list in src/headgate/features.py')
+        click.echo(f'to enable it, add "{name}" to the list in src/headgate/features.py, and run `make commands`')
         return
     if not _NAME.fullmatch(name):
         raise Invalid(
@@ -54,4 +54,4 @@ def new(context: click.Context, kind: str, name: str, into: Path) -> None:
 
 def _commands(context: click.Context) -> tuple[str, ...]:
     root = context.find_root().command
-    return tuple(root.commands) if isinstance(root, click.Group) else ()
+    return tuple(root.list_commands(context)) if isinstance(root, click.Group) else ()

@@ -13,7 +13,7 @@ import click
 from headgate.admin.client import ApiError, Client, client_at, settings_from, url_option
 from headgate.admin.exit_codes import ExitCode
 from headgate.admin.printing import as_json_option, coloured, plural, print_table
-from headgate.gateway.model_words import HEALTH_WORDS
+from headgate.gateway.model_words import health_words
 from headgate.substrate.clock import SystemClock
 
 _NAME_CHARS = 16
@@ -74,8 +74,8 @@ def _log(log: dict[str, Any], now: datetime) -> str:
 
 def _deployment(one: dict[str, Any]) -> tuple[str, str, str, str]:
     failed_at = "" if one["failed_at"] is None else datetime.fromisoformat(one["failed_at"]).astimezone(UTC)
-    error = f"{failed_at:%H:%M:%S} UTC: {one['reason']}" if failed_at else "-"
-    return one["id"], one["model"], HEALTH_WORDS[one["state"]], error
+    error = f"{failed_at:%H:%M:%S} UTC: {one['reason']}" if failed_at else one["warning"] or "-"
+    return one["id"], one["model"], health_words(one), error
 
 
 def _time(seconds: float) -> str:

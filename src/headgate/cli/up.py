@@ -248,6 +248,8 @@ class Supervisor:
     def _apply(self, file: Path) -> None:
         answer = Client.of(self._settings, url=self._settings.base_url).call("POST", "/api/config/apply", body_of(file))
         self._say(f"{file}: {plural(len(answer['changes']), 'change')} applied")
+        for warning in answer["warnings"]:
+            self._say(f"{file}: warning: {warning}")
 
     def _say(self, text: str) -> None:
         click.echo(f"[{time.monotonic() - self._started_s:6.1f} s] {text}", err=True)

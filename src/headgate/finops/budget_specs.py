@@ -18,7 +18,7 @@ from typing import Annotated, Final, cast, get_args
 
 import msgspec
 
-from headgate.admin.bodies import Name
+from headgate.admin.bodies import Currency, Name
 from headgate.admin.budgets import Budget, BudgetLevel, BudgetPeriod, BudgetUnit
 from headgate.kernel.errors import Invalid
 
@@ -34,7 +34,7 @@ class BudgetSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     scope: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
     limit: Annotated[Decimal, msgspec.Meta(description="Money, such as 250.0, or a count.")]
     unit: BudgetUnit = "money"
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
+    currency: Currency = "USD"
     period: BudgetPeriod | None = None
     hard: bool = True
     alerts: Annotated[list[float], msgspec.Meta(max_length=10)] | None = None

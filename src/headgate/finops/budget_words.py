@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from headgate.admin.budgets import Budget, BudgetUse
+from headgate.admin.money import money_words
 
 _LEVELS: Final = {
     "group": "the group {}",
@@ -21,11 +22,10 @@ def scope_words(level: str, name: str) -> str:
 
 
 def amount_words(units: int, unit: str, currency: str) -> str:
-    """Return an amount in words, such as `1.25 USD` or `3,000 tokens`."""
+    """Return an amount in words, such as `$1.25` or `3,000 tokens`."""
     if unit != "money":
         return f"{units:,}{_UNITS[unit]}"
-    decimals = 2 if units % 10_000 == 0 or abs(units) >= 1_000_000 else 6
-    return f"{units / 1_000_000:,.{decimals}f} {currency}"
+    return money_words(units, currency)
 
 
 def period_words(period: str | None) -> str:

@@ -12,8 +12,10 @@ from urllib.parse import urlencode
 import click
 
 from headgate.admin.client import client_at, url_option
+from headgate.admin.money import money_words
 from headgate.admin.printing import as_json_option
 from headgate.finops.focus_commands import export
+from headgate.finops.sources import Source, source_of, sources_of
 from headgate.finops.what_if_commands import what_if
 
 _DIMENSIONS: Final = ("use_case", "person", "model", "key", "deployment", "outcome", "verb", "time")
@@ -33,7 +35,10 @@ _HEADS: Final = {"time": "at"}
 @url_option
 @click.pass_context
 def usage(context: click.Context, url: str | None, *, as_json: bool, as_csv: bool, **given: Any) -> None:
-    """Show calls, tokens and cost, by use case unless --by says otherwise."""
+    """Show calls, tokens and cost, by use case unless --by says otherwise.
+
+    A model is an alias. `--by deployment` also shows the provider and its model.
+    """
     if context.invoked_subcommand is not None:
         return
     by: tuple[str, ...] = given["by"] or ("use_case",)
@@ -44,13 +49,14 @@ def usage(context: click.Context, url: str | None, *, as_json: bool, as_csv: boo
         "order": given["order"],
         "limit": given["limit"],
     }
-    answer = client_at(url).call("GET", f"/api/usage?{urlencode(query)}")
+    client = client_at(url)
+    answer = client.call("GET", f"/api/usage?{urlencode(query)}")
     if as_json:
         click.echo(json.dumps(answer, indent=1))
     elif as_csv:
         click.echo(csv_of(answer["rows"], by), nl=False)
     else:
-        _usage_table(answer["rows"], by)
+        _usage_table(answer["rows"], by, sources=sources_of(client) if "deployment" in by else None)
         for one in answer["saved"]:
             money = f", which saved {_money(one['saved'])}" if one["saved"] is not None else ""
             click.echo(f"The cache of {one['model']} answered {one['hits']:,} of these calls{money}.")
@@ -140,15 +146,24 @@ def _filters(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _usage_table(rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> None:
-    heads = (*by, "calls", "refused", "failed", "tokens in", "tokens out", "masked", "cost")
+def _usage_table(
+    rows: Sequence[Mapping[str, Any]], by: Sequence[str], *, sources: Mapping[str, Source] | None = None
+) -> None:
+    names = (*by, "provider", "its model") if sources is not None else by
+    heads = (*names, "calls", "refused", "failed", "tokens in", "tokens out", "masked", "cost")
     lines = [
-        [*(_value(row, name) or "–" for name in by), *_numbers(row["figures"]), _cost(row["figures"])] for row in rows
+        [
+            *(_value(row, name) or "–" for name in by),
+            *(() if sources is None else source_of(row["deployment"] or "", row["model"] or "", sources)),
+            *_numbers(row["figures"]),
+            _cost(row["figures"]),
+        ]
+        for row in rows
     ]
     if not lines:
         click.echo("There were no calls in this time.")
         return
-    print_table(heads, lines, text=len(by))
+    print_table(heads, lines, text=len(names))
 
 
 def print_table(heads: Sequence[str], lines: Sequence[Sequence[str]], *, text: int) -> None:
@@ -182,14 +197,14 @@ def _cost(figures: Mapping[str, Any]) -> str:
 
 
 def _money(cost: Mapping[str, Any]) -> str:
-    return f"{cost['micros'] / 1_000_000:,.4f} {cost['currency']}"
+    return money_words(cost["micros"], cost["currency"])
 
 
 def _left(key: Mapping[str, Any]) -> str:
     parts: list[str] = []
     if key["cost_micros_per_day"] is not None:
-        left, limit = key["cost_micros_left"] / 1_000_000, key["cost_micros_per_day"] / 1_000_000
-        parts.append(f"{left:,.2f} of {limit:,.2f} {key['currency']} left today")
+        left, limit = (money_words(key[f"cost_micros_{one}"], key["currency"]) for one in ("left", "per_day"))
+        parts.append(f"{left} of {limit} left today")
     if key["requests_per_minute"] is not None:
         parts.append(f"{key['requests_left']} of {key['requests_per_minute']} requests left this minute")
     return ", ".join(parts) or "no limit"

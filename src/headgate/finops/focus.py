@@ -2,6 +2,9 @@
 
 Source: https://focus.finops.org/focus-specification/v1-2/. One line for each day, use case, person, model, deployment
 and currency. The cost of a call is what Headgate charged: billed, effective, contracted and list cost are one amount.
+
+The provider is the entity that made a resource available: the company behind the deployment. Of the organisation's own
+machines, and of answers from the cache, it is Headgate, and nobody else bills them.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ import io
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
+
+from headgate.finops.sources import UNKNOWN, Source, source_of
 
 BY: Final = ("use_case", "person", "model", "deployment")
 """The dimensions of a line, besides the day."""
@@ -40,17 +45,19 @@ _COLUMNS: Final[tuple[str, ...]] = (
     "PublisherName",
     "ResourceId",
     "ResourceName",
+    "ResourceType",
     "ServiceCategory",
     "ServiceName",
     "ServiceSubcategory",
     "SubAccountId",
     "SubAccountName",
+    "SubAccountType",
+    "x_Alias",
     "x_Calls",
     "x_InputTokens",
     "x_OutputTokens",
     "x_Person",
 )
-_UNKNOWN: Final = "unknown"
 
 
 class Month(NamedTuple):
@@ -82,36 +89,37 @@ def days_of(month: Month) -> list[datetime]:
     return [month.start + timedelta(days=day) for day in range((month.end - month.start).days)]
 
 
-def bill_of(rows: Iterable[Mapping[str, Any]], month: Month, *, providers: Mapping[str, str]) -> Bill:
+def bill_of(rows: Iterable[Mapping[str, Any]], month: Month, *, sources: Mapping[str, Source]) -> Bill:
     """Return rows of usage by day and `BY` as a bill.
 
     Args:
-        providers: the provider of each deployment.
+        sources: the source of each deployment.
     """
     out, unpriced = io.StringIO(), 0
     writer: csv.DictWriter[str] = csv.DictWriter(out, _COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         unpriced += row["figures"]["unpriced"]
-        # The tokens of a row are for all of its currencies, so only the first line has them.
+        # The tokens and calls of a row are for all of its currencies, so only the first line has them.
         for place, cost in enumerate(row["figures"]["costs"]):
-            writer.writerow(_line(row, cost, month, providers=providers, has_tokens=place == 0))
+            writer.writerow(_line(row, cost, month, sources=sources, is_first=place == 0))
     return Bill(out.getvalue(), unpriced)
 
 
 def _line(
-    row: Mapping[str, Any], cost: Mapping[str, Any], month: Month, *, providers: Mapping[str, str], has_tokens: bool
+    row: Mapping[str, Any], cost: Mapping[str, Any], month: Month, *, sources: Mapping[str, Source], is_first: bool
 ) -> dict[str, Any]:
-    figures, use_case = row["figures"], _safe(row["use_case"] or _UNKNOWN)
-    model, deployment = _safe(row["model"] or _UNKNOWN), row["deployment"] or _UNKNOWN
-    provider = _safe(providers.get(deployment, deployment))
+    figures, use_case = row["figures"], _safe(row["use_case"] or UNKNOWN)
+    alias, deployment = row["model"] or UNKNOWN, row["deployment"] or UNKNOWN
+    provider, model = map(_safe, source_of(deployment, alias, sources))
     day = datetime.fromisoformat(row["at"])
     amount = f"{cost['micros'] / 1_000_000:.6f}"
-    tokens = figures["input_tokens"] + figures["output_tokens"] if has_tokens else 0
+    tokens = figures["input_tokens"] + figures["output_tokens"]
+    quantity, unit = (tokens, "Tokens") if tokens else (figures["calls"], "Requests")
     return {
         **dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost"), amount),
-        **dict.fromkeys(("ConsumedQuantity", "PricingQuantity"), tokens),
-        **dict.fromkeys(("ConsumedUnit", "PricingUnit"), "Tokens"),
+        **dict.fromkeys(("ConsumedQuantity", "PricingQuantity"), quantity if is_first else 0),
+        **dict.fromkeys(("ConsumedUnit", "PricingUnit"), unit),
         **dict.fromkeys(("InvoiceIssuerName", "ProviderName", "PublisherName"), provider),
         "BillingAccountId": provider,
         "BillingAccountName": provider,
@@ -119,21 +127,24 @@ def _line(
         "BillingPeriodStart": _time(month.start),
         "BillingPeriodEnd": _time(month.end),
         "ChargeCategory": "Usage",
-        "ChargeDescription": f"Calls of {model} for {use_case}",
+        "ChargeDescription": f"Calls of {model} at {provider} for {use_case}",
         "ChargeFrequency": "Usage-Based",
         "ChargePeriodStart": _time(day),
         "ChargePeriodEnd": _time(day + timedelta(days=1)),
         "ResourceId": _safe(deployment),
-        "ResourceName": model,
+        "ResourceName": _safe(deployment),
+        "ResourceType": "Deployment",
         "ServiceCategory": "AI and Machine Learning",
         "ServiceSubcategory": "Generative AI",
         "ServiceName": model,
         "SubAccountId": use_case,
         "SubAccountName": use_case,
-        "x_Calls": figures["calls"] if has_tokens else 0,
-        "x_InputTokens": figures["input_tokens"] if has_tokens else 0,
-        "x_OutputTokens": figures["output_tokens"] if has_tokens else 0,
-        "x_Person": _safe(row["person_name"] or row["person"] or _UNKNOWN),
+        "SubAccountType": "Use case",
+        "x_Alias": _safe(alias),
+        "x_Calls": figures["calls"] if is_first else 0,
+        "x_InputTokens": figures["input_tokens"] if is_first else 0,
+        "x_OutputTokens": figures["output_tokens"] if is_first else 0,
+        "x_Person": _safe(row["person_name"] or row["person"] or UNKNOWN),
     }
 
 

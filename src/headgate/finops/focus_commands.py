@@ -10,7 +10,9 @@ from urllib.parse import urlencode
 import click
 
 from headgate.admin.client import Client, client_at, url_option
+from headgate.admin.printing import plural
 from headgate.finops.focus import BY, bill_of, days_of, month_of
+from headgate.finops.sources import sources_of
 
 _MOST: Final = 20_000
 
@@ -22,7 +24,8 @@ _MOST: Final = 20_000
 def export(url: str | None, month: str, *, focus: bool) -> None:
     """Print a month's usage as a bill: comma-separated values in the format FOCUS, for tools of cost management.
 
-    One line for each day, use case, person, model and deployment. Calls whose cost is unknown are not in it; their
+    One line for each day, use case, person, alias and deployment, with the provider and its model. The provider of
+    the organisation's own machines and of cached answers is Headgate. Calls whose cost is unknown are not in it; their
     number goes to standard error.
     """
     try:
@@ -31,10 +34,10 @@ def export(url: str | None, month: str, *, focus: bool) -> None:
         raise click.BadParameter("write a month such as 2026-10", param_hint="--month") from error
     client = client_at(url)
     rows = [row for day in days_of(period) for row in _rows(client, day)]
-    bill = bill_of(rows, period, providers=_providers(client))
+    bill = bill_of(rows, period, sources=sources_of(client))
     click.echo(bill.text, nl=False)
     if bill.unpriced:
-        click.echo(f"{bill.unpriced:,} calls are not in it, because their cost is unknown.", err=True)
+        click.echo(f"Not in it: {plural(bill.unpriced, 'call')} of unknown cost.", err=True)
 
 
 def _rows(client: Client, day: datetime) -> Sequence[Mapping[str, Any]]:
@@ -50,10 +53,3 @@ def _rows(client: Client, day: datetime) -> Sequence[Mapping[str, Any]]:
     if len(rows) == _MOST:
         raise click.ClickException(f"{day:%Y-%m-%d} has more than {_MOST:,} lines")
     return rows
-
-
-def _providers(client: Client) -> Mapping[str, str]:
-    """Return the provider of each deployment that the caller may see."""
-    answer: Mapping[str, Any] = client.call("GET", "/api/models")
-    deployments = [*answer["loose"], *(one for model in answer["models"] for one in model["deployments"])]
-    return {one["id"]: one["provider"] for one in deployments}

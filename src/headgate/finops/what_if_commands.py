@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import click
 
 from headgate.admin.client import client_at, url_option
+from headgate.admin.money import money_words
 from headgate.admin.printing import as_json_option, print_rows
 
 
@@ -53,5 +54,5 @@ def what_if(url: str | None, model: str, month: str | None, use_case: str | None
 
 
 def _costs(costs: Sequence[Mapping[str, Any]], is_partly_unknown: object) -> str:
-    told = [f"{one['micros'] / 1_000_000:,.4f} {one['currency']}" for one in costs]
+    told = [money_words(one["micros"], one["currency"]) for one in costs]
     return " + ".join([*told, *(["unknown"] if is_partly_unknown else [])]) or "0"

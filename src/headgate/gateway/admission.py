@@ -287,6 +287,8 @@ class KeyAdmitter:
         may_return = answer.free + _returnable(lease, answer) >= amount
         if may_return or limit.kind == "concurrency":
             told = f"calls in flight hold what is left of {limit.name}"
+            if may_return:
+                told += f"; this call waited {_PAUSES * _PAUSE_S:g} seconds for its place, so send fewer at once"
             return OverBudget(told, limit=limit.kind, retry_after_s=_IN_FLIGHT_S)
         lease.refused += lease.is_watched
         left_s = (lease.end - self._clock.now()).total_seconds()

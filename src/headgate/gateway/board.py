@@ -108,6 +108,9 @@ class Board:
         rest_s = min(error.retry_after_s if error.retry_after_s is not None else self._cooldown_s, 300.0)
         reason = reason_of(error, deployment)
         sighting = Sighting(None, now, now + timedelta(seconds=rest_s), reason.why, reason.advice)
+        pending = self._pending.get((tenant, deployment.id))
+        if pending is not None and pending[0] == deployment and pending[1].unhealthy_since is not None:
+            sighting = replace(sighting, unhealthy_since=pending[1].unhealthy_since, rests_until=pending[1].rests_until)
         self._pending[tenant, deployment.id] = (deployment, sighting)
 
     def opened(self, deployment: Deployment, tenant: TenantId, since: datetime, until: datetime) -> None:

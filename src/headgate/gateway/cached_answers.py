@@ -125,6 +125,7 @@ class CachedAnswers:
             yield turn
             if turn.kept is not None:
                 self._cache.keep(use.key, turn.kept)
+                run.facts["cache_stored"] = True
         finally:
             if own is not None:
                 self._cache.end(use.key, own)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from headgate.gateway.cache_rules import CacheRule
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.kernel.identity import Principal, TenantId
-from headgate.wire.model_call import Deployment, Operation, Preference
+from headgate.wire.model_call import Deployment, Operation, Preference, Price
 
 ANY = "*"
 """The wildcard: any text in an alias's name, once; the requested name in a deployment's model."""
@@ -60,6 +60,8 @@ class Catalogue:
     deployments: Mapping[str, Deployment] = field(default_factory=dict[str, Deployment])
     aliases: Mapping[str, Alias] = field(default_factory=dict[str, Alias])
     version: str = ""
+    price_of: Callable[[Deployment, str], Price | None] | None = field(default=None, repr=False, compare=False)
+    """Returns the price of a model at a deployment that serves every name and has no price of its own."""
     needs_pace: bool = field(init=False, repr=False, compare=False)
     """Whether an alias prefers by the pace of deployments; otherwise nothing measures it."""
     _patterns: tuple[_Pattern, ...] = field(init=False, repr=False, compare=False)
@@ -99,13 +101,30 @@ class Catalogue:
         try:
             return self.aliases[alias_id]
         except KeyError:
-            raise NotFound(
-                f"the model {asked!r} does not exist; GET /v1/models lists the available models", param="model"
-            ) from None
+            raise NotFound(self._why_unknown(asked), param="model") from None
 
-    def candidates(self, alias: Alias) -> tuple[Deployment, ...]:
-        """Return the alias's deployments in order."""
-        return tuple(self.deployments[name] for name in alias.deployments if name in self.deployments)
+    def _why_unknown(self, asked: str) -> str:
+        if asked not in self.deployments:
+            return f"the model {asked!r} does not exist; GET /v1/models lists the available models"
+        aliases = [alias.name for alias in self.aliases.values() if asked in alias.deployments]
+        told = f"call it by its alias {' or '.join(sorted(aliases))}" if aliases else "it has no alias to call it by"
+        return f"{asked!r} is a deployment and no model; {told}"
+
+    def candidates(self, alias: Alias, *, asked: str = "") -> tuple[Deployment, ...]:
+        """Return the alias's deployments in order.
+
+        Args:
+            asked: the caller's name for the model. It decides the price of a deployment that serves every name.
+        """
+        found = tuple(self.deployments[name] for name in alias.deployments if name in self.deployments)
+        if self.price_of is None or not asked:
+            return found
+        return tuple(self._priced(one, asked) for one in found)
+
+    def _priced(self, deployment: Deployment, asked: str) -> Deployment:
+        if self.price_of is None or deployment.price is not None or ANY not in deployment.model or ANY in asked:
+            return deployment
+        return replace(deployment, price=self.price_of(deployment, model_for(deployment, asked)))
 
 
 Catalogues = Callable[[TenantId], Catalogue]
@@ -113,7 +132,10 @@ Catalogues = Callable[[TenantId], Catalogue]
 
 
 def model_for(deployment: Deployment, asked: str) -> str:
-    """Return the model name to send to a deployment; a `*` in it becomes the caller's name.
+    """Return the model name to send to a deployment.
+
+    A `*` in it becomes the caller's name, without a first part that names the provider: `openai/gpt-4o` is `gpt-4o` at
+    the provider `openai`.
 
     Raises:
         Invalid: the caller sent a pattern instead of a name.
@@ -122,7 +144,7 @@ def model_for(deployment: Deployment, asked: str) -> str:
         return deployment.model
     if ANY in asked:
         raise Invalid(f"{asked!r} is a pattern; send the name of one model that it matches", param="model")
-    return deployment.model.replace(ANY, asked)
+    return deployment.model.replace(ANY, asked.removeprefix(f"{deployment.provider}/"))
 
 
 def visible_aliases(catalogue: Catalogue, principal: Principal) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,8 +14,8 @@ import msgspec
 import structlog
 
 from headgate.gateway import store
-from headgate.gateway.catalogue import Alias, Catalogue
-from headgate.gateway.price_table import DatedPrice, PriceTable, is_at_home, own_price, price_at
+from headgate.gateway.catalogue import ANY, Alias, Catalogue
+from headgate.gateway.price_table import DatedPrice, ModelPrices, PriceTable, is_at_home, own_price, price_at
 from headgate.gateway.specs import (
     DeploymentSpec,
     NetworkSpec,
@@ -98,6 +99,7 @@ class CatalogueCache:
         self._today = today
         self._day = date.min
         self._histories: Mapping[tuple[TenantId, str], Sequence[DatedPrice]] = {}
+        self._model_prices: Mapping[TenantId, ModelPrices] = {}
         self._catalogues: Mapping[TenantId, Catalogue] = MappingProxyType({})
         self._profiles: Mapping[str, NetworkProfile] = {}
         self.left_out: Sequence[LeftOut] = ()
@@ -122,6 +124,8 @@ class CatalogueCache:
             for id_, one in catalogue.deployments.items()
             if (tenant, id_) in self._histories
         }
+        if (prices := self._model_prices.get(tenant)) is not None:
+            catalogue = replace(catalogue, price_of=partial(prices.at, day=day))
         return replace(catalogue, deployments={**catalogue.deployments, **dated}) if dated else catalogue
 
     async def refresh(self, tenants: Iterable[TenantId]) -> bool:
@@ -135,6 +139,7 @@ class CatalogueCache:
         catalogues: dict[TenantId, Catalogue] = {}
         left_out: list[LeftOut] = []
         histories: dict[tuple[TenantId, str], Sequence[DatedPrice]] = {}
+        model_prices: dict[TenantId, ModelPrices] = {}
         profiles = dict(self._given_profiles)
         if self._model_port is not None:
             profiles[_LOCAL_NETWORK] = self._home_profile()
@@ -142,14 +147,17 @@ class CatalogueCache:
             async with self._database.transaction(tenant=tenant) as tx:
                 declared = await store.load(tx, tenant=tenant)
             catalogues[tenant] = self._assemble(tenant, declared, profiles, left_out)
-            histories |= self._dated(tenant, declared, catalogues[tenant], left_out)
+            if (table := _price_table(tenant, declared, left_out)) is not None:
+                histories |= self._dated(tenant, declared, catalogues[tenant], table)
+                if any(ANY in one.model and one.price is None for one in declared.deployments):
+                    model_prices[tenant] = ModelPrices(table, at_home=self._at_home_ids(declared))
         self._install(profiles)
         catalogues = {tenant: self._reachable(tenant, one, left_out) for tenant, one in catalogues.items()}
         for one in left_out:
             if one not in self.left_out:
                 log.warning("entry_left_out", **one._asdict())
         self.left_out = tuple(left_out)
-        self._histories, self._day = histories, self._today()
+        self._histories, self._model_prices, self._day = histories, model_prices, self._today()
         catalogues = {tenant: self._priced(tenant, one, self._day) for tenant, one in catalogues.items()}
         is_changed = catalogues != self._catalogues
         self._catalogues = MappingProxyType(catalogues)
@@ -256,15 +264,18 @@ class CatalogueCache:
         ).hexdigest()[:16]
         return Catalogue(deployments, {**aliases, **self._built_in.aliases}, version)
 
+    def _at_home_ids(self, declared: store.Declared) -> frozenset[str]:
+        """Return the deployments at their provider's own address."""
+        return frozenset(
+            spec.id
+            for spec in declared.deployments
+            if spec.provider in self._providers and is_at_home(spec, self._providers[spec.provider])
+        )
+
     def _dated(
-        self, tenant: TenantId, declared: store.Declared, catalogue: Catalogue, left_out: list[LeftOut]
+        self, tenant: TenantId, declared: store.Declared, catalogue: Catalogue, table: PriceTable
     ) -> dict[tuple[TenantId, str], Sequence[DatedPrice]]:
         """Return the prices by date of the deployments without a price of their own."""
-        try:
-            table = PriceTable(declared.prices)
-        except _FAULTS as error:
-            left_out.append(LeftOut(tenant, "price", "of every row", _why(error)))
-            return {}
         found: dict[tuple[TenantId, str], Sequence[DatedPrice]] = {}
         for spec in declared.deployments:
             deployment = catalogue.deployments.get(spec.id)
@@ -287,6 +298,14 @@ class CatalogueCache:
         is_ours = deployment.clearance.custody is Custody.ORGANISATION or is_local_server(spec, provider)
         own_address = provider.address(spec.base_url, provider.options_of(deployment)) if is_ours else None
         return profile_from(network, deployment=spec, login=login, own_address=own_address)
+
+
+def _price_table(tenant: TenantId, declared: store.Declared, left_out: list[LeftOut]) -> PriceTable | None:
+    try:
+        return PriceTable(declared.prices)
+    except _FAULTS as error:
+        left_out.append(LeftOut(tenant, "price", "of every row", _why(error)))
+        return None
 
 
 def _is_usable(name: str, profile: NetworkProfile) -> bool:

@@ -10,16 +10,16 @@ import click
 
 from headgate.admin.client import Client, client_at, url_option
 from headgate.admin.exit_codes import ExitCode
+from headgate.admin.money import money_words
 from headgate.admin.printing import as_json_option, plural, print_rows
 from headgate.gateway import pull_commands
 from headgate.gateway.adding import Wanted, ask, parse_options, write_into
-from headgate.gateway.model_words import HEALTH_WORDS
+from headgate.gateway.model_words import health_words
 from headgate.gateway.outcome_commands import calibrate
 from headgate.gateway.specs import CATEGORIES
 from headgate.kernel.errors import Invalid
 
 _LEVELS = ("public", "internal", "confidential", "restricted")
-_MILLION = 1_000_000
 
 
 @click.group(invoke_without_command=True)
@@ -164,23 +164,22 @@ def _print_models(client: Client, *, as_json: bool) -> None:
             "id": model["id"],
             "operation": model["operation"],
             "deployments": [one["id"] for one in model["deployments"]],
-            "health": [_health_words(one["health"]) for one in model["deployments"]],
+            "health": [health_words(one["health"]) for one in model["deployments"]],
             "costs": "; ".join(dict.fromkeys(one["costs"] for one in model["deployments"])),
             "use cases": model["use_cases"],
         }
         for model in answer["models"]
     ]
     print_rows(rows, ("id", "operation", "deployments", "health", "use cases", "costs"), as_json=False)
-
-
-def _health_words(health: dict[str, Any]) -> str:
-    since = health["unhealthy_since"]
-    return HEALTH_WORDS[health["state"]] if since is None else f"skipped since {since[:16]}Z"
+    deployments = [one for model in answer["models"] for one in model["deployments"]] + answer["loose"]
+    for name, warning in {one["id"]: one["health"]["warning"] for one in deployments}.items():
+        if warning:
+            click.echo(f"warning: deployment {name}: {warning}", err=True)
 
 
 def _cost(trial: dict[str, Any]) -> str:
     micros, currency = trial["cost_micros"], trial["currency"]
-    return "price unknown" if micros is None or currency is None else f"{micros / _MILLION:.6f} {currency}"
+    return "price unknown" if micros is None or currency is None else money_words(micros, currency)
 
 
 def _price(text: str, currency: str) -> dict[str, str]:

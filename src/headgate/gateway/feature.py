@@ -33,6 +33,7 @@ from headgate.gateway.board import Board
 from headgate.gateway.budgets import BudgetsOfCalls
 from headgate.gateway.cached_answers import CachedAnswers
 from headgate.gateway.catalogue_cache import CatalogueCache
+from headgate.gateway.config_warnings import warnings
 from headgate.gateway.dispatch import ModelDispatcher
 from headgate.gateway.health import Health
 from headgate.gateway.hedging import Hedging
@@ -91,7 +92,7 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
         if call.operation == "raw":
             candidates: tuple[Deployment, ...] = (deployment_named(call.model, catalogue),)
         else:
-            candidates = catalogue.candidates(catalogue.alias(call.model))
+            candidates = catalogue.candidates(catalogue.alias(call.model), asked=call.model)
         if limit.kind == "tokens":
             return estimate_tokens(call, candidates)
         return estimate_micros(call, candidates, currency=limit.currency)
@@ -180,6 +181,7 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
             "built-in deployment": lambda tenant: BUILT_IN_DEPLOYMENTS,
         },
         left_out=lambda: [f"{one.tenant}: {one.kind} {one.id}" for one in library.left_out],
+        warnings=lambda edit: warnings(edit, providers=providers, secrets=secrets, today=base.clock.now().date()),
     )
 
 

@@ -31,11 +31,13 @@ class _Racer:
     """One attempt, in a task of its own.
 
     Attributes:
+        number: of the attempt in its call, from 1.
         begun: set when it has content, an answer or an error.
         queue: the events after those in `held`; None ends them.
     """
 
     deployment: Deployment
+    number: int
     task: asyncio.Task[None] | None = None
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     error: HeadgateError | None = None
@@ -120,6 +122,7 @@ class Hedging:
                 left_s = None
                 if await self._may_hedge(run, attempts):
                     self._start(run, attempts, racers, group)
+                    run.facts["hedges"] = 1
                 continue
             racer = next(one for one in racers if one.begun.is_set())
             racers.remove(racer)
@@ -138,7 +141,7 @@ class Hedging:
         deployment = next(attempts, None)
         if deployment is None:
             return
-        racer = _Racer(deployment)
+        racer = _Racer(deployment, attempts.count)
         dispatch = ModelDispatch(run.payload, deployment, attempts.count)
         attempt = self._streamed if run.payload.stream else self._whole
         racer.task = group.create_task(attempt(run, racer, dispatch))
@@ -178,6 +181,8 @@ class Hedging:
     def _note(self, run: InvokeRun, attempts: Attempts, racers: list[_Racer]) -> None:
         winner, *losers = racers
         dispatched = winner.run or run.children[-1]
+        if "hedges" in run.facts:
+            run.facts["hedge_won"] = winner.number > 1
         if losers:
             ids = ", ".join(one.deployment.id for one in losers)
             run.facts["hedge"] = f"{winner.deployment.id} answered first; cancelled {ids}"

@@ -69,7 +69,7 @@ def look(gateway: Gateway, stages: Stages, invoke: Call, *, alias: Alias, catalo
     stage, use_case = staged(stages, invoke), invoke.context.use_case
     planned = plan(invoke.payload, alias=alias, catalogue=catalogue, use_case=use_case, labelled=stage.labelled)
     skipped = {one.deployment: one for one in planned.skipped}
-    for deployment in catalogue.candidates(alias):
+    for deployment in catalogue.candidates(alias, asked=invoke.payload.model):
         left_out = skipped.get(deployment.id)
         if stage.why_not is not None:
             yield Seen(deployment, stage, "deny", stage.why_not)

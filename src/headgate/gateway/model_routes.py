@@ -45,7 +45,8 @@ class PriceView(Body, frozen=True, kw_only=True):
 class HealthView(Body, frozen=True, kw_only=True):
     """The last known health of a deployment.
 
-    `why` and `advice` are of the last failure, for readers of the configuration. Since `unhealthy_since` calls skip it
+    `why` and `advice` are of the last failure, for readers of the configuration. So is `warning`: why its calls will
+    fail, known before the first one. Since `unhealthy_since` calls skip it
     while another deployment is left, but for one try at a time.
     """
 
@@ -56,13 +57,19 @@ class HealthView(Body, frozen=True, kw_only=True):
     unhealthy_since: Moment | None
     why: str
     advice: str
+    warning: str
 
 
 class DeploymentView(Body, frozen=True, kw_only=True):
-    """A model at a provider, with its clearance. `costs`, `sees`, `runs` and `can` say it in words."""
+    """A model at a provider, with its clearance. `costs`, `sees`, `runs` and `can` say it in words.
+
+    Args:
+        vendor: the company that bills its calls; empty for the organisation's own machines.
+    """
 
     id: str
     provider: str
+    vendor: str
     model: str
     custody: Literal["any", "organisation"]
     level: str
@@ -107,7 +114,7 @@ async def list_models(gateway: Gateway, request: Request) -> ModelList:
     """List aliases and the deployments behind them, for what, and how they are."""
     catalogue = gateway.catalogues(request.tenant)
     is_told_all = request.allows(CONFIG_READ, Resource("config", request.tenant))
-    views = _Views(request, await gateway.sightings(request.tenant), is_told_all=is_told_all)
+    views = _Views(gateway, request, await gateway.sightings(request.tenant), is_told_all=is_told_all)
     names = visible_aliases(catalogue, request.by.principal)
     models = [views.model(catalogue.aliases[name], catalogue) for name in names]
     used = {one for alias in catalogue.aliases.values() for one in alias.deployments}
@@ -120,7 +127,11 @@ async def list_models(gateway: Gateway, request: Request) -> ModelList:
 class _Views:
     """Makes the views of one answer."""
 
-    def __init__(self, request: Request, sightings: Mapping[str, Sighting], *, is_told_all: bool) -> None:
+    def __init__(
+        self, gateway: Gateway, request: Request, sightings: Mapping[str, Sighting], *, is_told_all: bool
+    ) -> None:
+        self._providers = gateway.providers
+        self._why_unset = gateway.secrets.why_unset
         self._request = request
         self._sightings = sightings
         self._is_told_all = is_told_all
@@ -147,6 +158,7 @@ class _Views:
         return DeploymentView(
             id=deployment.id,
             provider=deployment.provider,
+            vendor=self._vendor(deployment),
             model=deployment.model,
             custody=custody_of(deployment),
             level=clearance.level.name.lower(),
@@ -161,10 +173,17 @@ class _Views:
             can=list(ability_words(capability)),
             context_tokens=capability.context_tokens,
             output_tokens=capability.output_tokens,
-            health=self._health(self._sightings.get(deployment.id, NEVER_SEEN)),
+            health=self._health(deployment, self._sightings.get(deployment.id, NEVER_SEEN)),
         )
 
-    def _health(self, seen: Sighting) -> HealthView:
+    def _vendor(self, deployment: Deployment) -> str:
+        provider = self._providers.get(deployment.provider)
+        if provider is None or deployment.clearance.custody is Custody.ORGANISATION:
+            return ""
+        options = provider.options_of(deployment)
+        return provider.vendor_at(provider.address(deployment.base_url, options), options)
+
+    def _health(self, deployment: Deployment, seen: Sighting) -> HealthView:
         return HealthView(
             state=seen.state(self._now),
             answered_at=seen.answered_at,
@@ -173,6 +192,7 @@ class _Views:
             unhealthy_since=seen.unhealthy_since,
             why=seen.why if self._is_told_all else "",
             advice=seen.advice if self._is_told_all else "",
+            warning=(self._why_unset(deployment.key or "") or "") if self._is_told_all else "",
         )
 
     def _masking(self, deployment: Deployment) -> Masking:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
+from headgate.admin.money import money_words
 from headgate.gateway.specs import CATEGORIES
 from headgate.kernel.labels import UNSCANNED, Clearance, Custody, pseudonymous
 from headgate.wire.model_call import KINDS, Capability, Deployment, Price
@@ -16,13 +18,16 @@ _CATEGORY_WORDS = {
     "secret": "passwords and keys",
 }
 _UNTOLD = ("count_tokens", "raw")
-HEALTH_WORDS = {
-    "ok": "ok",
-    "cooling_down": "cooling down",
-    "failing": "failing",
-    "unknown": "not called lately",
-}
-"""The states of `board.Sighting` in words."""
+_HEALTH_WORDS = {"ok": "ok", "cooling_down": "failing", "failing": "failing", "unknown": "not called lately"}
+"""The states of `board.Sighting` in words. Only routing tells the two that fail apart."""
+
+
+def health_words(health: Mapping[str, Any]) -> str:
+    """Return the health of a deployment, as the API has it, such as `unhealthy since 2026-11-30 08:15 UTC`."""
+    since = health["unhealthy_since"]
+    if since is None:
+        return _HEALTH_WORDS[health["state"]]
+    return f"unhealthy since {datetime.fromisoformat(since).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def price_words(price: Price | None) -> str:
@@ -57,11 +62,7 @@ def _unit_words(unit: str) -> str:
 def _money(micros: int | None, currency: str) -> str:
     if micros is None:
         return "unknown"
-    if micros == 0:
-        return "free"
-    whole, rest = divmod(micros, 1_000_000)
-    cents = f"{rest:06d}".rstrip("0").ljust(2, "0")
-    return f"${whole:,}.{cents}" if currency == "USD" else f"{whole:,}.{cents} {currency}"
+    return money_words(micros, currency) if micros else "free"
 
 
 class Masking(NamedTuple):

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from headgate.admin.client import client_at, url_option
+from headgate.admin.money import money_words
 from headgate.admin.printing import as_json_option, plural, print_rows
 
 
@@ -40,7 +41,7 @@ def calibrate(alias: str, days: int, is_applied: bool, url: str | None, as_json:
 
 def _print(found: dict[str, Any]) -> None:
     rows = [
-        {**one, "bad share": f"{one['bad_share']:.1%}", "cost": f"{one['cost_micros'] / 1_000_000:,.4f}"}
+        {**one, "bad share": f"{one['bad_share']:.1%}", "cost": money_words(one["cost_micros"], found["currency"])}
         for one in found["tiers"]
     ]
     print_rows(rows, ("deployment", "calls", "failed", "again", "bad", "good", "bad share", "cost"), as_json=False)
@@ -55,7 +56,7 @@ def saved_words(found: dict[str, Any]) -> str:
     if found["saved_micros"] is None:
         return "What this saved is unknown, as prices are missing."
     premium = found["tiers"][-1]["deployment"]
-    return f"Saved {found['saved_micros'] / 1_000_000:,.4f} {found['currency']} against sending all to {premium}."
+    return f"Saved {money_words(found['saved_micros'], found['currency'])} against sending all to {premium}."
 
 
 def lost_words(found: dict[str, Any]) -> str:

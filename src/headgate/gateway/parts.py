@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from headgate.gateway.health import Health
 from headgate.gateway.outcomes import OutcomeReader
 from headgate.kernel.errors import Unavailable
 from headgate.kernel.identity import TenantId
+from headgate.substrate.secrets import SecretStore
 from headgate.wire.dialects import Dialects
 from headgate.wire.provider import Provider
 
@@ -36,7 +37,7 @@ class Gateway:
     dialects: Dialects
     health: Health
     board: Board
-    secrets: Callable[[str], str]
+    secrets: SecretStore
     outcomes: OutcomeReader
     models: Path
 

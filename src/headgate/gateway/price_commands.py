@@ -29,13 +29,14 @@ def prices(url: str | None, as_json: bool) -> None:
 def _row(one: Mapping[str, Any]) -> dict[str, Any]:
     told = {name: _money(one[f"{name}_micros"]) for name in _RATES}
     longer = f" (more above {one['above_input_tokens'][0]:,} tokens)" if one["above_input_tokens"] else ""
+    unknown = "by the model asked for" if "*" in one["model"] else "unknown"
     return {
         "deployment": one["deployment"],
         "model": f"{one['provider']}/{one['model']}",
         "from": one["since"] or "",
         **told,
         "currency": one["currency"] or "",
-        "price": f"{one['version'] or ('built in' if one['currency'] else 'unknown')}{longer}",
+        "price": f"{one['version'] or ('built in' if one['currency'] else unknown)}{longer}",
     }
 
 

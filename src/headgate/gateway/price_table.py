@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Final, NamedTuple
 
@@ -104,6 +104,26 @@ class PriceTable:
         dates = sorted({date.min, *(row.spec.since for row in rows), *(one.since for one in listed)})
         found = [DatedPrice(day, _at(day, rows, listed, deployment.model)) for day in dates]
         return found if any(one.price is not None for one in found) else ()
+
+
+class ModelPrices:
+    """The prices of deployments that serve every name, by the model that a call asks for.
+
+    Args:
+        at_home: ids of the deployments at their provider's own address.
+    """
+
+    def __init__(self, table: PriceTable, *, at_home: Collection[str]) -> None:
+        self._table = table
+        self._at_home = at_home
+        self._history = lru_cache(maxsize=1024)(self._find)
+
+    def at(self, deployment: Deployment, model: str, *, day: date) -> Price | None:
+        """Return the price of a model at a deployment on a day."""
+        return price_at(self._history(deployment, model), day)
+
+    def _find(self, deployment: Deployment, model: str) -> Sequence[DatedPrice]:
+        return self._table.history(replace(deployment, model=model), is_at_home=deployment.id in self._at_home)
 
 
 def _at(day: date, rows: Sequence[_Row], listed: Sequence[DatedPrice], model: str) -> Price | None:

@@ -146,7 +146,9 @@ def _unanswered(cause: BaseException) -> Reason | None:
             )
         case Unavailable():
             return Reason(
-                "key_missing", f"The credential cannot be read: {cause.message}.", "Set it on Headgate's machine."
+                "key_missing",
+                f"The credential cannot be read: {cause.message}.",
+                "Set it for Headgate, and restart Headgate if it is an environment variable.",
             )
         case Invalid():
             return Reason("configuration", f"{cause.message.rstrip('.')}.", "Correct the deployment.")

@@ -42,7 +42,7 @@ def plan(call: ModelCall, *, alias: Alias, catalogue: Catalogue, use_case: UseCa
     """
     candidates: list[Deployment] = []
     skipped: list[Skipped] = []
-    for deployment in catalogue.candidates(alias):
+    for deployment in catalogue.candidates(alias, asked=call.model):
         if (why := _obstacle(deployment, use_case, labelled)) is not None:
             skipped.append(Skipped(deployment.id, why))
         elif (why := _inability(call, deployment)) is not None:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
-from headgate.admin.bodies import AliasName, Level, Name, Text
+from headgate.admin.bodies import AliasName, Currency, Level, Name, Text
 from headgate.gateway.cache_rules import CacheRule, CacheScope
 from headgate.gateway.catalogue import ANY, Alias
 from headgate.gateway.durations import Duration, seconds_of
@@ -55,7 +55,14 @@ class ClearanceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     custody: Literal["any", "organisation"] = "any"
 
 
-ImageKind = Annotated[str, msgspec.Meta(pattern="^[a-z0-9_-]{1,20}(/[a-z0-9_-]{1,20})?$", max_length=41)]
+ImageKind = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^[a-z0-9_-]{1,20}(/[a-z0-9_-]{1,20})?$",
+        max_length=41,
+        description="A size, such as 1024x1024, or a quality and a size, such as high/1024x1024.",
+    ),
+]
 """A size of images, such as `1024x1024`, or a quality and a size, such as `high/1024x1024`."""
 
 Each = Annotated[Decimal, msgspec.Meta(description="Money for one unit, such as 0.04.")]
@@ -82,7 +89,7 @@ class PriceSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     fit a call add up.
     """
 
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
+    currency: Currency = "USD"
     input: Money | None = None
     output: Money | None = None
     cache_read: Money | None = None

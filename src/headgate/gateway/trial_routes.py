@@ -117,7 +117,7 @@ async def _subjects(gateway: Gateway, request: Request, body: TrialRequest) -> S
         draft = await gateway.library.draft(_spec(body.entry), tenant=request.tenant)
         return [_Subject(*draft)]
     if body.alias is not None:
-        return [_Subject(one) for one in catalogue.candidates(catalogue.alias(body.alias))]
+        return [_Subject(one) for one in catalogue.candidates(catalogue.alias(body.alias), asked=body.model or "")]
     found = catalogue.deployments.get(body.deployment or "")
     if found is None:
         raise NotFound(f"there is no deployment {body.deployment!r} that can be used", param="deployment")

@@ -378,7 +378,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A mistake in an edit.
+    """A mistake in an edit, or a warning about it.
 
     Args:
         section, id: of the entry at fault.

@@ -144,11 +144,12 @@ def _deployment(
         move.note(about, f"not moved: no provider for {named!r} is installed.")
         return None
     if "*" in model:
-        if "/" in str(entry.get("model_name")):
+        before, slash, _ = str(entry.get("model_name")).partition("/")
+        if slash and before != origin.provider:
             move.note(
                 about,
-                "the provider gets the whole name that the client asks for, with the part before the slash;"
-                " let clients ask without it, or list the models.",
+                f"the provider gets the whole name that the client asks for, with {before}/ before it; let clients ask"
+                f" for {origin.provider}/NAME, which reaches it as NAME, or list the models.",
             )
         model = "*"
     added_id = move.free_id("deployment", str(entry.get("model_name") or model).replace("*", "any"))

@@ -10,7 +10,7 @@ from headgate.kernel.pipeline import Pipeline
 from headgate.notices.commands import COMMANDS
 from headgate.notices.queue import NoticeQueue
 from headgate.notices.routes import OPERATIONS, Notices
-from headgate.notices.sections import NotificationSection
+from headgate.notices.sections import NotificationSection, unset_secrets
 from headgate.notices.sender import NoticeSender
 from headgate.notices.verbs import NOTICE_SEND, VERBS
 
@@ -37,6 +37,7 @@ async def open_notices(platform: Platform, stack: AsyncExitStack) -> Opened:
         sections=(NotificationSection(),),
         jobs={"queue": send},
         offers=[NOTIFY.by(queue.notify)],
+        warnings=lambda edit: unset_secrets(edit, platform.secrets),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,8 +13,10 @@ from headgate.kernel.ports import Change, Edit, Fault
 from headgate.notices import store
 from headgate.notices.destinations import Destination, refuse_destination
 from headgate.substrate.declarative import decode_table
+from headgate.substrate.secrets import SecretStore
 
 NAME = "notification"
+_SECRETS = ("url", "secret", "login")
 
 
 class NotificationSection:
@@ -87,6 +89,14 @@ class NotificationSection:
         """As `EntrySection.remove_entry`."""
         if not await store.delete(transaction, entry_id, tenant=tenant):
             raise NotFound(f"there is no {NAME} {entry_id!r}", param="entry")
+
+
+def unset_secrets(edit: Edit, secrets: SecretStore) -> Iterator[Fault]:
+    """Yield a warning for each reference of a changed destination to an environment variable that is not set."""
+    for table in edit.named.get(NAME, ()):
+        for key in _SECRETS:
+            if (why := secrets.why_unset(str(table.get(key, "")))) is not None:
+                yield Fault(NAME, str(table["id"]), f"{why}; until then its messages fail")
 
 
 def _differences(one: Destination, other: Destination) -> list[str]:

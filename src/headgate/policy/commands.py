@@ -11,6 +11,7 @@ import click
 
 from headgate.admin import completion
 from headgate.admin.client import client_at, url_option
+from headgate.admin.money import money_words
 from headgate.admin.printing import as_json_option, plural, print_rows
 from headgate.kernel.errors import Invalid
 from headgate.policy.approval_commands import approvals
@@ -162,7 +163,7 @@ def _limits_of(key: Mapping[str, Any]) -> str:
     if key["requests_per_minute"] is not None:
         limits.append(f"{key['requests_per_minute']:,} a minute")
     if key["cost_micros_per_day"] is not None:
-        limits.append(f"{key['cost_micros_per_day'] / 1_000_000:,.2f} {key['currency']} a day")
+        limits.append(f"{money_words(key['cost_micros_per_day'], key['currency'])} a day")
     return ", ".join(limits) or "no limits"
 
 

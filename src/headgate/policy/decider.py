@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -144,11 +145,28 @@ def _advice(action: Action[Any, Any, Any], verdict: Verdict, standing: Standing,
         return f"The use case {action.context.use_case.id} is not registered. Ask an administrator to register it."
     roles = roles_permitting(action.verb, rules) - _MACHINE_ROLES - action.principal.roles
     if not roles:
-        return ""
+        return _rule_needed(action) if action.verb.attributes else ""
     # The administrator's role gives the most, so it is named last.
     *others, last = sorted(roles, key=lambda role: (role == ADMIN, role))
     wanted = f"one of the roles {', '.join(others)} or {last}" if others else f"the role {last}"
     return f"Your role does not allow this. Ask an administrator for {wanted}."
+
+
+def _rule_needed(action: Action[Any, Any, Any]) -> str:
+    """Return the rule that would allow an action on a resource with attributes of its own."""
+    resource, verb = action.resource, action.verb.name
+    told = {name: value for name in action.verb.attributes if isinstance(value := resource.attributes.get(name), str)}
+    wanted = " && ".join(f"resource.{name} == {_quoted(value)}" for name, value in {"id": resource.id, **told}.items())
+    return (
+        f"No rule allows {verb} on {_quoted(f'{resource.kind}:{resource.id}')}. Ask an administrator for a rule such as"
+        f" permit (principal, action == Headgate::Action::{_quoted(verb)}, resource) when"
+        f" {{ principal.id == {_quoted(action.principal.id)} && {wanted} }};"
+    )
+
+
+def _quoted(text: str) -> str:
+    """Return a string of Cedar, cut to a readable length."""
+    return json.dumps(text[:200])
 
 
 def sentence_on(decision: Decision) -> str:

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import msgspec
 
-from headgate.admin.bodies import AliasName, Body, Moment, Name, PrincipalName, Text
+from headgate.admin.bodies import AliasName, Body, Currency, Moment, Name, PrincipalName, Text
 from headgate.admin.callers import AdminCaller
 from headgate.admin.checks import refuse_unknown
 from headgate.admin.commands import Facts, digest_of, summary
+from headgate.admin.money import money_words
 from headgate.admin.operations import Operation
 from headgate.admin.requests import Request
 from headgate.admin.sessions import let_in_by
@@ -39,7 +40,6 @@ _NO_CALLS = (ADMINISTRATION, JOBS)
 
 _PerMinute = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 _PerDay = Annotated[int, msgspec.Meta(ge=0, le=10**15)]
-_Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 
 
 class NewKey(Body, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class NewKey(Body, frozen=True, kw_only=True):
     expires_at: Moment | None = None
     requests_per_minute: _PerMinute | None = None
     cost_micros_per_day: _PerDay | None = None
-    currency: _Currency = "USD"
+    currency: Currency = "USD"
 
 
 class KeyRotation(Body, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ class NewLimits(Body, frozen=True, kw_only=True):
 
     requests_per_minute: _PerMinute | msgspec.UnsetType | None = msgspec.UNSET
     cost_micros_per_day: _PerDay | msgspec.UnsetType | None = msgspec.UNSET
-    currency: _Currency | msgspec.UnsetType = msgspec.UNSET
+    currency: Currency | msgspec.UnsetType = msgspec.UNSET
     expires_at: Moment | msgspec.UnsetType | None = msgspec.UNSET
 
 
@@ -267,7 +267,7 @@ def _limits_in_words(key: ApiKey) -> str:
     if key.limits.requests_per_minute is not None:
         limits.append(f"{key.limits.requests_per_minute:,} a minute")
     if key.limits.spend_micros_per_day is not None:
-        limits.append(f"{key.limits.spend_micros_per_day / 1_000_000:.2f} {key.limits.currency} a day")
+        limits.append(f"{money_words(key.limits.spend_micros_per_day, key.limits.currency or '')} a day")
     if key.expires_at is not None:
         limits.append(f"until {key.expires_at:%Y-%m-%d %H:%M} UTC")
     return ", ".join(limits) or "none"

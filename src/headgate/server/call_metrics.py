@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from headgate.kernel.ports import Recorder, Ticket
-from headgate.kernel.record import Closing, Opening
+from headgate.kernel.record import Closing, Fact, Opening
 from headgate.server.failed_calls import log_failed_call
 from headgate.server.metrics import Family, Sample
 from headgate.wire.model_call import MODEL_DISPATCH, MODEL_INVOKE, MODEL_PASS
@@ -151,6 +151,8 @@ class CallMetrics:
         self._series: dict[CallKey, CallSeries] = {}
         self._attempts: Counter[tuple[str, str, str]] = Counter()
         self._fallbacks: Counter[tuple[str, str]] = Counter()
+        self._cache: Counter[tuple[str, str, str]] = Counter()
+        self._hedges: Counter[tuple[str, str, str]] = Counter()
         self._masked: Counter[tuple[str, str]] = Counter()
         self._refusals: Counter[tuple[str, str]] = Counter()
 
@@ -183,6 +185,18 @@ class CallMetrics:
         counters: tuple[tuple[str, str, tuple[str, ...], Mapping[tuple[str, ...], int]], ...] = (
             ("headgate_attempts", "Attempts at a deployment.", ("deployment", "outcome"), self._attempts),
             ("headgate_fallbacks", "Further attempts of calls after a failed one.", ("alias",), self._fallbacks),
+            (
+                "headgate_cache",
+                "Calls that met a cache: hit, miss, bypass or stored.",
+                ("alias", "result"),
+                self._cache,
+            ),
+            (
+                "headgate_hedges",
+                "Second attempts beside a slow first one: sent or won.",
+                ("alias", "result"),
+                self._hedges,
+            ),
             ("headgate_masked_values", "Masked values by kind.", ("kind",), self._masked),
             ("headgate_refusals", "Refused actions by rule, limit or mistake.", ("rule",), self._refusals),
         )
@@ -199,11 +213,24 @@ class CallMetrics:
         attempts = facts.get("attempts")
         if attempts is not None and attempts != 1:
             self._fallbacks[key.tenant, self._name("alias", key.tenant, alias)] += int(attempts) - 1
+        if "cache" in facts or "hedges" in facts:
+            self._helps(key.tenant, self._name("alias", key.tenant, alias), facts)
         for name in facts:
             if name[:_MASKED_CHARS] == _MASKED:
                 _count(self._masked, opening.tenant, name[_MASKED_CHARS:], by=int(facts[name] or 0))
         if closing.outcome in _FAILED:
             log_failed_call(opening, closing)
+
+    def _helps(self, tenant: str, alias: str, facts: Mapping[str, Fact]) -> None:
+        """Count what the cache and hedging did for a call."""
+        if "cache" in facts:
+            self._cache[tenant, alias, str(facts["cache"])] += 1
+        if facts.get("cache_stored"):
+            self._cache[tenant, alias, "stored"] += 1
+        if "hedges" in facts:
+            self._hedges[tenant, alias, "sent"] += 1
+        if facts.get("hedge_won"):
+            self._hedges[tenant, alias, "won"] += 1
 
     def _series_of(self, key: CallKey) -> CallSeries:
         """Return the series of labels that were not seen before, or the one of the labels that stand for them."""

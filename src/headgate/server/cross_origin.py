@@ -11,7 +11,10 @@ from collections.abc import Iterable
 from headgate.server.asgi import Pairs, Scope
 from headgate.wire.plane import Plane
 
-_OURS = ("x-headgate-record", "x-headgate-labels", "x-headgate-deployment", "x-headgate-dropped", "x-headgate-approval")
+_OURS = (
+    *("x-headgate-record", "x-headgate-labels", "x-headgate-deployment", "x-headgate-dropped", "x-headgate-approval"),
+    *("x-headgate-cost", "x-headgate-cache", "age"),
+)
 _RETRIES = ("retry-after", "retry-after-ms", "x-should-retry")
 _MAX_REQUESTED_CHARS = 4096
 _LASTS_S = 600

@@ -70,6 +70,7 @@ _NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 _STREAM_HEADERS = ((b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering", b"no"))
 _NEW_ANSWER: Mapping[str, str] = MappingProxyType({BYPASS: "no"})
 _MOST_PARAMETERS = 100
+_UNIT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -490,12 +491,17 @@ def with_request_id(told: tuple[tuple[str, str], ...], *, plane: Plane, otherwis
 
 
 def gate_headers(run: Run[Any, Any, Any]) -> list[tuple[str, str]]:
-    """Return the response headers with the gate's decision; the labels are an upper bound."""
+    """Return the response headers with the gate's decision; the labels are an upper bound.
+
+    The cost is known before a whole answer is sent, and not when a stream begins.
+    """
     labels: Labels = run.labelled.labels.join(run.output_labels)
     headers = [("x-headgate-record", str(run.record_id)), ("x-headgate-labels", str(labels))]
     deployment = run.facts.get("deployment")
     if deployment:
         headers.append(("x-headgate-deployment", str(deployment)))
+    if (cost := run.measures.cost_micros) is not None and run.measures.currency:
+        headers.append(("x-headgate-cost", f"{cost // _UNIT}.{cost % _UNIT:06d} {run.measures.currency}"))
     if "cache" in run.facts:
         headers += _cache_headers(run)
     if "dropped" in run.facts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -111,6 +111,7 @@ class HealthParts:
         set_aside: number of journal frames that could not be shipped.
         logs: the state of each tenant's log.
         deployments: the last known health of every deployment.
+        uses: yields the metrics of budgets and batches.
     """
 
     worker: str
@@ -130,6 +131,7 @@ class HealthParts:
     set_aside: Callable[[], int] = int
     logs: Callable[[], Mapping[TenantId, LogState]] = dict[TenantId, LogState]
     deployments: Callable[[], Sequence[DeploymentState]] = tuple
+    uses: Callable[[], Iterable[Family]] = tuple
 
 
 class DatabaseWatch:
@@ -307,7 +309,8 @@ class Health:
                 *parts.counts.calls.families(),
                 *self._gauges(),
                 *_of_logs(parts.logs()),
-                _of_deployments(parts.deployments()),
+                *_of_deployments(parts.deployments()),
+                *parts.uses(),
             ],
             backlog_bytes=parts.backlog_bytes(),
             recent=self._recent(),
@@ -361,11 +364,15 @@ def _of_logs(logs: Mapping[TenantId, LogState]) -> list[Family]:
     ]
 
 
-def _of_deployments(deployments: Sequence[DeploymentState]) -> Family:
+def _of_deployments(deployments: Sequence[DeploymentState]) -> Iterator[Family]:
+    told = deployments[:_MOST_DEPLOYMENTS]
     samples = [
         Sample((one.tenant, one.id, state), float(one.state == state))
-        for one in deployments[:_MOST_DEPLOYMENTS]
+        for one in told
         for state in get_args(DeploymentHealth)
     ]
     text = "1 for the state of a deployment: ok, failing, cooling_down or unknown."
-    return Family("headgate_deployment_state", "gauge", text, (TENANT, "deployment", "state"), samples)
+    yield Family("headgate_deployment_state", "gauge", text, (TENANT, "deployment", "state"), samples)
+    unhealthy = [Sample((one.tenant, one.id), float(one.is_unhealthy)) for one in told]
+    text = "1 while the breaker of a deployment is open, so that calls skip it."
+    yield Family("headgate_deployment_unhealthy", "gauge", text, (TENANT, "deployment"), unhealthy)

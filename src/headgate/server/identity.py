@@ -63,7 +63,7 @@ def caller_by_key(
     """
     presented = presented_key(headers, key_headers=key_headers)
     if not presented:
-        raise Unauthenticated("no API key was sent: send `authorization: Bearer KEY`; the first key is in admin.key")
+        raise Unauthenticated("no API key was sent: send `authorization: Bearer KEY`")
     snapshot = holder.current
     found = authenticate(presented, snapshot, clock.now())
     use_case = found.use_case

@@ -63,6 +63,8 @@ class DeploymentState(msgspec.Struct, frozen=True):
     tenant: str
     id: str
     state: DeploymentHealth
+    is_unhealthy: bool = False
+    """Whether calls skip it."""
 
 
 class Recent(msgspec.Struct, frozen=True):

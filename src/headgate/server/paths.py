@@ -7,6 +7,7 @@ format, never a page of the console.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -196,7 +197,10 @@ class Paths:
         said = f"{scope['method']} {scope['path'][:200]} is not offered"
         meant = self._meant(scope["path"])
         if meant is None:
-            return NotFound(f"{said}; this Headgate serves {', '.join(self.served)}")
+            path: str = scope["path"]
+            near = difflib.get_close_matches(path[:200], self.served, n=1, cutoff=0.75)
+            hint = f"; the nearest path is {near[0]}" if near else ""
+            return NotFound(f"{said}{hint}. The page Paths of the documentation lists all paths")
         found = self._exact.get(meant)
         base_path = (self.plane_of(scope) if found is None else found.plane).base_path
         base = (

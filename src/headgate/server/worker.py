@@ -16,6 +16,7 @@ from headgate.admin.turns import Turns
 from headgate.admin.verbs import VERBS
 from headgate.admin.wire_calls import ASKED_BY, WireCalls
 from headgate.assembly import Worker, worker
+from headgate.finops.parts import FinOps
 from headgate.gateway.parts import Gateway
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Recorder
@@ -53,6 +54,7 @@ from headgate.server.refusals import RefusalLimit, Refusals
 from headgate.server.static_files import StaticFiles
 from headgate.server.streams import OpenStreams
 from headgate.server.tracing import TracingRecorder
+from headgate.server.use_watch import UseWatch
 from headgate.substrate.background_jobs import keep_running
 from headgate.substrate.settings import Settings
 from headgate.substrate.telemetry import SpanExporter
@@ -70,6 +72,7 @@ class ServerState:
     model_state: Callable[[], ModelState]
     is_database_up: Callable[[], bool]
     logs: Callable[[], Mapping[TenantId, LogState]]
+    uses: UseWatch
 
 
 @asynccontextmanager
@@ -92,13 +95,15 @@ async def application(settings: Settings, *, model_port: int | None, name: str) 
         database = DatabaseWatch(built.platform.database, built.base.clock)
         console = StaticFiles(importlib.resources.files("headgate.server") / "static")
         logs = LogWatch(built.service(Ledger).reader, built.platform.tenants)
-        state = ServerState(streams, counts, console, model.state, database.is_up, lambda: logs.states)
+        uses = use_watch(built)
+        state = ServerState(streams, counts, console, model.state, database.is_up, lambda: logs.states, uses)
         health = health_of(built, state, name=name)
         jobs: dict[str, Job] = {
             "streams": streams.sweep_forever,
             "model": model.run_forever,
             "database": database.run_forever,
             "logs": logs.run_forever,
+            "uses": uses.run_forever,
             "metrics": health.publish_forever,
         }
         if endpoint is not None:
@@ -195,6 +200,8 @@ def _server_parts(worker: Worker, state: ServerState, health: Health, refusals: 
         records=worker.service(Ledger).reader,
         database=worker.platform.database,
         sections=worker.sections,
+        warnings=worker.warnings,
+        why_unset=worker.platform.secrets.why_unset,
         verbs=[
             *(("server", verb) for verb in VERBS),
             *((one.name, verb) for one in worker.features for verb in one.verbs),
@@ -233,8 +240,14 @@ def health_of(worker: Worker, state: ServerState, *, name: str) -> Health:
             board=SharedMetrics(settings.metrics_folder, worker=name, clock=clock),
             logs=state.logs,
             deployments=lambda: _deployments(worker),
+            uses=state.uses.families,
         )
     )
+
+
+def use_watch(worker: Worker) -> UseWatch:
+    """Return the watch of budgets and batches, for metrics."""
+    return UseWatch(worker.service(FinOps), worker.platform.database, worker.platform.tenants)
 
 
 def _is_known(worker: Worker, kind: str, tenant: TenantId, name: str) -> bool:
@@ -254,8 +267,9 @@ def _deployments(worker: Worker) -> list[DeploymentState]:
     found: list[DeploymentState] = []
     for tenant in worker.platform.tenants():
         for deployment in gateway.catalogues(tenant).deployments.values():
-            state = gateway.board.seen(deployment.id, tenant=tenant).state(worker.base.clock.now())
-            found.append(DeploymentState(tenant, deployment.id, state))
+            seen = gateway.board.seen(deployment.id, tenant=tenant)
+            state, is_unhealthy = seen.state(worker.base.clock.now()), seen.unhealthy_since is not None
+            found.append(DeploymentState(tenant, deployment.id, state, is_unhealthy))
     return found
 
 

@@ -18,6 +18,7 @@ import msgspec
 from headgate.kernel.errors import Invalid, TooLarge
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Change, ConfigSection
+from headgate.substrate.misfits import misfit_of, type_at
 
 _T = TypeVar("_T")
 
@@ -26,7 +27,6 @@ MAX_ENTRIES = 10_000
 _MAX_BYTES = 4 << 20
 _MAX_DOTS = 200
 _QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
-_VALIDATION_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`")
 _WRONG_CHOICE = re.compile(r"nvalid enum value '(?P<value>[^']*)'")
 _MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]*)`")
@@ -155,27 +155,25 @@ def decode_table(table: Any, of: type[_T], *, section: str) -> list[_T]:
     try:
         return msgspec.convert(rows, list[of], strict=True)
     except msgspec.ValidationError as error:
-        raise _as_invalid(str(error), of, section) from error
+        raise _as_invalid(error, of, section) from error
 
 
-def _as_invalid(text: str, of: type[Any], section: str) -> Invalid:
-    path = ""
-    if found := _VALIDATION_PATH.search(text):
-        path, text = found["path"], text[: found.start()]
-    where, below = section + path, path.partition("]")[2]
-    if unknown := _UNKNOWN_FIELD.search(text):
+def _as_invalid(error: msgspec.ValidationError, of: type[Any], section: str) -> Invalid:
+    misfit = misfit_of(error, of, item=r"\[\d+\]")
+    where, below = section + misfit.path, misfit.path.partition("]")[2]
+    if unknown := _UNKNOWN_FIELD.search(misfit.raw):
         field = unknown["field"]
         return Invalid(f"unknown key{_nearest(field, _fields(of, below))}", param=f"{where}.{field}")
-    if missing := _MISSING_FIELD.search(text):
+    if missing := _MISSING_FIELD.search(misfit.raw):
         return Invalid(f"[[{section}]] needs {missing['field']}", param=f"{where}.{missing['field']}")
-    return Invalid(text[:1].lower() + text[1:] + _choices(text, of, below), param=where)
+    return Invalid(misfit.words + _choices(misfit.raw, of, below), param=where)
 
 
 def _choices(message: str, of: type[Any], path: str) -> str:
     """Return a hint for a wrong choice: the nearest valid value, or all valid values."""
     if not (wrong := _WRONG_CHOICE.search(message)):
         return ""
-    info = _type_at(of, path)
+    info = type_at(of, path)
     options = getattr(info, "types", (info,))
     known = [str(value) for one in options for value in getattr(one, "values", ())]
     return _nearest(wrong["value"], known) if known else ""
@@ -183,19 +181,7 @@ def _choices(message: str, of: type[Any], path: str) -> str:
 
 def _fields(of: type[Any], path: str) -> Sequence[str]:
     """Return the fields of the struct at a dotted path below `of`."""
-    return [field.encode_name for field in getattr(_type_at(of, path), "fields", ())]
-
-
-def _type_at(of: type[Any], path: str) -> Any:
-    """Return msgspec's description of the type at a dotted path below `of`."""
-    info: Any = msgspec.inspect.type_info(of)
-    for step in filter(None, path.replace("[", ".[").split(".")):
-        for field in getattr(info, "fields", ()):
-            if field.encode_name == step:
-                info = field.type
-        if isinstance(info, msgspec.inspect.UnionType):
-            info = next((one for one in info.types if isinstance(one, msgspec.inspect.StructType)), info)
-    return info
+    return [field.encode_name for field in getattr(type_at(of, path), "fields", ())]
 
 
 def _nearest(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:

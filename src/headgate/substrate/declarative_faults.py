@@ -6,15 +6,18 @@ import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, cast
 
 from headgate.kernel.errors import Invalid
 from headgate.kernel.ports import ConfigSection
 from headgate.substrate.declarative import Desired, Source, unknown_section
+from headgate.substrate.misfits import type_at
 
 MOST_FAULTS = 100
 
-_PLACEHOLDER = "x"
+_PLACEHOLDERS = ("unnamed", 1, ["unnamed"])
+"""Values for a missing key, of which one may be of its type."""
 _INDEX = re.compile(r"^(?P<section>[^.\[]+)\[(?P<index>\d+)\]")
 
 
@@ -103,18 +106,24 @@ class _Entries:
 
     def _of_entry(self, entry: Any, place: int) -> Iterator[Invalid]:
         entry = copy.deepcopy(entry)
+        filled: dict[str, int] = {}
         seen: set[str] = set()
-        filled: set[str] = set()
-        while (fault := self._try([entry], [place])) is not None and (param := fault.param or "") not in filled:
+        while (fault := self._try([entry], [place])) is not None:
+            param = fault.param or ""
             if _section(fault) not in (self._section.name, ""):
                 return
-            if param not in seen:
+            if param not in seen and not any(one.startswith(f"{param}.") for one in filled):
                 yield fault
             seen.add(param)
-            if not _drop(entry, param):
-                filled.add(param)
-                if not _fill(entry, param):
+            if param not in filled and _drop(entry, param):
+                continue
+            tried = filled[param] = filled.get(param, -1) + 1
+            placeholders = (*_choices(self._section, param), *_PLACEHOLDERS)
+            if tried < len(placeholders):
+                if not _fill(entry, param, placeholders[tried]):
                     return
+            elif not _drop(entry, param.rpartition(".")[0]):
+                return
 
     def _try(self, entries: Sequence[Any], places: Sequence[int]) -> Invalid | None:
         """Return the first mistake, with the entry's place in the file; None if there is none."""
@@ -138,17 +147,24 @@ def _index(fault: Invalid) -> int:
     return int(found["index"]) if found else -1
 
 
+def _choices(section: ConfigSection, param: str) -> tuple[Any, ...]:
+    """Return a valid value of a key with few of them."""
+    info = type_at(getattr(section, "entry_type", object), _INDEX.sub("", param))
+    values = (value for one in getattr(info, "types", (info,)) for value in getattr(one, "values", ()))
+    return tuple(islice(values, 1))
+
+
 def _drop(entry: Any, param: str) -> bool:
     """Remove the key at fault from an entry, such as `clearance.level`. Return whether it was there."""
     table, key = _place(entry, param)
     return table.pop(key, None) is not None
 
 
-def _fill(entry: Any, param: str) -> bool:
+def _fill(entry: Any, param: str, value: Any) -> bool:
     """Put a placeholder for a missing key. Return whether the key has a place."""
     table, key = _place(entry, param)
     if key:
-        table[key] = _PLACEHOLDER
+        table[key] = value
     return key != ""
 
 

@@ -75,6 +75,13 @@ class SecretStore:
         except (OSError, ValueError) as error:
             raise Unavailable(f"the credential file {name} cannot be read: {type(error).__name__}") from error
 
+    def why_unset(self, reference: str) -> str | None:
+        """Return why the environment variable of a reference gives no secret; None if it does, and for other texts."""
+        scheme, _, name = reference.partition(":")
+        if scheme != "env" or self._environment.get(name):
+            return None
+        return f"the environment variable {name} is not set; set it for Headgate, and restart Headgate"
+
     def _check_opened(self, file: BinaryIO, path: Path) -> None:
         """Refuse an opened file in a forbidden folder.
 

@@ -37,7 +37,8 @@ from headgate.server.disconnect import DISCONNECT, Disconnect
 from headgate.server.health import Counts, DatabaseWatch, LogWatch
 from headgate.server.static_files import StaticFiles
 from headgate.server.streams import OpenStreams
-from headgate.server.worker import ServerState, application_of, health_of
+from headgate.server.use_watch import UseWatch
+from headgate.server.worker import ServerState, application_of, health_of, use_watch
 from headgate.substrate.database import Database
 from headgate.substrate.settings import Settings
 from headgate.testing.postgres import TemporaryDatabase
@@ -58,6 +59,7 @@ class House:
     worker: assembly.Worker
     simulator: Simulator
     database: TemporaryDatabase
+    uses: UseWatch
     admin_key: str = field(repr=False, default="")
 
     def client(self, key: str | None = None, *, peer: str = "127.0.0.1", **headers: str) -> httpx2.AsyncClient:
@@ -188,15 +190,17 @@ async def open_house(
         assembly.worker(
             settings, model_port=simulator.port, watch=watch, performers=performers, features=features
         ) as worker,
-        _application(worker, console, counts) as app,
+        _application(worker, console, counts, uses := use_watch(worker)) as app,
     ):
-        house = House(app, worker, simulator, database)
+        house = House(app, worker, simulator, database, uses)
         house.admin_key = await house.register(ADMIN, "admin")
         yield house
 
 
 @asynccontextmanager
-async def _application(worker: assembly.Worker, console: Path, counts: Counts) -> AsyncGenerator[Application]:
+async def _application(
+    worker: assembly.Worker, console: Path, counts: Counts, uses: UseWatch
+) -> AsyncGenerator[Application]:
     database = DatabaseWatch(worker.platform.database, worker.base.clock)
     logs = LogWatch(worker.service(Ledger).reader, worker.platform.tenants)
     state = ServerState(
@@ -206,6 +210,7 @@ async def _application(worker: assembly.Worker, console: Path, counts: Counts) -
         lambda: "ready",
         database.is_up,
         lambda: logs.states,
+        uses,
     )
     app = application_of(worker, state, health_of(worker, state, name="0"))
     async with asyncio.TaskGroup() as group:
@@ -214,6 +219,7 @@ async def _application(worker: assembly.Worker, console: Path, counts: Counts) -
             group.create_task(state.streams.sweep_forever()),
             group.create_task(database.run_forever(every_s=0.02)),
             group.create_task(logs.run_forever()),
+            group.create_task(uses.run_forever()),
         ]
         yield app
         for task in tasks:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from headgate.kernel.errors import Invalid
 from headgate.kernel.extensions import Manifest
@@ -194,6 +194,7 @@ class Provider:
             caller.
         dropped_header: the header in which one of our own providers names the fields without
             effect.
+        vendor: the company that serves and bills calls to its default address, such as `Mistral AI`.
         models_path: the path after the base URL of the list of its models, an object with `id`s under
             `data` or with `name`s under `models`; None if it has none.
         on_disconnect: `cancel` if closing the connection stops generation, `drain` if the provider
@@ -218,6 +219,7 @@ class Provider:
     relayed: tuple[str, ...] = ()
     caller_header: str | None = None
     dropped_header: str | None = None
+    vendor: str = ""
     models_path: str | None = None
     on_disconnect: Literal["cancel", "drain"] = "cancel"
 
@@ -241,6 +243,12 @@ class Provider:
     def is_home(self, address: str | None, options: Options) -> bool:
         """Whether an address is the provider's default one."""
         return address is not None and address == self.address(None, options)
+
+    def vendor_at(self, address: str | None, options: Options) -> str:
+        """Return the company at an address: the provider's own, or the host of another address."""
+        if address is None or self.is_home(address, options):
+            return self.vendor or self.manifest.name
+        return urlsplit(address).hostname or address
 
     def is_relayed(self, model: str) -> bool:
         """Whether the machines at `base_url` pass a model's calls on to their vendor."""

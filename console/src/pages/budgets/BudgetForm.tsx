@@ -6,6 +6,7 @@ import { type FormEvent, useState } from "react";
 
 import { api, take } from "../../api/client";
 import { keysQuery, useCasesQuery } from "../../api/queries";
+import { Warnings } from "../../catalogue/PlanLines";
 import { entryQuery } from "../../catalogue/queries";
 import { useDraft } from "../../draft";
 import { Failure, Rows } from "../../elements/page";
@@ -61,30 +62,40 @@ function Form({ stored, version, onDone }: { stored: Entry | null; version: stri
   const client = useQueryClient();
   const [isRemoving, setRemoving] = useState(false);
   const [fields, setFields, forget] = useDraft(`budget:${String(stored?.["id"] ?? "")}`, fieldsOf(stored));
-  const set = (change: Partial<Fields>): void => setFields({ ...fields, ...change });
+  const set = (change: Partial<Fields>): void => {
+    setFields({ ...fields, ...change });
+    plan.reset();
+  };
   const path = { section: "budget", entry: fields.id.trim() };
   const done = (): void => {
     forget();
     void client.invalidateQueries({ queryKey: budgetsQuery.queryKey });
     onDone();
   };
+  const body = { entry: entryOf(fields), version };
   const save = useMutation({
-    mutationFn: () =>
-      take(
-        api.PUT("/api/entries/{section}/{entry}", { params: { path }, body: { entry: entryOf(fields), version } }),
-      ),
+    mutationFn: () => take(api.PUT("/api/entries/{section}/{entry}", { params: { path }, body })),
     onSuccess: done,
+  });
+  const plan = useMutation({
+    mutationFn: () =>
+      take(api.PUT("/api/entries/{section}/{entry}", { params: { path, query: { dry_run: true } }, body })),
+    onSuccess: ({ warnings }) => {
+      if (!warnings?.length) save.mutate();
+    },
   });
   const remove = useMutation({
     mutationFn: () => take(api.DELETE("/api/entries/{section}/{entry}", { params: { path } })),
     onSuccess: done,
   });
+  const warnings = plan.data?.warnings;
   const submit = (event: FormEvent): void => {
     event.preventDefault();
-    save.mutate();
+    if (warnings?.length) save.mutate();
+    else plan.mutate();
   };
   const isConcurrency = fields.unit === "concurrency";
-  const problem = save.error ?? remove.error;
+  const problem = save.error ?? plan.error ?? remove.error;
   return (
     <form onSubmit={submit}>
       <Stack gap="sm">
@@ -161,6 +172,7 @@ function Form({ stored, version, onDone }: { stored: Entry | null; version: stri
             acceptValueOnBlur
           />
         )}
+        <Warnings of={warnings} />
         {problem && <Failure error={problem} title="Nothing was changed" />}
         {isRemoving && (
           <Text size="sm" className={prose.quiet} role="status">
@@ -192,10 +204,10 @@ function Form({ stored, version, onDone }: { stored: Entry | null; version: stri
             </Button>
             <Button
               type="submit"
-              loading={save.isPending}
+              loading={plan.isPending || save.isPending}
               disabled={fields.level !== "organisation" && fields.name.trim() === ""}
             >
-              Save budget
+              {warnings?.length ? "Save budget anyway" : "Save budget"}
             </Button>
           </Group>
         </Group>

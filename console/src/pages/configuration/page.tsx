@@ -6,6 +6,7 @@ import { Suspense, lazy, useMemo } from "react";
 import { useSearchParams } from "react-router";
 
 import { ApiError, type Schemas, api, take } from "../../api/client";
+import { Warnings } from "../../catalogue/PlanLines";
 import { useDraft } from "../../draft";
 import { RecordLink } from "../../elements/RecordLink";
 import { Failure, Notice, PageHead, Rows, Section } from "../../elements/page";
@@ -191,6 +192,7 @@ function Outcome({ plan, title }: { plan: Schemas["EditPlan"]; title: string }) 
       ) : (
         <Changes changes={plan.changes} effects={plan.effects} />
       )}
+      <Warnings of={plan.warnings} />
     </Section>
   );
 }

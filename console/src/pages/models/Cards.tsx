@@ -6,6 +6,7 @@ import { Link } from "react-router";
 
 import type { Schemas } from "../../api/client";
 import { HealthState } from "../../catalogue/HealthState";
+import { State } from "../../elements/record";
 import { formatCount, formatDuration } from "../../format";
 import { useMay } from "../../session";
 import { usageOverviewQuery } from "../../usage/queries";
@@ -131,6 +132,11 @@ function DeploymentFacts({ deployment, place }: { deployment: Deployment; place:
       {health.why && (health.state === "failing" || health.state === "cooling_down") && (
         <Text size="sm" mt={2}>
           {health.why} {health.advice}
+        </Text>
+      )}
+      {health.warning && (
+        <Text size="sm" mt={2}>
+          <State tone="warn" icon="warn">{health.warning}</State>
         </Text>
       )}
       <dl className={`${prose.facts} ${styles.facts}`}>

@@ -21,6 +21,7 @@ Source: docs of the Messages API, "Long requests"; `_calculate_nonstreaming_time
 
 provider = Provider(
     manifest=Manifest(kind="providers", name="anthropic", summary="Anthropic and servers that speak its wire."),
+    vendor="Anthropic",
     base_url="https://api.anthropic.com",
     endpoints={
         "chat": Endpoint("anthropic_messages", "/v1/messages"),

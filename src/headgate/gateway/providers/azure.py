@@ -86,6 +86,7 @@ def api_key(secret: str | None) -> Headers:
 
 provider = Provider(
     manifest=Manifest(kind="providers", name="azure", summary="Azure OpenAI and Azure AI Foundry, API v1."),
+    vendor="Microsoft Azure",
     base_url="https://{resource}.openai.azure.com",
     endpoints={
         "chat": Endpoint("openai_chat", "/openai/v1/chat/completions"),

@@ -18,6 +18,7 @@ provider = Provider(
     manifest=Manifest(
         kind="providers", name="azure_classic", summary="Azure OpenAI, dated API with the deployment in the address."
     ),
+    vendor="Microsoft Azure",
     base_url="https://{resource}.openai.azure.com",
     endpoints={
         "chat": Endpoint("openai_chat", _PATH + "/chat/completions?api-version={api_version}"),

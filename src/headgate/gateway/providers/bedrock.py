@@ -43,6 +43,7 @@ def sign(secret: str | None, request: Unsigned, *, options: Options, now: dateti
 
 provider = Provider(
     manifest=Manifest(kind="providers", name="bedrock", summary="Amazon Bedrock, Converse API."),
+    vendor="Amazon Web Services",
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     base_url_of=address,
     endpoints={

@@ -15,6 +15,7 @@ provider = Provider(
     manifest=Manifest(
         kind="providers", name="bedrock_anthropic", summary="Anthropic's models on Amazon Bedrock, in their own wire."
     ),
+    vendor="Amazon Web Services",
     base_url="https://bedrock-runtime.{region}.amazonaws.com",
     base_url_of=address,
     endpoints={

@@ -12,6 +12,7 @@ from headgate.wire.provider import Endpoint, Provider, bearer
 
 provider = Provider(
     manifest=Manifest(kind="providers", name="cohere", summary="Cohere's platform, compatibility API."),
+    vendor="Cohere",
     base_url="https://api.cohere.ai/compatibility/v1",
     endpoints={
         "chat": Endpoint("openai_chat", "/chat/completions"),

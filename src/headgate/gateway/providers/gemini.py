@@ -13,6 +13,7 @@ def _api_key(secret: str | None) -> Headers:
 
 provider = Provider(
     manifest=Manifest(kind="providers", name="gemini", summary="Google's Gemini API and servers that speak its wire."),
+    vendor="Google",
     base_url="https://generativelanguage.googleapis.com",
     endpoints={
         "chat": Endpoint(

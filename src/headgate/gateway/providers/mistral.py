@@ -10,6 +10,7 @@ from headgate.wire.provider import Endpoint, Provider, bearer
 
 provider = Provider(
     manifest=Manifest(kind="providers", name="mistral", summary="Mistral's platform."),
+    vendor="Mistral AI",
     base_url="https://api.mistral.ai/v1",
     endpoints={
         "chat": Endpoint("openai_chat", "/chat/completions"),

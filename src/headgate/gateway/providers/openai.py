@@ -26,6 +26,7 @@ _OPERATIONS: Final[frozenset[Operation]] = frozenset(
 
 provider = Provider(
     manifest=Manifest(kind="providers", name="openai", summary="OpenAI and servers that speak its wire."),
+    vendor="OpenAI",
     base_url="https://api.openai.com/v1",
     endpoints={
         "chat": Endpoint("openai_chat", "/chat/completions", alternatives=(RESPONSES, COMPLETIONS)),

@@ -125,6 +125,7 @@ def address(options: Options) -> str:
 
 provider = Provider(
     manifest=Manifest(kind="providers", name="vertex", summary="Anthropic's models on Google's Vertex AI."),
+    vendor="Google Cloud",
     base_url="https://{location}-aiplatform.googleapis.com/v1",
     base_url_of=address,
     endpoints={

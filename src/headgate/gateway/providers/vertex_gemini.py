@@ -18,6 +18,7 @@ _MODEL: Final = "/projects/{project}/locations/{location}/publishers/google/mode
 
 provider = Provider(
     manifest=Manifest(kind="providers", name="vertex_gemini", summary="Gemini models on Google's Vertex AI."),
+    vendor="Google Cloud",
     base_url="https://{location}-aiplatform.googleapis.com/v1",
     base_url_of=address,
     endpoints={

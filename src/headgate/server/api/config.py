@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -48,23 +48,40 @@ class ChangeView(Body, frozen=True, kw_only=True):
 
 
 class ConfigPlan(Body, frozen=True, kw_only=True):
-    """What applying the file changes, or changed."""
+    """What applying the file changes, or changed.
+
+    Args:
+        warnings: what it will not do as meant, such as calls that fail because a secret is not set.
+    """
 
     changes: list[ChangeView]
+    warnings: list[str]
     applied: bool
     record: str | None = None
 
 
 class ConfigFaults(Body, frozen=True, kw_only=True):
-    """The mistakes of a file, each with its line and the nearest valid name. Empty if the file can be applied."""
+    """The mistakes of a file, each with its line and the nearest valid name. Empty if the file can be applied.
+
+    Args:
+        warnings: what the file will not do as meant, though it can be applied.
+    """
 
     faults: list[str]
+    warnings: list[str]
 
 
 class ConfigExport(Body, frozen=True, kw_only=True):
     """The configuration in force, as a file that can be applied."""
 
     toml: str
+
+
+class Planned(NamedTuple):
+    """The changes of a plan, and the warnings about them."""
+
+    changes: Sequence[Change]
+    warnings: Sequence[str] = ()
 
 
 async def plan_config(parts: ServerParts, request: Request) -> ConfigPlan:
@@ -94,11 +111,11 @@ async def apply_config(parts: ServerParts, request: Request) -> ConfigPlan:
 
 
 def _applying(parts: ServerParts, caller: AdminCaller, body: ConfigText) -> MakeChange:
-    async def make(tx: Transaction, facts: Facts) -> Sequence[Change]:
+    async def make(tx: Transaction, facts: Facts) -> Planned:
         # Read after the decision: a caller who may not apply a file cannot make us parse one.
         desired = await _read(parts, body)
         planned = await _planned(parts, caller, desired, tx, body=body)
-        facts.update(_counts(planned))
+        facts.update(_counts(planned.changes))
         await desired.apply(tenant=caller.tenant_id, transaction=tx)
         return planned
 
@@ -112,7 +129,7 @@ async def _read(parts: ServerParts, body: ConfigText) -> declarative.Desired:
 
 async def _planned(
     parts: ServerParts, caller: AdminCaller, desired: declarative.Desired, tx: Transaction, *, body: ConfigText
-) -> Sequence[Change]:
+) -> Planned:
     """Plan the file, and refuse all of it if the resulting configuration is invalid."""
     planned = await desired.plan(tenant=caller.tenant_id, transaction=tx)
     sections = config_checks.entry_sections(parts.sections)
@@ -121,7 +138,8 @@ async def _planned(
     if fault is not None:
         place = config_checks.placed(fault, edit.named, text=body.toml, file=body.file)
         raise (Conflict if fault.is_conflict else Invalid)(place.message, param=place.param)
-    return [*planned, *await _taken_over(edit, planned, tx)]
+    changes = [*planned, *await _taken_over(edit, planned, tx)]
+    return Planned(changes, await asyncio.to_thread(config_checks.warnings, parts, edit))
 
 
 async def _taken_over(edit: Edit, planned: Sequence[Change], tx: Transaction) -> list[Change]:
@@ -156,11 +174,12 @@ async def check_config(parts: ServerParts, request: Request) -> ConfigFaults:
         found = await asyncio.to_thread(find_faults, source, parts.sections)
         told = [source.placed(fault).message for fault in found.faults]
         told += await _faults_together(parts, caller, found, source)
-        if not told:
-            await request.rehearse(_applying(parts, caller, body))
+        if told:
+            return ConfigFaults(faults=told, warnings=[])
+        planned: Planned = await request.rehearse(_applying(parts, caller, body))
     except (Invalid, Conflict) as error:
-        return ConfigFaults(faults=[error.message])
-    return ConfigFaults(faults=told)
+        return ConfigFaults(faults=[error.message], warnings=[])
+    return ConfigFaults(faults=[], warnings=list(planned.warnings))
 
 
 async def _faults_together(
@@ -210,10 +229,13 @@ def _counts(planned: Sequence[Change]) -> dict[str, int]:
     return dict(sorted(Counter(f"changes.{one.section}.{one.does}" for one in planned).items()))
 
 
-def plan_view(planned: Sequence[Change], *, record: str | None) -> ConfigPlan:
+def plan_view(planned: Planned, *, record: str | None) -> ConfigPlan:
     """Return the API view of a plan; `record` is set if the plan was applied."""
     return ConfigPlan(
-        changes=[ChangeView(section=one.section, id=one.id, does=one.does, detail=one.detail) for one in planned],
+        changes=[
+            ChangeView(section=one.section, id=one.id, does=one.does, detail=one.detail) for one in planned.changes
+        ],
+        warnings=list(planned.warnings),
         applied=record is not None,
         record=record,
     )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 from headgate.kernel.errors import HeadgateError
 from headgate.kernel.identity import TenantId
 from headgate.kernel.ports import Change, ConfigSection, Document, Edit, EntrySection, Fault
+from headgate.server.api.parts import ServerParts
 from headgate.substrate import declarative
 from headgate.substrate.database import Transaction
 
@@ -80,6 +81,11 @@ def faults(sections: Mapping[str, EntrySection], edit: Edit) -> Iterator[Fault]:
         except Exception as error:
             error.add_note(f"while checking the section [[{name}]]")
             raise
+
+
+def warnings(parts: ServerParts, edit: Edit) -> list[str]:
+    """Return the warnings about a valid edit, each with its entry."""
+    return [f"{one.section.replace('_', ' ')} {one.id}: {one.why}" for one in parts.warnings(edit)]
 
 
 class Placed(NamedTuple):

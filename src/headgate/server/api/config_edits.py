@@ -83,10 +83,15 @@ class EntryChangeView(Body, frozen=True, kw_only=True):
 
 
 class EditPlan(Body, frozen=True, kw_only=True):
-    """What an edit changes, or changed, with the text of each entry before and after."""
+    """What an edit changes, or changed, with the text of each entry before and after.
+
+    Args:
+        warnings: as in `ConfigPlan`.
+    """
 
     changes: list[EntryChangeView]
     effects: list[str]
+    warnings: list[str]
     applied: bool
     record: str | None = None
 
@@ -176,6 +181,7 @@ def _editing(parts: ServerParts, caller: AdminCaller, body: ConfigEdit) -> MakeC
 class _Made(NamedTuple):
     changes: tuple[EntryChange, ...]
     effects: tuple[str, ...]
+    warnings: Sequence[str] = ()
 
 
 def _scope(body: ConfigEdit, sections: Mapping[str, EntrySection]) -> Sequence[str]:
@@ -229,7 +235,8 @@ async def _make(
         if change.does == "remove":
             section = sections[change.section]
             await section.remove_entry(change.id, tenant=caller.tenant_id, transaction=tx)
-    return _Made(changes, tuple(_effects(sections, changes, stored)))
+    warnings = await asyncio.to_thread(config_checks.warnings, parts, edit)
+    return _Made(changes, tuple(_effects(sections, changes, stored)), warnings)
 
 
 def _place(section: str, entry: str, text: str) -> str:
@@ -343,6 +350,7 @@ def _plan(made: _Made, *, record: str | None) -> EditPlan:
     return EditPlan(
         changes=[_entry_view(one) for one in made.changes],
         effects=list(made.effects),
+        warnings=list(made.warnings),
         applied=record is not None,
         record=record,
     )

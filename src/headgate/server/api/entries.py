@@ -16,7 +16,7 @@ from headgate.kernel.errors import Conflict, Invalid, NotFound
 from headgate.kernel.ports import Change, Document, Edit, EntrySection
 from headgate.server import config_history
 from headgate.server.api import config_checks
-from headgate.server.api.config import ConfigPlan, plan_view
+from headgate.server.api.config import ConfigPlan, Planned, plan_view
 from headgate.server.api.noted_changes import change_noted
 from headgate.server.api.parts import ServerParts
 from headgate.substrate.database import Transaction
@@ -91,7 +91,7 @@ async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
     table = {**body.entry, "id": entry_id}
     known = await _stored_entry(parts, request, section, entry_id)
 
-    async def prepare(tx: Transaction) -> tuple[Any, list[Change]]:
+    async def make(tx: Transaction, facts: Facts) -> Planned:
         stored = await config_checks.stored(parts.sections, tx, tenant=caller.tenant_id)
         before = _entry(stored[section.name], entry_id)
         _refuse_stale(section.name, entry_id, before, version=body.version)
@@ -106,13 +106,11 @@ async def put_entry(parts: ServerParts, request: Request) -> ConfigPlan:
         (after,) = section.tables(desired)
         named: Document = {section.name: [after]}
         now = config_checks.after(stored, named, [])
-        _refuse(parts, Edit(caller.tenant_id, caller.principal.id, named, stored, now))
-        return desired, _changes(section, entry_id, before, after)
-
-    async def make(tx: Transaction, facts: Facts) -> list[Change]:
-        desired, changes = await prepare(tx)
+        edit = Edit(caller.tenant_id, caller.principal.id, named, stored, now)
+        _refuse(parts, edit)
         await section.put_entries(desired, tenant=caller.tenant_id, transaction=tx)
-        return changes
+        warnings = await asyncio.to_thread(config_checks.warnings, parts, edit)
+        return Planned(_changes(section, entry_id, before, after), warnings)
 
     if request.switch("dry_run"):
         request.authorise(CONFIG_READ, Resource(section.name, entry_id))
@@ -128,7 +126,7 @@ async def remove_entry(parts: ServerParts, request: Request) -> ConfigPlan:
     """Remove an entry that no other entry uses."""
     caller, section, entry_id = request.by, _section(parts, request), request.path["entry"]
 
-    async def prepare(tx: Transaction) -> list[Change]:
+    async def make(tx: Transaction, facts: Facts) -> Planned:
         stored = await config_checks.stored(parts.sections, tx, tenant=caller.tenant_id)
         if _entry(stored[section.name], entry_id) is None:
             raise NotFound(f"there is no {section.name} {entry_id!r}", param="entry")
@@ -139,12 +137,8 @@ async def remove_entry(parts: ServerParts, request: Request) -> ConfigPlan:
         ):
             raise Conflict(f"{section.name} {entry_id}: {config_checks.in_use(users)}", param="entry")
         _refuse(parts, Edit(caller.tenant_id, caller.principal.id, {}, stored, document))
-        return changes
-
-    async def make(tx: Transaction, facts: Facts) -> list[Change]:
-        changes = await prepare(tx)
         await section.remove_entry(entry_id, tenant=caller.tenant_id, transaction=tx)
-        return changes
+        return Planned(changes)
 
     if request.switch("dry_run"):
         request.authorise(CONFIG_READ, Resource(section.name, entry_id))

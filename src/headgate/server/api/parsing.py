@@ -14,6 +14,7 @@ from headgate.admin.requests import QueryValue
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.server.api.errors import MethodNotAllowed, UnsupportedMediaType
 from headgate.server.asgi import Scope
+from headgate.substrate.misfits import misfit_of
 
 S = TypeVar("S")
 
@@ -109,8 +110,8 @@ def decode_body(raw: bytes, kind: type[S]) -> S:
     try:
         body = msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$")
-        raise Invalid(what[:1].lower() + what[1:], param=where.rstrip("`").lstrip(".") or None) from error
+        misfit = misfit_of(error, kind)
+        raise Invalid(misfit.words, param=misfit.path.lstrip(".") or None) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid("the body is not JSON in UTF-8") from error
     _check_texts(msgspec.to_builtins(body), _MAX_DEPTH)

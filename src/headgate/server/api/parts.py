@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from headgate.gateway.board import Sighting
 from headgate.gateway.catalogue import Catalogues
 from headgate.kernel.action import Verb
 from headgate.kernel.identity import TenantId
-from headgate.kernel.ports import Clock, ConfigSection
+from headgate.kernel.ports import Clock, ConfigSection, Edit, Fault
 from headgate.ledger.reader import LedgerReader
 from headgate.policy.parts import Policy
 from headgate.server.health import Health
@@ -30,6 +30,8 @@ class ServerParts:
         sightings: returns the last known health of a tenant's deployments.
         database: connected as the role `headgate_app`.
         sections: the sections of `headgate.toml` of every feature.
+        warnings: yields warnings about a valid change of the configuration.
+        why_unset: returns why a reference's environment variable gives no secret.
         verbs: pairs of a feature's name and one of its verbs.
         model_state: returns the state of the embedded model process.
         directory: names people.
@@ -42,6 +44,8 @@ class ServerParts:
     records: LedgerReader
     database: Database
     sections: Sequence[ConfigSection]
+    warnings: Callable[[Edit], Iterable[Fault]]
+    why_unset: Callable[[str], str | None]
     verbs: Sequence[tuple[str, Verb[Any, Any, Any]]]
     sessions: Sessions
     refusals: Refusals

@@ -31,7 +31,10 @@ class WorkerView(Body, frozen=True, kw_only=True):
 
 
 class DeploymentStatus(Body, frozen=True, kw_only=True):
-    """A deployment with its last known health, as the page Models has it; `reason` is of its last failure."""
+    """A deployment with its last known health, as the page Models has it.
+
+    `reason` is of its last failure. `warning` is why its calls will fail, known before the first one.
+    """
 
     id: str
     provider: str
@@ -39,7 +42,9 @@ class DeploymentStatus(Body, frozen=True, kw_only=True):
     state: DeploymentHealth
     answered_at: datetime | None
     failed_at: datetime | None
+    unhealthy_since: datetime | None
     reason: str
+    warning: str
 
 
 class LogView(Body, frozen=True, kw_only=True):
@@ -87,7 +92,7 @@ async def get_status(parts: ServerParts, request: Request) -> Status:
     log = parts.health.log_of(tenant)
     sightings, now = await parts.sightings(tenant), parts.clock.now()
     deployments = [
-        _deployment_view(one, sightings.get(one.id, NEVER_SEEN), now)
+        _deployment_view(parts, one, sightings.get(one.id, NEVER_SEEN), now)
         for one in parts.catalogues(tenant).deployments.values()
     ]
     return Status(
@@ -115,7 +120,7 @@ async def _waiting(parts: ServerParts, request: Request) -> int:
     return len(found)
 
 
-def _deployment_view(deployment: Deployment, seen: Sighting, now: datetime) -> DeploymentStatus:
+def _deployment_view(parts: ServerParts, deployment: Deployment, seen: Sighting, now: datetime) -> DeploymentStatus:
     return DeploymentStatus(
         id=deployment.id,
         provider=deployment.provider,
@@ -123,7 +128,9 @@ def _deployment_view(deployment: Deployment, seen: Sighting, now: datetime) -> D
         state=seen.state(now),
         answered_at=seen.answered_at,
         failed_at=seen.failed_at,
+        unhealthy_since=seen.unhealthy_since,
         reason=seen.why,
+        warning=parts.why_unset(deployment.key or "") or "",
     )
 
 
