@@ -120,7 +120,7 @@ MISTAKES = {
     "a network that is not there": ("[[network]]\nid = 'lab'\n" + MODEL + "network = 'lba'\n", 7, "network", "lab"),
     "a rule that is not there": (USE_CASE + "observe = ['mask-secrts']\n", 5, "observe", "mask-secrets"),
     "a rule that cannot observe": (USE_CASE + "observe = ['use-case-expired']\n", 5, "observe", "use-case-expired"),
-    "a wrong type": (USE_CASE.replace("'x'", "7"), 2, "id", "str"),
+    "a wrong type": (USE_CASE.replace("'x'", "7"), 2, "id", "a text"),
     "a secret in place of a reference": (MODEL + "key = 'sk-live-abc'\n", 5, "key", "env:"),
     "no TOML": ("[[use_case]\nid = 'x'\n", 1, "", ""),
     "a key twice": ("[[use_case]]\nid = 'x'\nid = 'y'\n", 3, "", ""),
