@@ -87,7 +87,7 @@ export function Members({ useCase }: { useCase: UseCase }) {
                 />
               </div>
               {/* Lines that appear below the field must not move the button away from a press that has begun. */}
-              <Button type="submit" variant="default" loading={change.isPending} mt={LABEL_HEIGHT}>
+              <Button type="submit" variant="default" loading={change.isPending} mt={{ base: 0, xs: LABEL_HEIGHT }}>
                 Add members
               </Button>
             </Group>
