@@ -7,12 +7,14 @@ from datetime import timedelta
 
 from headgate.admin.features import Feature, Opened, Platform
 from headgate.admin.key_holders import KEY_HOLDERS
+from headgate.admin.provider_batches import PROVIDER_BATCHES
 from headgate.admin.threads import CONVERSATIONS, THREADS
 from headgate.admin.turns import Turns
 from headgate.admin.wire_calls import ASKED_BY, WireCalls
 from headgate.batches import anthropic_routes, openai_routes
 from headgate.batches.commands import COMMANDS
 from headgate.batches.files import Files
+from headgate.batches.handing import Provider
 from headgate.batches.routes import OPERATIONS
 from headgate.batches.running import Runner
 from headgate.batches.service import QUEUE, Batches
@@ -49,7 +51,8 @@ async def open_batches(platform: Platform, stack: AsyncExitStack) -> Opened:
     offers = platform.offers
     turns = Turns(offers.ask(THREADS), offers.ask(CONVERSATIONS), dialects, base.ids)
     calls = WireCalls(dialects=dialects, asked_by=offers.ask(ASKED_BY), turns=turns)
-    runner = Runner(batches, calls, offers.ask(KEY_HOLDERS))
+    provider = Provider(offers.ask(PROVIDER_BATCHES), platform.job_action, base.clock)
+    runner = Runner(batches, calls, offers.ask(KEY_HOLDERS), provider)
     platform.durable.add(Queue(QUEUE, runner.work, at_once=_AT_ONCE, give_up=runner.give_up))
     return Opened(service=batches, jobs={"retention": batches.sweep_forever})
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from headgate.kernel.errors import HeadgateError, Invalid, TooLarge
 from headgate.wire.anthropic_plane import ANTHROPIC
+from headgate.wire.batch_api import Left, raw
 from headgate.wire.openai_plane import OPENAI
 from headgate.wire.plane import Plane
 
@@ -24,8 +25,6 @@ ENDPOINTS = ("/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/com
 MOST_LINES = 50_000
 MOST_LINE_BYTES = 16 << 20
 _MOST_ID_CHARS = 256
-
-Left = Literal["canceled", "expired"]
 
 _REASONS: Mapping[Left, str] = {
     "canceled": "This request was not executed because the batch was cancelled.",
@@ -120,14 +119,14 @@ class OpenAILines:
 
     def succeeded(self, line: Line, body: bytes, *, record: str) -> bytes:
         """As `LineForm.succeeded`."""
-        return self._written(line.custom_id, record, {"status_code": 200, "request_id": record, "body": _raw(body)})
+        return self._written(line.custom_id, record, {"status_code": 200, "request_id": record, "body": raw(body)})
 
     def errored(self, custom_id: str | None, error: HeadgateError, *, record: str) -> bytes:
         """As `LineForm.errored`."""
         if isinstance(error, LineFault):
             return self._written(custom_id, record, None, {"code": error.code, "message": error.message})
         rendered = OPENAI.write_error(error, request_id=record)
-        response = {"status_code": rendered.status, "request_id": record, "body": _raw(rendered.body)}
+        response = {"status_code": rendered.status, "request_id": record, "body": raw(rendered.body)}
         return self._written(custom_id, record, response)
 
     def left(self, custom_id: str | None, why: Left, *, record: str) -> bytes:
@@ -152,12 +151,12 @@ class AnthropicLines:
 
     def succeeded(self, line: Line, body: bytes, *, record: str) -> bytes:
         """As `LineForm.succeeded`."""
-        return _result(line.custom_id, {"type": "succeeded", "message": _raw(body)})
+        return _result(line.custom_id, {"type": "succeeded", "message": raw(body)})
 
     def errored(self, custom_id: str | None, error: HeadgateError, *, record: str) -> bytes:
         """As `LineForm.errored`."""
         rendered = ANTHROPIC.write_error(error, request_id=record)
-        return _result(custom_id, {"type": "errored", "error": _raw(rendered.body)})
+        return _result(custom_id, {"type": "errored", "error": raw(rendered.body)})
 
     def left(self, custom_id: str | None, why: Left, *, record: str) -> bytes:
         """As `LineForm.left`."""
@@ -215,11 +214,6 @@ def _result(custom_id: str | None, result: Any) -> bytes:
     return msgspec.json.encode({"custom_id": custom_id or "", "result": result})
 
 
-def _raw(body: bytes) -> msgspec.Raw:
-    """Return JSON as a part of a line. Its line breaks can only be between its tokens."""
-    return msgspec.Raw(body.replace(b"\n", b" ").replace(b"\r", b" "))
-
-
 class _Requests(msgspec.Struct):
     requests: list[msgspec.Raw]
 
@@ -239,4 +233,4 @@ def file_of_requests(body: bytes) -> bytes:
         raise Invalid("requests: send at least one request", param="requests")
     if len(found.requests) > MOST_LINES:
         raise TooLarge(f"requests: a batch has at most {MOST_LINES:,} requests; send several", param="requests")
-    return b"\n".join(bytes(_raw(bytes(one))) for one in found.requests)
+    return b"\n".join(bytes(raw(bytes(one))) for one in found.requests)

@@ -49,7 +49,7 @@ def batch_view(row: BatchRow, facts: Facts) -> dict[str, Any]:
         "request_counts": {
             "total": row.total,
             "completed": row.succeeded,
-            "failed": row.ended - row.succeeded,
+            "failed": row.errored + row.expired,
         },
         "metadata": facts.metadata,
     }

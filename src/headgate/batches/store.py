@@ -43,7 +43,12 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """A batch; `key` is wrapped, and `facts` are sealed under it. The fields are those of the table."""
+    """A batch; `key` is wrapped, and `facts` are sealed under it. The fields are those of the table.
+
+    Args:
+        handed: the number of lines that went to a provider's own batch.
+        faults: those of a file that was refused as a whole, as JSON.
+    """
 
     id: str
     owner: str
@@ -66,6 +71,8 @@ class BatchRow:
     errored: int = 0
     canceled: int = 0
     expired: int = 0
+    handed: int = 0
+    faults: str = "[]"
     output: str | None = None
     errors: str | None = None
     started_at: datetime | None = None
@@ -190,6 +197,11 @@ async def batches(
 async def start_batch(tx: Transaction, batch_id: str, *, tenant: TenantId, total: int, now: datetime) -> None:
     """Note that a batch has begun, with the number of its lines."""
     await tx.execute(_SQL["start_batch"], {"tenant": tenant, "id": batch_id, "total": total, "now": now})
+
+
+async def note_handed(tx: Transaction, batch_id: str, count: int, *, tenant: TenantId) -> None:
+    """Count lines that went to a provider's batch."""
+    await tx.execute(_SQL["note_handed"], {"tenant": tenant, "id": batch_id, "count": count})
 
 
 async def cancel_batch(tx: Transaction, batch_id: str, *, tenant: TenantId, now: datetime) -> bool:

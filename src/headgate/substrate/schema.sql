@@ -173,7 +173,9 @@ CREATE TABLE batches.batches (
     cancelled_at timestamp with time zone,
     ended_at timestamp with time zone,
     expires_at timestamp with time zone NOT NULL,
-    keeps_until timestamp with time zone NOT NULL
+    keeps_until timestamp with time zone NOT NULL,
+    handed integer DEFAULT 0 NOT NULL,
+    faults text DEFAULT '[]'::text NOT NULL
 );
 
 ALTER TABLE ONLY batches.batches FORCE ROW LEVEL SECURITY;
