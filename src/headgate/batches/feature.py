@@ -19,6 +19,7 @@ from headgate.batches.routes import OPERATIONS
 from headgate.batches.running import Runner
 from headgate.batches.service import QUEUE, Batches
 from headgate.batches.verbs import VERBS
+from headgate.kernel.identity import TenantId
 from headgate.substrate.clock import RandomPool
 from headgate.substrate.durable import Queue
 from headgate.substrate.item_keys import ItemKeys
@@ -52,9 +53,19 @@ async def open_batches(platform: Platform, stack: AsyncExitStack) -> Opened:
     turns = Turns(offers.ask(THREADS), offers.ask(CONVERSATIONS), dialects, base.ids)
     calls = WireCalls(dialects=dialects, asked_by=offers.ask(ASKED_BY), turns=turns)
     provider = Provider(offers.ask(PROVIDER_BATCHES), platform.job_action, base.clock)
-    runner = Runner(batches, calls, offers.ask(KEY_HOLDERS), provider)
+
+    def knows(tenant: TenantId, model: str) -> bool:
+        return any(_matches(name, model) for name in platform.names("alias", tenant))
+
+    runner = Runner(batches, calls, offers.ask(KEY_HOLDERS), provider, knows)
     platform.durable.add(Queue(QUEUE, runner.work, at_once=_AT_ONCE, give_up=runner.give_up))
     return Opened(service=batches, jobs={"retention": batches.sweep_forever})
+
+
+def _matches(alias: str, model: str) -> bool:
+    """Whether an alias, which may be a pattern with one `*`, is that of a model."""
+    before, star, after = alias.partition("*")
+    return model == alias or (bool(star) and model.startswith(before) and model.endswith(after))
 
 
 FEATURE = Feature(

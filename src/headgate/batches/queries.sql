@@ -85,7 +85,7 @@ UPDATE batches.batches SET state = 'cancelling', cancelled_at = %(now)s
 WHERE tenant = %(tenant)s AND id = %(id)s AND ended_at IS NULL AND cancelled_at IS NULL
 
 -- name: end_batch
-UPDATE batches.batches SET state = %(state)s, fault = %(fault)s, output = %(output)s, errors = %(errors)s,
+UPDATE batches.batches SET state = %(state)s, fault = %(fault)s, faults = %(faults)s, output = %(output)s, errors = %(errors)s,
     ended_at = %(now)s
 WHERE tenant = %(tenant)s AND id = %(id)s AND ended_at IS NULL
 

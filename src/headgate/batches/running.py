@@ -7,9 +7,10 @@ on its way when its worker died runs again. A limit that says when to come back 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import structlog
@@ -19,7 +20,7 @@ from headgate.admin.provider_batches import BATCH, LINE, LineLeft
 from headgate.admin.wire_calls import WireCalls
 from headgate.batches import store
 from headgate.batches.handing import Handing, Provider
-from headgate.batches.lines import FORMS, MOST_LINES, Line, LineFault, count_lines, custom_id_of, lines_of
+from headgate.batches.lines import FORMS, Fault, Line, LineFault, count_lines, custom_id_of, faults_of, lines_of
 from headgate.batches.service import Batches, Facts
 from headgate.batches.store import BatchRow, BatchState, EndedLine, FileRow, Outcome
 from headgate.kernel.errors import (
@@ -32,6 +33,7 @@ from headgate.kernel.errors import (
     Unavailable,
     Upstream,
 )
+from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import Labels, parse_labels
 from headgate.kernel.pipeline import Pipeline
 from headgate.substrate.durable import DurableRun, Later, LeaseLost
@@ -61,6 +63,7 @@ class Runner:
     """The work of the queue of batches.
 
     Args:
+        knows: whether a tenant has a model of a name.
         room: for lines on their way.
     """
 
@@ -68,6 +71,7 @@ class Runner:
     calls: WireCalls
     holders: KeyHolders
     provider: Provider
+    knows: Callable[[TenantId, str], bool]
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LINES_AT_ONCE))
 
     async def work(self, run: DurableRun, pipeline: Pipeline) -> None:
@@ -83,11 +87,14 @@ class Runner:
             await self._end(run, row, "failed", fault="the input file was deleted before all of its lines had run")
             return
         text = await batches.files.text(source, tenant=tenant)
+        if row.started_at is None and row.wire == OPENAI.name:
+            faults = await asyncio.to_thread(
+                faults_of, text, FORMS[row.wire], endpoint=row.endpoint, knows=partial(self.knows, tenant)
+            )
+            if faults:
+                await self._end(run, row, "failed", fault=_summary(faults), faults=faults)
+                return
         total = await asyncio.to_thread(count_lines, text)
-        if not 0 < total <= MOST_LINES:
-            fault = f"the input file has {total:,} lines; a batch has 1 to {MOST_LINES:,}"
-            await self._end(run, row, "failed", fault=fault)
-            return
         async with batches.database.transaction(tenant=tenant) as tx:
             await run.hold(tx)
             await store.start_batch(tx, run.id, tenant=tenant, total=total, now=batches.clock.now())
@@ -107,7 +114,10 @@ class Runner:
                 run, row, "failed", fault=f"the batch could not be run: {why}; Headgate's log has its cause"
             )
 
-    async def _end(self, run: DurableRun, row: BatchRow, state: BatchState, *, fault: str = "") -> None:
+    async def _end(
+        self, run: DurableRun, row: BatchRow, state: BatchState, *, fault: str = "", faults: Sequence[Fault] = ()
+    ) -> None:
+        sealed = self.batches.sealed_faults(row, faults, tenant=run.tenant) if faults else None
         tenant, now = run.tenant, self.batches.clock.now()
         files: dict[str, str | None] = {"output": None, "errors": None}
         async with self.batches.database.transaction(tenant=tenant) as tx:
@@ -118,7 +128,7 @@ class Runner:
                     size = await store.size_of_lines(tx, row.id, tenant=tenant, is_output=is_output)
                     if size:
                         files[name] = await self._add_results(tx, current, f"{row.id}_{name}.jsonl", size, run=run)
-            await store.end_batch(tx, row.id, state, tenant=tenant, now=now, fault=fault, **files)
+            await store.end_batch(tx, row.id, state, tenant=tenant, now=now, fault=fault, faults=sealed, **files)
 
     async def _add_results(self, tx: Any, row: BatchRow, name: str, size: int, *, run: DurableRun) -> str:
         """Add a file whose text is the results of a batch."""
@@ -162,7 +172,6 @@ class _Attempt:
     reason: Reason | None = None
     later_s: float | None = None
     error: HeadgateError | None = None
-    _seen: set[str] = field(default_factory=set[str])
     _pauses: int = 0
     _on_way: int = 0
     _lines: Iterator[tuple[int, bytes]] = field(init=False)
@@ -191,7 +200,6 @@ class _Attempt:
 
     async def go(self) -> None:
         """Run lines until all have ended, or none may run now."""
-        self._seen.update(await asyncio.to_thread(self._ids_of_ended))
         try:
             with self.runner.provider.batches.taking(self.row.id, self._handing):
                 async with self._group:
@@ -213,10 +221,6 @@ class _Attempt:
 
     def _fresh(self) -> Iterator[tuple[int, bytes]]:
         return ((number, line) for number, line in lines_of(self.text) if number not in self.ended)
-
-    def _ids_of_ended(self) -> set[str]:
-        ids = (custom_id_of(line) for number, line in lines_of(self.text) if number in self.ended)
-        return {one for one in ids if one is not None}
 
     def _may_go_on(self) -> bool:
         if self.reason is None and self.run.cancelled.is_set():
@@ -271,9 +275,6 @@ class _Attempt:
         form = FORMS[self.row.wire]
         try:
             line = form.read(text, endpoint=self.row.endpoint)
-            if line.custom_id in self._seen:
-                raise LineFault("another line has this custom_id", custom_id=line.custom_id, param="custom_id")
-            self._seen.add(line.custom_id)
         except LineFault as fault:
             return self._result(number, "errored", form.errored(fault.custom_id, fault, record=self._unique(number)))
         tries = 0
@@ -381,6 +382,13 @@ class _Attempt:
         async with self.runner.batches.database.transaction(tenant=tenant) as tx:
             await self.run.hold(tx, is_progress=True)
             await store.add_lines(tx, self.row.id, lines, tenant=tenant, labels=str(self._labels))
+
+
+def _summary(faults: Sequence[Fault]) -> str:
+    """Return the faults in one sentence without content, for people who may not read the file."""
+    first = faults[0]
+    where = "" if first.line is None else f" in line {first.line}"
+    return f"the input file was refused: {first.code}{where}" + (f", and {len(faults) - 1} more" if faults[1:] else "")
 
 
 def _pause_s(error: HeadgateError, tries: int) -> float | None:

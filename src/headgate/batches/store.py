@@ -47,7 +47,7 @@ class BatchRow:
 
     Args:
         handed: the number of lines that went to a provider's own batch.
-        faults: those of a file that was refused as a whole, as JSON.
+        faults: those of a file that was refused as a whole, sealed; None if it was not.
     """
 
     id: str
@@ -72,7 +72,7 @@ class BatchRow:
     canceled: int = 0
     expired: int = 0
     handed: int = 0
-    faults: str = "[]"
+    faults: bytes | None = field(default=None, repr=False)
     output: str | None = None
     errors: str | None = None
     started_at: datetime | None = None
@@ -217,12 +217,15 @@ async def end_batch(
     tenant: TenantId,
     now: datetime,
     fault: str = "",
+    faults: bytes | None = None,
     output: str | None = None,
     errors: str | None = None,
 ) -> None:
     """End a batch."""
     params = {"tenant": tenant, "id": batch_id, "state": state, "now": now}
-    await tx.execute(_SQL["end_batch"], {**params, "fault": fault, "output": output, "errors": errors})
+    await tx.execute(
+        _SQL["end_batch"], {**params, "fault": fault, "faults": faults, "output": output, "errors": errors}
+    )
 
 
 async def delete_batch(tx: Transaction, batch_id: str, *, tenant: TenantId) -> None:

@@ -175,7 +175,7 @@ CREATE TABLE batches.batches (
     expires_at timestamp with time zone NOT NULL,
     keeps_until timestamp with time zone NOT NULL,
     handed integer DEFAULT 0 NOT NULL,
-    faults text DEFAULT '[]'::text NOT NULL
+    faults bytea
 );
 
 ALTER TABLE ONLY batches.batches FORCE ROW LEVEL SECURITY;

@@ -2,4 +2,4 @@
 
 ALTER TABLE batches.batches
     ADD COLUMN handed integer NOT NULL DEFAULT 0,
-    ADD COLUMN faults text NOT NULL DEFAULT '[]';
+    ADD COLUMN faults bytea;                -- sealed

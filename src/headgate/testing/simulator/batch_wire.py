@@ -261,7 +261,7 @@ def _fault(line: bytes, path: str, seen: set[str]) -> tuple[str, str, str | None
         if name not in asked:
             return "missing_required_parameter", f"Missing required parameter: '{name}'.", name
     if asked["url"] != path:
-        return "mismatched_endpoint", "The URL of this request does not match the endpoint of the batch.", "url"
+        return "url_mismatch", "The URL of this request does not match the endpoint of the batch.", "url"
     if asked["custom_id"] in seen:
         return "duplicate_custom_id", f"The custom_id '{asked['custom_id']}' is not unique.", "custom_id"
     seen.add(asked["custom_id"])
