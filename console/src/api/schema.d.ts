@@ -3767,7 +3767,7 @@ export interface components {
         };
         /**
          * BatchView
-         * @description A batch.
+         * @description A batch. `handed` lines went to the batch API of a provider.
          */
         BatchView: {
             id: string;
@@ -3781,6 +3781,7 @@ export interface components {
             errored: number;
             canceled: number;
             expired: number;
+            handed: number;
             fault: string;
             /** Format: date-time */
             created_at: string;
