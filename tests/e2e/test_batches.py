@@ -147,6 +147,37 @@ def test_anthropic_runs_a_batch_of_messages(lab: Lab, anthropic_client: anthropi
         batches.retrieve(begun.id)
 
 
+def test_anthropic_hands_a_batch_over_to_the_provider_masked(
+    lab: Lab, openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic
+) -> None:
+    letter: Any = [{"role": "user", "content": "Write to anna.bauer@example.com"}]
+    params: Any = {"model": "nightly-claude", "max_tokens": 100_000}
+    requests: Any = [
+        {"custom_id": "letter", "params": {**params, "messages": letter}},
+        {"custom_id": "hello", "params": {**params, "messages": HELLO}},
+        {"custom_id": "other", "params": {**params, "messages": HELLO, "model": "claude"}},
+        {"custom_id": "wrong", "params": {**params, "messages": [{"role": "nobody", "content": "x"}]}},
+    ]
+    batches = anthropic_client.messages.batches
+    with pytest.raises(anthropic.BadRequestError, match="custom_id"):
+        batches.create(requests=[requests[0], requests[0]])
+    begun = batches.create(requests=requests)
+    until(lambda: batches.retrieve(begun.id).ended_at, what="the end of the batch")
+    found = {one.custom_id: one.result.type for one in batches.results(begun.id)}
+    assert found == {"letter": "succeeded", "hello": "succeeded", "other": "succeeded", "wrong": "errored"}
+    paths = sorted(request.path for request in lab.cloud.requests if request.method == "POST")
+    assert paths == ["/v1/messages", "/v1/messages/batches"], "a deployment without the switch gets single calls"
+    assert b"anna.bauer" not in b"".join(request.body for request in lab.cloud.requests)
+    shown = json.loads(command(lab, "show", begun.id, "--json").stdout)
+    assert (shown["handed"], shown["succeeded"]) == (2, 3)
+    # A batch of the other wire goes to the same API.
+    batch = run(openai_client, lines({"model": "nightly-claude", "messages": HELLO}))
+    (answer,) = decoded(openai_client.files.content(batch.output_file_id).content)
+    assert answer["response"]["body"]["choices"][0]["message"]["content"] == "Hello from the simulator."
+    facts = lab.record(answer["response"]["request_id"])["record"]["facts"]
+    assert (facts["provider_batch"][:9], facts["cost_micros"]) == ("msgbatch_", (12 + 2 * 7) // 2)
+
+
 def test_the_operator_lists_shows_and_cancels_batches(lab: Lab, openai_client: openai.OpenAI) -> None:
     batch = run(openai_client, lines({"model": "cloud", "messages": HELLO}))
     listed = json.loads(command(lab, "list", "--json").stdout)
