@@ -200,5 +200,16 @@ async def test_a_worker_that_takes_a_batch_over_waits_for_what_is_at_the_provide
     assert len(await house.records(verb="batch.hand_over")) == 1
 
 
+async def test_batches_that_wait_for_the_provider_leave_their_places_to_others(
+    house: House, client: httpx2.AsyncClient
+) -> None:
+    house.simulator.batches.held = True
+    waiting = [await begin(client, line("one")) for _ in range(4)]
+    done = await ended(client, await begin(client, line("one", model="other")))
+    assert done["status"] == "completed"
+    house.simulator.batches.held = False
+    assert [(await ended(client, batch))["status"] for batch in waiting] == ["completed"] * 4
+
+
 async def begun(house: House) -> bool:
     return any(one.status == "in_progress" for one in house.simulator.batches.made.values())

@@ -244,7 +244,8 @@ class Handing:
 
         async def do(facts: Facts) -> Mapping[int, LineAnswer] | None:
             facts["provider_batch"] = begun.id
-            batch = await self._ended(wave, begun)
+            async with self._run.parked():
+                batch = await self._ended(wave, begun)
             if batch.fault:
                 facts["fault"] = batch.fault[:500]
                 log.warning("provider_batch_refused", batch=self._run.id, reason=batch.fault)
