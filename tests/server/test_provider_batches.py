@@ -181,8 +181,9 @@ async def test_a_cancelled_batch_is_cancelled_at_the_provider_and_keeps_what_was
     assert done["request_counts"] == {"total": 2, "completed": 1, "failed": 0}
 
 
+@pytest.mark.parametrize("forgets", [False, True])
 async def test_a_worker_that_takes_a_batch_over_waits_for_what_is_at_the_provider(
-    house: House, client: httpx2.AsyncClient
+    house: House, client: httpx2.AsyncClient, forgets: bool
 ) -> None:
     house.simulator.default = Script(echo=True)
     house.simulator.batches.held = True
@@ -190,14 +191,17 @@ async def test_a_worker_that_takes_a_batch_over_waits_for_what_is_at_the_provide
     await eventually(lambda: begun(house))
     # As if the worker had died: its lease is over, and the next one has begun.
     async with await psycopg.AsyncConnection.connect(house.database.owner.conninfo, autocommit=True) as owner:
-        await owner.execute("UPDATE durable.runs SET due_at = now(), state = 'waiting'")
+        await owner.execute("UPDATE durable.runs SET due_at = now(), state = 'waiting', lease = lease + 1")
+        if forgets:  # it died before it could keep the provider's id: the batch is found by its name
+            (made,) = house.simulator.batches.made
+            await owner.execute("UPDATE durable.runs SET progress = replace(progress::text, %s, '')::jsonb", (made,))
         await owner.execute("NOTIFY headgate_durable")
     house.simulator.batches.held = False
     done = await ended(client, batch)
     answers = await results(client, done["output_file_id"])
     assert {name: said(one) for name, one in answers.items()} == {"one": f"Write to {MAIL}, one", "two": "Hello two"}
     assert sent(house) == ["POST /v1/files", "POST /v1/batches"]
-    assert len(await house.records(verb="batch.hand_over")) == 1
+    assert len(await house.records(verb="batch.hand_over")) == 1 + forgets
 
 
 async def test_batches_that_wait_for_the_provider_leave_their_places_to_others(
