@@ -12,7 +12,7 @@ from headgate.guard.engine import Engine
 from headgate.kernel.action import Action, is_carrier
 from headgate.kernel.content import Content, Labelled, Segment
 from headgate.kernel.hashing import interned
-from headgate.kernel.identity import TenantId
+from headgate.kernel.identity import TenantId, UseCase
 from headgate.kernel.labels import BOTTOM, UNSCANNED, Integrity, Labels, pseudonymous
 
 _UNSCANNED = frozenset({UNSCANNED})
