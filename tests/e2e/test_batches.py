@@ -48,20 +48,40 @@ def test_openai_runs_a_batch_over_deployments_of_every_wire(lab: Lab, openai_cli
     """Trap 44."""
     chat = [{"model": model, "messages": HELLO} for model in ("cloud", "claude", "gem", "onprem")]
     secret = {"model": "cloud", "messages": [{"role": "user", "content": "Write to anna.bauer@example.com"}]}
-    batch = run(openai_client, lines(*chat, secret, {"model": "nobody", "messages": HELLO}) + b"\nno json\n")
-    assert (batch.request_counts.completed, batch.request_counts.failed, batch.request_counts.total) == (5, 2, 7)
+    batch = run(openai_client, lines(*chat, secret, {"model": "cloud", "messages": "Hello"}))
+    assert (batch.request_counts.completed, batch.request_counts.failed, batch.request_counts.total) == (5, 1, 6)
     answers = decoded(openai_client.files.content(batch.output_file_id).content)
     assert [one["custom_id"] for one in answers] == [f"line-{at}" for at in range(5)]
     texts = [one["response"]["body"]["choices"][0]["message"]["content"] for one in answers]
     assert set(texts) == {"Hello from the simulator."}
     assert answers[1]["response"]["body"]["model"] == "claude"
-    failed = decoded(openai_client.files.content(batch.error_file_id).content)
-    assert (failed[0]["custom_id"], failed[0]["response"]["status_code"]) == ("line-5", 404)
-    assert (failed[1]["custom_id"], failed[1]["error"]["code"]) == (None, "invalid_line")
+    (failed,) = decoded(openai_client.files.content(batch.error_file_id).content)
+    assert (failed["custom_id"], failed["response"]["status_code"]) == ("line-5", 400)
     assert "anna.bauer" not in str([request.json for request in lab.cloud.requests])
     record = lab.record(answers[4]["response"]["request_id"])["record"]
     assert (record["verb"], record["outcome"]) == ("model.invoke", "done") or record["verb"] == "model.dispatch"
     assert record["facts"]["cost_micros"] == 12 + 2 * 7, "a line is charged as the provider charges it"
+
+
+def test_openai_refuses_a_broken_file_as_a_whole(openai_client: openai.OpenAI) -> None:
+    text = lines({"model": "cloud", "messages": HELLO}, {"model": "nobody", "messages": HELLO}) + b"\nno json\n"
+    batch = run(openai_client, text)
+    assert (batch.status, batch.output_file_id, batch.request_counts.completed) == ("failed", None, 0)
+    assert [(one.line, one.code) for one in batch.errors.data] == [(2, "model_not_found"), (3, "invalid_json_line")]
+
+
+def test_openai_hands_a_batch_over_to_the_provider_masked(lab: Lab, openai_client: openai.OpenAI) -> None:
+    secret = {"model": "nightly", "messages": [{"role": "user", "content": "Write to anna.bauer@example.com"}]}
+    batch = run(openai_client, lines(secret, {"model": "nightly", "messages": HELLO}))
+    assert (batch.status, batch.request_counts.completed) == ("completed", 2)
+    answers = decoded(openai_client.files.content(batch.output_file_id).content)
+    assert [one["custom_id"] for one in answers] == ["line-0", "line-1"]
+    sent = [request for request in lab.cloud.requests if request.method == "POST"]
+    assert [request.path for request in sent] == ["/v1/files", "/v1/batches"]
+    assert b"anna.bauer" not in sent[0].body
+    facts = lab.record(answers[0]["response"]["request_id"])["record"]["facts"]
+    assert (facts["batch"], facts["custom_id"], facts["cost_micros"]) == (batch.id, "line-0", (12 + 2 * 7) // 2)
+    assert json.loads(command(lab, "show", batch.id, "--json").stdout)["handed"] == 2
 
 
 def test_openai_runs_responses_and_embeddings_in_batches(openai_client: openai.OpenAI) -> None:
@@ -125,6 +145,37 @@ def test_anthropic_runs_a_batch_of_messages(lab: Lab, anthropic_client: anthropi
     assert batches.delete(begun.id).type == "message_batch_deleted"
     with pytest.raises(anthropic.NotFoundError):
         batches.retrieve(begun.id)
+
+
+def test_anthropic_hands_a_batch_over_to_the_provider_masked(
+    lab: Lab, openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic
+) -> None:
+    letter: Any = [{"role": "user", "content": "Write to anna.bauer@example.com"}]
+    params: Any = {"model": "nightly-claude", "max_tokens": 100_000}
+    requests: Any = [
+        {"custom_id": "letter", "params": {**params, "messages": letter}},
+        {"custom_id": "hello", "params": {**params, "messages": HELLO}},
+        {"custom_id": "other", "params": {**params, "messages": HELLO, "model": "claude"}},
+        {"custom_id": "wrong", "params": {**params, "messages": [{"role": "nobody", "content": "x"}]}},
+    ]
+    batches = anthropic_client.messages.batches
+    with pytest.raises(anthropic.BadRequestError, match="custom_id"):
+        batches.create(requests=[requests[0], requests[0]])
+    begun = batches.create(requests=requests)
+    until(lambda: batches.retrieve(begun.id).ended_at, what="the end of the batch")
+    found = {one.custom_id: one.result.type for one in batches.results(begun.id)}
+    assert found == {"letter": "succeeded", "hello": "succeeded", "other": "succeeded", "wrong": "errored"}
+    paths = sorted(request.path for request in lab.cloud.requests if request.method == "POST")
+    assert paths == ["/v1/messages", "/v1/messages/batches"], "a deployment without the switch gets single calls"
+    assert b"anna.bauer" not in b"".join(request.body for request in lab.cloud.requests)
+    shown = json.loads(command(lab, "show", begun.id, "--json").stdout)
+    assert (shown["handed"], shown["succeeded"]) == (2, 3)
+    # A batch of the other wire goes to the same API.
+    batch = run(openai_client, lines({"model": "nightly-claude", "messages": HELLO}))
+    (answer,) = decoded(openai_client.files.content(batch.output_file_id).content)
+    assert answer["response"]["body"]["choices"][0]["message"]["content"] == "Hello from the simulator."
+    facts = lab.record(answer["response"]["request_id"])["record"]["facts"]
+    assert (facts["provider_batch"][:9], facts["cost_micros"]) == ("msgbatch_", (12 + 2 * 7) // 2)
 
 
 def test_the_operator_lists_shows_and_cancels_batches(lab: Lab, openai_client: openai.OpenAI) -> None:

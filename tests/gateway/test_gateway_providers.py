@@ -64,7 +64,7 @@ def test_a_default_address_follows_from_the_options() -> None:
             "an example is '2024-10-21'",
             "options.api_version",
         ),
-        ("openai", {"region": "eu"}, "have no option 'region'; known: none", "options.region"),
+        ("openai", {"region": "eu"}, "have no option 'region'; known: batch", "options.region"),
         ("vertex", {"location": "eu"}, "needs the option project", "options.project"),
     ],
 )

@@ -72,20 +72,45 @@ def asked(house: House) -> list[str]:
 
 async def test_a_limit_that_says_when_to_come_back_is_waited_for_and_a_bad_line_fails_alone(house: House) -> None:
     house.simulator.script(Script(failure=Failure(429, retry_after_s=0.0)), Script(failure=Failure(400)))
-    text = b"\n".join(
-        [line("one"), line("two"), b'{"custom_id": "three"}', line("one"), line("four", url="/v1/x"), line("five")]
-    )
+    text = b"\n".join([line("one"), line("two"), line("three", body="no body"), line("four")])
     streamed = {"model": "local-chat", "stream": True, "messages": [{"role": "user", "content": "x"}]}
     async with house.client(house.admin_key) as client:
         done = await ended(client, await begin(client, text + b"\n\n" + line("six", body=streamed)))
         answers = await lines_of(client, done["output_file_id"])
         failures = await lines_of(client, done["error_file_id"])
-    assert (done["status"], done["request_counts"]) == ("completed", {"total": 7, "completed": 2, "failed": 5})
+    assert (done["status"], done["request_counts"]) == ("completed", {"total": 5, "completed": 2, "failed": 3})
     assert len(answers) == 2
-    assert failures["three"]["error"]["code"] == failures["four"]["error"]["code"] == "invalid_line"
+    assert failures["three"]["response"]["status_code"] == 400
     assert failures["six"]["response"]["body"]["error"]["param"] == "stream"
     (record,) = await house.records(verb="batch.create")
     assert (record["outcome"], record["facts"]["batch"]) == ("done", done["id"])
+
+
+async def test_a_broken_file_is_refused_as_a_whole_before_any_line_runs(house: House) -> None:
+    unknown = {"model": "nobody", "messages": [{"role": "user", "content": "x"}]}
+    broken = [
+        *(line("one"), b"no json", b'{"custom_id": "three"}', line("one"), line("five", url="/v1/x")),
+        *(b"", line("seven", method="GET"), line("eight", body=unknown), line("nine", custom_id=9)),
+    ]
+    async with house.client(house.admin_key) as client, house.admin as admin:
+        done = await ended(client, await begin(client, b"\n".join(broken)))
+        shown = (await admin.get(f"/api/batches/{done['id']}")).json()
+        body = {"model": "local-chat", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+        twice: Any = {"requests": [{"custom_id": "a", "params": body}] * 2}
+        refused = await client.post("/v1/messages/batches", json=twice)
+    assert (done["status"], done["output_file_id"], done["error_file_id"]) == ("failed", None, None)
+    assert [(one["line"], one["code"], one["param"]) for one in done["errors"]["data"]] == [
+        (2, "invalid_json_line", None),
+        (3, "missing_required_parameter", "url"),
+        (4, "duplicate_custom_id", "custom_id"),
+        (5, "url_mismatch", "url"),
+        (7, "invalid_method", "method"),
+        (8, "model_not_found", "body.model"),
+        (9, "invalid_value", "custom_id"),
+    ]
+    assert shown["fault"] == "the input file was refused: invalid_json_line in line 2, and 6 more"
+    assert (refused.status_code, refused.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert asked(house) == []
 
 
 async def test_a_cancelled_batch_finishes_what_is_on_its_way_and_runs_nothing_more(house: House) -> None:
@@ -103,7 +128,7 @@ async def test_a_cancelled_batch_finishes_what_is_on_its_way_and_runs_nothing_mo
         done = await ended(client, batch)
         again = await client.post(f"/v1/batches/{batch}/cancel")
         failures = await lines_of(client, done["error_file_id"])
-    assert (done["status"], done["request_counts"]) == ("cancelled", {"total": 9, "completed": 4, "failed": 5})
+    assert (done["status"], done["request_counts"]) == ("cancelled", {"total": 9, "completed": 4, "failed": 0})
     assert {one["error"]["code"] for one in failures.values()} == {"batch_cancelled"}
     assert len(asked(house)) == 4
     assert again.status_code == 409
@@ -210,4 +235,4 @@ async def test_files_and_bodies_of_the_wrong_form_are_refused(house: House) -> N
         name: (400, name) for name in refused
     }
     assert (broken.status_code, method.status_code) == (400, 405)
-    assert (empty["status"], empty["errors"]["data"][0]["code"]) == ("failed", "invalid_batch")
+    assert (empty["status"], empty["errors"]["data"][0]["code"]) == ("failed", "empty_file")

@@ -3811,7 +3811,7 @@ export interface components {
         };
         /**
          * BatchView
-         * @description A batch.
+         * @description A batch. `handed` lines went to the batch API of a provider.
          */
         BatchView: {
             id: string;
@@ -3825,6 +3825,7 @@ export interface components {
             errored: number;
             canceled: number;
             expired: number;
+            handed: number;
             fault: string;
             /** Format: date-time */
             created_at: string;

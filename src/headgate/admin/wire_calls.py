@@ -16,6 +16,7 @@ from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.identity import Principal, TenantId, UseCase
 from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.pipeline import Done
+from headgate.kernel.record import Fact
 from headgate.wire.dialect import ClientDialect, Match
 from headgate.wire.dialects import Dialects
 from headgate.wire.model_call import ModelCall, ModelEvent, ModelReply
@@ -37,6 +38,7 @@ _LARGE_BODY_BYTES = 256 << 10
 """Larger bodies are decoded in a thread, because decoding would block the event loop."""
 
 _NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+_NO_FACTS: Mapping[str, Fact] = MappingProxyType({})
 
 
 class Begun(NamedTuple):
@@ -86,6 +88,7 @@ class WireCalls:
         grant: str | None = None,
         deadline_s: float | None = None,
         attributes: Mapping[str, str] = _NO_ATTRIBUTES,
+        facts: Mapping[str, Fact] = _NO_FACTS,
     ) -> Action[ModelCall, ModelEvent, ModelReply]:
         """Return the action of a call.
 
@@ -93,6 +96,7 @@ class WireCalls:
             floor: labels that the caller raised.
             grant: the id of the caller's approval.
             attributes: of the action, for rules.
+            facts: for its record.
         """
         call, turn, _ = begun
         if turn is not None:
@@ -103,7 +107,9 @@ class WireCalls:
             principal=principal,
             resource=resource,
             payload=call,
-            context=Context(use_case=use_case, floor=floor, grant=grant, deadline_s=deadline_s, attributes=attributes),
+            context=Context(
+                use_case=use_case, floor=floor, grant=grant, deadline_s=deadline_s, attributes=attributes, facts=facts
+            ),
         )
 
     async def answer(self, begun: Begun, done: Done[Any, Any, ModelReply], *, created: int) -> bytes:

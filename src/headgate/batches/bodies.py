@@ -9,7 +9,7 @@ from headgate.batches.store import BatchRow
 
 
 class BatchView(Body, frozen=True, kw_only=True):
-    """A batch."""
+    """A batch. `handed` lines went to the batch API of a provider."""
 
     id: str
     owner: str
@@ -22,6 +22,7 @@ class BatchView(Body, frozen=True, kw_only=True):
     errored: int
     canceled: int
     expired: int
+    handed: int
     fault: str
     created_at: Moment
     expires_at: Moment

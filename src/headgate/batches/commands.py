@@ -11,7 +11,7 @@ import click
 from headgate.admin.client import client_at, url_option
 from headgate.admin.printing import as_json_option, cell_of, print_rows, print_table
 
-_COLUMNS = ("id", "state", "owner", "endpoint", "use_case", "total", "succeeded", "errored", "created_at")
+_COLUMNS = ("id", "state", "owner", "endpoint", "use_case", "total", "succeeded", "errored", "handed", "created_at")
 
 
 @click.group()

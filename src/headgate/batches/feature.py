@@ -7,16 +7,19 @@ from datetime import timedelta
 
 from headgate.admin.features import Feature, Opened, Platform
 from headgate.admin.key_holders import KEY_HOLDERS
+from headgate.admin.provider_batches import PROVIDER_BATCHES
 from headgate.admin.threads import CONVERSATIONS, THREADS
 from headgate.admin.turns import Turns
 from headgate.admin.wire_calls import ASKED_BY, WireCalls
 from headgate.batches import anthropic_routes, openai_routes
 from headgate.batches.commands import COMMANDS
 from headgate.batches.files import Files
+from headgate.batches.handing import Provider
 from headgate.batches.routes import OPERATIONS
 from headgate.batches.running import Runner
 from headgate.batches.service import QUEUE, Batches
 from headgate.batches.verbs import VERBS
+from headgate.kernel.identity import TenantId
 from headgate.substrate.clock import RandomPool
 from headgate.substrate.durable import Queue
 from headgate.substrate.item_keys import ItemKeys
@@ -49,9 +52,20 @@ async def open_batches(platform: Platform, stack: AsyncExitStack) -> Opened:
     offers = platform.offers
     turns = Turns(offers.ask(THREADS), offers.ask(CONVERSATIONS), dialects, base.ids)
     calls = WireCalls(dialects=dialects, asked_by=offers.ask(ASKED_BY), turns=turns)
-    runner = Runner(batches, calls, offers.ask(KEY_HOLDERS))
+    provider = Provider(offers.ask(PROVIDER_BATCHES), platform.job_action, base.clock)
+
+    def knows(tenant: TenantId, model: str) -> bool:
+        return any(_matches(name, model) for name in platform.names("alias", tenant))
+
+    runner = Runner(batches, calls, offers.ask(KEY_HOLDERS), provider, knows)
     platform.durable.add(Queue(QUEUE, runner.work, at_once=_AT_ONCE, give_up=runner.give_up))
     return Opened(service=batches, jobs={"retention": batches.sweep_forever})
+
+
+def _matches(alias: str, model: str) -> bool:
+    """Whether an alias, which may be a pattern with one `*`, is that of a model."""
+    before, star, after = alias.partition("*")
+    return model == alias or (bool(star) and model.startswith(before) and model.endswith(after))
 
 
 FEATURE = Feature(

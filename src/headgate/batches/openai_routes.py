@@ -210,7 +210,8 @@ def _file(batches: Batches, request: WireRequest, row: FileRow) -> dict[str, Any
 
 
 def _batch(batches: Batches, request: WireRequest, row: BatchRow) -> dict[str, Any]:
-    return batch_view(row, batches.facts_of(row, tenant=request.tenant))
+    facts, faults = batches.facts_of(row, tenant=request.tenant), batches.faults_of(row, tenant=request.tenant)
+    return batch_view(row, facts, faults)
 
 
 def _keeps(form: Form) -> timedelta | None:

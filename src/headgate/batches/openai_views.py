@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from headgate.batches.lines import Fault
 from headgate.batches.service import Facts
 from headgate.batches.store import BatchRow, FileRow
 
@@ -23,15 +27,14 @@ def file_view(row: FileRow, *, name: str) -> dict[str, Any]:
     }
 
 
-def batch_view(row: BatchRow, facts: Facts) -> dict[str, Any]:
+def batch_view(row: BatchRow, facts: Facts, faults: Sequence[Fault]) -> dict[str, Any]:
     """Return a batch for its owner."""
     ended = _unix(row.ended_at)
-    fault = {"code": "invalid_batch", "message": row.fault, "line": None, "param": None}
     return {
         "id": row.id,
         "object": "batch",
         "endpoint": row.endpoint,
-        "errors": {"object": "list", "data": [fault]} if row.fault else None,
+        "errors": {"object": "list", "data": msgspec.to_builtins(faults)} if faults else None,
         "input_file_id": row.input,
         "completion_window": "24h",
         "status": row.state,
@@ -49,7 +52,7 @@ def batch_view(row: BatchRow, facts: Facts) -> dict[str, Any]:
         "request_counts": {
             "total": row.total,
             "completed": row.succeeded,
-            "failed": row.ended - row.succeeded,
+            "failed": row.errored + row.expired,
         },
         "metadata": facts.metadata,
     }

@@ -51,13 +51,13 @@ SELECT count(*) FROM batches.batches WHERE tenant = %(tenant)s AND owner = %(own
 
 -- name: batch
 SELECT id, owner, wire, endpoint, use_case, api_key, input, key, facts, floor, labels, state, fault, total, succeeded,
-    errored, canceled, expired, output, errors, created_at, started_at, cancelled_at, ended_at, expires_at, keeps_until
+    errored, canceled, expired, handed, faults, output, errors, created_at, started_at, cancelled_at, ended_at, expires_at, keeps_until
 FROM batches.batches WHERE tenant = %(tenant)s AND id = %(id)s
 
 -- name: batches
 -- Those of one owner on one wire, or of everybody on any wire; the newest first.
 SELECT id, owner, wire, endpoint, use_case, api_key, input, key, facts, floor, labels, state, fault, total, succeeded,
-    errored, canceled, expired, output, errors, created_at, started_at, cancelled_at, ended_at, expires_at, keeps_until
+    errored, canceled, expired, handed, faults, output, errors, created_at, started_at, cancelled_at, ended_at, expires_at, keeps_until
 FROM batches.batches
 WHERE tenant = %(tenant)s AND (%(owner)s::text IS NULL OR owner = %(owner)s)
     AND (%(wire)s::text IS NULL OR wire = %(wire)s) AND (%(before)s::text IS NULL OR id < %(before)s)
@@ -67,7 +67,7 @@ ORDER BY id DESC LIMIT %(limit)s
 -- name: batches_after
 -- The page before a batch, in the other order.
 SELECT id, owner, wire, endpoint, use_case, api_key, input, key, facts, floor, labels, state, fault, total, succeeded,
-    errored, canceled, expired, output, errors, created_at, started_at, cancelled_at, ended_at, expires_at, keeps_until
+    errored, canceled, expired, handed, faults, output, errors, created_at, started_at, cancelled_at, ended_at, expires_at, keeps_until
 FROM batches.batches
 WHERE tenant = %(tenant)s AND owner = %(owner)s AND wire = %(wire)s AND id > %(after)s AND keeps_until > %(now)s
 ORDER BY id LIMIT %(limit)s
@@ -77,12 +77,15 @@ UPDATE batches.batches SET state = CASE state WHEN 'validating' THEN 'in_progres
     started_at = coalesce(started_at, %(now)s)
 WHERE tenant = %(tenant)s AND id = %(id)s
 
+-- name: note_handed
+UPDATE batches.batches SET handed = handed + %(count)s WHERE tenant = %(tenant)s AND id = %(id)s
+
 -- name: cancel_batch
 UPDATE batches.batches SET state = 'cancelling', cancelled_at = %(now)s
 WHERE tenant = %(tenant)s AND id = %(id)s AND ended_at IS NULL AND cancelled_at IS NULL
 
 -- name: end_batch
-UPDATE batches.batches SET state = %(state)s, fault = %(fault)s, output = %(output)s, errors = %(errors)s,
+UPDATE batches.batches SET state = %(state)s, fault = %(fault)s, faults = %(faults)s, output = %(output)s, errors = %(errors)s,
     ended_at = %(now)s
 WHERE tenant = %(tenant)s AND id = %(id)s AND ended_at IS NULL
 

@@ -7,16 +7,20 @@ on its way when its worker died runs again. A limit that says when to come back 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import structlog
 
 from headgate.admin.key_holders import Holder, KeyHolders
+from headgate.admin.provider_batches import BATCH, LINE, LineLeft
 from headgate.admin.wire_calls import WireCalls
 from headgate.batches import store
-from headgate.batches.lines import FORMS, MOST_LINES, Line, LineFault, count_lines, custom_id_of, lines_of
+from headgate.batches.handing import Handing, Provider
+from headgate.batches.lines import FORMS, Fault, Line, LineFault, count_lines, custom_id_of, faults_of, lines_of
 from headgate.batches.service import Batches, Facts
 from headgate.batches.store import BatchRow, BatchState, EndedLine, FileRow, Outcome
 from headgate.kernel.errors import (
@@ -29,6 +33,7 @@ from headgate.kernel.errors import (
     Unavailable,
     Upstream,
 )
+from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import Labels, parse_labels
 from headgate.kernel.pipeline import Pipeline
 from headgate.substrate.durable import DurableRun, Later, LeaseLost
@@ -58,12 +63,15 @@ class Runner:
     """The work of the queue of batches.
 
     Args:
+        knows: whether a tenant has a model of a name.
         room: for lines on their way.
     """
 
     batches: Batches
     calls: WireCalls
     holders: KeyHolders
+    provider: Provider
+    knows: Callable[[TenantId, str], bool]
     room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LINES_AT_ONCE))
 
     async def work(self, run: DurableRun, pipeline: Pipeline) -> None:
@@ -79,11 +87,14 @@ class Runner:
             await self._end(run, row, "failed", fault="the input file was deleted before all of its lines had run")
             return
         text = await batches.files.text(source, tenant=tenant)
+        if row.started_at is None and row.wire == OPENAI.name:
+            faults = await asyncio.to_thread(
+                faults_of, text, FORMS[row.wire], endpoint=row.endpoint, knows=partial(self.knows, tenant)
+            )
+            if faults:
+                await self._end(run, row, "failed", fault=_summary(faults), faults=faults)
+                return
         total = await asyncio.to_thread(count_lines, text)
-        if not 0 < total <= MOST_LINES:
-            fault = f"the input file has {total:,} lines; a batch has 1 to {MOST_LINES:,}"
-            await self._end(run, row, "failed", fault=fault)
-            return
         async with batches.database.transaction(tenant=tenant) as tx:
             await run.hold(tx)
             await store.start_batch(tx, run.id, tenant=tenant, total=total, now=batches.clock.now())
@@ -103,7 +114,10 @@ class Runner:
                 run, row, "failed", fault=f"the batch could not be run: {why}; Headgate's log has its cause"
             )
 
-    async def _end(self, run: DurableRun, row: BatchRow, state: BatchState, *, fault: str = "") -> None:
+    async def _end(
+        self, run: DurableRun, row: BatchRow, state: BatchState, *, fault: str = "", faults: Sequence[Fault] = ()
+    ) -> None:
+        sealed = self.batches.sealed_faults(row, faults, tenant=run.tenant) if faults else None
         tenant, now = run.tenant, self.batches.clock.now()
         files: dict[str, str | None] = {"output": None, "errors": None}
         async with self.batches.database.transaction(tenant=tenant) as tx:
@@ -114,7 +128,7 @@ class Runner:
                     size = await store.size_of_lines(tx, row.id, tenant=tenant, is_output=is_output)
                     if size:
                         files[name] = await self._add_results(tx, current, f"{row.id}_{name}.jsonl", size, run=run)
-            await store.end_batch(tx, row.id, state, tenant=tenant, now=now, fault=fault, **files)
+            await store.end_batch(tx, row.id, state, tenant=tenant, now=now, fault=fault, faults=sealed, **files)
 
     async def _add_results(self, tx: Any, row: BatchRow, name: str, size: int, *, run: DurableRun) -> str:
         """Add a file whose text is the results of a batch."""
@@ -158,8 +172,12 @@ class _Attempt:
     reason: Reason | None = None
     later_s: float | None = None
     error: HeadgateError | None = None
-    _seen: set[str] = field(default_factory=set[str])
     _pauses: int = 0
+    _on_way: int = 0
+    _lines: Iterator[tuple[int, bytes]] = field(init=False)
+    _has_more: bool = True
+    _handing: Handing = field(init=False)
+    _group: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     _labels: Labels = field(init=False)
     _floor: Labels = field(init=False)
     _key: ItemKey = field(init=False)
@@ -170,15 +188,23 @@ class _Attempt:
         self._labels, self._floor = parse_labels(self.row.labels), parse_labels(self.row.floor)
         self._key = batches.key_of(self.row, tenant=tenant)
         self._facts = batches.facts_of(self.row, tenant=tenant)
+        self._lines = self._fresh()
+        self._handing = Handing(
+            self.runner.provider,
+            self.run,
+            self.pipeline,
+            expires_at=self.row.expires_at,
+            waiting=self._waiting,
+            note=self._note_handed,
+        )
 
     async def go(self) -> None:
         """Run lines until all have ended, or none may run now."""
-        self._seen.update(await asyncio.to_thread(self._ids_of_ended))
-        lines = self._fresh()
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(LINES_AT_ONCE):
-                    group.create_task(self._run_lines(lines))
+            with self.runner.provider.batches.taking(self.row.id, self._handing):
+                async with self._group:
+                    for _ in range(LINES_AT_ONCE):
+                        self._begin()
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
 
@@ -196,10 +222,6 @@ class _Attempt:
     def _fresh(self) -> Iterator[tuple[int, bytes]]:
         return ((number, line) for number, line in lines_of(self.text) if number not in self.ended)
 
-    def _ids_of_ended(self) -> set[str]:
-        ids = (custom_id_of(line) for number, line in lines_of(self.text) if number in self.ended)
-        return {one for one in ids if one is not None}
-
     def _may_go_on(self) -> bool:
         if self.reason is None and self.run.cancelled.is_set():
             self.reason = "canceled"
@@ -210,39 +232,65 @@ class _Attempt:
     def _left_s(self) -> float:
         return (self.row.expires_at - self.runner.batches.clock.now()).total_seconds()
 
-    async def _run_lines(self, lines: Iterator[tuple[int, bytes]]) -> None:
+    def _begin(self) -> None:
+        self._on_way += 1
+        self._group.create_task(self._run_lines())
+
+    async def _run_lines(self) -> None:
         while self._may_go_on():
-            found = next(lines, None)
+            found = next(self._lines, None)
             if found is None:
-                return
+                self._has_more = False
+                break
             number, text = found
             ended = await self._ended(number, text)
             if ended is None:
-                return
+                break
             await self._store([ended])
             self.ended.add(number)
+        self._step_aside()
+
+    def _step_aside(self) -> None:
+        """Count a line out that ends or waits. Once none is on its way, what was gathered goes to its provider."""
+        self._on_way -= 1
+        if not self._on_way:
+            self._handing.send(self._group.create_task)
+
+    @asynccontextmanager
+    async def _waiting(self) -> AsyncGenerator[None]:
+        """Let other lines run while one waits for a provider's batch."""
+        room = self.runner.room
+        room.release()
+        if self._on_way <= LINES_AT_ONCE and self._has_more and not self._handing.is_full and self._may_go_on():
+            self._begin()
+        self._step_aside()
+        try:
+            yield
+        finally:
+            self._on_way += 1
+            await room.acquire()
 
     async def _ended(self, number: int, text: bytes) -> EndedLine | None:
         """Run a line and return its result, or None if it may not run now."""
         form = FORMS[self.row.wire]
         try:
             line = form.read(text, endpoint=self.row.endpoint)
-            if line.custom_id in self._seen:
-                raise LineFault("another line has this custom_id", custom_id=line.custom_id, param="custom_id")
-            self._seen.add(line.custom_id)
         except LineFault as fault:
             return self._result(number, "errored", form.errored(fault.custom_id, fault, record=self._unique(number)))
         tries = 0
         while self._may_go_on():
             try:
                 async with self.runner.room:
-                    body, record = await self._answer(line)
+                    body, record = await self._answer(number, line)
                 return self._result(number, "succeeded", form.succeeded(line, body, record=record), record=record)
             except LeaseLost:
                 raise
+            except LineLeft as left:
+                body = form.left(line.custom_id, left.why, record=left.record_id or self._unique(number))
+                return self._result(number, left.why, body, record=left.record_id)
             except HeadgateError as error:
                 tries += 1
-                if self.reason is not None:
+                if not self._may_go_on() and self.reason is not None:
                     return None
                 if (pause_s := _pause_s(error, tries)) is not None:
                     await self._pause(pause_s)
@@ -256,7 +304,7 @@ class _Attempt:
             return self._result(number, "errored", body, record=record)
         return None
 
-    async def _answer(self, line: Line) -> tuple[bytes, str]:
+    async def _answer(self, number: int, line: Line) -> tuple[bytes, str]:
         """Run a line as a call of the key's holder; return the answer and the id of its record.
 
         Raises:
@@ -276,6 +324,7 @@ class _Attempt:
                 floor=self._floor,
                 deadline_s=self.pipeline.clock.monotonic() + self._left_s(),
                 attributes=CHANNEL,
+                facts={BATCH: self.row.id, LINE: number, "custom_id": line.custom_id},
             )
             done = await self.pipeline.run(action)
             self._pauses = 0
@@ -299,11 +348,14 @@ class _Attempt:
         if pause_s > _LONG_WAIT_S:
             self.later_s = max(pause_s, self.later_s or 0.0)
             return
+        self._step_aside()
         try:
             async with asyncio.timeout(pause_s):
                 await self.run.cancelled.wait()
         except TimeoutError:
             return
+        finally:
+            self._on_way += 1
 
     def _left(self, number: int, text: bytes) -> EndedLine:
         """Return the result of a line that does not run."""
@@ -320,11 +372,23 @@ class _Attempt:
         """Return an id for the result of a line without a record."""
         return f"{self.row.id.rpartition('_')[2]}_{number}"
 
+    async def _note_handed(self, count: int) -> None:
+        async with self.runner.batches.database.transaction(tenant=self.run.tenant) as tx:
+            await self.run.hold(tx, is_progress=True)
+            await store.note_handed(tx, self.row.id, count, tenant=self.run.tenant)
+
     async def _store(self, lines: list[EndedLine]) -> None:
         tenant = self.run.tenant
         async with self.runner.batches.database.transaction(tenant=tenant) as tx:
             await self.run.hold(tx, is_progress=True)
             await store.add_lines(tx, self.row.id, lines, tenant=tenant, labels=str(self._labels))
+
+
+def _summary(faults: Sequence[Fault]) -> str:
+    """Return the faults in one sentence without content, for people who may not read the file."""
+    first = faults[0]
+    where = "" if first.line is None else f" in line {first.line}"
+    return f"the input file was refused: {first.code}{where}" + (f", and {len(faults) - 1} more" if faults[1:] else "")
 
 
 def _pause_s(error: HeadgateError, tries: int) -> float | None:

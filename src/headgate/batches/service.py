@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,7 @@ import msgspec
 
 from headgate.batches import store
 from headgate.batches.files import Files, NewFile
-from headgate.batches.lines import ENDPOINTS, FORMS, MESSAGES
+from headgate.batches.lines import ENDPOINTS, FORMS, MESSAGES, Fault
 from headgate.batches.store import BatchRow, FileRow
 from headgate.kernel.errors import Conflict, Invalid, NotFound, OverBudget
 from headgate.kernel.identity import Principal, TenantId, UseCase
@@ -247,6 +247,16 @@ class Batches:
     def facts_of(self, row: BatchRow, *, tenant: TenantId) -> Facts:
         """Return what a batch keeps of its maker's words."""
         return msgspec.json.decode(self.key_of(row, tenant=tenant).open(row.facts, name="facts"), type=Facts)
+
+    def sealed_faults(self, row: BatchRow, faults: Sequence[Fault], *, tenant: TenantId) -> bytes:
+        """Seal the faults of a batch's file: they repeat words of it."""
+        return self.key_of(row, tenant=tenant).seal(msgspec.json.encode(faults), name="faults")
+
+    def faults_of(self, row: BatchRow, *, tenant: TenantId) -> list[Fault]:
+        """Return the faults for which a batch failed as a whole."""
+        if row.faults is None:
+            return [Fault("invalid_batch", row.fault)] if row.fault else []
+        return msgspec.json.decode(self.key_of(row, tenant=tenant).open(row.faults, name="faults"), type=list[Fault])
 
     async def results(self, row: BatchRow, *, tenant: TenantId, is_output: bool | None = None) -> AsyncIterator[bytes]:
         """Yield the results of a batch by number, one a line: the answers, the others, or all."""

@@ -43,7 +43,12 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """A batch; `key` is wrapped, and `facts` are sealed under it. The fields are those of the table."""
+    """A batch; `key` is wrapped, and `facts` are sealed under it. The fields are those of the table.
+
+    Args:
+        handed: the number of lines that went to a provider's own batch.
+        faults: those of a file that was refused as a whole, sealed; None if it was not.
+    """
 
     id: str
     owner: str
@@ -66,6 +71,8 @@ class BatchRow:
     errored: int = 0
     canceled: int = 0
     expired: int = 0
+    handed: int = 0
+    faults: bytes | None = field(default=None, repr=False)
     output: str | None = None
     errors: str | None = None
     started_at: datetime | None = None
@@ -192,6 +199,11 @@ async def start_batch(tx: Transaction, batch_id: str, *, tenant: TenantId, total
     await tx.execute(_SQL["start_batch"], {"tenant": tenant, "id": batch_id, "total": total, "now": now})
 
 
+async def note_handed(tx: Transaction, batch_id: str, count: int, *, tenant: TenantId) -> None:
+    """Count lines that went to a provider's batch."""
+    await tx.execute(_SQL["note_handed"], {"tenant": tenant, "id": batch_id, "count": count})
+
+
 async def cancel_batch(tx: Transaction, batch_id: str, *, tenant: TenantId, now: datetime) -> bool:
     """Note that a batch shall end; return False if it has ended, or this was noted before."""
     return await tx.execute(_SQL["cancel_batch"], {"tenant": tenant, "id": batch_id, "now": now}) > 0
@@ -205,12 +217,15 @@ async def end_batch(
     tenant: TenantId,
     now: datetime,
     fault: str = "",
+    faults: bytes | None = None,
     output: str | None = None,
     errors: str | None = None,
 ) -> None:
     """End a batch."""
     params = {"tenant": tenant, "id": batch_id, "state": state, "now": now}
-    await tx.execute(_SQL["end_batch"], {**params, "fault": fault, "output": output, "errors": errors})
+    await tx.execute(
+        _SQL["end_batch"], {**params, "fault": fault, "faults": faults, "output": output, "errors": errors}
+    )
 
 
 async def delete_batch(tx: Transaction, batch_id: str, *, tenant: TenantId) -> None:

@@ -38,6 +38,10 @@ BATCH_DELETE = _verb("batch.delete", "write", "Delete an own batch")
 BATCH_OVERSEE = command_verb("batch.oversee", "read", "See the batches of everybody", ADMINISTER, on="batches")
 BATCH_STOP = command_verb("batch.stop", "write", "Cancel a batch of somebody else", ADMINISTER, on="batch")
 
+BATCH_HAND_OVER = command_verb("batch.hand_over", "send", "Hand lines over to a provider's batch", on="deployment")
+BATCH_COLLECT = command_verb("batch.collect", "send", "Collect a provider's batch", on="deployment")
+BATCH_TAKE_BACK = command_verb("batch.take_back", "send", "Cancel a provider's batch", on="deployment")
+
 VERBS = (
     FILE_UPLOAD,
     FILE_LIST,
@@ -50,6 +54,9 @@ VERBS = (
     BATCH_DELETE,
     BATCH_OVERSEE,
     BATCH_STOP,
+    BATCH_HAND_OVER,
+    BATCH_COLLECT,
+    BATCH_TAKE_BACK,
 )
 
 

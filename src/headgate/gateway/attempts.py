@@ -138,7 +138,8 @@ class Attempts:
         Args:
             is_over: whether the answer is complete, which shows that the deployment is well.
         """
-        if self._pace is not None and deployment is self._current:
+        is_own = "provider_batch" not in dispatched.facts  # a batch says nothing about the pace of single calls
+        if self._pace is not None and deployment is self._current and is_own:
             seconds = (self._run.elapsed_us() - self._began_us) / 1_000_000
             self._pace.answered(deployment, tenant=self._tenant, streams=self._run.payload.stream, seconds=seconds)
         if is_over:

@@ -12,6 +12,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from headgate.admin.provider_batches import BATCH
 from headgate.gateway.answer_cache import AnswerCache, CachedAnswer
 from headgate.gateway.cache_rules import CacheRule, InvokeRun, is_whole_answer, key_of, why_not_cached
 from headgate.gateway.recall import MODEL_RECALL, Recall
@@ -105,7 +106,9 @@ class CachedAnswers:
     @asynccontextmanager
     async def _turn(self, run: InvokeRun, use: CacheUse) -> AsyncGenerator[_Turn, None]:
         """Yield the turn of a call: with an answer, or as the flight that equal calls wait for."""
-        flight = self._cache.flight(use.key)
+        # A line of a batch may take a day, so that no call waits for it, and it waits for none.
+        waits = BATCH not in run.action.context.facts
+        flight = self._cache.flight(use.key) if waits else None
         if flight is not None:
             run.facts["cache_waited"] = True
             with suppress(TimeoutError):  # the attempt refuses a call whose deadline passed
@@ -119,7 +122,7 @@ class CachedAnswers:
             return
         run.facts["cache"] = "miss"
         turn, own = _Turn(), None
-        if self._cache.flight(use.key) is None:
+        if waits and self._cache.flight(use.key) is None:
             own = self._cache.begin(use.key)
         try:
             yield turn

@@ -14,6 +14,7 @@ from headgate.gateway.board import Board
 from headgate.gateway.credentials import Credentials, Secrets
 from headgate.gateway.failures import for_callers
 from headgate.gateway.pricing import FREE, TOKEN_KINDS, cost_micros
+from headgate.gateway.provider_batches import GatewayBatches
 from headgate.gateway.receiving import (
     MAX_REPLY_BYTES,
     headers_of,
@@ -54,6 +55,7 @@ class ModelDispatcher:
 
     Args:
         board: gets the outcome of every dispatch.
+        batches: take the dispatches of batches that go to a provider's batch API.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class ModelDispatcher:
         secrets: Secrets,
         clock: Clock,
         board: Board | None = None,
+        batches: GatewayBatches | None = None,
     ) -> None:
         self._egress = egress
         self._providers = providers
@@ -73,6 +76,7 @@ class ModelDispatcher:
         self._clock = clock
         self._credentials = Credentials(secrets=secrets, egress=egress, clock=clock)
         self._board = board
+        self._batches = batches
 
     def through(self, egress: Egress) -> ModelDispatcher:
         """Return a dispatcher that sends through another client, and tells no board."""
@@ -86,10 +90,14 @@ class ModelDispatcher:
 
     async def run(self, run: DispatchRun) -> ModelReply:
         """Return the whole answer, in the upstream's wire format."""
-        tally = _Tally(run)
         route = self._route(run.payload)
+        if self._batches is not None and self._batches.takes(run, route.endpoint.path):
+            reply = await self._from_batch(run, route, self._batches)
+            if reply is not None:
+                return reply
+        tally = _Tally(run)
         request, written = await self._written(run, route)
-        dialect, names = route.dialect, written.names
+        dialect = route.dialect
         assembler = dialect.assembler() if written.streams else None
         try:
             tally.sends()
@@ -104,16 +112,9 @@ class ModelDispatcher:
                 else:
                     body = await _assembled(response, dialect, assembler, tally, framing=route.provider.framing)
                 try:
-                    reply = dialect.read_reply(body, headers=headers)
+                    reply = self._read(run, dialect, body, headers, names=written.names, tally=tally)
                     if response.status != 200 and route.endpoint.answers:
                         reply = replace(reply, status=response.status)
-                    if names:
-                        reply = dialect.rename_tools(reply, names)
-                    if (binding := self._dialects.binding.get(dialect.name)) is not None:
-                        reply = binding.bound_reply(reply, tag_of(run.payload.deployment))
-                    tally.saw(reply.usage)
-                    if not reply.usage.output_tokens and run.payload.call.operation == "chat":
-                        tally.wrote(_written_chars(reply, dialect))
                 except HeadgateError as error:
                     refuse_foreign(response)
                     _raise_bought(error)
@@ -128,6 +129,47 @@ class ModelDispatcher:
             tally.report()
         self._note_answer(run)
         return reply.by(run.payload.deployment.id)
+
+    async def _from_batch(self, run: DispatchRun, route: Route, batches: GatewayBatches) -> ModelReply | None:
+        """Return the answer from a provider's batch; None if the call has to be sent by itself."""
+        unsigned, written = self._unsigned(run, route, may_stream=False)
+        tally = _Tally(run, price_percent=batches.price_percent(run.payload.deployment))
+        try:
+            answer = await batches.answer(run, path=written.path, body=written.body, headers=unsigned.headers)
+            if answer is None:
+                return None
+            run.facts["provider_batch"] = answer.batch
+            tally.sends()
+            if answer.status >= 300:
+                raise route.dialect.read_error(answer.status, headers={}, body=answer.body)
+            reply = self._read(run, route.dialect, answer.body, {}, names=written.names, tally=tally)
+        except HeadgateError as error:
+            tally.failed()
+            raise for_callers(error, run) from error
+        finally:
+            tally.report()
+        return reply.by(run.payload.deployment.id)
+
+    def _read(
+        self,
+        run: DispatchRun,
+        dialect: ProviderDialect,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        names: Mapping[str, str],
+        tally: _Tally,
+    ) -> ModelReply:
+        """Return a whole answer, and count its usage."""
+        reply = dialect.read_reply(body, headers=headers)
+        if names:
+            reply = dialect.rename_tools(reply, names)
+        if (binding := self._dialects.binding.get(dialect.name)) is not None:
+            reply = binding.bound_reply(reply, tag_of(run.payload.deployment))
+        tally.saw(reply.usage)
+        if not reply.usage.output_tokens and run.payload.call.operation == "chat":
+            tally.wrote(_written_chars(reply, dialect))
+        return reply
 
     def stream(self, run: DispatchRun) -> AbstractAsyncContextManager[AsyncIterator[ModelEvent]]:
         """Yield the events as they come; leaving early closes the upstream connection."""
@@ -214,7 +256,7 @@ class ModelDispatcher:
     def _route(self, dispatch: ModelDispatch) -> Route:
         return route_of(dispatch, providers=self._providers, dialects=self._dialects)
 
-    def _unsigned(self, run: DispatchRun, route: Route) -> tuple[Unsigned, Written]:
+    def _unsigned(self, run: DispatchRun, route: Route, *, may_stream: bool = True) -> tuple[Unsigned, Written]:
         """Return the request without its credential, and the written call in it."""
         deployment, provider = run.payload.deployment, route.provider
         address = provider.address(deployment.base_url, provider.options_of(deployment))
@@ -222,7 +264,9 @@ class ModelDispatcher:
             raise Upstream(
                 f"deployment {deployment.id} has no base_url, and provider {deployment.provider} has no default"
             )
-        written = written_call(run.payload, route, run.decision.obligations, dialects=self._dialects)
+        written = written_call(
+            run.payload, route, run.decision.obligations, dialects=self._dialects, may_stream=may_stream
+        )
         expects_events = written.streams and route.endpoint.framing is None
         headers = (
             *((("content-type", run.payload.call.media_type),) if written.body else ()),
@@ -251,8 +295,9 @@ def _outgoing_headers(provider: Provider, run: DispatchRun) -> Headers:
 class _Tally:
     """The usage of one dispatch, always current, so that an interrupted call is settled too."""
 
-    def __init__(self, run: DispatchRun) -> None:
+    def __init__(self, run: DispatchRun, *, price_percent: int = 100) -> None:
         self._run = run
+        self._price_percent = price_percent
         self._usage: Usage | None = None
         self._written_chars = 0
         self._first_item_us: int | None = None
@@ -310,10 +355,11 @@ class _Tally:
             usage = self._estimated(usage)
         if call.counts and not usage.counts:
             usage = _with_counts(usage, call)
+        cost = 0 if is_free else cost_micros(usage, deployment.price)
         self._run.measures = Measures(
             amounts=usage.amounts(),
             is_estimate=usage.is_estimate,
-            cost_micros=0 if is_free else cost_micros(usage, deployment.price),
+            cost_micros=None if cost is None else -(-cost * self._price_percent // 100),
             currency=deployment.price.currency if deployment.price else None,
             first_item_us=self._first_item_us,
             sent_us=self._sent_us,

@@ -9,6 +9,7 @@ from typing import Any, cast
 from headgate.admin.budgets import BUDGETS, BUDGETS_USED, Budget, BudgetUse
 from headgate.admin.features import CheckContext, Feature, OfflineParts, Opened, Platform
 from headgate.admin.limit_use import LIMITS_USED, LimitUse
+from headgate.admin.provider_batches import PROVIDER_BATCHES
 from headgate.admin.records import RECORDS
 from headgate.admin.recosting import RECOSTING
 from headgate.admin.register import REGISTER
@@ -44,6 +45,7 @@ from headgate.gateway.pace import Pace
 from headgate.gateway.parts import Gateway
 from headgate.gateway.passing import ModelPassThrough, deployment_named
 from headgate.gateway.pricing import estimate_micros, estimate_tokens
+from headgate.gateway.provider_batches import GatewayBatches
 from headgate.gateway.pulled_models import MODELS_FOLDER
 from headgate.gateway.recall import MODEL_RECALL, ModelRecall
 from headgate.gateway.recosting import recosting
@@ -146,6 +148,9 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
     async def keep_board(_: Pipeline) -> None:
         await board.run_forever(lambda: {one: library.catalogue(one).deployments for one in platform.tenants()})
 
+    batches = GatewayBatches(
+        egress=platform.egress, providers=providers, dialects=dialects, secrets=secrets, clock=base.clock
+    )
     dispatcher = ModelDispatcher(
         egress=platform.egress,
         providers=providers,
@@ -153,6 +158,7 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
         secrets=secrets,
         clock=base.clock,
         board=board,
+        batches=batches,
     )
     return Opened(
         service=gateway,
@@ -173,7 +179,7 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
         stages={"admitter": admitter},
         sections=[CatalogueSection(kind, providers=providers, dialects=dialects) for kind in _SECTIONS],
         jobs={"limits": keep_limits, "board": keep_board},
-        offers=[*offers, WAYS_ON.by(GatewayWays(gateway))],
+        offers=[*offers, WAYS_ON.by(GatewayWays(gateway)), PROVIDER_BATCHES.by(batches)],
         refresh=refresh,
         names={
             "alias": lambda tenant: library.catalogue(tenant).aliases,

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 
 from headgate.admin.model_calls import AGAIN
+from headgate.admin.provider_batches import BATCH
 from headgate.gateway.attempts import Attempts, InvokeRun, resource_of, until_content
 from headgate.gateway.binding import tag_of
 from headgate.gateway.cached_answers import CachedAnswers, CacheUse
@@ -171,7 +172,8 @@ class ModelInvoke:
         attempts = Attempts(found, run, health=self._health, pace=self._pace if catalogue.needs_pace else None)
         if alias.cache is not None:
             attempts.cache = self._cache_use(run, alias, found, version=catalogue.version)
-        if alias.hedge_s is not None and len(found.candidates) > 1 and run.payload.operation != "count_tokens":
+        is_hedged = run.payload.operation != "count_tokens" and BATCH not in run.action.context.facts
+        if alias.hedge_s is not None and len(found.candidates) > 1 and is_hedged:
             attempts.hedge_s = alias.hedge_s
         return attempts
 

@@ -70,8 +70,13 @@ def route_of(dispatch: ModelDispatch, *, providers: Mapping[str, Provider], dial
     return Route(provider, endpoint, dialect)
 
 
-def written_call(dispatch: ModelDispatch, route: Route, obligations: Obligations, *, dialects: Dialects) -> Written:
+def written_call(
+    dispatch: ModelDispatch, route: Route, obligations: Obligations, *, dialects: Dialects, may_stream: bool = True
+) -> Written:
     """Return the exact request of a dispatch; previews show it.
+
+    Args:
+        may_stream: whether the gateway may stream an answer that the client wants whole.
 
     Raises:
         Invalid: the deployment's wire format cannot express the call.
@@ -80,7 +85,7 @@ def written_call(dispatch: ModelDispatch, route: Route, obligations: Obligations
     if call.operation == "raw":
         content = raw_content(call)
         return Written(content.body.to_bytes(), f"/{content.address}", call.stream, method=content.method)
-    streams = call.stream or _is_too_long_for_one_piece(dispatch, obligations)
+    streams = call.stream or (may_stream and _is_too_long_for_one_piece(dispatch, obligations))
     if streams and not call.stream:
         call = replace(call, stream=True)
     outgoing = Outgoing(

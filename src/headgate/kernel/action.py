@@ -12,6 +12,7 @@ from headgate.kernel.content import Content, Labelled
 from headgate.kernel.decision import NO_OBLIGATIONS, Obligations
 from headgate.kernel.identity import Principal, RecordId, UseCase
 from headgate.kernel.labels import BOTTOM, EVERYTHING, Clearance, Labels
+from headgate.kernel.record import Fact
 
 P = TypeVar("P")
 I = TypeVar("I")  # noqa: E741 - the field's letter for an item, beside P and R
@@ -88,6 +89,7 @@ class Context:
             deadline. A running one is stopped then; a stream stops when its performer waits for the
             next item.
         attributes: further attributes for policies, such as the channel.
+        facts: facts for the record of the action, and of the actions within it. Policies do not see them.
         started_s: the start of the plan whose record this action took over, on the clock's monotonic
             scale; None if the action starts by itself.
     """
@@ -102,6 +104,7 @@ class Context:
     grant: str | None = None
     deadline_s: float | None = None
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
+    facts: Mapping[str, Fact] = field(default_factory=dict[str, Fact])
     started_s: float | None = None
 
 

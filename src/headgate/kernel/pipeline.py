@@ -550,7 +550,7 @@ class Pipeline:
             root=context.root,
             key_id=principal.key_id,
             log=decision.obligations.log,
-            facts=facts,
+            facts={**context.facts, **facts} if context.facts else facts,
             parts=parts,
         )
 

@@ -156,6 +156,7 @@ class Run(Generic[P, I, R]):
             grant=outer.grant,
             deadline_s=outer.deadline_s,
             attributes=outer.attributes,
+            facts=outer.facts,
             started_s=None if record is None else self.started_s,
         )
         action = Action(verb=verb, principal=self.action.principal, resource=resource, payload=payload, context=context)

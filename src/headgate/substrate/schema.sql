@@ -173,7 +173,9 @@ CREATE TABLE batches.batches (
     cancelled_at timestamp with time zone,
     ended_at timestamp with time zone,
     expires_at timestamp with time zone NOT NULL,
-    keeps_until timestamp with time zone NOT NULL
+    keeps_until timestamp with time zone NOT NULL,
+    handed integer DEFAULT 0 NOT NULL,
+    faults bytea
 );
 
 ALTER TABLE ONLY batches.batches FORCE ROW LEVEL SECURITY;
@@ -382,6 +384,7 @@ CREATE TABLE durable.runs (
     error text DEFAULT ''::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     ended_at timestamp with time zone,
+    is_parked boolean DEFAULT false NOT NULL,
     CONSTRAINT runs_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'running'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
 );
 

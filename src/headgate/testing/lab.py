@@ -37,6 +37,26 @@ key = "env:LAB_PROVIDER_KEY"
 price = {{ input = 1.0, output = 2.0 }}
 
 [[deployment]]
+id = "nightly-openai"
+provider = "openai"
+model = "gpt-sim"
+base_url = "http://127.0.0.1:{cloud}/v1"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+price = {{ input = 1.0, output = 2.0 }}
+options = {{ batch = "provider" }}
+
+[[deployment]]
+id = "nightly-anthropic"
+provider = "anthropic"
+model = "claude-sim"
+base_url = "http://127.0.0.1:{cloud}"
+network = "lab"
+key = "env:LAB_PROVIDER_KEY"
+price = {{ input = 1.0, output = 2.0 }}
+options = {{ batch = "provider" }}
+
+[[deployment]]
 id = "cloud-anthropic"
 provider = "anthropic"
 model = "claude-sim"
@@ -147,6 +167,14 @@ deployments = ["kinds-openai"]
 [[alias]]
 id = "cloud"
 deployments = ["cloud-openai"]
+
+[[alias]]
+id = "nightly"
+deployments = ["nightly-openai"]
+
+[[alias]]
+id = "nightly-claude"
+deployments = ["nightly-anthropic"]
 
 [[alias]]
 id = "claude"

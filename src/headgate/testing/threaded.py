@@ -7,6 +7,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from headgate.testing.simulator.batch_wire import Batches
 from headgate.testing.simulator.script import Script
 from headgate.testing.simulator.server import Answering, Received, Simulator
 from headgate.wire.aws_signing import AwsKey
@@ -46,6 +47,11 @@ class ThreadedSimulator:
     def connections(self) -> int:
         """The number of connections since `reset`."""
         return self._simulator.connections - self._connections_before
+
+    @property
+    def batches(self) -> Batches:
+        """Files and batches of OpenAI's and Anthropic's wires."""
+        return self._simulator.batches
 
     def service_account(self) -> str:
         """Return the JSON key of the service account to which the simulator issues tokens."""

@@ -95,6 +95,15 @@ class _Rendering(NamedTuple):
 _BODY: Final = msgspec.json.Decoder(_Body)
 
 
+def status_of(body: bytes) -> int:
+    """Return the status that an error had, from its type."""
+    try:
+        error = _BODY.decode(body).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 500
+    return _STATUSES.get(error.type, 500) if error is not None else 500
+
+
 def read_upstream_error(status: int, *, headers: Mapping[str, str], body: bytes) -> Upstream:
     """Turn a provider's error answer into ours; `headers` have names in lower case."""
     try:

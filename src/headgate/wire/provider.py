@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from headgate.kernel.errors import Invalid
 from headgate.kernel.extensions import Manifest
 from headgate.kernel.labels import EMPTY, Custody
+from headgate.wire.batch_api import BatchApi
 from headgate.wire.dialect import MODEL
 from headgate.wire.model_call import JSON, Capability, Deployment, Operation
 
@@ -195,6 +196,7 @@ class Provider:
         dropped_header: the header in which one of our own providers names the fields without
             effect.
         vendor: the company that serves and bills calls to its default address, such as `Mistral AI`.
+        batches: its batch API, for deployments with the option `batch`.
         models_path: the path after the base URL of the list of its models, an object with `id`s under
             `data` or with `name`s under `models`; None if it has none.
         on_disconnect: `cancel` if closing the connection stops generation, `drain` if the provider
@@ -220,6 +222,7 @@ class Provider:
     caller_header: str | None = None
     dropped_header: str | None = None
     vendor: str = ""
+    batches: BatchApi | None = None
     models_path: str | None = None
     on_disconnect: Literal["cancel", "drain"] = "cancel"
 
@@ -240,6 +243,10 @@ class Provider:
             base_url = self.base_url if self.base_url_of is None else self.base_url_of(options)
         return None if base_url is None else _filled(base_url, options).rstrip("/")
 
+    def hands_over(self, deployment: Deployment, path: str) -> bool:
+        """Whether lines of batches with this path go to the provider's batch API."""
+        return self.batches is not None and (BATCH, "provider") in deployment.options and path in self.batches.paths
+
     def is_home(self, address: str | None, options: Options) -> bool:
         """Whether an address is the provider's default one."""
         return address is not None and address == self.address(None, options)
@@ -253,6 +260,16 @@ class Provider:
     def is_relayed(self, model: str) -> bool:
         """Whether the machines at `base_url` pass a model's calls on to their vendor."""
         return bool(self.relayed) and model.lower().endswith(self.relayed)
+
+
+BATCH: Final = "batch"
+"""The option of deployments whose batches go to the provider's batch API."""
+
+BATCH_OPTION: Final = Option(
+    "provider to hand batches over to the provider's batch API, at its price and within 24 hours",
+    pattern=re.compile("provider"),
+    example="provider",
+)
 
 
 def _filled(template: str, options: Options) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from headgate.kernel.extensions import Manifest
+from headgate.wire.anthropic_batch_api import AnthropicBatchApi
 from headgate.wire.model_call import Capability
-from headgate.wire.provider import Endpoint, Headers, Provider
+from headgate.wire.provider import BATCH, BATCH_OPTION, Endpoint, Headers, Provider
 
 
 def _api_key(secret: str | None) -> Headers:
@@ -27,7 +28,9 @@ provider = Provider(
         "chat": Endpoint("anthropic_messages", "/v1/messages"),
         "count_tokens": Endpoint("anthropic_messages", "/v1/messages/count_tokens"),
     },
+    batches=AnthropicBatchApi(),
     models_path="/v1/models",
+    options={BATCH: BATCH_OPTION},
     credential=_api_key,
     headers=(("anthropic-version", "2023-06-01"),),
     forwards=frozenset({"anthropic-version", "anthropic-beta"}),

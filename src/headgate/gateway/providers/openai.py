@@ -6,7 +6,8 @@ from typing import Final
 
 from headgate.kernel.extensions import Manifest
 from headgate.wire.model_call import Capability, Operation
-from headgate.wire.provider import Alternative, Endpoint, Provider, bearer
+from headgate.wire.openai_batch_api import OpenAIBatchApi
+from headgate.wire.provider import BATCH, BATCH_OPTION, Alternative, Endpoint, Provider, bearer
 
 RESPONSES = Alternative(Endpoint("openai_responses", "/responses"), quirk="responses_upstream", only="responses_only")
 """The Responses endpoint. Many compatible servers lack it, so deployments name it by a quirk."""
@@ -40,7 +41,9 @@ provider = Provider(
         "transcribe": Endpoint("openai_transcriptions", "/audio/transcriptions", accept="*/*"),
         "translate": Endpoint("openai_transcriptions", "/audio/translations", accept="*/*"),
     },
+    batches=OpenAIBatchApi(),
     models_path="/models",
+    options={BATCH: BATCH_OPTION},
     credential=bearer,
     forwards=frozenset({"openai-organization", "openai-project", "idempotency-key"}),
     home_quirks=frozenset({"newer_limit_name", "system_turns", "text_parts", "responses_upstream"}),

@@ -6,19 +6,20 @@ INSERT INTO durable.runs (tenant, id, queue, input) VALUES (%(tenant)s, %(id)s, 
 SELECT pg_advisory_xact_lock(hashtextextended('durable/' || %(tenant)s || '/' || %(queue)s, 0))
 
 -- name: claim
--- The run that has been due for longest. A cancelled one needs no room: it only ends.
+-- The run that has been due for longest. A cancelled one needs no room: it only ends. A parked one takes no place, but
+-- a queue has at most five times as many runs as places.
 WITH busy AS (
-    SELECT count(*) AS number FROM durable.runs
+    SELECT count(*) FILTER (WHERE NOT is_parked) AS number, count(*) AS with_parked FROM durable.runs
     WHERE tenant = %(tenant)s AND queue = %(queue)s AND ended_at IS NULL AND state = 'running' AND due_at > now()
 ), next AS (
     SELECT id FROM durable.runs
     WHERE tenant = %(tenant)s AND queue = %(queue)s AND ended_at IS NULL AND due_at <= now()
-        AND (is_cancelling OR (SELECT number FROM busy) < %(at_once)s)
+        AND (is_cancelling OR (SELECT number < %(at_once)s AND with_parked < 5 * %(at_once)s FROM busy))
     ORDER BY is_cancelling DESC, due_at, id LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
 UPDATE durable.runs r
-SET state = 'running', lease = lease + 1, attempts = attempts + 1, due_at = now() + %(lease_s)s * interval '1 second'
+SET state = 'running', is_parked = false, lease = lease + 1, attempts = attempts + 1, due_at = now() + %(lease_s)s * interval '1 second'
 FROM next WHERE r.tenant = %(tenant)s AND r.id = next.id
 RETURNING r.id, r.lease, r.attempts, r.is_cancelling, r.input::text AS input, r.progress::text AS progress
 
@@ -35,6 +36,10 @@ FOR NO KEY UPDATE
 
 -- name: progress
 UPDATE durable.runs SET attempts = 1 WHERE tenant = %(tenant)s AND id = %(id)s
+
+-- name: park
+UPDATE durable.runs SET is_parked = %(is_parked)s
+WHERE tenant = %(tenant)s AND id = %(id)s AND lease = %(lease)s AND state = 'running'
 
 -- name: later
 UPDATE durable.runs

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +15,9 @@ from headgate.kernel.identity import TenantId
 from headgate.substrate.database import Database, Transaction, load_queries
 
 SQL = load_queries("headgate.substrate.durable")
+
+CHANNEL = "headgate_durable"
+"""The PostgreSQL channel that wakes the workers."""
 
 RunState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -130,6 +134,21 @@ class DurableRun:
             if not await tx.execute(SQL["report"], {**self.key, "progress": said}):
                 raise LeaseLost(f"another worker has taken the run {self.id} over")
         self.progress = progress
+
+    @asynccontextmanager
+    async def parked(self) -> AsyncGenerator[None]:
+        """Wait in this block for something outside; the run leaves its place in the queue to others meanwhile."""
+        await self._park(is_parked=True)
+        try:
+            yield
+        finally:
+            await self._park(is_parked=False)
+
+    async def _park(self, *, is_parked: bool) -> None:
+        async with self.database.transaction(tenant=self.tenant) as tx:
+            await tx.execute(SQL["park"], {**self.key, "is_parked": is_parked})
+            if is_parked:
+                await tx.notify(CHANNEL)
 
     @property
     def key(self) -> dict[str, Any]:

@@ -17,12 +17,9 @@ from headgate.kernel.errors import Conflict, HeadgateError, Unavailable
 from headgate.kernel.identity import TenantId
 from headgate.kernel.pipeline import Pipeline
 from headgate.substrate.database import Database, Transaction
-from headgate.substrate.durable.runs import SQL, DurableRun, Later, LeaseLost, RunStatus, StatusRow
+from headgate.substrate.durable.runs import CHANNEL, SQL, DurableRun, Later, LeaseLost, RunStatus, StatusRow
 
 log = structlog.get_logger(__name__)
-
-CHANNEL = "headgate_durable"
-"""The PostgreSQL channel that wakes the workers."""
 
 Work = Callable[[DurableRun, Pipeline], Awaitable[None]]
 GiveUp = Callable[[DurableRun, str], Awaitable[None]]

@@ -15,6 +15,7 @@ import httptools
 
 from headgate.testing.simulator import (
     anthropic_wire,
+    batch_wire,
     bedrock_wire,
     completions_wire,
     gemini_wire,
@@ -84,6 +85,7 @@ class Simulator:
         aws_key: the access key that signs calls of Bedrock; None accepts any.
 
     Attributes:
+        batches: files and batches of OpenAI's and Anthropic's wires.
         issuer: issues tokens to an Entra application with the secret `key`, and to a service account.
     """
 
@@ -97,6 +99,7 @@ class Simulator:
         aws_key: AwsKey | None = None,
     ) -> None:
         self.issuer = Issuer(client_secret=key, aws_key=aws_key)
+        self.batches = batch_wire.Batches(self._line)
         self.requests: deque[Received] = deque(maxlen=keep)
         self.connections = 0
         self.default: Script | Answering = default or Script()
@@ -137,6 +140,7 @@ class Simulator:
         """Forget the received requests and the queued answers."""
         self.requests.clear()
         self._queued.clear()
+        self.batches.reset()
 
     def release(self) -> None:
         """Continue every stalled answer."""
@@ -167,6 +171,8 @@ class Simulator:
         wire = _wire_of(received)
         if received.method == "GET" and received.path.startswith(("/v1/models", "/v1beta/models")):
             return self._models(received), Script()
+        if self.batches.serves(received.path):
+            return self._batch(received), Script()
         wire = _wire_of(received)
         chosen = self._queued.popleft() if self._queued else self.default
         script = chosen(received) if callable(chosen) else chosen
@@ -182,6 +188,29 @@ class Simulator:
             return self._route(received, _request(received), script)
         except Refused as refused:
             return wire.failed(refused.failure), Script()
+
+    def _batch(self, received: Received) -> Answer:
+        try:
+            self._check_key(received)
+            content_type = received.headers.get("content-type", "")
+            return self.batches.answer(received.method, received.path, received.body, content_type)
+        except Refused as refused:
+            answer: Answer = _wire_of(received).failed(refused.failure)
+            return answer
+
+    def _line(self, path: str, body: Any) -> Answer:
+        """Answer a line of a batch like a request of its own."""
+        headers = {"anthropic-version": "2023-06-01"} if path == "/v1/messages" else {}
+        received = Received("POST", path, headers, json.dumps(body).encode(), 0)
+        chosen = self._queued.popleft() if self._queued else self.default
+        script = chosen(received) if callable(chosen) else chosen
+        try:
+            if script.failure is not None:
+                raise Refused(script.failure)
+            return self._route(received, body, script)[0]
+        except Refused as refused:
+            answer: Answer = _wire_of(received).failed(refused.failure)
+            return answer
 
     def opened(self, connection: _Connection) -> int:
         """Register a new connection and return its number."""
