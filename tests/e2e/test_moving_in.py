@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -136,11 +137,29 @@ def test_a_litellm_proxy_moves_in_and_its_clients_keep_their_keys(
                     client.chat.completions.create(model="shared", **asked)  # pyright: ignore[reportArgumentType, reportCallIssue] - as above
 
 
+def test_no_secret_of_an_address_is_written(tmp_path: Path) -> None:
+    config, target = tmp_path / "config.yaml", tmp_path / "headgate.toml"
+    params = {"model": "openai/m", "api_base": "https://me:hush@llm.test:8443/v1/?key=hush#hush"}
+    config.write_text(json.dumps({"model_list": [{"model_name": "m", "litellm_params": params}]}))
+    done = _import(str(config), "--to", str(target))
+    assert 'base_url = "https://llm.test:8443/v1"' in target.read_text()
+    assert "hush" not in target.read_text() + done.stderr
+    assert "is left out" in done.stdout and "hush" not in done.stdout
+
+
 def test_a_password_in_the_arguments_and_a_file_that_is_no_configuration_are_refused(tmp_path: Path) -> None:
     config, target = tmp_path / "config.yaml", tmp_path / "headgate.toml"
     config.write_text("model_list: [")
     broken = _import(str(config), "--to", str(target))
     assert "is not valid YAML in line 1" in broken.stderr
+    for text, why in (
+        ("- " * 5000, "nested too deeply"),
+        ("model_list: 2026-99-99", "is not valid YAML"),
+        ("a0: &a0 [1]\n" + "".join(f"a{n + 1}: &a{n + 1} [{f'*a{n}, ' * 10}]\n" for n in range(9)), "by aliases"),
+        ("model_list: &a [*a]", "by aliases"),
+    ):
+        config.write_text(text)
+        assert why in _import(str(config), "--to", str(target)).stderr, text[:40]
     config.write_text("model_list: []")
     shown = _import(str(config), "--to", str(target), "--database", "postgresql://me:secret@127.0.0.1:1/x")
     assert "LITELLM_DATABASE_URL" in shown.stderr

@@ -119,6 +119,21 @@ def test_no_request_passes_through_without_a_rule(lab: Lab) -> None:
     assert not lab.cloud.requests
 
 
+def test_only_scanned_text_passes_through_beside_a_body(lab: Lab) -> None:
+    form = b'--b\r\ncontent-disposition: form-data; name="%b"\r\nx-note: anna@example.com\r\n\r\n1\r\n--b--\r\n'
+    sent = {"content-type": "multipart/form-data; boundary=b"}
+    with lab.http() as clerk:
+        at = "/passthrough/cloud-openai/vector_stores"
+        assert clerk.post(at, content=form % b"anna@example.com", headers=sent).status_code == 400
+        kind = {"content-type": "application/json; for=anna@example.com"}
+        assert clerk.post(at, content=b"{}", headers=kind).status_code == 400
+        beta = {"anthropic-beta": "4111111111111111"}
+        assert clerk.post(at, json={}, headers=beta).status_code == 400
+        assert not lab.cloud.requests
+        clerk.post(at, content=form % b"name", headers=sent)
+    assert b'name="name"' in lab.cloud.requests[0].body and b"anna" not in lab.cloud.requests[0].body
+
+
 def test_images_and_speech_of_masked_text(lab: Lab, openai_client: openai.OpenAI) -> None:
     image = openai_client.images.generate(model="kinds", prompt="The house of anna@example.com", n=1)
     assert image.data is not None and base64.b64decode(image.data[0].b64_json or "") == PIXEL

@@ -533,3 +533,22 @@ def test_an_answer_that_a_client_sends_back_has_its_labels_again(lab: Lab, strea
     assert refused.status_code == 400
     assert "restricted" in refused.json()["error"]["message"]
     assert allowed.headers["x-headgate-labels"].endswith("integrity=untrusted")
+
+
+def test_an_answer_that_its_caller_got_masked_is_not_kept_for_others(lab: Lab) -> None:
+    cache = '{ ttl = "10m", scope = "use_case", level = "restricted", categories = ["pii", "pii_pseudonymous"] }'
+    lab.gate.apply(f'{lab.toml}\n[[alias]]\nid = "cached"\ndeployments = ["cloud-openai"]\ncache = {cache}\n')
+    lab.cloud.answer_always(Script(echo=True))
+    question = {"model": "cached", "messages": [{"role": "user", "content": "I am anna@example.com"}]}
+    told: list[tuple[str, str]] = []
+    try:
+        for key in (lab.intern, lab.clerk, lab.clerk):
+            with lab.http(key) as client:
+                answer = client.post("/v1/chat/completions", json=question).raise_for_status()
+            text = answer.json()["choices"][0]["message"]["content"]
+            told.append((answer.headers["x-headgate-cache"], text))
+    finally:
+        lab.gate.apply(lab.toml)
+        lab.reset()
+    assert told[0][0] == "miss" and "anna@example.com" not in told[0][1]
+    assert told[1:] == [("miss", "I am anna@example.com"), ("hit", "I am anna@example.com")]

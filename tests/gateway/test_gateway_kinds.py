@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -364,18 +365,22 @@ def test_credentials_in_an_address_and_bodies_of_another_form_are_refused() -> N
 
 def test_the_text_of_every_known_body_is_read_and_edited() -> None:
     call = raw_call("POST", "files", b'{"a": "b"}', q="c")
-    assert [one.text for one in call.content.segments()] == ["files", "q", "c", "a", "b"]
-    assert json.loads(raw_content(call.with_content(call.content.edit({4: "x"}))).body.to_bytes()) == {"a": "x"}
+    assert [one.text for one in call.content.segments()] == ["files", "q", "c", "a=v1", "a", "b"]
+    assert json.loads(raw_content(call.with_content(call.content.edit({5: "x"}))).body.to_bytes()) == {"a": "x"}
     assert call.content.edit({}).to_bytes() == b'POST /files?q=c\n\n{"a": "b"}'
-    with pytest.raises(Invalid, match="send it in the body"):
-        call.content.edit({2: "x"})
+    for place in (2, 3):
+        with pytest.raises(Invalid, match="send it in the body"):
+            call.content.edit({place: "x"})
     text = raw_call("PUT", "files", b"a text", kind="text/plain")
-    assert raw_content(text.with_content(text.content.edit({1: "b"}))).body.to_bytes() == b"b"
+    assert raw_content(text.with_content(text.content.edit({2: "b"}))).body.to_bytes() == b"b"
     assert not text.content.is_opaque
     form = Form((Part("purpose", b"x"), Part("file", b"\x00", "anna.wav")), "b")
     upload = raw_call("POST", "files", form.to_bytes(), kind=form.content_type)
-    assert upload.content.is_opaque and [one.text for one in upload.content.segments()] == ["files", "x", "anna.wav"]
-    edited = raw_content(upload.with_content(upload.content.edit({1: "y", 2: "n.wav"}))).body.to_bytes()
+    read = ["files", "a=v1", "purpose", "x", "file", "anna.wav"]
+    assert upload.content.is_opaque and [one.text for one in upload.content.segments()] == read
+    with pytest.raises(Invalid, match="the name of a part"):
+        upload.content.edit({2: "x"})
+    edited = raw_content(upload.with_content(upload.content.edit({3: "y", 5: "n.wav"}))).body.to_bytes()
     assert parse_form(edited, upload.media_type).parts == (Part("purpose", b"y"), Part("file", b"\x00", "n.wav"))
     assert raw_call("POST", "files", b"\x00", kind="audio/wav").content.is_opaque
     with pytest.raises(Invalid, match="passed through"):
@@ -434,7 +439,8 @@ def form_call(wire: str, operation: Operation, *parts: Part) -> ModelCall:
 
 SEEING = replace(CLOUD, categories=(CLOUD.categories or frozenset()) | {UNSCANNED})
 PICTURE = Part("image", PIXEL, "a.png", "image/png")
-WAV = b"RIFF....WAVEfmt " + bytes(12) + (1000).to_bytes(4, "little") + bytes(4468)
+WAV = b"RIFF....WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 1000, 4_000_000_000, 1, 8) + bytes(4464)
+"""A thousand samples of a byte a second, whose header claims another rate, as if it were short."""
 
 
 @pytest.mark.parametrize(
@@ -477,7 +483,7 @@ async def test_images_are_edited_where_a_picture_may_go(gateway: Gate, upstream:
     gateway.add("d1", upstream, price=UNITS, clearance=SEEING)
     call = form_call("openai_images", "image_edit", Part("prompt", b"a hat"), Part("n", b"2"), PICTURE)
     assert call.content.is_opaque and call.counts == (("images", 2),)
-    assert estimate_tokens(call, gateway.deployments.values()) == 1_600 + 2 * 6_500 + 6
+    assert estimate_tokens(call, gateway.deployments.values()) == 1_600 + 2 * 6_500 + 11
     done = await done_of(gateway, call)
     assert done.run.facts["skipped"] == "d0: it does not offer edits of images"
     sent = parse_form(upstream.requests[0].body, upstream.requests[0].headers["content-type"])
@@ -577,6 +583,8 @@ def test_answers_that_are_none_of_their_kind_are_the_providers_fault() -> None:
         ("openai_images", "image_variation", [Part("n", b"1")], "image"),
         ("openai_images", "image_variation", [PICTURE, Part("n", b"11")], "n"),
         ("openai_images", "image_variation", [PICTURE, Part("stream", b"true")], "stream"),
+        ("openai_images", "image_variation", [PICTURE, Part("n", b"10"), Part("n", b"1")], "n"),
+        ("openai_images", "image_variation", [PICTURE, Part("model", b"dear", "")], "model"),
         ("openai_transcriptions", "transcribe", [], "file"),
         ("openai_transcriptions", "transcribe", [PICTURE, Part("stream", b"1")], "stream"),
         ("openai_transcriptions", "transcribe", [Part("prompt", b"\xff")], "prompt"),

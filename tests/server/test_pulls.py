@@ -61,6 +61,7 @@ async def test_an_administrator_pulls_a_model_and_the_record_says_from_where(hou
             ({"name": "tiny"}, 404),
             ({"name": "tiny", "url": wanted["url"]}, 400),
             ({"name": "local-chat", "url": wanted["url"], "sha256": DIGEST}, 400),
+            ({"name": "small.part", "url": wanted["url"], "sha256": DIGEST}, 400),
             ({**wanted, "network": "gone"}, 404),
             ({**wanted, "url": "http://169.254.169.254/x"}, 400),
             ({"name": "../x", "url": wanted["url"], "sha256": DIGEST}, 400),

@@ -35,6 +35,13 @@ def test_a_call_leaves_byte_for_byte_but_for_what_has_to_change(name: str) -> No
     assert written(client, cap=500) == (GOLDEN / f"{name}.upstream.json").read_bytes()
 
 
+def test_the_larger_of_two_limits_counts() -> None:
+    """A server may know only one of the names."""
+    for one, other in (("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")):
+        body = f'{{"model":"a",{HELLO},"n":2,"{one}":1,"{other}":1000}}'
+        assert dialect.read_call(body.encode(), headers={}).output_limit == 2000
+
+
 def test_unknown_fields_pass_through_untouched() -> None:
     """Traps 13 and 47."""
     body = f'{{"model":"gpt-real",{HELLO},"n":2,"seed":-1,"chat_template_kwargs":{{"x":[1.0,null]}},"store":null}}'

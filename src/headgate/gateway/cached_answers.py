@@ -145,11 +145,11 @@ class CachedAnswers:
     def _answer(
         self, run: InvokeRun, use: CacheUse, reply: ModelReply | None, events: tuple[ModelEvent, ...]
     ) -> CachedAnswer | None:
-        """Return the answer to keep; None if its labels exceed the cache's limit."""
+        """Return the answer to keep; None if its labels exceed the cache's limit, or its caller got it masked."""
         labels = run.labelled.labels
         for child in run.children:
             labels = labels.join(child.output_labels)
-        if not labels.flows_to(use.rule.clearance):
+        if not (labels.flows_to(use.rule.clearance) and labels.flows_to(run.action.principal.clearance)):
             return None
         now_s = self._clock.monotonic()
         return CachedAnswer(

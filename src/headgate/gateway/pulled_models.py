@@ -161,6 +161,8 @@ def pulled_models(folder: Path) -> list[PulledModel]:
 
 
 def check_name(name: str) -> None:
-    """Raise Invalid for the name of a built-in model."""
+    """Raise Invalid for the name of a built-in model, or one whose files would be the part of another model."""
     if name in _BUILT_IN:
         raise Invalid(f"{name} is built in; choose another name", param="name")
+    if name.endswith(".part"):
+        raise Invalid(f"{name} ends as the files of unfinished pulls do; choose another name", param="name")

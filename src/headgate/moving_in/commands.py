@@ -21,6 +21,7 @@ from headgate.moving_in.portkey import read_config as read_portkey
 from headgate.substrate.clock import SystemClock
 
 _MAX_BYTES = 4 << 20
+_FEW_VALUES = 100_000
 _VARIABLE = "LITELLM_DATABASE_URL"
 _ARGUMENT = ParameterSource.COMMANDLINE
 
@@ -171,11 +172,29 @@ def _read(path: Path) -> Any:
     except ValueError:
         pass  # a flow of YAML, or the error below says where
     try:
-        return yaml.safe_load(content)
-    except yaml.YAMLError as error:
+        found = yaml.safe_load(content)
+    except RecursionError as error:
+        raise Invalid(f"{path} is nested too deeply", param=str(path)) from error
+    except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
         raise Invalid(f"{path} is not valid YAML{where}", param=str(path)) from error
+    if not _has_at_most(max(len(content), _FEW_VALUES), found):
+        raise Invalid(f"{path} repeats its parts too often by aliases such as *name", param=str(path))
+    return found
+
+
+def _has_at_most(most: int, tree: Any) -> bool:
+    """Whether a tree has at most so many values, each counted as often as it occurs."""
+    pending, count = [tree], 0
+    while pending and count <= most:
+        value: Any = pending.pop()
+        count += 1
+        if isinstance(value, dict):
+            pending.extend(cast("dict[Any, Any]", value).values())
+        elif isinstance(value, list | set | tuple):
+            pending.extend(cast("list[Any]", value))
+    return count <= most
 
 
 COMMANDS = (import_group,)

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, cast
 
 from headgate.moving_in.move import Move, name_from
-from headgate.moving_in.origins import ORIGINS, Origin, clearance_at, fitting, origin_of_model
+from headgate.moving_in.origins import ORIGINS, Origin, clearance_at, fitting, origin_of_model, without_secrets
 
 _REFERENCE = "os.environ/"
 _SECTIONS = frozenset(
@@ -153,7 +153,7 @@ def _deployment(
             )
         model = "*"
     added_id = move.free_id("deployment", str(entry.get("model_name") or model).replace("*", "any"))
-    base_url = _address(params, origin)
+    base_url = _address(params, origin, move, about=about)
     added = move.add(
         "deployment",
         id=added_id,
@@ -188,11 +188,11 @@ def _origin(named: str, *, has_address: bool) -> tuple[Origin | None, str]:
     return found or (ORIGINS["openai"] if has_address else None), named
 
 
-def _address(params: Mapping[str, Any], origin: Origin) -> str | None:
+def _address(params: Mapping[str, Any], origin: Origin, move: Move, *, about: str) -> str | None:
     given = params.get("api_base")
     if not isinstance(given, str) or given.startswith(_REFERENCE):
         return origin.base_url
-    given = given.rstrip("/")
+    given = without_secrets(given, move, about=about).rstrip("/")
     if origin.provider in ("ollama", "vllm", "lmstudio", "tgi") and not given.endswith("/v1"):
         return given + "/v1"  # LiteLLM adds the path of the version itself
     return given

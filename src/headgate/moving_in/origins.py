@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from types import MappingProxyType
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from headgate.moving_in.move import Move
 
@@ -94,6 +94,19 @@ def clearance_at(base_url: str | None, move: Move, *, about: str) -> dict[str, A
         f"{base_url} looks like your own machine, so it may receive personal and payment data; check its clearance.",
     )
     return {"level": "restricted", "custody": "organisation", "categories": ["pii", "phi", "pci"]}
+
+
+def without_secrets(url: str, move: Move, *, about: str) -> str:
+    """Return an address without a user, a query and a fragment, which may hold secrets; with a note if it had one."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    if host == parts.netloc and not parts.query and not parts.fragment:
+        return url
+    move.note(about, "the user or the query of its address may be a secret and is left out; give a key instead.")
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 def is_private(url: str | None) -> bool:

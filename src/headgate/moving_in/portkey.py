@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.moving_in.move import Move, name_from
-from headgate.moving_in.origins import ORIGINS, Origin, clearance_at, origin_of_model
+from headgate.moving_in.origins import ORIGINS, Origin, clearance_at, origin_of_model, without_secrets
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _NAMES: Final[Mapping[str, str]] = {
@@ -256,7 +256,7 @@ def _deployment(reading: _Reading, node: Node, *, about: str) -> str | None:
         move.note(about, f"not moved: no installed provider is known for {named!r}{how}.")
         return None
     host: Any = node.get("custom_host")
-    base_url = str(host).rstrip("/") if host else origin.base_url
+    base_url = without_secrets(str(host), move, about=about).rstrip("/") if host else origin.base_url
     same = (origin.provider, model, base_url, slug, node.get("api_key"))
     if same in reading.ids:
         return reading.ids[same]

@@ -17,7 +17,7 @@ _TEXTS = frozenset({"application/x-ndjson", "application/jsonl", "application/xm
 
 
 class FormContent(Content):
-    """A form: its fields and the names of its files are segments, and its files are opaque."""
+    """A form: the names of its parts, its fields and the names of its files are segments. Its files are opaque."""
 
     __slots__ = ("_raw", "form")
 
@@ -27,17 +27,25 @@ class FormContent(Content):
         self._raw = raw
 
     def segments(self) -> Sequence[Segment]:
-        """Return the text of each field, and the name of each file."""
-        return [
-            Segment(part.text(), "user") if part.filename is None else Segment(part.filename, "parameter")
-            for part in self.form.parts
-        ]
+        """Return the name of each part, and after it the text of a field or the name of a file."""
+        found: list[Segment] = []
+        for part in self.form.parts:
+            found.append(Segment(part.name, "parameter"))
+            is_field = part.filename is None
+            found.append(Segment(part.text(), "user") if is_field else Segment(part.filename or "", "parameter"))
+        return found
 
     def edit(self, texts: Mapping[int, str]) -> FormContent:
-        """Return the form with these fields and names of files replaced."""
+        """Return the form with these fields and names of files replaced.
+
+        Raises:
+            Invalid: the name of a part has a text that a rule masks.
+        """
         if not texts:
             return self
-        return FormContent(self.form.with_edits(texts))
+        if any(index % 2 == 0 for index in texts):
+            raise Invalid("the name of a part of the form has data that a rule masks; send it as the value of a field")
+        return FormContent(self.form.with_edits({index // 2: text for index, text in texts.items()}))
 
     def to_bytes(self) -> bytes:
         """Return the body."""
@@ -135,7 +143,8 @@ def content_of(body: bytes, media_type: str, *, is_answer: bool = False, layout:
     if is_json(media_type):
         return JsonDocument.parse(body, layout=layout, max_bytes=2 * MAX_BODY_BYTES)
     if is_form(media_type):
-        return FormContent(parse_form(body, media_type), body)
+        # Without the client's bytes, since other headers of a part would pass unscanned.
+        return FormContent(parse_form(body, media_type))
     if not _is_text(media_type):
         return OpaqueContent(body)
     try:

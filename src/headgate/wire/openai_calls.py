@@ -107,8 +107,9 @@ def forwarded(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 def _output_limit(fields: Mapping[str, Any]) -> int | None:
     """Return the maximum number of tokens of all choices together."""
-    limit = fields.get("max_completion_tokens") or fields.get("max_tokens")
-    return limit * (fields.get("n") or 1) if isinstance(limit, int) else None
+    # Of two limits a server may know only the larger one.
+    limits = [fields[name] for name in _LIMITS if isinstance(fields.get(name), int)]
+    return max(limits) * (fields.get("n") or 1) if limits else None
 
 
 def read_model(fields: Mapping[str, Any]) -> str:

@@ -38,6 +38,8 @@ _IMAGE: Final = Match("image")
 _USUAL_MODEL: Final = "dall-e-2"
 _USUAL_SIZE: Final = "1024x1024"
 _MOST_IMAGES: Final = 10
+_READ: Final = ("model", "n", "size", "quality", "stream")
+"""The fields of a form that this dialect reads."""
 _WORD: Final = re.compile(r"[a-z0-9_-]{1,20}")
 _KEYS: Final = frozenset(
     {
@@ -80,7 +82,9 @@ class OpenAiImages(OneAnswer):
                 raise Invalid("prompt must be a string", param="prompt")
             if not form.files():
                 raise Invalid("image must be a file", param="image")
-            fields: Mapping[str, Any] = {part.name: part.text() for part in form.fields()}
+            # Another server may take another one of two parts with a name, or a file as a field.
+            given = {name: form.text(name) for name in _READ}
+            fields: Mapping[str, Any] = {name: text for name, text in given.items() if text is not None}
             call = ModelCall(NAME, content, read_model({"model": _USUAL_MODEL, **fields}), match.operation)
             return _counted(call, fields, media_type=form.content_type)
         document = JsonDocument.parse(body, layout=_REQUEST)

@@ -37,6 +37,8 @@ _TRANSCRIBE: Final = Match("transcribe", body="form")
 _LEAST_BYTES_A_SECOND: Final = 4_000
 """The bytes of a second of speech at 32 kbit/s, for an estimate that is rather too long."""
 _RIFF: Final = b"RIFF"
+_SAMPLES: Final = ((22, 24), (24, 28), (34, 36))
+"""The places of the channels, the samples a second, and the bits of a sample in a WAV file's header."""
 _REPLY: Final = Layout(
     known_keys=frozenset(
         {
@@ -140,7 +142,11 @@ class OpenAiTranscriptions(OneAnswer):
 
 def seconds_of(sound: bytes) -> int:
     """Return the length of sound: of a WAV file by its header, of any other estimated by its size."""
-    rate = int.from_bytes(sound[28:32], "little") if sound[:4] == _RIFF and sound[8:16] == b"WAVEfmt " else 0
+    rate = 0
+    if sound[:4] == _RIFF and sound[8:16] == b"WAVEfmt ":
+        # Players go by the samples, so the header's own rate could hide the length.
+        channels, samples, bits = (int.from_bytes(sound[at:end], "little") for at, end in _SAMPLES)
+        rate = channels * samples * bits // 8
     return -(-len(sound) // (rate or _LEAST_BYTES_A_SECOND)) or 1
 
 

@@ -1,8 +1,8 @@
 """Requests that no wire here models: `/passthrough/DEPLOYMENT/PATH`, with any method and body.
 
 The path is that after the deployment's base URL. The text of JSON, forms and plain text is scanned
-and masked; any other body is opaque. The address is scanned too, but never masked, because the
-provider would not find a masked path: a request with such an address is refused.
+and masked; any other body is opaque. The address and the forwarded headers are scanned too, but never
+masked, because the provider would not find a masked path: a request with such an address is refused.
 
 An answer of the provider passes with its status, also an error about the request. A stream passes
 event by event. Where the answer reports tokens in the form of a known wire, they are counted.
@@ -23,6 +23,7 @@ from headgate.wire.dialect import AnswerHeaders, Match, Outgoing, Route
 from headgate.wire.form_content import OpaqueContent, content_of
 from headgate.wire.json_document import JsonDocument
 from headgate.wire.model_call import JSON, ModelCall, ModelReply
+from headgate.wire.multipart import is_form
 from headgate.wire.one_answer import OneAnswer
 from headgate.wire.openai_errors import read_upstream_error
 from headgate.wire.openai_plane import OPENAI
@@ -60,15 +61,17 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 class RawContent(Content):
-    """A request: its address, and its body as content."""
+    """A request: its address, the headers that go with it, and its body as content."""
 
-    __slots__ = ("_raw", "body", "method", "path", "query")
+    __slots__ = ("_raw", "body", "headers", "method", "path", "query")
 
-    def __init__(self, method: str, path: str, query: Pairs, body: Content) -> None:
+    def __init__(self, method: str, path: str, query: Pairs, body: Content, *, headers: Sequence[str] = ()) -> None:
+        """Wrap a request; `headers` are the values of the headers that the provider gets."""
         self.method = method
         self.path = path
         self.query = query
         self.body = body
+        self.headers = headers
         self._raw: bytes | None = None
 
     @property
@@ -78,21 +81,21 @@ class RawContent(Content):
         return f"{path}?{urlencode(self.query)}" if self.query else path
 
     def segments(self) -> Sequence[Segment]:
-        """Return the path, the names and values of the query, and the strings of the body."""
-        told = (self.path, *(text for pair in self.query for text in pair))
+        """Return the path, the names and values of the query, the headers, and the strings of the body."""
+        told = (self.path, *(text for pair in self.query for text in pair), *self.headers)
         return (*(Segment(text, "parameter") for text in told), *self.body.segments())
 
     def edit(self, texts: Mapping[int, str]) -> RawContent:
         """Return the request with strings of the body replaced.
 
         Raises:
-            Invalid: the address has a text that a rule masks.
+            Invalid: the address or a header has a text that a rule masks.
         """
-        first = 1 + 2 * len(self.query)
+        first = 1 + 2 * len(self.query) + len(self.headers)
         if any(index < first for index in texts):
-            raise Invalid("the address has data that a rule masks; send it in the body")
+            raise Invalid("the address or a header has data that a rule masks; send it in the body")
         body = self.body.edit({index - first: text for index, text in texts.items()})
-        return RawContent(self.method, self.path, self.query, body)
+        return RawContent(self.method, self.path, self.query, body, headers=self.headers)
 
     def to_bytes(self) -> bytes:
         """Return the request with its address, for records and estimates."""
@@ -134,17 +137,19 @@ class RawDialect(OneAnswer):
         if body and _FORM.fullmatch(media_type) is None:
             raise Invalid("content-type must be one media type", param="content-type")
         content = content_of(body, media_type)
+        forwarded = tuple(
+            (name, headers[name]) for name in _FORWARDED if name in headers and _FORWARDED_FORM.fullmatch(headers[name])
+        )
+        # A boundary is random, and the dispatcher replaces an idempotency key by a digest.
+        told = [value for name, value in forwarded if name != "idempotency-key"]
+        told += [media_type] if ";" in media_type and not is_form(media_type) else []
         return ModelCall(
             wire=RAW,
-            content=RawContent(match.method, path, match.pairs, content),
+            content=RawContent(match.method, path, match.pairs, content, headers=told),
             model=deployment,
             operation="raw",
             stream=_wants_stream(path, match.pairs, content),
-            headers=tuple(
-                (name, headers[name])
-                for name in _FORWARDED
-                if name in headers and _FORWARDED_FORM.fullmatch(headers[name])
-            ),
+            headers=forwarded,
             media_type=media_type,
         )
 
