@@ -8,8 +8,8 @@ from typing import Any
 import openai
 import pytest
 
-from headgate.testing.lab import Lab
-from headgate.testing.simulator import Script
+from headgate.testing.lab import PROVIDER_KEY, Lab
+from headgate.testing.simulator import Failure, Script
 from headgate.testing.simulator.media_wire import PIXEL, SOUND
 
 pytestmark = pytest.mark.e2e
@@ -91,6 +91,18 @@ def test_any_request_passes_through_where_a_rule_allows_it(lab: Lab, openai_clie
     )
     assert "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
     assert "anna@example.com" not in lab.cloud.requests[-1].body.decode()
+
+
+def test_a_provider_that_repeats_its_key_shows_it_to_nobody(lab: Lab) -> None:
+    chat = {"messages": [{"role": "user", "content": "Hello"}]}
+    with lab.http() as http:
+        for path, model in (("/v1", "cloud"), ("/passthrough/cloud-openai", "gpt-sim")):
+            lab.cloud.script(Script(failure=Failure(400, message=f"Wrong header: Bearer {PROVIDER_KEY}")))
+            answer = http.post(f"{path}/chat/completions", json={"model": model, **chat})
+            assert (answer.status_code, answer.json()["error"]["message"]) == (
+                400,
+                "Wrong header: Bearer [credential]",
+            )
 
 
 def test_no_request_passes_through_without_a_rule(lab: Lab) -> None:

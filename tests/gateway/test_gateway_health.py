@@ -63,6 +63,14 @@ async def test_an_open_breaker_skips_the_deployment_and_the_record_says_since_wh
     assert len(shaky.requests) == 3
 
 
+async def test_refusals_that_one_caller_may_provoke_open_no_breaker(gateway: Gate, shaky: Simulator) -> None:
+    for status in (403, 404, 403, 404):
+        shaky.script(Script(failure=Failure(status)))
+        assert (await facts(gateway))["deployment"] == "steady"
+        gateway.bench.clock.advance(21)
+    assert (await facts(gateway))["deployment"] == "shaky"
+
+
 async def test_one_call_tries_it_after_its_time_and_an_answer_closes_the_breaker(
     gateway: Gate, shaky: Simulator
 ) -> None:

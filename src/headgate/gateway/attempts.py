@@ -26,6 +26,9 @@ _HELD_UNKNOWN = 8
 """The number of events of unknown form held back. More of them count as an answer."""
 _UNKNOWN = "other/"
 
+_OF_SOME_CALLS = frozenset({403, 404})
+"""Statuses by which some providers refuse single calls, such as flagged ones."""
+
 _TOLD = ("masked.", "restored.", "withheld.", "removed.", "altered.")
 
 InvokeRun = Run[ModelCall, ModelEvent, ModelReply]
@@ -186,7 +189,12 @@ class Attempts:
                 self.report()
                 raise error
             case Upstream(retryable=True):
-                self._health.failed(deployment, tenant=self._tenant, retry_after_s=error.retry_after_s)
+                self._health.failed(
+                    deployment,
+                    tenant=self._tenant,
+                    retry_after_s=error.retry_after_s,
+                    may_be_the_call=error.upstream_status in _OF_SOME_CALLS,
+                )
                 self._trying = None
                 self._failed = error
                 if error.retry_after_s is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -112,6 +112,12 @@ class CatalogueCache:
             catalogues = {id_: self._priced(id_, one, day) for id_, one in self._catalogues.items()}
             self._catalogues, self._day = MappingProxyType(catalogues), day
         return self._catalogues.get(tenant, self._built_in)
+
+    def deployments(self) -> Iterator[tuple[TenantId, Deployment]]:
+        """Yield the deployments of all tenants."""
+        for tenant, catalogue in self._catalogues.items():
+            for deployment in catalogue.deployments.values():
+                yield tenant, deployment
 
     def history(self, tenant: TenantId, deployment: str) -> Sequence[DatedPrice]:
         """Return the prices by date of a deployment without one of its own; none if no price is known."""

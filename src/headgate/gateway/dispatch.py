@@ -12,7 +12,7 @@ from typing import NoReturn
 from headgate.gateway.binding import BindingReader, tag_of
 from headgate.gateway.board import Board
 from headgate.gateway.credentials import Credentials, Secrets
-from headgate.gateway.failures import for_callers
+from headgate.gateway.failures import for_callers, hide_credential, without_credential
 from headgate.gateway.pricing import FREE, TOKEN_KINDS, cost_micros
 from headgate.gateway.provider_batches import GatewayBatches
 from headgate.gateway.receiving import (
@@ -108,6 +108,8 @@ class ModelDispatcher:
                     _note_dropped(run, headers[route.provider.dropped_header])
                 if assembler is None:
                     body = await response.read(limit=MAX_REPLY_BYTES)
+                    if run.payload.call.operation == "raw":
+                        body = without_credential(body, request)
                     tally.began()
                 else:
                     body = await _assembled(response, dialect, assembler, tally, framing=route.provider.framing)
@@ -120,6 +122,7 @@ class ModelDispatcher:
                     _raise_bought(error)
         except HeadgateError as error:
             tally.failed()
+            hide_credential(error, request)
             _blame(error, run)
             self._note_failure(error, run)
             if route.provider.tokens is not None and isinstance(error, Upstream) and error.upstream_status == 401:
@@ -214,6 +217,7 @@ class ModelDispatcher:
                 reader.finish()
         except HeadgateError as error:
             tally.failed()
+            hide_credential(error, request)
             _blame(error, run)
             self._note_failure(error, run)
             if route.provider.tokens is not None and isinstance(error, Upstream) and error.upstream_status == 401:

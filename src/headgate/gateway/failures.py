@@ -7,15 +7,22 @@ that is too long, passes unchanged, because clients match on its text.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from headgate.kernel.errors import Denied, HeadgateError, Unavailable, Upstream, UpstreamTimeout, Withheld
 from headgate.kernel.run import Run
+from headgate.substrate.egress import Request
 from headgate.wire.model_call import ModelDispatch
 from headgate.wire.retries import OURS
 
 _ACTIONABLE = frozenset({400, 409, 413, 422, 429})
 """Provider statuses that the caller can act on: they are about the content or rate of requests."""
+
+
+_CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"x-amz-security-token"})
+_LEAST_CHARS = 8
+_HIDDEN = "[credential]"
 
 
 def for_callers(error: HeadgateError, run: Run[ModelDispatch, Any, Any]) -> HeadgateError:
@@ -41,6 +48,26 @@ def for_callers(error: HeadgateError, run: Run[ModelDispatch, Any, Any]) -> Head
         case _:
             # The deployment's address or network is misconfigured; the caller made no mistake.
             return Upstream(f"{deployment} cannot be called as it is configured", detail=error.detail)
+
+
+def hide_credential(error: HeadgateError, request: Request) -> None:
+    """Replace the credential of a request in the provider's own text, which may repeat it."""
+    for secret in _secrets_of(request):
+        error.message = error.message.replace(secret.decode("latin-1"), _HIDDEN)
+
+
+def without_credential(body: bytes, request: Request) -> bytes:
+    """Return a provider's answer with the credential of its request replaced."""
+    for secret in _secrets_of(request):
+        body = body.replace(secret, _HIDDEN.encode())
+    return body
+
+
+def _secrets_of(request: Request) -> Iterator[bytes]:
+    for name, value in request.headers:
+        secret = value.rpartition(b" ")[2]
+        if name.lower() in _CREDENTIALS and len(secret) >= _LEAST_CHARS:
+            yield secret
 
 
 def _answered(error: Upstream, status: int, deployment: str, run: Run[ModelDispatch, Any, Any]) -> Upstream:

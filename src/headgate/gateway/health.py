@@ -84,12 +84,26 @@ class Health:
         """Whether no deployment failed lately."""
         return not self._breakers
 
-    def failed(self, deployment: Deployment, *, tenant: TenantId, retry_after_s: float | None = None) -> None:
-        """Rest the deployment for its own `retry_after_s` or the default; open its breaker after several failures."""
+    def failed(
+        self,
+        deployment: Deployment,
+        *,
+        tenant: TenantId,
+        retry_after_s: float | None = None,
+        may_be_the_call: bool = False,
+    ) -> None:
+        """Rest the deployment for its own `retry_after_s` or the default; open its breaker after several failures.
+
+        Args:
+            may_be_the_call: whether the call itself may be the cause. Such a failure opens no breaker, because one
+                caller could close the deployment to everybody.
+        """
         now_s = self._clock.monotonic()
         breaker = self._breaker(configuration(deployment, tenant))
         rest_s = min(retry_after_s if retry_after_s is not None else self._cooldown_s, _LONGEST_S)
         breaker.rests_until_s = now_s + rest_s
+        if may_be_the_call and breaker.since is None:
+            return
         breaker.in_a_row += 1
         breaker.latest.append((now_s, False))
         if breaker.since is not None:

@@ -143,6 +143,8 @@ async def remove_pulled(gateway: Gateway, request: Request) -> RemovedView:
     async def do(facts: Facts) -> RemovedView:
         if users := _users(gateway, request, name):
             raise Conflict(f"the model {name} is used by {', '.join(users)}; remove these deployments first")
+        if any(one.provider == "local" and one.model == name for _, one in gateway.library.deployments()):
+            raise Conflict(f"another organisation on this machine uses the model {name}")
         freed = await asyncio.to_thread(ModelFiles(gateway.models, name).remove)
         facts["size_bytes"] = freed
         return RemovedView(name=name, freed_bytes=freed)
