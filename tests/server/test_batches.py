@@ -236,3 +236,17 @@ async def test_files_and_bodies_of_the_wrong_form_are_refused(house: House) -> N
     }
     assert (broken.status_code, method.status_code) == (400, 405)
     assert (empty["status"], empty["errors"]["data"][0]["code"]) == ("failed", "empty_file")
+
+
+async def test_erasing_the_content_of_past_days_erases_files_and_ended_batches(house: House) -> None:
+    async with house.client(house.admin_key) as client, house.admin as admin:
+        batch = await ended(client, await begin(client, line("a")))
+        new = await upload(client, line("b"))
+        with psycopg.connect(house.database.owner.conninfo, autocommit=True) as connection:
+            for table in ("files", "batches"):
+                connection.execute(f"UPDATE batches.{table} SET created_at = '2020-01-01' WHERE id <> %s", [new["id"]])
+        erased = (await admin.post("/api/records/erase", json={"before": "2020-01-02"})).json()
+        assert erased["answers"] == 3, "the batch, its lines' file and that of its answers"
+        for path in (f"batches/{batch['id']}", f"files/{batch['input_file_id']}/content"):
+            assert (await client.get(f"/v1/{path}")).status_code == 404
+        assert (await client.get(f"/v1/files/{new['id']}")).status_code == 200

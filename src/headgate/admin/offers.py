@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from headgate.kernel.errors import Conflict
@@ -15,12 +15,14 @@ class Port(Generic[T]):
 
     Args:
         name: of the contract in words, for errors.
+        is_shared: whether several features may offer it.
     """
 
-    __slots__ = ("name",)
+    __slots__ = ("is_shared", "name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, is_shared: bool = False) -> None:
         self.name = name
+        self.is_shared = is_shared
 
     def by(self, implementation: T) -> Offer:
         """Return the offer of an implementation, for `Opened.offers`."""
@@ -38,7 +40,7 @@ class Offers:
     """The offers of the features that are open so far."""
 
     def __init__(self) -> None:
-        self._found: dict[Port[Any], Any] = {}
+        self._found: dict[Port[Any], list[Any]] = {}
 
     def add(self, offers: Iterable[Offer]) -> None:
         """Add the offers of a feature.
@@ -47,13 +49,17 @@ class Offers:
             Conflict: another feature offers the same.
         """
         for port, implementation in offers:
-            if port in self._found:
+            if port in self._found and not port.is_shared:
                 raise Conflict(f"two features offer the {port.name}; remove one of them from the list")
-            self._found[port] = implementation
+            self._found.setdefault(port, []).append(implementation)
+
+    def all(self, port: Port[T]) -> Sequence[T]:
+        """Return all implementations of a port."""
+        return cast("list[T]", self._found.get(port, []))
 
     def find(self, port: Port[T]) -> T | None:
         """Return the implementation of a port, or None if no open feature offers it."""
-        return cast("T | None", self._found.get(port))
+        return next(iter(self.all(port)), None)
 
     def ask(self, port: Port[T]) -> T:
         """Return the implementation of a port.
@@ -63,4 +69,4 @@ class Offers:
         """
         if port not in self._found:
             raise Conflict(f"no feature offers the {port.name}; add one to the list, before the feature that asks")
-        return cast("T", self._found[port])
+        return self.all(port)[0]

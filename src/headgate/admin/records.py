@@ -18,14 +18,14 @@ RECORDS: Port[Records] = Port("feed of records")
 
 
 class Copies(Protocol):
-    """Content of calls that a feature keeps besides the records, such as answers that programs continue."""
+    """Content of calls that a feature keeps besides the records, such as answers that programs continue, and files."""
 
     async def erase_before(self, moment: datetime, *, tenant: TenantId) -> int:
         """Delete the content of calls before a time; return the number of deleted things."""
         ...
 
 
-COPIES: Port[Copies] = Port("keeper of copies of content")
+COPIES: Port[Copies] = Port("keeper of copies of content", is_shared=True)
 """Erasing the content of records erases these copies too."""
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from headgate.admin.features import Feature, Opened, Platform
 from headgate.admin.key_holders import KEY_HOLDERS
 from headgate.admin.provider_batches import PROVIDER_BATCHES
+from headgate.admin.records import COPIES
 from headgate.admin.threads import CONVERSATIONS, THREADS
 from headgate.admin.turns import Turns
 from headgate.admin.wire_calls import ASKED_BY, WireCalls
@@ -59,7 +60,7 @@ async def open_batches(platform: Platform, stack: AsyncExitStack) -> Opened:
 
     runner = Runner(batches, calls, offers.ask(KEY_HOLDERS), provider, knows)
     platform.durable.add(Queue(QUEUE, runner.work, at_once=_AT_ONCE, give_up=runner.give_up))
-    return Opened(service=batches, jobs={"retention": batches.sweep_forever})
+    return Opened(service=batches, jobs={"retention": batches.sweep_forever}, offers=[COPIES.by(batches)])
 
 
 def _matches(alias: str, model: str) -> bool:

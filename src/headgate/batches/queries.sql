@@ -95,6 +95,14 @@ DELETE FROM batches.batches WHERE tenant = %(tenant)s AND id = %(id)s
 -- name: delete_old_batches
 DELETE FROM batches.batches WHERE tenant = %(tenant)s AND keeps_until <= %(now)s AND ended_at IS NOT NULL
 
+-- name: erase_batches
+DELETE FROM batches.batches WHERE tenant = %(tenant)s AND created_at < %(before)s AND ended_at IS NOT NULL
+
+-- name: erase_files
+DELETE FROM batches.files f WHERE tenant = %(tenant)s AND created_at < %(before)s AND NOT EXISTS (
+    SELECT FROM batches.batches b WHERE b.tenant = f.tenant AND b.input = f.id AND b.ended_at IS NULL
+)
+
 -- name: add_lines
 -- Adds lines that have ended, and counts those that are new.
 WITH given AS (

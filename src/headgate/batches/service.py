@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -277,6 +277,11 @@ class Batches:
             for tenant in self._tenants():
                 await self.files.sweep(tenant, now=self.clock.now())
             await asyncio.sleep(_SWEEP_S)
+
+    async def erase_before(self, moment: datetime, *, tenant: TenantId) -> int:
+        """As the port `Copies`: delete files and ended batches from before a time; return their number."""
+        async with self.database.transaction(tenant=tenant) as tx:
+            return await store.delete_before(tx, tenant=tenant, moment=moment)
 
     async def keep_requests(self, text: bytes, *, labels: Labels, principal: Principal) -> FileRow:
         """Keep the requests of a message batch, in a file that its principal does not see."""

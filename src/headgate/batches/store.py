@@ -239,6 +239,13 @@ async def delete_old(tx: Transaction, *, tenant: TenantId, now: datetime) -> Non
     await tx.execute(_SQL["delete_old_files"], {"tenant": tenant, "now": now})
 
 
+async def delete_before(tx: Transaction, *, tenant: TenantId, moment: datetime) -> int:
+    """Delete ended batches from before a time, and files that no open batch reads; return their number."""
+    params = {"tenant": tenant, "before": moment}
+    batches = await tx.execute(_SQL["erase_batches"], params)
+    return batches + await tx.execute(_SQL["erase_files"], params)
+
+
 async def add_lines(
     tx: Transaction, batch_id: str, lines: Sequence[EndedLine], *, tenant: TenantId, labels: str
 ) -> None:

@@ -39,8 +39,8 @@ class Erased(NamedTuple):
     copies: int
 
 
-def _no_copies() -> Copies | None:
-    return None
+def _no_copies() -> Sequence[Copies]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Eraser:
     """Erases the content of past days.
 
     Args:
-        copies: returns the keeper of copies of content, or None without one.
+        copies: returns the keepers of copies of content.
     """
 
     ring: FileKeyRing
     clock: Clock
-    copies: Callable[[], Copies | None] = _no_copies
+    copies: Callable[[], Sequence[Copies]] = _no_copies
 
     def command(self, tenant: TenantId, before: date) -> Command:
         """Return the command that erases the content of every day before `before`. Its result is `Erased`.
@@ -83,10 +83,8 @@ class Eraser:
         return [one for one in named if _day(one.removeprefix(prefix)) < before]
 
     async def _erase_copies(self, tenant: TenantId, before: date) -> int:
-        keeper = self.copies()
-        if keeper is None:
-            return 0
-        return await keeper.erase_before(datetime.combine(before, time(), UTC), tenant=tenant)
+        moment = datetime.combine(before, time(), UTC)
+        return sum([await keeper.erase_before(moment, tenant=tenant) for keeper in self.copies()])
 
     def _destroy(self, tenant: TenantId, before: date) -> list[DestructionReceipt]:
         return [self.ring.destroy(partition, at=self.clock.now()) for partition in self.days(tenant, before)]

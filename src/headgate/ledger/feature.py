@@ -38,7 +38,7 @@ async def open_ledger(platform: Platform, stack: AsyncExitStack) -> Opened:
     kinds = sorted({"alias", "deployment", *(verb.usual for verb in platform.verbs)})
     reader = LedgerReader(platform.database, sealer=Sealer(ring), pseudonyms=pseudonyms, kinds=kinds)
     live = LiveRecords(reader)
-    eraser = Eraser(ring, base.clock, lambda: platform.offers.find(COPIES))
+    eraser = Eraser(ring, base.clock, lambda: platform.offers.all(COPIES))
     content_days = base.settings.content_days
 
     async def follow(_: Pipeline) -> None:
