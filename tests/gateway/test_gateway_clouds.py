@@ -105,6 +105,25 @@ async def test_a_cloud_answers_every_client_whole(gateway: Gate, cloud: Simulato
     assert (facts["input_tokens"], facts["output_tokens"], facts["cost_micros"]) == (5, 3, 11)
 
 
+BETAS = {"betas": "interleaved-thinking-2025-05-14,context-1m-2025-08-07"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "options"),
+    [("vertex", PLACE), ("bedrock_anthropic", {"region": "eu-central-1"})],
+)
+async def test_a_cloud_gets_the_betas_that_its_deployment_names_and_no_others(
+    gateway: Gate, cloud: Simulator, provider: str, options: dict[str, str]
+) -> None:
+    asked = {"anthropic-beta": "claude-code-20250219,context-1m-2025-08-07"}
+    for given, expected in (({}, []), (BETAS, ["context-1m-2025-08-07"])):
+        add(gateway, cloud, provider, options={**options, **given})
+        await gateway.ask(wire="anthropic", headers=asked)
+        sent = cloud.requests[-1]
+        header = [one for one in sent.headers.get("anthropic-beta", "").split(",") if one]
+        assert [*header, *sent.json.get("anthropic_beta", [])] == expected
+
+
 @pytest.mark.parametrize("provider", EVERY)
 @pytest.mark.parametrize("client", WIRES)
 async def test_a_cloud_answers_every_client_in_a_stream(

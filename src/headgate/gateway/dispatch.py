@@ -35,7 +35,7 @@ from headgate.wire.dialect import Assembler, ProviderDialect
 from headgate.wire.dialects import Dialects
 from headgate.wire.model_call import ModelCall, ModelDispatch, ModelEvent, ModelReply, Usage
 from headgate.wire.prompt_size import prompt_tokens
-from headgate.wire.provider import Framing, Headers, Provider, Unsigned
+from headgate.wire.provider import BETA_HEADER, Framing, Headers, Provider, Unsigned
 from headgate.wire.stream_strings import WHOLE_CHANNEL
 from headgate.wire.tool_names import RestoringReader
 
@@ -291,6 +291,8 @@ def _outgoing_headers(provider: Provider, run: DispatchRun) -> Headers:
     given = {name: value for name, value in call.headers if name in provider.forwards or call.operation == "raw"}
     if "idempotency-key" in given:
         given["idempotency-key"] = _pseudonym(run, given["idempotency-key"], purpose=b"hg-idempotency")
+    if provider.betas_in == "header" and (betas := provider.betas_for(run.payload.deployment, call.headers)):
+        given[BETA_HEADER] = ",".join(betas)
     if provider.caller_header is not None:
         given[provider.caller_header] = _pseudonym(run, "", purpose=b"hg-caller")
     return (*((name, value) for name, value in provider.headers if name not in given), *given.items())

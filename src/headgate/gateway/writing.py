@@ -7,6 +7,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
+import msgspec
+
 from headgate.gateway.binding import tag_of
 from headgate.gateway.catalogue import model_for
 from headgate.kernel.decision import Obligations
@@ -15,6 +17,7 @@ from headgate.kernel.labels import Custody
 from headgate.wire.dialect import Outgoing, ProviderDialect
 from headgate.wire.dialects import Dialects
 from headgate.wire.json_document import JsonDocument
+from headgate.wire.json_edits import Path
 from headgate.wire.model_call import KINDS, Deployment, ModelDispatch
 from headgate.wire.provider import Endpoint, Provider
 from headgate.wire.raw import RAW_ENDPOINT, raw_content
@@ -98,7 +101,7 @@ def written_call(
     options = route.provider.options_of(deployment)
     path = route.endpoint.path_of(outgoing.model, streams=streams, options=options)
     if call.wire == dialect.name and (passing := dialects.passing.get(call.wire)) is not None:
-        return Written(_fitted(passing.write_call(call, outgoing), route.endpoint), path, streams)
+        return Written(_fitted(passing.write_call(call, outgoing), route, dispatch), path, streams)
     if call.operation == "embed" and {call.wire, dialect.name} <= dialects.embeddings.keys():
         texts = dialects.embeddings[call.wire].to_texts(call.content)
         target = dialects.embeddings[dialect.name]
@@ -117,14 +120,17 @@ def written_call(
     dropped = (*conversation.dropped, *dialect.unsaid(conversation, outgoing))
     body = dialect.from_conversation(conversation, outgoing)
     names = names_to_restore(conversation)
-    return Written(_fitted(body, route.endpoint), path, streams, dropped, names=names)
+    return Written(_fitted(body, route, dispatch), path, streams, dropped, names=names)
 
 
-def _fitted(body: bytes, endpoint: Endpoint) -> bytes:
+def _fitted(body: bytes, route: Route, dispatch: ModelDispatch) -> bytes:
     """Return the body with the fields that the endpoint's form of its wire sets or leaves out."""
-    if not endpoint.fields:
-        return body
-    return JsonDocument(body).edit_fields({(name,): value for name, value in endpoint.fields.items()}).raw
+    fields: dict[Path, bytes | None] = {(name,): value for name, value in route.endpoint.fields.items()}
+    if route.provider.betas_in == "body":
+        betas = route.provider.betas_for(dispatch.deployment, dispatch.call.headers)
+        if betas:
+            fields["anthropic_beta",] = msgspec.json.encode(betas)
+    return JsonDocument(body).edit_fields(fields).raw if fields else body
 
 
 def _refuse_relayed(deployment: Deployment, provider: Provider, model: str) -> None:

@@ -159,6 +159,7 @@ class Gate:
         floor: Labels = BOTTOM,
         body: Mapping[str, Any] | None = None,
         grant: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Action[ModelCall, ModelEvent, ModelReply]:
         """Return a call of the alias `chat`, decoded from a client's bytes as the server does.
 
@@ -174,7 +175,7 @@ class Gate:
             request = {"contents": [{"role": "user", "parts": [{"text": text}]}]}
             match = match._replace(model="chat", stream=stream, query={"alt": "sse"})
         sent = json.dumps({**request, **(body or {})}).encode()
-        call = DIALECTS.clients[_WIRES[wire]].read_call(sent, headers={}, match=match)
+        call = DIALECTS.clients[_WIRES[wire]].read_call(sent, headers=headers or {}, match=match)
         context = Context(use_case=use_case, floor=floor, grant=grant)
         return Action(MODEL_INVOKE, principal, Resource("alias", call.model), call, context)
 

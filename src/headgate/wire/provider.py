@@ -185,6 +185,7 @@ class Provider:
         framing: the form of the events of its streams.
         headers: the headers of every request.
         forwards: the client headers that the gateway sends upstream, in lower case.
+        betas_in: where it takes the betas of Anthropic's wire that a deployment's option `betas` names.
         quirks: the switches from the dialects' docstrings; a deployment adds its own.
         home_quirks: the switches that only servers at `base_url` have, not other servers of the
             same wire.
@@ -214,6 +215,7 @@ class Provider:
     framing: Framing = "sse"
     headers: Headers = ()
     forwards: frozenset[str] = EMPTY
+    betas_in: Literal["header", "body"] | None = None
     quirks: frozenset[str] = EMPTY
     home_quirks: frozenset[str] = EMPTY
     capability: Capability = field(default_factory=Capability)
@@ -232,6 +234,14 @@ class Provider:
             return {}
         usual = {name: one.default for name, one in self.options.items() if one.default is not None}
         return {**usual, **dict(deployment.options)}
+
+    def betas_for(self, deployment: Deployment, headers: Headers) -> tuple[str, ...]:
+        """Return the betas that a client asks for and the deployment's option names."""
+        if self.betas_in is None:
+            return ()
+        named = dict(deployment.options).get(BETAS, "").split(",")
+        asked = dict(headers).get(BETA_HEADER, "").split(",")
+        return tuple(one for one in asked if one and one in named)
 
     def address(self, base_url: str | None, options: Options) -> str | None:
         """Return the address of a deployment without a slash at its end; None if it has none.
@@ -261,6 +271,17 @@ class Provider:
         """Whether the machines at `base_url` pass a model's calls on to their vendor."""
         return bool(self.relayed) and model.lower().endswith(self.relayed)
 
+
+BETAS: Final = "betas"
+"""The option of deployments that names the betas of Anthropic's wire that their model accepts."""
+
+BETA_HEADER: Final = "anthropic-beta"
+
+BETAS_OPTION: Final = Option(
+    "the betas of Anthropic's wire that its model accepts; Headgate leaves out others that clients ask for",
+    pattern=re.compile(r"[a-z0-9][a-z0-9-]{0,63}(?:,[a-z0-9][a-z0-9-]{0,63}){0,31}"),
+    example="interleaved-thinking-2025-05-14,context-1m-2025-08-07",
+)
 
 BATCH: Final = "batch"
 """The option of deployments whose batches go to the provider's batch API."""

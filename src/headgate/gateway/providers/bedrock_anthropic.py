@@ -9,7 +9,7 @@ from headgate.gateway.providers.anthropic import WHOLE_OUTPUT_TOKENS
 from headgate.gateway.providers.bedrock import REGION, address, sign
 from headgate.kernel.extensions import Manifest
 from headgate.wire.model_call import Capability
-from headgate.wire.provider import Endpoint, Provider, bearer
+from headgate.wire.provider import BETAS, BETAS_OPTION, Endpoint, Provider, bearer
 
 provider = Provider(
     manifest=Manifest(
@@ -26,7 +26,8 @@ provider = Provider(
             fields={"model": None, "stream": None, "anthropic_version": b'"bedrock-2023-05-31"'},
         )
     },
-    options={"region": REGION},
+    options={"region": REGION, BETAS: BETAS_OPTION},
+    betas_in="body",
     credential=bearer,
     sign=sign,
     framing="aws_event_stream",

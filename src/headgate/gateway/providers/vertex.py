@@ -24,7 +24,7 @@ from headgate.gateway.providers.anthropic import WHOLE_OUTPUT_TOKENS
 from headgate.kernel.errors import Invalid, Upstream
 from headgate.kernel.extensions import Manifest
 from headgate.wire.model_call import Capability
-from headgate.wire.provider import Endpoint, Option, Options, Provider, Token, TokenRequest, bearer
+from headgate.wire.provider import BETAS, BETAS_OPTION, Endpoint, Option, Options, Provider, Token, TokenRequest, bearer
 
 _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 _AUDIENCE: Final = "https://oauth2.googleapis.com/token"
@@ -141,7 +141,8 @@ provider = Provider(
             fields={"anthropic_version": _VERSION},
         ),
     },
-    options=OPTIONS,
+    options={**OPTIONS, BETAS: BETAS_OPTION},
+    betas_in="header",
     credential=bearer,
     tokens=ServiceAccountTokens(),
     capability=Capability(
