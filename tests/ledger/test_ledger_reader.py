@@ -402,13 +402,25 @@ async def test_every_filter_and_pairs_that_are_rare_or_impossible_read_what_they
             assert cost.rows < 12_000, (query, cost)
 
 
+async def test_records_that_come_together_are_counted_exactly(office: Office) -> None:
+    async with office.writer.transaction(tenant=None) as tx:
+        await store.prepare_months(tx)
+    async with office.owner.transaction(tenant=None) as tx:
+        await tx.execute(SEED.split(";")[0].replace("50000", "2000"))  # pyright: ignore[reportArgumentType] - a constant
+    now = datetime.now(UTC) + timedelta(seconds=5)
+    grid = grid_of(now - timedelta(days=1), now)
+    counts = await office.reader.count_records(RecordFilters(), grid, tenant=ACME, now=now)
+    assert counts.is_exact
+    assert {outcome: sum(row) for outcome, row in counts.by_outcome.items()} == {"done": 1998, "interrupted": 2}
+
+
 async def test_a_full_bucket_gets_an_estimate_from_the_time_that_was_counted() -> None:
     until = datetime(2027, 3, 1, 12, tzinfo=UTC)
     counts = Counts(grid_of(until - timedelta(seconds=50), until))
     most = counts.grid.buckets().most
     half_a_second_before = ulid_floor(until - timedelta(milliseconds=500)) + "0" * 16
     last = len(counts.grid.starts)
-    counts.add([Counted(last, "done", most, half_a_second_before)], now=until)
+    counts.add([Counted(last, "done", most, half_a_second_before)], now=until, most=most)
     assert (counts.total, counts.is_exact) == (2 * most, False)
     assert grid_of(until - timedelta(days=400_0), until).step > timedelta(days=30)
     with pytest.raises(Invalid):

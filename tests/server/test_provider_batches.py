@@ -130,6 +130,15 @@ async def test_a_batch_goes_to_the_provider_masked_and_comes_back_restored_at_ha
         assert (await admin.get(f"/api/batches/{batch}")).json()["handed"] == 3
 
 
+async def test_a_batch_of_more_lines_than_the_database_has_places_runs_once(
+    house: House, client: httpx2.AsyncClient
+) -> None:
+    done = await ended(client, await begin(client, *[line(f"l{number}") for number in range(300)]))
+    assert done["request_counts"] == {"total": 300, "completed": 300, "failed": 0}
+    assert len(await house.records(verb="batch.collect")) == 1
+    assert len(await results(client, done["output_file_id"])) == 300
+
+
 async def test_lines_of_other_deployments_run_one_by_one_meanwhile(house: House, client: httpx2.AsyncClient) -> None:
     done = await ended(client, await begin(client, line("one"), line("two", model="other"), line("three", "other")))
     assert done["request_counts"] == {"total": 3, "completed": 3, "failed": 0}

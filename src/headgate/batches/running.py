@@ -178,6 +178,8 @@ class _Attempt:
     _has_more: bool = True
     _handing: Handing = field(init=False)
     _group: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
+    _unstored: list[EndedLine] = field(default_factory=list[EndedLine])
+    _storing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _labels: Labels = field(init=False)
     _floor: Labels = field(init=False)
     _key: ItemKey = field(init=False)
@@ -246,8 +248,7 @@ class _Attempt:
             ended = await self._ended(number, text)
             if ended is None:
                 break
-            await self._store([ended])
-            self.ended.add(number)
+            await self._keep(ended)
         self._step_aside()
 
     def _step_aside(self) -> None:
@@ -376,6 +377,16 @@ class _Attempt:
         async with self.runner.batches.database.transaction(tenant=self.run.tenant) as tx:
             await self.run.hold(tx, is_progress=True)
             await store.note_handed(tx, self.row.id, count, tenant=self.run.tenant)
+
+    async def _keep(self, ended: EndedLine) -> None:
+        """Store a result, with all that end meanwhile: a provider answers thousands of lines at once."""
+        self._unstored.append(ended)
+        async with self._storing:
+            while self._unstored:
+                lines = self._unstored[:_CHUNK]
+                del self._unstored[:_CHUNK]
+                await self._store(lines)
+                self.ended.update(line.number for line in lines)
 
     async def _store(self, lines: list[EndedLine]) -> None:
         tenant = self.run.tenant

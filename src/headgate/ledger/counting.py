@@ -1,7 +1,8 @@
 """Counts of records over time, by outcome, with a bound on the work.
 
-At most so many records of each bucket are counted, the newest first. A bucket with more of them gets an estimate: the
-counted ones, for the share of the bucket's time that they cover. It is marked as such.
+At most so many records of each bucket are counted, the newest first. Full buckets are counted again with what the
+others left of the whole bound. A bucket with more records than that gets an estimate: the counted ones, for the share
+of the bucket's time that they cover. It is marked as such.
 """
 
 from __future__ import annotations
@@ -36,6 +37,19 @@ class Grid:
         starts = [ulid_floor(start) for start in self.starts]
         return Buckets(starts, [*starts[1:], ulid_floor(self.until)], _MOST_COUNTED // len(starts))
 
+    def full(self, counted: Sequence[Counted]) -> tuple[int, ...]:
+        """Return the places of the buckets with as many counted records as the database may count."""
+        most = self.buckets().most
+        places = range(1, len(self.starts) + 1)
+        return tuple(place for place in places if sum(one.count for one in counted if one.place == place) >= most)
+
+    def rest(self, full: Sequence[int], counted: Sequence[Counted]) -> Buckets:
+        """Return the full buckets, which share what the others left of the bound. Their places begin at 1 anew."""
+        every = self.buckets()
+        left = _MOST_COUNTED - sum(one.count for one in counted if one.place not in full)
+        starts, stops = ([ends[place - 1] for place in full] for ends in (every.starts, every.stops))
+        return Buckets(starts, stops, left // len(full))
+
     def stop(self, place: int) -> datetime:
         """Return the end of a bucket."""
         return self.starts[place + 1] if place + 1 < len(self.starts) else self.until
@@ -54,13 +68,17 @@ class Counts:
         """The count of all records."""
         return sum(map(sum, self.by_outcome.values()))
 
-    def add(self, counted: Sequence[Counted], *, now: datetime) -> None:
-        """Add the answer of one query."""
-        for place in range(len(self.grid.starts)):
-            self._add_bucket(place, [one for one in counted if one.place == place + 1], now=now)
+    def add(self, counted: Sequence[Counted], *, now: datetime, most: int) -> None:
+        """Add the answer of one query.
 
-    def _add_bucket(self, place: int, counted: Sequence[Counted], *, now: datetime) -> None:
-        is_full = sum(one.count for one in counted) >= self.grid.buckets().most
+        Args:
+            most: records that were counted of a full bucket.
+        """
+        for place in range(len(self.grid.starts)):
+            self._add_bucket(place, [one for one in counted if one.place == place + 1], now=now, most=most)
+
+    def _add_bucket(self, place: int, counted: Sequence[Counted], *, now: datetime, most: int) -> None:
+        is_full = sum(one.count for one in counted) >= most
         factor = self._factor(place, counted, now=now) if is_full else 1.0
         self.is_exact = self.is_exact and not is_full
         for one in counted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -250,7 +250,14 @@ class LedgerReader:
         counts = Counts(grid)
         async with self._database.transaction(tenant=tenant) as tx:
             for one in () if filters.is_open else alternatives(query, filters, kinds=self._kinds):
-                counts.add(await store.count_records(tx, one, tenant=tenant, buckets=grid.buckets()), now=now)
+                buckets = grid.buckets()
+                counted = await store.count_records(tx, one, tenant=tenant, buckets=buckets)
+                if full := grid.full(counted):
+                    buckets = grid.rest(full, counted)
+                    again = await store.count_records(tx, one, tenant=tenant, buckets=buckets)
+                    counted = [row for row in counted if row.place not in full]
+                    counted += [replace(row, place=full[row.place - 1]) for row in again]
+                counts.add(counted, now=now, most=buckets.most)
         return counts
 
     async def open_batch(self, records: Sequence[StoredRecord], *, tenant: TenantId) -> dict[str, list[OpenedPart]]:
