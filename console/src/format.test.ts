@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { formatCost, formatDuration, formatSize, formatUtc, plural, prettyJson, shortId } from "./format";
+import { formatCost, formatDuration, formatSize, formatUtc, formatWait, plural, prettyJson, shortId } from "./format";
 
 describe("formatCost", () => {
   it("calls a cost that is not known unknown, and only a known one zero", () => {
@@ -15,6 +15,10 @@ describe("formatCost", () => {
     expect(formatCost(1_230_000, "EUR")).toBe("€1.23");
     expect(formatCost(1_234_560, "USD")).toBe("$1.2346");
   });
+});
+
+it("says how long to wait in one unit", () => {
+  expect([0.3, 90, 121, 7201, 80_637, 200_000].map(formatWait)).toEqual(["1 s", "90 s", "3 min", "3 h", "23 h", "3 days"]);
 });
 
 describe("formatDuration", () => {

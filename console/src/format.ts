@@ -32,6 +32,14 @@ export function formatDuration(us: number | null | undefined): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
+/** A time to wait of seconds, in one unit that people count in. */
+export function formatWait(seconds: number): string {
+  if (seconds <= 120) return `${Math.ceil(seconds)} s`;
+  if (seconds <= 2 * 3600) return `${Math.ceil(seconds / 60)} min`;
+  if (seconds <= 48 * 3600) return `${Math.ceil(seconds / 3600)} h`;
+  return `${Math.ceil(seconds / 86_400)} days`;
+}
+
 /** A count with thousands apart. */
 export function formatCount(count: number | null | undefined): string {
   return count == null ? UNKNOWN : COUNT.format(count);

@@ -95,7 +95,7 @@ def test_a_deployment_of_the_file_shows_its_lines_until_somebody_takes_it_over(p
 def test_an_engineer_adds_a_price_changes_it_and_removes_it(page: Page, lab: Lab) -> None:
     page.goto("/models")
     page.get_by_role("link", name="Prices").click()
-    row = page.get_by_role("row").filter(has_text="cloud-gemini")
+    row = page.get_by_role("row", name=re.compile("^cloud-gemini"))
     expect(row).to_contain_text("no price: the cost of its calls is unknown")
     page.get_by_role("button", name="Add price").click()
     form = page.get_by_role("dialog")
@@ -109,6 +109,7 @@ def test_an_engineer_adds_a_price_changes_it_and_removes_it(page: Page, lab: Lab
     expect(row).to_contain_text("2026-01-01")
     expect(row).to_contain_text("$1.25")
     expect(row).to_contain_text("your price contract")
+    expect(page.get_by_role("row", name=re.compile("^contract"))).to_contain_text("cloud-gemini")
     page.get_by_role("button", name="Change contract").click()
     form.get_by_label("Input from the cache").fill("0.125")
     form.get_by_role("button", name="Save price").click()

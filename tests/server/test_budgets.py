@@ -121,6 +121,7 @@ async def test_a_budget_refuses_on_the_wire_and_is_shown_with_its_use(house: Hou
         "watched": ("Customer support", 60_000, 1_000, 0),
     }
     assert found["everything"]["forecast"] >= 60_000
+    assert found["everything"]["starts_at"] < found["everything"]["counted_from"]
     own = await read(house, keys["olga"], "/api/usage/mine")
     assert [one["id"] for one in own["budgets"]] == ["everything", "watched"]
     async with house.client(keys["olga"]) as client:

@@ -31,6 +31,8 @@ from headgate.testing.postgres import TemporaryDatabase, TemporaryServer
 NOW = datetime(2027, 3, 10, 12, 30, tzinfo=UTC)
 METERED = {"model.invoke": frozenset[str](), "search.query": frozenset({"pages"})}
 PERMIT, STOP = RuleHit("permit", "allow", "enforce", "may"), RuleHit("stop", "deny", "observe", "would")
+BATCH = {"provider_batch": "batch_1"}
+"""The fact of a line that waited for a provider's batch."""
 OLDEST = {"minute": NOW - timedelta(days=3), "hour": NOW.replace(minute=0) - timedelta(days=100), "day": None}
 SPANS = {"minute": 16, "hour": 13, "day": 10}
 
@@ -81,7 +83,7 @@ def records(draw: st.DrawFn) -> FakeFigures:
     facts: dict[str, Any] = {}
     if outcome == "done":
         facts = {"input_tokens": draw(st.integers(0, 9)), "destination": f"deployment:{draw(st.sampled_from('ab'))}"}
-        for more in ({"cost_micros": 7, "currency": "USD"}, {"masked.email": 2, "masked.iban": 1}, {"pages": 3}):
+        for more in ({"cost_micros": 7, "currency": "USD"}, {"masked.email": 2, "masked.iban": 1}, {"pages": 3}, BATCH):
             facts |= draw(st.sampled_from(({}, more)))
     return FakeFigures(
         opened_at=f"{NOW - timedelta(seconds=age_s):%Y-%m-%dT%H:%M:%S.%f}Z",
@@ -163,7 +165,7 @@ def recount(log: list[FakeFigures]) -> dict[str, Counter[Any]]:
         if one.verb == "search.query" and "pages" in one.facts:
             found["amounts"][grain, at] += 3
         if one.outcome == "done":
-            found["durations"][grain, at, slot_of(one.duration_us)] += 1
+            found["durations"][grain, at, slot_of(one.duration_us)] += "provider_batch" not in one.facts
         else:
             found["reasons"][grain, at, one.outcome, one.error] += 1
     return {name: +counts for name, counts in found.items()}

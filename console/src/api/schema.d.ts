@@ -3687,7 +3687,8 @@ export interface components {
          *
          *         Amounts are micro-units of `currency` for money, else counts. `title` is the name of the scope for people.
          *         `reserved` is the most that calls in flight may use. `forecast` is the use at the end of the period at the rate so
-         *         far; null for calls at once, which have no period. `refused` counts calls of this period.
+         *         far; null for calls at once, which have no period. `refused` counts calls of this period. `counted_from` is when the
+         *         budget was declared, if that was in this period: earlier calls are not in `used`.
          */
         BudgetView: {
             id: string;
@@ -3707,6 +3708,7 @@ export interface components {
             forecast: number | null;
             starts_at: string | null;
             ends_at: string | null;
+            counted_from: string | null;
             alerts: components["schemas"]["BudgetAlertView"][];
         };
         /**

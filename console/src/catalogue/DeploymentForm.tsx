@@ -209,9 +209,9 @@ export function DeploymentForm({ draft, initial, stored, alias = "", onDone, onC
               onChange={(price) => change({ price: price as DeploymentFields["price"] })}
             >
               <Group gap="lg" mt={6}>
-                <Radio value="own" label="Known" />
+                <Radio value="own" label="This price" />
                 <Radio value="free" label="Free" />
-                <Radio value="unknown" label="Unknown" />
+                <Radio value="unknown" label="From the price list" />
               </Group>
             </Radio.Group>
             {fields.price === "own" && (
@@ -221,9 +221,15 @@ export function DeploymentForm({ draft, initial, stored, alias = "", onDone, onC
                 <TextInput label="Currency" maxLength={3} error={faultOf("currency")} {...text("currency")} />
               </Group>
             )}
+            {fields.price === "own" && (
+              <Text size="xs" className={prose.quiet}>
+                It counts until somebody changes it here, also where the page Prices has a price for the model.
+              </Text>
+            )}
             {fields.price === "unknown" && (
               <Text size="xs" className={prose.quiet}>
-                Calls work, but their cost is unknown, and keys with a limit of cost refuse them.
+                Calls cost your own price for the model, else the list price of its provider. Without either their cost is
+                unknown, and keys and budgets with a limit of money refuse them.
               </Text>
             )}
           </Stack>
@@ -250,6 +256,9 @@ export function DeploymentForm({ draft, initial, stored, alias = "", onDone, onC
         <Trial subject={isComplete ? { entry } : null} label="Test before saving" />
         {error && <Failure error={error} title="Nothing was saved" />}
         {plan.data && <PlanLines plan={plan.data} title="Saving changes" />}
+        {plan.data && isNew && kept.alias.trim() && (
+          <Text size="sm">People and programs reach it as {kept.alias.trim()}: the alias is made, or tries it first.</Text>
+        )}
         <Group gap="xs">
           <Button type="submit" disabled={!isComplete} loading={plan.isPending || save.isPending}>
             {plan.data ? (isNew ? "Add model" : "Save changes") : "Review"}

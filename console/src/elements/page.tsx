@@ -5,7 +5,7 @@ import { type ReactNode, useEffect, useState } from "react";
 import { Link } from "react-router";
 
 import { ApiError } from "../api/client";
-import { sentence } from "../format";
+import { formatWait, sentence } from "../format";
 import { useMayOpen } from "../page";
 import { Icon, type IconName } from "./icons";
 import { RecordLink } from "./RecordLink";
@@ -133,7 +133,7 @@ export function Failure({ error, title }: { error: unknown; title?: string }) {
               ))}
             </span>
           )}
-          {detail.retry_after_s != null && <span>Try again in {Math.ceil(detail.retry_after_s)} s</span>}
+          {detail.retry_after_s != null && <span>Try again in {formatWait(detail.retry_after_s)}</span>}
           {detail.approval && (
             <Link to={`/approvals/${encodeURIComponent(detail.approval)}`}>View request</Link>
           )}

@@ -88,7 +88,7 @@ function Candidate({ stop, price }: { stop: Stop; price: string | null }) {
       </div>
       {why && <div>{sentence(why)}</div>}
       {score && <div className={prose.quiet}>{sentence(score)}</div>}
-      {price && <div className={prose.quiet}>{price.startsWith("Price") ? price : `Price today: ${price}`}</div>}
+      {price && score?.toLowerCase() !== price.toLowerCase() && <div className={prose.quiet}>{price.startsWith("Price") ? price : `Price today: ${price}`}</div>}
       {span && (
         <svg className={styles.routeBar} viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true" focusable="false">
           <rect width="100" height="6" className={styles.routeTrack} />

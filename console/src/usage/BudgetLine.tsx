@@ -47,10 +47,16 @@ function Bar({ budget, tone }: { budget: Budget; tone: string }) {
 }
 
 function Details({ budget }: { budget: Budget }) {
-  const { period, reserved, refused, ends_at, alerts } = budget;
+  const { period, reserved, refused, counted_from, ends_at, alerts } = budget;
   const forecast = forecastOf(budget);
   const passed = alerts.filter((one) => one.raised_at !== null).at(-1);
   const parts: ReactNode[] = [];
+  if (counted_from)
+    parts.push(
+      <>
+        counts calls since <Time iso={counted_from} />, when it was added
+      </>,
+    );
   if (forecast !== null) parts.push(`at this rate ${amountWords(budget, forecast)} by the end`);
   if (period !== null && reserved > 0) parts.push(`calls in flight hold up to ${amountWords(budget, reserved)}`);
   if (refused > 0) parts.push(`${plural(refused, "call")} refused`);

@@ -18,6 +18,7 @@ const BUDGET: Budget = {
   forecast: 8_000_000,
   starts_at: "2026-11-01T00:00:00Z",
   ends_at: "2026-12-01T00:00:00Z",
+  counted_from: null,
   alerts: [],
 };
 

@@ -20,9 +20,35 @@ export type Dimension = keyof typeof DIMENSIONS;
 
 /** Money in every currency; "≥" where some calls have an unknown cost. */
 export function spendWords({ costs, unpriced }: Figures): string {
-  const known = costs.map(({ currency, micros }) => formatMoney(micros, currency)).join(" + ");
+  const known = costs.map(({ currency, micros }) => formatMoney(unpriced > 0 ? floorOf(micros) : micros, currency)).join(" + ");
   if (known === "") return unpriced > 0 ? "unknown" : "nothing";
   return unpriced > 0 ? `≥ ${known}` : known;
+}
+
+/** A least amount, rounded down where a figure shows cents only. */
+function floorOf(micros: number): number {
+  return micros < 100_000 ? micros : Math.floor(micros / 10_000) * 10_000;
+}
+
+/** The sums of several rows. */
+export function totalOf(rows: readonly Row[]): Figures {
+  const figures = rows.map((row) => row.figures);
+  const sum = (name: Exclude<keyof Figures, "costs">): number => figures.reduce((all, one) => all + one[name], 0);
+  const costs = new Map<string, number>();
+  for (const { currency, micros } of figures.flatMap((one) => one.costs))
+    costs.set(currency, (costs.get(currency) ?? 0) + micros);
+  return {
+    calls: sum("calls"),
+    done: sum("done"),
+    refused: sum("refused"),
+    failed: sum("failed"),
+    input_tokens: sum("input_tokens"),
+    output_tokens: sum("output_tokens"),
+    cached_tokens: sum("cached_tokens"),
+    masked: sum("masked"),
+    unpriced: sum("unpriced"),
+    costs: [...costs].map(([currency, micros]) => ({ currency, micros })),
+  };
 }
 
 /** An amount as a person reads it in a figure: to the cent, and finer only where it would show nothing. */

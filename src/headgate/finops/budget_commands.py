@@ -29,6 +29,9 @@ def budgets(url: str | None, *, as_json: bool) -> None:
         click.echo("There are no budgets. Declare one as [[budget]] in headgate.toml, or in the console.")
         return
     print_table(_HEADS, [_line(one) for one in answer["budgets"]], text=2)
+    for one in answer["budgets"]:
+        if one["counted_from"] is not None:
+            click.echo(f"{one['id']} counts calls since {one['counted_from'][:16]}Z, when it was added.")
 
 
 def _line(one: Mapping[str, Any]) -> list[str]:

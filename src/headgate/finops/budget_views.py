@@ -31,7 +31,8 @@ class BudgetView(Body, frozen=True, kw_only=True):
 
     Amounts are micro-units of `currency` for money, else counts. `title` is the name of the scope for people.
     `reserved` is the most that calls in flight may use. `forecast` is the use at the end of the period at the rate so
-    far; null for calls at once, which have no period. `refused` counts calls of this period.
+    far; null for calls at once, which have no period. `refused` counts calls of this period. `counted_from` is when the
+    budget was declared, if that was in this period: earlier calls are not in `used`.
     """
 
     id: str
@@ -49,6 +50,7 @@ class BudgetView(Body, frozen=True, kw_only=True):
     forecast: int | None
     starts_at: datetime | None
     ends_at: datetime | None
+    counted_from: datetime | None
     alerts: list[BudgetAlertView]
 
 
@@ -74,7 +76,7 @@ async def budget_views(finops: FinOps, request: Request, budgets: Collection[Bud
             used.get(one.id, BudgetUse()),
             alerts.get(one.id, ()),
             title=_title(finops, request, one),
-            since=created.get(one.id, now),
+            since=created.get(one.id),
             now=now,
         )
         for one in budgets
@@ -92,7 +94,7 @@ def forecast(budget: Budget, used: int, *, since: datetime, now: datetime) -> in
 
 
 def _view(
-    budget: Budget, use: BudgetUse, alerts: Sequence[Alert], *, title: str, since: datetime, now: datetime
+    budget: Budget, use: BudgetUse, alerts: Sequence[Alert], *, title: str, since: datetime | None, now: datetime
 ) -> BudgetView:
     raised = {one.threshold: one.raised_at for one in alerts}
     span = span_at(budget.period, now)
@@ -109,9 +111,10 @@ def _view(
         used=use.used,
         reserved=use.reserved,
         refused=use.refused,
-        forecast=forecast(budget, use.used, since=since, now=now),
+        forecast=forecast(budget, use.used, since=since or now, now=now),
         starts_at=span.start if budget.period else None,
         ends_at=span.end if budget.period else None,
+        counted_from=since if budget.period and since is not None and since > span.start else None,
         alerts=[BudgetAlertView(threshold=one, raised_at=raised.get(one)) for one in budget.alerts],
     )
 

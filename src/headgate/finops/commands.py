@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -21,11 +22,12 @@ from headgate.finops.what_if_commands import what_if
 _DIMENSIONS: Final = ("use_case", "person", "model", "key", "deployment", "outcome", "verb", "time")
 _SUMS: Final = ("calls", "refused", "failed", "input_tokens", "output_tokens", "cached_tokens", "masked", "unpriced")
 _HEADS: Final = {"time": "at"}
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @click.group(invoke_without_command=True)
-@click.option("--since", default="7d", show_default=True, help="A span such as 24h, or an RFC 3339 time.")
-@click.option("--until", help="An RFC 3339 time; now by default.")
+@click.option("--since", default="7d", show_default=True, help="A span such as 24h, a UTC day or an RFC 3339 time.")
+@click.option("--until", help="A UTC day or an RFC 3339 time; now by default.")
 @click.option("--by", multiple=True, type=click.Choice(_DIMENSIONS), help="Group by this; repeatable.")
 @click.option("--filter", "filters", multiple=True, metavar="NAME=VALUE", help="Only these, such as use_case=support.")
 @click.option("--order", type=click.Choice(("calls", "cost", "refused", "failed", "masked")), default="calls")
@@ -63,7 +65,7 @@ def usage(context: click.Context, url: str | None, *, as_json: bool, as_csv: boo
 
 
 @usage.command("mine")
-@click.option("--since", default="30d", show_default=True, help="A span such as 24h, or an RFC 3339 time.")
+@click.option("--since", default="30d", show_default=True, help="A span such as 24h, a UTC day or an RFC 3339 time.")
 @as_json_option
 @url_option
 def mine(url: str | None, since: str, *, as_json: bool) -> None:
@@ -83,7 +85,7 @@ def mine(url: str | None, since: str, *, as_json: bool) -> None:
 
 
 @usage.command("rules")
-@click.option("--since", default="7d", show_default=True, help="A span such as 24h, or an RFC 3339 time.")
+@click.option("--since", default="7d", show_default=True, help="A span such as 24h, a UTC day or an RFC 3339 time.")
 @click.option("--use-case", help="Only records of this use case.")
 @as_json_option
 @url_option
@@ -131,8 +133,13 @@ def _safe(text: str) -> str:
 
 def _period(since: str, until: str | None) -> dict[str, str]:
     is_span = since[:1].isdigit() and since[-1:] in "mhd"
-    period = {"span" if is_span else "since": since}
-    return period if until is None else {**period, "until": until}
+    period = {"span": since} if is_span else {"since": _moment(since)}
+    return period if until is None else {**period, "until": _moment(until)}
+
+
+def _moment(text: str) -> str:
+    """Return a time as it is, and a UTC day as its start."""
+    return f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text
 
 
 def _filters(given: Sequence[str]) -> dict[str, str]:
@@ -193,7 +200,9 @@ def _value(row: Mapping[str, Any], name: str) -> str:
 
 def _cost(figures: Mapping[str, Any]) -> str:
     costs = " + ".join(map(_money, figures["costs"]))
-    return f"{costs or '0'}{' + unknown' if figures['unpriced'] else ''}"
+    if not costs:
+        return "unknown" if figures["unpriced"] else "0"
+    return f"{costs} + unknown" if figures["unpriced"] else costs
 
 
 def _money(cost: Mapping[str, Any]) -> str:

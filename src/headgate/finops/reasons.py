@@ -11,7 +11,7 @@ _RULES: Final = {
     "lattice.flow": "The content may not go to this destination",
     "limit.requests": _LIMIT,
     "limit.cost": _LIMIT,
-    "budget.unknown-price": "A key with a money limit asked for a model without a known price",
+    "budget.unknown-price": "A limit or budget of money met a model without a known price",
 }
 _ERRORS: Final = {
     "call_exceeds_limit": "One call would have passed the whole limit of its key",

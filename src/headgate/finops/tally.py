@@ -208,6 +208,8 @@ def _add_call(minute: MinuteTally, figures: Figures, units: Collection[str]) -> 
         if amount := _whole(facts.get(unit)):
             minute.amounts[series, unit] = minute.amounts.get((series, unit), 0) + amount
     if outcome == "done":
+        if "provider_batch" in facts:  # its time is that of the queue of the provider's batches, of up to a day
+            return
         durations: tuple[tuple[Measure, int], ...] = (
             ("whole", figures.duration_us),
             ("first", _whole(facts.get("first_item_us"))),

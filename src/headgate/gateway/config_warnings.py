@@ -98,8 +98,8 @@ def _prices(edit: Edit, providers: Mapping[str, Provider], today: date) -> Mappi
 def _why(aliases: Sequence[str], deployments: Sequence[str], currency: str) -> str:
     return (
         f"it counts money, and refuses calls of {_listed(aliases)}, because no price in {currency} is known of"
-        f" {_listed(deployments)}; give each deployment a price, such as price = {{ input = 0.25, output = 2 }}, or 0"
-        " for a free one, or add [[price]] entries, or set hard = false"
+        f" {_listed(deployments)}; give each deployment a price, or 0 for a free one,"
+        " or add prices for its model ([[price]]), or let the budget refuse no calls (hard = false)"
     )
 
 

@@ -26,7 +26,7 @@ const WAYS: Readonly<Record<string, Way>> = {
     text: "The strongest models, ready in a minute. Content leaves your machines, and Headgate masks personal data, payment data and secrets before it does.",
     needs: "You need an account at the provider, and its key in a variable or a file on Headgate's machine.",
     action: "Use a provider",
-    fields: { ...NEW, key: "env:OPENAI_API_KEY", price: "own" },
+    fields: { ...NEW, key: "env:OPENAI_API_KEY" },
   },
   server: {
     title: "A server of your own",
@@ -37,8 +37,8 @@ const WAYS: Readonly<Record<string, Way>> = {
   },
   file: {
     title: "A model file on this machine",
-    text: "Headgate does not load model files itself, but for its built-in stand-in. Serve the file with llama.cpp or Ollama, and add that server.",
-    needs: "For a GGUF file: llama-server --model FILE --port 8081, or ollama create NAME with a Modelfile.",
+    text: "On Headgate's machine, headgate models pull NAME --apply fetches a GGUF file, runs it, and adds it. For more speed, serve the file with llama.cpp or Ollama, and add that server.",
+    needs: "headgate models pulled lists the names. A server: llama-server --model FILE --port 8081, or ollama create NAME with a Modelfile.",
     action: "Use the server of the file",
     fields: { ...NEW, isOurs: true, level: "restricted", categories: SENSITIVE, price: "free", baseUrl: "http://127.0.0.1:8081/v1" },
   },

@@ -3,6 +3,7 @@
 import { Button, Group, NativeSelect, Stack, Switch, TagsInput, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
+import { Link } from "react-router";
 
 import { api, take } from "../../api/client";
 import { keysQuery, useCasesQuery } from "../../api/queries";
@@ -165,7 +166,7 @@ function Form({ stored, version, onDone }: { stored: Entry | null; version: stri
         {!isConcurrency && (
           <TagsInput
             label="Tell people at, in percent"
-            description="Once for each period, by the destinations of the page Notifications."
+            description={<>Once for each period, by the destinations of the page <Link to="/notifications">Notifications</Link>.</>}
             value={[...fields.alerts]}
             onChange={(alerts) => set({ alerts: alerts.filter((one) => /^[0-9]{1,3}$/.test(one) && Number(one) > 0) })}
             splitChars={[",", " "]}

@@ -36,8 +36,8 @@ export default function Budgets() {
   return (
     <>
       <PageHead title="Budgets" actions={add}>
-        How much may be used, and how much is. Each call reserves its highest possible cost from every budget that it
-        has, before it is sent. Notifications tell when a budget passes a threshold.
+        A budget limits what a team, a person or a program may use in a period, and counts calls from the moment it is
+        added. A call that may cost more than what is left is refused. Notifications tell when a budget passes a threshold.
       </PageHead>
       {found.error ? (
         <Failure error={found.error} title="Headgate could not read the budgets" />

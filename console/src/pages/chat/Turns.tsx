@@ -9,7 +9,7 @@ import { api, take } from "../../api/client";
 import { useDraft } from "../../draft";
 import { Icon, type IconName } from "../../elements/icons";
 import { Notice } from "../../elements/page";
-import { sentence } from "../../format";
+import { formatWait, sentence } from "../../format";
 import { Markdown } from "../../markdown/Markdown";
 import prose from "../../elements/prose.module.css";
 import { ApprovalLine } from "./ApprovalLine";
@@ -231,15 +231,16 @@ function Trouble({ turn, doing, onAgain }: TroubleProps) {
       </div>
     );
   const isRefused = error.code === "denied" || error.code === "invalid_request";
+  const isOverLimit = error.code === "rate_limit_exceeded" || error.code === "call_exceeds_limit";
   return (
     <div className={styles.trouble}>
       <Notice tone="bad" icon="bad">
         <Text fw={600} size="sm">
-          {isRefused ? "Message refused" : "Incomplete answer"}
+          {isOverLimit ? "Limit used up" : isRefused ? "Message refused" : "Incomplete answer"}
         </Text>
         <Text size="sm">{sentence(error.message)}</Text>
-        {error.retry_after_s != null && <Text size="sm">Try again in {Math.ceil(error.retry_after_s)} s.</Text>}
-        {ways()}
+        {error.retry_after_s != null && <Text size="sm">Try again in {formatWait(error.retry_after_s)}.</Text>}
+        {!isOverLimit && ways()}
         <Details error={error} />
       </Notice>
     </div>

@@ -1,18 +1,20 @@
 /** One deployment: tested, changed, removed; or the lines of the file, where the file manages it. */
 
-import { Button, Modal, Stack } from "@mantine/core";
+import { Button, Modal, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { useNavigate, useSearchParams } from "react-router";
+import { Link, useNavigate, useSearchParams } from "react-router";
 
 import { DeploymentForm } from "../../catalogue/DeploymentForm";
 import { FileEntry } from "../../catalogue/FileEntry";
+import { HealthState } from "../../catalogue/HealthState";
 import { RemoveEntry } from "../../catalogue/RemoveEntry";
 import { Trial } from "../../catalogue/Trial";
 import { fieldsOf } from "../../catalogue/deployment";
-import { entryQuery } from "../../catalogue/queries";
+import { catalogueQuery, entryQuery } from "../../catalogue/queries";
 import { Failure, PageHead, Rows, Section } from "../../elements/page";
 import type { Page } from "../../page";
+import { activityAddress } from "../../usage/links";
 import { useMay } from "../../session";
 
 export const page: Page = { path: "/models/deployment", title: "Deployment", may: ["config.read"], below: "/models" };
@@ -23,8 +25,11 @@ export default function Deployment() {
   const [search] = useSearchParams();
   const id = search.get("id") ?? "";
   const stored = useQuery(entryQuery("deployment", id));
+  const catalogue = useQuery(catalogueQuery);
   const [isTaken, setTaken] = useState(false);
   const [isRemoving, setRemoving] = useState(false);
+  const known = [...(catalogue.data?.models.flatMap((one) => one.deployments) ?? []), ...(catalogue.data?.loose ?? [])];
+  const health = known.find((one) => one.id === id)?.health;
   const leave = () => void navigate("/models");
   if (stored.error) return <Failure error={stored.error} />;
   if (!stored.data) return <Rows />;
@@ -44,6 +49,17 @@ export default function Deployment() {
         A deployment is one model at one provider. People and programs reach it through an alias.
       </PageHead>
       <Stack gap="md">
+        {health && (
+          <Section title="Health">
+            <HealthState health={health} />
+            {health.why && (health.state === "failing" || health.state === "cooling_down") && (
+              <Text size="sm" mt={4}>
+                {health.why} {health.advice}
+              </Text>
+            )}
+            <Link to={activityAddress({ deployment: id, outcome: "failed" }, { span: "24h", compares: false })}>Failed calls of the last 24 h</Link>
+          </Section>
+        )}
         {may("model.test") && (
           <Section title="Test as it is">
             <Trial subject={{ deployment: id }} label="Test deployment" />

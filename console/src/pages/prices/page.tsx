@@ -3,6 +3,7 @@
 import { Button, Stack, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { Link } from "react-router";
 
 import { type Schemas, api, take } from "../../api/client";
 import { entriesQuery } from "../../catalogue/queries";
@@ -60,7 +61,7 @@ export default function Prices() {
                   : "An administrator adds them here."}
               </Empty>
             ) : (
-              <OwnPrices entries={own.data} onChange={mayChange ? (price) => setEdited({ price }) : null} />
+              <OwnPrices entries={own.data} prices={found.data.prices} onChange={mayChange ? (price) => setEdited({ price }) : null} />
             )}
           </Section>
         </Stack>
@@ -100,7 +101,7 @@ function PriceTable({ prices }: { prices: readonly Priced[] }) {
                 {label}
               </Table.Th>
             ))}
-            <Table.Th>From</Table.Th>
+            <Table.Th>Source</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -108,7 +109,7 @@ function PriceTable({ prices }: { prices: readonly Priced[] }) {
             <Table.Tr key={`${one.deployment} ${one.since ?? ""}`}>
               <Table.Td data-label="Deployment">
                 <div>
-                  {one.deployment}
+                  <Link to={`/models/deployment?id=${encodeURIComponent(one.deployment)}`}>{one.deployment}</Link>
                   <Text size="xs" className={prose.quiet}>
                     {one.model}
                   </Text>
@@ -120,7 +121,7 @@ function PriceTable({ prices }: { prices: readonly Priced[] }) {
                   {rateOf(one, name)}
                 </Table.Td>
               ))}
-              <Table.Td data-label="From">
+              <Table.Td data-label="Source">
                 <div>
                   {sourceOf(one)}
                   {one.above_input_tokens.length > 0 && (
@@ -166,7 +167,25 @@ function sourceOf({ version, currency }: Priced): string {
   }
 }
 
-function OwnPrices({ entries, onChange }: { entries: readonly Entry[]; onChange: ((id: string) => void) | null }) {
+/** The deployments whose calls cost a row's price, now or later, and those of its model that have a price of their own. */
+function effectOf({ id, provider, model }: Entry, prices: readonly Priced[]): string {
+  const source = (one: Priced): string => one.version.split("@")[0] ?? "";
+  const names = (found: readonly Priced[]): string => [...new Set(found.map((one) => one.deployment))].join(", ");
+  const [before = "", after] = `${String(provider)}/${String(model)}`.split("*");
+  const fits = (name: string): boolean =>
+    after === undefined ? name === before : name.length >= before.length + after.length && name.startsWith(before) && name.endsWith(after);
+  const used = names(prices.filter((one) => source(one) === `row ${String(id)}`));
+  const own = names(prices.filter((one) => source(one).startsWith("deployment ") && fits(`${one.provider}/${one.model}`)));
+  return [used || "no deployment", own && `not for ${own}: the price of the deployment counts`].filter(Boolean).join("; ");
+}
+
+interface OwnPricesProps {
+  readonly entries: readonly Entry[];
+  readonly prices: readonly Priced[];
+  readonly onChange: ((id: string) => void) | null;
+}
+
+function OwnPrices({ entries, prices, onChange }: OwnPricesProps) {
   return (
     <div className={table.scroll}>
       <Table className={table.cards}>
@@ -176,6 +195,7 @@ function OwnPrices({ entries, onChange }: { entries: readonly Entry[]; onChange:
             <Table.Th>Provider</Table.Th>
             <Table.Th>Models</Table.Th>
             <Table.Th>From</Table.Th>
+            <Table.Th>For</Table.Th>
             <Table.Th />
           </Table.Tr>
         </Table.Thead>
@@ -186,6 +206,7 @@ function OwnPrices({ entries, onChange }: { entries: readonly Entry[]; onChange:
               <Table.Td data-label="Provider">{String(one["provider"])}</Table.Td>
               <Table.Td data-label="Models">{String(one["model"])}</Table.Td>
               <Table.Td data-label="From">{String(one["from"])}</Table.Td>
+              <Table.Td data-label="For">{effectOf(one, prices)}</Table.Td>
               <Table.Td ta="right">
                 {onChange && (
                   <Button

@@ -1,12 +1,12 @@
 /** Usage and cost by use case, person, key, model, deployment or outcome: a chart, and a table to export. */
 
-import { Badge, Button, CloseButton, Group, NativeSelect, SegmentedControl, Skeleton, Stack, Table } from "@mantine/core";
+import { Badge, Button, CloseButton, Group, NativeSelect, SegmentedControl, Skeleton, Stack, Table, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link, useSearchParams } from "react-router";
 
 import { Empty, Failure, PageHead, Section } from "../../elements/page";
-import { formatCost, formatCount } from "../../format";
+import { formatCost, formatCount, plural } from "../../format";
 import type { Page } from "../../page";
 import { useMayOpen } from "../../page";
 import { WhatIf } from "../../usage/WhatIf";
@@ -19,12 +19,14 @@ import { type Filters, usageQuery } from "../../usage/queries";
 import {
   DIMENSIONS,
   type Dimension,
+  type Figures,
   type Row,
   changeOf,
   formatShort,
   nameOf,
   spendOf,
   spendWords,
+  totalOf,
 } from "../../usage/words";
 import { GroupsOverTime } from "./GroupsOverTime";
 import table from "../../elements/table.module.css";
@@ -114,10 +116,12 @@ interface GroupsProps {
 
 function Groups({ period, filters, by, order, onFilter }: GroupsProps) {
   const names = useNames();
+  const mayOpen = useMayOpen();
   const usage = useQuery(usageQuery(period, filters, [by], order));
   if (usage.error) return <Failure error={usage.error} title="Headgate could not read usage" />;
   if (!usage.data) return <Skeleton height={220} animate={false} />;
   const { rows } = usage.data;
+  const total = totalOf(rows);
   if (rows.length === 0)
     return <Empty title="No calls in this time">Choose a longer period, or remove a filter.</Empty>;
   const name = DIMENSIONS[by].toLowerCase();
@@ -157,8 +161,30 @@ function Groups({ period, filters, by, order, onFilter }: GroupsProps) {
               />
             ))}
           </Table.Tbody>
+          {rows.length > 1 && (
+            <Table.Tfoot>
+              <Table.Tr>
+                <Table.Td data-label={DIMENSIONS[by]}>
+                  <b>Total</b>
+                </Table.Td>
+                {cellsOf(total).map(([label, text]) => (
+                  <Table.Td key={label} data-label={label} className={styles.number}>
+                    <b>{text}</b>
+                  </Table.Td>
+                ))}
+                <Table.Td />
+                <Table.Td />
+              </Table.Tr>
+            </Table.Tfoot>
+          )}
         </Table>
       </div>
+      {total.unpriced > 0 && (
+        <Text size="sm" className={prose.quiet} mt="xs">
+          The cost of {plural(total.unpriced, "call")} is unknown and not counted (≥), because no price of the model was known.{" "}
+          {mayOpen("/models/prices") && <Link to="/models/prices">See prices</Link>}
+        </Text>
+      )}
       {usage.data.saved.length > 0 && (
         <ul className={styles.saved} aria-label="Saved by the cache">
           {usage.data.saved.map(({ model, hits, saved }) => (
@@ -185,16 +211,7 @@ interface LineProps {
 function Line({ row, by, name, to, onFilter }: LineProps) {
   const mayOpen = useMayOpen();
   const { figures } = row;
-  const cells = [
-    ["Calls", formatCount(figures.calls)],
-    ["Refused", formatCount(figures.refused)],
-    ["Failed", formatCount(figures.failed)],
-    ["Tokens in", formatShort(figures.input_tokens)],
-    ["Tokens out", formatShort(figures.output_tokens)],
-    ["Masked", formatCount(figures.masked)],
-    ["Cost", spendWords(figures)],
-    ["Change", changeWords(row)],
-  ] as const;
+  const cells = [...cellsOf(figures), ["Change", changeWords(row)] as const];
   return (
     <Table.Tr>
       <Table.Td data-label={DIMENSIONS[by]}>{to && mayOpen(to) ? <Link to={to}>{name}</Link> : name}</Table.Td>
@@ -218,6 +235,18 @@ function Line({ row, by, name, to, onFilter }: LineProps) {
       </Table.Td>
     </Table.Tr>
   );
+}
+
+function cellsOf(figures: Figures) {
+  return [
+    ["Calls", formatCount(figures.calls)],
+    ["Refused", formatCount(figures.refused)],
+    ["Failed", formatCount(figures.failed)],
+    ["Tokens in", formatShort(figures.input_tokens)],
+    ["Tokens out", formatShort(figures.output_tokens)],
+    ["Masked", formatCount(figures.masked)],
+    ["Cost", spendWords(figures)],
+  ] as const;
 }
 
 /** The change of cost against the period before, or of calls where nothing has a cost. */
