@@ -118,7 +118,11 @@ def _finish(move: Move, target: Path, *, source: str) -> None:
     target.write_text(move.toml(source=source))
     for line in move.report():
         click.echo(line)
-    click.echo(f"Wrote {target}. Next: headgate check {target}", err=True)
+    click.echo(
+        f"Wrote {target}. Next: headgate check {target}, then headgate apply --dry-run {target}. Its sections replace"
+        " those of the configuration in force: entries that the file lacks are removed, and the plan lists them.",
+        err=True,
+    )
 
 
 def _said(text: str) -> tuple[str, str]:

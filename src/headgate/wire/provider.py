@@ -287,7 +287,7 @@ BATCH: Final = "batch"
 """The option of deployments whose batches go to the provider's batch API."""
 
 BATCH_OPTION: Final = Option(
-    "provider to hand batches over to the provider's batch API, at its price and within 24 hours",
+    "write provider to answer lines of batches by the provider's batch API, at its price and within 24 hours",
     pattern=re.compile("provider"),
     example="provider",
 )
