@@ -86,7 +86,7 @@ class _Line(msgspec.Struct):
     error: _Error | None = None
 
 
-class OpenAIBatchApi:
+class OpenAiBatchApi:
     """`/files` and `/batches`, beside the other paths of OpenAI's wire."""
 
     paths = frozenset({"/chat/completions", "/responses", "/embeddings", "/completions"})

@@ -6,7 +6,7 @@ from typing import Final
 
 from headgate.kernel.extensions import Manifest
 from headgate.wire.model_call import Capability, Operation
-from headgate.wire.openai_batch_api import OpenAIBatchApi
+from headgate.wire.openai_batch_api import OpenAiBatchApi
 from headgate.wire.provider import BATCH, BATCH_OPTION, Alternative, Endpoint, Provider, bearer
 
 RESPONSES = Alternative(Endpoint("openai_responses", "/responses"), quirk="responses_upstream", only="responses_only")
@@ -41,7 +41,7 @@ provider = Provider(
         "transcribe": Endpoint("openai_transcriptions", "/audio/transcriptions", accept="*/*"),
         "translate": Endpoint("openai_transcriptions", "/audio/translations", accept="*/*"),
     },
-    batches=OpenAIBatchApi(),
+    batches=OpenAiBatchApi(),
     models_path="/models",
     options={BATCH: BATCH_OPTION},
     credential=bearer,
