@@ -1,8 +1,8 @@
 /** The form of a budget. */
 
-import { Button, Group, NativeSelect, Stack, Switch, TagsInput, Text, TextInput } from "@mantine/core";
+import { Button, Group, NativeSelect, Stack, Switch, TagsInput, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 import { Link } from "react-router";
 
 import { api, take } from "../../api/client";
@@ -10,13 +10,13 @@ import { keysQuery, useCasesQuery } from "../../api/queries";
 import { Warnings } from "../../catalogue/PlanLines";
 import { entryQuery } from "../../catalogue/queries";
 import { useDraft } from "../../draft";
+import { EntryActions } from "../../elements/EntryActions";
 import { Failure, Rows } from "../../elements/page";
 import { PeoplePicker } from "../../people/PeoplePicker";
 import { useMay } from "../../session";
 import { type Budget, LEVELS, PERIODS, UNITS } from "../../usage/budgets";
 import { budgetsQuery } from "../../usage/queries";
 import { nameOf } from "../../usecase/bodies";
-import prose from "../../elements/prose.module.css";
 
 interface Fields {
   readonly id: string;
@@ -61,7 +61,6 @@ export function BudgetForm({ budget, onDone }: Props) {
 
 function Form({ stored, version, onDone }: { stored: Entry | null; version: string | null; onDone: () => void }) {
   const client = useQueryClient();
-  const [isRemoving, setRemoving] = useState(false);
   const [fields, setFields, forget] = useDraft(`budget:${String(stored?.["id"] ?? "")}`, fieldsOf(stored));
   const set = (change: Partial<Fields>): void => {
     setFields({ ...fields, ...change });
@@ -175,43 +174,22 @@ function Form({ stored, version, onDone }: { stored: Entry | null; version: stri
         )}
         <Warnings of={warnings} />
         {problem && <Failure error={problem} title="Nothing was changed" />}
-        {isRemoving && (
-          <Text size="sm" className={prose.quiet} role="status">
-            Calls are no longer limited by this budget.
-          </Text>
-        )}
-        <Group justify="space-between" gap="xs">
-          {stored ? (
-            <Button
-              variant="subtle"
-              color="red"
-              loading={remove.isPending}
-              onClick={() => (isRemoving ? remove.mutate() : setRemoving(true))}
-            >
-              {isRemoving ? "Remove it" : "Remove budget"}
-            </Button>
-          ) : (
-            <span />
-          )}
-          <Group gap="xs">
-            <Button
-              variant="default"
-              onClick={() => {
-                forget();
-                onDone();
-              }}
-            >
-              Cancel
-            </Button>
-            <Button
-              type="submit"
-              loading={plan.isPending || save.isPending}
-              disabled={fields.level !== "organisation" && fields.name.trim() === ""}
-            >
-              {warnings?.length ? "Save budget anyway" : "Save budget"}
-            </Button>
-          </Group>
-        </Group>
+        <EntryActions
+          noun="budget"
+          removal={stored && { means: "Calls are no longer limited by this budget.", isPending: remove.isPending, run: () => remove.mutate() }}
+          onCancel={() => {
+            forget();
+            onDone();
+          }}
+        >
+          <Button
+            type="submit"
+            loading={plan.isPending || save.isPending}
+            disabled={fields.level !== "organisation" && fields.name.trim() === ""}
+          >
+            {warnings?.length ? "Save budget anyway" : "Save budget"}
+          </Button>
+        </EntryActions>
       </Stack>
     </form>
   );

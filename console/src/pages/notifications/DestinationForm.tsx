@@ -1,18 +1,18 @@
 /** The form of a destination of notices: mail, webhook, Slack or Teams. */
 
-import { Button, Checkbox, Group, MultiSelect, NativeSelect, Stack, Switch, TagsInput, Text, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, MultiSelect, NativeSelect, Stack, Switch, TagsInput, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 
 import { api, take } from "../../api/client";
 import { notificationsQuery, useCasesQuery } from "../../api/queries";
 import { entryQuery } from "../../catalogue/queries";
 import { useDraft } from "../../draft";
+import { EntryActions } from "../../elements/EntryActions";
 import { Failure, Rows } from "../../elements/page";
 import { useMay } from "../../session";
 import { nameOf } from "../../usecase/bodies";
 import { CHANNELS, type Channel, EVENTS } from "./words";
-import prose from "../../elements/prose.module.css";
 
 interface Fields {
   readonly id: string;
@@ -65,7 +65,6 @@ function Form({ stored, version, onDone }: { stored: Entry | null; version: stri
   const client = useQueryClient();
   const mayAll = useMay()("config.apply");
   const useCases = useQuery(useCasesQuery).data ?? [];
-  const [isRemoving, setRemoving] = useState(false);
   const [fields, setFields, forget] = useDraft(`notification:${String(stored?.["id"] ?? "")}`, fieldsOf(stored));
   const set = (change: Partial<Fields>): void => setFields({ ...fields, ...change });
   const path = { section: "notification", entry: fields.id.trim() };
@@ -209,39 +208,18 @@ function Form({ stored, version, onDone }: { stored: Entry | null; version: stri
           onChange={(event) => set({ internal: event.currentTarget.checked })}
         />
         {problem && <Failure error={problem} title="Nothing was changed" />}
-        {isRemoving && (
-          <Text size="sm" className={prose.quiet} role="status">
-            Nobody is told here any more.
-          </Text>
-        )}
-        <Group justify="space-between" gap="xs">
-          {stored ? (
-            <Button
-              variant="subtle"
-              color="red"
-              loading={remove.isPending}
-              onClick={() => (isRemoving ? remove.mutate() : setRemoving(true))}
-            >
-              {isRemoving ? "Remove it" : "Remove destination"}
-            </Button>
-          ) : (
-            <span />
-          )}
-          <Group gap="xs">
-            <Button
-              variant="default"
-              onClick={() => {
-                forget();
-                onDone();
-              }}
-            >
-              Cancel
-            </Button>
-            <Button type="submit" loading={save.isPending} disabled={fields.events.length === 0}>
-              Save destination
-            </Button>
-          </Group>
-        </Group>
+        <EntryActions
+          noun="destination"
+          removal={stored && { means: "Nobody is told here any more.", isPending: remove.isPending, run: () => remove.mutate() }}
+          onCancel={() => {
+            forget();
+            onDone();
+          }}
+        >
+          <Button type="submit" loading={save.isPending} disabled={fields.events.length === 0}>
+            Save destination
+          </Button>
+        </EntryActions>
       </Stack>
     </form>
   );

@@ -2,11 +2,12 @@
 
 import { Button, Group, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import type { FormEvent } from "react";
 
 import { api, take } from "../../api/client";
 import { entryQuery, providersQuery } from "../../catalogue/queries";
 import { useDraft } from "../../draft";
+import { EntryActions } from "../../elements/EntryActions";
 import { Failure, Rows } from "../../elements/page";
 import prose from "../../elements/prose.module.css";
 
@@ -45,7 +46,6 @@ export function PriceForm({ price, onDone }: Props) {
 function Form({ stored, version, onDone }: { stored: Entry | null; version: string | null; onDone: () => void }) {
   const client = useQueryClient();
   const providers = useQuery(providersQuery);
-  const [isRemoving, setRemoving] = useState(false);
   const [fields, setFields, forget] = useDraft(`price:${String(stored?.["id"] ?? "")}`, fieldsOf(stored));
   const set = (change: Partial<Fields>): void => setFields({ ...fields, ...change });
   const path = { section: "price", entry: fields.id.trim() };
@@ -141,39 +141,18 @@ function Form({ stored, version, onDone }: { stored: Entry | null; version: stri
           the configuration.
         </Text>
         {problem && <Failure error={problem} title="Nothing was changed" />}
-        {isRemoving && (
-          <Text size="sm" className={prose.quiet} role="status">
-            From now on, calls cost what the next price says. Records keep theirs.
-          </Text>
-        )}
-        <Group justify="space-between" gap="xs">
-          {stored ? (
-            <Button
-              variant="subtle"
-              color="red"
-              loading={remove.isPending}
-              onClick={() => (isRemoving ? remove.mutate() : setRemoving(true))}
-            >
-              {isRemoving ? "Remove it" : "Remove price"}
-            </Button>
-          ) : (
-            <span />
-          )}
-          <Group gap="xs">
-            <Button
-              variant="default"
-              onClick={() => {
-                forget();
-                onDone();
-              }}
-            >
-              Cancel
-            </Button>
-            <Button type="submit" loading={save.isPending} disabled={fields.provider === ""}>
-              Save price
-            </Button>
-          </Group>
-        </Group>
+        <EntryActions
+          noun="price"
+          removal={stored && { means: "From now on, calls cost what the next price says. Records keep theirs.", isPending: remove.isPending, run: () => remove.mutate() }}
+          onCancel={() => {
+            forget();
+            onDone();
+          }}
+        >
+          <Button type="submit" loading={save.isPending} disabled={fields.provider === ""}>
+            Save price
+          </Button>
+        </EntryActions>
       </Stack>
     </form>
   );
