@@ -36,7 +36,7 @@ of each client's wire from a deployment of OpenAI's dialect: 200 at once, an eve
 
 def run(*, quick: bool) -> None:
     """Measure and write the result."""
-    rounds, seconds, calls = (1, 2.0, 5_000) if quick else (3, 4.0, CALLS)
+    rounds, seconds, calls = (1, 2.0, 5_000) if quick else (2, 3.0, CALLS)
     facts = machine.facts()
     wholes: dict[str, list[Any]] = {}
     streams: dict[str, list[Any]] = {}
