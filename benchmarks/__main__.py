@@ -9,13 +9,14 @@ from benchmarks.activity import run as activity
 from benchmarks.chat import run as chat
 from benchmarks.detection import run as detection
 from benchmarks.gateway import run as gateway
+from benchmarks.knowledge import run as knowledge
 from benchmarks.ledger import run as ledger
 from benchmarks.processes import NotMeasured
 from benchmarks.start import run as start
 from benchmarks.usage import run as usage
 from benchmarks.wires import run as wires
 
-SUITES = ("gateway", "detection", "start", "ledger", "activity", "chat", "usage", "wires")
+SUITES = ("gateway", "detection", "start", "ledger", "activity", "chat", "usage", "wires", "knowledge")
 
 
 def main() -> None:
@@ -52,6 +53,8 @@ def _run(suite: str, given: argparse.Namespace) -> None:
             chat.run(quick=given.quick)
         case "usage":
             usage.run(quick=given.quick)
+        case "knowledge":
+            knowledge.run(quick=given.quick)
         case "wires":
             wires.run(quick=given.quick)
         case _:

@@ -29,6 +29,7 @@ NAMES = (
     "notices",
     "moving_in",
     "batches",
+    "knowledge",
 )
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib.resources import files
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -20,6 +21,16 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ("--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 COOKIE = "headgate_session"
 WAIT_MS = 30_000
+
+AXE = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
+RUN_AXE = """
+axe.run(document, {
+  resultTypes: ["violations"],
+  ...(matchMedia("(prefers-color-scheme: dark)").matches && { runOnly: ["color-contrast"] }),
+  // Dialogs of the component library have a header, which axe takes for a second one of the page.
+  rules: { "landmark-no-duplicate-banner": { enabled: false }, "landmark-unique": { enabled: false } },
+})
+"""
 
 expect.set_options(timeout=WAIT_MS)
 
@@ -129,6 +140,18 @@ def page(open_context: Callable[[int], BrowserContext], session_cookie: str, lab
 def phone(open_context: Callable[[int], BrowserContext], session_cookie: str, lab: Lab) -> Page:
     """The same on a small phone."""
     return _signed_in(open_context(360), session_cookie, lab)
+
+
+@pytest.fixture(scope="session")
+def violations() -> Callable[[Page], list[str]]:
+    """Finds what axe objects to on a page, with the first place of each."""
+    axe = AXE.read_text()
+
+    def find(page: Page) -> list[str]:
+        found = page.evaluate(f"{axe}; {RUN_AXE}")["violations"]
+        return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
+
+    return find
 
 
 def _signed_in(context: BrowserContext, cookie: str, lab: Lab) -> Page:

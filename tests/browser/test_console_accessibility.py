@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
@@ -12,15 +12,6 @@ from headgate.testing.lab import Lab
 
 pytestmark = pytest.mark.browser
 
-AXE = Path(__file__).parents[2] / "console" / "node_modules" / "axe-core" / "axe.min.js"
-RUN = """
-axe.run(document, {
-  resultTypes: ["violations"],
-  ...(matchMedia("(prefers-color-scheme: dark)").matches && { runOnly: ["color-contrast"] }),
-  // Dialogs of the component library have a header, which axe takes for a second one of the page.
-  rules: { "landmark-no-duplicate-banner": { enabled: false }, "landmark-unique": { enabled: false } },
-})
-"""
 PAGES = (
     "/",
     "/start",
@@ -28,6 +19,9 @@ PAGES = (
     "/my-usage",
     "/preview",
     "/chat",
+    "/knowledge",
+    "/knowledge/questions",
+    "/knowledge/access?person=clerk",
     "/activity",
     "/approvals",
     "/models",
@@ -54,15 +48,13 @@ IS_RED = """
 """
 
 
-def violations(page: Page) -> list[str]:
-    """What axe finds, with the first place of each."""
-    found = page.evaluate(f"{AXE.read_text()}; {RUN}")["violations"]
-    return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
-
-
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
 def test_no_page_breaks_a_rule_of_accessibility(
-    page: Page, lab: Lab, scheme: Literal["light", "dark"], width: int
+    page: Page,
+    lab: Lab,
+    violations: Callable[[Page], list[str]],
+    scheme: Literal["light", "dark"],
+    width: int,
 ) -> None:
     body = {"model": "cloud", "messages": [{"role": "user", "content": "Write to ada@example.org"}]}
     with lab.http() as client:

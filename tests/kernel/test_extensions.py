@@ -56,5 +56,5 @@ def test_asking_for_an_absent_extension_lists_those_there_are(package: ModuleTyp
 
 
 def test_what_is_installed_is_found_by_its_entry_points() -> None:
-    for kind in ("providers", "dialects", "detectors"):
+    for kind in ("providers", "dialects", "detectors", "connectors"):
         assert all(extension.manifest.kind == kind for extension in load(kind).values())

@@ -1521,6 +1521,314 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/knowledge/collections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The collections that the caller reads or keeps. */
+        get: operations["listCollections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/collections/{collection}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A collection, and how its documents and sources stand. */
+        get: operations["getCollection"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/collections/{collection}/documents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The documents of a collection that the caller may see, newest first. */
+        get: operations["listDocuments"];
+        put?: never;
+        /** Add a file to a collection, or replace the upload with its name. */
+        post: operations["addDocument"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/documents/{document}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A document with its passages. */
+        get: operations["getDocument"];
+        put?: never;
+        post?: never;
+        /** Delete a document for good. */
+        delete: operations["deleteDocument"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/documents/{document}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A document as it was added. */
+        get: operations["getDocumentFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/documents/{document}/pages/{page}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page of a document as an image. */
+        get: operations["getDocumentPage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/documents/{document}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read a document again. */
+        post: operations["retryDocument"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Find passages of documents that the caller may read. */
+        post: operations["searchKnowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answer a question from documents that the caller may read, with citations. */
+        post: operations["askKnowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/ratings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say whether an answer is right. */
+        post: operations["rateKnowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/collections/{collection}/questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Hand a question to the experts of a collection. */
+        post: operations["askExperts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The questions that the caller may answer, and the caller's own, newest first. */
+        get: operations["listQuestions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/questions/{question}/reply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answer a question. The reply becomes a document of the collection. */
+        post: operations["replyToQuestion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/questions/{question}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Close a question without an answer. */
+        post: operations["closeQuestion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/collections/{collection}/quality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How fresh a collection is, what people say about its answers, and how its questions stand. */
+        get: operations["getCollectionQuality"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/access/{person}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What somebody finds in each collection, and why. */
+        get: operations["getKnowledgeAccess"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The sources of the collections that the caller reads or keeps, and how their reading stands. */
+        get: operations["listSources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/sources/{source}/sync": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read a source now, in the background. */
+        post: operations["syncSource"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -3049,7 +3357,7 @@ export interface components {
          * SearchRequest
          * @description A text to look for in the content of records, whatever the case of its letters.
          */
-        SearchRequest: {
+        "headgate.ledger.activity_routes.SearchRequest": {
             text: string;
         };
         /**
@@ -3834,6 +4142,333 @@ export interface components {
             /** Format: date-time */
             expires_at: string;
             ended_at: string | null;
+        };
+        /**
+         * CollectionList
+         * @description The collections that the caller reads or keeps, and whether the caller may make one.
+         */
+        CollectionList: {
+            collections: components["schemas"]["CollectionView"][];
+            can_make: boolean;
+        };
+        /**
+         * CollectionView
+         * @description A collection, and how its documents stand.
+         *
+         *         `expert_names` are those of `experts`, in their order. `oldest` is the age of its oldest text. `can_keep`: whether
+         *         the caller adds and deletes documents.
+         *         `can_ask`: whether the caller may search it.
+         */
+        CollectionView: {
+            id: string;
+            title: string;
+            purpose: string;
+            owner: string;
+            owner_name: string;
+            readers: string[];
+            experts: string[];
+            expert_names: string[];
+            labels: string;
+            shelf_life_days: number | null;
+            model: string | null;
+            documents: number;
+            passages: number;
+            waiting: number;
+            failed: number;
+            size_bytes: number;
+            oldest: string | null;
+            changed_at: string | null;
+            sources: components["schemas"]["SourceView"][];
+            can_keep: boolean;
+            can_ask: boolean;
+        };
+        /**
+         * SourceView
+         * @description A source, and how its reading stands. The numbers are of the pass that runs, or of the last one.
+         *
+         *         `round` counts passes, and is 0 before the first one. `fault` says why a pass waits or has failed. `failed` counts
+         *         documents that could not be fetched.
+         */
+        SourceView: {
+            id: string;
+            collection: string;
+            kind: string;
+            every_minutes: number;
+            round: number;
+            begun_at: string | null;
+            ended_at: string | null;
+            due_at: string | null;
+            fault: string;
+            found: number;
+            changed: number;
+            removed: number;
+            failed: number;
+        };
+        /**
+         * DocumentList
+         * @description A page of documents, newest first; `next` is the cursor of the next page, or null.
+         */
+        DocumentList: {
+            documents: components["schemas"]["DocumentView"][];
+            next: string | null;
+        };
+        /**
+         * DocumentView
+         * @description A document. `stage` is what happens to it now, and `fault` why it could not be read.
+         */
+        DocumentView: {
+            id: string;
+            collection: string;
+            source: string | null;
+            name: string;
+            title: string;
+            url: string | null;
+            media_type: string;
+            size_bytes: number;
+            /** @enum {unknown} */
+            state: "failed" | "reading" | "ready" | "waiting";
+            stage: string;
+            fault: string;
+            pages: number | null;
+            passages: number;
+            language: string;
+            labels: string;
+            readers: string[];
+            added_by: string;
+            /** Format: date-time */
+            as_of: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            changed_at: string;
+            is_stale: boolean;
+        };
+        /**
+         * NewDocument
+         * @description A file to add. One with the name of an earlier upload replaces it.
+         */
+        NewDocument: {
+            name: string;
+            /** @description The bytes of the file, in base64. */
+            data: string;
+        };
+        /**
+         * DocumentDetail
+         * @description A document with its passages, for a reader of it. `passages` is empty for an owner who may not read it.
+         */
+        DocumentDetail: {
+            document: components["schemas"]["DocumentView"];
+            passages: components["schemas"]["PassageView"][];
+            can_keep: boolean;
+            is_reader: boolean;
+        };
+        /**
+         * PassageView
+         * @description A passage of a document. `part` names its place in a format without pages.
+         */
+        PassageView: {
+            number: number;
+            text: string;
+            headings: string[];
+            boxes: components["schemas"]["BoxView"][];
+            part: string;
+        };
+        /**
+         * BoxView
+         * @description A rectangle on a page, in parts of its width and height from its top left corner.
+         */
+        BoxView: {
+            page: number;
+            left: number;
+            top: number;
+            right: number;
+            bottom: number;
+        };
+        /**
+         * SearchRequest
+         * @description A search. Without `collections` it covers all that the caller may read.
+         */
+        "headgate.knowledge.bodies.SearchRequest": {
+            question: string;
+            /** @default null */
+            collections: string[] | null;
+            /** @default 8 */
+            limit: number;
+            /** @default null */
+            use_case: string | null;
+        };
+        /**
+         * SearchAnswer
+         * @description The passages of a search, best first. `legs`: whether it went by words, by meaning, or by both.
+         */
+        SearchAnswer: {
+            passages: components["schemas"]["FoundView"][];
+            legs: string[];
+            record: string;
+        };
+        /**
+         * FoundView
+         * @description A passage that was found. `is_stale`: whether it is older than the shelf life of its collection.
+         */
+        FoundView: {
+            document: string;
+            title: string;
+            collection: string;
+            collection_title: string;
+            source: string | null;
+            passage: components["schemas"]["PassageView"];
+            score: number;
+            /** Format: date-time */
+            as_of: string;
+            is_stale: boolean;
+            labels: string;
+        };
+        /**
+         * AskRequest
+         * @description A question. Without `model` the answer consists of quotations.
+         */
+        AskRequest: {
+            question: string;
+            /** @default null */
+            collections: string[] | null;
+            /** @default null */
+            model: string | null;
+            /** @default null */
+            use_case: string | null;
+        };
+        /**
+         * AskAnswer
+         * @description An answer with its passages.
+         *
+         *         `why` says why there is no answer, or no written one. `removed` counts sentences of the model that no passage
+         *         supports. `oldest` is the age of the oldest cited text. `confidence` is null until it is calibrated.
+         */
+        AskAnswer: {
+            sentences: components["schemas"]["SentenceView"][];
+            passages: components["schemas"]["FoundView"][];
+            is_quoted: boolean;
+            why: string;
+            removed: number;
+            model: string | null;
+            oldest: string | null;
+            confidence: number | null;
+            labels: string;
+            record: string;
+        };
+        /**
+         * SentenceView
+         * @description A sentence of an answer; `cites` are indices of the passages.
+         */
+        SentenceView: {
+            text: string;
+            cites: number[];
+        };
+        /**
+         * RatingBody
+         * @description Whether an answer is right. `record` is that of the answer.
+         */
+        RatingBody: {
+            /** @description A name of at most 127 letters, digits and . _ : / - that begins with a letter or digit. */
+            record: string;
+            collections: string[];
+            is_right: boolean;
+        };
+        /**
+         * NewQuestionToExperts
+         * @description A question for the experts of a collection. `record` is that of the answer that did not do.
+         */
+        NewQuestionToExperts: {
+            text: string;
+            /** @default null */
+            record: string | null;
+        };
+        /**
+         * QuestionView
+         * @description A question to experts. `can_answer`: whether the caller may answer it.
+         *
+         *         `reply` is null before the answer, and for a caller whose clearance does not cover it.
+         */
+        QuestionView: {
+            id: string;
+            collection: string;
+            collection_title: string;
+            text: string;
+            reply: string | null;
+            /** @enum {unknown} */
+            state: "answered" | "closed" | "open";
+            asker: string;
+            asker_name: string;
+            expert: string | null;
+            expert_name: string | null;
+            document: string | null;
+            record: string | null;
+            /** Format: date-time */
+            asked_at: string;
+            ended_at: string | null;
+            can_answer: boolean;
+        };
+        /**
+         * QuestionList
+         * @description A page of questions, newest first; `next` is the cursor of the next page, or null.
+         */
+        QuestionList: {
+            questions: components["schemas"]["QuestionView"][];
+            next: string | null;
+        };
+        /**
+         * ReplyBody
+         * @description An expert's reply. It becomes a document of the collection, for all of its readers.
+         */
+        ReplyBody: {
+            text: string;
+        };
+        /**
+         * QualityView
+         * @description A collection in numbers. Ratings and answered questions are of the last 30 days.
+         */
+        QualityView: {
+            documents: number;
+            stale: number;
+            failed: number;
+            right: number;
+            wrong: number;
+            open_questions: number;
+            answered_questions: number;
+            shelf_life_days: number | null;
+        };
+        /**
+         * AccessView
+         * @description What a person or program finds. `entries` are what opens documents to them.
+         */
+        AccessView: {
+            person: string;
+            name: string;
+            entries: string[];
+            collections: components["schemas"]["ReachView"][];
+        };
+        /**
+         * ReachView
+         * @description What somebody finds in a collection, and why.
+         *
+         *         `because` names what makes them a reader; it is empty if they are none. `closed_by_readers` and `closed_by_labels`
+         *         count documents of the collection that they do not find.
+         */
+        ReachView: {
+            collection: string;
+            title: string;
+            because: string[];
+            documents: number;
+            readable: number;
+            closed_by_readers: number;
+            closed_by_labels: number;
+            obstacles: string[];
+        };
+        /**
+         * SourceList
+         * @description The sources of the collections that the caller reads or keeps.
+         */
+        SourceList: {
+            sources: components["schemas"]["SourceView"][];
         };
     };
     responses: never;
@@ -6043,7 +6678,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SearchRequest"];
+                "application/json": components["schemas"]["headgate.ledger.activity_routes.SearchRequest"];
             };
         };
         responses: {
@@ -7588,6 +8223,654 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BatchView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listCollections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectionList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getCollection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                collection: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectionView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listDocuments: {
+        parameters: {
+            query?: {
+                /** @description Only documents in this state: waiting, reading, ready or failed. */
+                state?: string;
+                /** @description The `next` value of the previous page. */
+                cursor?: string;
+                /** @description At most this many, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                collection: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    addDocument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                collection: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDocument"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getDocument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentDetail"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteDocument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getDocumentFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getDocumentPage: {
+        parameters: {
+            query?: {
+                /** @description The width of the image in pixels, 200 to 2000; 1000 by default. */
+                width?: number;
+            };
+            header?: never;
+            path: {
+                document: string;
+                page: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": string;
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    retryDocument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                document: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    searchKnowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["headgate.knowledge.bodies.SearchRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchAnswer"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    askKnowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AskAnswer"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    rateKnowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RatingBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    askExperts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                collection: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewQuestionToExperts"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuestionView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listQuestions: {
+        parameters: {
+            query?: {
+                /** @description Only questions in this state: open, answered or closed. */
+                state?: string;
+                /** @description asker: only the caller's own questions. expert: only those that the caller may answer. */
+                as?: string;
+                /** @description The `next` value of the previous page. */
+                cursor?: string;
+                /** @description At most this many, 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuestionList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    replyToQuestion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                question: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplyBody"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuestionView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    closeQuestion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                question: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuestionView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getCollectionQuality: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                collection: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QualityView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    getKnowledgeAccess: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                person: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessView"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listSources: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceList"];
+                };
+            };
+            /** @description An error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    syncSource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceView"];
                 };
             };
             /** @description An error. */

@@ -16,11 +16,15 @@ from headgate.substrate.database import Transaction
 APPROVAL_WAITING = "approval.waiting"
 APPROVAL_DECIDED = "approval.decided"
 BUDGET_PASSED = "budget.passed"
+QUESTION_OPEN = "question.open"
+QUESTION_ANSWERED = "question.answered"
 
 EVENTS: Mapping[str, str] = {
     APPROVAL_WAITING: "A request waits for approval",
     APPROVAL_DECIDED: "A request was decided",
     BUDGET_PASSED: "A budget passed a threshold",
+    QUESTION_OPEN: "A question waits for an expert",
+    QUESTION_ANSWERED: "An expert answered a question",
 }
 """The events that raise notices, in words for people."""
 

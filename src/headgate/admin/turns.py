@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from headgate.admin.file_search import FileSearches, SearchCaller
 from headgate.admin.threads import Conversations, KeptAnswer, KeptItem, KeptSummary, Threads
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound
 from headgate.kernel.identity import Principal
@@ -16,6 +17,7 @@ from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.ports import Ids
 from headgate.kernel.run import Run
 from headgate.wire.dialects import Dialects
+from headgate.wire.file_search import SearchedFiles, SearchingDialect
 from headgate.wire.model_call import ModelCall
 from headgate.wire.stateful import Earlier, KeepingWriter, ReadableDialect, State, StatefulDialect
 
@@ -24,6 +26,14 @@ log = structlog.get_logger(__name__)
 MAX_ID_CHARS = 128
 
 _KEEPING_S = 10.0
+
+
+class FoundInFiles(NamedTuple):
+    """A search in files that was run for a turn, with its dialect and the id of its record."""
+
+    dialect: SearchingDialect
+    files: SearchedFiles
+    record: str
 
 
 @dataclass(slots=True)
@@ -44,6 +54,8 @@ class Turn:
     floor: Labels
     answer: str
     principal: Principal
+    found: FoundInFiles | None = field(default=None)
+    """The search in files that was run for it."""
     is_over: bool = field(default=False)
     """Whether the answer is kept, or is not to be kept."""
     was_kept: bool = field(default=False)
@@ -53,13 +65,19 @@ class Turn:
 
     def writer(self, *, created: int) -> KeepingWriter:
         """Return the encoder of its stream."""
-        return self.dialect.write_events_as(self.asked, answer=self.answer, created=created)
+        writer = self.dialect.write_events_as(self.asked, answer=self.answer, created=created)
+        if self.found is None:
+            return writer
+        return self.found.dialect.write_found(writer, self.found.files, call=self.asked, answer=self.answer)
 
     def named(self, body: bytes) -> bytes:
         """Return its whole answer under its id; a token count has none."""
         if self.asked.operation != "chat":
             return body
-        return self.dialect.named(body, call=self.asked, answer=self.answer)
+        body = self.dialect.named(body, call=self.asked, answer=self.answer)
+        if self.found is None:
+            return body
+        return self.found.dialect.told_found(body, self.found.files, call=self.asked, answer=self.answer)
 
 
 class _Found(NamedTuple):
@@ -77,6 +95,7 @@ class Turns:
         self._conversations = conversations
         self._dialects = dialects.stateful
         self._readable = dialects.readable
+        self._searching = dialects.searching
         self._ids = ids
 
     async def begin(self, call: ModelCall, principal: Principal) -> Turn | None:
@@ -111,6 +130,23 @@ class Turns:
     def readable(self, turn: Turn) -> ReadableDialect:
         """Return the dialect of a turn, for what its clients read."""
         return self._readable[turn.asked.wire]
+
+    async def search_files(self, turn: Turn, searches: FileSearches, caller: SearchCaller) -> None:
+        """Run the search in files that a turn asks for, if it does, and give its call the passages.
+
+        Raises:
+            NotFound: the caller has no such vector store.
+            Denied: policy does not allow it.
+        """
+        dialect = self._searching.get(turn.asked.wire)
+        wanted = None if dialect is None else dialect.wanted_files(turn.call)
+        if dialect is None or wanted is None:
+            return
+        found = await searches.search(wanted, caller)
+        if found is None:
+            return
+        turn.found = FoundInFiles(dialect, SearchedFiles(wanted, found.texts), found.record)
+        turn.call, turn.floor = dialect.with_found(turn.call, turn.found.files), turn.floor.join(found.labels)
 
     async def keep(self, turn: Turn, body: bytes | None, run: Run[Any, Any, Any]) -> None:
         """Keep a whole answer before its client has it; a failure is logged, as the answer is paid for."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from headgate.admin.file_search import FileSearches, SearchCaller
 from headgate.admin.offers import Port
 from headgate.admin.turns import Turn, Turns
 from headgate.kernel.action import Action, Context, Resource, Verb
@@ -55,11 +56,23 @@ class Begun(NamedTuple):
 
 
 class WireCalls:
-    """Decodes bodies into calls, makes their actions, and renders their results."""
+    """Decodes bodies into calls, makes their actions, and renders their results.
 
-    def __init__(self, *, dialects: Dialects, asked_by: AskedBy, turns: Turns) -> None:
+    Args:
+        searches: returns the feature that searches in files, or None without one.
+    """
+
+    def __init__(
+        self,
+        *,
+        dialects: Dialects,
+        asked_by: AskedBy,
+        turns: Turns,
+        searches: Callable[[], FileSearches | None] = lambda: None,
+    ) -> None:
         self._dialects = dialects
         self._asked_by = asked_by
+        self._searches = searches
         self.turns = turns
 
     async def begin(
@@ -101,6 +114,8 @@ class WireCalls:
         call, turn, _ = begun
         if turn is not None:
             call, floor = turn.call, floor.join(turn.floor)
+            if turn.found is not None:
+                facts = {**facts, "search_record": turn.found.record}
         verb, resource = self._asked_by(principal.tenant, call)
         return Action(
             verb=verb,
@@ -111,6 +126,16 @@ class WireCalls:
                 use_case=use_case, floor=floor, grant=grant, deadline_s=deadline_s, attributes=attributes, facts=facts
             ),
         )
+
+    async def search_files(self, begun: Begun, caller: SearchCaller) -> None:
+        """Run the search in files that a call asks for, before `action`.
+
+        Raises:
+            HeadgateError: the search was refused or failed.
+        """
+        searches = self._searches()
+        if begun.turn is not None and not begun.variant and searches is not None:
+            await self.turns.search_files(begun.turn, searches, caller)
 
     async def answer(self, begun: Begun, done: Done[Any, Any, ModelReply], *, created: int) -> bytes:
         """Return the whole answer for the client, and keep it where the client wants it kept.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from headgate.admin.commands import Command, CommandVerb, Do
 from headgate.admin.requests import Performed
-from headgate.kernel.action import Action, Context, Resource
+from headgate.kernel.action import Action, Context, Resource, Verb
 from headgate.kernel.decision import NOTHING_ALLOWS, Effect
 from headgate.kernel.errors import Denied
 from headgate.kernel.identity import Principal, TenantId, UseCase
@@ -99,13 +99,27 @@ class WireRequest:
         Raises:
             HeadgateError: refused or failed; `record_id` names the record.
         """
-        command = Command(summary=summary or {}, arguments=arguments, do=do)
+        return await self.act(verb, resource, Command(summary=summary or {}, arguments=arguments, do=do), floor=floor)
+
+    async def act(
+        self, verb: Verb[Any, Any, Any], resource: Resource, payload: Any, *, floor: Labels = BOTTOM
+    ) -> Performed:
+        """Run an action of the caller.
+
+        Args:
+            floor: labels of what it reads beyond the content of its payload.
+
+        Raises:
+            HeadgateError: refused or failed; `record_id` names the record.
+        """
         self.decided.add(verb.name)
-        done = await self.pipeline.run(self._action(verb, resource, command, floor=self.floor.join(floor)))
+        done = await self.pipeline.run(self._action(verb, resource, payload, floor=self.floor.join(floor)))
         self.records.append(done.run.record_id)
         return Performed(done.result, done.run.record_id)
 
-    def _action(self, verb: CommandVerb, resource: Resource, payload: Any, *, floor: Labels) -> Action[Any, Any, Any]:
+    def _action(
+        self, verb: Verb[Any, Any, Any], resource: Resource, payload: Any, *, floor: Labels
+    ) -> Action[Any, Any, Any]:
         context = Context(use_case=self.use_case, floor=floor, grant=self.grant)
         return Action(verb=verb, principal=self.principal, resource=resource, payload=payload, context=context)
 

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from headgate.admin.commands import Facts as RecordFacts
 from headgate.admin.commands import digest_of
+from headgate.admin.wire_bodies import digest_of_text, limit_of, told
 from headgate.admin.wire_operations import WireAnswer, WireOperation, WireRequest
 from headgate.batches.files import MOST_FILE_BYTES
 from headgate.batches.lines import MESSAGES, count_lines, file_of_requests
-from headgate.batches.paging import digest_of_text, limit_of, told
 from headgate.batches.service import Batches, Facts, NewBatch
 from headgate.batches.store import BatchRow
 from headgate.batches.verbs import BATCH_CANCEL, BATCH_CREATE, BATCH_DELETE, BATCH_LIST, BATCH_READ, batch_resource

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from headgate.admin.features import Feature, Opened, Platform
+from headgate.admin.file_search import FILE_SEARCHES
+from headgate.admin.files import FILE_COPIES, OWN_FILES
 from headgate.admin.key_holders import KEY_HOLDERS
 from headgate.admin.provider_batches import PROVIDER_BATCHES
 from headgate.admin.records import COPIES
@@ -47,12 +49,15 @@ async def open_batches(platform: Platform, stack: AsyncExitStack) -> Opened:
         dialects=dialects,
         tenants=platform.tenants,
         is_secure=settings.tls_certificate is not None or settings.trusted_proxy,
+        copies=lambda: platform.offers.all(FILE_COPIES),
     )
     if platform.purpose == "command":
         return Opened(service=batches)
     offers = platform.offers
     turns = Turns(offers.ask(THREADS), offers.ask(CONVERSATIONS), dialects, base.ids)
-    calls = WireCalls(dialects=dialects, asked_by=offers.ask(ASKED_BY), turns=turns)
+    calls = WireCalls(
+        dialects=dialects, asked_by=offers.ask(ASKED_BY), turns=turns, searches=lambda: offers.find(FILE_SEARCHES)
+    )
     provider = Provider(offers.ask(PROVIDER_BATCHES), platform.job_action, base.clock)
 
     def knows(tenant: TenantId, model: str) -> bool:
@@ -60,7 +65,9 @@ async def open_batches(platform: Platform, stack: AsyncExitStack) -> Opened:
 
     runner = Runner(batches, calls, offers.ask(KEY_HOLDERS), provider, knows)
     platform.durable.add(Queue(QUEUE, runner.work, at_once=_AT_ONCE, give_up=runner.give_up))
-    return Opened(service=batches, jobs={"retention": batches.sweep_forever}, offers=[COPIES.by(batches)])
+    return Opened(
+        service=batches, jobs={"retention": batches.sweep_forever}, offers=[COPIES.by(batches), OWN_FILES.by(files)]
+    )
 
 
 def _matches(alias: str, model: str) -> bool:

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from headgate.admin.files import OwnFile
 from headgate.batches import store
 from headgate.batches.store import FileRow
 from headgate.kernel.errors import Invalid, NotFound, TooLarge
 from headgate.kernel.identity import Principal, TenantId
-from headgate.kernel.labels import Labels
+from headgate.kernel.labels import Labels, parse_labels
 from headgate.kernel.ports import Clock, Ids
 from headgate.substrate.database import Database, Transaction
 from headgate.substrate.item_keys import ItemKey, ItemKeys
@@ -19,6 +20,9 @@ from headgate.substrate.item_keys import ItemKey, ItemKeys
 MOST_FILE_BYTES = 64 << 20
 MOST_KEPT_BYTES = 4 << 30
 """The limit of all files of one principal."""
+
+HIDDEN = "messages_batch"
+"""The purpose of the requests of a message batch, which their principal does not see as a file."""
 
 _PIECE_BYTES = 1 << 20
 
@@ -143,6 +147,21 @@ class Files:
     async def text(self, row: FileRow, *, tenant: TenantId) -> bytes:
         """Return the whole text of an uploaded file."""
         return b"".join([piece async for piece in self.pieces(row, tenant=tenant)])
+
+    async def own(self, file_id: str, *, principal: Principal) -> OwnFile:
+        """As the port `OwnFiles`."""
+        row = await self._upload(file_id, principal=principal)
+        return OwnFile(row.id, self.name_of(row, tenant=principal.tenant), row.size_bytes, parse_labels(row.labels))
+
+    async def text_of(self, file_id: str, *, principal: Principal) -> bytes:
+        """As the port `OwnFiles`."""
+        return await self.text(await self._upload(file_id, principal=principal), tenant=principal.tenant)
+
+    async def _upload(self, file_id: str, *, principal: Principal) -> FileRow:
+        row = await self.find(file_id, principal=principal)
+        if row.batch is not None or row.purpose == HIDDEN:
+            raise NotFound(f"No such File object: {file_id[:128]}", param="file_id")
+        return row
 
     async def of_owner(
         self,

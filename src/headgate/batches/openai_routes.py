@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
 from headgate.admin.commands import Facts as RecordFacts
 from headgate.admin.commands import digest_of
+from headgate.admin.wire_bodies import Metadata, decoded, digest_of_text, limit_of, page_view, told
 from headgate.admin.wire_operations import WireAnswer, WireOperation, WireRequest
 from headgate.batches.files import MOST_FILE_BYTES, NewFile
-from headgate.batches.openai_views import batch_view, file_view, page_view
-from headgate.batches.paging import decoded, digest_of_text, limit_of, told
+from headgate.batches.openai_views import batch_view, file_view
 from headgate.batches.service import Batches, Facts, NewBatch
 from headgate.batches.store import BatchRow, FileRow
 from headgate.batches.verbs import (
@@ -39,12 +39,7 @@ _MOST_FILES = 1_000
 _MOST_BATCHES = 100
 _MOST_NAME_CHARS = 255
 
-Purpose = Literal["batch", "user_data"]
-
-Metadata = Annotated[
-    dict[Annotated[str, msgspec.Meta(max_length=64)], Annotated[str, msgspec.Meta(max_length=512)]],
-    msgspec.Meta(max_length=16),
-]
+Purpose = Literal["batch", "user_data", "assistants"]
 
 
 class _Create(msgspec.Struct):
@@ -65,9 +60,8 @@ async def _upload(batches: Batches, request: WireRequest) -> WireAnswer:
     form = parse_form(body, request.headers.get("content-type", ""), max_parts=_MOST_PARTS)
     purpose, file = form.text("purpose") or "", form.file("file")
     if purpose not in get_args(Purpose):
-        raise Invalid(
-            f"purpose is {purpose[:50]!r}; this Headgate keeps files for batch and user_data", param="purpose"
-        )
+        served = " and ".join((", ".join(get_args(Purpose)[:-1]), get_args(Purpose)[-1]))
+        raise Invalid(f"purpose is {purpose[:50]!r}; this Headgate keeps files for {served}", param="purpose")
     labels = request.floor.join(request.use_case.floor)
     new = NewFile((file.filename or "")[:_MOST_NAME_CHARS], purpose, file.data, labels, keeps=_keeps(form))
     del body, form, file
@@ -134,8 +128,10 @@ async def delete_file(batches: Batches, request: WireRequest) -> WireAnswer:
     """Answer `DELETE /v1/files/{file}`."""
     row = await batches.files.find(request.path["file"], principal=request.principal)
 
-    async def do(_: RecordFacts) -> None:
+    async def do(facts: RecordFacts) -> None:
         await batches.files.delete(row.id, principal=request.principal)
+        if copies := await batches.forget_copies(row.id, principal=request.principal):
+            facts["copies"] = copies
 
     resource = file_resource(row.id, owner=row.owner)
     await request.perform(FILE_DELETE, resource, do, arguments=digest_of(row.id))

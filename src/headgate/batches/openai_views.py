@@ -58,11 +58,5 @@ def batch_view(row: BatchRow, facts: Facts, faults: Sequence[Fault]) -> dict[str
     }
 
 
-def page_view(views: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
-    """Return one page of a list."""
-    first, last = (views[0]["id"], views[-1]["id"]) if views else (None, None)
-    return {"object": "list", "data": views, "first_id": first, "last_id": last, "has_more": has_more}
-
-
 def _unix(at: datetime | None) -> int | None:
     return None if at is None else int(at.timestamp())

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import structlog
 
+from headgate.admin.file_search import SearchCaller
 from headgate.admin.key_holders import Holder, KeyHolders
 from headgate.admin.provider_batches import BATCH, LINE, LineLeft
 from headgate.admin.wire_calls import WireCalls
@@ -318,6 +319,8 @@ class _Attempt:
         try:
             if begun.call.stream:
                 raise Invalid("stream: a batch has no streams; leave stream out", param="stream")
+            search = SearchCaller(self.pipeline, holder.principal, holder.use_case, self._floor)
+            await calls.search_files(begun, search)
             action = calls.action(
                 begun,
                 holder.principal,

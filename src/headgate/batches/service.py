@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from headgate.admin.files import FileCopies
 from headgate.batches import store
-from headgate.batches.files import Files, NewFile
+from headgate.batches.files import HIDDEN, Files, NewFile
 from headgate.batches.lines import ENDPOINTS, FORMS, MESSAGES, Fault
 from headgate.batches.store import BatchRow, FileRow
 from headgate.kernel.errors import Conflict, Invalid, NotFound, OverBudget
@@ -74,6 +75,7 @@ class Batches:
 
     Args:
         is_secure: whether clients reach Headgate by HTTPS.
+        copies: returns the features that keep copies of files.
     """
 
     def __init__(
@@ -84,8 +86,10 @@ class Batches:
         dialects: Dialects,
         tenants: Callable[[], Collection[TenantId]],
         is_secure: bool,
+        copies: Callable[[], Sequence[FileCopies]] = tuple,
     ) -> None:
         self.files = files
+        self._copies = copies
         self.database = files.database
         self.clock = files.clock
         self._durable = durable
@@ -283,9 +287,13 @@ class Batches:
         async with self.database.transaction(tenant=tenant) as tx:
             return await store.delete_before(tx, tenant=tenant, moment=moment)
 
+    async def forget_copies(self, file_id: str, *, principal: Principal) -> int:
+        """Delete the copies of a deleted file that go with it; return their number."""
+        return sum([await one.forget_file(file_id, principal=principal) for one in self._copies()])
+
     async def keep_requests(self, text: bytes, *, labels: Labels, principal: Principal) -> FileRow:
         """Keep the requests of a message batch, in a file that its principal does not see."""
-        return await self.files.add(NewFile("requests", "messages_batch", text, labels), principal=principal)
+        return await self.files.add(NewFile("requests", HIDDEN, text, labels), principal=principal)
 
 
 def _opened(key: ItemKey, rows: list[store.LineRow]) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from headgate.admin.budgets import BUDGETS, BUDGETS_USED, Budget, BudgetUse
 from headgate.admin.features import CheckContext, Feature, OfflineParts, Opened, Platform
 from headgate.admin.limit_use import LIMITS_USED, LimitUse
+from headgate.admin.networks import NETWORKS
 from headgate.admin.provider_batches import PROVIDER_BATCHES
 from headgate.admin.records import RECORDS
 from headgate.admin.recosting import RECOSTING
@@ -128,6 +129,7 @@ async def open_gateway(platform: Platform, stack: AsyncExitStack) -> Opened:
         LIMITS_USED.by(limits_used),
         BUDGETS_USED.by(budgets_used),
         ASKED_BY.by(lambda tenant, call: asked_by(call, library.catalogue(tenant))),
+        NETWORKS.by(library),
         RECOSTING.by(recosting(library.catalogue, lambda: base.clock.now().date())),
     ]
     if not is_worker:

@@ -1,6 +1,7 @@
 """The registry of extensions: built-ins and third-party packages use the same entry points.
 
-An extension is one file that exports one object with a `manifest`. Kinds: `providers`, `detectors`, `dialects`.
+An extension is one file that exports one object with a `manifest`. Kinds: `providers`, `detectors`, `dialects`,
+`connectors`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal, Protocol, get_args
 
 from headgate.kernel.errors import Conflict, Invalid, NotFound
 
-ExtensionKind = Literal["providers", "detectors", "dialects"]
+ExtensionKind = Literal["providers", "detectors", "dialects", "connectors"]
 
 
 @dataclass(frozen=True, slots=True)

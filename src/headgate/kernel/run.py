@@ -112,12 +112,15 @@ class Run(Generic[P, I, R]):
         if self.on_stop is not None:
             self.on_stop(error)
 
-    async def perform(self, verb: Verb[P2, I2, R2], resource: Resource, payload: P2) -> R2:
+    async def perform(self, verb: Verb[P2, I2, R2], resource: Resource, payload: P2, *, floor: Labels = BOTTOM) -> R2:
         """Run a nested action and return its result.
 
         It has the same principal and use case, and its own record.
+
+        Args:
+            floor: labels of what the payload holds beyond the content of this action.
         """
-        result, _ = await self._pipeline.run(self._nested(verb, resource, payload), parent=self)
+        result, _ = await self._pipeline.run(self._nested(verb, resource, payload, floor), parent=self)
         return result
 
     def stream(
@@ -135,7 +138,9 @@ class Run(Generic[P, I, R]):
         """Return the microseconds since the record opened."""
         return int((self._pipeline.clock.monotonic() - self.started_s) * 1_000_000)
 
-    def _nested(self, verb: Verb[P2, I2, R2], resource: Resource, payload: P2) -> Action[P2, I2, R2]:
+    def _nested(
+        self, verb: Verb[P2, I2, R2], resource: Resource, payload: P2, floor: Labels = BOTTOM
+    ) -> Action[P2, I2, R2]:
         outer, deferred = self.action.context, self.deferred
         record: RecordId | None = None
         if deferred is not None and not deferred.is_taken and not deferred.is_open and verb.effect != "plan":
@@ -147,7 +152,7 @@ class Run(Generic[P, I, R]):
             parent, root = self.record_id, outer.root or self.record_id
         context = Context(
             use_case=outer.use_case,
-            floor=outer.floor,
+            floor=outer.floor.join(floor),
             parent=parent,
             root=root,
             record=record,

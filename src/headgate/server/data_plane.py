@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 
+from headgate.admin.file_search import SearchCaller
 from headgate.admin.model_calls import BYPASS
 from headgate.admin.turns import Turn
 from headgate.admin.wire_calls import WireCalls
@@ -226,6 +227,8 @@ class DataPlane:
         calls = self._parts.calls
         begun = await calls.begin(dialect, match, body, headers=headers, principal=caller.principal)
         try:
+            search = SearchCaller(self._parts.pipeline, caller.principal, caller.use_case, caller.floor)
+            await calls.search_files(begun, search)
             within_s = None if begun.call.stream else patience_s(headers)
             action = calls.action(
                 begun,

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from headgate.admin.background import BACKGROUND
+from headgate.admin.file_search import FILE_SEARCHES
 from headgate.admin.requests import Host
 from headgate.admin.threads import CONVERSATIONS, THREADS
 from headgate.admin.turns import Turns
@@ -154,7 +155,12 @@ def _data_plane(worker: Worker, streams: OpenStreams, refusals: Refusals) -> Dat
             conversations=KeptConversations(
                 worker.pipeline, conversations, gateway.dialects, clock=base.clock, ids=base.ids
             ),
-            calls=WireCalls(dialects=gateway.dialects, asked_by=offers.ask(ASKED_BY), turns=turns),
+            calls=WireCalls(
+                dialects=gateway.dialects,
+                asked_by=offers.ask(ASKED_BY),
+                turns=turns,
+                searches=lambda: offers.find(FILE_SEARCHES),
+            ),
             operations=FeaturePaths(
                 [(one.wire_operations, worker.opened[one.name].service) for one in worker.features]
             ),

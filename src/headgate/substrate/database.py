@@ -180,15 +180,18 @@ class Transaction:
         with _translated(), self._patience:
             return (await self._connection.execute(_ready(statement), params or None)).rowcount
 
-    async def rows(self, statement: Sql, params: Params = (), *, of: type[T]) -> list[T]:
-        """Return all rows, each as `of(column=value, ...)`. The query must bound their number."""
+    async def rows(self, statement: Sql, params: Params = (), *, of: type[T], is_binary: bool = False) -> list[T]:
+        """Return all rows, each as `of(column=value, ...)`. The query must bound their number.
+
+        `is_binary` halves the transfer of large `bytea` values.
+        """
         with _translated(), self._patience:
-            async with self._connection.cursor(row_factory=class_row(of)) as cursor:
+            async with self._connection.cursor(row_factory=class_row(of), binary=is_binary) as cursor:
                 await cursor.execute(_ready(statement), params or None)
                 return await cursor.fetchall()
 
     async def row(self, statement: Sql, params: Params = (), *, of: type[T], is_binary: bool = False) -> T | None:
-        """Return the first row or None. `is_binary` halves the transfer of large `bytea` values."""
+        """Return the first row or None. `is_binary` is that of `rows`."""
         with _translated(), self._patience:
             async with self._connection.cursor(row_factory=class_row(of), binary=is_binary) as cursor:
                 await cursor.execute(_ready(statement), params or None)

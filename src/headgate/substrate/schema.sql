@@ -10,6 +10,8 @@ CREATE SCHEMA finops;
 
 CREATE SCHEMA gateway;
 
+CREATE SCHEMA knowledge;
+
 CREATE SCHEMA ledger;
 
 CREATE SCHEMA notices;
@@ -21,6 +23,20 @@ CREATE SCHEMA policy;
 CREATE SCHEMA server;
 
 CREATE SCHEMA substrate;
+
+CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
+
+COMMENT ON EXTENSION vector IS 'vector data type and ivfflat and hnsw access methods';
+
+CREATE FUNCTION knowledge.delete_postings() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    DELETE FROM knowledge.postings USING gone WHERE postings.tenant = gone.tenant AND postings.segment = gone.id;
+    RETURN NULL;
+END
+$$;
 
 CREATE FUNCTION ledger.forget(of_tenant text, of_principal text, of_records text[]) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -680,6 +696,222 @@ CREATE TABLE gateway.sightings (
 
 ALTER TABLE ONLY gateway.sightings FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE knowledge.bodies (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    passage bigint NOT NULL,
+    body bytea NOT NULL
+);
+ALTER TABLE ONLY knowledge.bodies ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY knowledge.bodies FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE knowledge.collections (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    spec jsonb NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY knowledge.collections FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE knowledge.documents (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    collection text NOT NULL COLLATE pg_catalog."C",
+    source text COLLATE pg_catalog."C",
+    ref bytea NOT NULL,
+    key bytea NOT NULL,
+    facts bytea NOT NULL,
+    media_type text NOT NULL,
+    size_bytes bigint NOT NULL,
+    digest bytea NOT NULL,
+    readers text[] NOT NULL COLLATE pg_catalog."C",
+    given text NOT NULL,
+    floor text NOT NULL,
+    labels text NOT NULL,
+    state text NOT NULL,
+    stage text DEFAULT ''::text NOT NULL,
+    fault text DEFAULT ''::text NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    pages integer,
+    passages integer DEFAULT 0 NOT NULL,
+    language text DEFAULT ''::text NOT NULL,
+    added_by text NOT NULL COLLATE pg_catalog."C",
+    as_of timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    seen_round bigint DEFAULT 0 NOT NULL,
+    revision text DEFAULT ''::text NOT NULL,
+    CONSTRAINT documents_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'reading'::text, 'ready'::text, 'failed'::text])))
+);
+
+ALTER TABLE ONLY knowledge.documents FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE knowledge.file_batches (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    collection text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone NOT NULL,
+    cancelled_at timestamp with time zone
+);
+
+ALTER TABLE ONLY knowledge.file_batches FORCE ROW LEVEL SECURITY;
+
+CREATE SEQUENCE knowledge.passage_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE knowledge.passages (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id bigint NOT NULL,
+    document text NOT NULL COLLATE pg_catalog."C",
+    number integer NOT NULL,
+    scope bigint NOT NULL,
+    embedding public.halfvec(384)
+);
+
+ALTER TABLE ONLY knowledge.passages FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE knowledge.pieces (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    document text NOT NULL COLLATE pg_catalog."C",
+    number integer NOT NULL,
+    body bytea NOT NULL
+);
+ALTER TABLE ONLY knowledge.pieces ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY knowledge.pieces FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE knowledge.postings (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    term bigint NOT NULL,
+    scope bigint NOT NULL,
+    segment bigint NOT NULL,
+    packed bytea NOT NULL
+);
+ALTER TABLE ONLY knowledge.postings ALTER COLUMN packed SET STORAGE PLAIN;
+
+ALTER TABLE ONLY knowledge.postings FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE knowledge.questions (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    collection text NOT NULL COLLATE pg_catalog."C",
+    asker text NOT NULL COLLATE pg_catalog."C",
+    key bytea NOT NULL,
+    text bytea NOT NULL,
+    reply bytea,
+    labels text NOT NULL,
+    state text NOT NULL,
+    record text COLLATE pg_catalog."C",
+    expert text COLLATE pg_catalog."C",
+    document text COLLATE pg_catalog."C",
+    asked_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT questions_check CHECK (((state = 'open'::text) = (ended_at IS NULL))),
+    CONSTRAINT questions_state_check CHECK ((state = ANY (ARRAY['open'::text, 'answered'::text, 'closed'::text])))
+);
+
+ALTER TABLE ONLY knowledge.questions FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE knowledge.ratings (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    record text NOT NULL COLLATE pg_catalog."C",
+    rater text NOT NULL COLLATE pg_catalog."C",
+    collections text[] NOT NULL COLLATE pg_catalog."C",
+    is_right boolean NOT NULL,
+    rated_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY knowledge.ratings FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE knowledge.scopes (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id bigint NOT NULL,
+    collection text NOT NULL COLLATE pg_catalog."C",
+    readers text[] NOT NULL COLLATE pg_catalog."C",
+    labels text NOT NULL
+);
+
+ALTER TABLE ONLY knowledge.scopes FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.scopes ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME knowledge.scopes_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE knowledge.segments (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id bigint NOT NULL,
+    document text NOT NULL COLLATE pg_catalog."C",
+    scope bigint NOT NULL,
+    passages integer NOT NULL,
+    words bigint NOT NULL
+);
+
+ALTER TABLE ONLY knowledge.segments FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE knowledge.sources (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    spec jsonb NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY knowledge.sources FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE knowledge.store_files (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    document text NOT NULL COLLATE pg_catalog."C",
+    collection text NOT NULL COLLATE pg_catalog."C",
+    file text NOT NULL COLLATE pg_catalog."C",
+    attributes bytea,
+    batch text COLLATE pg_catalog."C",
+    is_cancelled boolean DEFAULT false NOT NULL
+);
+
+ALTER TABLE ONLY knowledge.store_files FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE knowledge.syncs (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    source text NOT NULL COLLATE pg_catalog."C",
+    cursor text DEFAULT ''::text NOT NULL,
+    round bigint DEFAULT 0 NOT NULL,
+    begun_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    due_at timestamp with time zone NOT NULL,
+    fault text DEFAULT ''::text NOT NULL,
+    found integer DEFAULT 0 NOT NULL,
+    changed integer DEFAULT 0 NOT NULL,
+    removed integer DEFAULT 0 NOT NULL,
+    failed integer DEFAULT 0 NOT NULL,
+    spec text DEFAULT ''::text NOT NULL
+);
+
+ALTER TABLE ONLY knowledge.syncs FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE knowledge.vector_stores (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    owner text NOT NULL COLLATE pg_catalog."C",
+    key bytea NOT NULL,
+    facts bytea NOT NULL,
+    floor text NOT NULL,
+    expires_days integer,
+    created_at timestamp with time zone NOT NULL,
+    active_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone
+);
+
+ALTER TABLE ONLY knowledge.vector_stores FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE ledger.forgotten (
     tenant text NOT NULL COLLATE pg_catalog."C",
     record text NOT NULL COLLATE pg_catalog."C",
@@ -1237,6 +1469,60 @@ ALTER TABLE ONLY gateway.prices
 ALTER TABLE ONLY gateway.sightings
     ADD CONSTRAINT sightings_pkey PRIMARY KEY (tenant, deployment);
 
+ALTER TABLE ONLY knowledge.bodies
+    ADD CONSTRAINT bodies_pkey PRIMARY KEY (tenant, passage);
+
+ALTER TABLE ONLY knowledge.collections
+    ADD CONSTRAINT collections_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY knowledge.documents
+    ADD CONSTRAINT documents_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY knowledge.file_batches
+    ADD CONSTRAINT file_batches_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY knowledge.passages
+    ADD CONSTRAINT passages_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY knowledge.passages
+    ADD CONSTRAINT passages_tenant_document_number_key UNIQUE (tenant, document, number);
+
+ALTER TABLE ONLY knowledge.pieces
+    ADD CONSTRAINT pieces_pkey PRIMARY KEY (tenant, document, number);
+
+ALTER TABLE ONLY knowledge.postings
+    ADD CONSTRAINT postings_pkey PRIMARY KEY (tenant, term, scope, segment) INCLUDE (packed);
+
+ALTER TABLE ONLY knowledge.questions
+    ADD CONSTRAINT questions_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY knowledge.ratings
+    ADD CONSTRAINT ratings_pkey PRIMARY KEY (tenant, record, rater);
+
+ALTER TABLE ONLY knowledge.scopes
+    ADD CONSTRAINT scopes_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY knowledge.scopes
+    ADD CONSTRAINT scopes_tenant_collection_readers_labels_key UNIQUE (tenant, collection, readers, labels);
+
+ALTER TABLE ONLY knowledge.segments
+    ADD CONSTRAINT segments_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY knowledge.sources
+    ADD CONSTRAINT sources_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY knowledge.store_files
+    ADD CONSTRAINT store_files_pkey PRIMARY KEY (tenant, document);
+
+ALTER TABLE ONLY knowledge.store_files
+    ADD CONSTRAINT store_files_tenant_collection_file_key UNIQUE (tenant, collection, file);
+
+ALTER TABLE ONLY knowledge.syncs
+    ADD CONSTRAINT syncs_pkey PRIMARY KEY (tenant, source);
+
+ALTER TABLE ONLY knowledge.vector_stores
+    ADD CONSTRAINT vector_stores_pkey PRIMARY KEY (tenant, id);
+
 ALTER TABLE ONLY ledger.forgotten
     ADD CONSTRAINT forgotten_pkey PRIMARY KEY (tenant, record, principal);
 
@@ -1373,6 +1659,38 @@ CREATE INDEX budget_alerts_raised ON finops.budget_alerts USING btree (tenant, r
 
 CREATE UNIQUE INDEX editions_one_of_a_state ON finops.editions USING btree (tenant, state) WHERE (state <> 'old'::text);
 
+CREATE UNIQUE INDEX documents_by_ref ON knowledge.documents USING btree (tenant, collection, source, ref) NULLS NOT DISTINCT;
+
+CREATE INDEX documents_of_collection ON knowledge.documents USING btree (tenant, collection, id);
+
+CREATE INDEX documents_of_source ON knowledge.documents USING btree (tenant, source) WHERE (source IS NOT NULL);
+
+CREATE INDEX documents_unfinished ON knowledge.documents USING btree (tenant, collection, state) WHERE (state <> 'ready'::text);
+
+CREATE INDEX file_batches_of_collection ON knowledge.file_batches USING btree (tenant, collection);
+
+CREATE INDEX passages_by_meaning ON knowledge.passages USING hnsw (embedding public.halfvec_cosine_ops);
+
+CREATE INDEX passages_by_scope ON knowledge.passages USING btree (tenant, scope);
+
+CREATE INDEX postings_of_segment ON knowledge.postings USING btree (tenant, segment);
+
+CREATE INDEX questions_of_asker ON knowledge.questions USING btree (tenant, asker, id);
+
+CREATE INDEX questions_of_collection ON knowledge.questions USING btree (tenant, collection, state, id);
+
+CREATE INDEX segments_by_scope ON knowledge.segments USING btree (tenant, scope) INCLUDE (passages, words);
+
+CREATE INDEX segments_of_document ON knowledge.segments USING btree (tenant, document);
+
+CREATE INDEX store_files_of_batch ON knowledge.store_files USING btree (tenant, batch) WHERE (batch IS NOT NULL);
+
+CREATE INDEX store_files_of_file ON knowledge.store_files USING btree (tenant, file);
+
+CREATE INDEX vector_stores_by_end ON knowledge.vector_stores USING btree (tenant, expires_at) WHERE (expires_at IS NOT NULL);
+
+CREATE INDEX vector_stores_by_owner ON knowledge.vector_stores USING btree (tenant, owner, id);
+
 CREATE INDEX openings_by_worker ON ledger.openings USING btree (worker);
 
 CREATE INDEX records_by_key ON ONLY ledger.records USING btree (tenant, key_id, id) WHERE (key_id IS NOT NULL);
@@ -1479,6 +1797,8 @@ ALTER INDEX ledger.records_by_verb ATTACH PARTITION ledger.records_other_tenant_
 
 ALTER INDEX ledger.records_first_by_verb ATTACH PARTITION ledger.records_other_tenant_verb_id_idx1;
 
+CREATE TRIGGER delete_postings AFTER DELETE ON knowledge.segments REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION knowledge.delete_postings();
+
 CREATE CONSTRAINT TRIGGER count_change AFTER INSERT OR DELETE OR UPDATE ON policy.api_keys DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION policy.count_change();
 
 CREATE CONSTRAINT TRIGGER count_change AFTER INSERT OR DELETE OR UPDATE ON policy.policies DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION policy.count_change();
@@ -1520,6 +1840,24 @@ ALTER TABLE ONLY chat.turns
 
 ALTER TABLE ONLY durable.steps
     ADD CONSTRAINT steps_tenant_run_fkey FOREIGN KEY (tenant, run) REFERENCES durable.runs(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY knowledge.bodies
+    ADD CONSTRAINT bodies_tenant_passage_fkey FOREIGN KEY (tenant, passage) REFERENCES knowledge.passages(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY knowledge.passages
+    ADD CONSTRAINT passages_tenant_document_fkey FOREIGN KEY (tenant, document) REFERENCES knowledge.documents(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY knowledge.pieces
+    ADD CONSTRAINT pieces_tenant_document_fkey FOREIGN KEY (tenant, document) REFERENCES knowledge.documents(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY knowledge.segments
+    ADD CONSTRAINT segments_tenant_document_fkey FOREIGN KEY (tenant, document) REFERENCES knowledge.documents(tenant, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY knowledge.segments
+    ADD CONSTRAINT segments_tenant_scope_fkey FOREIGN KEY (tenant, scope) REFERENCES knowledge.scopes(tenant, id);
+
+ALTER TABLE ONLY knowledge.store_files
+    ADD CONSTRAINT store_files_tenant_document_fkey FOREIGN KEY (tenant, document) REFERENCES knowledge.documents(tenant, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY people.seen
     ADD CONSTRAINT seen_tenant_principal_fkey FOREIGN KEY (tenant, principal) REFERENCES policy.principals(tenant, id) ON DELETE CASCADE;
@@ -1681,6 +2019,66 @@ CREATE POLICY tenant_only ON gateway.prices USING ((tenant = NULLIF(current_sett
 
 CREATE POLICY tenant_only ON gateway.sightings USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
 
+ALTER TABLE knowledge.bodies ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.collections ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.documents ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.file_batches ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.passages ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.pieces ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.postings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.questions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.ratings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.scopes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.segments ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.sources ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.store_files ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE knowledge.syncs ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_only ON knowledge.bodies USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.collections USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.documents USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.file_batches USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.passages USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.pieces USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.postings USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.questions USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.ratings USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.scopes USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.segments USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.sources USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.store_files USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.syncs USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+CREATE POLICY tenant_only ON knowledge.vector_stores USING ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text))) WITH CHECK ((tenant = NULLIF(current_setting('app.tenant'::text, true), ''::text)));
+
+ALTER TABLE knowledge.vector_stores ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE ledger.forgotten ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE ledger.leaves ENABLE ROW LEVEL SECURITY;
@@ -1793,6 +2191,9 @@ GRANT USAGE ON SCHEMA finops TO headgate_admin;
 GRANT USAGE ON SCHEMA gateway TO headgate_app;
 GRANT USAGE ON SCHEMA gateway TO headgate_admin;
 
+GRANT USAGE ON SCHEMA knowledge TO headgate_app;
+GRANT USAGE ON SCHEMA knowledge TO headgate_admin;
+
 GRANT USAGE ON SCHEMA ledger TO headgate_app;
 GRANT USAGE ON SCHEMA ledger TO headgate_admin;
 GRANT USAGE ON SCHEMA ledger TO headgate_writer;
@@ -1897,6 +2298,40 @@ GRANT SELECT ON TABLE gateway.prices TO headgate_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.prices TO headgate_admin;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE gateway.sightings TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.bodies TO headgate_app;
+
+GRANT SELECT ON TABLE knowledge.collections TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.collections TO headgate_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.documents TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.file_batches TO headgate_app;
+
+GRANT USAGE ON SEQUENCE knowledge.passage_ids TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.passages TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.pieces TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.postings TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.questions TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.ratings TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.scopes TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.segments TO headgate_app;
+
+GRANT SELECT ON TABLE knowledge.sources TO headgate_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.sources TO headgate_admin;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.store_files TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.syncs TO headgate_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE knowledge.vector_stores TO headgate_app;
 
 GRANT SELECT ON TABLE ledger.forgotten TO headgate_app;
 GRANT SELECT ON TABLE ledger.forgotten TO headgate_writer;

@@ -45,6 +45,8 @@ class Settings:
         session_idle_hours: end of a session that nobody uses, in hours; `HEADGATE_SESSION_IDLE_HOURS`.
         answers_days: days for which answers are kept that programs may continue; `HEADGATE_ANSWERS_DAYS`.
         files_days: days for which uploaded files, batches and their results are kept; `HEADGATE_FILES_DAYS`.
+        folders: folders whose files sources may read; empty for `documents` in the data folder; `HEADGATE_FOLDERS`,
+            colon-separated.
         session_hours: end of any session, in hours; `HEADGATE_SESSION_HOURS`.
         unread_s: timeout in seconds for a client that does not read its response; `HEADGATE_UNREAD_S`.
         log_level: least level of log lines; `HEADGATE_LOG_LEVEL`.
@@ -71,6 +73,7 @@ class Settings:
     session_hours: int = 336
     answers_days: int = 30
     files_days: int = 30
+    folders: tuple[Path, ...] = ()
     unread_s: int = 60
     log_level: LogLevel = "info"
     otlp_endpoint: str | None = None
@@ -79,6 +82,11 @@ class Settings:
     def secrets_folder(self) -> Path:
         """Folder of the installation's own secrets. Database backups do not include it."""
         return self.data / "secrets"
+
+    @property
+    def document_folders(self) -> tuple[Path, ...]:
+        """The folders whose files sources may read."""
+        return self.folders or (self.data / "documents",)
 
     @property
     def metrics_folder(self) -> Path:
@@ -138,6 +146,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     def names(name: str) -> tuple[str, ...]:
         return tuple(one.strip() for one in (text(name) or "").split(",") if one.strip())
 
+    def paths(name: str) -> tuple[Path, ...]:
+        return tuple(Path(one.strip()) for one in (text(name) or "").split(":") if one.strip())
+
     def hours(name: str, default: int) -> int:
         return _integer(text(name), name, default=default, least=1, most=8_760)
 
@@ -164,6 +175,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         session_hours=hours("HEADGATE_SESSION_HOURS", default=336),
         answers_days=_integer(text("HEADGATE_ANSWERS_DAYS"), "HEADGATE_ANSWERS_DAYS", default=30, least=1, most=3_650),
         files_days=_integer(text("HEADGATE_FILES_DAYS"), "HEADGATE_FILES_DAYS", default=30, least=1, most=3_650),
+        folders=paths("HEADGATE_FOLDERS"),
         unread_s=_integer(text("HEADGATE_UNREAD_S"), "HEADGATE_UNREAD_S", default=60, least=1, most=86_400),
         log_level=_choice(text("HEADGATE_LOG_LEVEL"), "HEADGATE_LOG_LEVEL", of=get_args(LogLevel), default="info"),
         otlp_endpoint=text("OTEL_EXPORTER_OTLP_ENDPOINT"),
@@ -207,6 +219,9 @@ def check(settings: Settings) -> None:
                 f"HEADGATE_ORIGINS: {origin[:100]!r} is not an origin such as app://obsidian.md or https://tool.example.com",
                 param="HEADGATE_ORIGINS",
             )
+    for folder in settings.folders:
+        if not folder.is_absolute():
+            raise Invalid(f"HEADGATE_FOLDERS: {str(folder)[:100]!r} is not an absolute path", param="HEADGATE_FOLDERS")
     if any("/" in host for host in settings.hosts):
         raise Invalid("HEADGATE_HOSTS takes host names; list origins in HEADGATE_ORIGINS", param="HEADGATE_HOSTS")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import re2
 
+from headgate.kernel.connector import Connector
 from headgate.kernel.detection import ANY, Candidate, Detector, DetectorManifest
 from headgate.kernel.errors import Unavailable
 from headgate.kernel.labels import Custody
@@ -88,6 +89,22 @@ def check_provider(provider: Provider, *, dialects: Dialects | None = None) -> N
         "its credential does not carry the secret"
     )
     assert not any(_SECRET in value for _, value in provider.credential(None)), "it remembers a secret"
+
+
+def check_connector(connector: Connector) -> None:
+    """Check the contract of a connector: a name, and options that refuse unknown fields.
+
+    Raises:
+        AssertionError: the connector breaks the contract; the message says where.
+    """
+    manifest = connector.manifest
+    assert manifest.kind == "connectors", f"its manifest is of kind {manifest.kind}"
+    assert _NAME.fullmatch(manifest.name), f"{manifest.name!r} is no name"
+    assert manifest.summary, "its manifest has no summary"
+    assert connector.at_once >= 1, "it fetches nothing at the same time"
+    config = connector.options.__struct_config__
+    assert config.frozen, "its options can be changed"
+    assert config.forbid_unknown_fields, "its options take unknown fields"
 
 
 def _check_address(provider: Provider) -> None:

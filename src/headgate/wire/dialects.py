@@ -18,6 +18,7 @@ from headgate.wire.dialect import (
     ProviderDialect,
     TokenCounting,
 )
+from headgate.wire.file_search import SearchingDialect
 from headgate.wire.model_call import ModelCall, ModelReply
 from headgate.wire.ranking import RankingClient, RankingProvider
 from headgate.wire.stateful import ReadableDialect, StatefulDialect
@@ -36,6 +37,7 @@ class Dialects:
         counting: the dialects that estimate token counts.
         stateful: the dialects whose answers are kept.
         readable: those whose clients also read their answers.
+        searching: those whose calls may ask for a search in files.
         binding: the dialects with parts of an answer that only their deployment can read again.
         counts: the dialects whose token counts cross wires.
         embeddings: the dialects whose embeddings cross wires.
@@ -49,6 +51,7 @@ class Dialects:
     counting: Mapping[str, TokenCounting]
     stateful: Mapping[str, StatefulDialect] = field(default_factory=dict[str, StatefulDialect])
     readable: Mapping[str, ReadableDialect] = field(default_factory=dict[str, ReadableDialect])
+    searching: Mapping[str, SearchingDialect] = field(default_factory=dict[str, SearchingDialect])
     binding: Mapping[str, Binding] = field(default_factory=dict[str, Binding])
     counts: Mapping[str, CountCrossing] = field(default_factory=dict[str, CountCrossing])
     embeddings: Mapping[str, EmbeddingCrossing] = field(default_factory=dict[str, EmbeddingCrossing])
@@ -104,6 +107,7 @@ def dialects_of(dialects: Iterable[Dialect]) -> Dialects:
     counting: dict[str, TokenCounting] = {}
     stateful: dict[str, StatefulDialect] = {}
     readable: dict[str, ReadableDialect] = {}
+    searching: dict[str, SearchingDialect] = {}
     binding: dict[str, Binding] = {}
     counts: dict[str, CountCrossing] = {}
     embeddings: dict[str, EmbeddingCrossing] = {}
@@ -125,6 +129,8 @@ def dialects_of(dialects: Iterable[Dialect]) -> Dialects:
                 stateful[dialect.name] = cast("StatefulDialect", dialect)
             if _has(dialect, ReadableDialect):
                 readable[dialect.name] = cast("ReadableDialect", dialect)
+            if _has(dialect, SearchingDialect):
+                searching[dialect.name] = cast("SearchingDialect", dialect)
         if ends[1]:
             providers[dialect.name] = cast("ProviderDialect", dialect)
             if _has(dialect, RankingProvider):
@@ -144,6 +150,7 @@ def dialects_of(dialects: Iterable[Dialect]) -> Dialects:
         counting=counting,
         stateful=stateful,
         readable=readable,
+        searching=searching,
         binding=binding,
         counts=counts,
         embeddings=embeddings,

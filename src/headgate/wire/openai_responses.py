@@ -6,6 +6,7 @@ summarises a conversation (`openai_compaction`).
 - `openai_responses_calls` checks and edits requests, and lists the quirks of deployments.
 - `openai_responses_provider_stream` and `openai_responses_client_stream` hold the streams.
 - `openai_responses_state` reads and writes kept answers, and `openai_conversations` conversations.
+- `openai_file_search` answers the tool `file_search` for any model.
 - `openai_responses_decoding` and `openai_responses_encoding` hold the typed form.
 
 Source: OpenAI's published API document.
@@ -23,10 +24,12 @@ from headgate.kernel.errors import HeadgateError, Invalid, Upstream
 from headgate.kernel.extensions import Manifest
 from headgate.wire import openai_background as background
 from headgate.wire import openai_compaction as compaction
+from headgate.wire import openai_file_search as file_search
 from headgate.wire import openai_responses_binding as binding
 from headgate.wire import openai_responses_state as state
 from headgate.wire.conversation import Conversation, Reply
 from headgate.wire.dialect import Match, Outgoing, Route, WholeDialect, WireEvent
+from headgate.wire.file_search import SearchedFiles, WantedFiles
 from headgate.wire.json_document import JsonDocument
 from headgate.wire.json_edits import Path
 from headgate.wire.model_call import ModelCall, ModelReply, Usage
@@ -44,7 +47,7 @@ from headgate.wire.openai_responses_words import REPLY, REQUEST, RESPONSES, stop
 from headgate.wire.openai_words import document_of
 from headgate.wire.prompt_size import prompt_tokens
 from headgate.wire.replaying import responses_stream_of
-from headgate.wire.stateful import AnswerUnknown, Asked, Earlier, Item, State
+from headgate.wire.stateful import AnswerUnknown, Asked, Earlier, Item, KeepingWriter, State
 from headgate.wire.surrogates import parse_answer
 from headgate.wire.tool_names import objects_in, with_names
 
@@ -56,7 +59,7 @@ _ENDED: Final = frozenset({"completed", "incomplete"})
 class OpenAiResponses:
     """The dialect.
 
-    Implements `WholeDialect`, `StatefulDialect`, `ReadableDialect`, `Binding` and `TokenCounting`.
+    Implements `WholeDialect`, `StatefulDialect`, `ReadableDialect`, `SearchingDialect`, `Binding` and `TokenCounting`.
     """
 
     __slots__ = ()
@@ -211,6 +214,24 @@ class OpenAiResponses:
     def named(self, body: bytes, *, call: ModelCall, answer: str) -> bytes:
         """Return a whole answer under this id."""
         return state.named(body, call=call, answer=answer)
+
+    def wanted_files(self, call: ModelCall) -> WantedFiles | None:
+        """Return the search in files that a call asks for, or None."""
+        return file_search.wanted_files(call)
+
+    def with_found(self, call: ModelCall, found: SearchedFiles) -> ModelCall:
+        """Return a call with the passages in place of the search."""
+        return file_search.with_found(call, found)
+
+    def told_found(self, body: bytes, found: SearchedFiles, *, call: ModelCall, answer: str) -> bytes:
+        """Return a whole answer that names the search and the cited files."""
+        return file_search.told_found(body, found, call=call, answer=answer)
+
+    def write_found(
+        self, writer: KeepingWriter, found: SearchedFiles, *, call: ModelCall, answer: str
+    ) -> file_search.FoundWriter:
+        """Return an encoder that does the same to a stream."""
+        return file_search.FoundWriter(writer, found, call=call, answer=answer)
 
     def exchange(self, call: ModelCall, body: bytes) -> bytes:
         """Return the exchange of a client's call and its whole answer."""

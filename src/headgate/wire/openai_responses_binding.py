@@ -7,6 +7,7 @@ deployment carries the content without the mark, and a call to another one does 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -25,6 +26,7 @@ _FIELD: Final = "encrypted_content"
 _IN_DATA: Final = b'"encrypted_content"'
 _MARK: Final = "hg1-"
 _TAG_CHARS: Final = 16
+_OWN_SEARCH: Final = re.compile(r"fs_[0-9a-z]{26}[0-9]{2}")
 
 
 def bound_to(items: Sequence[Mapping[str, Any]]) -> str:
@@ -52,6 +54,8 @@ def sent_items(items: Sequence[Any], tag: str) -> Mapping[Path, bytes]:
         if not content:
             if fields.get("type") == "reasoning":  # only the provider of its answer holds it
                 continue
+            if fields.get("type") == "file_search_call" and _OWN_SEARCH.fullmatch(str(fields.get("id"))):
+                continue  # the search was ours
         elif isinstance(content, str) and content.startswith(_MARK):
             own = content.removeprefix(f"{_MARK}{tag}.")
             if own == content:

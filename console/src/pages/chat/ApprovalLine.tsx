@@ -13,7 +13,7 @@ import { capitalised } from "../../record/words";
 import { sentence } from "../../format";
 import { Details } from "./WaysOn";
 import { type Approval, isOver, told } from "./approval";
-import { useName } from "./names";
+import { useName } from "../../people/colleagues";
 import type { ErrorDetail } from "./live";
 
 const LOOK_MS = 3_000;

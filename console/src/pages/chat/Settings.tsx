@@ -11,7 +11,7 @@ import { useDraft } from "../../draft";
 import { FormDialog } from "../../elements/dialog";
 import { Failure } from "../../elements/page";
 import { Labels } from "../../elements/record";
-import { colleaguesQuery } from "./names";
+import { colleaguesQuery } from "../../people/colleagues";
 import prose from "../../elements/prose.module.css";
 
 type Detail = Schemas["ConversationDetail"];

@@ -6,7 +6,7 @@ import { useState } from "react";
 import type { Schemas } from "../../api/client";
 import { modelsQuery } from "../../api/queries";
 import { offerOf } from "../../models";
-import { type Choice, useChoice } from "./choice";
+import { type Choice, useChoice } from "../../choice";
 
 export type Through = ReturnType<typeof useThrough>;
 

@@ -15,4 +15,6 @@ export const EVENTS: Readonly<Record<string, string>> = {
   "approval.waiting": "a request waits",
   "approval.decided": "a request was decided",
   "budget.passed": "a budget passes a threshold",
+  "question.open": "a question waits for an expert",
+  "question.answered": "an expert answered a question",
 };

@@ -70,6 +70,12 @@ function Shown({ person }: { person: Person }) {
             · <Link to={`/activity?principal=${encodeURIComponent(person.id)}`}>View activity</Link>
           </>
         )}
+        {mayOpen("/knowledge/access") && (
+          <>
+            {" "}
+            · <Link to={`/knowledge/access?person=${encodeURIComponent(person.id)}`}>See what they can find</Link>
+          </>
+        )}
       </PageHead>
       <Stack gap="md">
         {person.managed_by === "file" && (

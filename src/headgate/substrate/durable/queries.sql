@@ -55,6 +55,9 @@ WHERE tenant = %(tenant)s AND id = %(id)s AND lease = %(lease)s AND state = 'run
 UPDATE durable.runs SET is_cancelling = true, due_at = CASE WHEN state = 'waiting' THEN now() ELSE due_at END
 WHERE tenant = %(tenant)s AND id = %(id)s AND ended_at IS NULL
 
+-- name: wake
+UPDATE durable.runs SET due_at = now() WHERE tenant = %(tenant)s AND id = %(id)s AND state = 'waiting' AND ended_at IS NULL
+
 -- name: report
 UPDATE durable.runs SET progress = %(progress)s::jsonb
 WHERE tenant = %(tenant)s AND id = %(id)s AND lease = %(lease)s AND state = 'running'

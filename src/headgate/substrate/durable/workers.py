@@ -116,6 +116,11 @@ class Durable:
         await transaction.notify(CHANNEL)
         return found > 0
 
+    async def wake(self, transaction: Transaction, run: str, *, tenant: TenantId) -> None:
+        """Let a run that waits go on now."""
+        await transaction.execute(SQL["wake"], {"tenant": tenant, "id": run})
+        await transaction.notify(CHANNEL)
+
     async def forget(self, transaction: Transaction, run: str, *, tenant: TenantId) -> None:
         """Delete a run. A worker that has it stops at its next write or renewal."""
         await transaction.execute(SQL["forget"], {"tenant": tenant, "id": run})

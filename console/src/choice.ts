@@ -1,9 +1,9 @@
-/** The model and the use case that a person chose last, for their next conversation. */
+/** The model and the use case that a person chose last, for their next conversation or question. */
 
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { sessionQuery } from "../../api/queries";
+import { sessionQuery } from "./api/queries";
 
 export interface Choice {
   readonly model: string | null;

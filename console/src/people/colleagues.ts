@@ -2,7 +2,7 @@
 
 import { queryOptions, useQuery } from "@tanstack/react-query";
 
-import { api, take } from "../../api/client";
+import { api, take } from "../api/client";
 
 /** Up to ten people whose name or id contains a text. */
 export const colleaguesQuery = (text: string) =>

@@ -1,11 +1,11 @@
-"""Pages and bodies of both wires: numbers of queries, and JSON bodies of a declared form."""
+"""Bodies of operations on the wires of clients: JSON of a declared form, numbers of queries, and pages of lists."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -13,6 +13,12 @@ from headgate.admin.wire_operations import WireAnswer
 from headgate.kernel.errors import Invalid
 
 S = TypeVar("S")
+
+Metadata = Annotated[
+    dict[Annotated[str, msgspec.Meta(max_length=64)], Annotated[str, msgspec.Meta(max_length=512)]],
+    msgspec.Meta(max_length=16),
+]
+"""Notes of a client on an object that it makes, as OpenAI limits them."""
 
 
 def limit_of(query: Mapping[str, str], *, default: int, most: int) -> int:
@@ -47,3 +53,9 @@ async def digest_of_text(text: bytes) -> str:
 def told(view: Any) -> WireAnswer:
     """Return an object as an answer."""
     return WireAnswer(msgspec.json.encode(view))
+
+
+def page_view(views: Sequence[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
+    """Return a page of a list in OpenAI's form."""
+    first, last = (views[0]["id"], views[-1]["id"]) if views else (None, None)
+    return {"object": "list", "data": views, "first_id": first, "last_id": last, "has_more": has_more}
