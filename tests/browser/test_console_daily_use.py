@@ -86,11 +86,15 @@ def test_the_last_day_of_a_use_case_is_the_day_that_was_chosen(page: Page, lab: 
     assert kept["expires"] == "2031-12-31"
 
 
+_USE = ["Home", "Chat", "Knowledge", "Questions", "Preview", "My usage", "Quick start"]
+_PLACES = [*_USE, "Use cases", "Approvals", "Models"]
+
+
 @pytest.mark.parametrize(
     ("person", "pages"),
     [
-        ("clerk", ["Home", "Chat", "Preview", "My usage", "Quick start", "Use cases", "Approvals", "Models"]),
-        ("grace", ["Home", "Chat", "Preview", "My usage", "Quick start", "Use cases", "Approvals", "Models"]),
+        ("clerk", _PLACES),
+        ("grace", _PLACES),
     ],
 )
 def test_a_person_sees_only_the_places_that_their_role_opens(
