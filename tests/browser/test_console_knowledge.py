@@ -191,7 +191,7 @@ def test_a_written_answer_tells_what_was_removed_from_it(phone: Page, lab: Lab) 
     phone.get_by_role("combobox", name="Answer").select_option("onprem")
     phone.get_by_role("combobox", name="Use case").select_option("support")
     answer = _ask(phone, "How long are records of due diligence kept?")
-    expect(answer).to_contain_text("Written by onprem, each sentence checked against its sources")
+    expect(answer).to_contain_text("Written by onprem. Each sentence has the words of its source")
     expect(answer).to_contain_text("1 sentence was removed, because no source supports it")
     expect(answer.get_by_text("Dragons")).to_have_count(0)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 360

@@ -4313,6 +4313,7 @@ export interface components {
         FoundView: {
             document: string;
             title: string;
+            name: string;
             collection: string;
             collection_title: string;
             source: string | null;

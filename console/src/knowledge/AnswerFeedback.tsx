@@ -23,6 +23,8 @@ interface Props {
   readonly question: string;
   /** The collections that were searched; the experts of the first are offered. */
   readonly collections: readonly { readonly id: string; readonly title: string }[];
+  /** The ids of the collections that the answer cites: a rating counts for them. */
+  readonly rated: readonly string[];
   /** Whether the answer says anything; an answer that found nothing offers the experts first. */
   readonly isFound: boolean;
 }
@@ -36,7 +38,7 @@ interface Said {
 
 const NOTHING: Said = { isRight: null, asked: null };
 
-export function AnswerFeedback({ record, question, collections, isFound }: Props) {
+export function AnswerFeedback({ record, question, collections, rated, isFound }: Props) {
   const [said, change] = useKept<Said>(["kept", "knowledge", "said", record], NOTHING);
   const [isAsking, setAsking] = useState(false);
   const toggle = useRef<HTMLButtonElement>(null);
@@ -59,7 +61,7 @@ export function AnswerFeedback({ record, question, collections, isFound }: Props
         {!isFound && said.asked === null && expert}
         <Rating
           record={record}
-          collections={ids}
+          collections={rated}
           isRight={said.isRight}
           onKept={(isRight) => change((now) => ({ ...now, isRight }))}
         />

@@ -36,6 +36,9 @@ function Question({ document, onClose, onDeleted }: Props & { document: Document
   });
   return (
     <Stack gap="md">
+      <Text size="sm" fw={600}>
+        {document.name}
+      </Text>
       <Text size="sm">
         Nobody finds it from then on: {plural(document.passages, "passage")} and the key of the text are destroyed, and links
         in earlier answers lead nowhere. You cannot undo this.

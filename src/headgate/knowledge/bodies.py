@@ -170,6 +170,7 @@ class FoundView(Body, frozen=True, kw_only=True):
 
     document: str
     title: str
+    name: str
     collection: str
     collection_title: str
     source: str | None

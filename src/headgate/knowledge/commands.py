@@ -11,13 +11,18 @@ from urllib.parse import quote, urlencode
 
 import click
 
-from headgate.admin.client import Client, client_at, url_option
+from headgate.admin.client import ApiError, Client, client_at, settings_from, url_option
 from headgate.admin.printing import as_json_option, plural, print_rows
 
 _COLLECTION = ("id", "title", "owner", "documents", "passages", "waiting", "failed", "oldest")
 _DOCUMENT = ("id", "state", "stage", "title", "pages", "passages", "as_of", "fault")
 _SOURCE = ("id", "collection", "kind", "found", "changed", "removed", "failed", "ended_at", "fault")
 _POLL_S = 0.5
+_ASK_S = 600.0
+"""A model on a slow machine takes minutes for an answer."""
+
+_SHOWN = 3
+_ABOUT_THE_FILE = (400, 413, 422)
 
 
 @click.group()
@@ -61,14 +66,21 @@ def list_documents(
 def add(collection: str, files: tuple[Path, ...], wait: bool, url: str | None, as_json: bool) -> None:
     """Add FILES to COLLECTION. A file with the name of an earlier one replaces it."""
     client, added = client_at(url), list[dict[str, Any]]()
+    refused = 0
     for file in files:
         data = base64.b64encode(file.read_bytes()).decode()
-        added.append(client.call("POST", f"{_path(collection)}/documents", {"name": file.name, "data": data}))
+        try:
+            added.append(client.call("POST", f"{_path(collection)}/documents", {"name": file.name, "data": data}))
+        except ApiError as error:
+            if error.api_status not in _ABOUT_THE_FILE:
+                raise
+            refused += 1
+            click.echo(f"{file.name}: {error.message}", err=True)
     if wait:
         added = [_read(client, one) for one in added]
     print_rows(added, _DOCUMENT, as_json=as_json)
-    if failed := [one for one in added if one["state"] == "failed"]:
-        raise click.ClickException(f"{plural(len(failed), 'file')} could not be read")
+    if failed := refused + sum(one["state"] == "failed" for one in added):
+        raise click.ClickException(f"{plural(failed, 'file')} could not be read")
 
 
 @knowledge.command("retry")
@@ -154,7 +166,8 @@ def ask(
     body: dict[str, Any] = {"question": question, **_asked(collections, use_case)}
     if model:
         body["model"] = model
-    answer = client_at(url).call("POST", "/api/knowledge/ask", body)
+    client = Client.of(settings_from(click.get_current_context()), url=url, timeout_s=_ASK_S)
+    answer = client.call("POST", "/api/knowledge/ask", body)
     if as_json:
         click.echo(json.dumps(answer, indent=1))
         return
@@ -166,8 +179,10 @@ def ask(
         click.echo("\nSources:")
     cited = {index for sentence in answer["sentences"] for index in sentence["cites"]}
     for index, one in enumerate(answer["passages"]):
-        if index in cited or not cited:
+        if index in cited:
             click.echo(f"[{index + 1}] {_place(one)}")
+        elif not cited and index < _SHOWN:
+            click.echo(f"[{index + 1}] {_place(one)}\n{one['passage']['text']}\n")
 
 
 def _asked(collections: tuple[str, ...], use_case: str | None) -> dict[str, Any]:
@@ -184,6 +199,8 @@ def _place(one: dict[str, Any]) -> str:
     pages = sorted({box["page"] for box in passage["boxes"]})
     if pages:
         parts.append(f"page {pages[0]}" if len(pages) == 1 else f"pages {pages[0]}–{pages[-1]}")
+    if one["name"] != one["title"]:
+        parts.append(one["name"])
     stale = ", stale" if one["is_stale"] else ""
     return f"{' › '.join(part for part in parts if part)} ({one['collection_title']}, {one['as_of'][:10]}{stale})"
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Invalid
+from headgate.kernel.labels import BOTTOM, Labels
 from headgate.kernel.run import Run
 from headgate.knowledge.index import Vector
 from headgate.wire.dialect import Match
@@ -31,8 +32,11 @@ class Embedding:
     dialects: Dialects
     alias: str = "local-embed"
 
-    async def vectors(self, run: Run[Any, Any, Any], texts: Sequence[str]) -> list[Vector]:
+    async def vectors(self, run: Run[Any, Any, Any], texts: Sequence[str], *, floor: Labels = BOTTOM) -> list[Vector]:
         """Return the vectors of texts, in their order.
+
+        Args:
+            floor: labels of texts that are not the content of the action.
 
         Raises:
             HeadgateError: the call was refused or failed.
@@ -41,7 +45,7 @@ class Embedding:
         found: list[Sequence[float]] = []
         for start in range(0, len(texts), AT_ONCE):
             call = self._call(texts[start : start + AT_ONCE])
-            reply = await run.perform(MODEL_INVOKE, Resource("alias", self.alias), call)
+            reply = await run.perform(MODEL_INVOKE, Resource("alias", self.alias), call, floor=floor)
             found += self.dialects.embeddings[reply.wire].to_vectors(reply).vectors
         if any(len(one) != DIMENSIONS for one in found) or len(found) != len(texts):
             raise Invalid(

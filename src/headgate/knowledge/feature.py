@@ -26,6 +26,7 @@ from headgate.knowledge.ingest import Indexer, Ingest
 from headgate.knowledge.networks import SourceNetworks
 from headgate.knowledge.placing import Placing
 from headgate.knowledge.postgres_index import PostgresIndex
+from headgate.knowledge.quoting import Quoting
 from headgate.knowledge.reading import Reading
 from headgate.knowledge.routes import OPERATIONS
 from headgate.knowledge.scheduling import Scheduling
@@ -84,7 +85,7 @@ async def open_knowledge(platform: Platform, stack: AsyncExitStack) -> Opened:
         ids=base.ids,
         adding=asyncio.Semaphore(_ADDED_AT_ONCE),
     )
-    register, embedding = platform.offers.ask(REGISTER), Embedding(load_dialects())
+    register, embedding, words = platform.offers.ask(REGISTER), Embedding(load_dialects()), Words()
 
     def notify() -> Notify:
         return platform.offers.find(NOTIFY) or notify_nobody
@@ -103,7 +104,7 @@ async def open_knowledge(platform: Platform, stack: AsyncExitStack) -> Opened:
         performers={
             INDEX.name: Indexer(platform.database, documents, embedding, index, terms),
             SEARCH.name: Searcher(platform.database, documents, embedding, index, terms, register),
-            ANSWER.name: Answerer(load_dialects(), Words()),
+            ANSWER.name: Answerer(load_dialects(), Quoting(embedding, words), words),
             QUESTION_ASK.name: Keeper(),
             QUESTION_REPLY.name: Keeper(),
         },

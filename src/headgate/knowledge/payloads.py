@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
@@ -48,6 +48,7 @@ class FoundPassage:
 
     Args:
         number: its place in the document, from 0.
+        name: of the file, or its path at the source.
         score: how well it fits, for comparison within one search.
         as_of: how old the text is.
     """
@@ -57,10 +58,27 @@ class FoundPassage:
     collection: str
     source: str | None
     title: str
+    name: str
     passage: Passage
     score: float
     as_of: datetime
     labels: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Cited(PlainText):
+    """Texts whose record keeps no copy of passages: it names them, so that a deleted document is gone there too."""
+
+    passages: tuple[FoundPassage, ...] = ()
+
+    def edit(self, texts: Mapping[int, str]) -> _Cited:
+        """Return the content with some strings replaced."""
+        return _Cited(tuple(texts.get(index, text) for index, text in enumerate(self.texts)), self.passages)
+
+    def to_bytes(self) -> bytes:
+        """Return the sentences, and the places of the passages, one a line."""
+        said = self.texts[: len(self.texts) - len(self.passages)]
+        return "\n".join((*said, *(f"{one.document}#{one.number}" for one in self.passages))).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +97,7 @@ class Found:
     @property
     def content(self) -> Content:
         """The texts of the passages."""
-        return PlainText(tuple(one.passage.text for one in self.passages))
+        return _Cited(tuple(one.passage.text for one in self.passages), self.passages)
 
     def with_content(self, content: Content) -> Self:
         """Return the passages with other texts."""
@@ -127,7 +145,7 @@ class Answer:
     def content(self) -> Content:
         """Its sentences, then the passages."""
         said = tuple(one.text for one in self.sentences)
-        return PlainText(said + tuple(one.passage.text for one in self.found.passages))
+        return _Cited(said + tuple(one.passage.text for one in self.found.passages), self.found.passages)
 
     def with_content(self, content: Content) -> Self:
         """Return the answer in other words."""

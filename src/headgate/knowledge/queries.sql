@@ -150,6 +150,14 @@ ORDER BY language LIMIT 40
 SELECT p.number, b.body FROM knowledge.passages p JOIN knowledge.bodies b ON b.tenant = p.tenant AND b.passage = p.id
 WHERE p.tenant = %(tenant)s AND p.document = %(document)s ORDER BY p.number
 
+-- name: standing_of_reader
+-- As standing, by labels, of the documents with a reader among these entries.
+SELECT collection, labels, count(*) AS documents, coalesce(sum(passages), 0) AS passages,
+    count(*) FILTER (WHERE state IN ('waiting', 'reading')) AS waiting, count(*) FILTER (WHERE state = 'failed') AS failed,
+    coalesce(sum(size_bytes), 0)::bigint AS size_bytes, min(as_of) FILTER (WHERE state = 'ready') AS oldest,
+    max(changed_at) AS changed_at
+FROM knowledge.documents WHERE tenant = %(tenant)s AND readers && %(entries)s::text[] GROUP BY collection, labels
+
 -- name: standing
 -- How the documents of each collection stand.
 SELECT collection, count(*) AS documents, coalesce(sum(passages), 0) AS passages,

@@ -131,13 +131,14 @@ class Searcher:
         *,
         tenant: TenantId,
     ) -> FoundPassage:
-        key = self.documents.key_of(row, tenant=tenant)
+        key, facts = self.documents.key_of(row, tenant=tenant), self.documents.facts(row, tenant=tenant)
         return FoundPassage(
             document=row.id,
             number=found.number,
             collection=row.collection,
             source=row.source,
-            title=self.documents.facts(row, tenant=tenant).shown,
+            title=facts.shown,
+            name=facts.name,
             passage=self.documents.passage(key, found.number, found.body),
             score=score,
             as_of=row.as_of,

@@ -9,14 +9,15 @@ from headgate.knowledge.words import Words
 
 _END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+|\n+")
 _CITES = re.compile(r"\s*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
 _MOST_SENTENCES = 2_000
+_FEWEST_WORDS = 3
 _ABBREVIATED = re.compile(
-    r"(?:\b(?:e\.g|i\.e|cf|vs|etc|approx|no|nr|fig|art|dr|mr|mrs|ms|prof|inc|z\.b|u\.a|bzw|ca)|\b[A-Za-z]|\b\d+)\.$",
+    r"(?:\b(?:e\.g|i\.e|cf|vs|etc|approx|no|nr|fig|art|dr|mr|mrs|ms|prof|inc|z\.b|u\.a|bzw|ca)|\b[A-Za-z])\.$|^\d+\.$",
     re.I,
 )
 
-ENOUGH = 0.6
+ENOUGH = 0.75
 """The part of a sentence's content words that its passages have to hold."""
 
 
@@ -27,7 +28,11 @@ def sentences_of(text: str) -> list[str]:
         piece = piece.strip()
         if not piece:
             continue
-        if found and _ABBREVIATED.search(found[-1][-12:]) and len(found[-1]) < 400:
+        if (
+            found
+            and _ABBREVIATED.search(found[-1] if len(found[-1]) < 8 else f" {found[-1][-8:]}")
+            and len(found[-1]) < 400
+        ):
             found[-1] = f"{found[-1]} {piece}"
         else:
             found.append(piece)
@@ -57,10 +62,13 @@ class Support:
         self._numbers = {number: frozenset(_numbers(text)) for number, text in passages.items()}
 
     def of(self, sentence: str, numbers: Collection[int]) -> float:
-        """Return how much of a sentence these passages hold, 0 to 1; 0 if they lack one of its numbers."""
+        """Return how much of a sentence these passages hold, 0 to 1.
+
+        It is 0 if they lack one of its numbers, and for a sentence of fewer than three content words.
+        """
         known = [number for number in numbers if number in self._terms]
         said = frozenset(self._words.content(sentence))
-        if not known or not said:
+        if not known or len(said) < _FEWEST_WORDS:
             return 0.0
         held = frozenset[str]().union(*(self._terms[number] for number in known))
         figures = frozenset[str]().union(*(self._numbers[number] for number in known))

@@ -29,7 +29,7 @@ class SeenCollection:
     """A collection as one principal sees it.
 
     Args:
-        standing: None without documents.
+        standing: of the documents that it may read, or of all if it keeps the collection; None without documents.
         sources: its sources, with how far their reading is.
     """
 
@@ -76,12 +76,17 @@ class Knowledge:
         async with self.database.transaction(tenant=tenant) as tx:
             every = await store.collections(tx, tenant=tenant)
             standing = await store.standing(tx, tenant=tenant)
+            readable = await store.standing_of_reader(tx, reader.entries, tenant=tenant)
             sources = await store.sources(tx, tenant=tenant)
             syncs = await store.syncs(tx, tenant=tenant)
+        open_ones: dict[str, Standing] = {}
+        for one in readable:
+            if reader.is_cleared_for(one.labels):
+                open_ones[one.collection] = one.and_(open_ones.get(one.collection))
         return [
             SeenCollection(
                 one,
-                standing.get(one.id),
+                (standing if self.keeps(principal, one) else open_ones).get(one.id),
                 [(source, syncs.get(source.id)) for source in sources if source.collection == one.id],
                 reader.reads(one),
             )

@@ -101,6 +101,30 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelledStanding(Standing):
+    """The documents of a collection with equal labels, in numbers."""
+
+    labels: str
+
+    def and_(self, other: Standing | None) -> Standing:
+        """Return the numbers of both."""
+        if other is None:
+            return self
+        times = [one for one in (self.oldest, other.oldest) if one is not None]
+        changes = [one for one in (self.changed_at, other.changed_at) if one is not None]
+        return Standing(
+            self.collection,
+            self.documents + other.documents,
+            self.passages + other.passages,
+            self.waiting + other.waiting,
+            self.failed + other.failed,
+            self.size_bytes + other.size_bytes,
+            min(times, default=None),
+            max(changes, default=None),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SyncRow:
     """How far the reading of a source is. The numbers are of the pass that runs, or of the last one.
 
@@ -328,6 +352,12 @@ async def standing(tx: Transaction, *, tenant: TenantId) -> dict[str, Standing]:
     """Return how the documents of each collection stand, for those that have documents."""
     rows = await tx.rows(_SQL["standing"], {"tenant": tenant}, of=Standing)
     return {row.collection: row for row in rows}
+
+
+async def standing_of_reader(tx: Transaction, entries: Many[str], *, tenant: TenantId) -> list[LabelledStanding]:
+    """Return how the documents stand that somebody with these entries may read, by collection and labels."""
+    params = {"tenant": tenant, "entries": sorted(entries)}
+    return await tx.rows(_SQL["standing_of_reader"], params, of=LabelledStanding)
 
 
 async def syncs(tx: Transaction, *, tenant: TenantId) -> dict[str, SyncRow]:

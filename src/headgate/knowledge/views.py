@@ -127,6 +127,7 @@ def _found(one: FoundPassage, collection: Collection, now: datetime) -> FoundVie
     return FoundView(
         document=one.document,
         title=one.title,
+        name=one.name,
         collection=one.collection,
         collection_title=collection.name,
         source=one.source,

@@ -365,8 +365,10 @@ async def list_openings(tx: Transaction, query: RecordQuery, *, tenant: str, lim
 async def get_record(tx: Transaction, record_id: str, *, tenant: str) -> StoredLeaf | None:
     """Return a closed or open record by id."""
     values = {"tenant": tenant, "id": record_id}
-    closed = await tx.row(_SQL["get_record"], values, of=StoredLeaf)
-    return closed or await tx.row(_SQL["get_opening"], values, of=StoredLeaf)
+    for query in ("get_record", "get_opening", "get_record"):  # it may close between the first two
+        if (found := await tx.row(_SQL[query], values, of=StoredLeaf)) is not None:
+            return found
+    return None
 
 
 async def parts_of(tx: Transaction, record_id: str, *, tenant: str) -> list[StoredPart]:

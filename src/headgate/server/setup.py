@@ -63,7 +63,7 @@ async def sign_in_link(settings: Settings, *, principal: str = ADMIN, grant: str
                 f"nobody is registered as {principal!r}; `headgate apply` registers people", param="principal"
             )
         token = await _invite(at, principal, grant=grant)
-    return f"{settings.base_url}/sign-in#token={token}"
+    return f"{settings.client_url}/sign-in#token={token}"
 
 
 async def _is_known(settings: Settings, secret: str) -> bool:

@@ -78,7 +78,7 @@ function Coming({ since, model }: { since: number; model: string | null }) {
           <span role="status">
             {model === null
               ? "Searching the documents that you may read."
-              : `Searching the documents that you may read. Then ${model} writes, and each sentence is checked.`}
+              : `Searching the documents that you may read. Then ${model} writes, and each sentence is compared with its source.`}
           </span>
           {seconds > 1 && ` ${plural(seconds, "second")} so far. You may leave this page; the answer waits here.`}
         </Text>
@@ -129,8 +129,10 @@ function Given({ question, answer }: GivenProps) {
 function How({ answer: { is_quoted: isQuoted, model, removed } }: { answer: Answer }) {
   return (
     <Text size="sm" component="p" m={0}>
-      <State tone="good" icon="good">
-        {isQuoted ? "Quoted from your documents" : `Written by ${model ?? "a model"}, each sentence checked against its sources`}
+      <State tone={isQuoted ? "good" : "warn"} icon={isQuoted ? "good" : "warn"}>
+        {isQuoted
+          ? "Quoted from your documents"
+          : `Written by ${model ?? "a model"}. Each sentence has the words of its source; read there whether it says the same`}
       </State>
       {removed > 0 && (
         <>
@@ -204,12 +206,20 @@ function None({ question, answer, cited }: GivenProps & { cited: Cited }) {
 function Feedback({ question, answer, isFound }: GivenProps & { isFound: boolean }) {
   const found = useQuery(collectionsQuery);
   const of = answer.passages.map((one) => one.collection);
+  const cites = answer.sentences.flatMap((one) => one.cites);
+  const rated = [...new Set(cites.flatMap((at) => answer.passages[at]?.collection ?? []))];
   const place = (id: string): number => (of.includes(id) ? of.indexOf(id) : of.length);
   const searched = (found.data?.collections ?? [])
     .filter((one) => one.can_ask && (!question.collections || question.collections.includes(one.id)))
     .sort((left, right) => place(left.id) - place(right.id));
   if (searched.length === 0) return null;
   return (
-    <AnswerFeedback record={answer.record} question={question.question} collections={searched} isFound={isFound} />
+    <AnswerFeedback
+      record={answer.record}
+      question={question.question}
+      collections={searched}
+      rated={rated.length > 0 ? rated : searched.map((one) => one.id)}
+      isFound={isFound}
+    />
   );
 }

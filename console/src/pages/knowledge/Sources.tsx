@@ -93,6 +93,7 @@ function FoundCard({ number, found, quotations }: CardProps) {
       </div>
       {headings && <div>{headings}</div>}
       <div className={styles.meta}>
+        {found.name !== title && <span>{found.name}</span>}
         {place && <span>{place}</span>}
         <Age iso={found.as_of} isStale={found.is_stale} />
         <Link to={collectionPath(collection)}>{collectionTitle}</Link>
