@@ -118,7 +118,7 @@ def test_nobody_finds_what_they_may_not_read(people: dict[str, Client], library:
     assert "4.2 million" in ask(people["ana"], question)["sentences"][0]["text"]
     answer = ask(people["ben"], question)
     assert library["bonus.md"] not in {one["document"] for one in answer["passages"]}
-    assert "4.2" not in str(answer)
+    assert "4.2 million" not in str(answer)
     for path in (library["bonus.md"], f"{library['bonus.md']}/file"):
         assert refused(people["ben"], "GET", f"/api/knowledge/documents/{path}") == 404
     assert [one["id"] for one in collections(people["ben"])] == ["handbook"]
@@ -263,6 +263,7 @@ def refused(client: Client, method: str, path: str, body: Any = None) -> int:
 
 def shipped(client: Client, record: str) -> dict[str, Any] | None:
     try:
-        return client.call("GET", f"/api/records/{record}")["record"]
+        found = client.call("GET", f"/api/records/{record}")["record"]
     except ApiError:
         return None
+    return found if found["outcome"] else None

@@ -13,9 +13,9 @@ from schemathesis import checks as basic
 from schemathesis.specs.openapi import checks as openapi
 
 from headgate import __version__
+from headgate.admin.operations import MAX_BODY_BYTES
 from headgate.server.api.host import EVERY_OPERATION
 from headgate.server.api.openapi import document
-from headgate.server.api.router import MAX_BODY_BYTES
 from headgate.testing.served import Served
 
 EXAMPLES = 5

@@ -26,6 +26,9 @@ class Parameter:
     kind: Literal["string", "integer", "boolean"] = "string"
 
 
+MAX_BODY_BYTES = 5 << 20
+"""The usual limit of a request body."""
+
 CURSOR = Parameter("cursor", "The `next` value of the previous page.")
 LIMIT = Parameter("limit", "At most this many, 1 to 200; 50 by default.", "integer")
 
@@ -47,6 +50,7 @@ class Operation:
         public: whether the operation needs no session or key.
         events: types of the data of server-sent events, for the OpenAPI document.
         files: content types of a file.
+        body_bytes: the limit of the request body.
     """
 
     id: str
@@ -62,6 +66,7 @@ class Operation:
     public: bool = False
     events: Sequence[type[msgspec.Struct]] = ()
     files: Sequence[str] = ()
+    body_bytes: int = MAX_BODY_BYTES
 
     @property
     def is_streamed(self) -> bool:

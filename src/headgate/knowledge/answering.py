@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+import msgspec
+
 from headgate.admin.model_calls import read_chat
 from headgate.kernel.action import Resource
 from headgate.kernel.errors import Denied, HeadgateError, Invalid
@@ -106,10 +108,13 @@ class Answerer:
 
 
 def _numbered(passages: Sequence[FoundPassage]) -> str:
-    said: list[str] = []
+    """Return the passages as lines of JSON, so that no text of a passage looks like another one."""
+    lines: list[str] = []
     for number, one in enumerate(passages, start=1):
-        said.append(f"[{number}] {one.passage.head(title=one.title)} ({one.as_of:%Y-%m-%d})\n{one.passage.text}")
-    return "\n\n".join(said)
+        place = one.passage.head(title=one.title)
+        said = {"document": place, "date": f"{one.as_of:%Y-%m-%d}", "text": one.passage.text}
+        lines.append(f"[{number}] {msgspec.json.encode(said).decode()}")
+    return "\n".join(lines)
 
 
 def _noted(run: Run[Question, object, Answer], answer: Answer) -> Answer:

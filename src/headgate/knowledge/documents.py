@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,6 +28,7 @@ MOST_BYTES = 64 << 20
 
 _PIECE_BYTES = 1 << 20
 _MOST_NAME_CHARS = 500
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 
 
 class DocumentFacts(msgspec.Struct, frozen=True):
@@ -47,6 +49,13 @@ class DocumentFacts(msgspec.Struct, frozen=True):
     def shown(self) -> str:
         """The title for people."""
         return self.title or self.name.rpartition("/")[2] or self.name
+
+
+def one_line(name: str) -> str:
+    """Return a name without control characters and changes of direction, which would disguise it."""
+    return "".join(
+        " " if unicodedata.category(char) in ("Cc", "Zl", "Zp") or char in _DIRECTIONS else char for char in name
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +203,7 @@ class Documents:
         if held is None:
             wrapped = self.keys.new(tenant=tenant, owner=collection.id, item=document).wrapped
         key = self.keys.unwrap(wrapped, tenant=tenant, owner=collection.id, item=document)
-        name = new.name[:_MOST_NAME_CHARS]
+        name = one_line(new.name)[:_MOST_NAME_CHARS]
         return DocumentRow(
             id=document,
             collection=collection.id,

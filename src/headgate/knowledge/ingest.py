@@ -25,7 +25,7 @@ from headgate.kernel.run import Run
 from headgate.knowledge import store
 from headgate.knowledge.blocks import ReadFile
 from headgate.knowledge.chunking import passages_of
-from headgate.knowledge.documents import Documents
+from headgate.knowledge.documents import Documents, one_line
 from headgate.knowledge.embedding import AT_ONCE, Embedding
 from headgate.knowledge.index import Index, IndexedPassage, Vector
 from headgate.knowledge.payloads import ReadPassages
@@ -198,7 +198,7 @@ class Indexer:
 
     def _finished(self, row: DocumentRow, read: ReadPassages, labelled: Labelled, *, tenant: TenantId) -> DocumentRow:
         facts = self.documents.facts(row, tenant=tenant)
-        facts = structs.replace(facts, title=read.title[:500], authors=list(read.authors)[:20])
+        facts = structs.replace(facts, title=one_line(read.title)[:500], authors=list(read.authors)[:20])
         # A file that was uploaded says itself how old it is. A source knows it better.
         is_told = row.source is None and read.written_at is not None and read.written_at < row.changed_at
         return replace(

@@ -66,7 +66,11 @@ SELECT id, collection, source, key, facts, media_type, size_bytes, digest, reade
 FROM knowledge.documents
 WHERE tenant = %(tenant)s AND collection = %(collection)s AND (%(before)s::text IS NULL OR id < %(before)s)
     AND (%(state)s::text IS NULL OR state = %(state)s) AND (%(entries)s::text[] IS NULL OR readers && %(entries)s::text[])
+    AND (%(labels)s::text[] IS NULL OR labels = ANY(%(labels)s::text[]))
 ORDER BY id DESC LIMIT %(limit)s
+
+-- name: labels_of
+SELECT DISTINCT labels FROM knowledge.documents WHERE tenant = %(tenant)s AND collection = %(collection)s
 
 -- name: documents_of
 SELECT id, collection, source, key, facts, media_type, size_bytes, digest, readers, given, floor, labels, state, stage, fault,

@@ -7,6 +7,7 @@ from headgate.admin.operations import CURSOR, LIMIT, Operation, Parameter
 from headgate.admin.requests import Request
 from headgate.kernel.action import Resource
 from headgate.kernel.content import Content, PlainText
+from headgate.kernel.errors import Invalid
 from headgate.kernel.labels import Labels
 from headgate.knowledge import verbs
 from headgate.knowledge.access import access_of
@@ -46,6 +47,9 @@ async def ask_experts(knowledge: Knowledge, request: Request) -> QuestionView:
     """Hand a question to the experts of a collection."""
     body, principal = request.body_as(NewQuestionToExperts), request.by.principal
     seen = await knowledge.collection(request.path["collection"], principal)
+
+    if not body.text.strip():
+        raise Invalid("the question is empty; write one", param="text")
 
     async def do(content: Content, labels: Labels) -> QuestionRow:
         text = content.segments()[0].text

@@ -39,6 +39,8 @@ from headgate.knowledge.views import ask_answer, collection_view, document_view,
 _STATE = Parameter("state", "Only documents in this state: waiting, reading, ready or failed.")
 _WIDTH = Parameter("width", "The width of the image in pixels, 200 to 2000; 1000 by default.", "integer")
 _ASKED = 10
+_MOST_SENT_BYTES = 32 << 20
+"""Of a file in base64 with its name; larger files come by a source."""
 
 R = TypeVar("R")
 
@@ -290,6 +292,7 @@ OPERATIONS = (
         "Add a file to a collection, or replace the upload with its name.",
         add_document,
         body=NewDocument,
+        body_bytes=_MOST_SENT_BYTES,
         answer=DocumentView,
         verb=verbs.ADD,
     ),

@@ -31,12 +31,14 @@ class SeenCollection:
     Args:
         standing: of the documents that it may read, or of all if it keeps the collection; None without documents.
         sources: its sources, with how far their reading is.
+        is_kept: whether the principal manages it.
     """
 
     collection: Collection
     standing: Standing | None
     sources: list[tuple[Source, SyncRow | None]]
     is_reader: bool
+    is_kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Knowledge:
                 (standing if self.keeps(principal, one) else open_ones).get(one.id),
                 [(source, syncs.get(source.id)) for source in sources if source.collection == one.id],
                 reader.reads(one),
+                self.keeps(principal, one),
             )
             for one in every
             if reader.reads(one) or ADMIN in principal.roles
@@ -145,7 +148,11 @@ class Knowledge:
         """Return a page of the documents that a principal may see, newest first. Owners see all names."""
         tenant, reader = principal.tenant, self.reader(principal)
         is_kept = self.keeps(principal, seen.collection)
+        labels: list[str] | None = None
         async with self.database.transaction(tenant=tenant) as tx:
+            if not is_kept:
+                every = await store.labels_of(tx, seen.collection.id, tenant=tenant)
+                labels = [one for one in every if reader.is_cleared_for(one)]
             rows = await store.documents(
                 tx,
                 seen.collection.id,
@@ -154,9 +161,9 @@ class Knowledge:
                 before=before,
                 state=state,
                 entries=None if is_kept else reader.entries,
+                labels=labels,
             )
-        shown = [row for row in rows if is_kept or reader.is_cleared_for(row.labels)]
-        return [(row, self.documents.facts(row, tenant=tenant)) for row in shown]
+        return [(row, self.documents.facts(row, tenant=tenant)) for row in rows]
 
     async def passages(self, row: DocumentRow, *, tenant: TenantId) -> list[tuple[int, Passage]]:
         """Return the passages of a document, in order."""

@@ -18,7 +18,9 @@ async def list_sources(knowledge: Knowledge, request: Request) -> SourceList:
     everything = Resource("collection", "*", attributes={"owner": request.by.principal.id, "is_reader": True})
     request.authorise(verbs.LIST, everything)
     found = await knowledge.collections(request.by.principal)
-    return SourceList(sources=[source_view(source, sync) for one in found for source, sync in one.sources])
+    return SourceList(
+        sources=[source_view(source, sync, is_kept=one.is_kept) for one in found for source, sync in one.sources]
+    )
 
 
 async def sync_source(knowledge: Knowledge, request: Request) -> SourceView:
@@ -35,7 +37,7 @@ async def sync_source(knowledge: Knowledge, request: Request) -> SourceView:
         facts["source"] = source.id
         async with knowledge.database.transaction(tenant=tenant) as tx:
             await knowledge.syncing.start(tx, source, tenant=tenant)
-            return source_view(source, (await store.syncs(tx, tenant=tenant)).get(source.id))
+            return source_view(source, (await store.syncs(tx, tenant=tenant)).get(source.id), is_kept=True)
 
     resource = verbs.collection_resource(seen.collection, is_reader=seen.is_reader)
     done = await request.perform(verbs.SYNC, resource, do, arguments=digest_of(source.id))

@@ -36,6 +36,11 @@ class PassageRow:
 
 
 @dataclass(frozen=True, slots=True)
+class _Labels:
+    labels: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Language:
     language: str
 
@@ -262,12 +267,14 @@ async def documents(
     before: str | None = None,
     state: str | None = None,
     entries: Many[str] | None = None,
+    labels: Sequence[str] | None = None,
 ) -> list[DocumentRow]:
     """Return a page of a collection's documents, newest first.
 
     Args:
         before: the id of the last document of the page before.
         entries: of the reader; None for all documents.
+        labels: those that may flow to the reader; None for all.
     """
     params: Mapping[str, Any] = {
         "tenant": tenant,
@@ -275,9 +282,16 @@ async def documents(
         "before": before,
         "state": state,
         "entries": None if entries is None else sorted(entries),
+        "labels": labels,
         "limit": limit,
     }
     return await tx.rows(_SQL["documents"], params, of=DocumentRow)
+
+
+async def labels_of(tx: Transaction, collection: str, *, tenant: TenantId) -> list[str]:
+    """Return the different labels of the documents of a collection."""
+    rows = await tx.rows(_SQL["labels_of"], {"tenant": tenant, "collection": collection}, of=_Labels)
+    return [row.labels for row in rows]
 
 
 async def documents_of(tx: Transaction, ids: Sequence[str], *, tenant: TenantId) -> dict[str, DocumentRow]:

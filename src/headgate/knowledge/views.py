@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from headgate.admin.register import Register
@@ -54,7 +55,7 @@ def collection_view(seen: SeenCollection, *, register: Register, tenant: TenantI
         size_bytes=standing.size_bytes if standing is not None else 0,
         oldest=standing.oldest if standing is not None else None,
         changed_at=standing.changed_at if standing is not None else None,
-        sources=[source_view(source, sync) for source, sync in seen.sources],
+        sources=[source_view(source, sync, is_kept=seen.is_kept) for source, sync in seen.sources],
         can_keep=can_keep,
         can_ask=seen.is_reader,
     )
@@ -99,7 +100,9 @@ def passage_view(number: int, passage: Passage) -> PassageView:
 
 def search_answer(found: Found, collections: dict[str, Collection], *, now: datetime, record: RecordId) -> SearchAnswer:
     """Return the view of a search."""
-    passages = [_found(one, collections[one.collection], now) for one in found.passages]
+    passages = [
+        _found(one, collections[one.collection], now) for one in found.passages if one.collection in collections
+    ]
     return SearchAnswer(passages=passages, legs=list(found.legs), record=record)
 
 
@@ -139,8 +142,11 @@ def _found(one: FoundPassage, collection: Collection, now: datetime) -> FoundVie
     )
 
 
-def source_view(source: Source, sync: SyncRow | None) -> SourceView:
-    """Return the view of a source."""
+def source_view(source: Source, sync: SyncRow | None, *, is_kept: bool) -> SourceView:
+    """Return the view of a source. Readers learn that it fails, and not why or how much it has."""
+    if sync is not None and not is_kept:
+        fault = "it cannot be read at the moment" if sync.fault else ""
+        sync = replace(sync, fault=fault, found=0, changed=0, removed=0, failed=0)
     return SourceView(
         id=source.id,
         collection=source.collection,

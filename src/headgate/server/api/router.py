@@ -35,7 +35,6 @@ class Hosted:
     service: Any
 
 
-MAX_BODY_BYTES = 5 << 20
 _DOCUMENT = "/api/openapi.json"
 _FRESH = ("cache-control", "no-store")
 
@@ -107,9 +106,9 @@ class AdminApi:
         body: Any = None
         if operation.body is not None:
             require_json(headers)
-            raw = await read_body(receive, headers, limit_bytes=MAX_BODY_BYTES)
+            raw = await read_body(receive, headers, limit_bytes=operation.body_bytes)
             if "content-encoding" in headers:
-                raw = await unpacked(raw, headers["content-encoding"], limit_bytes=MAX_BODY_BYTES)
+                raw = await unpacked(raw, headers["content-encoding"], limit_bytes=operation.body_bytes)
             body = decode_body(raw, operation.body)
         return Request(
             operation=operation,
