@@ -120,7 +120,7 @@ def test_an_analyst_makes_a_collection_and_follows_a_citation_to_its_place(
 
     reader = open_context(390).new_page()
     reader.goto(sign_in_link("grace"))
-    expect(reader.get_by_role("heading", level=1)).to_be_visible()
+    expect(reader.get_by_role("heading", level=1)).to_have_text(re.compile("^(My usage|Chat)$"))
     reader.goto("/knowledge")
     expect(reader.get_by_text("There are no collections for you yet")).to_be_visible()
     expect(reader.get_by_text("Ask an administrator or the owner of a collection")).to_be_visible()
