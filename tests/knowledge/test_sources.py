@@ -263,6 +263,11 @@ def test_a_folder_that_goes_away_keeps_its_documents_and_says_so(site: Site) -> 
 
     assert "there is no folder" in until(fault, what="the fault")
     assert set(site.documents("gone")) == {"one.md"}
+    assert site.finds(site.ben, "Which document is on a disk?", "gone")
+    site.declare("gone", 'readers = ["ana@example.com"]')
+    until(lambda: fault() is not None or None, what="the fault of the new entry")
+    assert site.finds(site.ana, "Which document is on a disk?", "gone")
+    assert not site.finds(site.ben, "Which document is on a disk?", "gone")  # though no pass has reached it
     (site.root / "gone.away").rename(site.root / "gone")
     address = {"HEADGATE_DATA": str(site.gate.data), "HEADGATE_PORT": site.gate.base_url.rpartition(":")[2]}
     done = run_command("knowledge", "sync", "gone", "--wait", **address)

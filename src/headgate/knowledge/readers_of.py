@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from headgate.admin.register import Register, Registration
 from headgate.kernel.identity import Principal
 from headgate.kernel.labels import parse_labels
-from headgate.knowledge.specs import EVERYONE, GROUP, Collection
-from headgate.knowledge.store import DocumentRow
+from headgate.knowledge.specs import EVERYONE, GROUP, Collection, Source
+from headgate.knowledge.store import DocumentRow, SyncRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,21 @@ class Reader:
     def may_open(self, row: DocumentRow, collection: Collection) -> bool:
         """Return whether the reader may open a document, by its readers and by its labels."""
         return self.reads(collection) and not self.entries.isdisjoint(row.readers) and self.is_cleared_for(row.labels)
+
+    def closed_sources(self, sources: Iterable[Source], syncs: Mapping[str, SyncRow]) -> frozenset[str]:
+        """Return the sources whose documents are closed to the reader until they can be read again.
+
+        While a source cannot be read, a change of its entry does not reach the documents. So its entry counts by
+        itself: its documents are open only to readers that it names, and at its confidentiality.
+        """
+        found: set[str] = set()
+        for one in sources:
+            sync = syncs.get(one.id)
+            if sync is None or sync.ended_at is not None or not sync.fault:
+                continue
+            if self.entries.isdisjoint(one.readers) or not one.given.flows_to(self.principal.clearance):
+                found.add(one.id)
+        return frozenset(found)
 
     def is_cleared_for(self, labels: str) -> bool:
         """Return whether text with these labels may flow to the reader."""

@@ -63,6 +63,10 @@ class Searcher:
             hits = hits[: question.limit]
             open_ = await self.index.open(tx, [one.passage for one in hits], query.scopes, tenant=tenant)
             rows = await store.documents_of(tx, [one.document for one in open_], tenant=tenant)
+            if any(row.source is not None for row in rows.values()):
+                sources, syncs = await store.sources(tx, tenant=tenant), await store.syncs(tx, tenant=tenant)
+                closed = reader.closed_sources(sources, syncs)
+                rows = {key: row for key, row in rows.items() if row.source not in closed}
         opened = {one.passage: one for one in open_}
         labels = {one.id: one.labels for one in scopes}
         passages: list[FoundPassage] = []

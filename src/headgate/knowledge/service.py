@@ -134,10 +134,12 @@ class Knowledge:
         tenant = principal.tenant
         async with self.database.transaction(tenant=tenant) as tx:
             row = await store.document(tx, document_id, tenant=tenant)
+            sources, syncs = await store.sources(tx, tenant=tenant), await store.syncs(tx, tenant=tenant)
             found = {one.id: one for one in await store.collections(tx, tenant=tenant)}
         collection = found.get(row.collection) if row is not None else None
         if row is not None and collection is not None:
-            is_reader = self.reader(principal).may_open(row, collection)
+            reader = self.reader(principal)
+            is_reader = reader.may_open(row, collection) and row.source not in reader.closed_sources(sources, syncs)
             if is_reader or self.keeps(principal, collection):
                 return OpenDocument(row, collection, self.documents.facts(row, tenant=tenant), is_reader)
         raise NotFound(f"there is no document {document_id[:128]!r} that you may read", param="document")

@@ -22,7 +22,7 @@ from headgate.admin.features import JobAction
 from headgate.kernel.action import Resource
 from headgate.kernel.connector import Access, Change, Fetched, OpenSource, Page
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, TooLarge, Unavailable, Upstream
-from headgate.kernel.labels import BOTTOM, Confidentiality, Labels
+from headgate.kernel.labels import Labels
 from headgate.kernel.pipeline import Pipeline
 from headgate.knowledge import store
 from headgate.knowledge.documents import MOST_BYTES, DocumentFacts, Documents, NewText
@@ -358,9 +358,7 @@ class SourcePass:
     @property
     def _given(self) -> Labels:
         """The labels that the source gives its documents."""
-        if self.source.confidentiality is None:
-            return BOTTOM
-        return Labels(confidentiality=Confidentiality[self.source.confidentiality.upper()])
+        return self.source.given
 
 
 async def _shielded(answer: Awaitable[T]) -> T:

@@ -70,7 +70,7 @@ class Collection(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     def floor(self) -> Labels:
         """The labels of every document in it, at least."""
         return Labels(
-            confidentiality=Confidentiality[self.confidentiality.upper()],
+            confidentiality=_level(self.confidentiality),
             categories=frozenset(self.categories) or EMPTY,
             integrity=Integrity.TRUSTED if self.trusted else Integrity.UNTRUSTED,
         )
@@ -94,6 +94,15 @@ class Source(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     readers: list[str] = msgspec.field(default_factory=lambda: [EVERYONE])
     confidentiality: Level | None = None
     options: dict[str, Any] = {}
+
+    @property
+    def given(self) -> Labels:
+        """The labels that it gives its documents."""
+        return Labels() if self.confidentiality is None else Labels(confidentiality=_level(self.confidentiality))
+
+
+def _level(name: Level) -> Confidentiality:
+    return Confidentiality[name.upper()]
 
 
 def refuse_collection(collection: Collection) -> None:
