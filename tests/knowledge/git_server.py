@@ -23,17 +23,26 @@ class Repository:
     login: str = "git:a-secret-token"
     requests: list[str] = field(default_factory=list[str])
 
-    def run(self, *words: str) -> None:
-        """Run git in the working copy."""
+    def run(self, *words: str, text: str = "") -> str:
+        """Run git in the working copy with an input, and return its output."""
         environment = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
         names = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
-        subprocess.run(("git", *names, *words), cwd=self.work, env=environment, check=True, capture_output=True)
+        words = ("git", *names, *words)
+        done = subprocess.run(
+            words, cwd=self.work, env=environment, input=text, text=True, check=True, capture_output=True
+        )
+        return done.stdout
 
     def commit(self, message: str) -> None:
         """Commit everything, and push it."""
         self.run("add", "-A")
         self.run("commit", "-m", message)
         self.run("push", "-f", str(self.bare), "HEAD:refs/heads/main")
+
+    def commit_tree(self, tree: str) -> None:
+        """Push a commit of a tree, which the working copy does not get."""
+        commit = self.run("commit-tree", tree, "-m", "A tree").strip()
+        self.run("push", "-f", str(self.bare), f"{commit}:refs/heads/main")
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,101 @@ async def test_a_link_that_comes_between_listing_and_reading_leads_nowhere(tmp_p
     for ref in ("../outside/private.md", "/etc/passwd", "inner/..", ""):
         with pytest.raises((NotFound, Invalid)):
             await source.fetch(ref, revision="")
+
+
+@dataclass(slots=True)
+class Chain:
+    """A folder in memory with a chain of folders, one in the other, and a file beside it."""
+
+    depth: int
+    unreadable: int = -1
+    is_unplugged: bool = False
+
+    async def entries(self, path: Sequence[str]) -> Sequence[FolderEntry]:
+        if len(path) == self.unreadable:
+            self.unreadable = 0 if self.is_unplugged else self.unreadable
+            raise Unavailable("the disk does not answer")
+        below = [FolderEntry("d", True, 0, "")] if len(path) < self.depth else []
+        return [*below, FolderEntry("z.md", False, 4, "1")]
+
+    async def read(self, path: Sequence[str], *, most_bytes: int) -> FileContent:
+        return FileContent(b"text", datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def _as_link(access: Path) -> None:
+    (access.parent / ".elsewhere.toml").write_text('readers = ["*"]')
+    access.symlink_to(".elsewhere.toml")
+
+
+def _as_two(access: Path) -> None:
+    access.write_text('readers = ["*"]')
+    access.with_name(".Headgate-Access.toml").write_text('readers = ["*"]')
+
+
+def _bytes(data: bytes) -> Callable[[Path], object]:
+    return lambda access: access.write_bytes(data)
+
+
+ACCESS_FILES: Mapping[str, Callable[[Path], object]] = {
+    "a link": _as_link,
+    "a link to nothing": lambda access: access.symlink_to("nothing"),
+    "a pipe": os.mkfifo,
+    "a folder": Path.mkdir,
+    "too large": _bytes(b"#" * ((1 << 20) + 1)),
+    "too deep": _bytes(b"readers = " + b"[" * 100_000),
+    "a long dotted key": _bytes(b".".join([b"readers"] * 100_000) + b" = 1"),
+    "not in UTF-8": _bytes(b'readers = ["\xff"]'),
+    "in another case, and malformed": lambda access: access.with_name(".HEADGATE-ACCESS.TOML").write_text("readers"),
+    "two": _as_two,
+}
+
+
+@pytest.mark.parametrize("form", ACCESS_FILES)
+async def test_an_access_file_in_any_form_that_cannot_be_read_closes_its_folder(form: str, tmp_path: Path) -> None:
+    for name in ("open.md", "pay/bonus.md", "pay/deep/bonus.md"):
+        write(tmp_path / "books" / name, "text")
+    write(tmp_path / "books/.headgate-access.toml", 'readers = ["*"]')
+    ACCESS_FILES[form](tmp_path / "books/pay/.headgate-access.toml")
+    path = str(tmp_path / "books")
+    source = FolderSource(FolderOptions(path), folders(tmp_path).folder(path))
+    found = {change.ref: change for change in await listed(source)}
+    assert found.keys() == {"open.md", "pay/bonus.md", "pay/deep/bonus.md"}
+    assert (found["open.md"].access, found["open.md"].fault) == (Access(("*",)), "")
+    for ref in ("pay/bonus.md", "pay/deep/bonus.md"):
+        assert found[ref].access == Access(()) == await source.access(ref)
+        assert found[ref].fault.startswith("nobody may read this file, because ")
+
+
+async def test_an_access_file_in_another_case_holds(tmp_path: Path) -> None:
+    write(tmp_path / "books/bonus.md", "text")
+    write(
+        tmp_path / "books/.Headgate-Access.TOML",
+        '# Of the office\n\nreaders = [\n  "group:finance",\t# all\n  \'ana\\b\', "\\u00e9\\"" ,\n] # the end',
+    )
+    path = str(tmp_path / "books")
+    source = FolderSource(FolderOptions(path), folders(tmp_path).folder(path))
+    (bonus,) = await listed(source)
+    assert bonus.access == Access(("group:finance", "ana\\b", 'é"')) == await source.access("bonus.md")
+
+
+async def test_a_chain_of_folders_is_closed_at_its_limit_and_the_rest_is_listed() -> None:
+    source = FolderSource(FolderOptions("/chain"), Chain(1_200))
+    found = await listed(source)
+    deep = "d/" * 101
+    assert {change.ref: change.fault for change in found} == {
+        **{f"{'d/' * depth}z.md": "" for depth in range(101)},
+        deep: "it is over 100 folders deep; move it up",
+    }
+    assert next(change for change in found if change.ref == deep).access == Access(())
+    assert await source.access(f"{deep}z.md") == Access(())
+
+
+async def test_a_folder_on_a_bad_part_of_the_disk_is_named_and_the_rest_is_listed() -> None:
+    found = await listed(FolderSource(FolderOptions("/chain"), Chain(3, unreadable=2)))
+    assert {change.ref: change.fault for change in found} == {
+        "d/d/": "the disk does not answer",
+        "d/z.md": "",
+        "z.md": "",
+    }
+    with pytest.raises(Unavailable):
+        await listed(FolderSource(FolderOptions("/chain"), Chain(3, unreadable=2, is_unplugged=True)))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
+import struct
+import zlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, cast
@@ -11,8 +14,9 @@ import pytest
 import pytest_asyncio
 
 from headgate.kernel.connector import CursorExpired, Page
-from headgate.kernel.errors import Denied, HeadgateError, Invalid, TooLarge
+from headgate.kernel.errors import Denied, HeadgateError, Invalid, TooLarge, Upstream
 from headgate.kernel.offload import Offloader
+from headgate.knowledge.connectors._packs import objects_of
 from headgate.knowledge.connectors.git import GitOptions, connector
 from headgate.substrate.egress import Egress, NetworkProfile
 from headgate.substrate.folders import LocalFolders
@@ -126,3 +130,48 @@ async def test_what_is_wrong_is_said(tmp_path: Path, outside: LocalOutside) -> N
         with pytest.raises(Invalid) as refusal:
             connector.open(GitOptions(**cast("Any", {"url": "https://example.com/x", **options})), outside)
         assert refusal.value.param == next(iter(options))
+
+
+_EMPTY = zlib.compress(b"")
+_LONG = b"\xff" * 1_000 + b"\x01"
+_BASE = b"\x30" + _EMPTY
+
+
+def packed(count: int, objects: bytes) -> bytes:
+    body = b"PACK" + struct.pack(">II", 2, count) + objects
+    return body + hashlib.sha1(body, usedforsecurity=False).digest()
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        b"\xb0" + _LONG + _EMPTY,
+        _BASE + b"\x60" + _LONG + _EMPTY,
+        _BASE + b"\xe9\x3e" + bytes([len(_BASE)]) + zlib.compress(_LONG),
+    ],
+    ids=["size of an object", "place of a base", "size in a difference"],
+)
+def test_a_number_without_an_end_is_refused_at_once(objects: bytes) -> None:
+    with pytest.raises(Upstream, match="a number of over 10 bytes"):
+        objects_of(packed(2, objects), most_bytes=1 << 20)
+
+
+async def test_few_trees_with_many_paths_end_the_pass(tmp_path: Path, outside: LocalOutside) -> None:
+    with git_server(tmp_path) as repository:
+        (repository.work / "a.md").write_text("# A\n")
+        repository.commit("Begin")
+        kind, oid = "100644 blob", repository.run("hash-object", "a.md").strip()
+        for _ in range(6):
+            lines = "".join(f"{kind} {oid}\t{number:02}\n" for number in range(12))
+            kind, oid = "040000 tree", repository.run("mktree", text=lines).strip()
+        repository.commit_tree(oid)
+        with pytest.raises(TooLarge, match="over 200,000 files and folders"):
+            await opened(repository, outside).changes("")
+        few = await opened(repository, outside, under="00/01/02/03").changes("")
+        assert len(few.changes) == 144
+
+        repository.work.joinpath(*"d" * 102).mkdir(parents=True)
+        repository.work.joinpath(*"d" * 102, "a.md").write_text("# A\n")
+        repository.commit("Go deep")
+        with pytest.raises(TooLarge, match="over 100 levels deep"):
+            await opened(repository, outside).changes("")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from headgate.kernel.errors import Invalid
+from headgate.kernel.errors import Invalid, TooLarge
 from headgate.knowledge.blocks import Block, ReadFile
 from headgate.knowledge.readers.formats import read_file
 from headgate.knowledge.readers.raw_file import Limits
@@ -159,6 +159,39 @@ def test_a_docx_gives_headings_by_styles_lists_tables_and_footnotes() -> None:
         ("text", "See there."),
     ]
     assert file.blocks[-1].part == "Footnotes"
+
+
+def nested_tables(depth: int, inner: str) -> str:
+    row = f"<w:tr><w:tc>{paragraph('one')}</w:tc></w:tr>"
+    return f"<w:tbl>{row}<w:tr><w:tc>" * depth + inner + "</w:tc></w:tr></w:tbl>" * depth
+
+
+def test_the_rows_of_nested_tables_are_read_once_and_the_nesting_has_a_limit() -> None:
+    file = read(docx(paragraph("Before") + nested_tables(20, paragraph("deep"))))
+    assert outline(file.blocks)[1:] == [("table", "one\n" + "one " * 19 + "deep")]
+    with pytest.raises(Invalid, match="nests tables over 20 levels deep"):
+        read(docx(nested_tables(100, paragraph("deep"))))
+    slide = nested_tables(3, shape("deep")).replace("w:", "a:")
+    assert outline(read(pptx([slide])).blocks) == [("table", "one\none one deep")]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("notes.txt", b"A line.\n\n" * 11),
+        ("notes.md", b"# A\n\n" * 11),
+        ("page.html", b"<!doctype html><p>A line.</p>" + b"<p>More.</p>" * 10),
+        ("letter.docx", docx(paragraph("A line.") * 11)),
+        (
+            "footnotes.docx",
+            docx(paragraph("A"), further={"word/footnotes.xml": f"<a xmlns:w='w'>{paragraph('B') * 10}</a>"}),
+        ),
+    ],
+    ids=["text", "Markdown", "HTML", "DOCX", "footnotes of DOCX"],
+)
+def test_the_blocks_of_a_file_have_a_limit(name: str, data: bytes) -> None:
+    with pytest.raises(TooLarge, match="more than 10 paragraphs and tables"):
+        read_file(data, name=name, limits=Limits(blocks=10))
 
 
 def test_a_pptx_gives_its_slides_in_the_order_of_the_show() -> None:

@@ -95,16 +95,18 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class FolderEntry:
-    """A file or a folder in a folder.
+    """An entry of a folder.
 
     Args:
-        revision: changes with the file's content, name or permissions; empty for a folder.
+        revision: changes with the file's content, name or permissions; empty for others.
+        is_other: whether it is neither a file nor a folder, such as a link, a pipe or a device. It cannot be read.
     """
 
     name: str
     is_folder: bool
     size_bytes: int
     revision: str
+    is_other: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class Folder(Protocol):
     """A folder of Headgate's machine. A path is the names below it, and no link is followed on the way."""
 
     async def entries(self, path: Sequence[str]) -> Sequence[FolderEntry]:
-        """Return the files and folders in a folder below this one, sorted by name. Links and devices are left out.
+        """Return the entries of a folder below this one, sorted by name.
 
         Raises:
             NotFound: there is no such folder.

@@ -17,7 +17,7 @@ from msgspec import structs
 from headgate.admin.features import JobAction
 from headgate.kernel.action import Resource
 from headgate.kernel.content import Labelled
-from headgate.kernel.errors import Denied, HeadgateError, Invalid, NotFound, TooLarge
+from headgate.kernel.errors import Denied, HeadgateError, Invalid, NotFound, TooLarge, Upstream
 from headgate.kernel.identity import TenantId
 from headgate.kernel.labels import EMPTY, Labels, parse_labels
 from headgate.kernel.pipeline import Pipeline
@@ -38,6 +38,8 @@ from headgate.substrate.durable import DurableRun
 
 log = structlog.get_logger(__name__)
 
+_REFUSALS = frozenset({400, 413, 422})
+"""Statuses of a provider that does not take a text, such as one that is too long."""
 _NO_TEXT = "it holds no text; a scan needs text recognition first"
 
 
@@ -130,6 +132,8 @@ class Indexer:
         texts = [segment.text for segment in read.content.segments()]
         await self._stage(read, "embedding", tenant=tenant)
         vectors = await self._vectors(run, texts)
+        if vectors is None:
+            return None
         await self._stage(read, "indexing", tenant=tenant)
         run.facts["passages"] = len(texts)
         async with self.database.transaction(tenant=tenant) as tx:
@@ -168,29 +172,42 @@ class Indexer:
         """Raise Invalid, because indexing does not stream."""
         raise Invalid("knowledge.index cannot be streamed")
 
-    async def _vectors(self, run: Run[ReadPassages, object, object], texts: list[str]) -> list[Vector | None]:
+    async def _vectors(self, run: Run[ReadPassages, object, object], texts: list[str]) -> list[Vector | None] | None:
         """Return the vectors of the texts; None for those that the embedder may not see or does not take.
 
-        Such a passage is found by its words alone, which is better than not at all.
+        Such a passage is found by its words alone, which is better than not at all. Without a document of this version
+        any more, there are no vectors at all.
         """
         found: list[Vector | None] = []
         for start in range(0, len(texts), AT_ONCE):
+            if not await self._is_current(run.payload, tenant=run.action.principal.tenant):
+                return None
             some = texts[start : start + AT_ONCE]
             try:
                 found += await self.embedding.vectors(run, some)
-            except Invalid:  # one of them is too long, so each goes alone
+            except (Invalid, Upstream) as error:
+                if not _is_of_the_text(error):
+                    raise
+                # One of them is too long, so each goes alone.
                 found += [await self._vector(run, text) for text in some]
             except (Denied, NotFound) as error:
                 _note_unembedded(run, error)
-                return [None] * len(texts)
+                return [None for _ in texts]
         return found
 
     async def _vector(self, run: Run[ReadPassages, object, object], text: str) -> Vector | None:
         try:
             return (await self.embedding.vectors(run, [text]))[0]
-        except Invalid as error:
+        except (Invalid, Upstream) as error:
+            if not _is_of_the_text(error):
+                raise
             _note_unembedded(run, error)
             return None
+
+    async def _is_current(self, read: ReadPassages, *, tenant: TenantId) -> bool:
+        async with self.database.transaction(tenant=tenant) as tx:
+            row = await store.document(tx, read.document, tenant=tenant)
+        return row is not None and row.version == read.version
 
     async def _stage(self, read: ReadPassages, stage: str, *, tenant: TenantId) -> None:
         async with self.database.transaction(tenant=tenant) as tx:
@@ -211,6 +228,11 @@ class Indexer:
             labels=str(labelled.labels.join(parse_labels(row.floor))),
             as_of=read.written_at if is_told and read.written_at is not None else row.as_of,
         )
+
+
+def _is_of_the_text(error: Invalid | Upstream) -> bool:
+    """Return whether the embedder would refuse the same texts again."""
+    return isinstance(error, Invalid) or error.upstream_status in _REFUSALS
 
 
 def _note_unembedded(run: Run[ReadPassages, object, object], error: HeadgateError) -> None:

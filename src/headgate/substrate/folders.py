@@ -134,6 +134,8 @@ class LocalFolder:
                             found.append(FolderEntry(entry.name, is_folder=True, size_bytes=0, revision=""))
                         elif stat.S_ISREG(status.st_mode):
                             found.append(FolderEntry(entry.name, False, status.st_size, _revision(status)))
+                        else:
+                            found.append(FolderEntry(entry.name, False, 0, "", is_other=True))
             finally:
                 os.close(reading)
         return sorted(found, key=lambda one: one.name)

@@ -18,6 +18,8 @@ FLUSH, DELIMITER = b"0000", b"0001"
 _KINDS = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
 _BY_OFFSET, _BY_NAME = 6, 7
 _WINDOW_BYTES = 16_384
+_MOST_DIGITS = 10
+"""The limit of bytes in a number of variable length, which covers 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +137,21 @@ class _PackReader:
         byte = self._taken(1)[0]
         kind, size, shift = byte >> 4 & 7, byte & 15, 4
         while byte & 128:
+            if shift >= 7 * _MOST_DIGITS:
+                raise _too_long()
             byte = self._taken(1)[0]
             size |= (byte & 127) << shift
             shift += 7
         return kind, size
 
     def _offset(self) -> int:
-        byte = self._taken(1)[0]
-        offset = byte & 127
-        while byte & 128:
+        offset = 0
+        for digit in range(_MOST_DIGITS):
             byte = self._taken(1)[0]
-            offset = (offset + 1 << 7) | byte & 127
-        return offset
+            offset = (offset + (digit > 0) << 7) | byte & 127
+            if not byte & 128:
+                return offset
+        raise _too_long()
 
     def _taken(self, size: int) -> bytes:
         found = self._pack[self._at : self._at + size]
@@ -201,14 +206,12 @@ class _PackReader:
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """Return the place after a number, and the number."""
-    value = shift = 0
-    while at < len(data):
-        byte, at = data[at], at + 1
-        value |= (byte & 127) << shift
-        shift += 7
+    value = 0
+    for digit, byte in enumerate(data[at : at + _MOST_DIGITS]):
+        value |= (byte & 127) << 7 * digit
         if not byte & 128:
-            return at, value
-    raise _malformed()
+            return at + digit + 1, value
+    raise _too_long() if len(data) - at >= _MOST_DIGITS else _malformed()
 
 
 def _copied(delta: bytes, at: int, command: int) -> tuple[int, int, int]:
@@ -226,3 +229,7 @@ def _copied(delta: bytes, at: int, command: int) -> tuple[int, int, int]:
 
 def _malformed() -> Upstream:
     return Upstream("the Git server sent a malformed answer")
+
+
+def _too_long() -> Upstream:
+    return Upstream(f"the Git server sent a malformed answer: a number of over {_MOST_DIGITS} bytes")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated
@@ -21,12 +21,15 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from headgate.kernel.connector import Access, Change, CursorExpired, Fetched, OpenSource, Outside, Page, Web
-from headgate.kernel.errors import Invalid, NotFound, Upstream
+from headgate.kernel.errors import Invalid, NotFound, TooLarge, Upstream
 from headgate.kernel.extensions import Manifest
 from headgate.knowledge.connectors._packs import DELIMITER, FLUSH, GitObject, objects_of, pack_of, packet, packets
 
 _PAGE = 500
 _MOST_BYTES = 256 << 20
+_MOST_PATHS = 200_000
+_MOST_PATH_CHARS = 32 << 20
+_MOST_DEPTH = 100
 _COMMIT = re.compile(rb"tree (?P<tree>[0-9a-f]{40})\n(?:.*\n)*?committer .*> (?P<seconds>\d{1,12}) [+-]\d{4}\n")
 _OID = re.compile(r"[0-9a-f]{40}")
 
@@ -133,10 +136,9 @@ class GitSource:
         found = _COMMIT.match(objects[commit].data) if commit in objects else None
         if found is None:
             raise Upstream("the Git server did not send the commit")
-        files = dict(_files(objects, found["tree"].decode()))
         under = f"{self.options.under.strip('/')}/" if self.options.under.strip("/") else ""
-        inside = {path: oid for path, oid in files.items() if path.startswith(under)}
-        return _Tree(inside, datetime.fromtimestamp(int(found["seconds"]), UTC))
+        files = dict(_files(objects, found["tree"].decode(), under=under))
+        return _Tree(files, datetime.fromtimestamp(int(found["seconds"]), UTC))
 
     async def _objects(self, wanted: Sequence[str], *, most_bytes: int, is_tree: bool = False) -> dict[str, GitObject]:
         """Return objects of the repository: single files, or the commits with their trees."""
@@ -211,26 +213,54 @@ def _unpacked(answer: bytes, most_bytes: int) -> dict[str, GitObject]:
     return objects_of(pack_of(answer), most_bytes=most_bytes)
 
 
-def _files(objects: Mapping[str, GitObject], root: str) -> list[tuple[str, str]]:
-    """Return the paths of a tree's files with their blobs."""
+def _files(objects: Mapping[str, GitObject], root: str, *, under: str) -> list[tuple[str, str]]:
+    """Return the paths of a tree's files with their blobs.
+
+    Args:
+        under: the beginning of the paths that are wanted.
+
+    Raises:
+        TooLarge: there are too many paths, of files and folders together, or one is too deep. A few trees that hold one
+            another several times make millions of paths.
+    """
     found: list[tuple[str, str]] = []
-    waiting = [("", root)]
+    waiting = [("", root, 0)]
+    paths = chars = 0
     while waiting:
-        above, oid = waiting.pop()
+        above, oid, depth = waiting.pop()
         tree = objects.get(oid)
         if tree is None or tree.kind != b"tree":
             raise Upstream("the Git server left a tree out")
-        data, at = tree.data, 0
-        while at < len(data):
-            end = data.index(b"\0", at)
-            mode, _, name = data[at:end].partition(b" ")
-            path, below = f"{above}{name.decode(errors='replace')}", data[end + 1 : end + 21].hex()
-            at = end + 21
-            if mode == b"40000":
-                waiting.append((f"{path}/", below))
+        for mode, name, below in _entries(tree.data):
+            is_folder = mode == b"40000"
+            path = f"{above}{name}/" if is_folder else f"{above}{name}"
+            if not path.startswith(under) and not (is_folder and under.startswith(path)):
+                continue
+            paths, chars = paths + 1, chars + len(path)
+            if paths > _MOST_PATHS:
+                raise TooLarge(f"the repository has over {_MOST_PATHS:,} files and folders; name one of them in under")
+            if chars > _MOST_PATH_CHARS:
+                raise TooLarge("the paths of the repository are too long; shorten the names of its folders")
+            if is_folder and depth == _MOST_DEPTH:
+                raise TooLarge(f"the repository has folders over {_MOST_DEPTH} levels deep; move them up")
+            if is_folder:
+                waiting.append((path, below, depth + 1))
             elif mode.startswith(b"100"):
                 found.append((path, below))
     return found
+
+
+def _entries(tree: bytes) -> Iterator[tuple[bytes, str, str]]:
+    """Yield mode, name and object of each entry of a tree."""
+    at = 0
+    while at < len(tree):
+        end = tree.find(b"\0", at)
+        oid = tree[end + 1 : end + 21]
+        if end < 0 or len(oid) < 20:
+            raise Upstream("the Git server sent a malformed tree")
+        mode, _, name = tree[at:end].partition(b" ")
+        yield mode, name.decode(errors="replace"), oid.hex()
+        at = end + 21
 
 
 connector = GitConnector(Manifest("connectors", "git", "Files of a branch in a Git repository, over HTTP."))

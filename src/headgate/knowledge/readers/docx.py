@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
+from headgate.kernel.errors import Invalid
 from headgate.knowledge.blocks import Block, BlockKind, ReadFile
 from headgate.knowledge.readers.package import Package
 from headgate.knowledge.readers.raw_file import RawFile, collected
 from headgate.knowledge.readers.text import one_line
-from headgate.knowledge.readers.xml_elements import elements
+from headgate.knowledge.readers.xml_elements import elements, outermost
 
 _DOCUMENT = "word/document.xml"
 _HEADING_NAME = re.compile(r"heading (\d)$", re.I)
+_MOST_TABLES = 20  # in one another
 _MOST_STYLES = 20  # in a chain of styles that rest on each other
 
 
@@ -94,7 +96,7 @@ def _value(element: Element | None) -> str | None:
 def _blocks(data: bytes, styles: _Styles) -> Iterator[Block]:
     for element in elements(data, ("p", "tbl")):
         if element.tag == "tbl":
-            rows = [" | ".join(one_line(_text(cell)) for cell in row.iter("tc")) for row in element.iter("tr")]
+            rows = [" | ".join(_cells(row)) for row in outermost(element, ("tr",), closed=("tbl",))]
             yield from _block("table", "\n".join(row for row in rows if row.strip(" |")))
             continue
         text, level = _text(element).strip(), styles.level(element)
@@ -104,6 +106,11 @@ def _blocks(data: bytes, styles: _Styles) -> Iterator[Block]:
             yield from _block("list", f"- {one_line(text)}" if text else "")
         else:
             yield from _block("text", text)
+
+
+def _cells(row: Element) -> Iterator[str]:
+    """Yield the text of each cell, with that of the tables in it."""
+    return (one_line(_text(cell)) for cell in outermost(row, ("tc",), closed=("tbl",)))
 
 
 def _block(kind: BlockKind, text: str, *, level: int = 0) -> Iterator[Block]:
@@ -127,11 +134,18 @@ def _joined(blocks: Iterator[Block]) -> Iterator[Block]:
 
 
 def _text(element: Element) -> str:
-    """Return the text of a paragraph or cell: without deleted text, and each drawing once."""
+    """Return the text of a paragraph or cell: without deleted text, and each drawing once.
+
+    Raises:
+        Invalid: tables nest too deeply in it.
+    """
     parts: list[str] = []
-    waiting = [element]
+    waiting = [(element, 0)]
     while waiting:
-        each = waiting.pop()
+        each, tables = waiting.pop()
+        tables += each.tag == "tbl"
+        if tables > _MOST_TABLES:
+            raise Invalid(f"The file nests tables over {_MOST_TABLES} levels deep. Take the inner ones out.")
         match each.tag:
             case "t":
                 parts.append(each.text or "")
@@ -147,5 +161,5 @@ def _text(element: Element) -> str:
                 parts.append("\n")
             case _:
                 pass
-        waiting.extend(reversed(each))
+        waiting.extend((below, tables) for below in reversed(each))
     return "".join(parts)

@@ -23,7 +23,7 @@ from headgate.knowledge.readers import (
     web_page,
     xlsx,
 )
-from headgate.knowledge.readers.raw_file import Limits, RawFile, Reader
+from headgate.knowledge.readers.raw_file import Limits, RawFile, Reader, collected
 from headgate.knowledge.readers.signatures import detect
 
 _READERS: Final = MappingProxyType[str, Reader](
@@ -51,6 +51,7 @@ def read_file(data: bytes, *, name: str, limits: Limits) -> ReadFile:
     media_type = detect(data, name=name)
     reader = _READERS.get(media_type, source_code.read)
     found = reader(RawFile(data=data, media_type=media_type, name=name, limits=limits))
+    collected(found.blocks, limits)  # readers without limits of their own, and what a reader added at the end
     if not found.blocks:
         raise Invalid("The file has no text.")
     return found

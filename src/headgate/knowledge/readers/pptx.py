@@ -10,7 +10,7 @@ from headgate.knowledge.blocks import Block, ReadFile
 from headgate.knowledge.readers.package import Package
 from headgate.knowledge.readers.raw_file import RawFile, collected
 from headgate.knowledge.readers.text import one_line
-from headgate.knowledge.readers.xml_elements import elements
+from headgate.knowledge.readers.xml_elements import elements, outermost
 
 _SHOW = "ppt/presentation.xml"
 _TITLES = ("title", "ctrTitle")
@@ -47,7 +47,7 @@ def _slide(package: Package, name: str, part: str) -> Iterator[Block]:
 
 
 def _shapes(slide: Element, part: str) -> Iterator[Block]:
-    for shape in slide.iter():
+    for shape in outermost(slide, ("sp", "tbl")):
         if shape.tag == "sp":
             placed = shape.find("nvSpPr/nvPr/ph")
             kind = "" if placed is None else placed.get("type", "")
@@ -58,10 +58,14 @@ def _shapes(slide: Element, part: str) -> Iterator[Block]:
                 yield Block(kind="heading", text=one_line(text), level=1, part=part)
             else:
                 yield Block(kind="list" if "\n" in text else "text", text=text, part=part)
-        elif shape.tag == "tbl":
-            rows = [" | ".join(one_line(_text(cell)) for cell in row.iter("tc")) for row in shape.iter("tr")]
+        else:
+            rows = [" | ".join(_cells(row)) for row in outermost(shape, ("tr",))]
             if text := "\n".join(row for row in rows if row.strip(" |")):
                 yield Block(kind="table", text=text, part=part)
+
+
+def _cells(row: Element) -> Iterator[str]:
+    return (one_line(_text(cell)) for cell in outermost(row, ("tc",)))
 
 
 def _text(body: Element | None) -> str:
@@ -70,6 +74,6 @@ def _text(body: Element | None) -> str:
         return ""
     lines = (
         "".join("\n" if each.tag == "br" else each.text or "" for each in paragraph.iter() if each.tag in ("t", "br"))
-        for paragraph in body.iter("p")
+        for paragraph in outermost(body, ("p",))
     )
     return "\n".join(line.strip() for line in lines if line.strip())

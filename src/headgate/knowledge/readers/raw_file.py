@@ -20,6 +20,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         unpacked_bytes: of all parts of a packed format that are read.
         pages: of a PDF.
         text_chars: of all text that is read.
+        blocks: of a file.
         memory_bytes: of the reading process, as address space.
         cpu_s: of the reading process, for one file.
         wall_s: for one file.
@@ -29,9 +30,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     unpacked_bytes: int = 256 * MIB
     pages: int = 2_000
     text_chars: int = 24_000_000
+    blocks: int = 200_000
     memory_bytes: int = 1024 * MIB
-    cpu_s: int = 60
-    wall_s: float = 120.0
+    cpu_s: int = 30
+    wall_s: float = 60.0
 
 
 class RawFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +57,7 @@ def collected(blocks: Iterable[Block], limits: Limits) -> list[Block]:
     """Return the blocks as a list.
 
     Raises:
-        TooLarge: their text exceeds the limit. No more of it is read.
+        TooLarge: their number or their text exceeds the limit. No more of them are read.
     """
     found: list[Block] = []
     chars = 0
@@ -65,6 +67,10 @@ def collected(blocks: Iterable[Block], limits: Limits) -> list[Block]:
             raise TooLarge(
                 f"The file has more than {limits.text_chars / 1e6:,.0f} million characters of text."
                 " Split it into smaller files."
+            )
+        if len(found) == limits.blocks:
+            raise TooLarge(
+                f"The file has more than {limits.blocks:,} paragraphs and tables. Split it into smaller files."
             )
         found.append(block)
     return found

@@ -45,6 +45,21 @@ def text_of(element: Element) -> str:
     return "".join(element.itertext())
 
 
+def outermost(element: Element, wanted: Collection[str], *, closed: Collection[str] = ()) -> Iterator[Element]:
+    """Yield the outermost elements below one that have one of the names, in document order. O(n).
+
+    Args:
+        closed: names of elements whose content is left out.
+    """
+    waiting = list(reversed(element))
+    while waiting:
+        each = waiting.pop()
+        if each.tag in wanted:
+            yield each
+        elif each.tag not in closed:
+            waiting.extend(reversed(each))
+
+
 class _Collector:
     """Builds the wanted elements."""
 
