@@ -10,7 +10,7 @@ from headgate.kernel.pipeline import Pipeline
 from headgate.notices.commands import COMMANDS
 from headgate.notices.queue import NoticeQueue
 from headgate.notices.routes import OPERATIONS, Notices
-from headgate.notices.sections import NotificationSection, unset_secrets
+from headgate.notices.sections import notification_section, unset_secrets
 from headgate.notices.sender import NoticeSender
 from headgate.notices.verbs import NOTICE_SEND, VERBS
 
@@ -34,7 +34,7 @@ async def open_notices(platform: Platform, stack: AsyncExitStack) -> Opened:
         performers={
             NOTICE_SEND.name: NoticeSender(platform.egress, secrets=platform.secrets, clock=base.clock),
         },
-        sections=(NotificationSection(),),
+        sections=(notification_section(),),
         jobs={"queue": send},
         offers=[NOTIFY.by(queue.notify)],
         warnings=lambda edit: unset_secrets(edit, platform.secrets),
@@ -43,7 +43,7 @@ async def open_notices(platform: Platform, stack: AsyncExitStack) -> Opened:
 
 def offline_notices(_: CheckContext) -> OfflineParts:
     """Return the section of destinations."""
-    return OfflineParts(sections=(NotificationSection(),))
+    return OfflineParts(sections=(notification_section(),))
 
 
 FEATURE = Feature(
