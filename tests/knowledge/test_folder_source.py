@@ -18,7 +18,7 @@ from headgate.substrate.folders import LocalFolder, LocalFolders
 
 @dataclass(slots=True)
 class Locked:
-    """A folder of which Headgate may not read some parts: whoever runs a test as root may read everything."""
+    """A folder with parts that Headgate may not read. A test that runs as root could read them without this fake."""
 
     folder: LocalFolder
     closed: set[tuple[str, ...]] = field(default_factory=set[tuple[str, ...]])

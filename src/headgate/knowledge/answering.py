@@ -44,7 +44,7 @@ class Answerer:
     words: Words
 
     async def run(self, run: Run[Question, object, Answer]) -> Answer:
-        """Search, and answer from what was found."""
+        """Search, and answer from the passages found."""
         question = run.payload
         found = await run.perform(SEARCH, run.action.resource, question)
         if not found.passages:

@@ -86,12 +86,10 @@ class Found:
     """The passages of a search, best first. Their texts are its content.
 
     Args:
-        left_out: how many passages disappeared or closed to the reader between finding and opening.
         legs: how it searched: by words, by meaning, or both.
     """
 
     passages: tuple[FoundPassage, ...]
-    left_out: int = 0
     legs: tuple[str, ...] = ()
 
     @property
@@ -114,12 +112,10 @@ class Sentence:
 
     Args:
         cites: indices of the passages that support it.
-        is_supported: whether they do, by the check of its words.
     """
 
     text: str
     cites: tuple[int, ...]
-    is_supported: bool = True
 
 
 @dataclass(frozen=True, slots=True)

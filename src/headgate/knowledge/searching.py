@@ -28,7 +28,6 @@ from headgate.knowledge.vector_store_rows import Described, described, searched
 from headgate.knowledge.vector_stores import opened_attributes
 from headgate.substrate.database import Database, Transaction
 
-MOST_FOUND = 50
 _DEPTH = 100
 _MOST_FILTERED = 20_000
 
@@ -79,7 +78,7 @@ class Searcher:
         run.facts["passages"] = len(passages)
         run.facts["collections"] = ", ".join(question.collections)[:1000]
         legs = tuple(leg for leg, is_there in (("words", bool(terms)), ("meaning", vector is not None)) if is_there)
-        return Found(tuple(passages), left_out=len(hits) - len(passages), legs=legs)
+        return Found(tuple(passages), legs=legs)
 
     def stream(self, run: Run[Question, object, Found]) -> AbstractAsyncContextManager[AsyncIterator[object]]:
         """Raise Invalid, because a search does not stream."""

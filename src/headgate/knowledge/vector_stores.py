@@ -337,7 +337,7 @@ class VectorStores:
         return len(copies)
 
     async def sweep_forever(self, tenants: Callable[[], Many[TenantId]]) -> None:
-        """Delete once an hour what has expired. Nobody can search it from that moment on, also before it is deleted."""
+        """Delete expired stores once an hour. No search uses a store from its expiry on."""
         while True:
             for tenant in tenants():
                 await self.sweep(tenant=tenant)

@@ -73,7 +73,7 @@ export function Sources({ collection }: { collection: Collection }) {
 interface OneProps {
   readonly source: Source;
   readonly canKeep: boolean;
-  /** Opens the form; null for whoever may not change it. */
+  /** Opens the form. Null for a person who may not change the source. */
   readonly onChange: (() => void) | null;
 }
 

@@ -125,7 +125,7 @@ function Given({ question, answer }: GivenProps) {
   );
 }
 
-/** Who wrote the answer, and what was removed from it. */
+/** The author of the answer, and the number of removed sentences. */
 function How({ answer: { is_quoted: isQuoted, model, removed } }: { answer: Answer }) {
   return (
     <Text size="sm" component="p" m={0}>
@@ -183,7 +183,7 @@ function lineOf({ found }: Source): string {
   return `${place} (${location.origin}${documentPath(found.document, found.passage.number)})`;
 }
 
-/** No answer: why, and what was found. */
+/** The page without an answer: the reason, and the passages that came closest. */
 function None({ question, answer, cited }: GivenProps & { cited: Cited }) {
   return (
     <Stack gap="md">
