@@ -22,13 +22,12 @@ from headgate.knowledge.documents import Documents
 from headgate.knowledge.embedding import Embedding
 from headgate.knowledge.index import Index, OpenedPassage, Query, Scope, Vector
 from headgate.knowledge.payloads import Found, FoundPassage, Question
-from headgate.knowledge.readers_of import Reader, reader_of
+from headgate.knowledge.rights import Reader, reader_of
 from headgate.knowledge.terms import Terms
 from headgate.knowledge.vector_store_rows import Described, described, searched
 from headgate.knowledge.vector_stores import opened_attributes
 from headgate.substrate.database import Database, Transaction
 
-_DEPTH = 100
 _MOST_FILTERED = 20_000
 
 
@@ -56,10 +55,9 @@ class Searcher:
                 raise Invalid("the question holds no word to search for; ask in a sentence", param="question")
             documents = await self._matching(tx, question, tenant=tenant)
             query = Query(
-                terms=terms, vector=vector, scopes=[one.id for one in scopes], limit=_DEPTH, documents=documents
+                terms=terms, vector=vector, scopes=[one.id for one in scopes], limit=question.limit, documents=documents
             )
             hits = await self.index.search(tx, query, tenant=tenant) if scopes and documents != [] else []
-            hits = hits[: question.limit]
             open_ = await self.index.open(tx, [one.passage for one in hits], query.scopes, tenant=tenant)
             rows = await store.documents_of(tx, [one.document for one in open_], tenant=tenant)
             if any(row.source is not None for row in rows.values()):

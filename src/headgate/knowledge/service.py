@@ -13,8 +13,8 @@ from headgate.knowledge import store
 from headgate.knowledge.documents import DocumentFacts, Documents
 from headgate.knowledge.index import Index
 from headgate.knowledge.passages import Passage
-from headgate.knowledge.readers_of import Reader, reader_of
 from headgate.knowledge.reading import Reading
+from headgate.knowledge.rights import Reader, reader_of
 from headgate.knowledge.specs import Collection, Source
 from headgate.knowledge.store import DocumentRow, Standing, SyncRow
 from headgate.knowledge.syncing import Syncing

@@ -24,7 +24,7 @@ from headgate.knowledge import store
 from headgate.knowledge import vector_store_rows as rows
 from headgate.knowledge.attribute_filters import Attributes, Value
 from headgate.knowledge.documents import Documents, NewText
-from headgate.knowledge.readers_of import Reader, reader_of
+from headgate.knowledge.rights import Reader, reader_of
 from headgate.knowledge.specs import PRIVATE, Collection
 from headgate.knowledge.store import DocumentRow
 from headgate.knowledge.vector_store_rows import BatchRow, Counts, Page, StoreFile, StoreRow
